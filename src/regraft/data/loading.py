@@ -1,0 +1,310 @@
+"""One guarded way from a file's bytes to upright RGB pixels, for training, prediction and serving alike.
+
+The order of the guards matters: is it a regular file (a FIFO or device would hang), is it small
+enough, does the header name an allowed format, does the header promise a sane number of pixels,
+and only then is anything decoded. Everything that fails is an `ImageError` whose text is the reason.
+
+Bump `LOADER_VERSION` with every change that can change pixels: it is part of every cache key.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+import stat
+import threading
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import ExifTags, Image, ImageFile
+
+from regraft.errors import ImageError
+from regraft.records import InputSpec
+
+LOADER_VERSION = 1
+
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "PPM")
+EXTENSIONS = {
+    "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif"},
+    "MPO": {".jpg", ".jpeg", ".mpo"},
+    "PNG": {".png", ".apng"},
+    "WEBP": {".webp"},
+    "BMP": {".bmp", ".dib"},
+    "GIF": {".gif"},
+    "TIFF": {".tif", ".tiff"},
+    "AVIF": {".avif", ".avifs"},
+    "PPM": {".ppm", ".pgm", ".pbm", ".pnm"},
+}
+_RESAMPLING = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+_TURNS = {  # EXIF 2.32, tag 0x0112: what undoes each orientation
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+# A progressive JPEG repeats its whole decode for each scan; encoders write about ten. Each scan of a
+# 64-megapixel image costs about a second, so the allowed product of both is bounded too.
+_MAX_SCANS = 100
+_MAX_SCAN_MEGAPIXELS = 400
+_MAX_TEXT_MEGAPIXELS = 1  # PPM written as decimal text is parsed at a megapixel or so a second
+_BAND_ROWS = 256
+_LARGE_PIXELS = 8_000_000
+_one_large_image = threading.Lock()  # bounds memory: two 64-megapixel decodes at once are 400 MB
+
+# Our own check of the header follows every open and is a setting; Pillow's is a constant that would
+# contradict it. What Pillow warns about is otherwise an error here, in every thread.
+Image.MAX_IMAGE_PIXELS = None
+warnings.filterwarnings("error", module=r"PIL\.")
+
+Pixels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class LoadLimits:
+    """What the loader accepts."""
+
+    max_megapixels: float = 64.0
+    """Images whose header promises more pixels are refused before decoding."""
+    max_file_mb: float = 128.0
+    """Larger files are refused before reading."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded image: upright RGB, with what was noticed on the way."""
+
+    image: Image.Image
+    format: str
+    width: int
+    """As stored in the file, before rotation and any reduced decode, pixels."""
+    height: int
+    notes: tuple[str, ...]
+
+
+def read_file(path: str | Path, limits: LoadLimits | None = None) -> bytes:
+    """The bytes of a regular file; never waits on a FIFO, socket or device.
+
+    Raises:
+        ImageError: not a regular file, too large, or the operating system refuses.
+    """
+    limits = limits or LoadLimits()
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        # stat first: opening a device can have effects of its own. fstat again: names can change hands.
+        _check_regular(os.stat(path), limits)
+        descriptor = os.open(path, flags)
+        with open(descriptor, "rb") as file:
+            _check_regular(os.fstat(descriptor), limits)
+            return file.read()
+    except (OSError, ValueError) as error:
+        raise ImageError(f"can't be opened: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _check_regular(status: os.stat_result, limits: LoadLimits) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise ImageError("not a regular file")
+    if status.st_size == 0:
+        raise ImageError("empty file")
+    if status.st_size > limits.max_file_mb * 1e6:
+        raise ImageError(
+            f"file of {status.st_size / 1e6:.0f} MB, above the limit of {limits.max_file_mb:g} MB"
+        )
+
+
+def decode(data: bytes, *, min_side_px: int | None = None, limits: LoadLimits | None = None) -> Picture:
+    """Decode an image to upright RGB.
+
+    Args:
+        data: a whole file.
+        min_side_px: when given, a large image may be decoded at a reduced size whose shorter side
+            is still at least this long (3-6 times faster on camera JPEGs); None decodes all pixels.
+        limits: see `LoadLimits`.
+
+    Raises:
+        ImageError: with the reason, for anything that can't be used.
+
+    >>> import io; from PIL import Image
+    >>> file = io.BytesIO(); Image.new("L", (20, 10), 255).save(file, "PNG")
+    >>> decode(file.getvalue()).image.getpixel((0, 0))
+    (255, 255, 255)
+    """
+    limits = limits or LoadLimits()
+    try:
+        # Pillow's ways to fail on hostile bytes are many (OSError, ValueError, SyntaxError, struct.error,
+        # IndexError, MemoryError, ...): whatever it raises about one file is a reason, not a crash.
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        _check_header(image, data, limits)
+        if image.width * image.height > _LARGE_PIXELS:
+            with _one_large_image:
+                return _decode_opened(image, min_side_px)
+        return _decode_opened(image, min_side_px)
+    except ImageError:
+        raise
+    except Image.UnidentifiedImageError as error:
+        raise ImageError(f"not an image of an accepted format ({', '.join(FORMATS)})") from error
+    except Exception as error:
+        raise ImageError(f"can't be decoded: {_one_line(error)}") from error
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text[:200]
+
+
+def _check_header(image: Image.Image, data: bytes, limits: LoadLimits) -> None:
+    megapixels = image.width * image.height / 1e6
+    if megapixels > limits.max_megapixels:
+        raise ImageError(
+            f"{image.width} x {image.height} pixels ({megapixels:.0f} megapixels), "
+            f"above the limit of {limits.max_megapixels:g}"
+        )
+    if image.format in ("JPEG", "MPO"):
+        scans = data.count(b"\xff\xda")
+        if scans > _MAX_SCANS or (scans > 12 and scans * megapixels > _MAX_SCAN_MEGAPIXELS):
+            raise ImageError(f"JPEG of {scans} scans at {megapixels:.1f} megapixels: too dear to decode")
+    if data[:2] in (b"P1", b"P2", b"P3") and megapixels > _MAX_TEXT_MEGAPIXELS:
+        raise ImageError(f"PPM of {megapixels:.1f} megapixels written as text: too dear to decode")
+
+
+def _decode_opened(image: Image.Image, min_side_px: int | None) -> Picture:
+    width, height, format_name = image.width, image.height, image.format or "?"
+    notes = []
+    if getattr(image, "is_animated", False) and format_name != "MPO":
+        notes.append("several frames: the first is used")
+    orientation = _orientation(image, notes)
+    if min_side_px and isinstance(image, ImageFile.ImageFile):
+        image.draft(None, _draft_size(image, min_side_px))
+    image.load()
+    rgb = _to_rgb(image, _reduction(image, min_side_px), notes)
+    return Picture(_upright(rgb, orientation), format_name, width, height, tuple(notes))
+
+
+def _orientation(image: Image.Image, notes: list[str]) -> int:
+    try:
+        value = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # EXIF is a format of its own, with its own broken files; the pixels are fine
+        notes.append("unreadable EXIF: not rotated")
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _draft_size(image: Image.Image, min_side_px: int) -> tuple[int, int]:
+    scale = min_side_px / min(image.size)
+    return max(1, int(image.width * scale)), max(1, int(image.height * scale))
+
+
+def _reduction(image: Image.Image, min_side_px: int | None) -> int:
+    """By how much an image may be shrunk before its shorter side falls below twice the need."""
+    if not min_side_px or image.width * image.height <= _LARGE_PIXELS:
+        return 1
+    return max(1, min(image.size) // (2 * min_side_px))
+
+
+def _to_rgb(image: Image.Image, reduction: int, notes: list[str]) -> Image.Image:
+    """RGB pixels, band by band where the image is large, so that copies stay small."""
+    scale = _grey_scale(image, notes)
+    if image.width * image.height <= _LARGE_PIXELS:
+        return _compose(image, scale)
+    width, height = -(-image.width // reduction), -(-image.height // reduction)
+    result = Image.new("RGB", (width, height))
+    step = reduction * max(1, _BAND_ROWS // reduction)
+    for top in range(0, image.height, step):
+        band = image.crop((0, top, image.width, min(top + step, image.height)))
+        rgb = _compose(band, scale)
+        result.paste(rgb.reduce(reduction) if reduction > 1 else rgb, (0, top // reduction))
+    return result
+
+
+def _grey_scale(image: Image.Image, notes: list[str]) -> tuple[float, float] | None:
+    """`(low, high)`: the values that become 0 and 255, for images of more than 8 bits a channel."""
+    if image.mode.startswith("I;16"):
+        return 0.0, 65535.0
+    if image.mode not in ("I", "F"):
+        return None
+    low, high = _finite_extrema(image)
+    if image.mode == "F" and low >= 0 and high <= 1:
+        return 0.0, 1.0
+    if low >= 0 and high <= 255:
+        return 0.0, 255.0
+    if image.mode == "I" and low >= 0 and high <= 65535:
+        return 0.0, 65535.0
+    notes.append(f"values from {low:g} to {high:g}: stretched to 0-255")
+    return low, high
+
+
+def _finite_extrema(image: Image.Image) -> tuple[float, float]:
+    lows, highs = [], []
+    for top in range(0, image.height, _BAND_ROWS):
+        band = np.asarray(image.crop((0, top, image.width, min(top + _BAND_ROWS, image.height))))
+        finite = band[np.isfinite(band)]
+        if finite.size:
+            lows.append(float(finite.min()))
+            highs.append(float(finite.max()))
+    if not lows:
+        raise ImageError("no finite pixel value")
+    return min(lows), max(highs)
+
+
+def _compose(image: Image.Image, scale: tuple[float, float] | None) -> Image.Image:
+    """RGB from any mode; transparency is laid over white."""
+    if scale is not None:
+        low, high = scale
+        values = np.nan_to_num(np.asarray(image, dtype=np.float32), nan=low, posinf=high, neginf=low)
+        grey = (values - low) * (255.0 / max(high - low, 1e-30))
+        return Image.fromarray(np.clip(np.rint(grey), 0, 255).astype(np.uint8)).convert("RGB")
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        coloured = image.convert("RGBA")
+        white = Image.new("RGBA", coloured.size, (255, 255, 255, 255))
+        return Image.alpha_composite(white, coloured).convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _upright(image: Image.Image, orientation: int) -> Image.Image:
+    return image.transpose(_TURNS[orientation]) if orientation in _TURNS else image
+
+
+def fit_input(picture: Picture, spec: InputSpec) -> Pixels:
+    """The central square of an image at a network's input size: the view called `centre`.
+
+    Equal to scaling the shorter side to `size_px / crop_share` and cropping the centre, in one
+    resampling of the cropped box alone, so that a 1 x 20000 image costs no more than any other.
+
+    Returns:
+        `(size_px, size_px, channels) uint8`.
+    """
+    image = picture.image
+    side = min(image.size) * spec.crop_share
+    left, top = (image.width - side) / 2, (image.height - side) / 2
+    box = (left, top, left + side, top + side)
+    size = (spec.size_px, spec.size_px)
+    if spec.channels == 1:
+        image = image.convert("L")
+    pixels = np.asarray(image.resize(size, _RESAMPLING[spec.interpolation], box=box))
+    return pixels.reshape(spec.size_px, spec.size_px, spec.channels)
+
+
+def needed_side_px(spec: InputSpec) -> int:
+    """The shorter side that an image must keep for `spec`: its crop is then at least `size_px` wide."""
+    return math.ceil(spec.size_px / spec.crop_share - 1e-6)
+
+
+def load_input(source: str | Path | bytes, spec: InputSpec, limits: LoadLimits | None = None) -> Pixels:
+    """From a file (path or bytes) to a network's input: `(size_px, size_px, channels) uint8`.
+
+    Raises:
+        ImageError: with the reason, for anything that can't be used.
+    """
+    data = source if isinstance(source, bytes) else read_file(source, limits)
+    return fit_input(decode(data, min_side_px=needed_side_px(spec), limits=limits), spec)

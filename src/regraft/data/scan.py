@@ -1,0 +1,231 @@
+"""One parallel pass over a source: which files are usable images, which are not and why, which repeat."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from regraft import storage
+from regraft.data.duplicates import THUMBNAIL_PX, connected, near_duplicates
+from regraft.data.loading import EXTENSIONS, LOADER_VERSION, LoadLimits, decode, read_file
+from regraft.data.sources import Candidate, Found
+from regraft.errors import DataError, ImageError, TooManyBadFilesError
+from regraft.progress import Reporter, Silent
+from regraft.records import Finding, ImageItem, Images, SkippedFile
+from regraft.rowstore import Rows, RowStore
+from regraft.storage import printable
+
+_FACTS = np.dtype(
+    [
+        ("thumbnail", "u1", (THUMBNAIL_PX**2,)),
+        ("width", "<i4"),
+        ("height", "<i4"),
+        ("format", "S8"),
+        ("notes", "S160"),
+    ]
+)
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True)
+class ScanSettings:
+    """How forgiving a scan is."""
+
+    limits: LoadLimits = LoadLimits()
+    max_bad_share: float = 0.2
+    """More bad files than this share stop the run."""
+    workers: int | None = None
+    """Threads; None means one for each core."""
+
+
+def in_order(
+    function: Callable[[_Item], _Result], items: Iterable[_Item], *, workers: int, ahead: int
+) -> Iterator[_Result]:
+    """Map in threads, in order, with at most `ahead` results waiting: bounded memory for any length."""
+    with ThreadPoolExecutor(workers) as pool:
+        iterator = iter(items)
+        waiting = deque(pool.submit(function, item) for item in islice(iterator, ahead))
+        try:
+            while waiting:
+                result = waiting.popleft().result()
+                waiting.extend(pool.submit(function, item) for item in islice(iterator, 1))
+                yield result
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def scan(found: Found, settings: ScanSettings | None = None, *, reporter: Reporter | None = None) -> Images:
+    """Read every candidate once, in parallel, and say what can be used.
+
+    Decoding is cached by content: a second scan only hashes the files.
+
+    Raises:
+        TooManyBadFilesError: more than `max_bad_share` of the files can't be used.
+        DataError: fewer than two classes are left.
+    """
+    settings, reporter = settings or ScanSettings(), reporter or Silent()
+    workers = settings.workers or os.cpu_count() or 1
+    hashes, reasons = _hash_all(found.candidates, settings.limits, workers, reporter)
+    files = {sha: candidate.file for candidate, sha in zip(found.candidates, hashes, strict=True) if sha}
+    store = RowStore(
+        storage.cache_folder() / "scan" / _scan_key(settings.limits)[:24],
+        width=_FACTS.itemsize,
+        dtype=np.uint8,
+        facts={"what": "thumbnails and sizes", "loader_version": LOADER_VERSION},
+    )
+
+    def compute(keys: Sequence[str]) -> Iterator[tuple[str, npt.NDArray[np.uint8] | None]]:
+        def examine(key: str) -> tuple[str, npt.NDArray[np.uint8] | None]:
+            try:
+                return key, _examine(files[key], key, settings.limits)
+            except ImageError as error:
+                reasons[key] = str(error)
+                return key, None
+
+        return in_order(examine, keys, workers=workers, ahead=4 * workers)
+
+    rows = store.ensure(list(files), compute, reporter=reporter, phase="looking at new images")
+    return _assemble(found, hashes, reasons, rows, settings)
+
+
+def _scan_key(limits: LoadLimits) -> str:
+    # Tighter limits must refuse what looser ones accepted, so they are part of the key.
+    return storage.key_of([LOADER_VERSION, THUMBNAIL_PX, limits.max_megapixels, limits.max_file_mb])
+
+
+def _hash_all(
+    candidates: Sequence[Candidate], limits: LoadLimits, workers: int, reporter: Reporter
+) -> tuple[list[str | None], dict[str, str]]:
+    """SHA-256 of every readable candidate (None for others), and the reasons by path of the rest."""
+    reasons: dict[str, str] = {}
+
+    def hash_one(candidate: Candidate) -> str | None:
+        try:
+            return storage.sha256_of(read_file(candidate.file, limits))
+        except ImageError as error:
+            reasons[candidate.path] = str(error)
+            return None
+
+    hashes: list[str | None] = []
+    with reporter.phase("hashing", len(candidates)) as meter:
+        for sha in in_order(hash_one, candidates, workers=workers, ahead=16 * workers):
+            hashes.append(sha)
+            meter.advance()
+    return hashes, reasons
+
+
+def _examine(file: Path, sha: str, limits: LoadLimits) -> npt.NDArray[np.uint8]:
+    data = read_file(file, limits)
+    if storage.sha256_of(data) != sha:
+        raise ImageError("changed while it was read")
+    picture = decode(data, min_side_px=2 * THUMBNAIL_PX, limits=limits)
+    small = picture.image.convert("L").resize((THUMBNAIL_PX, THUMBNAIL_PX), Image.Resampling.BOX)
+    row = np.zeros((), dtype=_FACTS)
+    row["thumbnail"] = np.asarray(small).reshape(-1)
+    row["width"], row["height"] = picture.width, picture.height
+    row["format"] = picture.format.encode()
+    row["notes"] = "; ".join(picture.notes).encode()[:160]
+    return np.frombuffer(row.tobytes(), dtype=np.uint8)
+
+
+def _assemble(
+    found: Found, hashes: Sequence[str | None], reasons: dict[str, str], rows: Rows, settings: ScanSettings
+) -> Images:
+    good: list[tuple[Candidate, str]] = []
+    skipped = list(found.skipped)
+    for candidate, sha in zip(found.candidates, hashes, strict=True):
+        if sha is not None and sha in rows:
+            good.append((candidate, sha))
+        else:
+            reason = reasons.get(sha or "", reasons.get(candidate.path, "can't be read"))
+            skipped.append(SkippedFile(candidate.path, reason))
+    _check_bad_share(found, skipped, settings)
+    facts = rows.gather([sha for _, sha in good]).reshape(-1).view(_FACTS) if good else np.zeros(0, _FACTS)
+    items, findings = _group([candidate for candidate, _ in good], [sha for _, sha in good], facts)
+    labels = tuple(sorted({item.label for item in items}))
+    if len(labels) < 2:
+        raise DataError(
+            f"found {len(labels)} class{'es' if len(labels) != 1 else ''} ({', '.join(labels) or 'none'}) among "
+            f"{len(items)} usable images; a classifier needs at least two, each in a folder of its own"
+        )
+    return Images(str(found.root), items, tuple(skipped), (*found.findings, *findings), labels)
+
+
+def _check_bad_share(found: Found, skipped: Sequence[SkippedFile], settings: ScanSettings) -> None:
+    total = len(found.candidates) + len(found.skipped)
+    if total and len(skipped) / total > settings.max_bad_share:
+        common = Counter(file.reason for file in skipped).most_common(3)
+        causes = "; ".join(f"{count} x {reason}" for reason, count in common)
+        examples = ", ".join(printable(file.path) for file in skipped[:3])
+        raise TooManyBadFilesError(
+            f"{len(skipped)} of {total} files can't be used ({len(skipped) / total:.0%}, "
+            f"allowed are {settings.max_bad_share:.0%}): {causes}; for example {examples}. "
+            "Mend or remove them, or allow more with --max-bad-share"
+        )
+
+
+def _group(
+    candidates: Sequence[Candidate], hashes: Sequence[str], facts: npt.NDArray[Any]
+) -> tuple[tuple[ImageItem, ...], list[Finding]]:
+    findings: list[Finding] = []
+    by_hash: dict[str, list[int]] = defaultdict(list)
+    for number, sha in enumerate(hashes):
+        by_hash[sha].append(number)
+    paths = [candidate.path for candidate in candidates]
+    labels = [candidate.label for candidate in candidates]
+    for twins in by_hash.values():
+        if len(twins) > 1:
+            same = len({labels[number] for number in twins}) == 1
+            kind, text = ("duplicate", "the same file") if same else ("conflict", "the same file, different labels")
+            findings.append(Finding(kind, text, tuple(paths[number] for number in twins)))
+    firsts = [twins[0] for twins in by_hash.values()]
+    pairs = [(number, twins[0]) for twins in by_hash.values() for number in twins[1:]]
+    for a, b in near_duplicates(np.ascontiguousarray(facts["thumbnail"][firsts])):
+        one, two = firsts[a], firsts[b]
+        kind = "near-duplicate" if labels[one] == labels[two] else "conflict"
+        findings.append(Finding(kind, "images that look the same", (paths[one], paths[two])))
+        pairs.append((one, two))
+    findings += _format_findings(paths, facts)
+    return _items(candidates, hashes, pairs), findings
+
+
+def _items(
+    candidates: Sequence[Candidate], hashes: Sequence[str], pairs: list[tuple[int, int]]
+) -> tuple[ImageItem, ...]:
+    first_of: dict[str, int] = {}
+    for number, candidate in enumerate(candidates):
+        if candidate.group is not None:
+            pairs.append((number, first_of.setdefault(candidate.group, number)))
+    roots = connected(len(candidates), pairs)
+    return tuple(
+        ImageItem(candidate.path, candidate.label, sha, candidate.side, hashes[root])
+        for candidate, sha, root in zip(candidates, hashes, roots, strict=True)
+    )
+
+
+def _format_findings(paths: Sequence[str], facts: npt.NDArray[Any]) -> list[Finding]:
+    wrong: dict[str, list[str]] = defaultdict(list)
+    notes: dict[str, list[str]] = defaultdict(list)
+    for path, row in zip(paths, facts, strict=True):
+        name, suffix = row["format"].decode(), Path(path).suffix.lower()
+        if suffix not in EXTENSIONS.get(name, {suffix}):
+            wrong[f"{name} named {suffix or 'without extension'}"].append(path)
+        for note in filter(None, row["notes"].decode().split("; ")):
+            notes[note].append(path)
+    return [Finding("extension", text, tuple(names)) for text, names in sorted(wrong.items())] + [
+        Finding("note", text, tuple(names)) for text, names in sorted(notes.items())
+    ]
+
+

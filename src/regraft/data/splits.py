@@ -1,0 +1,158 @@
+"""Who trains and who tests: stratified by class, whole groups on one side, stable from run to run.
+
+A group's place depends on a hash of the seed and the group, not on the order of files, so adding or
+removing images leaves the others where they are; a saved split is reused for the images that it knows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import ValidationError
+
+from regraft import storage
+from regraft.errors import SettingsError, StorageError
+from regraft.records import Finding, ImageItem, Images, Side, Split, SplitRow
+
+
+def split_images(images: Images, *, seed: int = 0, test_share: float = 0.2, folder: Path | None = None) -> Split:
+    """The split of a data set: its official one, else the saved one, else a new draw that is saved.
+
+    Args:
+        images: what a scan found.
+        seed: of the draw.
+        test_share: share of each class that tests, in [0, 0.9]; 0 leaves no test images.
+        folder: where drawn splits are saved; None means the cache.
+
+    Raises:
+        SettingsError: `test_share` is out of range.
+    """
+    if not 0 <= test_share <= 0.9:
+        raise SettingsError(f"test share {test_share:g} is outside of 0 to 0.9; 0.2 is usual")
+    if any(item.side for item in images.items):
+        sides: list[Side] = [item.side or "train" for item in images.items]
+        return _record(images, sides, seed=seed, test_share=test_share, origin="official")
+    facts = [str(Path(images.root).resolve()), seed, test_share]
+    path = (folder or storage.cache_folder() / "splits") / f"{storage.key_of(facts)[:24]}.json"
+    known = _saved(path)
+    split = _record(
+        images,
+        _draw(images.items, known, seed=seed, test_share=test_share),
+        seed=seed,
+        test_share=test_share,
+        origin="reused" if known else "drawn",
+    )
+    storage.write_json(path, split.model_dump(mode="json"))
+    return split
+
+
+def _saved(path: Path) -> dict[str, Side]:
+    try:
+        split = Split.model_validate(storage.read_json(path))
+    except (StorageError, ValidationError):
+        return {}
+    return {row.sha256: row.side for row in split.rows}
+
+
+def _record(images: Images, sides: Sequence[Side], *, seed: int, test_share: float, origin: str) -> Split:
+    rows = tuple(
+        SplitRow(
+            path=storage.printable(item.path),
+            label=item.label,
+            sha256=item.sha256,
+            side=side,
+            group=item.group or item.sha256,
+        )
+        for item, side in zip(images.items, sides, strict=True)
+    )
+    digest = storage.key_of([[row.path, row.label, row.sha256, row.side] for row in rows])
+    return Split.model_validate(
+        {"seed": seed, "test_share": test_share, "origin": origin, "rows": rows, "sha256": digest}
+    )
+
+
+def _draw(items: Sequence[ImageItem], known: dict[str, Side], *, seed: int, test_share: float) -> list[Side]:
+    groups: dict[str, list[int]] = defaultdict(list)
+    for number, item in enumerate(items):
+        groups[item.group or item.sha256].append(number)
+    sizes = Counter(item.label for item in items)
+    needed = {label: math.floor(test_share * size + 0.5) for label, size in sizes.items()}
+    sides: list[Side] = ["train"] * len(items)
+    open_groups = []
+    for key, members in groups.items():
+        old = {known[items[number].sha256] for number in members if items[number].sha256 in known}
+        if not old:
+            open_groups.append((_rank(seed, key), members))
+        elif "test" in old:
+            for number in members:
+                sides[number] = "test"
+                needed[items[number].label] -= 1
+    for _, members in sorted(open_groups):
+        counts = Counter(items[number].label for number in members)
+        if all(count <= needed[label] for label, count in counts.items()):
+            for number in members:
+                sides[number] = "test"
+                needed[items[number].label] -= 1
+    return sides
+
+
+def _rank(seed: int, key: str) -> bytes:
+    return hashlib.sha256(f"{seed}/{key}".encode()).digest()
+
+
+def split_findings(split: Split) -> list[Finding]:
+    """What a split's owner should know: leaks across official sides, classes too small to be tested."""
+    findings = []
+    groups: dict[str, list[SplitRow]] = defaultdict(list)
+    for row in split.rows:
+        groups[row.group].append(row)
+    for rows in groups.values():
+        if len({row.side for row in rows}) > 1:
+            named = tuple(f"{row.side}: {row.path}" for row in rows)
+            findings.append(Finding("leak", "the same picture on different sides of the split", named))
+    train = Counter(row.label for row in split.rows if row.side == "train")
+    test = Counter(row.label for row in split.rows if row.side == "test")
+    for label in sorted({row.label for row in split.rows}):
+        if train[label] < 5:
+            text = f"class {label} has {train[label]} training image{'s' * (train[label] != 1)}: expect little of it"
+            findings.append(Finding("tiny-class", text))
+        if test and not test[label]:
+            findings.append(Finding("tiny-class", f"class {label} has too few images to be tested"))
+    return findings
+
+
+def fold_numbers(
+    labels: Sequence[int] | npt.NDArray[np.int64], groups: Sequence[str], *, folds: int, seed: int
+) -> npt.NDArray[np.int64]:
+    """A fold for each image, for cross-validation: stratified, whole groups together.
+
+    Groups are dealt, in an order that depends on the seed alone, to the fold that has the fewest images
+    of the group's most frequent class so far.
+
+    Returns:
+        `(N,) int64` in 0 .. folds-1.
+
+    >>> fold_numbers([0, 0, 1, 1], ["a", "b", "c", "d"], folds=2, seed=0).tolist()
+    [1, 0, 1, 0]
+    """
+    members: dict[str, list[int]] = defaultdict(list)
+    for number, group in enumerate(groups):
+        members[group].append(number)
+    labels = np.asarray(labels, dtype=np.int64)
+    counts = np.zeros((folds, int(labels.max()) + 1), dtype=np.int64)
+    result = np.zeros(len(labels), dtype=np.int64)
+    # Large groups first: what is dealt last can still even things out.
+    order = sorted(members, key=lambda group: (-len(members[group]), _rank(seed, group)))
+    for group in order:
+        classes = np.bincount(labels[members[group]], minlength=counts.shape[1])
+        main = int(classes.argmax())
+        fold = int(np.lexsort((counts.sum(axis=1), counts[:, main]))[0])
+        counts[fold] += classes
+        result[members[group]] = fold
+    return result

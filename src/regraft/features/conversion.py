@@ -1,0 +1,146 @@
+"""Converting a network for OpenVINO, once, in a process of its own.
+
+    python -m regraft.features.conversion REQUEST.json
+
+The child imports torch and timm (seconds, most of a gigabyte) while its parent already reads images;
+what it leaves in the cache lets every later run extract without importing torch at all.
+OpenVINO's `convert_model` is avoided: it reports usage to its maker. The same front end is called directly.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from regraft import storage
+from regraft.errors import NetworkError, StorageError
+from regraft.networks.weights import Weights
+from regraft.records import Column, InputSpec, Recipe, WeightsSource
+
+_CONVERSION_VERSION = 1
+
+
+def conversion_facts(weights: Weights) -> dict[str, Any]:
+    """Everything that a converted network depends on."""
+    return {
+        "conversion": _CONVERSION_VERSION,
+        "network": weights.network,
+        "recipe": weights.recipe.model_dump(),
+        "weights_sha256": weights.source.sha256,
+        "input": weights.input_spec.model_dump(),
+        "versions": {name: metadata.version(name) for name in ("torch", "timm", "torchvision", "openvino")},
+    }
+
+
+def converted(weights: Weights) -> tuple[Path, tuple[Column, ...]]:
+    """The folder of the converted network (`network.xml`, `network.bin`) and its layout; converts if needed.
+
+    Raises:
+        NetworkError: the conversion failed; says why.
+    """
+    key = storage.key_of(conversion_facts(weights))[:24]
+    folder = storage.cache_folder() / "networks" / key
+    layout = _complete(folder)
+    if layout is None:
+        storage.make_folder(folder.parent)
+        with filelock.FileLock(folder.parent / f".{key}.lock"):
+            layout = _complete(folder)
+            if layout is None:
+                _convert_in_child(weights, folder)
+                layout = _complete(folder)
+    if layout is None:
+        raise StorageError(f"the converted network at {folder} is damaged; delete the folder and run again")
+    return folder, layout
+
+
+def _complete(folder: Path) -> tuple[Column, ...] | None:
+    """The layout of a converted network whose files are all there and undamaged."""
+    try:
+        record = storage.read_json(folder / "layout.json")
+        for name, sha256 in record["files"].items():
+            if storage.sha256_of_file(folder / name) != sha256:
+                return None
+        return tuple(Column.model_validate(column) for column in record["layout"])
+    except (StorageError, OSError, KeyError, AttributeError, ValueError):
+        return None
+
+
+def _convert_in_child(weights: Weights, folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    request = folder.with_name(f".{folder.name}.request.json")
+    storage.write_json(
+        request,
+        {
+            "network": weights.network,
+            "path": str(weights.path),
+            "recipe": weights.recipe.model_dump(),
+            "input_spec": weights.input_spec.model_dump(),
+            "source": weights.source.model_dump(),
+            "folder": str(folder),
+        },
+    )
+    command = [sys.executable, "-W", "ignore", "-m", "regraft.features.conversion", str(request)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    request.unlink(missing_ok=True)
+    if result.returncode != 0:
+        lines = result.stderr.strip().splitlines() or ["no message"]
+        raise NetworkError(f"{weights.network} can't be converted for OpenVINO: {lines[-1]}. Try --runtime torch")
+
+
+def _convert(weights: Weights, folder: Path) -> None:
+    import openvino
+    import torch
+    from openvino.frontend import FrontEndManager
+    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
+
+    from regraft.features.pooling import PooledStages, layout_of
+    from regraft.networks.network import load_network
+
+    network = load_network(weights)
+    spec = network.input_spec
+    shape = [1, spec.size_px, spec.size_px, spec.channels]
+    decoder = TorchScriptPythonDecoder(
+        PooledStages(network).eval(), example_input=(torch.zeros(shape, dtype=torch.uint8),)
+    )
+    front_end = FrontEndManager().load_by_framework("pytorch")
+    model = front_end.convert(front_end.load(decoder))
+    model.reshape(shape)
+    storage.make_folder(folder)
+    openvino.serialize(model, folder / "network.xml", folder / "network.bin")
+    names = ("network.xml", "network.bin")
+    record = {
+        "layout": [column.model_dump() for column in layout_of(network)],
+        "files": {name: storage.sha256_of_file(folder / name) for name in names},
+        "facts": conversion_facts(weights),
+    }
+    storage.write_json(folder / "layout.json", record)  # last: a folder without it is no conversion
+
+
+def _main(request: Path) -> int:
+    from regraft.errors import RegraftError
+
+    record = json.loads(request.read_text(encoding="utf-8"))
+    weights = Weights(
+        record["network"],
+        Path(record["path"]),
+        Recipe.model_validate(record["recipe"]),
+        InputSpec.model_validate(record["input_spec"]),
+        WeightsSource.model_validate(record["source"]),
+    )
+    try:
+        _convert(weights, Path(record["folder"]))
+    except RegraftError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(_main(Path(sys.argv[1])))

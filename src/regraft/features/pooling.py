@@ -1,0 +1,100 @@
+"""Pooled features after every stage, from one forward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from regraft.networks.network import Network
+from regraft.records import Column, InputSpec, Statistic
+
+_MAX_PREFIX_TOKENS = 8
+
+
+class PooledStages(nn.Module):
+    """From pixels to one row of features: the statistics of every stage's activation, side by side.
+
+    Input `(N, H, W, C) uint8`, output `(N, F) float32`. Normalisation is part of it, so that a runtime
+    is handed plain pixels. Maps `(N, C, H, W)` give the mean and the standard deviation of each channel
+    over all positions; token sequences `(N, L, C)` the same over the patches, and the class token;
+    vectors `(N, C)` are their own mean.
+    """
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.stages = nn.ModuleList([stage.module for stage in network.stages])
+        spec = network.input_spec
+        self.register_buffer("scale", _channels(1 / (255 * value) for value in spec.std))
+        shifts = (-m / s for m, s in zip(spec.mean, spec.std, strict=True))
+        self.register_buffer("shift", _channels(shifts))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        value = images.permute(0, 3, 1, 2).to(self.scale.dtype) * self.scale + self.shift
+        parts = []
+        for stage in self.stages:
+            value = stage(value)
+            parts += [statistic for _, statistic in summarise(value)]
+        return torch.cat(parts, dim=1)
+
+
+def _channels(values: Sequence[float] | object) -> torch.Tensor:
+    return torch.tensor(list(values), dtype=torch.float32).reshape(1, -1, 1, 1)  # type: ignore[call-overload]
+
+
+def summarise(activation: torch.Tensor) -> list[tuple[Statistic, torch.Tensor]]:
+    """The statistics of one activation, each `(N, C)`.
+
+    Raises:
+        ValueError: an activation of a shape that is neither map, tokens nor vector.
+    """
+    if activation.ndim == 2:
+        return [("mean", activation)]
+    if activation.ndim == 4:
+        # Channels come first, except in networks that work on (N, H, W, C); images here are square.
+        last = activation.shape[1] == activation.shape[2] != activation.shape[3]
+        return _moments(activation, (1, 2) if last else (2, 3))
+    if activation.ndim == 3:
+        prefix = _prefix_tokens(activation.shape[1])
+        tokens: list[tuple[Statistic, torch.Tensor]] = [("token", activation[:, 0])] if prefix else []
+        return _moments(activation[:, prefix:], (1,)) + tokens
+    raise ValueError(f"can't pool an activation of shape {tuple(activation.shape)}")
+
+
+def _moments(activation: torch.Tensor, positions: tuple[int, ...]) -> list[tuple[Statistic, torch.Tensor]]:
+    mean = activation.mean(dim=positions, keepdim=True)
+    size = [activation.shape[axis] for axis in range(activation.ndim) if axis not in positions]
+    if all(activation.shape[axis] == 1 for axis in positions):
+        return [("mean", mean.reshape(size))]
+    # Two passes: E[x^2] - E[x]^2 would lose most digits in half precision.
+    std = (activation - mean).square().mean(dim=positions).sqrt()
+    return [("mean", mean.reshape(size)), ("std", std)]
+
+
+def _prefix_tokens(length: int) -> int:
+    """How many tokens come before the patches, which form a square."""
+    for count in range(min(_MAX_PREFIX_TOKENS, length)):
+        if round((length - count) ** 0.5) ** 2 == length - count:
+            return count
+    return 0
+
+
+def layout_of(network: Network) -> tuple[Column, ...]:
+    """Which columns of a feature row hold what, found by one forward pass of an empty image."""
+    columns: list[Column] = []
+    value = empty_input(network.input_spec)
+    start = 0
+    with torch.inference_mode():
+        for stage in network.stages:
+            value = stage.module(value)
+            for statistic, part in summarise(value):
+                stop = start + part.shape[1]
+                columns.append(Column(stage=stage.name, statistic=statistic, start=start, stop=stop))
+                start = stop
+    return tuple(columns)
+
+
+def empty_input(spec: InputSpec) -> torch.Tensor:
+    """`(1, C, H, W) float32` zeros at a network's input size."""
+    return torch.zeros(1, spec.channels, spec.size_px, spec.size_px)

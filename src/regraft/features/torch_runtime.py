@@ -1,0 +1,80 @@
+"""Features by PyTorch itself, on any device."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+
+from regraft.data.loading import Pixels
+from regraft.errors import SettingsError
+from regraft.features.pooling import PooledStages, layout_of
+from regraft.features.runtimes import Key, Row
+from regraft.networks.network import load_network
+from regraft.networks.weights import Weights
+from regraft.records import Precision
+
+# Every batch has this size, the last one padded: kernels are chosen by shape, and with them the bits.
+_BATCH = {"cpu": 16, "cuda": 64}
+
+
+class TorchRuntime:
+    """See `Runtime`. bf16 is autocast around fp32 weights; pooling happens in fp32 where autocast says so."""
+
+    def __init__(self, weights: Weights, *, precision: Precision = "fp32", device: str = "auto") -> None:
+        self.device = _device(device)
+        network = load_network(weights)
+        self.layout = layout_of(network)
+        self.precision: Precision = precision
+        self._batch = _BATCH.get(self.device.type, 16)
+        self._module = PooledStages(network).eval().to(self.device, memory_format=torch.channels_last)
+        name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu"
+        self.facts: dict[str, Any] = {
+            "runtime": "torch",
+            "version": torch.__version__,
+            "precision": precision,
+            "device": name,
+            "batch": self._batch,
+            "threads": torch.get_num_threads(),
+            "network": weights.network,
+            "recipe": weights.recipe.model_dump(),
+            "weights_sha256": weights.source.sha256,
+            "input": weights.input_spec.model_dump(),
+        }
+
+    def run(self, images: Iterable[tuple[Key, Pixels]]) -> Iterator[tuple[Key, Row]]:
+        iterator = iter(images)
+        while batch := list(islice(iterator, self._batch)):
+            pixels = np.zeros((self._batch, *batch[0][1].shape), dtype=np.uint8)
+            for place, (_, image) in enumerate(batch):
+                pixels[place] = image
+            rows = self._forward(torch.from_numpy(pixels))
+            for place, (key, _) in enumerate(batch):
+                yield key, rows[place]
+
+    def _forward(self, pixels: torch.Tensor) -> Row:
+        autocast = (
+            torch.autocast(self.device.type, torch.bfloat16)
+            if self.precision == "bf16"
+            else contextlib.nullcontext()
+        )
+        with torch.inference_mode(), autocast:
+            rows: Row = self._module(pixels.to(self.device)).float().cpu().numpy()
+        return rows
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise SettingsError(
+            f"device {name!r} can't be used: {str(error).splitlines()[0]}; accepted are cpu and cuda[:N]"
+        ) from error
+    return device

@@ -1,0 +1,83 @@
+"""A network with its weights, as ordered stages: what everything above works with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from regraft.errors import NetworkError, close_names
+from regraft.networks.building import build, load_state
+from regraft.networks.stages import Stage, split_into_stages
+from regraft.networks.weights import Weights
+from regraft.networks.zoo import card
+from regraft.records import InputSpec, WeightsSource
+
+
+@dataclass(frozen=True)
+class Network:
+    """Stages in order, then the classifier that it was trained with."""
+
+    name: str
+    input_spec: InputSpec
+    source: WeightsSource
+    stages: tuple[Stage, ...]
+    classifier: nn.Module
+
+    @property
+    def stage_names(self) -> tuple[str, ...]:
+        """Names of the stages, from the image to the classifier."""
+        return tuple(stage.name for stage in self.stages)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Logits of the original classes from normalised images `(N, C, H, W) float32`."""
+        for stage in self.stages:
+            images = stage.module(images)
+        logits: torch.Tensor = self.classifier(images)
+        return logits
+
+    def cut(self, place: str | int) -> tuple[nn.Sequential, nn.Sequential]:
+        """The network as `(prefix, tail)` at a cut; the classifier belongs to neither.
+
+        Args:
+            place: a stage's name (the prefix ends with it), a count of stages (`3`) or a share (`60%`).
+        """
+        count = cut_count(self.stage_names, place)
+        modules = [stage.module for stage in self.stages]
+        return nn.Sequential(*modules[:count]), nn.Sequential(*modules[count:])
+
+
+def cut_count(stages: Sequence[str], place: str | int) -> int:
+    """How many stages lie before a cut.
+
+    Raises:
+        NetworkError: no such stage, or a count or share out of range.
+
+    >>> cut_count(["stem", "layer1", "layer2", "layer3"], "layer2")
+    3
+    >>> cut_count(["stem", "layer1", "layer2", "layer3"], "50%")
+    2
+    """
+    text = str(place).strip()
+    if text in stages:
+        return list(stages).index(text) + 1
+    accepted = f"accepted are a count from 0 to {len(stages)}, a share (60%) or a name: {', '.join(stages)}"
+    try:
+        count = round(len(stages) * float(text[:-1]) / 100) if text.endswith("%") else int(text)
+    except ValueError:
+        raise NetworkError(f"no stage {text!r}{close_names(text, stages)}; {accepted}") from None
+    if not 0 <= count <= len(stages):
+        raise NetworkError(f"a cut at {text} is out of range; {accepted}")
+    return count
+
+
+def load_network(weights: Weights) -> Network:
+    """Build a network, load its weights strictly, and split it into stages; all in evaluation mode."""
+    module = build(weights.recipe)
+    load_state(module, weights.path)
+    module.requires_grad_(False)
+    known = card(weights.network)
+    staged = split_into_stages(module, extra_levels=known.stage_levels if known else 0)
+    return Network(weights.network, weights.input_spec, weights.source, staged.stages, staged.classifier)

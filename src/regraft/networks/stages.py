@@ -1,0 +1,247 @@
+"""Any traceable network as ordered stages that can be cut between.
+
+A network is traced once (torch.fx) into the list of its operations. Between two operations it can be
+cut if exactly one value crosses: then everything before is a function of the image, and everything
+after is a function of that value. Stages are the runs of operations between such places, named after
+the modules they come from. Composed, they are the same operations on the same values, so the result
+is the network's own, bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import fx, nn
+
+from regraft.errors import NetworkError
+
+_MIN_SHARE = 0.1  # of all parameters: a container that holds this much is opened, a smaller one is a stage
+_ACTIVATIONS = frozenset(
+    "relu relu_ relu6 tanh tanh_ sigmoid gelu silu silu_ hardswish hardtanh leaky_relu elu selu mish".split()
+)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage: a name from the network's own modules, and what it computes."""
+
+    name: str
+    module: nn.Module
+
+
+@dataclass(frozen=True)
+class StagedNetwork:
+    """The stages of a network, then the classifier that it was trained with (pooling included)."""
+
+    stages: tuple[Stage, ...]
+    classifier: nn.Module
+
+
+@dataclass
+class _Group:
+    """Consecutive operations of one label."""
+
+    label: str
+    nodes: list[fx.Node]
+
+
+def split_into_stages(network: nn.Module, *, extra_levels: int = 0) -> StagedNetwork:
+    """The stages of a network in evaluation mode.
+
+    Args:
+        network: a classification network; its parameters are shared with the stages, not copied.
+        extra_levels: how many module levels finer than the default to go (1 is every residual block).
+
+    Raises:
+        NetworkError: the network can't be traced (its forward pass depends on values), or nowhere in it
+            does a single value cross.
+    """
+    graph, names = _trace(network)
+    nodes = [node for node in graph.nodes if node.op not in ("placeholder", "output")]
+    label_of = _labeller(network, extra_levels)
+    groups = _grouped(nodes, lambda node: label_of(_module_path(node, names)))
+    body, head = _take_classifier(network, groups)
+    stages = _merge(network, body)
+    stages = _join_uncuttable(stages, head, graph)
+    if not stages:
+        raise NetworkError(f"{type(network).__name__} can't be cut: several values cross everywhere in it")
+    placeholders = {node: node.args[0] if node.args else None for node in graph.nodes if node.op == "placeholder"}
+    image = next(iter(placeholders))
+    result, entry = [], image
+    for group in stages:
+        module, entry = _extract(network, group.nodes, entry, placeholders)
+        result.append(Stage(group.label, module))
+    classifier, _ = _extract(network, head.nodes, entry, placeholders)
+    return StagedNetwork(tuple(result), classifier)
+
+
+def _trace(network: nn.Module) -> tuple[fx.Graph, dict[fx.Node, str]]:
+    from timm.models._features_fx import get_notrace_functions, get_notrace_modules
+    from torchvision.models.feature_extraction import NodePathTracer
+
+    tracer = NodePathTracer(
+        leaf_modules=list(get_notrace_modules()), autowrap_functions=list(get_notrace_functions())
+    )
+    try:
+        graph = tracer.trace(network.eval())
+    except Exception as error:  # torch.fx raises whatever the traced code raises on a symbolic value
+        raise NetworkError(f"{type(network).__name__} can't be staged: tracing it failed with {error}") from error
+    return graph, dict(tracer.node_to_qualname)
+
+
+def _module_path(node: fx.Node, names: dict[fx.Node, str]) -> str:
+    """The module that an operation belongs to; empty for operations of the network itself."""
+    name = names.get(node, "")
+    return name if node.op == "call_module" else name.rpartition(".")[0]
+
+
+def _labeller(network: nn.Module, extra_levels: int) -> Callable[[str], str]:
+    sizes = {name: sum(p.numel() for p in module.parameters()) for name, module in network.named_modules()}
+    total = max(1, sizes[""])
+
+    def label(path: str) -> str:
+        parts = path.split(".") if path else []
+        depth = 1
+        while depth < len(parts):
+            name = ".".join(parts[:depth])
+            is_numbered = any(character.isdigit() for character in parts[depth - 1])
+            if is_numbered or sizes.get(name, 0) / total < _MIN_SHARE:
+                break
+            depth += 1
+        return ".".join(parts[: depth + extra_levels if depth > 1 else depth])
+
+    return label
+
+
+def _grouped(nodes: Sequence[fx.Node], label_of: Callable[[fx.Node], str]) -> list[_Group]:
+    groups: list[_Group] = []
+    for node in nodes:
+        label = label_of(node)
+        if groups and groups[-1].label == label:
+            groups[-1].nodes.append(node)
+        else:
+            groups.append(_Group(label, [node]))
+    return groups
+
+
+def _weighted_modules(network: nn.Module, group: _Group) -> list[nn.Module]:
+    """The group's modules that learn something other than a normalisation."""
+    found = []
+    for node in group.nodes:
+        if node.op == "call_module":
+            module = network.get_submodule(str(node.target))
+        elif node.op == "get_attr" and "." in str(node.target):
+            module = network.get_submodule(str(node.target).rpartition(".")[0])
+        else:
+            continue
+        if any(True for _ in module.parameters()) and "Norm" not in type(module).__name__:
+            found.append(module)
+    return found
+
+
+def _is_activation(network: nn.Module, node: fx.Node) -> bool:
+    if node.op == "call_module":
+        module = network.get_submodule(str(node.target))
+        return "activation" in type(module).__module__
+    name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
+    return node.op in ("call_function", "call_method") and name in _ACTIVATIONS
+
+
+def _take_classifier(network: nn.Module, groups: list[_Group]) -> tuple[list[_Group], _Group]:
+    """Split off the last weighted group, with the pooling before it; an activation stays with its stage."""
+    last = max((n for n, group in enumerate(groups) if _weighted_modules(network, group)), default=0)
+    start = last
+    while start > 0 and not any(True for _ in _parameters(network, groups[start - 1])):
+        start -= 1
+    if start == 0:
+        raise NetworkError(f"{type(network).__name__} can't be cut: it has a single stage")
+    tail = [node for group in groups[start:] for node in group.nodes]
+    kept = 0
+    while _is_activation(network, tail[kept]):
+        kept += 1
+    body = [*groups[: start - 1], _Group(groups[start - 1].label, groups[start - 1].nodes + tail[:kept])]
+    return body, _Group("classifier", tail[kept:])
+
+
+def _parameters(network: nn.Module, group: _Group) -> Iterator[nn.Parameter]:
+    for node in group.nodes:
+        if node.op == "call_module":
+            yield from network.get_submodule(str(node.target)).parameters()
+        elif node.op == "get_attr":
+            yield from (p for name, p in network.named_parameters() if name == node.target)
+
+
+def _merge(network: nn.Module, groups: list[_Group]) -> list[_Group]:
+    """Join what learns nothing of its own to the stage before, and plain layers at the start to a stem."""
+    merged: list[_Group] = []
+    for group in groups:
+        if merged and not _weighted_modules(network, group):
+            merged[-1] = _Group(merged[-1].label, merged[-1].nodes + group.nodes)
+        else:
+            merged.append(group)
+    if len(merged) > 1 and not _weighted_modules(network, merged[0]):
+        merged[:2] = [_Group(merged[1].label, merged[0].nodes + merged[1].nodes)]
+    first = next((n for n, group in enumerate(merged) if _is_container(network, group)), 0)
+    if first > 0:
+        merged[:first] = [_Group("stem", [node for group in merged[:first] for node in group.nodes])]
+    return merged
+
+
+def _is_container(network: nn.Module, group: _Group) -> bool:
+    return "." in group.label or any(True for _ in network.get_submodule(group.label).children())
+
+
+def _join_uncuttable(groups: list[_Group], head: _Group, graph: fx.Graph) -> list[_Group]:
+    """Join neighbours until exactly one value crosses every boundary."""
+    position = {node: number for number, node in enumerate(graph.nodes)}
+    result: list[_Group] = []
+    pending: list[fx.Node] = []
+    for group in groups:
+        pending = pending + group.nodes
+        if len(_crossing(graph, position[pending[-1]], position)) == 1:
+            result.append(_Group(group.label, pending))
+            pending = []
+    head.nodes = pending + head.nodes
+    return result
+
+
+def _crossing(graph: fx.Graph, end: int, position: dict[fx.Node, int]) -> list[fx.Node]:
+    """Values computed at or before `end` and used after it; parameters can be read anywhere."""
+    return [
+        node
+        for node in graph.nodes
+        if position[node] <= end
+        and node.op != "get_attr"
+        and not (node.op == "placeholder" and node.args)
+        and any(position[user] > end for user in node.users)
+    ]
+
+
+def _extract(
+    network: nn.Module, nodes: Sequence[fx.Node], entry: fx.Node, placeholders: dict[fx.Node, Any]
+) -> tuple[nn.Module, fx.Node]:
+    """A module of some operations, from the value `entry` to the one value that leaves them."""
+    graph = fx.Graph()
+    inside = set(nodes)
+    environment: dict[fx.Node, Any] = dict(placeholders)
+    environment[entry] = graph.placeholder("x")
+
+    def value_of(node: fx.Node) -> Any:
+        if node not in environment:  # a parameter first read in an earlier stage
+            environment[node] = graph.node_copy(node, value_of)
+        return environment[node]
+
+    for node in nodes:
+        environment[node] = graph.node_copy(node, value_of)
+    leaving = [
+        node for node in nodes if node.op != "get_attr" and any(user not in inside for user in node.users)
+    ]
+    exit_node = leaving[-1] if leaving else entry
+    graph.output(environment[exit_node])
+    module = fx.GraphModule(network, graph)
+    module.graph.eliminate_dead_code()
+    module.recompile()
+    return module, exit_node

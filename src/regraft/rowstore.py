@@ -1,0 +1,293 @@
+"""A content-addressed table on disk: one fixed-width row for each image, computed once.
+
+A store is a folder whose name is the key of everything that its rows depend on besides the image.
+Rows live in shards of at most `SHARD_ROWS`: an array file and a manifest that lists the rows (by the
+SHA-256 of the image) with the array's own SHA-256. The manifest is renamed into place last, so a
+shard exists completely or not at all. A killed process therefore loses at most the shard it was
+working on; several processes share the work by a lock for each shard; a shard whose bytes don't
+match its manifest is deleted and computed again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import filelock
+import numpy as np
+import numpy.typing as npt
+
+from regraft import storage
+from regraft.errors import StorageError
+from regraft.progress import Meter, Reporter, Silent
+
+SHARD_ROWS = 512
+_ATTEMPTS = 3
+Array = npt.NDArray[Any]
+
+
+class RowSource(Protocol):
+    """Computes rows for the images of one shard."""
+
+    def __call__(self, keys: Sequence[str]) -> Iterable[tuple[str, Array | None]]:
+        """Yield `(key, row)` for every key, in any order; None for an image that can't be used."""
+
+
+@dataclass(frozen=True)
+class _Shard:
+    name: str
+    keys: tuple[str, ...]
+    array: Array
+
+
+class Rows:
+    """Rows read from a store, memory-mapped: nothing is loaded until it is gathered."""
+
+    def __init__(self, shards: Sequence[Array], places: Mapping[str, tuple[int, int]]) -> None:
+        self._shards = shards
+        self._places = places
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._places
+
+    def gather(self, keys: Sequence[str], columns: slice | None = None) -> Array:
+        """The rows of `keys`, in their order, as one array of the store's dtype.
+
+        Args:
+            keys: SHA-256 of the images wanted; each must be in the store.
+            columns: which columns; None takes all. Only these are read from disk.
+        """
+        chosen = columns or slice(None)
+        sample = self._shards[0][:0, chosen] if self._shards else np.empty((0, 0))
+        result = np.empty((len(keys), *sample.shape[1:]), dtype=sample.dtype)
+        places = np.array([self._places[key] for key in keys], dtype=np.int64).reshape(-1, 2)
+        for number in np.unique(places[:, 0]):
+            wanted = np.flatnonzero(places[:, 0] == number)
+            result[wanted] = self._shards[number][places[wanted, 1], chosen]
+        return result
+
+
+class RowStore:
+    """The rows that one configuration computes, for any images.
+
+    Args:
+        folder: where the store lives; created on the first write.
+        width: columns of a row.
+        dtype: of a row's values.
+        facts: what the rows depend on, written beside them for people to read.
+    """
+
+    def __init__(self, folder: Path, *, width: int, dtype: npt.DTypeLike, facts: Mapping[str, Any]) -> None:
+        self.folder = folder
+        self.width = width
+        self.dtype = np.dtype(dtype)
+        self.facts = dict(facts)
+
+    def ensure(
+        self,
+        keys: Sequence[str],
+        compute: RowSource,
+        *,
+        reporter: Reporter | None = None,
+        phase: str = "computing",
+    ) -> Rows:
+        """Compute what is missing, then open the rows of `keys`.
+
+        Keys for which `compute` yields None are absent from the result and are tried again next time.
+        """
+        reporter = reporter or Silent()
+        wanted = list(dict.fromkeys(keys))
+        failed: set[str] = set()
+        for _ in range(_ATTEMPTS):
+            rows = self.open(reporter)
+            missing = [key for key in wanted if key not in rows and key not in failed]
+            if not missing:
+                return rows
+            with reporter.phase(phase, len(missing)) as meter:
+                failed |= self._fill(missing, compute, meter)
+        raise StorageError(
+            f"the cache at {self.folder} keeps losing shards while it is used. "
+            "Is another process clearing it? Run the command again"
+        )
+
+    def open(self, reporter: Reporter | None = None) -> Rows:
+        """All complete and undamaged rows; damaged shards are removed, with a warning."""
+        reporter = reporter or Silent()
+        arrays: list[Array] = []
+        places: dict[str, tuple[int, int]] = {}
+        for manifest in self._manifests():
+            shard = self._read_shard(manifest)
+            if shard is None:
+                reporter.warn(f"cache shard {manifest.stem} was damaged: removed, to be computed again")
+                self._remove(manifest.stem)
+                continue
+            for row, key in enumerate(shard.keys):
+                places.setdefault(key, (len(arrays), row))
+            arrays.append(shard.array)
+        return Rows(arrays, places)
+
+    def damaged(self) -> list[str]:
+        """Names of the shards whose bytes don't match their manifest."""
+        return [path.stem for path in self._manifests() if self._read_shard(path) is None]
+
+    def _manifests(self) -> list[Path]:
+        return sorted(path for path in self.folder.glob("*.json") if path.name != "store.json")
+
+    def _read_shard(self, manifest: Path) -> _Shard | None:
+        try:
+            record = storage.read_json(manifest)
+            keys = tuple(str(key) for key in record["keys"])
+            path = self.folder / f"{manifest.stem}.npy"
+            if storage.sha256_of_file(path) != record["sha256"]:
+                return None
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (StorageError, KeyError, TypeError, OSError, ValueError):
+            return None
+        with contextlib.suppress(OSError):  # a read-only cache is a good cache
+            os.utime(manifest)  # the least recently used shards are pruned first
+        fits = array.shape == (len(keys), self.width) and array.dtype == self.dtype
+        return _Shard(manifest.stem, keys, array) if fits else None
+
+    def _remove(self, name: str) -> None:
+        for suffix in (".json", ".npy"):
+            with contextlib.suppress(OSError):
+                (self.folder / f"{name}{suffix}").unlink()
+
+    def _fill(self, missing: Sequence[str], compute: RowSource, meter: Meter) -> set[str]:
+        """Compute the missing rows shard by shard; shards that another process holds come last."""
+        storage.make_folder(self.folder)
+        if not (self.folder / "store.json").exists():
+            storage.write_json(self.folder / "store.json", self.facts)
+        shards = [missing[start : start + SHARD_ROWS] for start in range(0, len(missing), SHARD_ROWS)]
+        failed: set[str] = set()
+        busy = [keys for keys in shards if not self._fill_shard(keys, compute, meter, failed, wait=False)]
+        for keys in busy:
+            self._fill_shard(keys, compute, meter, failed, wait=True)
+        return failed
+
+    def _fill_shard(
+        self, keys: Sequence[str], compute: RowSource, meter: Meter, failed: set[str], *, wait: bool
+    ) -> bool:
+        name = hashlib.sha256("".join(keys).encode()).hexdigest()[:24]
+        try:
+            with self._lock(name, wait=wait):
+                if (self.folder / f"{name}.json").exists():  # another process was faster
+                    meter.advance(len(keys))
+                    return True
+                self._write_shard(name, keys, compute, meter, failed)
+                return True
+        except filelock.Timeout:
+            return False
+
+    @contextlib.contextmanager
+    def _lock(self, name: str, *, wait: bool) -> Iterator[None]:
+        path = self.folder / f".{name}.lock"
+        with storage.explained(path):
+            lock = filelock.FileLock(path, timeout=-1 if wait else 0)
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()  # the file stays: deleting it would let two later holders in at once
+
+    def _write_shard(
+        self, name: str, keys: Sequence[str], compute: RowSource, meter: Meter, failed: set[str]
+    ) -> None:
+        place = {key: number for number, key in enumerate(keys)}
+        array = np.zeros((len(keys), self.width), dtype=self.dtype)
+        done = np.zeros(len(keys), dtype=bool)
+        for key, row in compute(keys):
+            if row is None:
+                failed.add(key)
+            else:
+                array[place[key]] = row
+                done[place[key]] = True
+            meter.advance()
+        kept = [key for key, is_done in zip(keys, done, strict=True) if is_done]
+        if not kept:
+            return
+        data = _npy_bytes(array[done])
+        storage.write_atomically(self.folder / f"{name}.npy", data)
+        manifest = {"keys": kept, "sha256": storage.sha256_of(data)}
+        storage.write_json(self.folder / f"{name}.json", manifest)
+
+
+def _npy_bytes(array: Array) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
+
+
+@dataclass(frozen=True)
+class CacheUse:
+    """What one store takes."""
+
+    folder: Path
+    facts: Mapping[str, Any]
+    rows: int
+    size_bytes: int
+    last_used: float
+
+
+def stores_below(root: Path) -> list[CacheUse]:
+    """Every store of the cache, the most recently used first."""
+    uses = []
+    for record in root.glob("**/store.json"):
+        folder = record.parent
+        with contextlib.suppress(StorageError, OSError):
+            uses.append(_measure(folder, storage.read_json(record)))
+    return sorted(uses, key=lambda use: use.last_used, reverse=True)
+
+
+def _measure(folder: Path, facts: Mapping[str, Any]) -> CacheUse:
+    rows, size, last = 0, 0, 0.0
+    for path in folder.iterdir():
+        status = path.stat()
+        size += status.st_size
+        last = max(last, status.st_mtime)
+        if path.suffix == ".npy":
+            rows += int(np.load(path, mmap_mode="r", allow_pickle=False).shape[0])
+    return CacheUse(folder, facts, rows, size, last)
+
+
+def prune(root: Path, max_bytes: float, *, progress: Callable[[Path], None] | None = None) -> int:
+    """Delete the least recently used shards until at most `max_bytes` are left; returns bytes freed.
+
+    A process that has a shard open keeps reading it (POSIX); one that opens it later computes it again.
+    """
+    shards = []
+    for manifest in root.glob("**/*.json"):
+        data = manifest.with_suffix(".npy")
+        with contextlib.suppress(OSError):
+            size = manifest.stat().st_size + data.stat().st_size
+            shards.append((manifest.stat().st_mtime, size, manifest, data))
+    total = sum(size for _, size, _, _ in shards)
+    freed = 0
+    for _, size, manifest, data in sorted(shards, key=lambda shard: shard[0]):
+        if total - freed <= max_bytes:
+            break
+        for path in (manifest, data):  # the manifest first: without it the shard does not exist
+            with contextlib.suppress(OSError):
+                path.unlink()
+        freed += size
+        if progress:
+            progress(manifest)
+    return freed
+
+
+def remove_stale(root: Path, older_than_s: float = 86_400) -> int:
+    """Delete temporaries that killed processes left behind; returns how many."""
+    count = 0
+    for path in root.glob("**/.*.tmp"):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > older_than_s:
+                path.unlink()
+                count += 1
+    return count

@@ -1,0 +1,175 @@
+"""Files that are either whole or absent: atomic writes, content hashes, and where things live.
+
+A file is written to a temporary name beside it, fsynced and renamed; the folder is fsynced too.
+A process killed at any moment leaves the old file or the new one, and at most one temporary
+(`.NAME.tmp`), which the next writer of the same name overwrites.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import errno
+import hashlib
+import io
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from regraft.errors import DiskFullError, StorageError
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_CHUNK_BYTES = 1 << 20
+
+
+def sha256_of(data: bytes | memoryview) -> str:
+    """SHA-256 of `data` as 64 hexadecimal digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def sha256_of_file(path: Path) -> str:
+    """SHA-256 of a file's content, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def key_of(facts: Any) -> str:
+    """A content key: SHA-256 of `facts` as canonical JSON (sorted keys, no white space).
+
+    >>> key_of({"b": 1, "a": 2}) == key_of({"a": 2, "b": 1})
+    True
+    """
+    return sha256_of(json.dumps(facts, sort_keys=True, separators=(",", ":")).encode())
+
+
+@contextlib.contextmanager
+def explained(path: Path, size_bytes: int | None = None) -> Iterator[None]:
+    """Turn the operating system's write errors into ours, with the path and the bytes needed."""
+    try:
+        yield
+    except OSError as error:
+        need = f" ({size_bytes:,} bytes needed)" if size_bytes is not None else ""
+        if error.errno in _FULL:
+            raise DiskFullError(
+                f"no space left to write {path}{need}; nothing was damaged. "
+                "Free some space and run the same command again: it goes on from here"
+            ) from error
+        raise StorageError(
+            f"can't write {path}{need}: {error.strerror or error}. Choose a folder you may write "
+            "to with --out (results) or $REGRAFT_CACHE (cache)"
+        ) from error
+
+
+def make_folder(path: Path) -> Path:
+    """Create `path` and its parents if they are not there; returns `path`."""
+    with explained(path):
+        path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def write_atomically(path: Path, chunks: bytes | Iterable[bytes | memoryview]) -> None:
+    """Write a file so that it is complete or absent, even through a crash or power cut.
+
+    Raises:
+        DiskFullError: no space left; the temporary is removed, an older file is unharmed.
+        StorageError: the folder can't be written to.
+    """
+    pieces = [chunks] if isinstance(chunks, bytes) else list(chunks)
+    temporary = path.with_name(f".{path.name}.tmp")
+    make_folder(path.parent)
+    with explained(path, sum(memoryview(piece).nbytes for piece in pieces)):
+        try:
+            with temporary.open("wb") as file:
+                for piece in pieces:
+                    file.write(piece)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
+        sync_folder(path.parent)
+
+
+def copy_atomically(source: Path, path: Path) -> None:
+    """Copy a file with the guarantees of `write_atomically`, without holding it in memory."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    make_folder(path.parent)
+    with explained(path, source.stat().st_size):
+        try:
+            with source.open("rb") as reader, temporary.open("wb") as writer:
+                shutil.copyfileobj(reader, writer, _CHUNK_BYTES)
+                writer.flush()
+                os.fsync(writer.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
+        sync_folder(path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Make the names in a folder durable (a no-op where folders can't be opened)."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as indented JSON, atomically. NaN and infinity are refused."""
+    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
+    write_atomically(path, (text + "\n").encode("utf-8", "surrogateescape"))
+
+
+def read_json(path: Path) -> Any:
+    """The value in a JSON file.
+
+    Raises:
+        StorageError: the file is missing, unreadable or not JSON.
+    """
+    try:
+        return json.loads(path.read_bytes().decode("utf-8", "surrogateescape"))
+    except (OSError, ValueError) as error:
+        raise StorageError(f"can't read {path}: {error}") from error
+
+
+def cache_folder() -> Path:
+    """Where computed things are kept: `$REGRAFT_CACHE`, else the user's cache folder."""
+    chosen = os.environ.get("REGRAFT_CACHE")
+    return Path(chosen) if chosen else Path(platformdirs.user_cache_dir("regraft"))
+
+
+def printable(text: str) -> str:
+    """`text` fit for a terminal, a log or a record: bytes that aren't UTF-8 and control characters escaped.
+
+    >>> printable("caf\\udce9\\x1b[31m.jpg")
+    'caf\\\\xe9\\\\x1b[31m.jpg'
+    """
+    shown = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown)
+
+
+def csv_bytes(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
+    """A CSV file (RFC 4180, UTF-8). Text that a spreadsheet would run as a formula gets a leading `'`."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(header)
+    for row in rows:
+        writer.writerow([_harmless(cell) if isinstance(cell, str) else cell for cell in row])
+    return buffer.getvalue().encode()
+
+
+def _harmless(cell: str) -> str:
+    shown = printable(cell)
+    return f"'{shown}" if shown[:1] in ("=", "+", "-", "@") else shown
