@@ -1,0 +1,108 @@
+"""Solved heads: from a feature row to probabilities. Only numpy is needed to use one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from regraft.records import HeadRecord
+
+Floats = npt.NDArray[Any]
+_CHUNK = 1024
+
+
+@dataclass(frozen=True)
+class Head:
+    """A head with its arrays; `record.columns` says which feature columns it reads.
+
+    Every kind standardises first: `z = (x - mean) * scale`. Then
+
+    - `logistic`, `linear-svm`: scores `z @ weights + intercepts`;
+    - `rbf-svm`: `exp(-gamma |z - v|^2)` against its vectors v, then either one-against-one votes
+      (Knerr et al. 1990, as in libsvm) or, for many images, Nystroem features (Williams & Seeger 2001)
+      and linear scores;
+    - `centroid`: minus half the squared distance to each class's mean (Rocchio).
+
+    Probabilities are the softmax of the scores over a temperature.
+    """
+
+    record: HeadRecord
+    arrays: Mapping[str, Floats]
+
+    def probabilities(self, rows: Floats) -> npt.NDArray[np.float64]:
+        """`(N, K) float64` from feature rows `(N, width of the columns)`."""
+        return softmax(self.scores(rows) / self.record.temperature)
+
+    def scores(self, rows: Floats) -> npt.NDArray[np.float64]:
+        """Uncalibrated scores `(N, K) float64`; the largest is the prediction."""
+        parts = [self._scores(rows[start : start + _CHUNK]) for start in range(0, len(rows), _CHUNK)]
+        return np.concatenate(parts) if parts else np.zeros((0, self._num_classes()))
+
+    def _num_classes(self) -> int:
+        name = {"centroid": "centroids", "rbf-svm": "counts"}.get(self.record.kind, "intercepts")
+        array = self.arrays["intercepts" if "weights" in self.arrays else name]
+        return len(array)
+
+    def _scores(self, rows: Floats) -> npt.NDArray[np.float64]:
+        standard = (rows.astype(np.float64) - self.arrays["mean"]) * self.arrays["scale"]
+        arrays = self.arrays
+        if self.record.kind == "centroid":
+            return -0.5 * squared_distances(standard, arrays["centroids"])
+        if self.record.kind == "rbf-svm":
+            vectors = (arrays["vectors"].astype(np.float64) - arrays["mean"]) * arrays["scale"]
+            standard = np.exp(-self.record.hyperparameters["gamma"] * squared_distances(standard, vectors))
+            if "counts" in arrays:
+                return vote(standard, arrays["dual"], arrays["intercepts"], arrays["counts"])
+            standard = standard @ arrays["map"]
+        scores: npt.NDArray[np.float64] = standard @ arrays["weights"] + arrays["intercepts"]
+        return scores
+
+
+def softmax(scores: Floats) -> npt.NDArray[np.float64]:
+    """Rows that sum to one."""
+    shifted = np.exp(scores - scores.max(axis=1, keepdims=True))
+    result: npt.NDArray[np.float64] = shifted / shifted.sum(axis=1, keepdims=True)
+    return result
+
+
+def squared_distances(a: Floats, b: Floats) -> Floats:
+    """`(N, M)`: squared Euclidean distances between the rows of `a` and of `b`."""
+    products = a @ b.T
+    products *= -2
+    products += np.einsum("nd,nd->n", a, a)[:, None]
+    products += np.einsum("md,md->m", b, b)[None]
+    return np.maximum(products, 0, out=products)
+
+
+def vote(kernel: Floats, dual: Floats, intercepts: Floats, counts: Floats) -> npt.NDArray[np.float64]:
+    """One-against-one decisions turned into a score for each class.
+
+    The score is the number of pairs won plus the summed margins squeezed into (-1/3, 1/3), which break
+    ties: scikit-learn's `decision_function_shape="ovr"`.
+
+    Args:
+        kernel: `(N, V)` between rows and support vectors, the vectors ordered by class.
+        dual: `(K - 1, V)` coefficients in libsvm's layout.
+        intercepts: `(K (K - 1) / 2,)`.
+        counts: `(K,)` support vectors of each class.
+    """
+    classes = len(counts)
+    ends = np.cumsum(counts)
+    blocks = [
+        kernel[:, end - count : end] @ dual[:, end - count : end].T
+        for end, count in zip(ends, counts, strict=True)
+    ]
+    votes = np.zeros((len(kernel), classes))
+    margins = np.zeros((len(kernel), classes))
+    for pair, (i, j) in enumerate(combinations(range(classes), 2)):
+        decision = blocks[i][:, j - 1] + blocks[j][:, i] + intercepts[pair]
+        margins[:, i] += decision
+        margins[:, j] -= decision
+        votes[:, i] += decision >= 0
+        votes[:, j] += decision < 0
+    return votes + margins / (3 * (np.abs(margins) + 1))

@@ -1,0 +1,213 @@
+"""Many small convex problems solved at once: linear classifiers for several folds and strengths.
+
+L-BFGS (Nocedal & Wright 2006, algorithm 7.5) with backtracking, run side by side for problems that
+share their data and differ in which rows count. One matrix product serves all of them, so
+cross-validation costs little more than one fit. Each problem has its own step and stops on its own.
+scikit-learn solves the same problems one after the other; `benchmarks/heads.py` compares optima and time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[Any]
+Loss = Literal["softmax", "squared-hinge"]
+_MEMORY = 10
+_ARMIJO = 1e-4
+_MAX_HALVINGS = 12
+_PROGRESS = 1e-6  # relative gain below which an iteration led nowhere: float32 can't see much less
+
+
+@dataclass(frozen=True)
+class LinearProblems:
+    """P linear classification problems over the same rows.
+
+    Problem p minimises, over weights W `(D, K)` and intercepts b `(K,)`,
+
+        mean of loss(x W + b, label) over its rows  +  |W|^2 / (2 C n_p)
+
+    which is scikit-learn's objective divided by C n_p. Losses: `softmax` is the cross-entropy in nats;
+    `squared-hinge` is max(0, 1 - y s)^2 summed over one-against-rest scores s with y = +-1.
+    """
+
+    features: Floats
+    """`(N, D)`, float32 or float64: the precision of the result."""
+    labels: npt.NDArray[np.int64]
+    """`(N,)` in 0 .. num_classes-1."""
+    num_classes: int
+    rows: npt.NDArray[np.bool_]
+    """`(P, N)`: which rows each problem sees."""
+    loss: Loss = "softmax"
+
+
+def solve(
+    problems: LinearProblems,
+    strength: float,
+    *,
+    start: Floats | None = None,
+    tolerance: float = 3e-4,
+    max_iterations: int = 500,
+) -> Floats:
+    """The optima, `(P, D + 1, K)` with the intercepts last.
+
+    Args:
+        problems: what to solve.
+        strength: C, the inverse of regularisation.
+        start: where to start, for example the optima for another strength.
+        tolerance: stop when no entry of the gradient exceeds this share of its largest entry at zero weights.
+        max_iterations: of L-BFGS.
+    """
+    count, (_, width) = len(problems.rows), problems.features.shape
+    shape = (count, width + 1, problems.num_classes)
+    weights = np.zeros(shape, dtype=problems.features.dtype) if start is None else start.copy()
+    value, gradient = _evaluate(problems, weights, strength, np.arange(count))
+    at_zero = gradient if start is None else _evaluate(problems, np.zeros_like(weights), strength, np.arange(count))[1]
+    goal = tolerance * np.abs(at_zero).max(axis=(1, 2))
+    history: list[tuple[Floats, Floats, Floats]] = []
+    active = np.flatnonzero(np.abs(gradient).max(axis=(1, 2)) > goal)
+    for _ in range(max_iterations):
+        if not len(active):
+            break
+        direction = _direction(gradient[active], [(s[active], y[active], r[active]) for s, y, r in history])
+        moved, new_value, new_gradient = _line_search(
+            problems, strength, weights, value, gradient, direction, active, first=not history
+        )
+        step = np.zeros_like(weights)
+        change = np.zeros_like(gradient)
+        step[active], change[active] = moved - weights[active], new_gradient - gradient[active]
+        stuck = value[active] - new_value <= _PROGRESS * np.abs(new_value)
+        weights[active], value[active], gradient[active] = moved, new_value, new_gradient
+        was_steepest = np.ones(count, dtype=bool)
+        for _, _, rho in history:
+            was_steepest &= rho == 0
+        for _, _, rho in history:  # a direction that led nowhere: forget, and try the gradient itself
+            rho[active[stuck]] = 0
+        history = [*history[-_MEMORY + 1 :], (step, change, _curvature(step, change))]
+        small = np.abs(gradient[active]).max(axis=(1, 2)) <= goal[active]
+        active = active[~(small | (stuck & was_steepest[active]))]
+    return weights
+
+
+def _inner(a: Floats, b: Floats) -> Floats:
+    return np.einsum("pdk,pdk->p", a, b)
+
+
+def _curvature(step: Floats, change: Floats) -> Floats:
+    """1 / (s . y), or 0 where the pair says nothing (it is then left out of the recursion)."""
+    product = _inner(step, change)
+    usable = product > 1e-10 * np.maximum(_inner(change, change), 1e-30)
+    return np.where(usable, 1 / np.where(usable, product, 1), 0).astype(step.dtype)
+
+
+def _direction(gradient: Floats, history: list[tuple[Floats, Floats, Floats]]) -> Floats:
+    """Two-loop recursion, for every problem at once."""
+    q = gradient.copy()
+    alphas = []
+    for step, change, rho in reversed(history):
+        alpha = rho * _inner(step, q)
+        q -= alpha[:, None, None] * change
+        alphas.append(alpha)
+    if history:
+        step, change, rho = history[-1]
+        size = _inner(change, change)
+        usable = (rho > 0) & (size > 0)
+        scale = np.where(usable, 1 / np.where(usable, rho * size, 1), 1).astype(q.dtype)
+        q *= scale[:, None, None]
+    for (step, change, rho), alpha in zip(history, reversed(alphas), strict=True):
+        beta = rho * _inner(change, q)
+        q += (alpha - beta)[:, None, None] * step
+    return -q
+
+
+def _line_search(
+    problems: LinearProblems,
+    strength: float,
+    weights: Floats,
+    value: Floats,
+    gradient: Floats,
+    direction: Floats,
+    active: npt.NDArray[np.int64],
+    *,
+    first: bool,
+) -> tuple[Floats, Floats, Floats]:
+    """Backtracking until each active problem has gained enough (Armijo); those that can't stay put."""
+    slope = _inner(gradient[active], direction)
+    uphill = slope >= 0
+    direction[uphill], slope[uphill] = -gradient[active][uphill], -_inner(gradient[active], gradient[active])[uphill]
+    size = np.ones(len(active), dtype=weights.dtype)
+    if first:
+        size = np.minimum(1, 1 / np.maximum(np.abs(direction).sum(axis=(1, 2)), 1e-30)).astype(weights.dtype)
+        size *= np.sqrt(direction[0].size)
+    best = weights[active].copy()
+    new_value, new_gradient = value[active].copy(), gradient[active].copy()
+    pending = np.arange(len(active))
+    for _ in range(_MAX_HALVINGS):
+        trial = weights[active[pending]] + size[pending, None, None] * direction[pending]
+        trial_value, trial_gradient = _evaluate(problems, trial, strength, active[pending])
+        wanted = value[active[pending]] + _ARMIJO * size[pending] * slope[pending]
+        good = trial_value <= wanted + 1e-7 * np.abs(value[active[pending]]) * (weights.dtype == np.float32)
+        accepted = pending[good]
+        best[accepted], new_value[accepted], new_gradient[accepted] = (
+            trial[good],
+            trial_value[good],
+            trial_gradient[good],
+        )
+        pending = pending[~good]
+        if not len(pending):
+            break
+        size[pending] *= 0.5
+    return best, new_value, new_gradient
+
+
+def _evaluate(
+    problems: LinearProblems, weights: Floats, strength: float, which: npt.NDArray[np.int64]
+) -> tuple[Floats, Floats]:
+    """Objective `(A,)` and gradient `(A, D + 1, K)` of some of the problems."""
+    count, width, classes = len(which), weights.shape[1] - 1, weights.shape[2]
+    flat = weights[:, :-1].transpose(1, 0, 2).reshape(width, count * classes)
+    scores = (problems.features @ flat).reshape(-1, count, classes) + weights[:, -1]
+    rows = problems.rows[which].T.astype(weights.dtype)
+    sizes = np.maximum(rows.sum(axis=0), 1)
+    share = rows / sizes
+    losses, slopes = _LOSSES[problems.loss](scores, problems.labels)
+    slopes *= share[:, :, None]
+    decay = 1 / (strength * sizes)
+    value = np.einsum("np,np->p", losses, share) + decay / 2 * _inner(weights[:, :-1], weights[:, :-1])
+    gradient = np.empty_like(weights)
+    products = problems.features.T @ slopes.reshape(-1, count * classes)
+    gradient[:, :-1] = products.reshape(width, count, classes).transpose(1, 0, 2)
+    gradient[:, :-1] += decay[:, None, None].astype(weights.dtype) * weights[:, :-1]
+    gradient[:, -1] = slopes.sum(axis=0)
+    return value, gradient
+
+
+def _softmax_loss(scores: Floats, labels: npt.NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """Cross-entropy `(N, P)` and its derivative by the scores; overwrites `scores`."""
+    rows = np.arange(len(labels))
+    scores -= scores.max(axis=2, keepdims=True)
+    own = scores[rows, :, labels]
+    np.exp(scores, out=scores)
+    total = scores.sum(axis=2)
+    losses = np.log(total) - own
+    scores /= total[:, :, None]
+    scores[rows, :, labels] -= 1
+    return losses, scores
+
+
+def _squared_hinge_loss(scores: Floats, labels: npt.NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """Squared hinge summed over one-against-rest problems; overwrites `scores`."""
+    rows = np.arange(len(labels))
+    scores[rows, :, labels] *= -1
+    scores += 1
+    np.maximum(scores, 0, out=scores)
+    losses = np.einsum("npk,npk->np", scores, scores)
+    scores *= 2
+    scores[rows, :, labels] *= -1
+    return losses, scores
+
+
+_LOSSES = {"softmax": _softmax_loss, "squared-hinge": _squared_hinge_loss}

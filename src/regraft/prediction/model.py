@@ -1,0 +1,166 @@
+"""A fitted model: pictures in, labels and probabilities out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from regraft import storage
+from regraft.data.loading import LoadLimits, Pixels, load_input
+from regraft.data.scan import in_order
+from regraft.errors import ImageError
+from regraft.features.heads import Head
+from regraft.features.runtimes import Row, Runtime, RuntimeName, open_runtime
+from regraft.networks.weights import Weights
+from regraft.progress import Reporter, Silent
+from regraft.records import Column, Precision, Scores, ScoreSheet, SkippedFile
+
+_AHEAD = 8
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says of one image."""
+
+    path: str
+    label: str
+    probability: float
+    probabilities: npt.NDArray[np.float64] = field(repr=False)
+    """`(K,)`, in the order of the model's labels; sums to one."""
+
+
+@dataclass(frozen=True)
+class Predictions(Sequence[Prediction]):
+    """Predictions in the order of the images asked for, and what could not be read."""
+
+    labels: tuple[str, ...]
+    rows: tuple[Prediction, ...]
+    skipped: tuple[SkippedFile, ...]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, place: Any) -> Any:
+        return self.rows[place]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network up to the stages that a head reads, and the head.
+
+    Made by `regraft.fit` or `regraft.load_model`; immutable. The network is loaded at the first prediction.
+    """
+
+    labels: tuple[str, ...]
+    weights: Weights
+    head: Head
+    layout: tuple[Column, ...]
+    fitted_precision: Precision
+    lineage: tuple[str, ...]
+    scores: ScoreSheet | None = None
+    """How good it is; None for a model that was loaded from a bundle."""
+    run_folder: Path | None = None
+
+    @property
+    def test_scores(self) -> Scores | None:
+        """Scores on the test images, if there were any."""
+        return self.scores.test if self.scores else None
+
+    def predict(
+        self,
+        images: Iterable[str | Path | bytes] | str | Path | bytes,
+        *,
+        precision: Precision = "fp32",
+        runtime: RuntimeName = "auto",
+        limits: LoadLimits | None = None,
+        reporter: Reporter | None = None,
+    ) -> Predictions:
+        """Labels and probabilities of images.
+
+        Args:
+            images: paths, or whole files as bytes; one or many.
+            precision: fp32 gives the same probabilities on every machine, to 1e-5.
+            runtime: what computes the network.
+            limits: of the loader.
+            reporter: is told how far it is.
+
+        Returns:
+            Predictions in the order asked; files that can't be used are in `skipped` and nowhere else.
+        """
+        several = [images] if isinstance(images, str | Path | bytes) else list(images)
+        skipped: list[SkippedFile] = []
+        rows = dict(
+            self.stream(
+                several, skipped, precision=precision, runtime=runtime, limits=limits, reporter=reporter
+            )
+        )
+        return Predictions(self.labels, tuple(rows[place] for place in sorted(rows)), tuple(skipped))
+
+    def stream(
+        self,
+        images: Sequence[str | Path | bytes],
+        skipped: list[SkippedFile],
+        *,
+        precision: Precision = "fp32",
+        runtime: RuntimeName = "auto",
+        limits: LoadLimits | None = None,
+        reporter: Reporter | None = None,
+    ) -> Iterator[tuple[int, Prediction]]:
+        """Like `predict`, one `(place, prediction)` at a time in any order; appends to `skipped`."""
+        reporter = reporter or Silent()
+        engine = self._engine((runtime, precision), reporter)
+        columns = [slice(column.start, column.stop) for column in self.head.record.columns]
+        decoded = self._decode(images, skipped, limits)
+        with reporter.phase("predicting", len(images)) as meter:
+            for place, row in engine.run(decoded):
+                meter.advance()
+                yield place, self._judge(images[place], row, columns)
+
+    def _judge(self, image: str | Path | bytes, row: Row, columns: Sequence[slice]) -> Prediction:
+        chosen = np.concatenate([row[column] for column in columns])[None]
+        probabilities = self.head.probabilities(chosen)[0]
+        best = int(probabilities.argmax())
+        return Prediction(_name(image), self.labels[best], float(probabilities[best]), probabilities)
+
+    def _decode(
+        self, images: Sequence[str | Path | bytes], skipped: list[SkippedFile], limits: LoadLimits | None
+    ) -> Iterator[tuple[int, Pixels]]:
+        def load(place: int) -> tuple[int, Pixels | None, str]:
+            try:
+                return place, load_input(images[place], self.weights.input_spec, limits), ""
+            except ImageError as error:
+                return place, None, str(error)
+
+        threads = os.cpu_count() or 1
+        for place, pixels, reason in in_order(load, range(len(images)), workers=threads, ahead=_AHEAD * threads):
+            if pixels is None:
+                skipped.append(SkippedFile(_name(images[place]), reason))
+            else:
+                yield place, pixels
+
+    def _engine(self, choice: tuple[RuntimeName, Precision], reporter: Reporter) -> Runtime:
+        if choice not in self._engines:
+            name, precision = choice
+            self._engines[choice] = open_runtime(self.weights, name=name, precision=precision, reporter=reporter)
+        return self._engines[choice]
+
+    @cached_property
+    def _engines(self) -> dict[tuple[RuntimeName, Precision], Runtime]:
+        return {}
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the model as a bundle; returns the folder. See `regraft.load_model`."""
+        from regraft.prediction.bundle import save_bundle
+
+        return save_bundle(self, Path(folder))
+
+
+def _name(image: str | Path | bytes) -> str:
+    return f"bytes:{storage.sha256_of(image)[:12]}" if isinstance(image, bytes) else str(image)
