@@ -1,1 +1,46 @@
+"""Regraft transfers a pretrained vision network to your images, on the machine you have.
+
+>>> import regraft
+>>> images = regraft.load_images("photos/")                 # doctest: +SKIP
+>>> model = regraft.fit(images, network="resnet50")         # doctest: +SKIP
+>>> model.predict(["a.jpg", "b.jpg"])                       # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from regraft.errors import RegraftError as RegraftError
+    from regraft.prediction.bundle import load_model as load_model
+    from regraft.prediction.model import Model as Model
+    from regraft.settings import DataSettings as DataSettings
+    from regraft.settings import FitSettings as FitSettings
+    from regraft.workflow import fit as fit
+    from regraft.workflow import load_images as load_images
+
 __version__ = "0.1.0"
+
+# Where each public name lives: imported when first used, so that `import regraft` takes milliseconds.
+_HOMES = {
+    "DataSettings": "regraft.settings",
+    "FitSettings": "regraft.settings",
+    "Model": "regraft.prediction.model",
+    "RegraftError": "regraft.errors",
+    "fit": "regraft.workflow",
+    "load_images": "regraft.workflow",
+    "load_model": "regraft.prediction.bundle",
+}
+__all__ = ["DataSettings", "FitSettings", "Model", "RegraftError", "fit", "load_images", "load_model"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'regraft' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

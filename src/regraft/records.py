@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 Precision = Literal["fp32", "bf16"]
 Side = Literal["train", "validation", "test"]
-Strategy = Literal["probe", "svm", "linear-svm", "centroid", "many-stages"]
+Strategy = Literal["probe", "svm", "many-stages"]
 HeadKind = Literal["logistic", "linear-svm", "rbf-svm", "centroid"]
 Statistic = Literal["mean", "std", "token"]
 
@@ -236,26 +236,17 @@ class BundleRecord(Record):
     """The bundle's other files and their hashes."""
 
 
-class Timing(Record):
-    """Where the time of a run went, seconds."""
-
-    phase: str
-    wall_s: float
-
-
 class Run(Record):
-    """`run.json`: what was done, to what, with what."""
+    """`run.json`: what was done, to what, with what. Times and the command are in `log.jsonl`."""
 
     schema_version: Literal[1] = 1
     regraft_version: str
-    command: tuple[str, ...]
-    started: str
     data_root: str
+    settings: dict[str, object]
+    """As the user gave them; a later fit with the same ones continues this run."""
     plan: Plan
     split_sha256: Sha256
     weights: WeightsSource
     reasons: tuple[str, ...]
     """Every automatic choice, in words."""
     versions: dict[str, str]
-    machine: dict[str, str]
-    timings: tuple[Timing, ...]

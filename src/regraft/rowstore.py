@@ -133,10 +133,6 @@ class RowStore:
             arrays.append(shard.array)
         return Rows(arrays, places)
 
-    def damaged(self) -> list[str]:
-        """Names of the shards whose bytes don't match their manifest."""
-        return [path.stem for path in self._manifests() if self._read_shard(path) is None]
-
     def _manifests(self) -> list[Path]:
         return sorted(path for path in self.folder.glob("*.json") if path.name != "store.json")
 
@@ -234,6 +230,24 @@ class CacheUse:
     rows: int
     size_bytes: int
     last_used: float
+
+
+def verify_store(folder: Path) -> list[str]:
+    """Remove the shards of a store whose bytes don't match their manifest; returns their names."""
+    damaged = []
+    for manifest in folder.glob("*.json"):
+        if manifest.name == "store.json":
+            continue
+        data = manifest.with_suffix(".npy")
+        try:
+            is_whole = storage.sha256_of_file(data) == storage.read_json(manifest)["sha256"]
+        except (StorageError, OSError, KeyError, TypeError):
+            is_whole = False
+        if not is_whole:
+            damaged.append(f"{folder.name}/{manifest.stem}")
+            for path in (manifest, data):
+                path.unlink(missing_ok=True)
+    return damaged
 
 
 def stores_below(root: Path) -> list[CacheUse]:

@@ -245,3 +245,8 @@ def _read_table(path: Path) -> list[Mapping[str, Any]]:
         raise DataError(f"can't read the table {path}: {error}") from error
     rows: list[Mapping[str, Any]] = table.to_pylist()
     return rows
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """Files of a folder and its subfolders that may be images, in order of name; loops of links end."""
+    return _Walk().files(folder)

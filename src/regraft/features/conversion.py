@@ -33,7 +33,7 @@ def conversion_facts(weights: Weights) -> dict[str, Any]:
         "conversion": _CONVERSION_VERSION,
         "network": weights.network,
         "recipe": weights.recipe.model_dump(),
-        "weights_sha256": weights.source.sha256,
+        "weights_sha256": weights.sha256,
         "input": weights.input_spec.model_dump(),
         "versions": {name: metadata.version(name) for name in ("torch", "timm", "torchvision", "openvino")},
     }
@@ -80,6 +80,7 @@ def _convert_in_child(weights: Weights, folder: Path) -> None:
         {
             "network": weights.network,
             "path": str(weights.path),
+            "sha256": weights.sha256,
             "recipe": weights.recipe.model_dump(),
             "input_spec": weights.input_spec.model_dump(),
             "source": weights.source.model_dump(),
@@ -130,6 +131,7 @@ def _main(request: Path) -> int:
     weights = Weights(
         record["network"],
         Path(record["path"]),
+        record["sha256"],
         Recipe.model_validate(record["recipe"]),
         InputSpec.model_validate(record["input_spec"]),
         WeightsSource.model_validate(record["source"]),

@@ -42,7 +42,7 @@ class TorchRuntime:
             "threads": torch.get_num_threads(),
             "network": weights.network,
             "recipe": weights.recipe.model_dump(),
-            "weights_sha256": weights.source.sha256,
+            "weights_sha256": weights.sha256,
             "input": weights.input_spec.model_dump(),
         }
 

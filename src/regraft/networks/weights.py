@@ -33,6 +33,8 @@ class Weights:
     network: str
     path: Path
     """A safetensors file."""
+    sha256: str
+    """Of that file's bytes, computed, never taken from a record: it keys every cache."""
     recipe: Recipe
     input_spec: InputSpec
     source: WeightsSource
@@ -236,11 +238,11 @@ def _described(network: str, found: _Found) -> Weights:
 
             (recipe, spec), licence = find_recipe(network), found.licence
     sha256 = storage.sha256_of_file(found.path)
-    path = found.path
-    if path.suffix != ".safetensors":
-        path = _converted(path, sha256)
     source = WeightsSource(where=found.where, sha256=sha256, licence=licence or "unknown")
-    return Weights(network, path, recipe, spec, source)
+    if found.path.suffix == ".safetensors":
+        return Weights(network, found.path, sha256, recipe, spec, source)
+    path = _converted(found.path, sha256)
+    return Weights(network, path, storage.sha256_of_file(path), recipe, spec, source)
 
 
 def _converted(path: Path, sha256: str) -> Path:
@@ -294,4 +296,4 @@ def _random(network: str) -> Weights:
             save_state(build(recipe).state_dict(), target)
     sha256 = storage.sha256_of_file(target)
     source = WeightsSource(where="random, seed 0", sha256=sha256, licence="none needed")
-    return Weights(network, target, recipe, spec, source)
+    return Weights(network, target, sha256, recipe, spec, source)

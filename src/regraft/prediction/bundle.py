@@ -71,8 +71,9 @@ def load_model(folder: str | Path) -> Model:
         arrays = safetensors.numpy.load_file(place / _HEAD)
     except (OSError, safetensors.SafetensorError) as error:
         raise BundleError(f"can't read {place / _HEAD}: {error}") from error
+    network = place / _NETWORK
     weights = Weights(
-        record.network, place / _NETWORK, record.recipe, record.input_spec, record.weights
+        record.network, network, record.files[_NETWORK], record.recipe, record.input_spec, record.weights
     )
     head = Head(record.head, arrays)
     return Model(record.labels, weights, head, record.layout, record.fitted_precision, record.lineage)

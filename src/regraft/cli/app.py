@@ -1,0 +1,73 @@
+"""The command line: which commands there are, and how they end.
+
+Exit codes: 0 done, 1 an error that the message explains, 2 a command that can't be obeyed, 130 Ctrl-C.
+Every command lives in a file of its own and is imported when it is called, so `--help` needs neither
+torch nor numpy.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Sequence
+
+import cyclopts
+
+from regraft import __version__
+from regraft.errors import RegraftError, SettingsError
+
+app = cyclopts.App(
+    name="regraft",
+    version=__version__,
+    help="Transfer a pretrained vision network to a folder of images, on this machine.\n\n"
+    "Start with `regraft demo`, or `regraft fit photos/` where photos/ holds a folder per class. "
+    "Add --debug to any command for a traceback, --json for machine-readable lines.",
+    result_action="return_value",
+)
+app.command("regraft.cli.fit:fit", name="fit", help="Transfer a pretrained network to your images.")
+app.command("regraft.cli.predict:predict", name="predict", help="Labels and probabilities for images.")
+app.command("regraft.cli.check:check", name="check", help="What is in a folder of images, and what is wrong with it, before any training.")
+app.command("regraft.cli.zoo:zoo", name="zoo", help="Which networks there are, and whose weights are on this machine.")
+app.command("regraft.cli.demo:demo", name="demo", help="The main job on handwritten digits that come with scikit-learn; no network, a minute.")
+cache = cyclopts.App(name="cache", help="What has been computed and is kept.")
+cache.command("regraft.cli.cache:info", name="info", help="What the cache holds.")
+cache.command("regraft.cli.cache:verify", name="verify", help="Read everything back and compare with its hashes.")
+cache.command("regraft.cli.cache:prune", name="prune", help="Delete what was used longest ago.")
+cache.command("regraft.cli.cache:clear", name="clear", help="Delete everything that can be computed again.")
+app.command(cache)
+app.register_install_completion_command()
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; returns the exit code."""
+    is_debug = "--debug" in arguments
+    rest = [argument for argument in arguments if argument != "--debug"]
+    try:
+        code = app(rest, exit_on_error=False)
+        return code if isinstance(code, int) else 0
+    except cyclopts.CycloptsError:
+        return 2  # cyclopts has printed what was wrong
+    except KeyboardInterrupt:
+        print("\nstopped; the same command goes on from here", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output has left, for example `head`
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except RegraftError as error:
+        if is_debug:
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return 2 if isinstance(error, SettingsError) else 1
+    except Exception as error:
+        if is_debug:
+            raise
+        kind = type(error).__name__
+        print(f"error: {kind}: {error}\nThis is a defect of regraft; --debug shows where.", file=sys.stderr)
+        return 1
+
+
+def main() -> None:
+    """Entry point of the `regraft` command."""
+    sys.exit(run(sys.argv[1:]))

@@ -1,0 +1,96 @@
+"""`regraft cache info|verify|prune|clear`"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from regraft.cli.console import show_json, show_table
+from regraft.errors import SettingsError
+
+_UNITS = {"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12}
+
+
+def info(*, json: Annotated[bool, Parameter(negative="")] = False) -> int:
+    """What the cache holds, and how much of the disk it takes.
+
+    Args:
+        json: print JSON lines instead of a table.
+    """
+    from regraft.rowstore import stores_below
+    from regraft.storage import cache_folder
+
+    root = cache_folder()
+    uses = stores_below(root)
+    if json:
+        for use in uses:
+            show_json({"folder": str(use.folder), "rows": use.rows, "bytes": use.size_bytes, **use.facts})
+        return 0
+    rows = [
+        [
+            str(use.facts.get("what", "?")),
+            str(use.facts.get("network", "")),
+            f"{use.facts.get('runtime', '')} {use.facts.get('precision', '')}".strip(),
+            f"{use.rows:,}",
+            f"{use.size_bytes / 1e6:,.1f}",
+            time.strftime("%Y-%m-%d %H:%M", time.localtime(use.last_used)),
+        ]
+        for use in uses
+    ]
+    header = ["what", "network", "runtime", "images", "MB", "last used"]
+    show_table(f"Cache at {root}", header, rows, right=[3, 4])
+    other = sum(path.stat().st_size for name in ("networks", "weights") for path in (root / name).glob("**/*") if path.is_file())
+    print(f"converted networks and weights: {other / 1e6:,.1f} MB; move the cache with $REGRAFT_CACHE")
+    return 0
+
+
+def verify() -> int:
+    """Read everything back and compare with its hashes; damaged shards are removed, to be computed again."""
+    from regraft.rowstore import remove_stale, stores_below, verify_store
+    from regraft.storage import cache_folder
+
+    root = cache_folder()
+    damaged = [name for use in stores_below(root) for name in verify_store(use.folder)]
+    stale = remove_stale(root, older_than_s=0)
+    for name in damaged:
+        print(f"damaged, removed: {name}")
+    print(f"{len(damaged)} damaged shards, {stale} left-over temporaries")
+    return 1 if damaged else 0
+
+
+def prune(*, max_size: Annotated[str, Parameter(name=["--max-size", "--max"])]) -> int:
+    """Delete what was used longest ago, until the features take at most a given size.
+
+    Args:
+        max_size: for example 500M or 20G; 0 deletes all features.
+    """
+    from regraft import rowstore
+    from regraft.storage import cache_folder
+
+    freed = rowstore.prune(cache_folder(), _bytes(max_size))
+    print(f"freed {freed / 1e6:,.1f} MB")
+    return 0
+
+
+def _bytes(text: str) -> float:
+    number, unit = text.strip().lower().removesuffix("b"), ""
+    if number and number[-1] in _UNITS:
+        number, unit = number[:-1], number[-1]
+    try:
+        return float(number) * _UNITS[unit]
+    except ValueError:
+        raise SettingsError(f"size {text!r} is not understood; accepted are 500M, 20G, 1T or bytes") from None
+
+
+def clear() -> int:
+    """Delete everything that can be computed again: features, scans, converted networks. Splits are kept."""
+    from regraft.storage import cache_folder
+
+    root = cache_folder()
+    for name in ("features", "scan", "networks", "weights"):
+        shutil.rmtree(root / name, ignore_errors=True)
+    print(f"cleared {root}; the saved splits were kept")
+    return 0

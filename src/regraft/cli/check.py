@@ -1,0 +1,120 @@
+"""`regraft check`"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from regraft.cli.console import make_reporter, show_json, show_table
+from regraft.records import Finding, Images, Split
+from regraft.settings import DataSettings
+
+
+def check(
+    data: str,
+    /,
+    *,
+    reading: Annotated[DataSettings, Parameter(name="*")] = DataSettings(),  # noqa: B008 (frozen)
+    test_share: float = 0.2,
+    seed: int = 0,
+    out: Annotated[str | None, Parameter(name=["--out", "-o"])] = None,
+    json: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """What is in a folder of images, and what is wrong with it, before any training.
+
+    Reads every file once: counts by class and side, files that can't be used and why, wrong extensions,
+    duplicates and look-alikes (within a class, across classes, across the split), classes too small.
+
+    ```
+    regraft check photos/
+    regraft check photos/ --out problems.csv
+    ```
+
+    Args:
+        data: a folder with a folder per class (or that below train/, val/, test/), or a CSV or Parquet table.
+        reading: how images are found and read.
+        test_share: share of each class that would be set aside to test.
+        seed: of the split.
+        out: a CSV file for all findings and skipped files.
+        json: print one JSON object instead of tables.
+    """
+    from dataclasses import replace
+
+    from regraft.data.splits import split_findings, split_images
+    from regraft.workflow import load_images
+
+    images = load_images(data, reading, reporter=make_reporter(json_lines=json))
+    split = split_images(images, seed=seed, test_share=test_share)
+    images = replace(images, findings=(*images.findings, *split_findings(split)))
+    if out:
+        _write(out, images)
+    if json:
+        show_json(_record(images, split))
+        return 0
+    _show(images, split, out)
+    return 0
+
+
+def _show(images: Images, split: Split, out: str | None) -> None:
+    counts = Counter((row.label, row.side) for row in split.rows)
+    sides = [side for side in ("train", "validation", "test") if any(row.side == side for row in split.rows)]
+    rows = [[label, *(f"{counts[label, side]:,}" for side in sides)] for label in images.labels]
+    shown = rows if len(rows) <= 40 else [*rows[:20], ["…", *("" for _ in sides)], *rows[-5:]]
+    title = f"{len(images):,} images in {len(images.labels)} classes ({split.origin} split)"
+    show_table(title, ["class", *sides], shown, right=range(1, len(sides) + 1))
+    groups: dict[tuple[str, str], list[Finding]] = {}
+    for finding in images.findings:
+        message = finding.message if finding.kind not in ("tiny-class", "empty-class") else finding.kind
+        groups.setdefault((finding.kind, message), []).append(finding)
+    problems = [
+        [kind, message, f"{_count(found):,}", _example(found)] for (kind, message), found in groups.items()
+    ]
+    reasons = Counter(file.reason for file in images.skipped)
+    for reason, count in reasons.most_common():
+        example = next(file.path for file in images.skipped if file.reason == reason)
+        problems.append(["skipped", reason, f"{count:,}", example])
+    if problems:
+        from regraft.storage import printable
+
+        safe = [[printable(cell) for cell in row] for row in problems]
+        show_table("Findings", ["kind", "what", "count", "for example"], safe, right=[2])
+        if out is None:
+            print("list them all with --out problems.csv")
+    else:
+        print("nothing wrong was found")
+
+
+def _count(findings: list[Finding]) -> int:
+    is_single = len(findings) == 1 and findings[0].kind in ("extension", "note", "ignored")
+    return len(findings[0].paths) if is_single else len(findings)
+
+
+def _example(findings: list[Finding]) -> str:
+    return " | ".join(findings[0].paths[:2]) or findings[0].message
+
+
+def _write(out: str, images: Images) -> None:
+    from pathlib import Path
+
+    from regraft.storage import csv_bytes, write_atomically
+
+    rows = [(finding.kind, finding.message, " | ".join(finding.paths)) for finding in images.findings]
+    rows += [("skipped", file.reason, file.path) for file in images.skipped]
+    write_atomically(Path(out), csv_bytes(("kind", "message", "paths"), rows))
+
+
+def _record(images: Images, split: Split) -> dict[str, object]:
+    from regraft.storage import printable
+
+    sides = Counter(row.side for row in split.rows)
+    return {
+        "images": len(images),
+        "classes": {label: sum(item.label == label for item in images.items) for label in images.labels},
+        "sides": dict(sides),
+        "split": {"origin": split.origin, "seed": split.seed, "sha256": split.sha256},
+        "findings": [{**asdict(f), "paths": [printable(path) for path in f.paths]} for f in images.findings],
+        "skipped": [{"path": printable(file.path), "reason": file.reason} for file in images.skipped],
+    }

@@ -1,0 +1,97 @@
+"""`regraft fit`"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from regraft.cli.console import make_reporter, show_json, show_table
+from regraft.records import Estimate, Scores, ScoreSheet
+from regraft.settings import DataSettings, FitSettings
+
+
+def fit(
+    data: str,
+    /,
+    *,
+    settings: Annotated[FitSettings, Parameter(name="*")] = FitSettings(),  # noqa: B008 (frozen)
+    reading: Annotated[DataSettings, Parameter(name="*")] = DataSettings(),  # noqa: B008 (frozen)
+    out: Annotated[str | None, Parameter(name=["--out", "-o"])] = None,
+    overwrite: Annotated[bool, Parameter(negative="")] = False,
+    json: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Transfer a pretrained network to your images.
+
+    Leaves a run folder: the model (bundle/), scores, the split, predictions, skipped files, the log. The
+    same command again reuses everything that was computed, and after an interruption goes on.
+
+    ```
+    regraft fit photos/
+    regraft fit photos/ --network mobilenetv1_100 --weights weights/ --strategy many-stages
+    regraft fit photos.csv --strategy svm --cut layer3 --out runs/svm3
+    ```
+
+    Args:
+        data: a folder with a folder per class (or that below train/, val/, test/), or a CSV or Parquet table.
+        settings: how the model is fitted.
+        reading: how images are found and read.
+        out: the run folder; without it, runs/DATA-NETWORK-STRATEGY.
+        overwrite: replace a run with other settings in --out.
+        json: print JSON lines instead of tables and bars.
+    """
+    from regraft import workflow
+
+    model = workflow.fit(
+        data, settings, data=reading, out=out or "", overwrite=overwrite, reporter=make_reporter(json_lines=json)
+    )
+    assert model.scores is not None
+    if json:
+        show_json({"run": str(model.run_folder), "scores": model.scores.model_dump(mode="json", exclude=_LONG)})
+        return 0
+    show_scores(model.scores)
+    print(f"saved in {model.run_folder}; try: regraft predict {model.run_folder} IMAGE ...")
+    return 0
+
+
+_LONG = {side: {"classes", "confusion"} for side in ("test", "validation", "baseline")}
+
+
+def show_scores(sheet: ScoreSheet) -> None:
+    """The scores with their intervals, the trivial baseline beside them."""
+    columns = [("test", sheet.test), ("validation", sheet.validation), ("majority class", sheet.baseline)]
+    shown = [(name, scores) for name, scores in columns if scores is not None]
+    rows = []
+    for measure, name, scale in _MEASURES:
+        rows.append([name, *(_cell(getattr(scores, measure), scale) for _, scores in shown)])
+    header = ["", *(f"{name}, {scores.images:,} images" for name, scores in shown)]
+    show_table("Scores with 95 % intervals", header, rows, right=range(1, len(header)))
+    for name, scores in shown:
+        print(f"{name}: {scores.method}")
+    best = sheet.test or sheet.validation
+    if best is not None:
+        _show_weakest(best)
+
+
+_MEASURES = (
+    ("accuracy", "accuracy %", 100),
+    ("balanced_accuracy", "balanced accuracy %", 100),
+    ("macro_f1", "macro F1 %", 100),
+    ("log_loss", "log-loss, nats", 1),
+    ("calibration_error", "calibration error %", 100),
+)
+
+
+def _cell(estimate: Estimate, scale: int) -> str:
+    digits = 1 if scale == 100 else 3
+    value = f"{estimate.value * scale:.{digits}f}"
+    if estimate.low is None or estimate.high is None:
+        return value
+    return f"{value} [{estimate.low * scale:.{digits}f}, {estimate.high * scale:.{digits}f}]"
+
+
+def _show_weakest(scores: Scores) -> None:
+    tested = [one for one in scores.classes if one.images]
+    weakest = sorted(tested, key=lambda one: one.recall)[:3]
+    listed = ", ".join(f"{one.label} {one.recall:.0%} of {one.images}" for one in weakest)
+    print(f"found least often: {listed}")

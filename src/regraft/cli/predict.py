@@ -1,0 +1,123 @@
+"""`regraft predict`"""
+
+from __future__ import annotations
+
+import glob
+import json as json_module
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from regraft.cli.console import make_reporter
+from regraft.records import Precision
+
+
+def predict(
+    model: str,
+    /,
+    *images: Annotated[str, Parameter(allow_leading_hyphen=False)],
+    out: Annotated[str | None, Parameter(name=["--out", "-o"])] = None,
+    top: int = 1,
+    precision: Precision = "fp32",
+    runtime: Literal["auto", "openvino", "torch"] = "auto",
+    max_megapixels: float = 64.0,
+    max_file_mb: float = 128.0,
+    json: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Labels and probabilities for images, in the order given.
+
+    Files that can't be used never stop it: they are listed on standard error and, with --out, in
+    OUT.skipped.csv.
+
+    ```
+    regraft predict runs/flowers new/*.jpg -o predictions.csv
+    regraft predict runs/flowers new/ --top 3
+    find new -name '*.jpg' | regraft predict runs/flowers - --json
+    ```
+
+    Args:
+        model: a run folder or a bundle.
+        images: files, folders (searched through), globs, or - for a list of paths on standard input.
+        out: a CSV file, or JSON lines if it ends in .jsonl; without it, CSV on standard output.
+        top: how many labels for each image, the most probable first.
+        precision: fp32 gives the same probabilities on every machine, to 1e-5.
+        runtime: what computes the network.
+        max_megapixels: images of more pixels are skipped.
+        max_file_mb: files of more megabytes are skipped.
+        json: JSON lines instead of CSV.
+    """
+    from regraft import storage
+    from regraft.data.loading import LoadLimits
+    from regraft.errors import NoImagesError, SettingsError
+    from regraft.prediction.bundle import load_model
+
+    loaded = load_model(model)
+    if not 1 <= top <= len(loaded.labels):
+        raise SettingsError(f"--top {top} is outside of 1 to {len(loaded.labels)}, the number of labels")
+    paths = list(_expand(images))
+    if not paths:
+        raise NoImagesError(f"no images in {' '.join(images) or 'an empty list'}; give files, folders, globs or -")
+    reporter = make_reporter(json_lines=json)
+    limits = LoadLimits(max_megapixels, max_file_mb)
+    found = loaded.predict(paths, precision=precision, runtime=runtime, limits=limits, reporter=reporter)
+    as_json = json or (out or "").endswith((".jsonl", ".json"))
+    lines = [_ranked(row.path, row.probabilities, loaded.labels, top) for row in found.rows]
+    data = _json_lines(lines) if as_json else _csv(lines, top)
+    if out is None:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+    else:
+        storage.write_atomically(Path(out), data)
+        reporter.note(f"wrote {len(lines):,} predictions to {out}")
+    for file in found.skipped[:20]:
+        reporter.warn(f"skipped {storage.printable(file.path)}: {file.reason}")
+    if len(found.skipped) > 20:
+        reporter.warn(f"skipped {len(found.skipped) - 20:,} more")
+    if found.skipped and out is not None:
+        rows = [(file.path, file.reason) for file in found.skipped]
+        storage.write_atomically(Path(f"{out}.skipped.csv"), storage.csv_bytes(("path", "reason"), rows))
+    return 0 if found.rows else 1
+
+
+def _expand(images: Sequence[str]) -> Iterator[str]:
+    from regraft.data.sources import files_below
+
+    for image in images:
+        if image == "-":
+            data = sys.stdin.buffer.read()
+            separator = b"\0" if b"\0" in data else b"\n"
+            yield from (os.fsdecode(line.rstrip(b"\r")) for line in data.split(separator) if line.strip())
+        elif os.path.isdir(image):
+            yield from (str(path) for path in files_below(Path(image)))
+        elif not os.path.exists(image) and glob.has_magic(image):
+            yield from sorted(glob.glob(image, recursive=True))
+        else:
+            yield image
+
+
+def _ranked(path: str, probabilities: Sequence[float], labels: Sequence[str], top: int) -> tuple[str, list[tuple[str, float]]]:
+    order = sorted(range(len(labels)), key=lambda place: -probabilities[place])[:top]
+    return path, [(labels[place], float(probabilities[place])) for place in order]
+
+
+def _csv(lines: Sequence[tuple[str, list[tuple[str, float]]]], top: int) -> bytes:
+    from regraft import storage
+
+    names = [("label", "probability")] + [(f"label_{n}", f"probability_{n}") for n in range(2, top + 1)]
+    header = ["path", *(name for pair in names for name in pair)]
+    rows = [[path, *(cell for label, chance in best for cell in (label, f"{chance:.6f}"))] for path, best in lines]
+    return storage.csv_bytes(header, rows)
+
+
+def _json_lines(lines: Sequence[tuple[str, list[tuple[str, float]]]]) -> bytes:
+    from regraft.storage import printable
+
+    records = (
+        {"path": printable(path), "label": best[0][0], "probability": best[0][1], "top": [list(pair) for pair in best]}
+        for path, best in lines
+    )
+    return "".join(json_module.dumps(record, ensure_ascii=False) + "\n" for record in records).encode()

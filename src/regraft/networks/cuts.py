@@ -1,0 +1,31 @@
+"""Where a network is cut, in the words people use: a stage's name, a count or a share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from regraft.errors import NetworkError, close_names
+
+
+def cut_count(stages: Sequence[str], place: str | int) -> int:
+    """How many stages lie before a cut.
+
+    Raises:
+        NetworkError: no such stage, or a count or share out of range.
+
+    >>> cut_count(["stem", "layer1", "layer2", "layer3"], "layer2")
+    3
+    >>> cut_count(["stem", "layer1", "layer2", "layer3"], "50%")
+    2
+    """
+    text = str(place).strip()
+    if text in stages:
+        return list(stages).index(text) + 1
+    accepted = f"accepted are a count from 0 to {len(stages)}, a share (60%) or a name: {', '.join(stages)}"
+    try:
+        count = round(len(stages) * float(text[:-1]) / 100) if text.endswith("%") else int(text)
+    except ValueError:
+        raise NetworkError(f"no stage {text!r}{close_names(text, stages)}; {accepted}") from None
+    if not 0 <= count <= len(stages):
+        raise NetworkError(f"a cut at {text} is out of range; {accepted}")
+    return count

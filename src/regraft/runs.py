@@ -1,0 +1,190 @@
+"""The folder that a fit leaves behind: what was done, how good it is, and the model."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from regraft import storage
+from regraft.errors import SettingsError, StorageError
+from regraft.prediction.model import Model
+from regraft.progress import Meter, Reporter
+from regraft.records import Images, Run, Scores, ScoreSheet, Split
+
+_LIBRARIES = ("torch", "torchvision", "timm", "openvino", "scikit-learn", "numpy", "pillow")
+
+
+def versions() -> dict[str, str]:
+    """Versions of the libraries that results depend on, of those that are installed."""
+    found = {"python": sys.version.split()[0]}
+    for name in _LIBRARIES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def choose_folder(out: str | Path | None, name: str, settings: dict[str, Any], *, overwrite: bool) -> Path:
+    """The folder of a run: `out`, or `runs/NAME`, numbered if that holds a run of other settings.
+
+    Raises:
+        SettingsError: `out` was named and holds a run of other settings.
+    """
+    if out is not None:
+        folder = Path(out)
+        if not (overwrite or _continues(folder, settings)):
+            raise SettingsError(
+                f"{folder} already holds a run with other settings; choose another --out, or replace it with --overwrite"
+            )
+        return folder
+    safe = re.sub(r"[^A-Za-z0-9_.-]+", "_", name).strip("._") or "run"
+    number = 1
+    while True:
+        folder = Path("runs", safe if number == 1 else f"{safe}-{number}")
+        if overwrite or _continues(folder, settings):
+            return folder
+        number += 1
+
+
+def _continues(folder: Path, settings: dict[str, Any]) -> bool:
+    if not (folder / "run.json").exists():
+        return not (folder.exists() and any(folder.iterdir())) or (folder / "log.jsonl").exists()
+    try:
+        record = storage.read_json(folder / "run.json")
+        return bool(record["settings"] == json.loads(json.dumps(settings)))
+    except (StorageError, KeyError, TypeError):
+        return False
+
+
+class RunLog:
+    """A reporter that also keeps what is said, with times, in a run's `log.jsonl`."""
+
+    def __init__(self, watcher: Reporter, path: Path | None) -> None:
+        self._watcher = watcher
+        self._path = path
+        self.reasons: list[str] = []
+
+    def record(self, kind: str, **facts: Any) -> None:
+        """Append one line; a log that can't be written is no reason to lose a run."""
+        if self._path is None:
+            return
+        line = json.dumps({"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "kind": kind, **facts})
+        try:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
+        except OSError as error:
+            self._path = None
+            self._watcher.warn(f"the log can't be written: {error}")
+
+    @contextmanager
+    def phase(self, name: str, total: int, unit: str = "images") -> Iterator[Meter]:
+        started = time.perf_counter()
+        with self._watcher.phase(name, total, unit) as meter:
+            yield meter
+        self.record("phase", name=name, total=total, unit=unit, wall_s=round(time.perf_counter() - started, 3))
+
+    def note(self, text: str) -> None:
+        self.record("note", text=text)
+        self._watcher.note(text)
+
+    def warn(self, text: str) -> None:
+        self.record("warning", text=text)
+        self._watcher.warn(text)
+
+    def decided(self, what: str, because: str, override: str) -> None:
+        self.reasons.append(f"{what}, because {because} (override with {override})")
+        self.record("decided", what=what, because=because, override=override)
+        self._watcher.decided(what, because, override)
+
+
+def write_run(
+    folder: Path,
+    *,
+    run: Run,
+    model: Model,
+    images: Images,
+    split: Split,
+    probabilities: npt.NDArray[np.float64],
+    judged: Sequence[int],
+) -> None:
+    """Write everything; `run.json` comes last, so a run without it is unfinished.
+
+    Args:
+        folder: the run folder.
+        run: what was done.
+        model: with its scores.
+        images: what the scan found, for the lists of skipped files and findings.
+        split: who trained and who tested.
+        probabilities: `(len(judged), K)` predictions.
+        judged: which of the split's rows they are for.
+    """
+    assert model.scores is not None
+    model.save(folder / "bundle")
+    storage.write_json(folder / "split.json", split.model_dump(mode="json", exclude={"rows"}))
+    header = ("path", "label", "side", "group", "sha256")
+    rows: list[Sequence[Any]] = [(row.path, row.label, row.side, row.group, row.sha256) for row in split.rows]
+    storage.write_atomically(folder / "split.csv", storage.csv_bytes(header, rows))
+    write_skipped(folder / "skipped.csv", images)
+    findings: list[Sequence[Any]] = [(f.kind, f.message, " | ".join(f.paths)) for f in images.findings]
+    storage.write_atomically(
+        folder / "findings.csv", storage.csv_bytes(("kind", "message", "paths"), findings)
+    )
+    _write_predictions(folder / "predictions.csv", model, split, probabilities, judged)
+    write_scores(folder, model.scores)
+    storage.write_json(folder / "run.json", run.model_dump(mode="json"))
+
+
+def write_skipped(path: Path, images: Images) -> None:
+    """The files that were not used, with their reasons."""
+    rows = [(file.path, file.reason) for file in images.skipped]
+    storage.write_atomically(path, storage.csv_bytes(("path", "reason"), rows))
+
+
+def _write_predictions(
+    path: Path, model: Model, split: Split, probabilities: npt.NDArray[np.float64], judged: Sequence[int]
+) -> None:
+    rows = []
+    for number, row in zip(judged, probabilities, strict=True):
+        best = int(row.argmax())
+        place = split.rows[number]
+        chances = [f"{chance:.6f}" for chance in row] if len(row) <= 50 else []
+        rows.append((place.path, place.side, place.label, model.labels[best], f"{row[best]:.6f}", *chances))
+    header = ["path", "side", "label", "predicted", "probability"]
+    header += list(model.labels) if len(model.labels) <= 50 else []
+    storage.write_atomically(path, storage.csv_bytes(header, rows))
+
+
+def write_scores(folder: Path, sheet: ScoreSheet) -> None:
+    """`scores.json`, `scores.csv` (a line for each measure and class) and `confusion.csv`."""
+    storage.write_json(folder / "scores.json", sheet.model_dump(mode="json"))
+    rows: list[Sequence[Any]] = []
+    for name in ("test", "validation", "baseline"):
+        scores: Scores | None = getattr(sheet, name)
+        if scores is None:
+            continue
+        for measure in ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "calibration_error"):
+            estimate = getattr(scores, measure)
+            rows.append((name, measure, "", estimate.value, estimate.low, estimate.high, scores.images))
+        for one in scores.classes:
+            for measure in ("precision", "recall", "f1"):
+                rows.append((name, measure, one.label, getattr(one, measure), "", "", one.images))
+    header = ("set", "measure", "class", "value", "low", "high", "images")
+    storage.write_atomically(folder / "scores.csv", storage.csv_bytes(header, rows))
+    best = sheet.test or sheet.validation
+    if best is not None:
+        names = [one.label for one in best.classes]
+        table = [(name, *counts) for name, counts in zip(names, best.confusion, strict=True)]
+        storage.write_atomically(
+            folder / "confusion.csv", storage.csv_bytes(("true \\ predicted", *names), table)
+        )
