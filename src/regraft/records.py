@@ -17,7 +17,7 @@ Precision = Literal["fp32", "bf16"]
 Side = Literal["train", "validation", "test"]
 Strategy = Literal["probe", "svm", "many-stages"]
 HeadKind = Literal["logistic", "linear-svm", "rbf-svm", "centroid"]
-Statistic = Literal["mean", "std", "token"]
+Statistic = Literal["mean", "std", "token", "map"]
 
 Label = Annotated[str, Field(max_length=256)]
 Labels = Annotated[tuple[Label, ...], Field(min_length=2, max_length=100_000)]

@@ -45,7 +45,8 @@ def choose_folder(out: str | Path | None, name: str, settings: dict[str, Any], *
         folder = Path(out)
         if not (overwrite or _continues(folder, settings)):
             raise SettingsError(
-                f"{folder} already holds a run with other settings; choose another --out, or replace it with --overwrite"
+                f"{folder} already holds a run with other settings; "
+                "choose another --out, or replace it with --overwrite"
             )
         return folder
     safe = re.sub(r"[^A-Za-z0-9_.-]+", "_", name).strip("._") or "run"
@@ -92,7 +93,9 @@ class RunLog:
         started = time.perf_counter()
         with self._watcher.phase(name, total, unit) as meter:
             yield meter
-        self.record("phase", name=name, total=total, unit=unit, wall_s=round(time.perf_counter() - started, 3))
+        self.record(
+            "phase", name=name, total=total, unit=unit, wall_s=round(time.perf_counter() - started, 3)
+        )
 
     def note(self, text: str) -> None:
         self.record("note", text=text)

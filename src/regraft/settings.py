@@ -45,15 +45,16 @@ class FitSettings:
     offline: bool = False
     """Never download anything."""
     strategy: Strategy = "probe"
-    """probe: logistic regression on the last stage. svm: a support vector machine on one stage. many-stages: one head
-    on the features of several stages together."""
+    """probe: logistic regression on the last stage. svm: a support vector machine on one stage.
+    many-stages: one head on the features of several stages together."""
     cut: str | None = None
     """The stage to read: its name, a count (3) or a share (60%). Without it: the last for probe, the best by
     cross-validation for svm, the best set by cross-validation for many-stages (with it: all from here on)."""
     head: HeadKind | None = None
     """The kind of head, if not the strategy's own (logistic for probe, rbf-svm for the others)."""
     test_share: float = 0.2
-    """Share of each class that is set aside to test, where the data has no split of its own; 0 tests nothing."""
+    """Share of each class that is set aside to test, where the data has no split of its own; 0 tests
+    nothing."""
     seed: int = 0
     """Of the split, the folds and the bootstrap."""
     precision: Precision = "fp32"
@@ -73,5 +74,7 @@ def changed(settings: Any, changes: dict[str, Any]) -> Any:
     known = [field.name for field in fields(settings)]
     for name in changes:
         if name not in known:
-            raise SettingsError(f"no setting {name!r}{close_names(name, known)}; there are {', '.join(known)}")
+            raise SettingsError(
+                f"no setting {name!r}{close_names(name, known)}; there are {', '.join(known)}"
+            )
     return replace(settings, **changes)

@@ -151,10 +151,10 @@ def cache_folder() -> Path:
 
 
 def printable(text: str) -> str:
-    """`text` fit for a terminal, a log or a record: bytes that aren't UTF-8 and control characters escaped.
+    r"""`text` fit for a terminal, a log or a record: undecodable bytes and control characters escaped.
 
-    >>> printable("caf\\udce9\\x1b[31m.jpg")
-    'caf\\\\xe9\\\\x1b[31m.jpg'
+    >>> printable("caf\udce9\x1b[31m.jpg")
+    'caf\\xe9\\x1b[31m.jpg'
     """
     shown = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown)

@@ -47,9 +47,7 @@ def load_images(
         DataError: nothing usable; says what was found and what is accepted.
     """
     chosen: DataSettings = changed(settings or DataSettings(), changes)
-    columns = TableColumns(
-        chosen.path_column, chosen.label_column, chosen.split_column, chosen.group_column
-    )
+    columns = TableColumns(chosen.path_column, chosen.label_column, chosen.split_column, chosen.group_column)
     found = find_images(source, root=chosen.root, columns=columns)
     how = ScanSettings(_limits(chosen), chosen.max_bad_share, chosen.workers)
     return scan(found, how, reporter=reporter)

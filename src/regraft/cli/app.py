@@ -27,12 +27,24 @@ app = cyclopts.App(
 )
 app.command("regraft.cli.fit:fit", name="fit", help="Transfer a pretrained network to your images.")
 app.command("regraft.cli.predict:predict", name="predict", help="Labels and probabilities for images.")
-app.command("regraft.cli.check:check", name="check", help="What is in a folder of images, and what is wrong with it, before any training.")
-app.command("regraft.cli.zoo:zoo", name="zoo", help="Which networks there are, and whose weights are on this machine.")
-app.command("regraft.cli.demo:demo", name="demo", help="The main job on handwritten digits that come with scikit-learn; no network, a minute.")
+app.command(
+    "regraft.cli.check:check",
+    name="check",
+    help="What is in a folder of images, and what is wrong with it, before any training.",
+)
+app.command(
+    "regraft.cli.zoo:zoo", name="zoo", help="Which networks there are, and whose weights are on this machine."
+)
+app.command(
+    "regraft.cli.demo:demo",
+    name="demo",
+    help="The main job on handwritten digits that come with scikit-learn; no network, a minute.",
+)
 cache = cyclopts.App(name="cache", help="What has been computed and is kept.")
 cache.command("regraft.cli.cache:info", name="info", help="What the cache holds.")
-cache.command("regraft.cli.cache:verify", name="verify", help="Read everything back and compare with its hashes.")
+cache.command(
+    "regraft.cli.cache:verify", name="verify", help="Read everything back and compare with its hashes."
+)
 cache.command("regraft.cli.cache:prune", name="prune", help="Delete what was used longest ago.")
 cache.command("regraft.cli.cache:clear", name="clear", help="Delete everything that can be computed again.")
 app.command(cache)

@@ -1,4 +1,4 @@
-"""`regraft cache info|verify|prune|clear`"""
+"""The command `regraft cache`."""
 
 from __future__ import annotations
 
@@ -42,7 +42,12 @@ def info(*, json: Annotated[bool, Parameter(negative="")] = False) -> int:
     ]
     header = ["what", "network", "runtime", "images", "MB", "last used"]
     show_table(f"Cache at {root}", header, rows, right=[3, 4])
-    other = sum(path.stat().st_size for name in ("networks", "weights") for path in (root / name).glob("**/*") if path.is_file())
+    other = sum(
+        path.stat().st_size
+        for name in ("networks", "weights")
+        for path in (root / name).glob("**/*")
+        if path.is_file()
+    )
     print(f"converted networks and weights: {other / 1e6:,.1f} MB; move the cache with $REGRAFT_CACHE")
     return 0
 

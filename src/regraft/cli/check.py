@@ -1,4 +1,4 @@
-"""`regraft check`"""
+"""The command `regraft check`."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def check(
 
 
 def _show(images: Images, split: Split, out: str | None) -> None:
-    counts = Counter((row.label, row.side) for row in split.rows)
+    counts = Counter((row.label, str(row.side)) for row in split.rows)
     sides = [side for side in ("train", "validation", "test") if any(row.side == side for row in split.rows)]
     rows = [[label, *(f"{counts[label, side]:,}" for side in sides)] for label in images.labels]
     shown = rows if len(rows) <= 40 else [*rows[:20], ["…", *("" for _ in sides)], *rows[-5:]]

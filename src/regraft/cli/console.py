@@ -10,7 +10,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -65,7 +72,8 @@ class _LineMeter:
         speed = self._done / (now - self.started)
         left = (self._total - self._done) / speed
         self._printer.note(
-            f"{self._name}: {self._done:,} of {self._total:,} {self._unit}, {speed:,.0f} {self._unit}/s, {left:,.0f} s left"
+            f"{self._name}: {self._done:,} of {self._total:,} {self._unit}, "
+            f"{speed:,.0f} {self._unit}/s, {left:,.0f} s left"
         )
 
 
@@ -99,7 +107,9 @@ class RichReporter:
         self._console.print(Text.assemble(("warning: ", "yellow"), text))
 
     def decided(self, what: str, because: str, override: str) -> None:
-        self._console.print(Text.assemble(("decided ", "cyan"), f"{what} because {because} (override with {override})"))
+        self._console.print(
+            Text.assemble(("decided ", "cyan"), f"{what} because {because} (override with {override})")
+        )
 
 
 class _BarMeter:
@@ -121,7 +131,9 @@ class JsonReporter(Silent):
     def phase(self, name: str, total: int, unit: str = "images") -> Iterator[Meter]:
         started = time.perf_counter()
         yield Silent()
-        self._print("phase", name=name, total=total, unit=unit, wall_s=round(time.perf_counter() - started, 3))
+        self._print(
+            "phase", name=name, total=total, unit=unit, wall_s=round(time.perf_counter() - started, 3)
+        )
 
     def note(self, text: str) -> None:
         self._print("note", text=text)
@@ -136,7 +148,9 @@ class JsonReporter(Silent):
         print(json.dumps({"kind": kind, **facts}), file=sys.stderr, flush=True)
 
 
-def show_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> None:
+def show_table(
+    title: str, header: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()
+) -> None:
     """Print a table to standard output; columns in `right` are aligned to the right."""
     table = Table(title=title, title_justify="left", title_style="bold")
     for number, name in enumerate(header):

@@ -1,4 +1,4 @@
-"""`regraft fit`"""
+"""The command `regraft fit`."""
 
 from __future__ import annotations
 
@@ -43,11 +43,18 @@ def fit(
     from regraft import workflow
 
     model = workflow.fit(
-        data, settings, data=reading, out=out or "", overwrite=overwrite, reporter=make_reporter(json_lines=json)
+        data,
+        settings,
+        data=reading,
+        out=out or "",
+        overwrite=overwrite,
+        reporter=make_reporter(json_lines=json),
     )
     assert model.scores is not None
     if json:
-        show_json({"run": str(model.run_folder), "scores": model.scores.model_dump(mode="json", exclude=_LONG)})
+        show_json(
+            {"run": str(model.run_folder), "scores": model.scores.model_dump(mode="json", exclude=_LONG)}
+        )
         return 0
     show_scores(model.scores)
     print(f"saved in {model.run_folder}; try: regraft predict {model.run_folder} IMAGE ...")

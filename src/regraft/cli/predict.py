@@ -1,4 +1,4 @@
-"""`regraft predict`"""
+"""The command `regraft predict`."""
 
 from __future__ import annotations
 
@@ -60,12 +60,14 @@ def predict(
         raise SettingsError(f"--top {top} is outside of 1 to {len(loaded.labels)}, the number of labels")
     paths = list(_expand(images))
     if not paths:
-        raise NoImagesError(f"no images in {' '.join(images) or 'an empty list'}; give files, folders, globs or -")
+        raise NoImagesError(
+            f"no images in {' '.join(images) or 'an empty list'}; give files, folders, globs or -"
+        )
     reporter = make_reporter(json_lines=json)
     limits = LoadLimits(max_megapixels, max_file_mb)
     found = loaded.predict(paths, precision=precision, runtime=runtime, limits=limits, reporter=reporter)
     as_json = json or (out or "").endswith((".jsonl", ".json"))
-    lines = [_ranked(row.path, row.probabilities, loaded.labels, top) for row in found.rows]
+    lines = [_ranked(row.path, row.probabilities.tolist(), loaded.labels, top) for row in found.rows]
     data = _json_lines(lines) if as_json else _csv(lines, top)
     if out is None:
         sys.stdout.flush()
@@ -99,7 +101,9 @@ def _expand(images: Sequence[str]) -> Iterator[str]:
             yield image
 
 
-def _ranked(path: str, probabilities: Sequence[float], labels: Sequence[str], top: int) -> tuple[str, list[tuple[str, float]]]:
+def _ranked(
+    path: str, probabilities: Sequence[float], labels: Sequence[str], top: int
+) -> tuple[str, list[tuple[str, float]]]:
     order = sorted(range(len(labels)), key=lambda place: -probabilities[place])[:top]
     return path, [(labels[place], float(probabilities[place])) for place in order]
 
@@ -109,7 +113,9 @@ def _csv(lines: Sequence[tuple[str, list[tuple[str, float]]]], top: int) -> byte
 
     names = [("label", "probability")] + [(f"label_{n}", f"probability_{n}") for n in range(2, top + 1)]
     header = ["path", *(name for pair in names for name in pair)]
-    rows = [[path, *(cell for label, chance in best for cell in (label, f"{chance:.6f}"))] for path, best in lines]
+    rows = [
+        [path, *(cell for label, chance in best for cell in (label, f"{chance:.6f}"))] for path, best in lines
+    ]
     return storage.csv_bytes(header, rows)
 
 
@@ -117,7 +123,12 @@ def _json_lines(lines: Sequence[tuple[str, list[tuple[str, float]]]]) -> bytes:
     from regraft.storage import printable
 
     records = (
-        {"path": printable(path), "label": best[0][0], "probability": best[0][1], "top": [list(pair) for pair in best]}
+        {
+            "path": printable(path),
+            "label": best[0][0],
+            "probability": best[0][1],
+            "top": [list(pair) for pair in best],
+        }
         for path, best in lines
     )
     return "".join(json_module.dumps(record, ensure_ascii=False) + "\n" for record in records).encode()

@@ -1,4 +1,4 @@
-"""`regraft zoo`"""
+"""The command `regraft zoo`."""
 
 from __future__ import annotations
 
@@ -41,16 +41,28 @@ def zoo(
         if json:
             show_json(found.model_dump(mode="json"))
             return 0
-        rows = [[str(n), s.name, " x ".join(map(str, s.shape)), f"{s.parameters:,}"] for n, s in enumerate(found.stages, 1)]
+        rows = [
+            [str(n), s.name, " x ".join(map(str, s.shape)), f"{s.parameters:,}"]
+            for n, s in enumerate(found.stages, 1)
+        ]
         title = f"{found.name} ({found.family}, {found.year}; {found.paper})"
         show_table(title, ["cut", "stage", "output", "parameters"], rows, right=[0, 2, 3])
         spec = found.input_spec
-        print(f"input {spec.size_px} px, {spec.channels} channels; weights: {found.licence}, {found.hub or 'in the package'}")
+        print(
+            f"input {spec.size_px} px, {spec.channels} channels; "
+            f"weights: {found.licence}, {found.hub or 'in the package'}"
+        )
         return 0
     places = {name: at_hand(name, weights) or at_hand(name) for name in cards()}
     if json:
         for name, one in cards().items():
-            show_json({"name": name, "weights": places[name], **one.model_dump(mode="json", exclude={"stages", "name"})})
+            show_json(
+                {
+                    "name": name,
+                    "weights": places[name],
+                    **one.model_dump(mode="json", exclude={"stages", "name"}),
+                }
+            )
         return 0
     rows = [
         [
@@ -66,5 +78,7 @@ def zoo(
         for name, one in cards().items()
     ]
     header = ["network", "year", "parameters", "multiply-adds", "stages", "input px", "licence", "weights"]
-    show_table("Networks (any other of timm or torchvision works by its name)", header, rows, right=[1, 2, 3, 4, 5])
+    show_table(
+        "Networks (any other of timm or torchvision works by its name)", header, rows, right=[1, 2, 3, 4, 5]
+    )
     return 0

@@ -1,1 +1,1 @@
-
+"""Data: sources, guarded loading, scans and splits."""

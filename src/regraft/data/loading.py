@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import ExifTags, Image, ImageFile
+from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from regraft.errors import ImageError
 from regraft.records import InputSpec
@@ -152,7 +152,7 @@ def decode(data: bytes, *, min_side_px: int | None = None, limits: LoadLimits | 
         return _decode_opened(image, min_side_px)
     except ImageError:
         raise
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         raise ImageError(f"not an image of an accepted format ({', '.join(FORMATS)})") from error
     except Exception as error:
         raise ImageError(f"can't be decoded: {_one_line(error)}") from error

@@ -6,7 +6,7 @@ import os
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -42,7 +42,7 @@ _Result = TypeVar("_Result")
 class ScanSettings:
     """How forgiving a scan is."""
 
-    limits: LoadLimits = LoadLimits()
+    limits: LoadLimits = field(default_factory=LoadLimits)
     max_bad_share: float = 0.2
     """More bad files than this share stop the run."""
     workers: int | None = None
@@ -157,8 +157,8 @@ def _assemble(
     labels = tuple(sorted({item.label for item in items}))
     if len(labels) < 2:
         raise DataError(
-            f"found {len(labels)} class{'es' if len(labels) != 1 else ''} ({', '.join(labels) or 'none'}) among "
-            f"{len(items)} usable images; a classifier needs at least two, each in a folder of its own"
+            f"found {len(labels)} class{'es' if len(labels) != 1 else ''} ({', '.join(labels) or 'none'}) "
+            f"among {len(items)} usable images; a classifier needs at least two, each in a folder of its own"
         )
     return Images(str(found.root), items, tuple(skipped), (*found.findings, *findings), labels)
 
@@ -188,7 +188,9 @@ def _group(
     for twins in by_hash.values():
         if len(twins) > 1:
             same = len({labels[number] for number in twins}) == 1
-            kind, text = ("duplicate", "the same file") if same else ("conflict", "the same file, different labels")
+            kind, text = (
+                ("duplicate", "the same file") if same else ("conflict", "the same file, different labels")
+            )
             findings.append(Finding(kind, text, tuple(paths[number] for number in twins)))
     firsts = [twins[0] for twins in by_hash.values()]
     pairs = [(number, twins[0]) for twins in by_hash.values() for number in twins[1:]]
@@ -227,5 +229,3 @@ def _format_findings(paths: Sequence[str], facts: npt.NDArray[Any]) -> list[Find
     return [Finding("extension", text, tuple(names)) for text, names in sorted(wrong.items())] + [
         Finding("note", text, tuple(names)) for text, names in sorted(notes.items())
     ]
-
-

@@ -24,8 +24,39 @@ _SIDES: dict[str, Side] = {
 }
 _MAX_DEPTH = 64
 _NOT_IMAGES = frozenset(
-    ".txt .md .csv .tsv .json .jsonl .xml .yaml .yml .toml .ini .cfg .html .htm .pdf .py .db .log .parquet "
-    ".zip .tar .gz .npy .npz .mat .doc .docx .xls .xlsx .license .licence".split()
+    {
+        ".txt",
+        ".md",
+        ".csv",
+        ".tsv",
+        ".json",
+        ".jsonl",
+        ".xml",
+        ".yaml",
+        ".yml",
+        ".toml",
+        ".ini",
+        ".cfg",
+        ".html",
+        ".htm",
+        ".pdf",
+        ".py",
+        ".db",
+        ".log",
+        ".parquet",
+        ".zip",
+        ".tar",
+        ".gz",
+        ".npy",
+        ".npz",
+        ".mat",
+        ".doc",
+        ".docx",
+        ".xls",
+        ".xlsx",
+        ".license",
+        ".licence",
+    }
 )
 _LAYOUTS = (
     "Accepted are a folder per class (ROOT/cat/1.jpg), the same below ROOT/train, ROOT/val and ROOT/test, "
@@ -175,7 +206,8 @@ def _from_table(table: Path, root: Path, columns: TableColumns) -> Found:
     for needed in (columns.path, columns.label):
         if needed not in names:
             raise DataError(
-                f"{table} has no column {needed}{close_names(needed, names)}; it has {', '.join(sorted(names))}. "
+                f"{table} has no column {needed}{close_names(needed, names)}; "
+                f"it has {', '.join(sorted(names))}. "
                 "Needed are path and label; split and group are optional"
             )
     candidates: list[Candidate] = []

@@ -21,7 +21,9 @@ from regraft.errors import SettingsError, StorageError
 from regraft.records import Finding, ImageItem, Images, Side, Split, SplitRow
 
 
-def split_images(images: Images, *, seed: int = 0, test_share: float = 0.2, folder: Path | None = None) -> Split:
+def split_images(
+    images: Images, *, seed: int = 0, test_share: float = 0.2, folder: Path | None = None
+) -> Split:
     """The split of a data set: its official one, else the saved one, else a new draw that is saved.
 
     Args:
@@ -120,7 +122,8 @@ def split_findings(split: Split) -> list[Finding]:
     test = Counter(row.label for row in split.rows if row.side == "test")
     for label in sorted({row.label for row in split.rows}):
         if train[label] < 5:
-            text = f"class {label} has {train[label]} training image{'s' * (train[label] != 1)}: expect little of it"
+            plural = "" if train[label] == 1 else "s"
+            text = f"class {label} has {train[label]} training image{plural}: expect little of it"
             findings.append(Finding("tiny-class", text))
         if test and not test[label]:
             findings.append(Finding("tiny-class", f"class {label} has too few images to be tested"))

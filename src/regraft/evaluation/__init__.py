@@ -1,1 +1,1 @@
-
+"""Evaluation: from predictions to scores."""

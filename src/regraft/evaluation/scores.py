@@ -21,9 +21,7 @@ _RESAMPLES = 1_000
 _BINS = 15
 
 
-def score(
-    probabilities: Floats, truth: Ints, labels: Sequence[str], *, method: str, seed: int = 0
-) -> Scores:
+def score(probabilities: Floats, truth: Ints, labels: Sequence[str], *, method: str, seed: int = 0) -> Scores:
     """All scores of one set of predictions.
 
     Args:
@@ -49,7 +47,8 @@ def score(
         macro_f1=_interval(macro_f1(confusion), macro),
         log_loss=_interval(float(surprise.mean()), surprise[draws].mean(axis=1)),
         calibration_error=_interval(
-            calibration_error(top, rights), [calibration_error(top[draw], rights[draw]) for draw in draws[:300]]
+            calibration_error(top, rights),
+            [calibration_error(top[draw], rights[draw]) for draw in draws[:300]],
         ),
         classes=_class_scores(confusion, labels),
         confusion=tuple(tuple(int(count) for count in row) for row in confusion),
@@ -170,6 +169,6 @@ def _class_scores(confusion: Ints, labels: Sequence[str]) -> tuple[ClassScores, 
 
 
 def majority(train: Ints, count: int, classes: int) -> Floats:
-    """The trivial baseline's probabilities, `(count, K)`: the training images' class frequencies, smoothed by one."""
+    """The trivial baseline's probabilities, `(count, K)`: training class frequencies, smoothed by one."""
     frequencies = (np.bincount(train, minlength=classes) + 1.0) / (len(train) + classes)
     return np.tile(frequencies, (count, 1))

@@ -1,1 +1,1 @@
-
+"""Features: runtimes, extraction and solved heads."""

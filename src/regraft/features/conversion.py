@@ -92,7 +92,9 @@ def _convert_in_child(weights: Weights, folder: Path) -> None:
     request.unlink(missing_ok=True)
     if result.returncode != 0:
         lines = result.stderr.strip().splitlines() or ["no message"]
-        raise NetworkError(f"{weights.network} can't be converted for OpenVINO: {lines[-1]}. Try --runtime torch")
+        raise NetworkError(
+            f"{weights.network} can't be converted for OpenVINO: {lines[-1]}. Try --runtime torch"
+        )
 
 
 def _convert(weights: Weights, folder: Path) -> None:
@@ -139,7 +141,7 @@ def _main(request: Path) -> int:
     try:
         _convert(weights, Path(record["folder"]))
     except RegraftError as error:
-        print(error, file=sys.stderr)
+        sys.stderr.write(f"{error}\n")
         return 1
     return 0
 

@@ -130,4 +130,3 @@ def _decode_ahead(
     for key, pixels in in_order(decode, keys, workers=threads, ahead=_AHEAD * threads):
         if pixels is not None:
             yield key, pixels
-

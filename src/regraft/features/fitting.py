@@ -229,7 +229,9 @@ def _choose_strength(data: TrainingRows, rows: Floats, loss: Loss) -> tuple[floa
         for fold in range(len(trained)):
             held = folds == fold
             scores[held] = rows[held] @ weights[fold, :-1] + weights[fold, -1]
-        value = _log_loss(softmax(scores), data.labels) if loss == "softmax" else -_accuracy(scores, data.labels)
+        value = (
+            _log_loss(softmax(scores), data.labels) if loss == "softmax" else -_accuracy(scores, data.labels)
+        )
         if best is None or value < best[0]:
             best, worse = (value, strength, scores), 0
         else:
@@ -398,7 +400,7 @@ def _finish_exact(
 
 
 def _finish_nystroem(data: TrainingRows, columns: Candidate, gamma: float) -> FittedHead:
-    """Kernel features towards random landmarks, then a linear SVM: memory grows with N, not with N squared."""
+    """Kernel features towards random landmarks, then a linear SVM: memory grows with N, not its square."""
     standard = _standard(data, columns)
     chosen = np.sort(np.random.default_rng(data.seed).permutation(len(data.keys))[:_LANDMARKS])
     vectors = data.features.matrix([data.keys[row] for row in chosen], columns)

@@ -52,7 +52,8 @@ class Head:
         standard = (rows.astype(np.float64) - self.arrays["mean"]) * self.arrays["scale"]
         arrays = self.arrays
         if self.record.kind == "centroid":
-            return -0.5 * squared_distances(standard, arrays["centroids"])
+            nearness: npt.NDArray[np.float64] = -0.5 * squared_distances(standard, arrays["centroids"])
+            return nearness
         if self.record.kind == "rbf-svm":
             vectors = (arrays["vectors"].astype(np.float64) - arrays["mean"]) * arrays["scale"]
             standard = np.exp(-self.record.hyperparameters["gamma"] * squared_distances(standard, vectors))
@@ -72,11 +73,12 @@ def softmax(scores: Floats) -> npt.NDArray[np.float64]:
 
 def squared_distances(a: Floats, b: Floats) -> Floats:
     """`(N, M)`: squared Euclidean distances between the rows of `a` and of `b`."""
-    products = a @ b.T
+    products: Floats = a @ b.T
     products *= -2
     products += np.einsum("nd,nd->n", a, a)[:, None]
     products += np.einsum("md,md->m", b, b)[None]
-    return np.maximum(products, 0, out=products)
+    np.maximum(products, 0, out=products)  # rounding can leave a little below zero
+    return products
 
 
 def vote(kernel: Floats, dual: Floats, intercepts: Floats, counts: Floats) -> npt.NDArray[np.float64]:
@@ -105,4 +107,5 @@ def vote(kernel: Floats, dual: Floats, intercepts: Floats, counts: Floats) -> np
         margins[:, j] -= decision
         votes[:, i] += decision >= 0
         votes[:, j] += decision < 0
-    return votes + margins / (3 * (np.abs(margins) + 1))
+    result: npt.NDArray[np.float64] = votes + margins / (3 * (np.abs(margins) + 1))
+    return result

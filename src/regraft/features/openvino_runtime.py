@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,7 @@ class OpenVinoRuntime:
     def __init__(self, weights: Weights, *, precision: Precision = "fp32") -> None:
         self._folder, self.layout = converted(weights)
         self.precision: Precision = precision
-        self.facts: dict[str, Any] = {
+        self.facts: Mapping[str, Any] = {
             "runtime": "openvino",
             "precision": precision,
             "cpu": _cpu_name(),
@@ -76,7 +76,9 @@ def _cpu_name() -> str:
     """The processor's model: kernels, and so bits, are chosen by it."""
     try:
         with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
-            facts = dict(line.split(":", 1) for line in file.read().split("\n\n")[0].splitlines() if ":" in line)
+            facts = dict(
+                line.split(":", 1) for line in file.read().split("\n\n")[0].splitlines() if ":" in line
+            )
         named = {key.strip(): value.strip() for key, value in facts.items()}
         return "/".join(named.get(key, "") for key in ("model name", "cpu family", "model", "stepping"))
     except OSError:

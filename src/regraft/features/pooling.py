@@ -11,6 +11,7 @@ from regraft.networks.network import Network
 from regraft.records import Column, InputSpec, Statistic
 
 _MAX_PREFIX_TOKENS = 8
+_WHOLE_MAP_MAX = 2_048  # values: LeNet's maps are this small, and where something is matters in them
 
 
 class PooledStages(nn.Module):
@@ -18,16 +19,19 @@ class PooledStages(nn.Module):
 
     Input `(N, H, W, C) uint8`, output `(N, F) float32`. Normalisation is part of it, so that a runtime
     is handed plain pixels. Maps `(N, C, H, W)` give the mean and the standard deviation of each channel
-    over all positions; token sequences `(N, L, C)` the same over the patches, and the class token;
-    vectors `(N, C)` are their own mean.
+    over all positions, and small maps (at most 2,048 values) themselves; token sequences `(N, L, C)` the
+    same over the patches, and the class token; vectors `(N, C)` are their own mean.
     """
+
+    scale: torch.Tensor
+    shift: torch.Tensor
 
     def __init__(self, network: Network) -> None:
         super().__init__()
         self.stages = nn.ModuleList([stage.module for stage in network.stages])
         spec = network.input_spec
-        self.register_buffer("scale", _channels(1 / (255 * value) for value in spec.std))
-        shifts = (-m / s for m, s in zip(spec.mean, spec.std, strict=True))
+        self.register_buffer("scale", _channels([1 / (255 * value) for value in spec.std]))
+        shifts = [-m / s for m, s in zip(spec.mean, spec.std, strict=True)]
         self.register_buffer("shift", _channels(shifts))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -39,8 +43,8 @@ class PooledStages(nn.Module):
         return torch.cat(parts, dim=1)
 
 
-def _channels(values: Sequence[float] | object) -> torch.Tensor:
-    return torch.tensor(list(values), dtype=torch.float32).reshape(1, -1, 1, 1)  # type: ignore[call-overload]
+def _channels(values: Sequence[float]) -> torch.Tensor:
+    return torch.tensor(values, dtype=torch.float32).reshape(1, -1, 1, 1)
 
 
 def summarise(activation: torch.Tensor) -> list[tuple[Statistic, torch.Tensor]]:
@@ -54,7 +58,9 @@ def summarise(activation: torch.Tensor) -> list[tuple[Statistic, torch.Tensor]]:
     if activation.ndim == 4:
         # Channels come first, except in networks that work on (N, H, W, C); images here are square.
         last = activation.shape[1] == activation.shape[2] != activation.shape[3]
-        return _moments(activation, (1, 2) if last else (2, 3))
+        moments = _moments(activation, (1, 2) if last else (2, 3))
+        is_small = len(moments) == 2 and activation[0].numel() <= _WHOLE_MAP_MAX
+        return [*moments, ("map", activation.flatten(1))] if is_small else moments
     if activation.ndim == 3:
         prefix = _prefix_tokens(activation.shape[1])
         tokens: list[tuple[Statistic, torch.Tensor]] = [("token", activation[:, 0])] if prefix else []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal, Protocol, TypeVar
 
 import numpy as np
@@ -52,14 +52,13 @@ def open_runtime(
     chosen, reason = _choose(name, device)
     if name == "auto":
         reporter.decided(f"runtime {chosen}", reason, "--runtime")
-    opener: Callable[..., Runtime]
     if chosen == "openvino":
-        from regraft.features.openvino_runtime import OpenVinoRuntime as opener
-    else:
-        from regraft.features.torch_runtime import TorchRuntime as opener
-    if chosen == "openvino":
-        return opener(weights, precision=precision)
-    return opener(weights, precision=precision, device=device)
+        from regraft.features.openvino_runtime import OpenVinoRuntime
+
+        return OpenVinoRuntime(weights, precision=precision)
+    from regraft.features.torch_runtime import TorchRuntime
+
+    return TorchRuntime(weights, precision=precision, device=device)
 
 
 def _choose(name: RuntimeName, device: str) -> tuple[str, str]:

@@ -65,7 +65,11 @@ def solve(
     shape = (count, width + 1, problems.num_classes)
     weights = np.zeros(shape, dtype=problems.features.dtype) if start is None else start.copy()
     value, gradient = _evaluate(problems, weights, strength, np.arange(count))
-    at_zero = gradient if start is None else _evaluate(problems, np.zeros_like(weights), strength, np.arange(count))[1]
+    at_zero = (
+        gradient
+        if start is None
+        else _evaluate(problems, np.zeros_like(weights), strength, np.arange(count))[1]
+    )
     goal = tolerance * np.abs(at_zero).max(axis=(1, 2))
     history: list[tuple[Floats, Floats, Floats]] = []
     active = np.flatnonzero(np.abs(gradient).max(axis=(1, 2)) > goal)
@@ -93,7 +97,8 @@ def solve(
 
 
 def _inner(a: Floats, b: Floats) -> Floats:
-    return np.einsum("pdk,pdk->p", a, b)
+    result: Floats = np.einsum("pdk,pdk->p", a, b)
+    return result
 
 
 def _curvature(step: Floats, change: Floats) -> Floats:
@@ -137,7 +142,10 @@ def _line_search(
     """Backtracking until each active problem has gained enough (Armijo); those that can't stay put."""
     slope = _inner(gradient[active], direction)
     uphill = slope >= 0
-    direction[uphill], slope[uphill] = -gradient[active][uphill], -_inner(gradient[active], gradient[active])[uphill]
+    direction[uphill], slope[uphill] = (
+        -gradient[active][uphill],
+        -_inner(gradient[active], gradient[active])[uphill],
+    )
     size = np.ones(len(active), dtype=weights.dtype)
     if first:
         size = np.minimum(1, 1 / np.maximum(np.abs(direction).sum(axis=(1, 2)), 1e-30)).astype(weights.dtype)

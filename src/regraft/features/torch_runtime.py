@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
@@ -31,9 +31,9 @@ class TorchRuntime:
         self.layout = layout_of(network)
         self.precision: Precision = precision
         self._batch = _BATCH.get(self.device.type, 16)
-        self._module = PooledStages(network).eval().to(self.device, memory_format=torch.channels_last)
+        self._module = PooledStages(network).eval().to(self.device).to(memory_format=torch.channels_last)
         name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu"
-        self.facts: dict[str, Any] = {
+        self.facts: Mapping[str, Any] = {
             "runtime": "torch",
             "version": torch.__version__,
             "precision": precision,

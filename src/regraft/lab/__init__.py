@@ -1,1 +1,1 @@
-
+"""The lab: teaching experiments, one file each."""

@@ -20,9 +20,28 @@ _OWN = {"lenet5": LeNet5}
 # (checkpoint paths, layer classes, ...) is refused, because recipes arrive beside files from elsewhere.
 _ALLOWED = {
     "timm": frozenset(
-        "num_classes in_chans img_size global_pool pad_type bn_eps bn_momentum init_values output_stride".split()
+        {
+            "num_classes",
+            "in_chans",
+            "img_size",
+            "global_pool",
+            "pad_type",
+            "bn_eps",
+            "bn_momentum",
+            "init_values",
+            "output_stride",
+        }
     ),
-    "torchvision": frozenset("num_classes weights aux_logits transform_input width_mult image_size".split()),
+    "torchvision": frozenset(
+        {
+            "num_classes",
+            "weights",
+            "aux_logits",
+            "transform_input",
+            "width_mult",
+            "image_size",
+        }
+    ),
     "regraft": frozenset({"num_classes"}),
 }
 

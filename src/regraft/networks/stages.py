@@ -13,14 +13,29 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import fx, nn
 
 from regraft.errors import NetworkError
 
 _MIN_SHARE = 0.1  # of all parameters: a container that holds this much is opened, a smaller one is a stage
 _ACTIVATIONS = frozenset(
-    "relu relu_ relu6 tanh tanh_ sigmoid gelu silu silu_ hardswish hardtanh leaky_relu elu selu mish".split()
+    {
+        "relu",
+        "relu_",
+        "relu6",
+        "tanh",
+        "tanh_",
+        "sigmoid",
+        "gelu",
+        "silu",
+        "silu_",
+        "hardswish",
+        "hardtanh",
+        "leaky_relu",
+        "elu",
+        "selu",
+        "mish",
+    }
 )
 
 
@@ -68,7 +83,9 @@ def split_into_stages(network: nn.Module, *, extra_levels: int = 0) -> StagedNet
     stages = _join_uncuttable(stages, head, graph)
     if not stages:
         raise NetworkError(f"{type(network).__name__} can't be cut: several values cross everywhere in it")
-    placeholders = {node: node.args[0] if node.args else None for node in graph.nodes if node.op == "placeholder"}
+    placeholders = {
+        node: node.args[0] if node.args else None for node in graph.nodes if node.op == "placeholder"
+    }
     image = next(iter(placeholders))
     result, entry = [], image
     for group in stages:
@@ -88,7 +105,9 @@ def _trace(network: nn.Module) -> tuple[fx.Graph, dict[fx.Node, str]]:
     try:
         graph = tracer.trace(network.eval())
     except Exception as error:  # torch.fx raises whatever the traced code raises on a symbolic value
-        raise NetworkError(f"{type(network).__name__} can't be staged: tracing it failed with {error}") from error
+        raise NetworkError(
+            f"{type(network).__name__} can't be staged: tracing it failed with {error}"
+        ) from error
     return graph, dict(tracer.node_to_qualname)
 
 

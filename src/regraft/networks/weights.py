@@ -84,9 +84,10 @@ def find_network(*, weights: str | Path | None = None) -> tuple[str, str]:
         found = _find(name, weights, looked) or (None if weights else _from_hub_cache(name, looked))
         if found:
             return name, f"it is the first of {', '.join(PREFERRED)} whose weights are here ({found.where})"
+    places = dict.fromkeys(place.replace(PREFERRED[-1], "NAME") for place in looked[-4:])
     raise WeightsNotFoundError(
         f"no network was named and no weights are at hand for any of {', '.join(PREFERRED)}. "
-        f"Looked in: {'; '.join(dict.fromkeys(place.replace(PREFERRED[-1], 'NAME') for place in looked[-4:]))}. "
+        f"Looked in: {'; '.join(places)}. "
         f"{_HOW_TO_GET.format(name='NAME')}"
     )
 
@@ -228,7 +229,8 @@ def _not_found(network: str, looked: list[str]) -> WeightsNotFoundError:
 def _described(network: str, found: _Found) -> Weights:
     beside = found.path.with_suffix(".json")
     if beside.is_file():
-        recipe, spec, licence = _read_recipe(beside)
+        recipe, spec, stated = _read_recipe(beside)
+        licence: str | None = stated
     else:
         from_card = card(network)
         if from_card:
@@ -285,7 +287,9 @@ def _random(network: str) -> Weights:
     from regraft.networks.building import find_recipe
 
     recipe, spec = find_recipe(network)
-    target = storage.cache_folder() / "weights" / f"random-{storage.key_of(recipe.model_dump())[:24]}.safetensors"
+    target = (
+        storage.cache_folder() / "weights" / f"random-{storage.key_of(recipe.model_dump())[:24]}.safetensors"
+    )
     if not target.exists():
         import torch
 

@@ -74,6 +74,6 @@ def card(name: str) -> Card | None:
 def unknown(name: str, known: list[str]) -> UnknownNetworkError:
     """The error for a name that no library has registered."""
     return UnknownNetworkError(
-        f"no network is called {name!r}{close_names(name, known)}. `regraft zoo` lists the ones described here; "
+        f"no network is called {name!r}{close_names(name, known)}. `regraft zoo` lists those described here; "
         "any classification network of timm or torchvision works by its name there"
     )

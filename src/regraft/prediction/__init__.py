@@ -1,1 +1,1 @@
-
+"""Prediction: models in use, and as bundles on disk."""

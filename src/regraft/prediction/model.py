@@ -139,7 +139,9 @@ class Model:
                 return place, None, str(error)
 
         threads = os.cpu_count() or 1
-        for place, pixels, reason in in_order(load, range(len(images)), workers=threads, ahead=_AHEAD * threads):
+        for place, pixels, reason in in_order(
+            load, range(len(images)), workers=threads, ahead=_AHEAD * threads
+        ):
             if pixels is None:
                 skipped.append(SkippedFile(_name(images[place]), reason))
             else:
@@ -148,7 +150,9 @@ class Model:
     def _engine(self, choice: tuple[RuntimeName, Precision], reporter: Reporter) -> Runtime:
         if choice not in self._engines:
             name, precision = choice
-            self._engines[choice] = open_runtime(self.weights, name=name, precision=precision, reporter=reporter)
+            self._engines[choice] = open_runtime(
+                self.weights, name=name, precision=precision, reporter=reporter
+            )
         return self._engines[choice]
 
     @cached_property

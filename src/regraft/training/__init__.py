@@ -1,1 +1,1 @@
-
+"""Training: carrying out a plan."""

@@ -148,7 +148,9 @@ class SolvedJob:
             method = "validation images of the official split"
         else:
             checked, probabilities = train, fitted.out_of_fold
-            method = f"{fitted.folds}-fold cross-validation on the training images, which also chose the settings"
+            method = (
+                f"{fitted.folds}-fold cross-validation on the training images, which also chose the settings"
+            )
         validation = scored(probabilities, checked, method)
         tested = None
         if test:
