@@ -185,9 +185,13 @@ class RowStore:
     @contextlib.contextmanager
     def _lock(self, name: str, *, wait: bool) -> Iterator[None]:
         path = self.folder / f".{name}.lock"
-        with storage.explained(path):
-            lock = filelock.FileLock(path, timeout=-1 if wait else 0)
+        lock = filelock.FileLock(path, timeout=-1 if wait else 0)
+        try:
             lock.acquire()
+        except filelock.Timeout:
+            raise
+        except OSError as error:
+            raise StorageError(f"can't lock {path}: {error}; move the cache with $REGRAFT_CACHE") from error
         try:
             yield
         finally:

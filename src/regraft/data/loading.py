@@ -67,6 +67,7 @@ _one_large_image = threading.Lock()  # bounds memory: two 64-megapixel decodes a
 # contradict it. What Pillow warns about is otherwise an error here, in every thread.
 Image.MAX_IMAGE_PIXELS = None
 warnings.filterwarnings("error", module=r"PIL\.")
+warnings.filterwarnings("ignore", message="Corrupt EXIF data", module=r"PIL\.")  # the pixels are fine
 
 Pixels = npt.NDArray[np.uint8]
 

@@ -25,6 +25,7 @@ from regraft.records import Finding, ImageItem, Images, SkippedFile
 from regraft.rowstore import Rows, RowStore
 from regraft.storage import printable
 
+_LOOK_PX = 4 * THUMBNAIL_PX  # decoded at least this large: less, and copies of other sizes look different
 _FACTS = np.dtype(
     [
         ("thumbnail", "u1", (THUMBNAIL_PX**2,)),
@@ -102,7 +103,7 @@ def scan(found: Found, settings: ScanSettings | None = None, *, reporter: Report
 
 def _scan_key(limits: LoadLimits) -> str:
     # Tighter limits must refuse what looser ones accepted, so they are part of the key.
-    return storage.key_of([LOADER_VERSION, THUMBNAIL_PX, limits.max_megapixels, limits.max_file_mb])
+    return storage.key_of([LOADER_VERSION, THUMBNAIL_PX, _LOOK_PX, limits.max_megapixels, limits.max_file_mb])
 
 
 def _hash_all(
@@ -130,7 +131,7 @@ def _examine(file: Path, sha: str, limits: LoadLimits) -> npt.NDArray[np.uint8]:
     data = read_file(file, limits)
     if storage.sha256_of(data) != sha:
         raise ImageError("changed while it was read")
-    picture = decode(data, min_side_px=2 * THUMBNAIL_PX, limits=limits)
+    picture = decode(data, min_side_px=_LOOK_PX, limits=limits)
     small = picture.image.convert("L").resize((THUMBNAIL_PX, THUMBNAIL_PX), Image.Resampling.BOX)
     row = np.zeros((), dtype=_FACTS)
     row["thumbnail"] = np.asarray(small).reshape(-1)

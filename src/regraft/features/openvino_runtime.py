@@ -43,20 +43,31 @@ class OpenVinoRuntime:
 
         if self._compiled is None:
             self._compiled = self._compile(openvino)
-        streams = int(self._compiled.get_property("NUM_STREAMS"))
-        queue = openvino.AsyncInferQueue(self._compiled, 2 * streams)
-        done: deque[tuple[Key, Row]] = deque()
+        # Requests are waited for in turn. OpenVINO's own queue calls back into Python from its threads,
+        # which still want the interpreter's lock after `wait_all`: a deadlock or an abort at exit, one
+        # run in ten on a busy machine (openvino 2026.4.1).
+        count = 2 * int(self._compiled.get_property("NUM_STREAMS"))
+        idle = [self._compiled.create_infer_request() for _ in range(count)]
+        busy: deque[tuple[Key, Any]] = deque()
 
-        def finished(request: Any, key: Key) -> None:
-            done.append((key, np.array(request.get_output_tensor(0).data[0], dtype=np.float32)))
+        def finish_oldest() -> tuple[Key, Row]:
+            key, request = busy.popleft()
+            request.wait()
+            idle.append(request)
+            return key, np.array(request.get_output_tensor(0).data[0], dtype=np.float32)
 
-        queue.set_callback(finished)
-        for key, pixels in images:
-            queue.start_async({0: pixels[None]}, key)
-            while done:
-                yield done.popleft()
-        queue.wait_all()
-        yield from done
+        try:
+            for key, pixels in images:
+                if not idle:
+                    yield finish_oldest()
+                request = idle.pop()
+                request.start_async({0: pixels[None]})
+                busy.append((key, request))
+            while busy:
+                yield finish_oldest()
+        finally:
+            for _, request in busy:
+                request.wait()
 
     def _compile(self, openvino: Any) -> Any:
         core = openvino.Core()

@@ -81,6 +81,8 @@ def build(recipe: Recipe) -> nn.Module:
 
         if recipe.name not in models.list_models(module=models):
             raise unknown(recipe.name, models.list_models(module=models))
+        if recipe.name in ("googlenet", "inception_v3"):
+            arguments["init_weights"] = False  # minutes of truncated normal numbers, overwritten anyway
         return _as_module(models.get_model(recipe.name, **{**arguments, "weights": None}))
     import timm
 

@@ -23,9 +23,10 @@ def cut_count(stages: Sequence[str], place: str | int) -> int:
         return list(stages).index(text) + 1
     accepted = f"accepted are a count from 0 to {len(stages)}, a share (60%) or a name: {', '.join(stages)}"
     try:
-        count = round(len(stages) * float(text[:-1]) / 100) if text.endswith("%") else int(text)
+        share = float(text[:-1]) / 100 if text.endswith("%") else None
+        count = int(text) if share is None else round(len(stages) * share)
     except ValueError:
         raise NetworkError(f"no stage {text!r}{close_names(text, stages)}; {accepted}") from None
-    if not 0 <= count <= len(stages):
+    if not 0 <= count <= len(stages) or (share is not None and not 0 <= share <= 1):
         raise NetworkError(f"a cut at {text} is out of range; {accepted}")
     return count

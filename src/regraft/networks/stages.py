@@ -17,7 +17,8 @@ from torch import fx, nn
 
 from regraft.errors import NetworkError
 
-_MIN_SHARE = 0.1  # of all parameters: a container that holds this much is opened, a smaller one is a stage
+# A container that holds this share of all parameters or of all layers is opened; a smaller one is a stage.
+_MIN_PARAMETERS, _MIN_LAYERS = 0.1, 0.25
 _ACTIVATIONS = frozenset(
     {
         "relu",
@@ -118,8 +119,13 @@ def _module_path(node: fx.Node, names: dict[fx.Node, str]) -> str:
 
 
 def _labeller(network: nn.Module, extra_levels: int) -> Callable[[str], str]:
-    sizes = {name: sum(p.numel() for p in module.parameters()) for name, module in network.named_modules()}
-    total = max(1, sizes[""])
+    modules = dict(network.named_modules())
+    sizes = {name: sum(p.numel() for p in module.parameters()) for name, module in modules.items()}
+    layers = {name: sum(p.ndim > 1 for p in module.parameters()) for name, module in modules.items()}
+
+    def is_large(name: str) -> bool:
+        share = sizes.get(name, 0) / max(1, sizes[""])
+        return share >= _MIN_PARAMETERS or layers.get(name, 0) / max(1, layers[""]) >= _MIN_LAYERS
 
     def label(path: str) -> str:
         parts = path.split(".") if path else []
@@ -127,7 +133,7 @@ def _labeller(network: nn.Module, extra_levels: int) -> Callable[[str], str]:
         while depth < len(parts):
             name = ".".join(parts[:depth])
             is_numbered = any(character.isdigit() for character in parts[depth - 1])
-            if is_numbered or sizes.get(name, 0) / total < _MIN_SHARE:
+            if is_numbered or not is_large(name):
                 break
             depth += 1
         return ".".join(parts[: depth + extra_levels if depth > 1 else depth])

@@ -1,0 +1,62 @@
+"""What the benchmarks share: where the data is, a clean environment, and where raw output goes."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def shared(name: str) -> Path:
+    """A folder of the evaluation data beside the checkout, or below $REGRAFT_SHARED."""
+    root = Path(os.environ.get("REGRAFT_SHARED") or Path(__file__).parents[2] / "shared")
+    if not (root / name).exists():
+        sys.exit(f"{root / name} is not there; set REGRAFT_SHARED to the folder that holds data/ and weights/")
+    return root / name
+
+
+def regraft() -> list[str]:
+    """The command under test, in this interpreter's environment."""
+    return [sys.executable, "-m", "regraft"]
+
+
+def environment(cache: str) -> dict[str, str]:
+    """This environment with a cache of its own."""
+    return {**os.environ, "REGRAFT_CACHE": f"{cache}/cache"}
+
+
+def machine() -> dict[str, str]:
+    """What the figures were measured on."""
+    text = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    cpu = next((line.split(":")[1].strip() for line in text.splitlines() if line.startswith("model name")), "")
+    flags = next((line.split(":")[1].split() for line in text.splitlines() if line.startswith("flags")), [])
+    special = sorted(set(flags) & {"avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16", "amx_int8"})
+    libraries = ("regraft", "torch", "timm", "openvino", "scikit-learn", "numpy", "pillow")
+    return {
+        "cpu": cpu,
+        "cores": str(os.cpu_count()),
+        "instructions": " ".join(special),
+        "python": platform.python_version(),
+        "commit": _commit(),
+        **{name: metadata.version(name) for name in libraries},
+    }
+
+
+def _commit() -> str:
+    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    return done.stdout.strip()
+
+
+def save(name: str, value: dict[str, Any]) -> None:
+    """Write raw results to benchmarks/results/NAME.json."""
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    path.write_text(json.dumps({"machine": machine(), **value}, indent=1) + "\n")
+    print(f"wrote {path}")

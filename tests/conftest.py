@@ -1,0 +1,68 @@
+"""Fixtures shared by all tests: a cache of the test run's own, small images, and the evaluation data."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from regraft.lab.digits import write_digits
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def session_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """One cache for the whole test run (networks are converted once); never the user's own."""
+    folder = tmp_path_factory.mktemp("cache")
+    saved = {name: os.environ.get(name) for name in ("REGRAFT_CACHE", "REGRAFT_WEIGHTS")}
+    os.environ["REGRAFT_CACHE"] = str(folder)
+    os.environ.pop("REGRAFT_WEIGHTS", None)
+    yield folder
+    for name, value in saved.items():
+        os.environ.pop(name, None) if value is None else os.environ.update({name: value})
+
+
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache for one test."""
+    monkeypatch.setenv("REGRAFT_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Handwritten digits 5, 6 and 7 as PNG files, a folder per class (about 540 images)."""
+    folder = tmp_path_factory.mktemp("digits")
+    write_digits(folder, (5, 6, 7))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shared() -> Callable[[str], Path]:
+    """Finds real data and weights beside the checkout or below $REGRAFT_SHARED; skips where there are none."""
+
+    def find(name: str) -> Path:
+        path = Path(os.environ.get("REGRAFT_SHARED") or ROOT.parent / "shared") / name
+        if not path.exists():
+            pytest.skip(f"evaluation data {name} is neither beside the checkout nor below $REGRAFT_SHARED")
+        return path
+
+    return find
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Two classes of twelve random images, told apart by brightness."""
+    generator = np.random.default_rng(0)
+    for label, base in (("dark", 40), ("light", 200)):
+        for number in range(12):
+            path = tmp_path / "photos" / label / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            pixels = generator.integers(base - 40, base + 40, (24, 32, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(path)
+    return tmp_path / "photos"

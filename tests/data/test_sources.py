@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from regraft.data.sources import TableColumns, find_images
+from regraft.errors import DataError, NoImagesError
+
+
+def touch(root: Path, *names: str) -> Path:
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    return root
+
+
+def test_a_folder_per_class_gives_labels(tmp_path: Path) -> None:
+    found = find_images(touch(tmp_path, "cat/1.jpg", "cat/deep/2.jpg", "dog/3"))
+    assert [(c.path, c.label, c.side) for c in found.candidates] == [
+        ("cat/1.jpg", "cat", None),
+        ("cat/deep/2.jpg", "cat", None),
+        ("dog/3", "dog", None),
+    ]
+
+
+@pytest.mark.parametrize("name", ["val", "valid", "validation", "Valid"])
+def test_split_folders_give_sides(tmp_path: Path, name: str) -> None:
+    touch(tmp_path, "train/cat/1.jpg", f"{name}/cat/2.jpg", "test/dog/3.jpg")
+    found = find_images(tmp_path)
+    assert {c.path: c.side for c in found.candidates} == {
+        "train/cat/1.jpg": "train",
+        f"{name}/cat/2.jpg": "validation",
+        "test/dog/3.jpg": "test",
+    }
+
+
+def test_a_lone_train_folder_is_no_split(tmp_path: Path) -> None:
+    found = find_images(touch(tmp_path, "train/cat/1.jpg", "train/dog/2.jpg"))
+    assert [(c.label, c.side) for c in found.candidates] == [("cat", None), ("dog", None)]
+
+
+def test_files_outside_of_class_folders_are_listed(tmp_path: Path) -> None:
+    found = find_images(touch(tmp_path, "cat/1.jpg", "loose.jpg"))
+    assert [(s.path, s.reason) for s in found.skipped] == [("loose.jpg", "not in a class folder")]
+
+
+def test_text_files_and_hidden_files_are_ignored(tmp_path: Path) -> None:
+    found = find_images(touch(tmp_path, "cat/1.jpg", "cat/notes.txt", "cat/.DS_Store", ".git/x.jpg"))
+    assert len(found.candidates) == 1
+    assert found.findings[0].paths == ("cat/notes.txt",)
+
+
+def test_an_empty_class_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "bird").mkdir()
+    found = find_images(touch(tmp_path, "cat/1.jpg"))
+    assert [f.message for f in found.findings] == ["class folder bird holds no image"]
+
+
+def test_loops_of_links_end(tmp_path: Path) -> None:
+    touch(tmp_path, "cat/1.jpg")
+    (tmp_path / "cat" / "again").symlink_to(tmp_path / "cat")
+    (tmp_path / "cat" / "self").symlink_to(tmp_path / "cat" / "self")
+    assert [c.path for c in find_images(tmp_path).candidates] == ["cat/1.jpg", "cat/self"]
+
+
+def test_names_that_are_not_utf8_are_found(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.jpg")
+    assert find_images(touch(tmp_path, f"cat/{name}")).candidates[0].path == f"cat/{name}"
+
+
+@pytest.mark.parametrize("place", ["nowhere", "file.bin"])
+def test_no_source_says_what_is_accepted(tmp_path: Path, place: str) -> None:
+    touch(tmp_path, "file.bin")
+    with pytest.raises(NoImagesError, match=rf"{place} .* Accepted are a folder per class"):
+        find_images(tmp_path / place)
+
+
+def test_a_csv_gives_sides_and_groups(tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text('path,label,split,group\n"a, b.jpg",007,train,g1\nc.jpg,NA,test,\n')
+    found = find_images(table)
+    assert [(c.path, c.label, c.side, c.group) for c in found.candidates] == [
+        ("a, b.jpg", "007", "train", "g1"),
+        ("c.jpg", "NA", "test", None),
+    ]
+
+
+def test_a_parquet_table_is_read(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"path": ["a.jpg", "b.jpg"], "label": [1, 2]}), tmp_path / "t.parquet")
+    assert [c.label for c in find_images(tmp_path / "t.parquet").candidates] == ["1", "2"]
+
+
+def test_other_columns_can_be_named(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("file,kind,suggested\na.jpg,x,test\nb.jpg,y,train\n")
+    columns = TableColumns(path="file", label="kind", split="suggested")
+    found = find_images(tmp_path / "t.csv", root="/data", columns=columns)
+    assert [(str(c.file), c.side) for c in found.candidates] == [
+        ("/data/a.jpg", "test"),
+        ("/data/b.jpg", "train"),
+    ]
+
+
+def test_a_missing_column_is_named_with_close_ones(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("path,labels\na.jpg,x\n")
+    with pytest.raises(DataError, match=r"no column label \(did you mean labels\?\); it has labels, path"):
+        find_images(tmp_path / "t.csv")
+
+
+def test_rows_that_can_not_be_used_are_listed(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("path,label\na.jpg,x\na.jpg,y\n,z\n../../etc/passwd,x\nb.jpg,\n")
+    found = find_images(tmp_path / "t.csv")
+    reasons = [s.reason for s in found.skipped]
+    assert reasons[0] == "row 3: path listed twice"
+    assert reasons[1] == "row 4: no path"
+    assert "row 5: path outside of" in reasons[2]
+    assert reasons[3] == "row 6: no label"
+
+
+def test_an_unknown_side_is_an_error_with_its_row(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("path,label,split\na.jpg,x,train\nb.jpg,y,holdout\n")
+    with pytest.raises(DataError, match="row 3: split 'holdout' is none of train"):
+        find_images(tmp_path / "t.csv")

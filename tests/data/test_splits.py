@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from regraft.data.splits import fold_numbers, split_findings, split_images
+from regraft.errors import SettingsError
+from regraft.records import ImageItem, Images, Side, Split
+
+pytestmark = pytest.mark.usefixtures("own_cache")
+
+
+def item(number: int, label: str, side: Side | None = None, group: str | None = None) -> ImageItem:
+    sha = hashlib.sha256(f"{number}".encode()).hexdigest()
+    return ImageItem(f"{label}/{number}.png", label, sha, side, group or sha)
+
+
+def data(items: list[ImageItem]) -> Images:
+    return Images("/data", tuple(items), labels=tuple(sorted({i.label for i in items})))
+
+
+def sizes(split: Split, side: Side) -> Counter[str]:
+    return Counter(row.label for row in split.rows if row.side == side)
+
+
+def test_each_class_gives_its_share() -> None:
+    images = data([item(n, "ab"[n % 4 == 0]) for n in range(200)])
+    assert sizes(split_images(images), "test") == {"a": 30, "b": 10}
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 25)), min_size=1, max_size=80),
+    st.integers(0, 5),
+    st.floats(0, 0.9),
+)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_group_is_ever_on_two_sides(rows: list[tuple[str, int]], seed: int, share: float) -> None:
+    images = data([item(n, label, group=f"g{group}") for n, (label, group) in enumerate(rows)])
+    split = split_images(images, seed=seed, test_share=share)
+    sides = defaultdict(set)
+    for row in split.rows:
+        sides[row.group].add(row.side)
+    assert all(len(found) == 1 for found in sides.values())
+
+
+def test_the_same_seed_gives_the_same_split_in_any_order() -> None:
+    items = [item(n, "ab"[n % 2]) for n in range(100)]
+    one = {row.path: row.side for row in split_images(data(items)).rows}
+    other = split_images(replace(data(items[::-1]), root="/elsewhere"))
+    assert {row.path: row.side for row in other.rows} == one
+
+
+def test_other_seeds_give_other_splits() -> None:
+    images = data([item(n, "ab"[n % 2]) for n in range(100)])
+    assert split_images(images, seed=1).sha256 != split_images(images, seed=2).sha256
+
+
+def test_added_images_leave_the_others_where_they_are() -> None:
+    items = [item(n, "ab"[n % 2]) for n in range(100)]
+    before = {row.path: row.side for row in split_images(data(items)).rows}
+    grown = split_images(data([*items, *(item(n, "ab"[n % 2]) for n in range(100, 160))]))
+    assert grown.origin == "reused"
+    assert all(row.side == before[row.path] for row in grown.rows if row.path in before)
+    assert sizes(grown, "test") == {"a": 16, "b": 16}
+
+
+def test_official_sides_are_honoured() -> None:
+    images = data([item(n, "ab"[n % 2], "test" if n < 4 else "train") for n in range(20)])
+    split = split_images(images)
+    assert split.origin == "official"
+    assert [row.side for row in split.rows[:5]] == ["test"] * 4 + ["train"]
+
+
+def test_leaks_across_official_sides_are_named() -> None:
+    images = data([item(0, "a", "train", "twin"), item(1, "a", "test", "twin"), item(2, "b", "test")])
+    leaks = [finding.paths for finding in split_findings(split_images(images)) if finding.kind == "leak"]
+    assert leaks == [("train: a/0.png", "test: a/1.png")]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_tiny_classes_keep_a_training_image_and_get_a_message(count: int) -> None:
+    images = data([item(n, "big") for n in range(50)] + [item(100 + n, "tiny") for n in range(count)])
+    split = split_images(images)
+    assert sizes(split, "train")["tiny"] >= 1
+    assert any("class tiny" in finding.message for finding in split_findings(split))
+
+
+def test_a_share_of_nothing_tests_nothing() -> None:
+    split = split_images(data([item(n, "ab"[n % 2]) for n in range(10)]), test_share=0)
+    assert sizes(split, "test") == {}
+
+
+def test_a_share_out_of_range_is_refused() -> None:
+    with pytest.raises(SettingsError, match=r"test share 1.5 is outside of 0 to 0.9"):
+        split_images(data([item(0, "a"), item(1, "b")]), test_share=1.5)
+
+
+def test_folds_are_stratified_and_keep_groups_together() -> None:
+    generator = np.random.default_rng(0)
+    groups = [f"g{n}" for n in generator.integers(0, 60, 300)]
+    labels = generator.integers(0, 3, 300)
+    folds = fold_numbers(labels, groups, folds=5, seed=0)
+    assert all(
+        len({int(f) for f, g in zip(folds, groups, strict=True) if g == group}) == 1 for group in groups
+    )
+    counts = np.array([np.bincount(labels[folds == fold], minlength=3) for fold in range(5)])
+    assert counts.sum(axis=1).min() > 40
+    assert counts.min() >= 12

@@ -1,0 +1,115 @@
+"""The layers of docs/architecture.md, held by the import statements themselves."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "regraft"
+# Higher numbers may import lower ones; equal numbers are neighbours and may not import each other.
+LAYERS = {
+    "cli": 10,
+    "lab": 9,
+    "workflow": 8,
+    "runs": 7,
+    "prediction": 6,
+    "training": 6,
+    "features": 5,
+    "data": 4,
+    "networks": 4,
+    "evaluation": 4,
+    "settings": 3,
+    "rowstore": 2,
+    "records": 1,
+    "progress": 1,
+    "storage": 1,
+    "errors": 0,
+}
+DOORS = {
+    "timm": {"networks"},
+    "torchvision": {"networks"},
+    "openvino": {"features"},
+    "sklearn": {"features", "evaluation", "lab"},
+    "PIL": {"data", "lab"},
+    "pyarrow": {"data"},
+    "rich": {"cli"},
+    "cyclopts": {"cli"},
+    "huggingface_hub": {"networks"},
+}
+FILES = sorted(SOURCE.rglob("*.py"))
+
+
+def unit_of(module: str) -> str:
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else "__init__"
+
+
+def imports_of(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_imports_point_down(path: Path) -> None:
+    unit = path.relative_to(SOURCE).parts[0].removesuffix(".py")
+    if unit.startswith("__"):
+        return
+    for name in imports_of(path):
+        other = unit_of(name) if name.startswith("regraft.") else unit
+        if other in ("__version__", unit):
+            continue
+        assert LAYERS[unit] > LAYERS[other], f"{unit} imports {name}, which is not below it"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_heavy_libraries_have_one_door(path: Path) -> None:
+    unit = path.relative_to(SOURCE).parts[0].removesuffix(".py")
+    for name in imports_of(path):
+        library = name.split(".")[0]
+        assert unit in DOORS.get(library, {unit}), f"{unit} imports {library}; its door is {DOORS[library]}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_files_stay_readable(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= 450
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["fit", "--help"], ["zoo"], ["predict", "--help"], ["cache", "info"]],
+    ids=" ".join,
+)
+def test_help_and_zoo_import_no_torch(arguments: list[str]) -> None:
+    code = (
+        "import sys; from regraft.cli.app import run; code = run(sys.argv[1:]); "
+        "heavy = {'torch', 'timm', 'torchvision', 'openvino', 'sklearn'} & set(sys.modules); "
+        "sys.exit(f'imported {heavy}' if heavy else code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_public_names_are_importable() -> None:
+    import regraft
+
+    for name in regraft.__all__:
+        assert getattr(regraft, name).__module__.startswith("regraft.")
+
+
+def test_nothing_unpickles() -> None:
+    for path in FILES:
+        text = path.read_text()
+        assert "import pickle" not in text, path
+        assert "weights_only=False" not in text, path
+        assert "allow_pickle=True" not in text, path

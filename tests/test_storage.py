@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from regraft import storage
+from regraft.errors import DiskFullError, StorageError
+
+
+def test_a_written_file_reads_back(tmp_path: Path) -> None:
+    storage.write_atomically(tmp_path / "deep" / "file", [b"ab", b"cd"])
+    assert (tmp_path / "deep" / "file").read_bytes() == b"abcd"
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace", "open"])
+def test_a_failed_write_leaves_the_old_file_and_no_temporary(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    path = tmp_path / "file"
+    storage.write_atomically(path, b"old")
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, "I/O error")
+
+    with monkeypatch.context() as patch:
+        if step == "open":
+            patch.setattr(Path, "open", fail)
+        else:
+            patch.setattr(os, step, fail)
+        with pytest.raises(StorageError, match="I/O error"):
+            storage.write_atomically(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT], ids=["full", "quota"])
+def test_a_full_disk_says_which_file_and_how_many_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(DiskFullError, match=r"model\.bin \(3 bytes needed\)"):
+        storage.write_atomically(tmp_path / "model.bin", b"abc")
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_copy_equals_its_source(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(os.urandom(3 << 20))
+    storage.copy_atomically(tmp_path / "a", tmp_path / "b")
+    assert storage.sha256_of_file(tmp_path / "a") == storage.sha256_of_file(tmp_path / "b")
+
+
+def test_csv_cells_are_no_formulas() -> None:
+    table = storage.csv_bytes(("path", "n"), [("=cmd()", 1), ("@x", 2), ('a,"b"', 3)])
+    assert table == b'path,n\n\'=cmd(),1\n\'@x,2\n"a,""b""",3\n'
+
+
+def test_json_refuses_values_that_json_does_not_have(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="Out of range"):
+        storage.write_json(tmp_path / "x.json", float("nan"))
+
+
+def test_names_that_are_not_utf8_survive_in_json(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.jpg")
+    storage.write_json(tmp_path / "x.json", [name])
+    assert storage.read_json(tmp_path / "x.json") == [name]
