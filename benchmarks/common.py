@@ -18,7 +18,9 @@ def shared(name: str) -> Path:
     """A folder of the evaluation data beside the checkout, or below $REGRAFT_SHARED."""
     root = Path(os.environ.get("REGRAFT_SHARED") or Path(__file__).parents[2] / "shared")
     if not (root / name).exists():
-        sys.exit(f"{root / name} is not there; set REGRAFT_SHARED to the folder that holds data/ and weights/")
+        sys.exit(
+            f"{root / name} is not there; set REGRAFT_SHARED to the folder that holds data/ and weights/"
+        )
     return root / name
 
 
@@ -35,7 +37,9 @@ def environment(cache: str) -> dict[str, str]:
 def machine() -> dict[str, str]:
     """What the figures were measured on."""
     text = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
-    cpu = next((line.split(":")[1].strip() for line in text.splitlines() if line.startswith("model name")), "")
+    cpu = next(
+        (line.split(":")[1].strip() for line in text.splitlines() if line.startswith("model name")), ""
+    )
     flags = next((line.split(":")[1].split() for line in text.splitlines() if line.startswith("flags")), [])
     special = sorted(set(flags) & {"avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16", "amx_int8"})
     libraries = ("regraft", "torch", "timm", "openvino", "scikit-learn", "numpy", "pillow")
@@ -50,7 +54,9 @@ def machine() -> dict[str, str]:
 
 
 def _commit() -> str:
-    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+    )
     return done.stdout.strip()
 
 

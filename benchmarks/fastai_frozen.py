@@ -56,7 +56,9 @@ def main(rounds: int) -> None:
                 for name in ("cold", "bf16", "many")
             }
         script = str(HERE / "peers" / "fastai_frozen.py")
-        peer_s, output = timed([str(peer_python()), "-W", "ignore", script, str(data), str(weights), str(seed)])
+        peer_s, output = timed(
+            [str(peer_python()), "-W", "ignore", script, str(data), str(weights), str(seed)]
+        )
         peer = json.loads(output.strip().splitlines()[-1])
         row = {
             "seed": seed,

@@ -36,7 +36,9 @@ learner = vision_learner(
 )
 body = learner.model[0].model
 state = load_file(weights / "mobilenetv1_100.safetensors")
-missing = body.load_state_dict({k: v for k, v in state.items() if not k.startswith("classifier")}, strict=False)
+missing = body.load_state_dict(
+    {k: v for k, v in state.items() if not k.startswith("classifier")}, strict=False
+)
 assert not missing.unexpected_keys, missing
 assert not missing.missing_keys, missing
 learner.freeze()

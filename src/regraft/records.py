@@ -141,7 +141,7 @@ class Split(Record):
 
     seed: int
     test_share: float
-    origin: Literal["official", "drawn", "reused"]
+    origin: Literal["official", "drawn"]
     rows: tuple[SplitRow, ...]
     sha256: Sha256
     """Of the rows; equal hashes mean equal splits."""

@@ -65,7 +65,6 @@ def test_added_images_leave_the_others_where_they_are() -> None:
     items = [item(n, "ab"[n % 2]) for n in range(100)]
     before = {row.path: row.side for row in split_images(data(items)).rows}
     grown = split_images(data([*items, *(item(n, "ab"[n % 2]) for n in range(100, 160))]))
-    assert grown.origin == "reused"
     assert all(row.side == before[row.path] for row in grown.rows if row.path in before)
     assert sizes(grown, "test") == {"a": 16, "b": 16}
 

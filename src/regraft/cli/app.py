@@ -24,6 +24,7 @@ app = cyclopts.App(
     "Start with `regraft demo`, or `regraft fit photos/` where photos/ holds a folder per class. "
     "Add --debug to any command for a traceback, --json for machine-readable lines.",
     result_action="return_value",
+    suppress_keyboard_interrupt=False,
 )
 app.command("regraft.cli.fit:fit", name="fit", help="Transfer a pretrained network to your images.")
 app.command("regraft.cli.predict:predict", name="predict", help="Labels and probabilities for images.")
@@ -54,7 +55,8 @@ app.register_install_completion_command()
 def run(arguments: Sequence[str]) -> int:
     """Run one command; returns the exit code."""
     is_debug = "--debug" in arguments
-    rest = [argument for argument in arguments if argument != "--debug"]
+    # A lone hyphen is a place to read from, not an option.
+    rest = ["/dev/stdin" if a == "-" else a for a in arguments if a != "--debug"]
     try:
         code = app(rest, exit_on_error=False)
         return code if isinstance(code, int) else 0

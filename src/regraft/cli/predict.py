@@ -89,7 +89,7 @@ def _expand(images: Sequence[str]) -> Iterator[str]:
     from regraft.data.sources import files_below
 
     for image in images:
-        if image == "-":
+        if image == "/dev/stdin":
             data = sys.stdin.buffer.read()
             separator = b"\0" if b"\0" in data else b"\n"
             yield from (os.fsdecode(line.rstrip(b"\r")) for line in data.split(separator) if line.strip())

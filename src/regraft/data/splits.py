@@ -48,7 +48,7 @@ def split_images(
         _draw(images.items, known, seed=seed, test_share=test_share),
         seed=seed,
         test_share=test_share,
-        origin="reused" if known else "drawn",
+        origin="drawn",
     )
     storage.write_json(path, split.model_dump(mode="json"))
     return split

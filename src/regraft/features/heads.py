@@ -39,14 +39,41 @@ class Head:
         return softmax(self.scores(rows) / self.record.temperature)
 
     def scores(self, rows: Floats) -> npt.NDArray[np.float64]:
-        """Uncalibrated scores `(N, K) float64`; the largest is the prediction."""
+        """Uncalibrated scores `(N, K) float64`, N at least 1; the largest is the prediction."""
         parts = [self._scores(rows[start : start + _CHUNK]) for start in range(0, len(rows), _CHUNK)]
-        return np.concatenate(parts) if parts else np.zeros((0, self._num_classes()))
+        return np.concatenate(parts)
 
-    def _num_classes(self) -> int:
-        name = {"centroid": "centroids", "rbf-svm": "counts"}.get(self.record.kind, "intercepts")
-        array = self.arrays["intercepts" if "weights" in self.arrays else name]
-        return len(array)
+    def check(self, num_classes: int) -> None:
+        """Compare the arrays with the record.
+
+        Raises:
+            ValueError: an array is missing or has another shape than its record implies.
+        """
+        width = sum(column.stop - column.start for column in self.record.columns)
+        for name, shape in self._shapes(width, num_classes).items():
+            if name not in self.arrays:
+                raise ValueError(f"{name} is missing")
+            if self.arrays[name].shape != shape:
+                raise ValueError(f"{name} has shape {self.arrays[name].shape}, expected {shape}")
+
+    def _shapes(self, width: int, classes: int) -> dict[str, tuple[int, ...]]:
+        shapes: dict[str, tuple[int, ...]] = {"mean": (width,), "scale": (width,)}
+        linear: dict[str, tuple[int, ...]] = {"weights": (width, classes), "intercepts": (classes,)}
+        if self.record.kind == "centroid":
+            return {**shapes, "centroids": (classes, width)}
+        if self.record.kind != "rbf-svm":
+            return {**shapes, **linear}
+        if "vectors" not in self.arrays:
+            raise ValueError("vectors is missing")
+        vectors = len(self.arrays["vectors"])
+        shapes["vectors"] = (vectors, width)
+        if "map" in self.arrays:
+            rank = self.arrays["map"].shape[-1]
+            linear["weights"] = (rank, classes)
+            return {**shapes, "map": (vectors, rank), **linear}
+        present = len(self.arrays["counts"]) if "counts" in self.arrays else classes
+        pairs = present * (present - 1) // 2
+        return {**shapes, "dual": (present - 1, vectors), "intercepts": (pairs,), "counts": (classes,)}
 
     def _scores(self, rows: Floats) -> npt.NDArray[np.float64]:
         standard = (rows.astype(np.float64) - self.arrays["mean"]) * self.arrays["scale"]

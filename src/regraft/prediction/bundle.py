@@ -76,6 +76,10 @@ def load_model(folder: str | Path) -> Model:
         record.network, network, record.files[_NETWORK], record.recipe, record.input_spec, record.weights
     )
     head = Head(record.head, arrays)
+    try:
+        head.check(len(record.labels))
+    except ValueError as error:
+        raise BundleError(f"{place / _HEAD} doesn't fit its record: {error}") from error
     return Model(record.labels, weights, head, record.layout, record.fitted_precision, record.lineage)
 
 
