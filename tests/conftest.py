@@ -44,7 +44,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def shared() -> Callable[[str], Path]:
-    """Finds real data and weights beside the checkout or below $REGRAFT_SHARED; skips where there are none."""
+    """Finds real data and weights beside the checkout or below $REGRAFT_SHARED; skips without them."""
 
     def find(name: str) -> Path:
         path = Path(os.environ.get("REGRAFT_SHARED") or ROOT.parent / "shared") / name

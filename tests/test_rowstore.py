@@ -48,23 +48,23 @@ def bits(array: Array) -> bytes:
 
 
 def test_rows_come_back_in_the_order_asked(tmp_path: Path) -> None:
-    rows = store(tmp_path).ensure(keys(700), Computer())
-    asked = keys(700)[::-3]
+    rows = store(tmp_path).ensure(keys(1400), Computer())
+    asked = keys(1400)[::-3]
     assert bits(rows.gather(asked)) == b"".join(bits(row_of(key)) for key in asked)
 
 
 def test_a_second_run_computes_nothing(tmp_path: Path) -> None:
-    store(tmp_path).ensure(keys(600), Computer())
+    store(tmp_path).ensure(keys(1200), Computer())
     again = Computer()
-    store(tmp_path).ensure(keys(600), again)
+    store(tmp_path).ensure(keys(1200), again)
     assert again.asked == []
 
 
 def test_only_new_images_are_computed(tmp_path: Path) -> None:
-    store(tmp_path).ensure(keys(600), Computer())
+    store(tmp_path).ensure(keys(1200), Computer())
     more = Computer()
-    store(tmp_path).ensure(keys(605), more)
-    assert sorted(more.asked) == sorted(keys(5, start=600))
+    store(tmp_path).ensure(keys(1205), more)
+    assert sorted(more.asked) == sorted(keys(5, start=1200))
 
 
 def test_the_same_image_twice_is_computed_once(tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_columns_are_gathered_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize("part", ["npy", "json"])
 @pytest.mark.parametrize("damage", ["flip", "cut", "remove"])
 def test_a_damaged_shard_is_rebuilt_to_the_same_bits(tmp_path: Path, part: str, damage: str) -> None:
-    before = bits(store(tmp_path).ensure(keys(600), Computer()).gather(keys(600)))
+    before = bits(store(tmp_path).ensure(keys(1200), Computer()).gather(keys(1200)))
     victim = sorted(path for path in tmp_path.glob(f"*.{part}") if path.name != "store.json")[0]
     data = bytearray(victim.read_bytes())
     data[len(data) // 2] ^= 1
@@ -95,7 +95,7 @@ def test_a_damaged_shard_is_rebuilt_to_the_same_bits(tmp_path: Path, part: str, 
         victim.unlink()
     else:
         victim.write_bytes(data if damage == "flip" else data[: len(data) // 2])
-    after = store(tmp_path).ensure(keys(600), Computer()).gather(keys(600))
+    after = store(tmp_path).ensure(keys(1200), Computer()).gather(keys(1200))
     assert bits(after) == before
 
 
@@ -113,7 +113,7 @@ def test_every_single_flipped_bit_is_detected(tmp_path: Path) -> None:
 
 
 def test_verify_removes_what_is_damaged(tmp_path: Path) -> None:
-    store(tmp_path).ensure(keys(600), Computer())
+    store(tmp_path).ensure(keys(1200), Computer())
     next(tmp_path.glob("*.npy")).write_bytes(b"garbage")
     assert len(verify_store(tmp_path)) == 1
     assert verify_store(tmp_path) == []

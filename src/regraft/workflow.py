@@ -15,7 +15,7 @@ from regraft.data.scan import ScanSettings, scan
 from regraft.data.sources import TableColumns, find_images
 from regraft.data.splits import split_findings, split_images
 from regraft.errors import SettingsError
-from regraft.features.extraction import extract
+from regraft.features.extraction import decode_while_waiting, extract
 from regraft.features.runtimes import open_runtime
 from regraft.networks.weights import Weights, find_network, find_weights
 from regraft.prediction.model import Model
@@ -92,6 +92,7 @@ def fit(
     name = "-".join(filter(None, (Path(source).resolve().stem, network, chosen.strategy, chosen.cut)))
     folder = None if out is None else choose_folder(out or None, name, record, overwrite=overwrite)
     log = _started(log, reporter or Silent(), folder)
+    reading = data or DataSettings()
     # The network is converted in a process of its own while this one reads images.
     with ThreadPoolExecutor(1) as background:
         opening = background.submit(
@@ -106,14 +107,15 @@ def fit(
         split = split_images(usable, seed=chosen.seed, test_share=chosen.test_share)
         usable = replace(usable, findings=(*usable.findings, *split_findings(split)))
         _tell(usable, split, log)
+        decoded = decode_while_waiting(usable, weights.input_spec, opening, limits=_limits(reading))
         runtime = opening.result()
-    reading = data or DataSettings()
     features = extract(
         usable,
         runtime,
         weights.input_spec,
         limits=_limits(reading),
         workers=reading.workers,
+        decoded=decoded,
         reporter=log,
     )
     usable = replace(usable, skipped=(*usable.skipped, *features.skipped))

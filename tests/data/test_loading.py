@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import subprocess
@@ -69,11 +70,8 @@ def test_the_corpus_takes_at_most_400_megabytes(corpus: tuple[Path, list[Case]])
 def test_damaged_files_end_in_an_image_or_an_image_error() -> None:
     """Long tier: 100,000 files instead of 1,500."""
     for data in flipped(100_000 if os.environ.get("REGRAFT_SOAK") else 1_500, seed=7):
-        try:
-            pixels = load_input(data, SPEC)
-            assert pixels.shape == (64, 64, 3)
-        except ImageError as error:
-            assert str(error)
+        with contextlib.suppress(ImageError):
+            assert load_input(data, SPEC).shape == (64, 64, 3)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

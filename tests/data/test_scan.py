@@ -4,6 +4,7 @@ import csv
 import shutil
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -96,7 +97,7 @@ def test_published_near_duplicate_groups_are_found(shared: Callable[[str], Path]
         theirs: dict[str, list[str]] = {}
         for row in csv.DictReader(file):
             theirs.setdefault(row["group"], []).append(row["path"])
-    pairs = [(a, b) for paths in theirs.values() for a, b in zip(paths, paths[1:], strict=False)]
+    pairs = [(a, b) for paths in theirs.values() for a, b in pairwise(paths)]
     found = sum(ours[a] == ours[b] for a, b in pairs)
     assert len(pairs) > 20
     assert found / len(pairs) >= 0.9

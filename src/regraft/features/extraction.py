@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from regraft.records import Column, Images, InputSpec, SkippedFile
 from regraft.rowstore import Rows, RowStore
 
 _HALF_MAX = float(np.finfo(np.float16).max)
+_WAITING_BYTES = 256 << 20
 _AHEAD = 8  # decoded images waiting for each core: enough to never starve, 1 MB each at most
 
 
@@ -70,6 +72,7 @@ def extract(
     *,
     limits: LoadLimits | None = None,
     workers: int | None = None,
+    decoded: dict[str, Pixels] | None = None,
     reporter: Reporter | None = None,
 ) -> Features:
     """The features of all images after every stage, from the cache where they are known.
@@ -80,15 +83,15 @@ def extract(
         spec: the network's input.
         limits: of the loader.
         workers: decoding threads; None means one for each core.
+        decoded: inputs that are ready, by content hash; they are taken out as they are used.
         reporter: is told how far it is.
     """
     reporter = reporter or Silent()
-    files = {item.sha256: Path(images.root, item.path) for item in images.items}
-    reasons: dict[str, str] = {}
+    job = _Decoding(images, spec, limits or LoadLimits(), decoded or {})
+    reasons = job.reasons
 
     def compute(keys: Sequence[str]) -> Iterator[tuple[str, npt.NDArray[np.float16] | None]]:
-        decoded = _decode_ahead(keys, files, spec, limits, reasons, workers)
-        for key, row in runtime.run(decoded):
+        for key, row in runtime.run(job.ahead(keys, workers or os.cpu_count() or 1)):
             if not np.isfinite(row).all():
                 reasons[key] = "the network's output is not finite for it"
             else:
@@ -98,7 +101,7 @@ def extract(
                 yield key, None
 
     store = feature_store(runtime, spec)
-    rows = store.ensure(list(files), compute, reporter=reporter, phase="extracting features")
+    rows = store.ensure(list(job.files), compute, reporter=reporter, phase="extracting features")
     skipped = tuple(
         SkippedFile(item.path, reasons.get(item.sha256, "no features"))
         for item in images.items
@@ -107,26 +110,43 @@ def extract(
     return Features(rows, runtime.layout, skipped)
 
 
-def _decode_ahead(
-    keys: Sequence[str],
-    files: Mapping[str, Path],
-    spec: InputSpec,
-    limits: LoadLimits | None,
-    reasons: dict[str, str],
-    workers: int | None,
-) -> Iterator[tuple[str, Pixels]]:
-    threads = workers or os.cpu_count() or 1
+def decode_while_waiting(
+    images: Images, spec: InputSpec, opening: Future[Runtime], *, limits: LoadLimits | None = None
+) -> dict[str, Pixels]:
+    """Inputs decoded while a runtime gets ready, at most 256 MB: one core has nothing better to do."""
+    job = _Decoding(images, spec, limits or LoadLimits(), {})
+    most = _WAITING_BYTES // (spec.size_px**2 * spec.channels)
+    ready: dict[str, Pixels] = {}
+    if not opening.done():
+        for key, pixels in job.ahead(list(job.files)[:most], max(1, (os.cpu_count() or 1) - 1)):
+            ready[key] = pixels
+            if opening.done():
+                break
+    return ready
 
-    def decode(key: str) -> tuple[str, Pixels | None]:
+
+class _Decoding:
+    """Decodes the images of a data set by their content hash, and remembers why some could not be."""
+
+    def __init__(self, images: Images, spec: InputSpec, limits: LoadLimits, ready: dict[str, Pixels]) -> None:
+        self.files = {item.sha256: Path(images.root, item.path) for item in images.items}
+        self.reasons: dict[str, str] = {}
+        self._spec, self._limits, self._ready = spec, limits, ready
+
+    def ahead(self, keys: Sequence[str], workers: int) -> Iterator[tuple[str, Pixels]]:
+        """Inputs in order, decoded in threads a little ahead of whoever takes them."""
+        for key, pixels in in_order(self._decode, keys, workers=workers, ahead=_AHEAD * workers):
+            if pixels is not None:
+                yield key, pixels
+
+    def _decode(self, key: str) -> tuple[str, Pixels | None]:
+        if key in self._ready:
+            return key, self._ready.pop(key)
         try:
-            data = read_file(files[key], limits)
+            data = read_file(self.files[key], self._limits)
             if storage.sha256_of(data) != key:
                 raise ImageError("changed while it was read")
-            return key, load_input(data, spec, limits)
+            return key, load_input(data, self._spec, self._limits)
         except ImageError as error:
-            reasons[key] = str(error)
+            self.reasons[key] = str(error)
             return key, None
-
-    for key, pixels in in_order(decode, keys, workers=threads, ahead=_AHEAD * threads):
-        if pixels is not None:
-            yield key, pixels

@@ -224,7 +224,7 @@ def _choose_strength(data: TrainingRows, rows: Floats, loss: Loss) -> tuple[floa
     best: tuple[float, float, Floats] | None = None
     weights, worse = None, 0
     for strength in _STRENGTHS[loss]:
-        weights = solve(problems, strength, start=weights, tolerance=1e-3)
+        weights = solve(problems, strength, start=weights, tolerance=3e-3)
         scores = np.empty((len(rows), data.num_classes))
         for fold in range(len(trained)):
             held = folds == fold
