@@ -124,8 +124,9 @@ def _labeller(network: nn.Module, extra_levels: int) -> Callable[[str], str]:
     layers = {name: sum(p.ndim > 1 for p in module.parameters()) for name, module in modules.items()}
 
     def is_large(name: str) -> bool:
-        share = sizes.get(name, 0) / max(1, sizes[""])
-        return share >= _MIN_PARAMETERS or layers.get(name, 0) / max(1, layers[""]) >= _MIN_LAYERS
+        parameters = sizes.get(name, 0) / max(1, sizes[""])
+        depth = layers.get(name, 0) / max(1, layers[""])
+        return bool(parameters >= _MIN_PARAMETERS or depth >= _MIN_LAYERS)
 
     def label(path: str) -> str:
         parts = path.split(".") if path else []

@@ -1,0 +1,25 @@
+"""Every benchmark, one after the other; raw output goes to benchmarks/results/.
+
+Run: make bench   (about an hour on two cores, most of it the peer's)
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+SCRIPTS = (
+    ["extraction.py"],
+    ["extraction.py", "5", "bf16"],
+    ["heads.py"],
+    ["accuracy.py"],
+    ["kill9.py"],
+    ["memory.py"],
+    ["fastai_frozen.py"],
+)
+
+if __name__ == "__main__":
+    for name, *arguments in SCRIPTS:
+        print(f"== {name} {' '.join(arguments)}", flush=True)
+        subprocess.run([sys.executable, str(Path(__file__).parent / name), *arguments], check=True)
