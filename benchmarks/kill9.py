@@ -72,8 +72,16 @@ def main(count: int) -> None:
             assert start(f"t{trial}").wait() == 0
             equal += content(base / f"t{trial}", base / f"cache-t{trial}") == whole
             if trial % 10 == 9:
-                print(f"{equal} of {trial + 1} equal, {unfinished} of {kills} kills before the end", flush=True)
-    result = {"runs": count, "kills": kills, "before_the_end": unfinished, "equal": equal, "files": len(whole)}
+                print(
+                    f"{equal} of {trial + 1} equal, {unfinished} of {kills} kills before the end", flush=True
+                )
+    result = {
+        "runs": count,
+        "kills": kills,
+        "before_the_end": unfinished,
+        "equal": equal,
+        "files": len(whole),
+    }
     print(result)
     save("kill9", result)
 

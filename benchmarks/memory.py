@@ -22,7 +22,8 @@ import numpy as np
 from common import save
 
 from regraft.features.extraction import Features
-from regraft.features.fitting import TrainingRows, fit_head
+from regraft.features.fitting import fit_head
+from regraft.features.training_rows import TrainingRows
 from regraft.networks.zoo import cards
 from regraft.records import Column
 from regraft.rowstore import RowStore
@@ -80,7 +81,13 @@ def main(count: int) -> None:
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         opened(Path(folder), count)
-        for kind, stages in (("logistic", 1), ("linear-svm", 1), ("centroid", 1), ("rbf-svm", 1), ("rbf-svm", 5)):
+        for kind, stages in (
+            ("logistic", 1),
+            ("linear-svm", 1),
+            ("centroid", 1),
+            ("rbf-svm", 1),
+            ("rbf-svm", 5),
+        ):
             command = [sys.executable, __file__, "--one", folder, str(count), kind, str(stages)]
             output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
             rows.append(json.loads(output.splitlines()[-1]))

@@ -12,14 +12,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from regraft import storage
 from regraft.errors import SettingsError, StorageError
 from regraft.prediction.model import Model
 from regraft.progress import Meter, Reporter
 from regraft.records import Images, Run, Scores, ScoreSheet, Split
+from regraft.training.solved import Judgement
 
 _LIBRARIES = ("torch", "torchvision", "timm", "openvino", "scikit-learn", "numpy", "pillow")
 
@@ -118,8 +116,7 @@ def write_run(
     model: Model,
     images: Images,
     split: Split,
-    probabilities: npt.NDArray[np.float64],
-    judged: Sequence[int],
+    judgement: Judgement,
 ) -> None:
     """Write everything; `run.json` comes last, so a run without it is unfinished.
 
@@ -129,8 +126,7 @@ def write_run(
         model: with its scores.
         images: what the scan found, for the lists of skipped files and findings.
         split: who trained and who tested.
-        probabilities: `(len(judged), K)` predictions.
-        judged: which of the split's rows they are for.
+        judgement: the predictions that the scores come from.
     """
     assert model.scores is not None
     model.save(folder / "bundle")
@@ -143,7 +139,7 @@ def write_run(
     storage.write_atomically(
         folder / "findings.csv", storage.csv_bytes(("kind", "message", "paths"), findings)
     )
-    _write_predictions(folder / "predictions.csv", model, split, probabilities, judged)
+    _write_predictions(folder / "predictions.csv", model, split, judgement)
     write_scores(folder, model.scores)
     storage.write_json(folder / "run.json", run.model_dump(mode="json"))
 
@@ -154,11 +150,9 @@ def write_skipped(path: Path, images: Images) -> None:
     storage.write_atomically(path, storage.csv_bytes(("path", "reason"), rows))
 
 
-def _write_predictions(
-    path: Path, model: Model, split: Split, probabilities: npt.NDArray[np.float64], judged: Sequence[int]
-) -> None:
+def _write_predictions(path: Path, model: Model, split: Split, judgement: Judgement) -> None:
     rows = []
-    for number, row in zip(judged, probabilities, strict=True):
+    for number, row in zip(judgement.judged, judgement.probabilities, strict=True):
         best = int(row.argmax())
         place = split.rows[number]
         chances = [f"{chance:.6f}" for chance in row] if len(row) <= 50 else []

@@ -12,7 +12,7 @@ from typing import Any
 
 from regraft.data.loading import LoadLimits
 from regraft.data.scan import ScanSettings, scan
-from regraft.data.sources import TableColumns, find_images
+from regraft.data.sources import Found, TableColumns, find_images
 from regraft.data.splits import split_findings, split_images
 from regraft.errors import SettingsError
 from regraft.features.extraction import decode_while_waiting, extract
@@ -24,7 +24,7 @@ from regraft.records import Images, Plan, Run, Split
 from regraft.runs import RunLog, choose_folder, versions, write_run
 from regraft.settings import DataSettings, FitSettings, changed
 from regraft.storage import make_folder
-from regraft.training.solved import SolvedJob
+from regraft.training.solved import SolvedJob, make_plan
 
 
 def load_images(
@@ -93,22 +93,48 @@ def fit(
     folder = None if out is None else choose_folder(out or None, name, record, overwrite=overwrite)
     log = _started(log, reporter or Silent(), folder)
     reading = data or DataSettings()
-    # The network is converted in a process of its own while this one reads images.
+    job, plan = _prepare(images, chosen, reading, weights, log)
+    fitted = job.fit_head(plan, log)
+    judgement = job.evaluate(fitted)
+    model = Model(
+        labels=job.images.labels,
+        weights=weights,
+        head=fitted.head,
+        layout=job.features.layout,
+        fitted_precision=chosen.precision,
+        lineage=(weights.source.where,),
+        scores=judgement.sheet,
+        run_folder=folder,
+    )
+    if folder is not None:
+        run = _run_record(job, plan, weights, log, record)
+        write_run(folder, run=run, model=model, images=job.images, split=job.split, judgement=judgement)
+        log.record("finished")
+    return model
+
+
+def _prepare(
+    images: Images | str | Path, settings: FitSettings, reading: DataSettings, weights: Weights, log: RunLog
+) -> tuple[SolvedJob, Plan]:
+    """Everything up to the features. The network is converted in a process of its own meanwhile."""
+    # A folder that is not there is an error at once, not after the conversion.
+    source = images if isinstance(images, Images) else _found(images, reading)
     with ThreadPoolExecutor(1) as background:
         opening = background.submit(
             open_runtime,
             weights,
-            name=chosen.runtime,
-            precision=chosen.precision,
-            device=chosen.device,
+            name=settings.runtime,
+            precision=settings.precision,
+            device=settings.device,
             reporter=log,
         )
-        usable = images if isinstance(images, Images) else load_images(images, data, reporter=log)
-        split = split_images(usable, seed=chosen.seed, test_share=chosen.test_share)
+        usable = source if isinstance(source, Images) else _scanned(source, reading, log)
+        split = split_images(usable, seed=settings.seed, test_share=settings.test_share)
         usable = replace(usable, findings=(*usable.findings, *split_findings(split)))
         _tell(usable, split, log)
         decoded = decode_while_waiting(usable, weights.input_spec, opening, limits=_limits(reading))
         runtime = opening.result()
+    plan = make_plan(settings, runtime.layout, network=weights.network, runtime=runtime.facts["runtime"])
     features = extract(
         usable,
         runtime,
@@ -119,33 +145,7 @@ def fit(
         reporter=log,
     )
     usable = replace(usable, skipped=(*usable.skipped, *features.skipped))
-    job = SolvedJob(usable, split, features, chosen)
-    plan = job.plan(network, runtime.facts["runtime"])
-    fitted = job.fit_head(plan, log)
-    judgement = job.evaluate(fitted)
-    model = Model(
-        labels=usable.labels,
-        weights=weights,
-        head=fitted.head,
-        layout=features.layout,
-        fitted_precision=chosen.precision,
-        lineage=(weights.source.where,),
-        scores=judgement.sheet,
-        run_folder=folder,
-    )
-    if folder is not None:
-        run = _run_record(usable, split, plan, weights, log, record)
-        write_run(
-            folder,
-            run=run,
-            model=model,
-            images=usable,
-            split=split,
-            probabilities=judgement.probabilities,
-            judged=judgement.judged,
-        )
-        log.record("finished")
-    return model
+    return SolvedJob(usable, split, features, settings), plan
 
 
 def _choose_network(settings: FitSettings, log: RunLog) -> tuple[str, Weights]:
@@ -188,20 +188,13 @@ def _tell(images: Images, split: Split, log: RunLog) -> None:
             log.warn(f"{len(found)} x {text}, for example {example} (all in findings.csv)")
 
 
-def _run_record(
-    images: Images,
-    split: Split,
-    plan: Plan,
-    weights: Weights,
-    log: RunLog,
-    settings: dict[str, Any],
-) -> Run:
+def _run_record(job: SolvedJob, plan: Plan, weights: Weights, log: RunLog, settings: dict[str, Any]) -> Run:
     return Run(
         regraft_version=metadata.version("regraft"),
-        data_root=images.root,
+        data_root=job.images.root,
         settings=settings,
         plan=plan,
-        split_sha256=split.sha256,
+        split_sha256=job.split.sha256,
         weights=weights.source,
         reasons=tuple(log.reasons),
         versions=versions(),

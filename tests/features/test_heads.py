@@ -8,8 +8,9 @@ import pytest
 from sklearn.svm import SVC
 
 from regraft.features.extraction import Features
-from regraft.features.fitting import Candidate, TrainingRows, fit_head
+from regraft.features.fitting import fit_head
 from regraft.features.heads import softmax, squared_distances, vote
+from regraft.features.training_rows import Candidate, TrainingRows
 from regraft.records import Column, HeadKind
 from regraft.rowstore import RowStore
 
@@ -85,7 +86,7 @@ def test_calibration_never_changes_a_label(tmp_path: Path) -> None:
 def test_the_nystroem_head_agrees_with_the_exact_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows, features = data(tmp_path)
     exact = fit_head(rows, "rbf-svm", [columns("noise", "signal")])
-    monkeypatch.setattr("regraft.features.fitting.EXACT_KERNEL_MAX", 100)
+    monkeypatch.setattr("regraft.features.kernel_heads.EXACT_KERNEL_MAX", 100)
     approximate = fit_head(rows, "rbf-svm", [columns("noise", "signal")])
     assert "map" in approximate.head.arrays
     matrix = features.matrix(rows.keys, columns("noise", "signal"))

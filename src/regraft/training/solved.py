@@ -12,13 +12,52 @@ import numpy.typing as npt
 from regraft.errors import DataError, NetworkError
 from regraft.evaluation.scores import majority, score
 from regraft.features.extraction import Features
-from regraft.features.fitting import Candidate, FittedHead, TrainingRows, describe, fit_head
+from regraft.features.fitting import fit_head
+from regraft.features.training_rows import Candidate, FittedHead, TrainingRows, describe
 from regraft.networks.cuts import cut_count
 from regraft.progress import Reporter
 from regraft.records import Column, HeadKind, Images, Plan, Scores, ScoreSheet, Side, Split, Statistic
 from regraft.settings import FitSettings
 
 Ints = npt.NDArray[np.int64]
+
+
+def make_plan(settings: FitSettings, layout: Sequence[Column], *, network: str, runtime: str) -> Plan:
+    """Settings and a network's layout made concrete: which stages, which statistics, which head.
+
+    Raises:
+        NetworkError: the cut is no place in this network.
+    """
+    stages = list(dict.fromkeys(column.stage for column in layout))
+    strategy, cut = settings.strategy, settings.cut
+    head: HeadKind = settings.head or ("logistic" if strategy == "probe" else "rbf-svm")
+    if cut is not None:
+        count = cut_count(stages, cut)
+        if count == 0:
+            raise NetworkError(f"a cut at {cut} leaves no stage to read; the first is {stages[0]}")
+        stages = stages[count - 1 :] if strategy == "many-stages" else stages[count - 1 : count]
+    elif strategy == "probe":
+        stages = stages[-1:]
+    return Plan(
+        network=network,
+        strategy=strategy,
+        head=head,
+        stages=tuple(stages),
+        statistics=_statistics(settings, layout, stages),
+        runtime=runtime,
+        precision=settings.precision,
+        seed=settings.seed,
+    )
+
+
+def _statistics(
+    settings: FitSettings, layout: Sequence[Column], stages: Sequence[str]
+) -> tuple[Statistic, ...]:
+    """A probe reads what the network's own classifier would; the other strategies read everything."""
+    known = [column.statistic for column in layout if column.stage in stages]
+    if settings.strategy == "probe":
+        return ("token",) if "token" in known else ("mean",)
+    return tuple(dict.fromkeys(known))
 
 
 @dataclass(frozen=True)
@@ -39,36 +78,6 @@ class SolvedJob:
     split: Split
     features: Features
     settings: FitSettings
-
-    def plan(self, network: str, runtime: str) -> Plan:
-        """Settings and layout made concrete: which stages, which statistics, which head."""
-        stages = list(dict.fromkeys(column.stage for column in self.features.layout))
-        strategy, cut = self.settings.strategy, self.settings.cut
-        head: HeadKind = self.settings.head or ("logistic" if strategy == "probe" else "rbf-svm")
-        if cut is not None:
-            count = cut_count(stages, cut)
-            if count == 0:
-                raise NetworkError(f"a cut at {cut} leaves no stage to read; the first is {stages[0]}")
-            stages = stages[count - 1 :] if strategy == "many-stages" else stages[count - 1 : count]
-        elif strategy == "probe":
-            stages = stages[-1:]
-        return Plan(
-            network=network,
-            strategy=strategy,
-            head=head,
-            stages=tuple(stages),
-            statistics=self._statistics(stages),
-            runtime=runtime,
-            precision=self.settings.precision,
-            seed=self.settings.seed,
-        )
-
-    def _statistics(self, stages: Sequence[str]) -> tuple[Statistic, ...]:
-        """A probe reads what the network's own classifier would; the other strategies read everything."""
-        known = [column.statistic for column in self.features.layout if column.stage in stages]
-        if self.settings.strategy == "probe":
-            return ("token",) if "token" in known else ("mean",)
-        return tuple(dict.fromkeys(known))
 
     def _candidates(self, plan: Plan) -> list[Candidate]:
         """What the head may read, smallest first, for cross-validation to choose from."""

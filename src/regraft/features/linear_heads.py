@@ -1,0 +1,116 @@
+"""Heads that are linear in standardised features, and nearest centroids."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from regraft.features.heads import softmax, squared_distances
+from regraft.features.solver import LinearProblems, Loss, solve
+from regraft.features.training_rows import (
+    Candidate,
+    FittedHead,
+    Floats,
+    TrainingRows,
+    accuracy,
+    finished,
+    log_loss,
+    standardised,
+)
+from regraft.records import HeadKind
+
+_STRENGTHS: dict[Loss, tuple[float, ...]] = {
+    "softmax": (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0),
+    "squared-hinge": (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0),
+}
+
+
+def fit_logistic(data: TrainingRows, columns: Candidate) -> FittedHead:
+    """Multinomial logistic regression; its probabilities need no calibration."""
+    return _fit_linear(data, columns, kind="logistic", loss="softmax")
+
+
+def fit_linear_svm(data: TrainingRows, columns: Candidate) -> FittedHead:
+    """One-against-rest linear SVM with squared hinge loss, calibrated."""
+    return _fit_linear(data, columns, kind="linear-svm", loss="squared-hinge")
+
+
+def _fit_linear(data: TrainingRows, columns: Candidate, *, kind: HeadKind, loss: Loss) -> FittedHead:
+    standard, rows = standardised(data, columns)
+    strength, scores = choose_strength(data, rows, loss)
+    weights = solve_all(data, rows, loss, strength)
+    return finished(
+        data,
+        kind,
+        columns,
+        standard=standard,
+        arrays={"weights": weights[:-1], "intercepts": weights[-1]},
+        hyperparameters={"C": strength},
+        scores=scores,
+        temperature=1.0 if loss == "softmax" else None,
+    )
+
+
+def solve_all(data: TrainingRows, rows: Floats, loss: Loss, strength: float) -> Floats:
+    """Weights and intercepts `(D + 1, K)` for all rows at one strength."""
+    every = np.ones((1, len(rows)), dtype=bool)
+    weights: Floats = solve(LinearProblems(rows, data.labels, data.num_classes, every, loss), strength)[0]
+    return weights
+
+
+def choose_strength(data: TrainingRows, rows: Floats, loss: Loss) -> tuple[float, Floats]:
+    """The strength of least cross-validated loss, and its out-of-fold scores.
+
+    All folds are solved together, each strength starting from the optima of the one before; the search
+    ends when two strengths in a row were no better.
+    """
+    folds = data.folds
+    trained = np.stack([folds != fold for fold in range(folds.max() + 1)])
+    problems = LinearProblems(rows, data.labels, data.num_classes, trained, loss)
+    best: tuple[float, float, Floats] | None = None
+    weights, worse = None, 0
+    for strength in _STRENGTHS[loss]:
+        weights = solve(problems, strength, start=weights, tolerance=3e-3)
+        scores = np.empty((len(rows), data.num_classes))
+        for fold in range(len(trained)):
+            held = folds == fold
+            scores[held] = rows[held] @ weights[fold, :-1] + weights[fold, -1]
+        value = (
+            log_loss(softmax(scores), data.labels) if loss == "softmax" else -accuracy(scores, data.labels)
+        )
+        if best is None or value < best[0]:
+            best, worse = (value, strength, scores), 0
+        else:
+            worse += 1
+        if worse == 2:
+            break
+    assert best is not None
+    return best[1], best[2]
+
+
+def fit_centroid(data: TrainingRows, columns: Candidate) -> FittedHead:
+    """Nearest class mean, calibrated."""
+    standard, rows = standardised(data, columns)
+    scores = np.empty((len(rows), data.num_classes))
+    for fold in range(data.folds.max() + 1):
+        held = data.folds == fold
+        centres = _class_means(rows[~held], data.labels[~held], data.num_classes)
+        scores[held] = -0.5 * squared_distances(rows[held], centres)
+    centres = _class_means(rows, data.labels, data.num_classes)
+    return finished(
+        data,
+        "centroid",
+        columns,
+        standard=standard,
+        arrays={"centroids": centres},
+        hyperparameters={},
+        scores=scores,
+    )
+
+
+def _class_means(rows: Floats, labels: npt.NDArray[np.int64], num_classes: int) -> Floats:
+    """`(K, D)`; a class without rows is put far away, where nothing is nearest to it."""
+    means = np.full((num_classes, rows.shape[1]), 1e3, dtype=np.float32)
+    for label in np.unique(labels):
+        means[label] = rows[labels == label].mean(axis=0)
+    return means

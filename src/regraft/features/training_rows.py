@@ -1,0 +1,152 @@
+"""What heads are fitted on: the training images' features, standardised, with their folds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from regraft.data.splits import fold_numbers
+from regraft.errors import DataError
+from regraft.features.extraction import Features
+from regraft.features.heads import Head, softmax
+from regraft.records import Column, HeadKind, HeadRecord
+
+Floats = npt.NDArray[Any]
+Candidate = tuple[Column, ...]
+
+CHUNK_ROWS = 4_096
+
+
+@dataclass(frozen=True)
+class TrainingRows:
+    """The training images of a data set, as their features."""
+
+    features: Features
+    keys: tuple[str, ...]
+    labels: npt.NDArray[np.int64]
+    groups: tuple[str, ...]
+    num_classes: int
+    seed: int = 0
+
+    @cached_property
+    def folds(self) -> npt.NDArray[np.int64]:
+        """Five folds, fewer if the groups are fewer; whole groups together."""
+        count = min(5, len(set(self.groups)))
+        if count < 2:
+            raise DataError("the training images form a single group of look-alikes: nothing to validate on")
+        return fold_numbers(self.labels, self.groups, folds=count, seed=self.seed)
+
+    def subset(self, rows: npt.NDArray[np.int64]) -> TrainingRows:
+        """Some of the rows."""
+        return TrainingRows(
+            self.features,
+            tuple(self.keys[row] for row in rows),
+            self.labels[rows],
+            tuple(self.groups[row] for row in rows),
+            self.num_classes,
+            self.seed,
+        )
+
+
+@dataclass(frozen=True)
+class FittedHead:
+    """A head, and what cross-validation on the training images said about it."""
+
+    head: Head
+    out_of_fold: npt.NDArray[np.float64]
+    """`(N, K)` probabilities of each training image by heads that did not see its fold."""
+    folds: int
+    trials: tuple[tuple[str, float], ...] = field(default=())
+    """What was compared (stage or stages) and its cross-validated accuracy."""
+
+
+def describe(columns: Sequence[Column]) -> str:
+    """`layer3` for one stage, `layer2 ... layer4 (3 stages)` for several."""
+    stages = list(dict.fromkeys(column.stage for column in columns))
+    return stages[0] if len(stages) == 1 else f"{stages[0]} ... {stages[-1]} ({len(stages)} stages)"
+
+
+def accuracy(scores: Floats, labels: npt.NDArray[np.int64]) -> float:
+    """Share of rows whose largest score is their label's."""
+    return float(np.mean(scores.argmax(axis=1) == labels))
+
+
+def log_loss(probabilities: Floats, labels: npt.NDArray[np.int64]) -> float:
+    """Mean surprise, nats."""
+    own = probabilities[np.arange(len(labels)), labels]
+    return float(-np.log(np.maximum(own, 1e-12)).mean())
+
+
+@dataclass(frozen=True)
+class Standard:
+    """Standardisation of some columns: each stage to unit variance, divided by the root of its width."""
+
+    mean: Floats
+    scale: Floats
+
+    def apply(self, rows: Floats) -> Floats:
+        """Standardise in place; returns `rows`."""
+        rows -= self.mean
+        rows *= self.scale
+        return rows
+
+
+def standardisation(data: TrainingRows, columns: Candidate) -> Standard:
+    """From all training rows, labels unseen; a column that never changes is left out (scale 0)."""
+    width = sum(column.stop - column.start for column in columns)
+    total, squares = np.zeros(width), np.zeros(width)
+    for start in range(0, len(data.keys), CHUNK_ROWS):
+        rows = data.features.matrix(data.keys[start : start + CHUNK_ROWS], columns).astype(np.float64)
+        total += rows.sum(axis=0)
+        squares += np.square(rows).sum(axis=0)
+    mean = total / len(data.keys)
+    variance = np.maximum(squares / len(data.keys) - mean**2, 0)
+    stages = list(dict.fromkeys(column.stage for column in columns))
+    widths = {s: sum(c.stop - c.start for c in columns if c.stage == s) for s in stages}
+    root = np.concatenate([np.full(c.stop - c.start, widths[c.stage] * len(stages)) for c in columns]) ** 0.5
+    is_constant = variance <= 1e-12 * np.maximum(mean**2, 1e-12)
+    scale = np.where(is_constant, 0, 1 / (np.sqrt(np.where(is_constant, 1, variance)) * root))
+    return Standard(mean.astype(np.float32), scale.astype(np.float32))
+
+
+def standardised(data: TrainingRows, columns: Candidate) -> tuple[Standard, npt.NDArray[np.float32]]:
+    """The training rows of some columns, `(N, D) float32`, and how they were standardised."""
+    standard = standardisation(data, columns)
+    return standard, standard.apply(data.features.matrix(data.keys, columns))
+
+
+def finished(
+    data: TrainingRows,
+    kind: HeadKind,
+    columns: Candidate,
+    *,
+    standard: Standard,
+    arrays: dict[str, Floats],
+    hyperparameters: dict[str, float],
+    scores: Floats,
+    temperature: float | None = None,
+) -> FittedHead:
+    """A head put together, calibrated on out-of-fold scores unless its temperature is given."""
+    heat = best_temperature(scores, data.labels) if temperature is None else temperature
+    record = HeadRecord(kind=kind, columns=columns, hyperparameters=hyperparameters, temperature=heat)
+    head = Head(record, {"mean": standard.mean, "scale": standard.scale, **arrays})
+    return FittedHead(head, softmax(scores / heat), int(data.folds.max()) + 1)
+
+
+def best_temperature(scores: Floats, labels: npt.NDArray[np.int64]) -> float:
+    """The temperature of least log-loss on out-of-fold scores (Guo et al. 2017), by golden section."""
+
+    def loss(log_heat: float) -> float:
+        return log_loss(softmax(scores / np.exp(log_heat)), labels)
+
+    low, high = -6.0, 6.0
+    golden = (5**0.5 - 1) / 2
+    while high - low > 1e-3:
+        a, b = high - golden * (high - low), low + golden * (high - low)
+        low, high = (low, b) if loss(a) < loss(b) else (a, high)
+    return float(np.exp((low + high) / 2))
