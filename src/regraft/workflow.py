@@ -47,9 +47,18 @@ def load_images(
         DataError: nothing usable; says what was found and what is accepted.
     """
     chosen: DataSettings = changed(settings or DataSettings(), changes)
-    columns = TableColumns(chosen.path_column, chosen.label_column, chosen.split_column, chosen.group_column)
-    found = find_images(source, root=chosen.root, columns=columns)
-    how = ScanSettings(_limits(chosen), chosen.max_bad_share, chosen.workers)
+    return _scanned(_found(source, chosen), chosen, reporter)
+
+
+def _found(source: str | Path, settings: DataSettings) -> Found:
+    columns = TableColumns(
+        settings.path_column, settings.label_column, settings.split_column, settings.group_column
+    )
+    return find_images(source, root=settings.root, columns=columns)
+
+
+def _scanned(found: Found, settings: DataSettings, reporter: Reporter | None) -> Images:
+    how = ScanSettings(_limits(settings), settings.max_bad_share, settings.workers)
     return scan(found, how, reporter=reporter)
 
 
