@@ -285,8 +285,8 @@ def prune(root: Path, max_bytes: float, *, progress: Callable[[Path], None] | No
     A process that has a shard open keeps reading it (POSIX); one that opens it later computes it again.
     """
     shards = []
-    for manifest in root.glob("**/*.json"):
-        data = manifest.with_suffix(".npy")
+    for data in root.glob("**/*.npy"):
+        manifest = data.with_suffix(".json")
         with contextlib.suppress(OSError):
             size = manifest.stat().st_size + data.stat().st_size
             shards.append((manifest.stat().st_mtime, size, manifest, data))

@@ -21,7 +21,7 @@ from typing import Any
 
 import platformdirs
 
-from regraft.errors import DiskFullError, StorageError
+from regraft.errors import DiskFullError, SettingsError, StorageError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _CHUNK_BYTES = 1 << 20
@@ -148,6 +148,30 @@ def cache_folder() -> Path:
     """Where computed things are kept: `$REGRAFT_CACHE`, else the user's cache folder."""
     chosen = os.environ.get("REGRAFT_CACHE")
     return Path(chosen) if chosen else Path(platformdirs.user_cache_dir("regraft"))
+
+
+def size_in_bytes(text: str) -> float:
+    """A size as people write it.
+
+    Raises:
+        SettingsError: it isn't one.
+
+    >>> size_in_bytes("1.5G")
+    1500000000.0
+    """
+    units = {"k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12}
+    number = text.strip().lower().removesuffix("b")
+    factor = units.get(number[-1:], 1.0)
+    try:
+        return float(number[:-1] if factor > 1 else number) * factor
+    except ValueError:
+        raise SettingsError(f"size {text!r} is not understood; accepted are 500M, 20G, 1T or bytes") from None
+
+
+def cache_limit() -> float | None:
+    """How large the cache may grow, bytes: `$REGRAFT_CACHE_MAX`, or None for no limit."""
+    chosen = os.environ.get("REGRAFT_CACHE_MAX")
+    return size_in_bytes(chosen) if chosen else None
 
 
 def printable(text: str) -> str:

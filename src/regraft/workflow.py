@@ -21,9 +21,10 @@ from regraft.networks.weights import Weights, find_network, find_weights
 from regraft.prediction.model import Model
 from regraft.progress import Reporter, Silent
 from regraft.records import Images, Plan, Run, Split
+from regraft.rowstore import prune
 from regraft.runs import RunLog, choose_folder, versions, write_run
 from regraft.settings import DataSettings, FitSettings, changed
-from regraft.storage import make_folder
+from regraft.storage import cache_folder, cache_limit, make_folder
 from regraft.training.solved import SolvedJob, make_plan
 
 
@@ -153,8 +154,17 @@ def _prepare(
         decoded=decoded,
         reporter=log,
     )
+    _keep_cache_small(log)
     usable = replace(usable, skipped=(*usable.skipped, *features.skipped))
     return SolvedJob(usable, split, features, settings), plan
+
+
+def _keep_cache_small(log: RunLog) -> None:
+    """Prune to `$REGRAFT_CACHE_MAX`; features that are open stay readable, and are used longest ago last."""
+    limit = cache_limit()
+    freed = prune(cache_folder(), limit) if limit is not None else 0
+    if freed:
+        log.note(f"freed {freed / 1e6:,.1f} MB of the cache, to stay within $REGRAFT_CACHE_MAX")
 
 
 def _choose_network(settings: FitSettings, log: RunLog) -> tuple[str, Weights]:

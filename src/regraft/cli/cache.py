@@ -9,9 +9,6 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from regraft.cli.console import show_json, show_table
-from regraft.errors import SettingsError
-
-_UNITS = {"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12}
 
 
 def info(*, json: Annotated[bool, Parameter(negative="")] = False) -> int:
@@ -48,7 +45,9 @@ def info(*, json: Annotated[bool, Parameter(negative="")] = False) -> int:
         for path in (root / name).glob("**/*")
         if path.is_file()
     )
-    print(f"converted networks and weights: {other / 1e6:,.1f} MB; move the cache with $REGRAFT_CACHE")
+    print(
+        f"converted networks and weights: {other / 1e6:,.1f} MB; move the cache with $REGRAFT_CACHE, cap it with $REGRAFT_CACHE_MAX"
+    )
     return 0
 
 
@@ -73,21 +72,11 @@ def prune(*, max_size: Annotated[str, Parameter(name=["--max-size", "--max"])]) 
         max_size: for example 500M or 20G; 0 deletes all features.
     """
     from regraft import rowstore
-    from regraft.storage import cache_folder
+    from regraft.storage import cache_folder, size_in_bytes
 
-    freed = rowstore.prune(cache_folder(), _bytes(max_size))
+    freed = rowstore.prune(cache_folder(), size_in_bytes(max_size))
     print(f"freed {freed / 1e6:,.1f} MB")
     return 0
-
-
-def _bytes(text: str) -> float:
-    number, unit = text.strip().lower().removesuffix("b"), ""
-    if number and number[-1] in _UNITS:
-        number, unit = number[:-1], number[-1]
-    try:
-        return float(number) * _UNITS[unit]
-    except ValueError:
-        raise SettingsError(f"size {text!r} is not understood; accepted are 500M, 20G, 1T or bytes") from None
 
 
 def clear() -> int:

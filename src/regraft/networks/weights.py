@@ -23,7 +23,7 @@ from regraft.records import InputSpec, Recipe, WeightsSource
 
 _SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
 _PACKAGED = Path(__file__).parent / "pretrained"
-_PROBE_S = 1.5
+_PROBE_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -198,7 +198,7 @@ def _download(network: str, looked: list[str], *, offline: bool) -> _Found | Non
 
 
 def _reachable(host: str) -> bool:
-    """Whether a connection opens within a second and a half; name resolution has no time-out of its own."""
+    """Whether a connection opens within a second; name resolution has no time-out of its own."""
     answer = threading.Event()
 
     def connect() -> None:
