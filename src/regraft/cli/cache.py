@@ -45,9 +45,8 @@ def info(*, json: Annotated[bool, Parameter(negative="")] = False) -> int:
         for path in (root / name).glob("**/*")
         if path.is_file()
     )
-    print(
-        f"converted networks and weights: {other / 1e6:,.1f} MB; move the cache with $REGRAFT_CACHE, cap it with $REGRAFT_CACHE_MAX"
-    )
+    print(f"converted networks and weights: {other / 1e6:,.1f} MB")
+    print("move the cache with $REGRAFT_CACHE, cap it with $REGRAFT_CACHE_MAX (for example 20G)")
     return 0
 
 
