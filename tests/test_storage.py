@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,6 +49,19 @@ def test_a_full_disk_says_which_file_and_how_many_bytes(
     with pytest.raises(DiskFullError, match=r"model\.bin \(3 bytes needed\)"):
         storage.write_atomically(tmp_path / "model.bin", b"abc")
     assert os.listdir(tmp_path) == []
+
+
+def test_the_temporary_of_a_killed_process_is_removed_by_the_next_writer(tmp_path: Path) -> None:
+    gone = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True
+    )
+    orphan = tmp_path / f".file.{int(gone.stdout)}.tmp"
+    other = tmp_path / f".file.{os.getppid()}.tmp"
+    for path in (orphan, other):
+        path.write_bytes(b"half")
+    storage.write_atomically(tmp_path / "file", b"whole")
+    assert not orphan.exists()
+    assert other.exists()
 
 
 def test_a_copy_equals_its_source(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 A file is written to a temporary name beside it, fsynced and renamed; the folder is fsynced too.
 A process killed at any moment leaves the old file or the new one, and at most one temporary
-(`.NAME.tmp`), which the next writer of the same name overwrites.
+(`.NAME.PROCESS.tmp`), which the next writer of the same name removes once its process is gone.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import errno
+import glob
 import hashlib
 import io
 import json
@@ -80,7 +81,7 @@ def write_atomically(path: Path, chunks: bytes | Iterable[bytes | memoryview]) -
         StorageError: the folder can't be written to.
     """
     pieces = [chunks] if isinstance(chunks, bytes) else list(chunks)
-    temporary = path.with_name(f".{path.name}.tmp")
+    temporary = _temporary(path)
     make_folder(path.parent)
     with explained(path, sum(memoryview(piece).nbytes for piece in pieces)):
         try:
@@ -95,11 +96,12 @@ def write_atomically(path: Path, chunks: bytes | Iterable[bytes | memoryview]) -
                 temporary.unlink()
             raise
         sync_folder(path.parent)
+        _remove_orphans(path)
 
 
 def copy_atomically(source: Path, path: Path) -> None:
     """Copy a file with the guarantees of `write_atomically`, without holding it in memory."""
-    temporary = path.with_name(f".{path.name}.tmp")
+    temporary = _temporary(path)
     make_folder(path.parent)
     with explained(path, source.stat().st_size):
         try:
@@ -113,6 +115,30 @@ def copy_atomically(source: Path, path: Path) -> None:
                 temporary.unlink()
             raise
         sync_folder(path.parent)
+        _remove_orphans(path)
+
+
+def _temporary(path: Path) -> Path:
+    """A name of this process's own: two processes may write the same file at once."""
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
+def _remove_orphans(path: Path) -> None:
+    """Remove the temporaries of `path` that killed processes left behind."""
+    for orphan in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        with contextlib.suppress(OSError, ValueError):
+            if not _is_alive(int(orphan.name.split(".")[-2])):
+                orphan.unlink()
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def sync_folder(path: Path) -> None:

@@ -142,7 +142,7 @@ def fold_numbers(
         `(N,) int64` in 0 .. folds-1.
 
     >>> fold_numbers([0, 0, 1, 1], ["a", "b", "c", "d"], folds=2, seed=0).tolist()
-    [1, 0, 1, 0]
+    [0, 1, 0, 1]
     """
     members: dict[str, list[int]] = defaultdict(list)
     for number, group in enumerate(groups):
