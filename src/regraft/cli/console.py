@@ -33,6 +33,17 @@ def make_reporter(*, json_lines: bool) -> Reporter:
     return RichReporter() if sys.stderr.isatty() else PlainReporter()
 
 
+def _speed(per_second: float, unit: str) -> str:
+    """Images a second, or seconds an image where that says more."""
+    if per_second >= 2:
+        return f"{per_second:,.0f} {unit}/s"
+    return f"{1 / max(per_second, 1e-9):,.1f} s for each"
+
+
+def _count(total: int, unit: str) -> str:
+    return f"{total:,} {unit.removesuffix('s') if total == 1 else unit}"
+
+
 class PlainReporter:
     """Lines that read well in a log file: a phase's end, and its state every ten seconds."""
 
@@ -41,8 +52,8 @@ class PlainReporter:
         meter = _LineMeter(self, name, total, unit)
         yield meter
         taken = time.perf_counter() - meter.started
-        speed = f", {total / taken:,.0f} {unit}/s" if taken > 0.5 and total > 1 else ""
-        self._print(f"{name}: {total:,} {unit} in {taken:.1f} s{speed}")
+        speed = f", {_speed(total / taken, unit)}" if taken > 0.5 and total > 1 else ""
+        self._print(f"{name}: {_count(total, unit)} in {taken:.1f} s{speed}")
 
     def note(self, text: str) -> None:
         self._print(text)
@@ -73,7 +84,7 @@ class _LineMeter:
         left = (self._total - self._done) / speed
         self._printer.note(
             f"{self._name}: {self._done:,} of {self._total:,} {self._unit}, "
-            f"{speed:,.0f} {self._unit}/s, {left:,.0f} s left"
+            f"{_speed(speed, self._unit)}, {left:,.0f} s left"
         )
 
 
@@ -98,7 +109,7 @@ class RichReporter:
             meter = _BarMeter(progress, task, unit)
             yield meter
         taken = time.perf_counter() - meter.started
-        self._console.print(f"[green]✓[/] {name}: {total:,} {unit} in {taken:.1f} s")
+        self._console.print(f"[green]✓[/] {name}: {_count(total, unit)} in {taken:.1f} s")
 
     def note(self, text: str) -> None:
         self._console.print(Text(text))
@@ -121,7 +132,7 @@ class _BarMeter:
     def advance(self, count: int = 1) -> None:
         self._done += count
         speed = self._done / max(time.perf_counter() - self.started, 1e-9)
-        self._progress.update(self._task, advance=count, speed=f"{speed:,.0f} {self._unit}/s")
+        self._progress.update(self._task, advance=count, speed=_speed(speed, self._unit))
 
 
 class JsonReporter(Silent):
