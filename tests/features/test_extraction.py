@@ -1,17 +1,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from regraft.data.loading import Pixels
-from regraft.features.extraction import Features, extract
+from regraft.features.extraction import Features, decode_while_waiting, extract
 from regraft.features.openvino_runtime import OpenVinoRuntime
-from regraft.features.runtimes import Row
+from regraft.features.runtimes import Row, Runtime
 from regraft.networks.weights import Weights, find_weights
 from regraft.records import Images
+from regraft.rowstore import prune
+from regraft.storage import cache_folder
 from regraft.workflow import load_images
 
 
@@ -66,6 +69,27 @@ def test_a_file_that_changes_during_the_run_is_listed(weights: Weights, photos: 
     reasons = {file.path: file.reason for file in features.skipped}
     assert reasons["dark/0.png"] == "changed while it was read"
     assert "No such file" in reasons["dark/1.png"]
+
+
+def test_inputs_decoded_while_waiting_are_used_and_equal(weights: Weights, photos: Path) -> None:
+    images = load_images(photos)
+    opening: Future[Runtime] = Future()
+    ready = decode_while_waiting(images, weights.input_spec, opening)
+    assert len(ready) == 24
+    runtime = OpenVinoRuntime(weights)
+    keys = list(ready)
+    early = extract(images, runtime, weights.input_spec, decoded=ready)
+    assert ready == {}
+    before = early.matrix(keys, early.layout)
+    assert prune(cache_folder(), 0) > 0
+    late = extract(images, runtime, weights.input_spec)
+    assert np.array_equal(late.matrix(keys, late.layout), before)
+
+
+def test_nothing_is_decoded_for_a_runtime_that_is_ready(weights: Weights, photos: Path) -> None:
+    opening: Future[Runtime] = Future()
+    opening.set_result(OpenVinoRuntime(weights))
+    assert decode_while_waiting(load_images(photos), weights.input_spec, opening) == {}
 
 
 def test_matrix_gives_the_columns_asked_for(weights: Weights, photos: Path) -> None:

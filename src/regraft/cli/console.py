@@ -163,13 +163,15 @@ def show_table(
     title: str, header: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()
 ) -> None:
     """Print a table to standard output; columns in `right` are aligned to the right."""
-    table = Table(title=title, title_justify="left", title_style="bold")
+    table = Table()
     for number, name in enumerate(header):
         table.add_column(name, justify="right" if number in right else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     width = None if sys.stdout.isatty() else 120
-    Console(highlight=False, width=width).print(table)
+    console = Console(highlight=False, width=width)
+    console.print(Text(title, style="bold"))  # a table's own title would be wrapped to its width
+    console.print(table)
 
 
 def show_json(value: Any) -> None:

@@ -84,7 +84,8 @@ def find_network(*, weights: str | Path | None = None) -> tuple[str, str]:
         found = _find(name, weights, looked) or (None if weights else _from_hub_cache(name, looked))
         if found:
             return name, f"it is the first of {', '.join(PREFERRED)} whose weights are here ({found.where})"
-    places = dict.fromkeys(place.replace(PREFERRED[-1], "NAME") for place in looked[-4:])
+    hubs = [str(_hub_home()), str(_torch_home() / "hub" / "checkpoints")]
+    places = [str(weights)] if weights else [*filter(None, [os.environ.get("REGRAFT_WEIGHTS")]), *hubs]
     raise WeightsNotFoundError(
         f"no network was named and no weights are at hand for any of {', '.join(PREFERRED)}. "
         f"Looked in: {'; '.join(places)}. "
