@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import mmap
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -71,7 +72,15 @@ class Rows:
         for number in np.unique(places[:, 0]):
             wanted = np.flatnonzero(places[:, 0] == number)
             result[wanted] = self._shards[number][places[wanted, 1], chosen]
+            _release(self._shards[number])
         return result
+
+
+def _release(array: Array) -> None:
+    """Give back the pages of a mapping: a read maps its neighbours too, in the end the whole store."""
+    mapping = getattr(array, "_mmap", None)
+    if mapping is not None and hasattr(mmap, "MADV_DONTNEED"):
+        mapping.madvise(mmap.MADV_DONTNEED)
 
 
 class RowStore:
