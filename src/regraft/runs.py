@@ -129,6 +129,7 @@ def write_run(
         judgement: the predictions that the scores come from.
     """
     assert model.scores is not None
+    (folder / "run.json").unlink(missing_ok=True)  # while files of two fits may lie side by side
     model.save(folder / "bundle")
     storage.write_json(folder / "split.json", split.model_dump(mode="json", exclude={"rows"}))
     header = ("path", "label", "side", "group", "sha256")
