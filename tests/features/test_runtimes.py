@@ -143,6 +143,14 @@ def test_moments_by_hand() -> None:
     assert torch.allclose(std, torch.tensor(5.0).sqrt())
 
 
+@pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "swin_tiny_patch4_window7_224"])
+def test_token_networks_give_the_same_features_on_both_runtimes(name: str) -> None:
+    weights = find_weights(name, weights="random")
+    images = pixels(2, size=224, channels=3)
+    exact, fast = rows(TorchRuntime(weights), images), rows(OpenVinoRuntime(weights), images)
+    assert np.abs(exact - fast).max() < 1e-4 * np.abs(exact).max()
+
+
 @pytest.mark.parametrize("name", ["mobilenetv2_100", "squeezenet1_1"])
 def test_real_networks_give_the_same_features_on_both_runtimes(
     shared: Callable[[str], Path], name: str

@@ -127,8 +127,6 @@ def _convert(weights: Weights, folder: Path) -> None:
 
 
 def _main(request: Path) -> int:
-    from regraft.errors import RegraftError
-
     record = json.loads(request.read_text(encoding="utf-8"))
     weights = Weights(
         record["network"],
@@ -140,8 +138,8 @@ def _main(request: Path) -> int:
     )
     try:
         _convert(weights, Path(record["folder"]))
-    except RegraftError as error:
-        sys.stderr.write(f"{error}\n")
+    except Exception as error:  # whatever the front end raises is the parent's message, on one line
+        sys.stderr.write(" ".join(str(error).split())[:500] + "\n")
         return 1
     return 0
 

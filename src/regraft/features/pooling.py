@@ -62,7 +62,7 @@ def summarise(activation: torch.Tensor) -> list[tuple[Statistic, torch.Tensor]]:
         is_small = len(moments) == 2 and activation[0].numel() <= _WHOLE_MAP_MAX
         return [*moments, ("map", activation.flatten(1))] if is_small else moments
     if activation.ndim == 3:
-        prefix = _prefix_tokens(activation.shape[1])
+        prefix = _prefix_tokens(int(activation.shape[1]))  # while it is traced, a size is a tensor
         tokens: list[tuple[Statistic, torch.Tensor]] = [("token", activation[:, 0])] if prefix else []
         return _moments(activation[:, prefix:], (1,)) + tokens
     raise ValueError(f"can't pool an activation of shape {tuple(activation.shape)}")

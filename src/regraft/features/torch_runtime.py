@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from regraft.data.loading import Pixels
 from regraft.errors import SettingsError
@@ -31,7 +32,10 @@ class TorchRuntime:
         self.layout = layout_of(network)
         self.precision: Precision = precision
         self._batch = _BATCH.get(self.device.type, 16)
-        self._module = PooledStages(network).eval().to(self.device).to(memory_format=torch.channels_last)
+        self._module = PooledStages(network).eval().to(self.device)
+        for module in self._module.modules():
+            if isinstance(module, nn.Conv2d):  # faster; buffers of other ranks can't follow
+                module.to(memory_format=torch.channels_last)
         name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu"
         self.facts: Mapping[str, Any] = {
             "runtime": "torch",
