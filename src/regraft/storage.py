@@ -18,7 +18,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import platformdirs
 
@@ -81,34 +81,28 @@ def write_atomically(path: Path, chunks: bytes | Iterable[bytes | memoryview]) -
         StorageError: the folder can't be written to.
     """
     pieces = [chunks] if isinstance(chunks, bytes) else list(chunks)
-    temporary = _temporary(path)
-    make_folder(path.parent)
-    with explained(path, sum(memoryview(piece).nbytes for piece in pieces)):
-        try:
-            with temporary.open("wb") as file:
-                for piece in pieces:
-                    file.write(piece)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-            raise
-        sync_folder(path.parent)
-        _remove_orphans(path)
+    with _replacing(path, sum(memoryview(piece).nbytes for piece in pieces)) as file:
+        for piece in pieces:
+            file.write(piece)
 
 
 def copy_atomically(source: Path, path: Path) -> None:
     """Copy a file with the guarantees of `write_atomically`, without holding it in memory."""
+    with _replacing(path, source.stat().st_size) as file, source.open("rb") as reader:
+        shutil.copyfileobj(reader, file, _CHUNK_BYTES)
+
+
+@contextlib.contextmanager
+def _replacing(path: Path, size_bytes: int) -> Iterator[BinaryIO]:
+    """A file to write that takes the place of `path` once it is complete and durable."""
     temporary = _temporary(path)
     make_folder(path.parent)
-    with explained(path, source.stat().st_size):
+    with explained(path, size_bytes):
         try:
-            with source.open("rb") as reader, temporary.open("wb") as writer:
-                shutil.copyfileobj(reader, writer, _CHUNK_BYTES)
-                writer.flush()
-                os.fsync(writer.fileno())
+            with temporary.open("wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
             os.replace(temporary, path)
         except BaseException:
             with contextlib.suppress(OSError):
