@@ -18,7 +18,8 @@ from PIL import Image
 
 import regraft
 from regraft.errors import NetworkError, SettingsError
-from regraft.records import Run, ScoreSheet
+from regraft.plans import Run
+from regraft.records import ScoreSheet
 
 
 def fitted(data: Path, out: Path, **settings: object) -> regraft.Model:

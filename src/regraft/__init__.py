@@ -12,12 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from regraft.errors import RegraftError as RegraftError
+    from regraft.plans import Plan as Plan
     from regraft.prediction.bundle import load_model as load_model
     from regraft.prediction.model import Model as Model
     from regraft.settings import DataSettings as DataSettings
     from regraft.settings import FitSettings as FitSettings
+    from regraft.settings import TrainSettings as TrainSettings
+    from regraft.workflow import find_lr as find_lr
     from regraft.workflow import fit as fit
     from regraft.workflow import load_images as load_images
+    from regraft.workflow import plan as plan
 
 __version__ = "0.1.0"
 
@@ -26,12 +30,16 @@ _HOMES = {
     "DataSettings": "regraft.settings",
     "FitSettings": "regraft.settings",
     "Model": "regraft.prediction.model",
+    "Plan": "regraft.plans",
     "RegraftError": "regraft.errors",
+    "TrainSettings": "regraft.settings",
+    "find_lr": "regraft.workflow",
     "fit": "regraft.workflow",
     "load_images": "regraft.workflow",
     "load_model": "regraft.prediction.bundle",
+    "plan": "regraft.workflow",
 }
-__all__ = ["DataSettings", "FitSettings", "Model", "RegraftError", "fit", "load_images", "load_model"]
+__all__ = sorted(_HOMES)
 
 
 def __getattr__(name: str) -> Any:

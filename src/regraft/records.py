@@ -1,7 +1,7 @@
 """The frozen records that cross folders, and the JSON that they are saved as.
 
 Read this file first: a job turns `Images` into a `Split`, features into a head, and all of it into
-a `Run` with `Scores`. Records that are read back from disk are validated (pydantic): unknown fields,
+`Scores`; what is to be done, and was, is in `plans.py`. Records that are read back from disk are validated (pydantic): unknown fields,
 wrong types and absurd sizes are refused before anything is built from them.
 """
 
@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 Precision = Literal["fp32", "bf16"]
 Side = Literal["train", "validation", "test"]
-Strategy = Literal["probe", "svm", "many-stages"]
+Strategy = Literal["probe", "svm", "many-stages", "last-blocks", "full", "scratch"]
 HeadKind = Literal["logistic", "linear-svm", "rbf-svm", "centroid"]
 Statistic = Literal["mean", "std", "token", "map"]
 
@@ -147,20 +147,6 @@ class Split(Record):
     """Of the rows; equal hashes mean equal splits."""
 
 
-class Plan(Record):
-    """What a fit will do: the cut, what is trained and how. Can be printed, saved and run again."""
-
-    network: str
-    strategy: Strategy
-    head: HeadKind
-    stages: tuple[str, ...]
-    """The stages whose features the head reads; for `many-stages`, the candidates."""
-    statistics: tuple[Statistic, ...]
-    runtime: str
-    precision: Precision
-    seed: int
-
-
 class Estimate(Record):
     """A measured value with its 95 % interval; bounds are None where none can be given."""
 
@@ -234,19 +220,3 @@ class BundleRecord(Record):
     """From the oldest ancestor to this model."""
     files: dict[str, Sha256]
     """The bundle's other files and their hashes."""
-
-
-class Run(Record):
-    """`run.json`: what was done, to what, with what. Times and the command are in `log.jsonl`."""
-
-    schema_version: Literal[1] = 1
-    regraft_version: str
-    data_root: str
-    settings: dict[str, object]
-    """As the user gave them; a later fit with the same ones continues this run."""
-    plan: Plan
-    split_sha256: Sha256
-    weights: WeightsSource
-    reasons: tuple[str, ...]
-    """Every automatic choice, in words."""
-    versions: dict[str, str]

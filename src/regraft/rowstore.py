@@ -91,10 +91,20 @@ class RowStore:
         width: columns of a row.
         dtype: of a row's values.
         facts: what the rows depend on, written beside them for people to read.
+        shard_rows: rows of a shard, which is computed in memory; None means `SHARD_ROWS`.
     """
 
-    def __init__(self, folder: Path, *, width: int, dtype: npt.DTypeLike, facts: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        width: int,
+        dtype: npt.DTypeLike,
+        facts: Mapping[str, Any],
+        shard_rows: int | None = None,
+    ) -> None:
         self.folder = folder
+        self._shard_rows = shard_rows or SHARD_ROWS
         self.width = width
         self.dtype = np.dtype(dtype)
         self.facts = dict(facts)
@@ -170,7 +180,8 @@ class RowStore:
         storage.make_folder(self.folder)
         if not (self.folder / "store.json").exists():
             storage.write_json(self.folder / "store.json", self.facts)
-        shards = [missing[start : start + SHARD_ROWS] for start in range(0, len(missing), SHARD_ROWS)]
+        size = self._shard_rows
+        shards = [missing[start : start + size] for start in range(0, len(missing), size)]
         failed: set[str] = set()
         busy = [keys for keys in shards if not self._fill_shard(keys, compute, meter, failed, wait=False)]
         for keys in busy:

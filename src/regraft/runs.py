@@ -14,10 +14,12 @@ from typing import Any
 
 from regraft import storage
 from regraft.errors import SettingsError, StorageError
+from regraft.plans import Run
 from regraft.prediction.model import Model
 from regraft.progress import Meter, Reporter
-from regraft.records import Images, Run, Scores, ScoreSheet, Split
-from regraft.training.solved import Judgement
+from regraft.records import Images, Scores, ScoreSheet, Split
+from regraft.training.history import History
+from regraft.training.job import Judgement
 
 _LIBRARIES = ("torch", "torchvision", "timm", "openvino", "scikit-learn", "numpy", "pillow")
 
@@ -117,6 +119,7 @@ def write_run(
     images: Images,
     split: Split,
     judgement: Judgement,
+    history: History | None = None,
 ) -> None:
     """Write everything; `run.json` comes last, so a run without it is unfinished.
 
@@ -127,6 +130,7 @@ def write_run(
         images: what the scan found, for the lists of skipped files and findings.
         split: who trained and who tested.
         judgement: the predictions that the scores come from.
+        history: of the training, if there was one.
     """
     assert model.scores is not None
     (folder / "run.json").unlink(missing_ok=True)  # while files of two fits may lie side by side
@@ -142,6 +146,9 @@ def write_run(
     )
     _write_predictions(folder / "predictions.csv", model, split, judgement)
     write_scores(folder, model.scores)
+    run.plan.save(folder / "plan.toml")
+    if history is not None:
+        history.write(folder)
     storage.write_json(folder / "run.json", run.model_dump(mode="json"))
 
 

@@ -41,7 +41,7 @@ def test_composing_the_stages_gives_the_networks_own_output_bit_for_bit(name: st
     module = build(card.recipe)
     staged = split_into_stages(module, extra_levels=card.stage_levels)
     source = WeightsSource(where="random", sha256="0" * 64, licence="none")
-    network = Network(name, card.input_spec, source, staged.stages, staged.classifier)
+    network = Network(name, card.input_spec, source, staged.stages, staged.classifier, module)
     batch = images(card.input_spec)
     with torch.inference_mode():
         assert torch.equal(network.forward(batch), module(batch))

@@ -27,6 +27,15 @@ app = cyclopts.App(
     suppress_keyboard_interrupt=False,
 )
 app.command("regraft.cli.fit:fit", name="fit", help="Transfer a pretrained network to your images.")
+app.command("regraft.cli.plan:plan", name="plan", help="What fit would do, as a file to edit and run.")
+app.command(
+    "regraft.cli.find_lr:find_lr", name="find-lr", help="The loss over learning rates, before you train."
+)
+app.command(
+    "regraft.cli.plot_schedule:plot_schedule",
+    name="plot-schedule",
+    help="See a learning-rate schedule before using it.",
+)
 app.command("regraft.cli.predict:predict", name="predict", help="Labels and probabilities for images.")
 app.command(
     "regraft.cli.check:check",

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from regraft.cli.console import make_reporter, show_json, show_table
 from regraft.records import Estimate, Scores, ScoreSheet
-from regraft.settings import DataSettings, FitSettings
+from regraft.settings import DataSettings, FitSettings, TrainSettings
 
 
 def fit(
@@ -17,6 +17,9 @@ def fit(
     *,
     settings: Annotated[FitSettings, Parameter(name="*")] = FitSettings(),  # noqa: B008 (frozen)
     reading: Annotated[DataSettings, Parameter(name="*")] = DataSettings(),  # noqa: B008 (frozen)
+    training: Annotated[TrainSettings, Parameter(name="*")] = TrainSettings(),  # noqa: B008 (frozen)
+    plan: str | None = None,
+    from_: Annotated[str | None, Parameter(name="--from")] = None,
     out: Annotated[str | None, Parameter(name=["--out", "-o"])] = None,
     overwrite: Annotated[bool, Parameter(negative="")] = False,
     json: Annotated[bool, Parameter(negative="")] = False,
@@ -30,12 +33,17 @@ def fit(
     regraft fit photos/
     regraft fit photos/ --network mobilenetv1_100 --weights weights/ --strategy many-stages
     regraft fit photos.csv --strategy svm --cut layer3 --out runs/svm3
+    regraft fit photos/ --strategy last-blocks --cut 60%
+    regraft fit photos/ --strategy full --schedule one-cycle --epochs 10 --effective-batch 128
     ```
 
     Args:
         data: a folder with a folder per class (or that below train/, val/, test/), or a CSV or Parquet table.
         settings: how the model is fitted.
         reading: how images are found and read.
+        training: how a tail is trained.
+        plan: a plan file (`regraft plan`) to carry out instead of the settings.
+        from_: an earlier run or bundle, whose network is where this one starts.
         out: the run folder; without it, runs/DATA-NETWORK-STRATEGY.
         overwrite: replace a run with other settings in --out.
         json: print JSON lines instead of tables and bars.
@@ -45,7 +53,10 @@ def fit(
     model = workflow.fit(
         data,
         settings,
+        training=training,
         data=reading,
+        plan=plan,
+        from_run=from_,
         out=out or "",
         overwrite=overwrite,
         reporter=make_reporter(json_lines=json),

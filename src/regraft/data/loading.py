@@ -39,7 +39,7 @@ EXTENSIONS = {
     "AVIF": {".avif", ".avifs"},
     "PPM": {".ppm", ".pgm", ".pbm", ".pnm"},
 }
-_RESAMPLING = {
+RESAMPLING = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
@@ -292,7 +292,7 @@ def fit_input(picture: Picture, spec: InputSpec) -> Pixels:
     size = (spec.size_px, spec.size_px)
     if spec.channels == 1:
         image = image.convert("L")
-    pixels = np.asarray(image.resize(size, _RESAMPLING[spec.interpolation], box=box))
+    pixels = np.asarray(image.resize(size, RESAMPLING[spec.interpolation], box=box))
     return pixels.reshape(spec.size_px, spec.size_px, spec.channels)
 
 

@@ -10,9 +10,11 @@ OpenVINO's `convert_model` is avoided: it reports usage to its maker. The same f
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -24,12 +26,22 @@ from regraft.errors import NetworkError, StorageError
 from regraft.networks.weights import Weights
 from regraft.records import Column, InputSpec, Recipe, WeightsSource
 
-_CONVERSION_VERSION = 1
+_CONVERSION_VERSION = 2
 
 
-def conversion_facts(weights: Weights) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Conversion:
+    """What a converted network puts out."""
+
+    layout: tuple[Column, ...]
+    """Empty for activations."""
+    width: int
+
+
+def conversion_facts(weights: Weights, cut: int | None = None) -> dict[str, Any]:
     """Everything that a converted network depends on."""
     return {
+        **({} if cut is None else {"activation_after": cut}),
         "conversion": _CONVERSION_VERSION,
         "network": weights.network,
         "recipe": weights.recipe.model_dump(),
@@ -39,40 +51,43 @@ def conversion_facts(weights: Weights) -> dict[str, Any]:
     }
 
 
-def converted(weights: Weights) -> tuple[Path, tuple[Column, ...]]:
-    """The folder of the converted network (`network.xml`, `network.bin`) and its layout; converts if needed.
+def converted(weights: Weights, cut: int | None = None) -> tuple[Path, Conversion]:
+    """The folder of the converted network (`network.xml`, `network.bin`) and its output; converts if needed.
+
+    With a `cut`, the network ends after that many stages.
 
     Raises:
         NetworkError: the conversion failed; says why.
     """
-    key = storage.key_of(conversion_facts(weights))[:24]
+    key = storage.key_of(conversion_facts(weights, cut))[:24]
     folder = storage.cache_folder() / "networks" / key
-    layout = _complete(folder)
-    if layout is None:
+    conversion = _complete(folder)
+    if conversion is None:
         storage.make_folder(folder.parent)
         with filelock.FileLock(folder.parent / f".{key}.lock"):
-            layout = _complete(folder)
-            if layout is None:
-                _convert_in_child(weights, folder)
-                layout = _complete(folder)
-    if layout is None:
+            conversion = _complete(folder)
+            if conversion is None:
+                _convert_in_child(weights, folder, cut)
+                conversion = _complete(folder)
+    if conversion is None:
         raise StorageError(f"the converted network at {folder} is damaged; delete the folder and run again")
-    return folder, layout
+    return folder, conversion
 
 
-def _complete(folder: Path) -> tuple[Column, ...] | None:
-    """The layout of a converted network whose files are all there and undamaged."""
+def _complete(folder: Path) -> Conversion | None:
+    """The output of a converted network whose files are all there and undamaged."""
     try:
         record = storage.read_json(folder / "layout.json")
         for name, sha256 in record["files"].items():
             if storage.sha256_of_file(folder / name) != sha256:
                 return None
-        return tuple(Column.model_validate(column) for column in record["layout"])
+        layout = tuple(Column.model_validate(column) for column in record["layout"])
+        return Conversion(layout, int(record["width"]))
     except (StorageError, OSError, KeyError, AttributeError, ValueError):
         return None
 
 
-def _convert_in_child(weights: Weights, folder: Path) -> None:
+def _convert_in_child(weights: Weights, folder: Path, cut: int | None) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     request = folder.with_name(f".{folder.name}.request.json")
     storage.write_json(
@@ -85,6 +100,7 @@ def _convert_in_child(weights: Weights, folder: Path) -> None:
             "input_spec": weights.input_spec.model_dump(),
             "source": weights.source.model_dump(),
             "folder": str(folder),
+            "cut": cut,
         },
     )
     command = [sys.executable, "-W", "ignore", "-m", "regraft.features.conversion", str(request)]
@@ -97,21 +113,21 @@ def _convert_in_child(weights: Weights, folder: Path) -> None:
         )
 
 
-def _convert(weights: Weights, folder: Path) -> None:
+def _convert(weights: Weights, folder: Path, cut: int | None) -> None:
     import openvino
     import torch
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
-    from regraft.features.pooling import PooledStages, layout_of
+    from regraft.features.pooling import PooledStages, PrefixActivation, activation_shape, layout_of
     from regraft.networks.network import load_network
 
     network = load_network(weights)
     spec = network.input_spec
     shape = [1, spec.size_px, spec.size_px, spec.channels]
-    decoder = TorchScriptPythonDecoder(
-        PooledStages(network).eval(), example_input=(torch.zeros(shape, dtype=torch.uint8),)
-    )
+    module: torch.nn.Module = PooledStages(network) if cut is None else PrefixActivation(network, cut)
+    layout = layout_of(network) if cut is None else ()
+    decoder = TorchScriptPythonDecoder(module.eval(), example_input=(torch.zeros(shape, dtype=torch.uint8),))
     front_end = FrontEndManager().load_by_framework("pytorch")
     model = front_end.convert(front_end.load(decoder))
     model.reshape(shape)
@@ -119,9 +135,10 @@ def _convert(weights: Weights, folder: Path) -> None:
     openvino.serialize(model, folder / "network.xml", folder / "network.bin")
     names = ("network.xml", "network.bin")
     record = {
-        "layout": [column.model_dump() for column in layout_of(network)],
+        "layout": [column.model_dump() for column in layout],
+        "width": layout[-1].stop if cut is None else math.prod(activation_shape(network, cut)),
         "files": {name: storage.sha256_of_file(folder / name) for name in names},
-        "facts": conversion_facts(weights),
+        "facts": conversion_facts(weights, cut),
     }
     storage.write_json(folder / "layout.json", record)  # last: a folder without it is no conversion
 
@@ -137,7 +154,7 @@ def _main(request: Path) -> int:
         WeightsSource.model_validate(record["source"]),
     )
     try:
-        _convert(weights, Path(record["folder"]))
+        _convert(weights, Path(record["folder"]), record["cut"])
     except Exception as error:  # whatever the front end raises is the parent's message, on one line
         sys.stderr.write(" ".join(str(error).split())[:500] + "\n")
         return 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from regraft import storage
 from regraft.data.loading import LOADER_VERSION, LoadLimits, Pixels, load_input, read_file
 from regraft.data.scan import in_order
 from regraft.errors import ImageError
-from regraft.features.runtimes import Runtime
+from regraft.features.runtimes import Row, Runtime
 from regraft.progress import Reporter, Silent
 from regraft.records import Column, Images, InputSpec, SkippedFile
 from regraft.rowstore import Rows, RowStore
@@ -60,9 +60,8 @@ def feature_store(runtime: Runtime, spec: InputSpec) -> RowStore:
         "input": spec.model_dump(),
         **runtime.facts,
     }
-    width = runtime.layout[-1].stop
     folder = storage.cache_folder() / "features" / storage.key_of(facts)[:24]
-    return RowStore(folder, width=width, dtype=np.float16, facts=facts)
+    return RowStore(folder, width=runtime.width, dtype=np.float16, facts=facts)
 
 
 def extract(
@@ -87,7 +86,8 @@ def extract(
         reporter: is told how far it is.
     """
     reporter = reporter or Silent()
-    job = _Decoding(images, spec, limits or LoadLimits(), decoded or {})
+    bounds = limits or LoadLimits()
+    job = Decoding(images, lambda data, _: load_input(data, spec, bounds), bounds, decoded)
     reasons = job.reasons
 
     def compute(keys: Sequence[str]) -> Iterator[tuple[str, npt.NDArray[np.float16] | None]]:
@@ -95,7 +95,7 @@ def extract(
             if not np.isfinite(row).all():
                 reasons[key] = "the network's output is not finite for it"
             else:
-                yield key, np.clip(row, -_HALF_MAX, _HALF_MAX).astype(np.float16)
+                yield key, as_half(row)
         for key in keys:
             if key in reasons:
                 yield key, None
@@ -110,11 +110,17 @@ def extract(
     return Features(rows, runtime.layout, skipped)
 
 
+def as_half(row: Row) -> npt.NDArray[np.float16]:
+    """A row as it is kept: half precision, the few larger values at its bounds."""
+    return np.clip(row, -_HALF_MAX, _HALF_MAX).astype(np.float16)
+
+
 def decode_while_waiting(
     images: Images, spec: InputSpec, opening: Future[Runtime], *, limits: LoadLimits | None = None
 ) -> dict[str, Pixels]:
     """Inputs decoded while a runtime gets ready, at most 256 MB: one core has nothing better to do."""
-    job = _Decoding(images, spec, limits or LoadLimits(), {})
+    bounds = limits or LoadLimits()
+    job = Decoding(images, lambda data, _: load_input(data, spec, bounds), bounds)
     most = _WAITING_BYTES // (spec.size_px**2 * spec.channels)
     ready: dict[str, Pixels] = {}
     if not opening.done():
@@ -125,28 +131,42 @@ def decode_while_waiting(
     return ready
 
 
-class _Decoding:
-    """Decodes the images of a data set by their content hash, and remembers why some could not be."""
+class Decoding:
+    """Decodes the images of a data set by their content hash, and remembers why some could not be.
 
-    def __init__(self, images: Images, spec: InputSpec, limits: LoadLimits, ready: dict[str, Pixels]) -> None:
+    Args:
+        images: which there are.
+        load: from a file's bytes and hash to pixels.
+        limits: of the loader.
+        ready: pixels that need not be decoded; they are taken out as they are used.
+    """
+
+    def __init__(
+        self,
+        images: Images,
+        load: Callable[[bytes, str], Pixels],
+        limits: LoadLimits,
+        ready: dict[str, Pixels] | None = None,
+    ) -> None:
         self.files = {item.sha256: Path(images.root, item.path) for item in images.items}
         self.reasons: dict[str, str] = {}
-        self._spec, self._limits, self._ready = spec, limits, ready
+        self._load, self._limits, self._ready = load, limits, {} if ready is None else ready
 
     def ahead(self, keys: Sequence[str], workers: int) -> Iterator[tuple[str, Pixels]]:
         """Inputs in order, decoded in threads a little ahead of whoever takes them."""
-        for key, pixels in in_order(self._decode, keys, workers=workers, ahead=_AHEAD * workers):
+        for key, pixels in in_order(self.decode, keys, workers=workers, ahead=_AHEAD * workers):
             if pixels is not None:
                 yield key, pixels
 
-    def _decode(self, key: str) -> tuple[str, Pixels | None]:
+    def decode(self, key: str) -> tuple[str, Pixels | None]:
+        """The key and its pixels; None for an image that can't be used, with its reason in `reasons`."""
         if key in self._ready:
             return key, self._ready.pop(key)
         try:
             data = read_file(self.files[key], self._limits)
             if storage.sha256_of(data) != key:
                 raise ImageError("changed while it was read")
-            return key, load_input(data, self._spec, self._limits)
+            return key, self._load(data, key)
         except ImageError as error:
             self.reasons[key] = str(error)
             return key, None

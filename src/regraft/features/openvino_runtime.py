@@ -27,14 +27,15 @@ class OpenVinoRuntime:
     (docs/log.md). The network is compiled at the first image: a run with a warm cache never loads it.
     """
 
-    def __init__(self, weights: Weights, *, precision: Precision = "fp32") -> None:
-        self._folder, self.layout = converted(weights)
+    def __init__(self, weights: Weights, *, precision: Precision = "fp32", cut: int | None = None) -> None:
+        self._folder, conversion = converted(weights, cut)
+        self.layout, self.width = conversion.layout, conversion.width
         self.precision: Precision = precision
         self.facts: Mapping[str, Any] = {
             "runtime": "openvino",
             "precision": precision,
             "cpu": _cpu_name(),
-            **conversion_facts(weights),
+            **conversion_facts(weights, cut),
         }
         self._compiled: Any = None
 

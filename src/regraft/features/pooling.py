@@ -29,10 +29,8 @@ class PooledStages(nn.Module):
     def __init__(self, network: Network) -> None:
         super().__init__()
         self.stages = nn.ModuleList([stage.module for stage in network.stages])
-        spec = network.input_spec
-        self.register_buffer("scale", _channels([1 / (255 * value) for value in spec.std]))
-        shifts = [-m / s for m, s in zip(spec.mean, spec.std, strict=True)]
-        self.register_buffer("shift", _channels(shifts))
+        for name, values in normalisation(network.input_spec).items():
+            self.register_buffer(name, values)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         value = images.permute(0, 3, 1, 2).to(self.scale.dtype) * self.scale + self.shift
@@ -41,6 +39,44 @@ class PooledStages(nn.Module):
             value = stage(value)
             parts += [statistic for _, statistic in summarise(value)]
         return torch.cat(parts, dim=1)
+
+
+class PrefixActivation(nn.Module):
+    """From pixels to what a cut's tail is fed, as one row: `(N, H, W, C) uint8` to `(N, F) float32`.
+
+    Maps are laid out with their channels last, `(H, W, C)`, which is how tails are trained fastest; other
+    activations as they come.
+    """
+
+    scale: torch.Tensor
+    shift: torch.Tensor
+
+    def __init__(self, network: Network, count: int) -> None:
+        super().__init__()
+        self.stages = nn.ModuleList([stage.module for stage in network.stages[:count]])
+        for name, values in normalisation(network.input_spec).items():
+            self.register_buffer(name, values)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        value = images.permute(0, 3, 1, 2).to(self.scale.dtype) * self.scale + self.shift
+        for stage in self.stages:
+            value = stage(value)
+        return (value.permute(0, 2, 3, 1) if value.ndim == 4 else value).flatten(1)
+
+
+def activation_shape(network: Network, count: int) -> tuple[int, ...]:
+    """The shape of what enters the tail for one image, channels first; of the image itself for no stage."""
+    value = empty_input(network.input_spec)
+    with torch.inference_mode():
+        for stage in network.stages[:count]:
+            value = stage.module(value)
+    return tuple(value.shape[1:])
+
+
+def normalisation(spec: InputSpec) -> dict[str, torch.Tensor]:
+    """What pixels are multiplied by, and what is then added."""
+    shifts = [-m / s for m, s in zip(spec.mean, spec.std, strict=True)]
+    return {"scale": _channels([1 / (255 * value) for value in spec.std]), "shift": _channels(shifts)}
 
 
 def _channels(values: Sequence[float]) -> torch.Tensor:

@@ -21,19 +21,22 @@ Key = TypeVar("Key")
 
 
 class Runtime(Protocol):
-    """Computes the pooled features of all stages, on some device, at some precision.
+    """Computes the pooled features of all stages, or the activation at a cut, on some device, at some precision.
 
     The bits of a row depend on the image and on `facts` alone: not on its neighbours in a batch, the
     order of images, or who else is asking. That is what lets a cache hold single images.
     """
 
     layout: tuple[Column, ...]
+    """What is where in a row; empty for activations."""
+    width: int
+    """Values in a row."""
     precision: Precision
     facts: Mapping[str, Any]
     """Everything that the bits depend on besides the image: part of the cache's key."""
 
     def run(self, images: Iterable[tuple[Key, Pixels]]) -> Iterator[tuple[Key, Row]]:
-        """Features for `(key, (H, W, C) uint8)` pairs, in any order, while the iterator is drawn on."""
+        """Rows for `(key, (H, W, C) uint8)` pairs, in any order, while the iterator is drawn on."""
 
 
 def open_runtime(
@@ -42,9 +45,12 @@ def open_runtime(
     name: RuntimeName = "auto",
     precision: Precision = "fp32",
     device: str = "auto",
+    cut: int | None = None,
     reporter: Reporter,
 ) -> Runtime:
     """A runtime for a network: the GPU if there is one, else OpenVINO if installed, else torch on the CPU.
+
+    With a `cut`, its rows are the activations after that many stages instead of pooled features.
 
     Raises:
         SettingsError: the runtime asked for is not installed, or can't work at this precision.
@@ -55,10 +61,10 @@ def open_runtime(
     if chosen == "openvino":
         from regraft.features.openvino_runtime import OpenVinoRuntime
 
-        return OpenVinoRuntime(weights, precision=precision)
+        return OpenVinoRuntime(weights, precision=precision, cut=cut)
     from regraft.features.torch_runtime import TorchRuntime
 
-    return TorchRuntime(weights, precision=precision, device=device)
+    return TorchRuntime(weights, precision=precision, device=device, cut=cut)
 
 
 def _choose(name: RuntimeName, device: str) -> tuple[str, str]:

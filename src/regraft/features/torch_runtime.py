@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
@@ -13,7 +14,7 @@ from torch import nn
 
 from regraft.data.loading import Pixels
 from regraft.errors import SettingsError
-from regraft.features.pooling import PooledStages, layout_of
+from regraft.features.pooling import PooledStages, PrefixActivation, activation_shape, layout_of
 from regraft.features.runtimes import Key, Row
 from regraft.networks.network import load_network
 from regraft.networks.weights import Weights
@@ -26,13 +27,22 @@ _BATCH = {"cpu": 16, "cuda": 64}
 class TorchRuntime:
     """See `Runtime`. bf16 is autocast around fp32 weights; pooling happens in fp32 where autocast says so."""
 
-    def __init__(self, weights: Weights, *, precision: Precision = "fp32", device: str = "auto") -> None:
-        self.device = _device(device)
+    def __init__(
+        self,
+        weights: Weights,
+        *,
+        precision: Precision = "fp32",
+        device: str = "auto",
+        cut: int | None = None,
+    ) -> None:
+        self.device = find_device(device)
         network = load_network(weights)
-        self.layout = layout_of(network)
+        self.layout = layout_of(network) if cut is None else ()
+        self.width = self.layout[-1].stop if cut is None else math.prod(activation_shape(network, cut))
         self.precision: Precision = precision
         self._batch = _BATCH.get(self.device.type, 16)
-        self._module = PooledStages(network).eval().to(self.device)
+        module: nn.Module = PooledStages(network) if cut is None else PrefixActivation(network, cut)
+        self._module = module.eval().to(self.device)
         for module in self._module.modules():
             if isinstance(module, nn.Conv2d):  # faster; buffers of other ranks can't follow
                 module.to(memory_format=torch.channels_last)
@@ -48,6 +58,7 @@ class TorchRuntime:
             "recipe": weights.recipe.model_dump(),
             "weights_sha256": weights.sha256,
             "input": weights.input_spec.model_dump(),
+            **({} if cut is None else {"activation_after": cut}),
         }
 
     def run(self, images: Iterable[tuple[Key, Pixels]]) -> Iterator[tuple[Key, Row]]:
@@ -71,7 +82,8 @@ class TorchRuntime:
         return rows
 
 
-def _device(name: str) -> torch.device:
+def find_device(name: str) -> torch.device:
+    """The device of that name; `auto` is the GPU if there is one."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

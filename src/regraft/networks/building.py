@@ -10,7 +10,7 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from regraft.errors import WeightsError
+from regraft.errors import NetworkError, WeightsError
 from regraft.networks.lenet import LeNet5
 from regraft.networks.zoo import card, cards, unknown
 from regraft.records import InputSpec, Recipe
@@ -28,6 +28,7 @@ _ALLOWED = {
             "pad_type",
             "bn_eps",
             "bn_momentum",
+            "drop_path_rate",
             "init_values",
             "output_stride",
         }
@@ -40,6 +41,7 @@ _ALLOWED = {
             "transform_input",
             "width_mult",
             "image_size",
+            "stochastic_depth_prob",
         }
     ),
     "regraft": frozenset({"num_classes"}),
@@ -89,6 +91,28 @@ def build(recipe: Recipe) -> nn.Module:
     if not timm.is_model(recipe.name):
         raise unknown(recipe.name, timm.list_models())
     return _as_module(timm.create_model(recipe.name, pretrained=False, **arguments))
+
+
+def with_drop_path(recipe: Recipe, rate: float) -> Recipe:
+    """The recipe with a rate of stochastic depth.
+
+    Raises:
+        NetworkError: a network without it.
+    """
+    if not rate:
+        return recipe
+    name = {"timm": "drop_path_rate", "torchvision": "stochastic_depth_prob"}.get(recipe.library)
+    changed = recipe.model_copy(update={"kwargs": {**recipe.kwargs, str(name): rate}})
+    try:
+        if name is not None and _has_drop_path(build(changed)):
+            return changed
+    except TypeError:  # the constructor has no such argument
+        pass
+    raise NetworkError(f"{recipe.name} has no stochastic depth (--drop-path {rate:g}); try --dropout")
+
+
+def _has_drop_path(network: nn.Module) -> bool:
+    return any(type(module).__name__ in ("DropPath", "StochasticDepth") for module in network.modules())
 
 
 def _as_module(network: Any) -> nn.Module:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from regraft.networks.building import build, load_state
+from regraft.networks.building import build, load_state, with_drop_path
 from regraft.networks.cuts import cut_count
 from regraft.networks.stages import Stage, split_into_stages
 from regraft.networks.weights import Weights
@@ -24,6 +24,8 @@ class Network:
     source: WeightsSource
     stages: tuple[Stage, ...]
     classifier: nn.Module
+    module: nn.Module
+    """The network as its library builds it; stages share its parameters and buffers."""
 
     @property
     def stage_names(self) -> tuple[str, ...]:
@@ -48,11 +50,21 @@ class Network:
         return nn.Sequential(*modules[:count]), nn.Sequential(*modules[count:])
 
 
-def load_network(weights: Weights) -> Network:
-    """Build a network, load its weights strictly, and split it into stages; all in evaluation mode."""
-    module = build(weights.recipe)
+def load_network(weights: Weights, *, drop_path: float = 0.0) -> Network:
+    """Build a network, load its weights strictly, and split it into stages; all in evaluation mode.
+
+    Args:
+        weights: which, and its recipe.
+        drop_path: rate of stochastic depth, which acts in training mode only.
+
+    Raises:
+        NetworkError: the network can't be staged, or has no stochastic depth to set.
+    """
+    module = build(with_drop_path(weights.recipe, drop_path))
     load_state(module, weights.path)
     module.requires_grad_(False)
     known = card(weights.network)
     staged = split_into_stages(module, extra_levels=known.stage_levels if known else 0)
-    return Network(weights.network, weights.input_spec, weights.source, staged.stages, staged.classifier)
+    return Network(
+        weights.network, weights.input_spec, weights.source, staged.stages, staged.classifier, module
+    )

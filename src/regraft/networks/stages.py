@@ -100,9 +100,8 @@ def _trace(network: nn.Module) -> tuple[fx.Graph, dict[fx.Node, str]]:
     from timm.models._features_fx import get_notrace_functions, get_notrace_modules
     from torchvision.models.feature_extraction import NodePathTracer
 
-    tracer = NodePathTracer(
-        leaf_modules=list(get_notrace_modules()), autowrap_functions=list(get_notrace_functions())
-    )
+    leaves = [*get_notrace_modules(), *_stochastic_modules()]
+    tracer = NodePathTracer(leaf_modules=leaves, autowrap_functions=list(get_notrace_functions()))
     try:
         graph = tracer.trace(network.eval())
     except Exception as error:  # torch.fx raises whatever the traced code raises on a symbolic value
@@ -110,6 +109,14 @@ def _trace(network: nn.Module) -> tuple[fx.Graph, dict[fx.Node, str]]:
             f"{type(network).__name__} can't be staged: tracing it failed with {error}"
         ) from error
     return graph, dict(tracer.node_to_qualname)
+
+
+def _stochastic_modules() -> list[type[nn.Module]]:
+    """Modules that do nothing in evaluation: traced through, they would do nothing in training either."""
+    from timm.layers import DropBlock2d, DropPath, PatchDropout
+    from torchvision.ops import StochasticDepth
+
+    return [DropBlock2d, DropPath, PatchDropout, StochasticDepth]
 
 
 def _module_path(node: fx.Node, names: dict[fx.Node, str]) -> str:

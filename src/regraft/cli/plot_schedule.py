@@ -1,0 +1,60 @@
+"""The command `regraft plot-schedule`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from regraft.cli.console import show_table
+from regraft.errors import SettingsError
+from regraft.settings import ScheduleName
+
+
+def plot_schedule(
+    schedule: ScheduleName,
+    /,
+    *,
+    epochs: int = 10,
+    steps_per_epoch: int = 32,
+    lr: float = 1e-3,
+    warmup: float = 0.1,
+    out: Annotated[str | None, Parameter(name=["--out", "-o"])] = None,
+) -> int:
+    """See a learning-rate schedule before using it: a table, and a plot.
+
+    `plateau` depends on what validation says; drawn is what it does when nothing improves after a third.
+
+    ```
+    regraft plot-schedule warmup-cosine --epochs 10
+    regraft plot-schedule one-cycle --lr 3e-3 --out one-cycle.png
+    ```
+
+    Args:
+        schedule: which.
+        epochs: as in fit.
+        steps_per_epoch: training images divided by the effective batch.
+        lr: the largest learning rate.
+        warmup: share of the steps over which the rate rises, where it does.
+        out: a .svg, .png or .pdf file; without it, schedule-NAME.svg.
+    """
+    from regraft.plots import Axes, line_plot
+    from regraft.training.schedules import rates
+
+    if epochs < 1 or steps_per_epoch < 1 or lr <= 0 or not 0 <= warmup <= 0.9:
+        raise SettingsError(
+            f"--epochs {epochs} and --steps-per-epoch {steps_per_epoch} must be at least 1, --lr {lr:g} above 0, "
+            f"and --warmup {warmup:g} from 0 to 0.9"
+        )
+    values = [lr * factor for factor in rates(schedule, epochs, steps_per_epoch, warmup)]
+    path = Path(out or f"schedule-{schedule}.svg")
+    x = [step / steps_per_epoch for step in range(len(values))]
+    line_plot(
+        path, Axes(f"{schedule}, {len(values):,} steps", "epoch", "learning rate"), {schedule: (x, values)}
+    )
+    marks = sorted({round(part * (len(values) - 1) / 10) for part in range(11)})
+    rows = [[f"{step:,}", f"{step / steps_per_epoch:.1f}", f"{values[step]:.2e}"] for step in marks]
+    show_table(f"{schedule}: learning rate", ["step", "epoch", "rate"], rows, right=(0, 1, 2))
+    print(f"drawn in {path}")
+    return 0

@@ -1,0 +1,122 @@
+"""Activations at a cut, computed once for each view of each image and kept on disk.
+
+At cut 0 the activation is the image itself: what is kept are its pixels.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from regraft import storage
+from regraft.data.loading import LOADER_VERSION, LoadLimits, Pixels
+from regraft.data.views import ViewPolicy, decode_view, distorted
+from regraft.errors import DataError
+from regraft.features.extraction import Decoding, as_half
+from regraft.features.runtimes import Runtime
+from regraft.progress import Reporter, Silent
+from regraft.records import Images, InputSpec
+from regraft.rowstore import Rows, RowStore
+
+_SHARD_BYTES = 64 << 20
+
+
+@dataclass(frozen=True)
+class Activations:
+    """What enters the tail, for the views of a data set's images.
+
+    Args:
+        images: which there are.
+        spec: the network's input.
+        policy: how views are made.
+        runtime: computes the frozen prefix; None where there is none (cut 0).
+        limits: of the loader.
+        workers: decoding threads.
+    """
+
+    images: Images
+    spec: InputSpec
+    policy: ViewPolicy
+    runtime: Runtime | None
+    limits: LoadLimits = field(default_factory=LoadLimits)
+    workers: int = 1
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes on disk for one view of one image."""
+        if self.runtime is None:
+            return self.spec.size_px**2 * self.spec.channels
+        return 2 * self.runtime.width
+
+    def decoding(self, view: int) -> Decoding:
+        """Decodes one view of the images, before what torchvision adds to it."""
+
+        def load(data: bytes, key: str) -> Pixels:
+            return decode_view(data, self.spec, self.policy, view, key, self.limits)
+
+        return Decoding(self.images, load, self.limits)
+
+    def rows(self, keys: Sequence[str], view: int, *, reporter: Reporter | None = None) -> Rows:
+        """The rows of one view, from the cache where they are known.
+
+        Raises:
+            DataError: an image that was fine before can't be used any more.
+        """
+        view = 0 if self.policy.is_identity else view
+        job = self.decoding(view)
+
+        def compute(keys: Sequence[str]) -> Iterator[tuple[str, npt.NDArray[Any] | None]]:
+            pixels = (
+                (key, distorted(one, self.policy, view, key)) for key, one in job.ahead(keys, self.workers)
+            )
+            if self.runtime is None:
+                yield from ((key, one.reshape(-1)) for key, one in pixels)
+            else:
+                yield from ((key, as_half(row)) for key, row in self.runtime.run(pixels))
+            yield from ((key, None) for key in keys if key in job.reasons)
+
+        phase = f"view {view} at the cut" if view else "the cut's activations"
+        rows = self._store(view).ensure(keys, compute, reporter=reporter or Silent(), phase=phase)
+        lost = [key for key in keys if key not in rows]
+        if lost:
+            path = job.files[lost[0]]
+            reason = job.reasons.get(lost[0], "no reason known")
+            raise DataError(f"{len(lost)} images can't be read any more, first {path}: {reason}. Run again")
+        return rows
+
+    def forget(self, view: int) -> None:
+        """Give a view's disk space back."""
+        with contextlib.suppress(OSError):
+            shutil.rmtree(self._store(view).folder)
+
+    def _store(self, view: int) -> RowStore:
+        facts = {
+            "what": "pixels" if self.runtime is None else "activations",
+            "loader_version": LOADER_VERSION,
+            "view": self.policy.facts(view),
+            "input": self.spec.model_dump(),
+            **(self.runtime.facts if self.runtime else {}),
+        }
+        width = self.row_bytes if self.runtime is None else self.runtime.width
+        return RowStore(
+            storage.cache_folder() / "activations" / storage.key_of(facts)[:24],
+            width=width,
+            dtype=np.uint8 if self.runtime is None else np.float16,
+            facts=facts,
+            shard_rows=max(16, min(1024, _SHARD_BYTES // self.row_bytes)),
+        )
+
+
+def free_bytes() -> int:
+    """Free space where the cache is."""
+    place = storage.cache_folder()
+    while not place.exists() and place != place.parent:
+        place = Path(place.parent)
+    return shutil.disk_usage(place).free

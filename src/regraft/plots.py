@@ -1,0 +1,71 @@
+"""Plots as SVG or PNG files: the only door to matplotlib."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from regraft import storage
+from regraft.errors import SettingsError
+
+FORMATS = (".svg", ".png", ".pdf")
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")  # Okabe & Ito 2008
+
+
+@dataclass(frozen=True)
+class Axes:
+    """What a plot says of its axes."""
+
+    title: str
+    x: str
+    y: str
+    is_log_x: bool = False
+    is_log_y: bool = False
+
+
+def line_plot(
+    path: Path,
+    axes: Axes,
+    lines: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    *,
+    marked_x: float | None = None,
+) -> Path:
+    """Draw lines and write them to a file; returns its path.
+
+    Args:
+        path: `.svg`, `.png` or `.pdf`.
+        axes: titles and scales.
+        lines: x and y values by name.
+        marked_x: where a vertical line stands, if one does.
+
+    Raises:
+        SettingsError: another ending.
+    """
+    if path.suffix not in FORMATS:
+        raise SettingsError(f"can't draw to {path}: accepted are {', '.join(FORMATS)}")
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    FigureCanvasAgg(figure)  # no window, no display needed
+    plot: Any = figure.add_subplot()
+    for number, (name, (x, y)) in enumerate(lines.items()):
+        plot.plot(x, y, label=name, color=_COLOURS[number % len(_COLOURS)], linewidth=1.8)
+    if marked_x is not None:
+        plot.axvline(marked_x, color="grey", linestyle="--", linewidth=1)
+    plot.set(title=axes.title, xlabel=axes.x, ylabel=axes.y)
+    plot.set_xscale("log" if axes.is_log_x else "linear")
+    plot.set_yscale("log" if axes.is_log_y else "linear")
+    plot.grid(alpha=0.3)
+    if len(lines) > 1:
+        plot.legend(frameon=False)
+    for side in ("top", "right"):
+        plot.spines[side].set_visible(False)
+    buffer = io.BytesIO()
+    quiet: dict[str, Any] = {"Date": None} if path.suffix == ".svg" else {}
+    figure.savefig(buffer, format=path.suffix[1:], dpi=120, metadata=quiet or None)
+    storage.write_atomically(path, buffer.getvalue())
+    return path

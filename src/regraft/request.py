@@ -1,0 +1,127 @@
+"""What a user asks `fit` for: settings or a plan, and the weights to start from."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from regraft.errors import SettingsError, WeightsNotFoundError
+from regraft.networks.weights import Weights, find_network, find_weights
+from regraft.plans import TRAINED, Plan
+from regraft.prediction.bundle import load_model
+from regraft.progress import Reporter
+from regraft.settings import FitSettings, TrainSettings, changed, differences
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user wants: settings, or a plan that holds all of them."""
+
+    fit: FitSettings
+    training: TrainSettings
+    plan: Plan | None
+
+    def record(self) -> dict[str, Any]:
+        """As kept in the run; a later fit with the same continues it."""
+        chosen = self.plan.model_dump(mode="json") if self.plan else None
+        return {**asdict(self.fit), "training": asdict(self.training), "plan": chosen}
+
+
+def make_request(
+    settings: FitSettings | None,
+    training: TrainSettings | None,
+    plan: Plan | str | Path | None,
+    changes: dict[str, Any],
+) -> Request:
+    """Settings, single changes of them, or a plan, as one request.
+
+    Raises:
+        SettingsError: they contradict each other.
+    """
+    trained = {name: value for name, value in changes.items() if name in TrainSettings.__dataclass_fields__}
+    others = {name: value for name, value in changes.items() if name not in trained}
+    fit = changed(settings or FitSettings(), others, also=TrainSettings)
+    how: TrainSettings = changed(training or TrainSettings(), trained)
+    if plan is None:
+        if how != TrainSettings() and fit.strategy not in TRAINED:
+            names = ", ".join(f"--{name.replace('_', '-')}" for name in differences(how, TrainSettings()))
+            raise SettingsError(
+                f"{names} say how to train, but --strategy {fit.strategy} trains nothing; "
+                f"strategies that train are {', '.join(TRAINED)}"
+            )
+        return Request(fit, how, None)
+    chosen = plan if isinstance(plan, Plan) else Plan.load(plan)
+    free = FitSettings(weights=fit.weights, offline=fit.offline, test_share=fit.test_share, device=fit.device)
+    said = [*differences(fit, free), *differences(how, TrainSettings())]
+    if said:
+        raise SettingsError(
+            f"the plan says it all: leave out {', '.join('--' + name.replace('_', '-') for name in said)}, "
+            "or edit the plan"
+        )
+    given = replace(
+        free, network=chosen.network, strategy=chosen.strategy, seed=chosen.seed, precision=chosen.precision
+    )
+    return Request(given, chosen.training or how, chosen)
+
+
+@dataclass(frozen=True)
+class Start:
+    """The weights that a fit starts from, and what they went through before."""
+
+    weights: Weights
+    lineage: tuple[str, ...]
+
+
+def find_start(request: Request, from_run: str | Path | None, reporter: Reporter) -> Start:
+    """The network and its weights: of an earlier run, drawn anew, or pretrained."""
+    settings = request.fit
+    if from_run is not None:
+        return _from_run(Path(from_run), settings)
+    if settings.strategy == "scratch":
+        if settings.weights is not None:
+            raise SettingsError(
+                f"--strategy scratch starts from no weights; leave out --weights {settings.weights}"
+            )
+        network = settings.network or _any_network(reporter)
+        rule = request.training.init
+        from regraft.networks.initialisation import initial_weights
+
+        weights = initial_weights(network, rule, seed=settings.seed)
+        return Start(weights, (weights.source.where,))
+    weights = _choose_network(settings, reporter)
+    return Start(weights, (weights.source.where,))
+
+
+def _any_network(reporter: Reporter) -> str:
+    try:
+        network, reason = find_network()
+    except WeightsNotFoundError:
+        network, reason = "resnet18", "no network was named, and from scratch none needs weights"
+    reporter.decided(f"network {network}", reason, "--network")
+    return network
+
+
+def _from_run(folder: Path, settings: FitSettings) -> Start:
+    earlier = load_model(folder)
+    if settings.weights is not None or settings.network not in (None, earlier.weights.network):
+        raise SettingsError(
+            f"--from {folder} brings its network ({earlier.weights.network}) and weights; "
+            "leave out --network and --weights"
+        )
+    if settings.strategy == "scratch":
+        raise SettingsError(f"--strategy scratch starts from no weights; leave out --from {folder}")
+    return Start(earlier.weights, earlier.lineage)
+
+
+def _choose_network(settings: FitSettings, reporter: Reporter) -> Weights:
+    network = settings.network
+    if network is None:
+        if settings.weights == "random":
+            raise SettingsError("--weights random needs a --network; `regraft zoo` lists them")
+        network, reason = find_network(weights=settings.weights)
+        reporter.decided(f"network {network}", reason, "--network")
+    weights = find_weights(network, weights=settings.weights, offline=settings.offline)
+    if settings.weights == "random":
+        reporter.warn(f"{network} has RANDOM weights: it knows nothing, and features of it are worth little")
+    return weights

@@ -1,0 +1,67 @@
+"""What a training leaves in its run: how it went epoch by epoch, and which stages moved."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from regraft import storage
+from regraft.training.movement import Movement
+
+_PLAIN = (
+    "phase", "epoch", "step", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy",
+    "is_best", "elapsed_s", "images_per_s",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class History:
+    """One row an epoch, and one record a stage.
+
+    Each row holds the phase, the epoch in it, optimizer steps so far in it, losses (nats), accuracies (shares),
+    the learning rate and mean gradient norm of each part, seconds so far, and images a second.
+    """
+
+    rows: Sequence[dict[str, Any]]
+    movements: Sequence[Movement]
+
+    def write(self, folder: Path) -> None:
+        """Write `metrics.jsonl`, `metrics.csv`, `stages.csv`, and `tensorboard/` if that is installed."""
+        lines = "".join(json.dumps(row) + "\n" for row in self.rows)
+        storage.write_atomically(folder / "metrics.jsonl", lines.encode())
+        storage.write_atomically(folder / "metrics.csv", self._csv())
+        moved = [(m.stage, m.weight_change, m.feature_similarity) for m in self.movements]
+        header = ("stage", "relative_weight_change", "feature_similarity_cka")
+        storage.write_atomically(folder / "stages.csv", storage.csv_bytes(header, moved))
+        if importlib.util.find_spec("tensorboard"):
+            self._write_tensorboard(folder / "tensorboard")
+
+    def _csv(self) -> bytes:
+        parts = list(dict.fromkeys(part for row in self.rows for part in row["learning_rates"]))
+        header = [*_PLAIN, *(f"lr {part}" for part in parts), *(f"gradient norm {part}" for part in parts)]
+        table = [
+            [
+                *(row[name] for name in _PLAIN),
+                *(row["learning_rates"].get(part) for part in parts),
+                *(row["gradient_norms"].get(part) for part in parts),
+            ]
+            for row in self.rows
+        ]
+        return storage.csv_bytes(header, table)
+
+    def _write_tensorboard(self, folder: Path) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        shutil.rmtree(folder, ignore_errors=True)  # events only ever add up
+        with SummaryWriter(str(folder)) as writer:
+            for number, row in enumerate(self.rows, start=1):
+                values = {name: row[name] for name in _PLAIN[3:] if row[name] is not None}
+                values |= {f"learning_rate/{part}": rate for part, rate in row["learning_rates"].items()}
+                values |= {f"gradient_norm/{part}": norm for part, norm in row["gradient_norms"].items()}
+                for name, value in values.items():
+                    writer.add_scalar(name, float(value), number)

@@ -1,0 +1,105 @@
+"""What a training step does to a batch before the tail sees it: targets, mixup, cutmix, flips, noise.
+
+Everything is decided for the whole effective batch by counting (`randomness`), so micro-batches, processes and
+interruptions can't change it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from regraft.randomness import generator, torch_seed
+from regraft.settings import TrainSettings
+
+
+@dataclass(frozen=True)
+class Mix:
+    """What is done to one effective batch of N."""
+
+    partners: torch.Tensor | None
+    """`(N,)`: whom each image is mixed with; None mixes nothing."""
+    share: float
+    """Of the image itself, in [0, 1]; the partner has the rest."""
+    box: tuple[float, float, float, float] | None
+    """For cutmix: top, left, height, width of what the partner covers, as shares."""
+    flips: torch.Tensor | None
+    """`(N,) bool`."""
+    noise: float
+    noise_seed: int
+
+
+def draw_mix(settings: TrainSettings, count: int, *, seed: int, phase: int, step: int) -> Mix:
+    """The mix of one step.
+
+    Mixup (Zhang et al. 2018, equation 1) draws one share from Beta(alpha, alpha) a batch; cutmix (Yun et al.
+    2019, section 3.1) covers a box of `1 - share` of the area, whose place is uniform. With both, a coin decides.
+    """
+    draws = generator(seed, "mix", phase, step)
+    use_cutmix = bool(settings.cutmix) and (not settings.mixup or draws.random() < 0.5)
+    alpha = settings.cutmix if use_cutmix else settings.mixup
+    share = float(draws.beta(alpha, alpha)) if alpha else 1.0
+    partners = torch.from_numpy(draws.permutation(count)) if alpha else None
+    box = _box(draws, share) if use_cutmix else None
+    flips = torch.from_numpy(draws.random(count) < 0.5) if settings.activation_flip else None
+    return Mix(partners, share, box, flips, settings.input_noise, torch_seed(seed, "noise", phase, step))
+
+
+def _box(draws: np.random.Generator, share: float) -> tuple[float, float, float, float]:
+    side = (1 - share) ** 0.5
+    return float(draws.random()) * (1 - side), float(draws.random()) * (1 - side), side, side
+
+
+def make_targets(labels: torch.Tensor, num_classes: int, settings: TrainSettings) -> torch.Tensor:
+    """`(N, K) float32` from class numbers `(N,)`: `(1 - e) onehot + e / K` (Szegedy et al. 2016, section 7).
+
+    >>> make_targets(torch.tensor([1]), 2, TrainSettings(label_smoothing=0.2))
+    tensor([[0.1000, 0.9000]])
+    """
+    smooth = settings.label_smoothing
+    targets = torch.nn.functional.one_hot(labels, num_classes).float()
+    return targets * (1 - smooth) + smooth / num_classes
+
+
+def mix_values(values: torch.Tensor, mix: Mix) -> tuple[torch.Tensor, float]:
+    """What enters the tail, mixed; and the share that each image kept, which is its targets' share too.
+
+    Args:
+        values: `(N, ...) float32` of the whole effective batch.
+        mix: what to do.
+    """
+    share = mix.share
+    if mix.flips is not None and values.ndim == 4:
+        flips = mix.flips.to(values.device)[:, None, None, None]
+        values = torch.where(flips, values.flip(3), values)
+    if mix.partners is not None:
+        others = values[mix.partners.to(values.device)]
+        if mix.box is not None and values.ndim == 4:
+            values, share = _covered(values, others, mix.box)
+        else:
+            values = values * share + others * (1 - share)
+    if mix.noise:
+        source = torch.Generator(values.device).manual_seed(mix.noise_seed)
+        noise = torch.empty_like(values).normal_(generator=source)
+        values = values + noise * (mix.noise * values.std())
+    return values, share
+
+
+def _covered(
+    values: torch.Tensor, others: torch.Tensor, box: tuple[float, float, float, float]
+) -> tuple[torch.Tensor, float]:
+    height, width = values.shape[2:]
+    top, left = round(box[0] * height), round(box[1] * width)
+    bottom, right = min(height, top + round(box[2] * height)), min(width, left + round(box[3] * width))
+    values = values.clone()
+    values[:, :, top:bottom, left:right] = others[:, :, top:bottom, left:right]
+    return values, 1 - (bottom - top) * (right - left) / (height * width)
+
+
+def mix_targets(targets: torch.Tensor, mix: Mix, share: float) -> torch.Tensor:
+    """The targets of a mixed batch: `share` of its own and the rest of its partner's."""
+    if mix.partners is None:
+        return targets
+    return targets * share + targets[mix.partners.to(targets.device)] * (1 - share)

@@ -1,0 +1,189 @@
+"""What is trained: the stages after the cut, and the head."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+from torch.nn import functional
+
+from regraft.features.heads import Head
+from regraft.features.pooling import summarise
+from regraft.networks.stages import Stage
+from regraft.records import Column, HeadRecord, Statistic
+
+_BatchNorm = nn.modules.batchnorm._BatchNorm
+
+
+@dataclass(frozen=True)
+class HeadStart:
+    """A linear head to start from, on features of unit variance: `z = (x - mean) * scale`."""
+
+    mean: npt.NDArray[np.float32]
+    """`(D,)`."""
+    scale: npt.NDArray[np.float32]
+    """`(D,)`; 0 leaves a feature out."""
+    weights: npt.NDArray[np.float32]
+    """`(D, K)`."""
+    intercepts: npt.NDArray[np.float32]
+    """`(K,)`."""
+
+    @classmethod
+    def from_solved(cls, head: Head) -> HeadStart:
+        """The logistic head that was solved, its features brought to unit variance.
+
+        A solved head divides each feature by the root of their number; trained as they are, its weights
+        would be large and move too little for the same learning rate.
+        """
+        arrays = {name: np.asarray(array, dtype=np.float64) for name, array in head.arrays.items()}
+        root = arrays["scale"].size ** 0.5
+        return cls(
+            arrays["mean"].astype(np.float32),
+            (arrays["scale"] * root).astype(np.float32),
+            (arrays["weights"] / root).astype(np.float32),
+            arrays["intercepts"].astype(np.float32),
+        )
+
+    @classmethod
+    def zero(cls, width: int, num_classes: int, *, like: HeadStart | None = None) -> HeadStart:
+        """Zero weights; features standardised as in `like`, or taken as they are."""
+        mean = like.mean if like else np.zeros(width, dtype=np.float32)
+        scale = like.scale if like else np.ones(width, dtype=np.float32)
+        weights = np.zeros((width, num_classes), dtype=np.float32)
+        return cls(mean, scale, weights, np.zeros(num_classes, dtype=np.float32))
+
+
+class LinearHead(nn.Module):
+    """From the last stage's activation to logits `(N, K) float32`: pooling, standardisation, dropout, linear.
+
+    Dropout is Srivastava et al. 2014's, inverted: kept features are divided by the probability to be kept.
+    """
+
+    mean: torch.Tensor
+    scale: torch.Tensor
+
+    def __init__(self, start: HeadStart, statistic: Statistic, *, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.statistic = statistic
+        self.register_buffer("mean", torch.from_numpy(start.mean.copy()))
+        self.register_buffer("scale", torch.from_numpy(start.scale.copy()))
+        self.dropout = nn.Dropout(dropout)
+        self.linear = nn.Linear(*start.weights.shape)
+        with torch.no_grad():
+            self.linear.weight.copy_(torch.from_numpy(start.weights.T.copy()))
+            self.linear.bias.copy_(torch.from_numpy(start.intercepts.copy()))
+
+    def forward(self, activation: torch.Tensor) -> torch.Tensor:
+        feature = dict(summarise(activation))[self.statistic].float()
+        with torch.autocast(feature.device.type, enabled=False):  # as in prediction: heads work in fp32
+            standard = (feature - self.mean) * self.scale
+            logits: torch.Tensor = self.linear(self.dropout(standard))
+        return logits
+
+    def solved(self, columns: Sequence[Column], *, temperature: float = 1.0) -> Head:
+        """The same head as a solved one, which every runtime and bundle can use."""
+        arrays = {
+            "mean": self.mean,
+            "scale": self.scale,
+            "weights": self.linear.weight.detach().T,
+            "intercepts": self.linear.bias.detach(),
+        }
+        record = HeadRecord(
+            kind="logistic", columns=tuple(columns), hyperparameters={}, temperature=temperature
+        )
+        return Head(record, {name: array.float().cpu().numpy().copy() for name, array in arrays.items()})
+
+
+class Tail(nn.Module):
+    """The stages after a cut, then a head: from activations to logits `(N, K) float32`.
+
+    Args:
+        stages: in order; may be none.
+        head: reads the last stage's activation.
+        trains_batchnorm: whether BatchNorm follows the batches; else its statistics keep every bit.
+    """
+
+    def __init__(self, stages: Sequence[Stage], head: LinearHead, *, trains_batchnorm: bool = False) -> None:
+        super().__init__()
+        self.names = tuple(stage.name for stage in stages)
+        self.stages = nn.ModuleList([stage.module for stage in stages])
+        self.head = head
+        self.trains_batchnorm = trains_batchnorm
+        self._first = 0
+        self.train_from(0)
+
+    def train_from(self, first: int) -> None:
+        """Train the stages from number `first` on, and the head; those before stand still."""
+        self._first = first
+        for number, stage in enumerate(self.stages):
+            stage.requires_grad_(number >= first)
+        self.head.requires_grad_(True)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> Tail:
+        """Training or evaluation mode; frozen stages and frozen BatchNorms are always in evaluation."""
+        super().train(mode)
+        for number, stage in enumerate(self.stages):
+            for module in stage.modules():
+                if number < self._first or (isinstance(module, _BatchNorm) and not self.trains_batchnorm):
+                    module.training = False
+        return self
+
+    def forward(self, activation: torch.Tensor) -> torch.Tensor:
+        for stage in self.stages:
+            activation = stage(activation)
+        logits: torch.Tensor = self.head(activation)
+        return logits
+
+    def parts(self) -> Iterator[tuple[str, int, nn.Module]]:
+        """The parts that train, as `(name, how many stages deeper the deepest is, module)`; the head last."""
+        for number in range(self._first, len(self.stages)):
+            yield self.names[number], len(self.stages) - 1 - number, self.stages[number]
+        yield "head", 0, self.head
+
+    def snapshot(self) -> dict[str, torch.Tensor]:
+        """A copy of every parameter and buffer, by name."""
+        return {name: value.detach().clone() for name, value in self.state_dict().items()}
+
+    @torch.no_grad()
+    def restore(self, values: Mapping[str, torch.Tensor]) -> None:
+        """Copy values into the parameters and buffers of the same names, whose memory layout stays."""
+        own = self.state_dict()
+        for name, value in values.items():
+            own[name].copy_(value)
+
+    def statistics(self) -> dict[str, torch.Tensor]:
+        """The buffers that a forward pass in training mode changes."""
+        if not self.trains_batchnorm:
+            return {}
+        return {
+            name: value for name, value in self.named_buffers() if "running_" in name or "num_batches" in name
+        }
+
+
+def channels_last(module: nn.Module) -> None:
+    """Lay convolutions' weights out as the CPU's and the GPU's fastest kernels want them."""
+    for one in module.modules():
+        if isinstance(one, nn.Conv2d):  # buffers of other ranks can't follow
+            one.to(memory_format=torch.channels_last)
+
+
+def soft_cross_entropy(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy with soft targets, `(N,)`, nats: `-sum_k targets_k log softmax(logits)_k`.
+
+    >>> import math
+    >>> loss = soft_cross_entropy(torch.zeros(1, 4), torch.tensor([[0.5, 0.5, 0.0, 0.0]]))
+    >>> math.isclose(float(loss), math.log(4), rel_tol=1e-6)
+    True
+    """
+    return -(targets * functional.log_softmax(logits.float(), dim=1)).sum(dim=1)
+
+
+def autocast(device: torch.device, precision: str) -> Any:
+    """bf16 where it is safe (Micikevicius et al. 2018), around fp32 weights; nothing for fp32."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")

@@ -1,0 +1,384 @@
+"""Carrying out a plan that trains: a frozen prefix computed once, a tail and a head that learn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import filelock
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from regraft import storage
+from regraft.data.loading import LoadLimits
+from regraft.data.views import ViewPolicy
+from regraft.features.activations import Activations, free_bytes
+from regraft.features.extraction import Features, extract
+from regraft.features.fitting import fit_head
+from regraft.features.heads import Head
+from regraft.features.pooling import activation_shape
+from regraft.features.runtimes import Runtime, open_runtime
+from regraft.features.torch_runtime import find_device
+from regraft.features.training_rows import best_temperature
+from regraft.networks.building import save_state
+from regraft.networks.network import Network, load_network
+from regraft.networks.strided_depthwise import quicken
+from regraft.networks.weights import Weights
+from regraft.plans import Plan
+from regraft.progress import Reporter
+from regraft.records import WeightsSource
+from regraft.settings import TrainSettings
+from regraft.storage import size_in_bytes
+from regraft.training.checkpoint import Position
+from regraft.training.engine import Trainer
+from regraft.training.history import History
+from regraft.training.job import Job, Judgement
+from regraft.training.layerwise import pretrain
+from regraft.training.movement import movements, stage_weights
+from regraft.training.rate_finder import RateSearch, search_rate
+from regraft.training.sources import ViewSource
+from regraft.training.steps import Task
+from regraft.training.tail import HeadStart, LinearHead, Tail, channels_last
+
+_SINGLE_THREAD_FLOPS = 2e9  # below it a step is faster on one core than with the cores waiting for each other
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What training leaves: a network of its own, a head, and how it went."""
+
+    weights: Weights
+    head: Head
+    judgement: Judgement
+    features: Features
+    """Of the validation and test images, by the trained network."""
+    history: History
+
+
+@dataclass(frozen=True)
+class _Bench:
+    """Everything laid out for training."""
+
+    network: Network
+    tail: Tail
+    sources: tuple[ViewSource, ...]
+    """Of the images to train on, and of those to validate on."""
+    train: tuple[int, ...]
+    """Rows of the split."""
+    held: tuple[int, ...]
+    method: str
+    """How the validation images were chosen."""
+    device: torch.device
+
+
+@dataclass(frozen=True)
+class TunedJob:
+    """A data set, a plan, and where the computing happens.
+
+    Args:
+        job: the data set, with the features of the network as it was before.
+        plan: with its training settings.
+        weights: to start from.
+        device: `cpu`, `cuda`, `cuda:N` or `auto`.
+        limits: of the loader.
+        workers: decoding threads.
+    """
+
+    job: Job
+    plan: Plan
+    weights: Weights
+    device: str = "auto"
+    limits: LoadLimits | None = None
+    workers: int = 1
+
+    @property
+    def _settings(self) -> TrainSettings:
+        assert self.plan.training is not None
+        return self.plan.training
+
+    def fit(self, reporter: Reporter) -> Tuned:
+        """Train, put the best weights together with the frozen ones, and judge the network as it will be used."""
+        bench = self._bench(reporter)
+        before = stage_weights(bench.network)
+        with self._workspace(reporter) as folder, _threads(bench.tail, bench.sources[0], self._settings):
+            self._pretrain(bench, folder, reporter)
+            position = Trainer(self._task(bench, folder), reporter).run()
+            weights = self._trained_weights(bench.network, folder)
+        self._say_how_it_ended(position, reporter)
+        return self._judged(bench, weights, position, before, reporter)
+
+    def search_rate(self, reporter: Reporter, *, steps: int = 80) -> RateSearch:
+        """The loss over learning rates, from the plan's start; see `rate_finder`."""
+        bench = self._bench(reporter)
+        with _threads(bench.tail, bench.sources[0], self._settings):
+            return search_rate(self._task(bench, None), reporter, steps=steps)
+
+    def _bench(self, reporter: Reporter) -> _Bench:
+        settings = self._settings
+        network = load_network(self.weights, drop_path=settings.drop_path)
+        count = len(network.stages) - len(self.plan.stages)
+        train, held, method = self.job.held_out(settings.validation_share)
+        for line in describe_cut(network, count):
+            reporter.note(line)
+        device = find_device(self.device)
+        tail = self._tail(network, count, train, reporter).to(device)
+        runtime = self._prefix_runtime(count, reporter)
+        sources = self._sources(network, count, runtime, [train, held], device, reporter)
+        return _Bench(network, tail, tuple(sources), tuple(train), tuple(held), method, device)
+
+    def _task(self, bench: _Bench, folder: Path | None) -> Task:
+        held = bench.held
+        return Task(
+            tail=bench.tail,
+            train=bench.sources[0],
+            labels=self.job.truth(bench.train),
+            num_classes=len(self.job.images.labels),
+            settings=self._settings,
+            validation=bench.sources[1] if held else None,
+            validation_labels=self.job.truth(held) if held else None,
+            seed=self.plan.seed,
+            device=bench.device,
+            key=folder.name if folder else "",
+            checkpoint=folder / "checkpoint.safetensors" if folder else None,
+        )
+
+    def _pretrain(self, bench: _Bench, folder: Path, reporter: Reporter) -> None:
+        settings = self._settings
+        if settings.init != "layerwise" or self.plan.strategy != "scratch":
+            return
+        pretrain(
+            bench.network.stages,
+            bench.sources[0],
+            epochs=max(1, (settings.epochs or 1) // 10),
+            batch=settings.effective_batch,
+            seed=self.plan.seed,
+            folder=folder,
+            reporter=reporter,
+        )
+
+    def _tail(self, network: Network, count: int, rows: Sequence[int], reporter: Reporter) -> Tail:
+        """The tail with its head, which starts from the solution on the features, or from zero."""
+        settings = self._settings
+        last, statistic = network.stage_names[-1], self.plan.statistics[0]
+        columns = tuple(c for c in self.job.features.layout if c.stage == last and c.statistic == statistic)
+        width, classes = sum(c.stop - c.start for c in columns), len(self.job.images.labels)
+        start = HeadStart.zero(width, classes)
+        if self.plan.strategy != "scratch":
+            with reporter.phase("solving the head to start from", 1, "heads") as meter:
+                solved = fit_head(self.job.training_rows(rows), "logistic", [columns])
+                meter.advance()
+            start = HeadStart.from_solved(solved.head)
+            if settings.head_start == "zero":
+                start = HeadStart.zero(width, classes, like=start)
+        head = LinearHead(start, statistic, dropout=settings.dropout)
+        network.module.requires_grad_(False)
+        tail = Tail(network.stages[count:], head, trains_batchnorm=settings.batchnorm == "trained")
+        channels_last(tail)
+        quicken(tail)
+        return tail
+
+    def _prefix_runtime(self, count: int, reporter: Reporter) -> Runtime | None:
+        if count == 0:
+            return None
+        return open_runtime(
+            self.weights,
+            name=self.plan.runtime,
+            precision=self.plan.precision,
+            device=self.device,
+            cut=count,
+            reporter=reporter,
+        )
+
+    def _sources(
+        self,
+        network: Network,
+        count: int,
+        runtime: Runtime | None,
+        sides: Sequence[Sequence[int]],
+        device: torch.device,
+        reporter: Reporter,
+    ) -> list[ViewSource]:
+        settings = self._settings
+        policy = ViewPolicy(settings.augment or "none", settings.min_crop, settings.erasing, self.plan.seed)
+        activations = Activations(
+            self.job.images,
+            self.weights.input_spec,
+            policy,
+            runtime,
+            self.limits or LoadLimits(),
+            self.workers,
+        )
+        kept = self._kept_views(activations, count, sum(map(len, sides)), network, reporter)
+        prefix = nn.Sequential(*(stage.module for stage in network.stages[:count])) if count else None
+        if prefix is not None and kept == 0:
+            prefix.to(device).eval()
+            channels_last(prefix)
+        return [
+            ViewSource(
+                activations,
+                self.job.keys(rows),
+                shape=activation_shape(network, count),
+                prefix=prefix if kept == 0 else None,
+                device=device,
+                precision=settings.train_precision,
+                views=settings.views or 0,
+                kept_views=kept,
+            )
+            for rows in sides
+        ]
+
+    def _kept_views(
+        self, activations: Activations, count: int, images: int, network: Network, reporter: Reporter
+    ) -> int:
+        """How many views the disk may hold, decided before anything is written; 0 keeps none."""
+        settings = self._settings
+        wanted = settings.views or settings.epochs or 1
+        each = images * activations.row_bytes
+        budget = min(size_in_bytes(settings.cache_budget), 0.5 * free_bytes())
+        fitting = int(budget // max(1, each))
+        where = f"after {network.stage_names[count - 1]}" if count else "of the decoded images"
+        size = f"{images:,} images x {activations.row_bytes / 1e3:,.0f} kB = {each / 1e9:.2f} GB a view"
+        if settings.cache == "never" or (settings.cache == "auto" and fitting == 0):
+            because = (
+                f"{size}, budget {budget / 1e9:.1f} GB" if settings.cache == "auto" else "it was asked for"
+            )
+            reporter.decided(f"no activations kept {where}", because, "--cache, --cache-budget")
+            return 0
+        if count == 0 and settings.views == 0 and settings.cache == "auto":
+            return 0  # decoding costs a few per cent of training a whole network, and each view is seen once
+        kept = max(1, min(wanted, fitting))
+        what = "view" if wanted == 1 else f"views, {kept} kept at a time"
+        reporter.decided(
+            f"activations kept {where}: {wanted} {what}",
+            f"{size} of at most {budget / 1e9:.1f} GB",
+            "--cache",
+        )
+        return kept
+
+    @contextmanager
+    def _workspace(self, reporter: Reporter) -> Iterator[Path]:
+        """The training's folder in the cache, named after everything it depends on; one process at a time."""
+        folder = storage.cache_folder() / "training" / storage.key_of(self._facts())[:24]
+        storage.make_folder(folder)
+        lock = filelock.FileLock(folder.parent / f".{folder.name}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            reporter.note("another process trains exactly this; waiting for it")
+            lock.acquire()
+        try:
+            yield folder
+        finally:
+            lock.release()
+
+    def _facts(self) -> dict[str, Any]:
+        device = find_device(self.device)
+        return {
+            "version": 1,
+            "plan": self.plan.model_dump(mode="json"),
+            "split": self.job.split.sha256,
+            "images": storage.key_of([row.sha256 for row in self.job.split.rows]),
+            "weights": self.weights.sha256,
+            "device": torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu_kernels(),
+            "versions": {name: metadata.version(name) for name in ("torch", "timm", "torchvision")},
+        }
+
+    def _trained_weights(self, network: Network, folder: Path) -> Weights:
+        """The whole network's weights after training, as a file like any others."""
+        path = folder / "network.safetensors"
+        save_state(network.module.state_dict(), path)
+        sha256 = storage.sha256_of_file(path)
+        start = self.weights.source
+        where = f"{self.plan.strategy} on {Path(self.job.images.root).name}, from {start.where}"
+        source = WeightsSource(where=where, sha256=sha256, licence=start.licence)
+        return replace(self.weights, path=path, sha256=sha256, source=source)
+
+    def _say_how_it_ended(self, position: Position, reporter: Reporter) -> None:
+        if position.stopped:
+            reporter.warn(f"training ended early: {position.stopped}")
+        if position.best is not None:
+            epoch = f"epoch {position.best_epoch}" if position.best_epoch else "the start"
+            reporter.note(
+                f"kept the weights of {epoch}: {100 * position.best.accuracy:.1f} % of the validation images, "
+                f"loss {position.best.loss:.3f}"
+            )
+            if position.best_epoch == 0:
+                reporter.warn("no epoch was better than the start: training did not pay here")
+
+    def _judged(
+        self,
+        bench: _Bench,
+        weights: Weights,
+        position: Position,
+        before: dict[str, torch.Tensor],
+        reporter: Reporter,
+    ) -> Tuned:
+        """Scores of the saved network by the runtime that will predict with it, not by the training's copy."""
+        rows, trained = bench.held, bench.tail.head
+        test = self.job.rows("test")
+        shown = [*rows, *test] or self.job.rows("train")
+        wanted = set(self.job.keys(shown))
+        images = replace(self.job.images, items=tuple(i for i in self.job.images.items if i.sha256 in wanted))
+        runtime = open_runtime(
+            weights,
+            name=self.plan.runtime,
+            precision=self.plan.precision,
+            device=self.device,
+            reporter=reporter,
+        )
+        features = extract(
+            images, runtime, weights.input_spec, limits=self.limits, workers=self.workers, reporter=reporter
+        )
+        job = replace(self.job, features=features)
+        last, statistic = bench.network.stage_names[-1], self.plan.statistics[0]
+        columns = [c for c in features.layout if c.stage == last and c.statistic == statistic]
+        head = trained.solved(columns)
+        if rows:  # calibrated where the epoch was chosen
+            scores = head.scores(features.matrix(job.keys(rows), columns))
+            head = trained.solved(columns, temperature=best_temperature(scores, job.truth(rows)))
+        judged = [
+            job.predicted(head, side, text) if side else None
+            for side, text in ((rows, bench.method), (test, "held-out test images"))
+        ]
+        if judged == [None, None]:
+            judged[0] = job.predicted(head, shown, "the training images themselves: this says little")
+        moved = movements(
+            before, stage_weights(bench.network), old=self.job.features, new=features, keys=job.keys(shown)
+        )
+        return Tuned(weights, head, self.job.judge(*judged), features, History(position.history, moved))
+
+
+def describe_cut(network: Network, count: int) -> list[str]:
+    """The network as a tree: what is frozen, what is trained, what is new."""
+    lines = [f"{network.name}"]
+    for number, stage in enumerate(network.stages):
+        size = sum(parameter.numel() for parameter in stage.module.parameters())
+        state = "frozen " if number < count else "trained"
+        lines.append(f"├─ {stage.name:<16} {state} {size / 1e3:>12,.1f} k parameters")
+    lines.append(f"└─ {'head':<16} new")
+    return lines
+
+
+@contextmanager
+def _threads(tail: Tail, source: ViewSource, settings: TrainSettings) -> Iterator[None]:
+    """One thread for steps so small that the cores would mostly wait for each other; a rule, not a race."""
+    before = torch.get_num_threads()
+    if next(tail.parameters()).device.type == "cpu":
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            tail.eval()(torch.zeros(1, *source.shape))
+        if 3 * counter.get_total_flops() * settings.effective_batch < _SINGLE_THREAD_FLOPS:
+            torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _cpu_kernels() -> str:
+    """Kernels, and with them bits, are chosen by instruction set and number of threads."""
+    return f"{torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads"
