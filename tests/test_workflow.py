@@ -42,6 +42,7 @@ def test_a_fit_learns_and_leaves_a_run(digits: Path, tmp_path: Path, strategy: s
         "confusion.csv",
         "findings.csv",
         "log.jsonl",
+        "plan.toml",
         "predictions.csv",
         "run.json",
         "scores.csv",

@@ -1,8 +1,8 @@
 """The frozen records that cross folders, and the JSON that they are saved as.
 
 Read this file first: a job turns `Images` into a `Split`, features into a head, and all of it into
-`Scores`; what is to be done, and was, is in `plans.py`. Records that are read back from disk are validated (pydantic): unknown fields,
-wrong types and absurd sizes are refused before anything is built from them.
+`Scores`; what is to be done, and was, is in `plans.py`. Records that are read back from disk are validated
+(pydantic): unknown fields, wrong types and absurd sizes are refused before anything is built from them.
 """
 
 from __future__ import annotations

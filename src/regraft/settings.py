@@ -98,10 +98,11 @@ class TrainSettings:
     """Learning rate of each stage as a multiple of the next deeper one's (Howard & Ruder 2018, section 3.2);
     1 gives all the same."""
     weight_decay: float = 0.01
-    """Decoupled L2: weights shrink by lr x this each step (Loshchilov & Hutter 2019); not norms and biases."""
+    """Decoupled L2: weights shrink by lr x this each step (Loshchilov & Hutter 2019); not norms and
+    biases."""
     l1: float = 0.0
-    """Decoupled L1: weights move towards zero by lr x this each step, and stay there (proximal step; Tibshirani
-    1996)."""
+    """Decoupled L1: weights move towards zero by lr x this each step, and stay there (proximal step;
+    Tibshirani 1996)."""
     l2_sp: float = 0.0
     """Decoupled L2 towards the starting weights instead of zero (Li et al. 2018, "L2-SP")."""
     clip_norm: float = 1.0
@@ -132,11 +133,13 @@ class TrainSettings:
     """Whether BatchNorm keeps its statistics or follows the batches; auto keeps them unless trained from
     scratch."""
     init: InitName = "he"
-    """Weights from scratch: he (He et al. 2015), glorot (Glorot & Bengio 2010), orthogonal (Saxe et al. 2014),
+    """Weights from scratch: he (He et al. 2015), glorot (Glorot & Bengio 2010), orthogonal (Saxe et al.
+    2014),
     gabor (he, with a first layer of Gabor and colour-opponent filters), layerwise (a stack of autoencoders,
     Bengio et al. 2007)."""
     augment: Augmentation | None = None
-    """Views of the training images: none, flip (left-right), crop (random area and aspect), crop-flip, trivial
+    """Views of the training images: none, flip (left-right), crop (random area and aspect), crop-flip,
+    trivial
     (crop-flip, then TrivialAugment, Mueller & Hutter 2021), rand (then RandAugment, Cubuk et al. 2020)."""
     min_crop: float = 0.5
     """Smallest share of the image's central area that a crop keeps (Szegedy et al. 2015)."""
@@ -158,7 +161,8 @@ class TrainSettings:
     input_noise: float = 0.0
     """Gaussian noise on what enters the tail, as a share of its standard deviation (Bishop 1995)."""
     gradient_noise: float = 0.0
-    """Variance eta of annealed Gaussian noise on gradients: eta / (1 + step)^0.55 (Neelakantan et al. 2015)."""
+    """Variance eta of annealed Gaussian noise on gradients: eta / (1 + step)^0.55 (Neelakantan et al.
+    2015)."""
     dropout: float = 0.0
     """On the features that the head reads (Srivastava et al. 2014)."""
     drop_path: float = 0.0

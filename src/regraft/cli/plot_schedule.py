@@ -44,8 +44,8 @@ def plot_schedule(
 
     if epochs < 1 or steps_per_epoch < 1 or lr <= 0 or not 0 <= warmup <= 0.9:
         raise SettingsError(
-            f"--epochs {epochs} and --steps-per-epoch {steps_per_epoch} must be at least 1, --lr {lr:g} above 0, "
-            f"and --warmup {warmup:g} from 0 to 0.9"
+            f"--epochs {epochs} and --steps-per-epoch {steps_per_epoch} must be at least 1, --lr {lr:g} "
+            f"above 0, and --warmup {warmup:g} from 0 to 0.9"
         )
     values = [lr * factor for factor in rates(schedule, epochs, steps_per_epoch, warmup)]
     path = Path(out or f"schedule-{schedule}.svg")

@@ -108,10 +108,11 @@ def gabor_bank(filters: int, channels: int, size: int) -> torch.Tensor:
     """Hand-designed first-layer filters, `(filters, channels, size, size) float32`, zero mean each.
 
     Two thirds are grey Gabor filters, `exp(-(x'^2 + y'^2 / 4) / 2 s^2) cos(2 pi x' / l + phase)`: eight
-    orientations, two phases, wavelengths l of half the size and shorter (Daugman 1985); the others, where there
+    orientations, two phases, wavelengths l of half the size and shorter (Daugman 1985); the others, where
+    there
     are three channels, colour-opponent blobs: a Gaussian times red-green, blue-yellow, or light-dark weights
-    (Hurvich & Jameson 1957). This is what the first layers of trained networks look like (Krizhevsky et al. 2012,
-    figure 3).
+    (Hurvich & Jameson 1957). This is what the first layers of trained networks look like (Krizhevsky et al.
+    2012, figure 3).
     """
     grid = torch.arange(size, dtype=torch.float32) - (size - 1) / 2
     y, x = torch.meshgrid(grid, grid, indexing="ij")

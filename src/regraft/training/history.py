@@ -23,8 +23,8 @@ _PLAIN = (
 class History:
     """One row an epoch, and one record a stage.
 
-    Each row holds the phase, the epoch in it, optimizer steps so far in it, losses (nats), accuracies (shares),
-    the learning rate and mean gradient norm of each part, seconds so far, and images a second.
+    Each row holds the phase, the epoch in it, optimizer steps so far in it, losses (nats), accuracies
+    (shares), the learning rate and mean gradient norm of each part, seconds so far, and images a second.
     """
 
     rows: Sequence[dict[str, Any]]

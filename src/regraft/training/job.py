@@ -92,8 +92,8 @@ class Job:
     def held_out(self, share: float) -> tuple[list[int], list[int], str]:
         """`(rows to train on, rows to validate on, how they were chosen)`.
 
-        The official validation side where there is one; else about `share` of the training images, whole groups
-        of look-alikes, stratified; with a share of 0 none.
+        The official validation side where there is one; else about `share` of the training images, whole
+        groups of look-alikes, stratified; with a share of 0 none.
         """
         train, validation = self.rows("train"), self.rows("validation")
         if validation:

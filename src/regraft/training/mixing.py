@@ -1,7 +1,7 @@
 """What a training step does to a batch before the tail sees it: targets, mixup, cutmix, flips, noise.
 
-Everything is decided for the whole effective batch by counting (`randomness`), so micro-batches, processes and
-interruptions can't change it.
+Everything is decided for the whole effective batch by counting (`randomness`), so micro-batches, processes
+and interruptions can't change it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ def draw_mix(settings: TrainSettings, count: int, *, seed: int, phase: int, step
     """The mix of one step.
 
     Mixup (Zhang et al. 2018, equation 1) draws one share from Beta(alpha, alpha) a batch; cutmix (Yun et al.
-    2019, section 3.1) covers a box of `1 - share` of the area, whose place is uniform. With both, a coin decides.
+    2019, section 3.1) covers a box of `1 - share` of the area, whose place is uniform. With both, a coin
+    decides.
     """
     draws = generator(seed, "mix", phase, step)
     use_cutmix = bool(settings.cutmix) and (not settings.mixup or draws.random() < 0.5)

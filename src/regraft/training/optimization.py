@@ -21,7 +21,8 @@ class Group:
     lr_factor: float
     """Of the largest learning rate: `lr_decay ** stages deeper`."""
     shrinks: bool
-    """Whether weight decay, L1 and L2-SP act; not on normalisations and biases (He et al. 2019, section 3.1)."""
+    """Whether weight decay, L1 and L2-SP act; not on normalisations and biases (He et al. 2019, section
+    3.1)."""
     names: tuple[str, ...]
     parameters: tuple[nn.Parameter, ...]
 
@@ -62,9 +63,11 @@ def shrink(
     """Decoupled regularisation of one group after a step, in place.
 
     - L2: `w <- w (1 - lr weight_decay)` (Loshchilov & Hutter 2019, equation 12);
-    - L2-SP: `w <- w - lr l2_sp (w - w0)`, w0 the starting weights (Li et al. 2018, equation 4; decoupled here,
+    - L2-SP: `w <- w - lr l2_sp (w - w0)`, w0 the starting weights (Li et al. 2018, equation 4; decoupled
+      here,
       the paper has it in the loss); the head has no pretrained weights and is left to L2, as in the paper;
-    - L1: `w <- sign(w) max(|w| - lr l1, 0)`, the proximal step of `l1 |w|` (Beck & Teboulle 2009, equation 2.6).
+    - L1: `w <- sign(w) max(|w| - lr l1, 0)`, the proximal step of `l1 |w|` (Beck & Teboulle 2009, equation
+      2.6).
     """
     if not group.shrinks:
         return
@@ -80,7 +83,9 @@ def shrink(
 
 @torch.no_grad()
 def add_gradient_noise(groups: Sequence[Group], eta: float, *, seed: int, phase: int, step: int) -> None:
-    """Add noise of variance `eta / (1 + step)^0.55` to every gradient (Neelakantan et al. 2015, equation 1)."""
+    """Add noise of variance `eta / (1 + step)^0.55` to every gradient (Neelakantan et al. 2015, equation
+    1).
+    """
     spread = (eta / (1 + step) ** 0.55) ** 0.5
     for group in groups:
         for name, parameter in zip(group.names, group.parameters, strict=True):

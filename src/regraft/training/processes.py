@@ -1,4 +1,4 @@
-"""Several processes that train together (torchrun, or any initialised process group); one is the common case."""
+"""Several processes that train together (torchrun, or any process group); one is the common case."""
 
 from __future__ import annotations
 

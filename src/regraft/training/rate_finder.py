@@ -31,8 +31,8 @@ class RateSearch:
 def search_rate(task: Task, reporter: Reporter, *, steps: int = 80) -> RateSearch:
     """Train for some steps with an exponentially rising rate, and put the weights back.
 
-    The loss is smoothed exponentially with bias correction; the search ends when it is four times its best, or no
-    number. Source: Smith 2017, "Cyclical learning rates", section 3.3; smoothing and end as in fastai.
+    The loss is smoothed exponentially with bias correction; the search ends when it is four times its best,
+    or no number. Source: Smith 2017, "Cyclical learning rates", section 3.3; smoothing and end as in fastai.
     """
     start = task.tail.snapshot()
     rates: list[float] = []

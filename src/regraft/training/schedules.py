@@ -53,11 +53,11 @@ def one_cycle(step: int, total: int, warmup: float = 0.3) -> float:
     >>> one_cycle(0, 100, 0.3)
     0.04
     """
-    rising = max(1, round((total - 1) * (warmup or 0.3)))
+    rising = max(1.0, total * (warmup or 0.3) - 1)
     low, end = 1 / 25, 1e-4 / 25
     if step <= rising:
         return low + (1 - low) * 0.5 * (1 - math.cos(math.pi * step / rising))
-    done = min(1.0, (step - rising) / max(1, total - 1 - rising))
+    done = min(1.0, (step - rising) / max(1.0, total - 1 - rising))
     return end + (1 - end) * 0.5 * (1 + math.cos(math.pi * done))
 
 

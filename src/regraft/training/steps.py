@@ -1,4 +1,4 @@
-"""One optimizer step: gradients of an effective batch, out of memory or not, and what they do to the weights."""
+"""One optimizer step: the gradients of an effective batch, and what they do to the weights."""
 
 from __future__ import annotations
 
@@ -267,8 +267,8 @@ class Stepper:
         if settings.train_precision == "bf16":
             advice.append("--train-precision fp32")
         return (
-            f"training stopped at step {position.step + 1} of phase {position.phase + 1}: the loss was {loss:g}, "
-            f"the gradient's norm {norm:g}; first not finite: {where}. The best weights so far are kept. "
+            f"training stopped at step {position.step + 1} of phase {position.phase + 1}: the loss was "
+            f"{loss:g}, the gradient's norm {norm:g}; first not finite: {where}. The best weights so far are kept. "
             f"Try {', '.join(advice)}"
         )
 

@@ -102,7 +102,9 @@ class TunedJob:
         return self.plan.training
 
     def fit(self, reporter: Reporter) -> Tuned:
-        """Train, put the best weights together with the frozen ones, and judge the network as it will be used."""
+        """Train, put the best weights together with the frozen ones, and judge the network as it will be
+        used.
+        """
         bench = self._bench(reporter)
         before = stage_weights(bench.network)
         with self._workspace(reporter) as folder, _threads(bench.tail, bench.sources[0], self._settings):
@@ -304,8 +306,8 @@ class TunedJob:
         if position.best is not None:
             epoch = f"epoch {position.best_epoch}" if position.best_epoch else "the start"
             reporter.note(
-                f"kept the weights of {epoch}: {100 * position.best.accuracy:.1f} % of the validation images, "
-                f"loss {position.best.loss:.3f}"
+                f"kept the weights of {epoch}: {100 * position.best.accuracy:.1f} % of the validation "
+                f"images, loss {position.best.loss:.3f}"
             )
             if position.best_epoch == 0:
                 reporter.warn("no epoch was better than the start: training did not pay here")
@@ -318,7 +320,9 @@ class TunedJob:
         before: dict[str, torch.Tensor],
         reporter: Reporter,
     ) -> Tuned:
-        """Scores of the saved network by the runtime that will predict with it, not by the training's copy."""
+        """Scores of the saved network by the runtime that will predict with it, not by the training's
+        copy.
+        """
         rows, trained = bench.held, bench.tail.head
         test = self.job.rows("test")
         shown = [*rows, *test] or self.job.rows("train")
