@@ -44,7 +44,18 @@ def test_two_processes_follow_the_same_loss_curve_as_one(changes: dict[str, obje
     port, out = free_port(), tmp_path / "losses.json"
     children = [
         subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-c", CHILD, str(rank), "2", port, str(out), json.dumps(changes)],
+            [
+                sys.executable,
+                "-W",
+                "ignore",
+                "-c",
+                CHILD,
+                str(rank),
+                "2",
+                port,
+                str(out),
+                json.dumps(changes),
+            ],
             cwd=ROOT,
             stderr=subprocess.PIPE,
         )

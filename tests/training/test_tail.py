@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from regraft.features.heads import Head
+from regraft.networks.building import build, save_state
+from regraft.networks.network import load_network
+from regraft.networks.weights import Weights
+from regraft.networks.zoo import cards
+from regraft.progress import Silent
+from regraft.records import Column, HeadRecord, WeightsSource
+from regraft.settings import TrainSettings
+from regraft.training.engine import Trainer
+from regraft.training.sources import Places, TensorSource
+from regraft.training.steps import Task
+from regraft.training.tail import HeadStart, LinearHead, Tail
+from tests.training.examples import small_tail
+
+
+def solved_head(width: int = 5, classes: int = 3) -> Head:
+    draws = np.random.default_rng(0)
+    arrays = {
+        "mean": draws.normal(size=width),
+        "scale": np.abs(draws.normal(size=width)),
+        "weights": draws.normal(size=(width, classes)) * 3,
+        "intercepts": draws.normal(size=classes),
+    }
+    column = Column(stage="last", statistic="mean", start=0, stop=width)
+    record = HeadRecord(kind="logistic", columns=(column,), hyperparameters={})
+    return Head(record, {name: array.astype(np.float32) for name, array in arrays.items()})
+
+
+def test_the_head_starts_as_the_solved_one_and_goes_back_to_it() -> None:
+    solved = solved_head()
+    head = LinearHead(HeadStart.from_solved(solved), "mean").eval()
+    features = np.random.default_rng(1).normal(size=(7, 5)).astype(np.float32)
+    with torch.no_grad():
+        logits = head(torch.from_numpy(features)).numpy()
+    assert logits == pytest.approx(solved.scores(features), abs=1e-4)
+    back = head.solved(solved.record.columns)
+    assert back.probabilities(features) == pytest.approx(solved.probabilities(features), abs=1e-5)
+
+
+def test_a_zero_head_gives_every_class_the_same() -> None:
+    start = HeadStart.zero(5, 3, like=HeadStart.from_solved(solved_head()))
+    assert LinearHead(start, "mean")(torch.randn(2, 5)).tolist() == [[0, 0, 0]] * 2
+
+
+def test_dropout_by_hand_scales_what_it_keeps() -> None:
+    start = replace(HeadStart.zero(400, 1), weights=np.ones((400, 1), dtype=np.float32))
+    head = LinearHead(start, "mean", dropout=0.75).train()
+    torch.manual_seed(0)
+    values = torch.cat([head(torch.ones(1, 400)) for _ in range(200)])
+    assert float((values.detach() / 4).remainder(1).abs().max()) < 1e-3  # each kept feature counts four times
+    assert float(values.detach().mean()) == pytest.approx(400, rel=0.02)
+
+
+def test_stages_before_the_first_stand_still_in_evaluation() -> None:
+    tail = small_tail(batchnorm=True)
+    tail.train_from(1)
+    tail.train()
+    assert not any(p.requires_grad for p in tail.stages[0].parameters())
+    assert not any(m.training for m in tail.stages[0].modules())
+    assert tail.stages[1].training
+
+
+class PrefixedSource(TensorSource):
+    """Runs a frozen prefix as training does when nothing is kept on disk."""
+
+    def __init__(self, values: torch.Tensor, prefix: torch.nn.Module) -> None:
+        super().__init__(values)
+        self._prefix = prefix
+
+    def prepare(self, raw: torch.Tensor, places: Places) -> torch.Tensor:
+        with torch.inference_mode():
+            values = self._prefix(raw)
+        return values.clone()
+
+
+def random_weights(name: str, folder: Path) -> Weights:
+    card = cards()[name]
+    path = folder / f"{name}.safetensors"
+    torch.manual_seed(0)
+    save_state(build(card.recipe).state_dict(), path)
+    source = WeightsSource(where="random", sha256="0" * 64, licence="none")
+    return Weights(name, path, "0" * 64, card.recipe, card.input_spec, source)
+
+
+@pytest.mark.parametrize("name", sorted(cards()))
+def test_a_frozen_prefix_keeps_every_bit_through_a_training(name: str, tmp_path: Path) -> None:
+    """Parameters and buffers, with BatchNorm trained in the tail, for every network of the table."""
+    network = load_network(random_weights(name, tmp_path))
+    count = len(network.stages) // 2
+    prefix, _ = network.cut(count)
+    spec = network.input_spec
+    # Token networks have one size; convolutions work at any, and smaller is faster.
+    size = spec.size_px if "vit" in name or spec.size_px < 96 else 96
+    images = torch.randn(4, spec.channels, size, size, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        value = images
+        for stage in network.stages:
+            value = stage.module(value)
+    statistic = "token" if value.ndim == 3 else "mean"
+    width = value.shape[1] if value.ndim != 3 else value.shape[2]
+    width = (
+        value.shape[3] if value.ndim == 4 and value.shape[1] == value.shape[2] != value.shape[3] else width
+    )
+    network.module.requires_grad_(False)
+    start = HeadStart.zero(width, 2)
+    head_weights = np.random.default_rng(0).normal(size=start.weights.shape).astype(np.float32)
+    head = LinearHead(replace(start, weights=head_weights), statistic)  # type: ignore[arg-type]
+    tail = Tail(network.stages[count:], head, trains_batchnorm=True)
+    before = {k: v.clone() for k, v in network.module.state_dict().items()}
+    frozen = {
+        id(v) for stage in network.stages[:count] for v in stage.module.state_dict(keep_vars=True).values()
+    }
+    settings = TrainSettings(epochs=1, lr=1e-3, effective_batch=4, micro_batch=4, train_precision="fp32")
+    labels = np.array([0, 1, 0, 1], dtype=np.int64)
+    Trainer(Task(tail, PrefixedSource(images, prefix), labels, 2, settings), Silent()).run()
+    after = network.module.state_dict(keep_vars=True)
+    moved = {name for name, value in after.items() if not torch.equal(value, before[name])}
+    assert moved
+    assert not [name for name in moved if id(after[name]) in frozen]
