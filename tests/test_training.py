@@ -1,0 +1,203 @@
+"""Strategies that train, from a folder of images to a run, through the public functions."""
+
+from __future__ import annotations
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+
+import regraft
+from regraft.errors import NetworkError, SettingsError
+from regraft.networks.weights import find_weights
+from regraft.plans import Plan, Run
+from tests.test_workflow import content
+
+FAST: dict[str, Any] = {"network": "lenet5", "runtime": "torch", "epochs": 3}
+
+
+@pytest.fixture(scope="module")
+def tuned(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that trained the last stages of LeNet."""
+    folder = tmp_path_factory.mktemp("tuned") / "run"
+    regraft.fit(digits, strategy="last-blocks", cut="c3", head_start="zero", out=folder, **FAST)
+    return folder
+
+
+def state(folder: Path) -> dict[str, torch.Tensor]:
+    return safetensors.torch.load_file(folder / "bundle" / "network.safetensors")
+
+
+@pytest.mark.parametrize("strategy", ["last-blocks", "full", "scratch"])
+def test_each_strategy_learns(digits: Path, strategy: str) -> None:
+    how = {**FAST, "epochs": 12 if strategy == "scratch" else 3}
+    model = regraft.fit(digits, strategy=strategy, **how)
+    assert model.test_scores is not None
+    assert model.test_scores.accuracy.value > 0.9
+
+
+def test_frozen_stages_keep_every_bit_and_the_others_move(tuned: Path) -> None:
+    before = safetensors.torch.load_file(find_weights("lenet5").path)
+    moved = {name for name, value in state(tuned).items() if not torch.equal(value, before[name].float())}
+    assert moved == {"c5.weight", "c5.bias", "f6.weight", "f6.bias"}
+
+
+def test_a_trained_run_leaves_its_story(tuned: Path) -> None:
+    rows = [json.loads(line) for line in (tuned / "metrics.jsonl").read_text().splitlines()]
+    assert [row["epoch"] for row in rows] == [1, 2, 3]
+    assert set(rows[0]["gradient_norms"]) == {"c5", "f6", "head"}
+    with (tuned / "stages.csv").open() as file:
+        stages = list(csv.DictReader(file))
+    changes = {row["stage"]: float(row["relative_weight_change"]) for row in stages}
+    assert changes["c1"] == changes["c3"] == 0 < changes["f6"]
+    similar = {row["stage"]: float(row["feature_similarity_cka"]) for row in stages}
+    assert similar["c1"] == pytest.approx(1, abs=1e-3)
+    assert similar["f6"] < 1
+    run = Run.model_validate_json((tuned / "run.json").read_text())
+    assert run.plan.stages == ("c5", "f6")
+    assert run.lineage[-1].startswith("last-blocks on digits")
+
+
+def test_a_saved_model_predicts_what_was_scored(tuned: Path, digits: Path) -> None:
+    with (tuned / "predictions.csv").open() as file:
+        scored = {row["path"]: float(row["probability"]) for row in csv.DictReader(file)}
+    paths = list(scored)[:20]
+    found = regraft.load_model(tuned).predict([digits / path for path in paths], runtime="torch")
+    assert [row.probability for row in found] == pytest.approx([scored[path] for path in paths], abs=2e-3)
+
+
+def test_the_same_fit_twice_leaves_the_same_bytes(digits: Path, tmp_path: Path) -> None:
+    timed = {"metrics.jsonl", "metrics.csv"}
+    runs = []
+    for name in ("one", "two"):
+        regraft.fit(digits, strategy="full", out=tmp_path / name, **FAST)
+        runs.append({k: v for k, v in content(tmp_path / name).items() if k not in timed})
+    assert runs[0] == runs[1]
+
+
+def test_a_plan_is_printed_saved_edited_and_run(digits: Path, tmp_path: Path) -> None:
+    plan = regraft.plan(digits, strategy="last-blocks", cut="60%", **FAST)
+    path = plan.save(tmp_path / "plan.toml")
+    assert Plan.load(path) == plan
+    path.write_text(path.read_text().replace("epochs = 3", "epochs = 2"))
+    regraft.fit(digits, plan=path, out=tmp_path / "run")
+    rows = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    assert len(rows) == 2
+    assert Plan.load(tmp_path / "run" / "plan.toml").training.epochs == 2  # type: ignore[union-attr]
+
+
+def test_a_fit_goes_on_from_an_earlier_run(tuned: Path, photos: Path, tmp_path: Path) -> None:
+    model = regraft.fit(
+        photos, from_run=tuned, strategy="full", runtime="torch", epochs=2, out=tmp_path / "second"
+    )
+    assert model.lineage[0].startswith("regraft package")
+    assert [step.split(" on ")[0] for step in model.lineage[1:]] == ["last-blocks", "full"]
+    start = json.loads((tmp_path / "second" / "run.json").read_text())["weights"]
+    assert start["sha256"] == json.loads((tuned / "bundle" / "bundle.json").read_text())["weights"]["sha256"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"strategy": "full", "cut": "c3"}, SettingsError, r"--cut c3 freezes stages, --strategy full trains all"),
+        ({"strategy": "last-blocks", "cut": "f6"}, NetworkError, r"a cut at f6 leaves no stage to train"),
+        ({"strategy": "last-blocks", "cut": "c9"}, NetworkError, r"no stage 'c9'; accepted are a count from 0 to 4"),
+        ({"strategy": "full", "head": "rbf-svm"}, SettingsError, r"--head rbf-svm is solved, not trained"),
+        ({"strategy": "probe", "lr": 0.1}, SettingsError, r"--lr say how to train, but --strategy probe trains"),
+        ({"strategy": "full", "lr": -1.0}, SettingsError, r"--lr -1 is out of range; accepted are 0 to 100"),
+        ({"strategy": "full", "epochs": 0, "mixup": -2}, SettingsError, r"--epochs 0 .*; --mixup -2 is out of"),
+        ({"strategy": "full", "time_limit": "soon"}, SettingsError, r"--time-limit: time 'soon' is not under"),
+        ({"strategy": "full", "drop_path": 0.2}, NetworkError, r"LeNet5|lenet5 has no stochastic depth"),
+        ({"strategy": "scratch", "weights": "random"}, SettingsError, r"--strategy scratch starts from no weights"),
+        ({"strategy": "full", "learning_rate": 1}, SettingsError, r"no setting 'learning_rate'"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_impossible_wishes_are_refused(
+    photos: Path, settings: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        regraft.fit(photos, network="lenet5", runtime="torch", **settings)
+
+
+def test_a_plan_and_flags_contradict(photos: Path, tmp_path: Path) -> None:
+    path = regraft.plan(photos, strategy="full", **FAST).save(tmp_path / "plan.toml")
+    with pytest.raises(SettingsError, match=r"the plan says it all: leave out --cut, --lr"):
+        regraft.fit(photos, plan=path, cut="c3", lr=0.1)
+
+
+def test_an_edited_plan_is_checked(photos: Path, tmp_path: Path) -> None:
+    plan = regraft.plan(photos, strategy="last-blocks", cut="c3", **FAST)
+    wrong = plan.model_copy(update={"stages": ("c3", "f7")})
+    with pytest.raises(
+        SettingsError, match=r"stage 'f7' is not one of c1, c3, c5, f6; .* must be the last ones"
+    ):
+        regraft.fit(photos, plan=wrong)
+
+
+def test_the_learning_rate_finder_puts_the_weights_back_and_suggests(digits: Path) -> None:
+    found = regraft.find_lr(digits, strategy="scratch", steps=40, network="lenet5", runtime="torch")
+    assert 1e-5 < found.suggested < 0.5
+    assert len(found.rates) == len(found.losses) > 20
+    assert min(found.losses) < 0.9 * found.losses[0]
+
+
+def test_layerwise_pretraining_lowers_each_stages_error(digits: Path, tmp_path: Path) -> None:
+    regraft.fit(digits, strategy="scratch", init="layerwise", out=tmp_path / "run", **{**FAST, "epochs": 20})
+    notes = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    lines = [note["text"] for note in notes if note["kind"] == "note" and "autoencoder" in note["text"]]
+    errors = [
+        [float(part) for part in line.split("error ")[1].split(" of")[0].split(" -> ")] for line in lines
+    ]
+    assert len(errors) == 4
+    assert all(last < first for first, last in errors)
+
+
+CHILD = """
+import sys, regraft
+from regraft.training import engine
+engine.CHECKPOINT_EVERY_S = 0.05
+print("ready", flush=True)
+regraft.fit(sys.argv[1], strategy="last-blocks", cut="c1", network="lenet5", runtime="torch", epochs=12, phases=2,
+            dropout=0.2, mixup=0.2, out=sys.argv[2])
+"""
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_killed_at_any_moment_the_same_command_ends_in_the_same_bytes(
+    digits: Path, tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REGRAFT_CACHE", str(tmp_path / "cache"))
+
+    def start(name: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-W", "ignore", "-c", CHILD, str(digits), str(tmp_path / name)]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+    with start("victim") as victim:
+        assert victim.stdout is not None
+        victim.stdout.readline()
+        started = time.perf_counter()
+        checkpoints = tmp_path / "cache" / "training"
+        while not list(checkpoints.glob("*/checkpoint.safetensors")) and time.perf_counter() - started < 60:
+            time.sleep(0.02)
+        time.sleep(float(np.random.default_rng(seed).uniform(0, 3)))
+        victim.send_signal(signal.SIGKILL)
+    with start("victim") as again:
+        again.communicate()
+    monkeypatch.setenv("REGRAFT_CACHE", str(tmp_path / "other"))
+    with start("whole") as whole:
+        whole.communicate()
+    assert again.returncode == whole.returncode == 0
+    found, expected = content(tmp_path / "victim"), content(tmp_path / "whole")
+    names = {name for name in expected if found.get(name) != expected[name]}
+    assert names <= {"metrics.jsonl", "metrics.csv"}
+    assert sorted(found) == sorted(expected)
