@@ -58,7 +58,7 @@ class FitSettings:
     """A stage: its name, a count (3) or a share (60%). For probe and svm the stage to read (without it: the
     last for probe, the best by cross-validation for svm); for many-stages all from here on are read (without
     it: the best set by cross-validation); for last-blocks the last stage that stays frozen (without it: the
-    last quarter of the network's multiply-adds is trained)."""
+    last quarter of the stages is trained)."""
     head: HeadKind | None = None
     """The kind of head, if not the strategy's own (logistic for probe, rbf-svm for the others)."""
     test_share: float = 0.2
@@ -83,9 +83,10 @@ class TrainSettings:
     """
 
     epochs: int | None = None
-    """Passes over the training images; without it, 12 for a tail and for a whole network, 60 from scratch."""
+    """Passes over the training images; without it, 8, and 60 from scratch."""
     lr: float | None = None
-    """Largest learning rate, of the deepest stage and the head. Without it, by strategy and optimizer."""
+    """Largest learning rate, of the deepest stage and the head; without it, 0.001 for adamw, and for sgd 0.01
+    or, from scratch, 0.05."""
     optimizer: OptimizerName = "adamw"
     """adamw (Loshchilov & Hutter 2019), or sgd with Nesterov's momentum (Sutskever et al. 2013)."""
     momentum: float = 0.9

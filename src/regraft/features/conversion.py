@@ -2,8 +2,9 @@
 
     python -m regraft.features.conversion REQUEST.json
 
-The child imports torch and timm (seconds, most of a gigabyte) while its parent already reads images;
-what it leaves in the cache lets every later run extract without importing torch at all.
+The child imports torch and timm (seconds, most of a gigabyte) while its parent already reads images; a
+process that has imported torch itself converts without a child. What is left in the cache lets every later run
+extract without importing torch at all.
 OpenVINO's `convert_model` is avoided: it reports usage to its maker. The same front end is called directly.
 """
 
@@ -14,6 +15,8 @@ import math
 import shutil
 import subprocess
 import sys
+import threading
+import warnings
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -67,7 +70,10 @@ def converted(weights: Weights, cut: int | None = None) -> tuple[Path, Conversio
         with filelock.FileLock(folder.parent / f".{key}.lock"):
             conversion = _complete(folder)
             if conversion is None:
-                _convert_in_child(weights, folder, cut)
+                if _has_torch():
+                    _convert_here(weights, folder, cut)
+                else:
+                    _convert_in_child(weights, folder, cut)
                 conversion = _complete(folder)
     if conversion is None:
         raise StorageError(f"the converted network at {folder} is damaged; delete the folder and run again")
@@ -85,6 +91,27 @@ def _complete(folder: Path) -> Conversion | None:
         return Conversion(layout, int(record["width"]))
     except (StorageError, OSError, KeyError, AttributeError, ValueError):
         return None
+
+
+def _has_torch() -> bool:
+    """Whether this process has paid for torch already, and no other thread may be tracing with it."""
+    return "torch" in sys.modules and threading.current_thread() is threading.main_thread()
+
+
+def _convert_here(weights: Weights, folder: Path, cut: int | None) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of torch's tracing, about sizes that are fixed here
+            _convert(weights, folder, cut)
+    except StorageError:
+        raise
+    except Exception as error:  # whatever the front end raises
+        raise _failed(weights, " ".join(str(error).split())[:500]) from error
+
+
+def _failed(weights: Weights, reason: str) -> NetworkError:
+    return NetworkError(f"{weights.network} can't be converted for OpenVINO: {reason}. Try --runtime torch")
 
 
 def _convert_in_child(weights: Weights, folder: Path, cut: int | None) -> None:
@@ -108,9 +135,7 @@ def _convert_in_child(weights: Weights, folder: Path, cut: int | None) -> None:
     request.unlink(missing_ok=True)
     if result.returncode != 0:
         lines = result.stderr.strip().splitlines() or ["no message"]
-        raise NetworkError(
-            f"{weights.network} can't be converted for OpenVINO: {lines[-1]}. Try --runtime torch"
-        )
+        raise _failed(weights, lines[-1])
 
 
 def _convert(weights: Weights, folder: Path, cut: int | None) -> None:

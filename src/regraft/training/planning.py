@@ -13,9 +13,9 @@ from regraft.progress import Reporter
 from regraft.records import Column, HeadKind, InputSpec, Statistic, Strategy
 from regraft.settings import Augmentation, FitSettings, TrainSettings
 
-_EPOCHS: dict[Strategy, int] = {"last-blocks": 12, "full": 12, "scratch": 60}
+_EPOCHS: dict[Strategy, int] = {"last-blocks": 8, "full": 8, "scratch": 60}
 _RATES: dict[str, dict[Strategy, float]] = {
-    "adamw": {"last-blocks": 5e-4, "full": 3e-4, "scratch": 1e-3},
+    "adamw": {"last-blocks": 1e-3, "full": 1e-3, "scratch": 1e-3},
     "sgd": {"last-blocks": 0.01, "full": 0.01, "scratch": 0.05},
 }
 _LARGE_INPUT_PX = 96  # below it, converting to bf16 costs more than its arithmetic saves

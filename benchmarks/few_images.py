@@ -1,0 +1,146 @@
+"""Which strategy wins with few images a class, on data unlike ImageNet; and what regularisation adds.
+
+For each draw of N training images a class, every strategy trains on the same images and is tested on the same test
+side (the suggested split's, by drawer or look-alike group). Differences to a reference are paired by draw.
+
+Run: python benchmarks/few_images.py strategies|regularisation|augmentation [DRAWS]
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from common import save, shared
+
+import regraft
+from regraft.evaluation.scores import mean_interval
+from regraft.records import Images
+
+NETWORK = "mobilenetv1_100"
+PLAIN = {"strategy": "last-blocks"}
+WAYS: dict[str, dict[str, dict[str, Any]]] = {
+    "strategies": {
+        "probe, last stage": {"strategy": "probe"},
+        "svm, best stage": {"strategy": "svm"},
+        "svm, many stages": {"strategy": "many-stages"},
+        "last blocks": PLAIN,
+        "last half": {"strategy": "last-blocks", "cut": "50%"},
+        "whole network": {"strategy": "full"},
+    },
+    "regularisation": {
+        "plain": PLAIN,
+        "l2-sp": {**PLAIN, "l2_sp": 1.0},
+        "dropout 0.5": {**PLAIN, "dropout": 0.5},
+        "label smoothing 0.1": {**PLAIN, "label_smoothing": 0.1},
+        "mixup at the cut": {**PLAIN, "mixup": 0.4},
+        "flips at the cut": {**PLAIN, "activation_flip": True},
+        "noise at the cut": {**PLAIN, "input_noise": 0.2},
+        "8 views, crops and flips": {**PLAIN, "augment": "crop-flip", "views": 8},
+        "8 views, mixup, smoothing": {
+            **PLAIN, "augment": "crop-flip", "views": 8, "mixup": 0.4, "label_smoothing": 0.1,
+        },
+    },
+    "augmentation": {
+        "none": {**PLAIN, "augment": "none"},
+        "flips at the cut": {**PLAIN, "augment": "none", "activation_flip": True},
+        "4 views kept": {**PLAIN, "augment": "crop-flip", "views": 4},
+        "a view an epoch, kept": {**PLAIN, "augment": "crop-flip", "views": 12},
+        "a view an epoch, on the fly": {**PLAIN, "augment": "crop-flip", "views": 12, "cache": "never"},
+    },
+}  # fmt: skip
+SETS: dict[str, list[tuple[str, int | None]]] = {
+    "strategies": [
+        ("brain_mri", 5), ("brain_mri", 15), ("brain_mri", None),
+        ("omniglot_small1", 5), ("omniglot_small1", 10), ("omniglot_small1", 15),
+    ],
+    "regularisation": [("clothing", 10), ("clothing", 20), ("trash6", 10), ("trash6", 20), ("brain_mri", 20)],
+    "augmentation": [("clothing", None), ("trash6", None), ("brain_mri", None)],
+}  # fmt: skip
+
+
+def suggested(data: str) -> list[tuple[str, str, str, str]]:
+    """`(path, label, group, side)` of every image, by the published or the suggested split."""
+    if data == "clothing":
+        root = shared("data/clothing")
+        found = sorted(path for path in root.rglob("*") if path.suffix in (".jpg", ".jpeg", ".png"))
+        return [(str(p.relative_to(root)), p.parent.name, str(p), p.parts[-3]) for p in found]
+    with (shared("data/splits") / f"{data}.csv").open(newline="") as file:
+        return [
+            (row["path"], row["label"], row["group"], "test" if row["suggested_split"] == "test" else "train")
+            for row in csv.DictReader(file)
+        ]
+
+
+def drawn(data: str, per_class: int | None, draw: int, folder: Path) -> Images:
+    """The test side whole, and some training images of each class."""
+    rows = suggested(data)
+    generator = np.random.default_rng(draw)
+    chosen = [row for row in rows if row[3] == "test"]
+    for label in sorted({row[1] for row in rows}):
+        train = [row for row in rows if row[1] == label and row[3] == "train"]
+        order = generator.permutation(len(train))[:per_class]
+        chosen += [train[place] for place in order]
+    table = folder / f"{data}-{per_class}-{draw}.csv"
+    with table.open("w", newline="") as file:
+        csv.writer(file).writerows([("path", "label", "group", "split"), *chosen])
+    settings = regraft.DataSettings(root=str(shared("data") / data))
+    return regraft.load_images(table, settings)
+
+
+def measured(images: Images, how: dict[str, Any], seed: int) -> dict[str, Any]:
+    started = time.perf_counter()
+    model = regraft.fit(images, network=NETWORK, weights=str(shared("weights")), seed=seed, **how)
+    assert model.scores is not None
+    assert model.scores.test is not None
+    return {
+        "test": model.scores.test.accuracy.value,
+        "images": model.scores.test.images,
+        "log_loss": model.scores.test.log_loss.value,
+        "wall_s": round(time.perf_counter() - started, 1),
+    }
+
+
+def main(question: str, draws: int) -> None:
+    rows: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as name:
+        os.environ["REGRAFT_CACHE"] = name
+        for data, per_class in SETS[question]:
+            for draw in range(draws):
+                images = drawn(data, per_class, draw, Path(name))
+                for way, how in WAYS[question].items():
+                    row = {"data": data, "per_class": per_class, "draw": draw, "way": way}
+                    rows.append({**row, **measured(images, how, draw)})
+            print(json.dumps(summary(rows, data, per_class), indent=1), flush=True)
+            tables = [
+                summary(rows, *case) for case in dict.fromkeys((r["data"], r["per_class"]) for r in rows)
+            ]
+            save(
+                f"few_images_{question}", {"network": NETWORK, "draws": draws, "tables": tables, "rows": rows}
+            )
+
+
+def summary(rows: list[dict[str, Any]], data: str, per_class: int | None) -> dict[str, Any]:
+    """Mean accuracy of each way over the draws, and its paired difference to the first way, with intervals."""
+    chosen = [row for row in rows if row["data"] == data and row["per_class"] == per_class]
+    by_way: dict[str, list[float]] = {}
+    for row in chosen:
+        by_way.setdefault(row["way"], []).append(row["test"])
+    reference = next(iter(by_way.values()))
+    result: dict[str, Any] = {"data": data, "per_class": per_class}
+    for way, values in by_way.items():
+        gain = mean_interval([a - b for a, b in zip(values, reference, strict=True)]).model_dump()
+        seconds = float(np.median([row["wall_s"] for row in chosen if row["way"] == way]))
+        result[way] = {"test": mean_interval(values).model_dump(), "gain": gain, "median_s": seconds}
+    return result
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 3)

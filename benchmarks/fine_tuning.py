@@ -1,0 +1,105 @@
+"""`regraft fit --strategy last-blocks` and `full` against fastai's `fine_tune(4)`: whole processes, in turns.
+
+Same machine, weights, images and split (clothing: 1,000 training and 372 test photos). fastai validates on the test
+photos after each epoch; regraft holds out training photos to choose the epoch, and sees the test photos once.
+Speeds are of the training part of an epoch in which the whole network learns, validation left out.
+
+Run: python benchmarks/fine_tuning.py [SEEDS] [NETWORK ...]
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from common import environment, regraft, save, shared
+from fastai_frozen import HERE, peer_python, timed
+
+
+def ours(network: str, seed: int, folder: str, *arguments: str) -> dict[str, Any]:
+    """One cold `regraft fit`."""
+    data = str(shared("data/clothing"))
+    name = f"{network}-{seed}-{'-'.join(arguments)}".replace("/", "_")[-60:]
+    out = Path(folder, name)
+    command = [
+        *regraft(),
+        "fit",
+        data,
+        "--network",
+        network,
+        "--seed",
+        str(seed),
+        "--json",
+        "--out",
+        str(out),
+    ]
+    seconds, _ = timed([*command, *arguments], env=environment(str(Path(folder, f"cache-{name}"))))
+    rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    scores = json.loads((out / "scores.json").read_text())
+    speeds = [row["images_per_s"] for row in rows]
+    return {
+        "wall_s": seconds,
+        "accuracy": scores["test"]["accuracy"],
+        "images_per_s": statistics.median(speeds),
+    }
+
+
+def theirs(network: str, seed: int, weights: str, epochs: int) -> dict[str, Any]:
+    script = str(HERE / "peers" / "fastai_fine_tune.py")
+    command = [str(peer_python()), "-W", "ignore", script, str(shared("data/clothing")), weights, network]
+    seconds, output = timed([*command, str(seed), str(epochs)])
+    result = json.loads(output.strip().splitlines()[-1])
+    return {**result, "wall_s": seconds, "images_per_s": statistics.median(result["unfrozen_images_per_s"])}
+
+
+def main(seeds: int, networks: list[str]) -> None:
+    weights = str(shared("weights"))
+    rows = []
+    for seed in range(seeds):
+        for network in networks:
+            with tempfile.TemporaryDirectory() as folder:
+                start = ["--weights", weights]
+                if network in ("mobilenetv1_100", "mobilenetv2_100"):
+                    last = ours(network, seed, folder, *start, "--strategy", "last-blocks")
+                    whole = ours(
+                        network,
+                        seed,
+                        folder,
+                        *start,
+                        "--strategy",
+                        "full",
+                        "--epochs",
+                        "4",
+                        "--validation-share",
+                        "0",
+                    )
+                    peer = theirs(network, seed, weights, 4)
+                    row = {"network": network, "seed": seed, "last_blocks": last, "full_4_epochs": whole}
+                    row |= {"fastai": peer, "ratio_last_blocks": peer["wall_s"] / last["wall_s"]}
+                else:  # random weights serve for the speed
+                    random = [
+                        "--weights",
+                        "random",
+                        "--strategy",
+                        "full",
+                        "--epochs",
+                        "1",
+                        "--validation-share",
+                        "0",
+                    ]
+                    whole = ours(network, seed, folder, *random)
+                    peer = theirs(network, seed, "random", 0)
+                    row = {"network": network, "seed": seed, "full_1_epoch": whole, "fastai": peer}
+                row["ratio_whole_network"] = whole["images_per_s"] / peer["images_per_s"]
+                rows.append(row)
+                print(json.dumps(row), flush=True)
+                save("fine_tuning", {"rows": rows})
+
+
+if __name__ == "__main__":
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 3
+    main(count, sys.argv[2:] or ["mobilenetv1_100", "mobilenetv2_100", "resnet18"])

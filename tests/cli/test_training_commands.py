@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from regraft.cli.app import run
+from regraft.plans import Plan
+from regraft.settings import ScheduleName
+
+LENET = ["--network", "lenet5", "--runtime", "torch"]
+
+
+@pytest.mark.parametrize("name", get_args(ScheduleName))
+def test_every_schedule_is_drawn(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(["plot-schedule", name, "--epochs", "5"]) == 0
+    assert (tmp_path / f"schedule-{name}.svg").read_text().startswith("<?xml")
+    assert f"drawn in schedule-{name}.svg" in capsys.readouterr().out
+
+
+def test_a_plot_is_the_same_file_each_time(tmp_path: Path) -> None:
+    for name in ("one.svg", "two.svg"):
+        run(["plot-schedule", "cosine", "-o", str(tmp_path / name)])
+    assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["plot-schedule", "cosine", "-o", "plot.bmp"], "can't draw to plot.bmp: accepted are .svg, .png, .pdf"),
+        (["plot-schedule", "cosine", "--epochs", "0"], "--epochs 0 and --steps-per-epoch 32 must be at least 1"),
+        (["fit", "x", "--strategy", "full", "--mixup", "-1"], "--mixup -1 is out of range; accepted are 0 to 100"),
+        (["fit", "x", "--plan", "nowhere.toml"], "can't read the plan nowhere.toml"),
+        (["find-lr", "x", "--strategy", "svm"], "--strategy svm trains nothing"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_wishes_that_make_no_sense_are_answered(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(arguments) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_an_unknown_schedule_is_answered_with_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["plot-schedule", "cosines"]) == 2
+    printed = capsys.readouterr()
+    assert "warmup-cosine" in printed.out + printed.err
+
+
+def test_a_plan_is_printed_or_written(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["plan", str(photos), "--strategy", "full", *LENET]) == 0
+    assert 'strategy = "full"' in capsys.readouterr().out
+    assert run(["plan", str(photos), "--strategy", "full", *LENET, "-o", str(tmp_path / "plan.toml")]) == 0
+    assert Plan.load(tmp_path / "plan.toml").strategy == "full"
+
+
+def test_a_training_on_the_command_line_says_what_it_does(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    command = ["fit", str(photos), "--strategy", "last-blocks", "--cut", "60%", "--epochs", "2", *LENET]
+    assert run([*command, "--out", str(out)]) == 0
+    said = capsys.readouterr().err
+    for text in ("├─ c1               frozen", "├─ f6               trained", "decided activations kept after c3",
+                 "epoch 2 of 2: training loss"):  # fmt: skip
+        assert text in said
+    assert run(["fit", str(photos), "--from", str(out), "--strategy", "probe", "--runtime", "torch",
+                "--out", str(tmp_path / "next")]) == 0  # fmt: skip
+
+
+def test_the_learning_rate_search_is_drawn(photos: Path, tmp_path: Path) -> None:
+    plot = tmp_path / "rates.png"
+    assert (
+        run(["find-lr", str(photos), "--strategy", "scratch", "--steps", "20", *LENET, "-o", str(plot)]) == 0
+    )
+    assert plot.read_bytes().startswith(b"\x89PNG")
