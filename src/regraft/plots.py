@@ -46,6 +46,7 @@ def line_plot(
     """
     if path.suffix not in FORMATS:
         raise SettingsError(f"can't draw to {path}: accepted are {', '.join(FORMATS)}")
+    from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -66,6 +67,7 @@ def line_plot(
         plot.spines[side].set_visible(False)
     buffer = io.BytesIO()
     quiet: dict[str, Any] = {"Date": None} if path.suffix == ".svg" else {}
-    figure.savefig(buffer, format=path.suffix[1:], dpi=120, metadata=quiet or None)
+    with rc_context({"svg.hashsalt": "regraft"}):  # the same plot is the same file
+        figure.savefig(buffer, format=path.suffix[1:], dpi=120, metadata=quiet or None)
     storage.write_atomically(path, buffer.getvalue())
     return path
