@@ -1,8 +1,9 @@
-"""The last stage of a network, trained from cached activations, against a plain PyTorch loop; and the physical limit.
+"""The last stage trained from cached activations, against a plain PyTorch loop; and the physical limit.
 
-Random weights serve: the arithmetic is the same. The limit is the rate of a 2,048-square matrix product on the same
-cores, at the precision of the training step; the share is that of all multiply-adds of the tail's forward and backward
-pass, optimizer and data included in the time.
+Random weights serve: the arithmetic is the same. The limit is the rate of a 2,048-square matrix product on
+the same
+cores, at the precision of the training step; the share is that of all multiply-adds of the tail's forward and
+backward pass, optimizer and data included in the time.
 
 Run: python benchmarks/cached_tail.py [ROUNDS] [NETWORK]
 """

@@ -1,4 +1,4 @@
-"""Strided depthwise convolutions on the CPU: time of forward and backward, torch's own against ours, in turns.
+"""Strided depthwise convolutions on the CPU, forward and backward: torch's own against ours, in turns.
 
 Run: python benchmarks/depthwise.py
 """

@@ -1,6 +1,7 @@
 """Which strategy wins with few images a class, on data unlike ImageNet; and what regularisation adds.
 
-For each draw of N training images a class, every strategy trains on the same images and is tested on the same test
+For each draw of N training images a class, every strategy trains on the same images and is tested on the same
+test
 side (the suggested split's, by drawer or look-alike group). Differences to a reference are paired by draw.
 
 Run: python benchmarks/few_images.py strategies|regularisation|augmentation [DRAWS]
@@ -128,7 +129,7 @@ def main(question: str, draws: int) -> None:
 
 
 def summary(rows: list[dict[str, Any]], data: str, per_class: int | None) -> dict[str, Any]:
-    """Mean accuracy of each way over the draws, and its paired difference to the first way, with intervals."""
+    """Mean accuracy of each way over the draws, and its paired difference to the first, with intervals."""
     chosen = [row for row in rows if row["data"] == data and row["per_class"] == per_class]
     by_way: dict[str, list[float]] = {}
     for row in chosen:

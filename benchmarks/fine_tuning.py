@@ -1,6 +1,7 @@
 """`regraft fit --strategy last-blocks` and `full` against fastai's `fine_tune(4)`: whole processes, in turns.
 
-Same machine, weights, images and split (clothing: 1,000 training and 372 test photos). fastai validates on the test
+Same machine, weights, images and split (clothing: 1,000 training and 372 test photos). fastai validates on
+the test
 photos after each epoch; regraft holds out training photos to choose the epoch, and sees the test photos once.
 Speeds are of the training part of an epoch in which the whole network learns, validation left out.
 

@@ -1,9 +1,10 @@
 """50 fine-tunes killed with -9 at random moments, then run again: are the final weights byte-identical?
 
-LeNet-5 on 542 small images, two phases (gradual unfreezing), dropout, mixup and a moving average; a checkpoint at
-every opportunity instead of every minute, so that kills fall into the writing of checkpoints too. The kill falls
-anywhere between the first line of the program and the end; half of the runs are killed twice. Compared: SHA-256 of
-the network's and the head's files, and all other files of the run but times.
+LeNet-5 on 542 small images, two phases (gradual unfreezing), dropout, mixup and a moving average; a
+checkpoint at
+every opportunity instead of every minute, so that kills fall into the writing of checkpoints too. The kill
+falls anywhere between the first line of the program and the end; half of the runs are killed twice. Compared:
+SHA-256 of the network's and the head's files, and all other files of the run but times.
 
 Run: python benchmarks/kill9_training.py [KILLED_RUNS]
 """
@@ -29,7 +30,8 @@ import sys, regraft
 from regraft.training import engine
 engine.CHECKPOINT_EVERY_S = 0.0
 print("ready", flush=True)
-regraft.fit(sys.argv[1], strategy="last-blocks", cut="c1", network="lenet5", runtime="torch", epochs=6, phases=2,
+regraft.fit(sys.argv[1], strategy="last-blocks", cut="c1", network="lenet5", runtime="torch", epochs=6,
+phases=2,
             head_start="zero", dropout=0.2, mixup=0.2, ema=0.9, augment="crop", views=2, out=sys.argv[2])
 """
 TIMED = {"log.jsonl", "metrics.jsonl", "metrics.csv"}

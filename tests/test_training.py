@@ -108,20 +108,28 @@ def test_a_fit_goes_on_from_an_earlier_run(tuned: Path, photos: Path, tmp_path: 
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [
-        ({"strategy": "full", "cut": "c3"}, SettingsError, r"--cut c3 freezes stages, --strategy full trains all"),
+        (
+            {"strategy": "full", "cut": "c3"},
+            SettingsError,
+            r"--cut c3 freezes stages, --strategy full trains",
+        ),
         ({"strategy": "last-blocks", "cut": "f6"}, NetworkError, r"a cut at f6 leaves no stage to train"),
-        ({"strategy": "last-blocks", "cut": "c9"}, NetworkError, r"no stage 'c9'; accepted are a count from 0 to 4"),
+        (
+            {"strategy": "last-blocks", "cut": "c9"},
+            NetworkError,
+            r"no stage 'c9'; accepted are a count from 0",
+        ),
         ({"strategy": "full", "head": "rbf-svm"}, SettingsError, r"--head rbf-svm is solved, not trained"),
-        ({"strategy": "probe", "lr": 0.1}, SettingsError, r"--lr say how to train, but --strategy probe trains"),
+        ({"strategy": "probe", "lr": 0.1}, SettingsError, r"--lr say how to train, but --strategy probe"),
         ({"strategy": "full", "lr": -1.0}, SettingsError, r"--lr -1 is out of range; accepted are 0 to 100"),
-        ({"strategy": "full", "epochs": 0, "mixup": -2}, SettingsError, r"--epochs 0 .*; --mixup -2 is out of"),
-        ({"strategy": "full", "time_limit": "soon"}, SettingsError, r"--time-limit: time 'soon' is not under"),
-        ({"strategy": "full", "drop_path": 0.2}, NetworkError, r"LeNet5|lenet5 has no stochastic depth"),
-        ({"strategy": "scratch", "weights": "random"}, SettingsError, r"--strategy scratch starts from no weights"),
+        ({"strategy": "full", "epochs": 0, "mixup": -2}, SettingsError, r"--epochs 0 .*; --mixup -2 is out"),
+        ({"strategy": "full", "time_limit": "soon"}, SettingsError, r"--time-limit: time 'soon' is not und"),
+        ({"strategy": "full", "drop_path": 0.2}, NetworkError, r"lenet5 has no stochastic depth"),
+        ({"strategy": "scratch", "weights": "random"}, SettingsError, r"--strategy scratch starts from no"),
         ({"strategy": "full", "learning_rate": 1}, SettingsError, r"no setting 'learning_rate'"),
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_impossible_wishes_are_refused(
     photos: Path, settings: dict[str, Any], error: type[Exception], message: str
 ) -> None:
@@ -167,7 +175,8 @@ import sys, regraft
 from regraft.training import engine
 engine.CHECKPOINT_EVERY_S = 0.05
 print("ready", flush=True)
-regraft.fit(sys.argv[1], strategy="last-blocks", cut="c1", network="lenet5", runtime="torch", epochs=12, phases=2,
+regraft.fit(sys.argv[1], strategy="last-blocks", cut="c1", network="lenet5", runtime="torch", epochs=12,
+phases=2,
             dropout=0.2, mixup=0.2, out=sys.argv[2])
 """
 

@@ -1,8 +1,8 @@
 """What a newcomer to fastai writes: `fine_tune(4)`; prints one JSON line.
 
 Run by benchmarks/fine_tuning.py in a virtual environment of its own.
-Arguments: DATA (with train/ and test/), WEIGHTS (a folder, or `random`), NETWORK, SEED, EPOCHS (0: one unfrozen
-epoch for its speed alone).
+Arguments: DATA (with train/ and test/), WEIGHTS (a folder, or `random`), NETWORK, SEED, EPOCHS (0: one
+unfrozen epoch for its speed alone).
 """
 
 import json
@@ -74,7 +74,7 @@ else:
     score = None
 images = len(dls.train_ds)
 speeds = [
-    images // 64 * 64 / s for s, frozen in zip(clock.seconds, clock.frozen) if not frozen
+    images // 64 * 64 / s for s, frozen in zip(clock.seconds, clock.frozen, strict=True) if not frozen
 ]  # whole batches
 print(
     json.dumps(

@@ -1,6 +1,7 @@
 """A plain PyTorch loop: frozen prefix, last stage trained, fp32, the whole forward pass each step.
 
-Run by benchmarks/cached_tail.py. Arguments: DATA (a folder of class folders), NETWORK, STEPS. Prints one JSON line.
+Run by benchmarks/cached_tail.py. Arguments: DATA (a folder of class folders), NETWORK, STEPS. Prints one JSON
+line.
 """
 
 import json

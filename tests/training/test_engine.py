@@ -66,7 +66,7 @@ def test_equal_seeds_give_equal_bits_and_others_do_not() -> None:
     assert not equal(one, other)
 
 
-class Stop(Exception):
+class StopError(Exception):
     pass
 
 
@@ -79,7 +79,7 @@ class Interrupted(TensorSource):
 
     def prepare(self, raw: torch.Tensor, places: Places) -> torch.Tensor:
         if self._left == 0:
-            raise Stop
+            raise StopError
         self._left -= 1
         return super().prepare(raw, places)
 
@@ -93,7 +93,7 @@ def test_a_training_that_was_killed_ends_in_the_same_bits(
     story = Trainer(whole, Silent()).run()
     path = tmp_path / "checkpoint.safetensors"
     victim = small_task(small_tail(batchnorm=True, stage_dropout=0.2), path=path, **EVERYTHING)
-    with pytest.raises(Stop):
+    with pytest.raises(StopError):
         Trainer(replace(victim, train=Interrupted(victim.train, at)), Silent()).run()  # type: ignore[arg-type]
     again = small_task(small_tail(batchnorm=True, stage_dropout=0.2), path=path, **EVERYTHING)
     retold = Trainer(again, Silent()).run()

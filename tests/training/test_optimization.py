@@ -53,7 +53,7 @@ def test_norms_and_biases_do_not_shrink() -> None:
 
 
 def test_adamw_with_decoupled_decay_is_torchs() -> None:
-    """One step of ours (decay apart, after the step) against torch's own (decay before it): equal to first order."""
+    """Ours decays after the step, torch before it: equal to first order."""
     ours, theirs = group([[1.0, -2.0]]), nn.Parameter(torch.tensor([[1.0, -2.0]]))
     settings = TrainSettings(weight_decay=0.01)
     optimizer = make_optimizer([ours], settings)

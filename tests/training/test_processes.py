@@ -21,7 +21,8 @@ from regraft.progress import Silent
 from regraft.training.engine import Trainer
 from tests.training.examples import small_task
 
-rank, world, port, out, changes = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4], json.loads(sys.argv[5])
+rank, world, port, out = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4]
+changes = json.loads(sys.argv[5])
 torch.set_num_threads(1)
 dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=world)
 task = small_task(**changes)

@@ -3,8 +3,8 @@
     python -m regraft.features.conversion REQUEST.json
 
 The child imports torch and timm (seconds, most of a gigabyte) while its parent already reads images; a
-process that has imported torch itself converts without a child. What is left in the cache lets every later run
-extract without importing torch at all.
+process that has imported torch itself converts without a child. What is left in the cache lets every
+later run extract without importing torch at all.
 OpenVINO's `convert_model` is avoided: it reports usage to its maker. The same front end is called directly.
 """
 

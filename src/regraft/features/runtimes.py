@@ -21,8 +21,7 @@ Key = TypeVar("Key")
 
 
 class Runtime(Protocol):
-    """Computes the pooled features of all stages, or the activation at a cut, on some device, at some
-    precision.
+    """Computes pooled features of all stages, or activations at a cut, on some device, at some precision.
 
     The bits of a row depend on the image and on `facts` alone: not on its neighbours in a batch, the
     order of images, or who else is asking. That is what lets a cache hold single images.

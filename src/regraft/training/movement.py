@@ -66,8 +66,9 @@ def movements(
 
 
 def linear_cka(one: Floats, other: Floats) -> float:
-    """Linear centred kernel alignment of two sets of features of the same images (Kornblith et al. 2019, eq.
-    5).
+    """Linear centred kernel alignment of two sets of features of the same images.
+
+    Source: Kornblith et al. 2019, equation 5.
 
     Args:
         one: `(N, D1)`.

@@ -83,8 +83,9 @@ def shrink(
 
 @torch.no_grad()
 def add_gradient_noise(groups: Sequence[Group], eta: float, *, seed: int, phase: int, step: int) -> None:
-    """Add noise of variance `eta / (1 + step)^0.55` to every gradient (Neelakantan et al. 2015, equation
-    1).
+    """Add noise of variance `eta / (1 + step)^0.55` to every gradient.
+
+    Source: Neelakantan et al. 2015, equation 1.
     """
     spread = (eta / (1 + step) ** 0.55) ** 0.5
     for group in groups:

@@ -268,8 +268,8 @@ class Stepper:
             advice.append("--train-precision fp32")
         return (
             f"training stopped at step {position.step + 1} of phase {position.phase + 1}: the loss was "
-            f"{loss:g}, the gradient's norm {norm:g}; first not finite: {where}. The best weights so far are kept. "
-            f"Try {', '.join(advice)}"
+            f"{loss:g}, the gradient's norm {norm:g}; first not finite: {where}. "
+            f"The best weights so far are kept. Try {', '.join(advice)}"
         )
 
     def _finiteness(self, values: torch.Tensor) -> Iterator[tuple[str, bool]]:

@@ -102,9 +102,7 @@ class TunedJob:
         return self.plan.training
 
     def fit(self, reporter: Reporter) -> Tuned:
-        """Train, put the best weights together with the frozen ones, and judge the network as it will be
-        used.
-        """
+        """Train, join the best weights with the frozen ones, and judge the network as it will be used."""
         bench = self._bench(reporter)
         before = stage_weights(bench.network)
         with self._workspace(reporter) as folder, _threads(bench.tail, bench.sources[0], self._settings):
@@ -320,9 +318,7 @@ class TunedJob:
         before: dict[str, torch.Tensor],
         reporter: Reporter,
     ) -> Tuned:
-        """Scores of the saved network by the runtime that will predict with it, not by the training's
-        copy.
-        """
+        """Scores of the saved network, by the runtime that will predict with it."""
         rows, trained = bench.held, bench.tail.head
         test = self.job.rows("test")
         shown = [*rows, *test] or self.job.rows("train")
