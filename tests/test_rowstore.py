@@ -131,6 +131,17 @@ def test_prune_deletes_the_least_recently_used_first(tmp_path: Path) -> None:
     assert keys(1)[0] in new.open()
 
 
+def test_prune_deletes_trainings_too(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        folder = tmp_path / "training" / name
+        folder.mkdir(parents=True)
+        (folder / "checkpoint.safetensors").write_bytes(b"x" * 1000)
+        (folder / "network.safetensors").write_bytes(b"x" * 500)
+    os.utime(tmp_path / "training" / "two" / "checkpoint.safetensors", (1, 1))
+    assert prune(tmp_path, 1500) == 1500
+    assert [path.parent.name for path in tmp_path.rglob("*.safetensors")] == ["one", "one"]
+
+
 def test_open_rows_survive_a_prune(tmp_path: Path) -> None:
     rows = store(tmp_path).ensure(keys(100), Computer())
     prune(tmp_path, 0)

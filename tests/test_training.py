@@ -75,6 +75,19 @@ def test_a_saved_model_predicts_what_was_scored(tuned: Path, digits: Path) -> No
     assert [row.probability for row in found] == pytest.approx([scored[path] for path in paths], abs=2e-3)
 
 
+def test_validation_images_are_always_seen_from_the_centre(digits: Path, tmp_path: Path) -> None:
+    """With a rate of nothing the weights stand still, and so must the validation loss, whatever the views."""
+    how = {**FAST, "strategy": "full", "lr": 1e-30, "augment": "crop", "min_crop": 0.1}
+    losses = []
+    for views in (0, 3):
+        out = tmp_path / str(views)
+        regraft.fit(digits, views=views, out=out, **how)
+        rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+        losses += [row["validation_loss"] for row in rows]
+        assert len({row["train_loss"] for row in rows}) > 1
+    assert losses == pytest.approx([losses[0]] * 6, rel=1e-6)
+
+
 def test_the_same_fit_twice_leaves_the_same_bytes(digits: Path, tmp_path: Path) -> None:
     timed = {"metrics.jsonl", "metrics.csv"}
     runs = []

@@ -300,27 +300,30 @@ def _measure(folder: Path, facts: Mapping[str, Any]) -> CacheUse:
 
 
 def prune(root: Path, max_bytes: float, *, progress: Callable[[Path], None] | None = None) -> int:
-    """Delete the least recently used shards until at most `max_bytes` are left; returns bytes freed.
+    """Delete the least recently used shards and trainings until `max_bytes` are left; returns bytes freed.
 
     A process that has a shard open keeps reading it (POSIX); one that opens it later computes it again.
     """
-    shards = []
-    for data in root.glob("**/*.npy"):
-        manifest = data.with_suffix(".json")
+    # The manifest first: without it the shard does not exist.
+    units: list[tuple[Path, ...]] = [(data.with_suffix(".json"), data) for data in root.glob("**/*.npy")]
+    trainings = [tuple(sorted(folder.glob("*"))) for folder in (root / "training").glob("[!.]*")]
+    units += [files for files in trainings if files]
+    sized = []
+    for files in units:
         with contextlib.suppress(OSError):
-            size = manifest.stat().st_size + data.stat().st_size
-            shards.append((manifest.stat().st_mtime, size, manifest, data))
-    total = sum(size for _, size, _, _ in shards)
+            states = [path.stat() for path in files]
+            sized.append((states[0].st_mtime, sum(state.st_size for state in states), files))
+    total = sum(size for _, size, _ in sized)
     freed = 0
-    for _, size, manifest, data in sorted(shards, key=lambda shard: shard[0]):
+    for _, size, files in sorted(sized):
         if total - freed <= max_bytes:
             break
-        for path in (manifest, data):  # the manifest first: without it the shard does not exist
+        for path in files:
             with contextlib.suppress(OSError):
                 path.unlink()
         freed += size
         if progress:
-            progress(manifest)
+            progress(files[0])
     return freed
 
 

@@ -39,13 +39,12 @@ def info(*, json: Annotated[bool, Parameter(negative="")] = False) -> int:
     ]
     header = ["what", "network", "runtime", "images", "MB", "last used"]
     show_table(f"Cache at {root}", header, rows, right=[3, 4])
-    other = sum(
-        path.stat().st_size
-        for name in ("networks", "weights")
-        for path in (root / name).glob("**/*")
-        if path.is_file()
-    )
-    print(f"converted networks and weights: {other / 1e6:,.1f} MB")
+    for what, names in (
+        ("converted networks and weights", ("networks", "weights")),
+        ("trainings", ("training",)),
+    ):
+        files = [path for name in names for path in (root / name).glob("**/*") if path.is_file()]
+        print(f"{what}: {sum(path.stat().st_size for path in files) / 1e6:,.1f} MB")
     print("move the cache with $REGRAFT_CACHE, cap it with $REGRAFT_CACHE_MAX (for example 20G)")
     return 0
 
@@ -65,10 +64,10 @@ def verify() -> int:
 
 
 def prune(*, max_size: Annotated[str, Parameter(name=["--max-size", "--max"])]) -> int:
-    """Delete what was used longest ago, until the features take at most a given size.
+    """Delete what was used longest ago, until features, activations and trainings take at most a given size.
 
     Args:
-        max_size: for example 500M or 20G; 0 deletes all features.
+        max_size: for example 500M or 20G; 0 deletes all of them.
     """
     from regraft import rowstore
     from regraft.storage import cache_folder, size_in_bytes
@@ -79,11 +78,11 @@ def prune(*, max_size: Annotated[str, Parameter(name=["--max-size", "--max"])]) 
 
 
 def clear() -> int:
-    """Delete everything that can be computed again: features, scans, converted networks. Splits are kept."""
+    """Delete everything that can be computed again: features, activations, trainings. Splits are kept."""
     from regraft.storage import cache_folder
 
     root = cache_folder()
-    for name in ("features", "scan", "networks", "weights"):
+    for name in ("features", "activations", "training", "scan", "networks", "weights"):
         shutil.rmtree(root / name, ignore_errors=True)
     print(f"cleared {root}; the saved splits were kept")
     return 0

@@ -15,7 +15,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from regraft import storage
-from regraft.data.loading import LoadLimits
+from regraft.data.loading import LOADER_VERSION, LoadLimits
 from regraft.data.views import ViewPolicy
 from regraft.features.activations import Activations, free_bytes
 from regraft.features.extraction import Features, extract
@@ -226,10 +226,10 @@ class TunedJob:
                 prefix=prefix if kept == 0 else None,
                 device=device,
                 precision=settings.train_precision,
-                views=settings.views or 0,
+                views=views,
                 kept_views=kept,
             )
-            for rows in sides
+            for rows, views in zip(sides, (settings.views or 0, 1), strict=True)  # validation sees the centre
         ]
 
     def _kept_views(
@@ -250,7 +250,9 @@ class TunedJob:
             reporter.decided(f"no activations kept {where}", because, "--cache, --cache-budget")
             return 0
         if count == 0 and settings.views == 0 and settings.cache == "auto":
-            return 0  # decoding costs a few per cent of training a whole network, and each view is seen once
+            because = "each view is seen once, and decoding costs little beside training all stages"
+            reporter.decided("images decoded as they are needed", because, "--cache always")
+            return 0
         kept = max(1, min(wanted, fitting))
         what = "view" if wanted == 1 else f"views, {kept} kept at a time"
         reporter.decided(
@@ -285,7 +287,8 @@ class TunedJob:
             "images": storage.key_of([row.sha256 for row in self.job.split.rows]),
             "weights": self.weights.sha256,
             "device": torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu_kernels(),
-            "versions": {name: metadata.version(name) for name in ("torch", "timm", "torchvision")},
+            "loader_version": LOADER_VERSION,
+            "versions": {name: metadata.version(name) for name in _libraries(self.plan.runtime)},
         }
 
     def _trained_weights(self, network: Network, folder: Path) -> Weights:
@@ -377,6 +380,10 @@ def _threads(tail: Tail, source: ViewSource, settings: TrainSettings) -> Iterato
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def _libraries(runtime: str) -> tuple[str, ...]:
+    return ("torch", "timm", "torchvision", *(("openvino",) if runtime == "openvino" else ()))
 
 
 def _cpu_kernels() -> str:
