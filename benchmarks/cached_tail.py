@@ -5,7 +5,9 @@ the same
 cores, at the precision of the training step; the share is that of all multiply-adds of the tail's forward and
 backward pass, optimizer and data included in the time.
 
-Run: python benchmarks/cached_tail.py [ROUNDS] [NETWORK]
+With a cut of 0 the whole network is trained (`--strategy full`), and compared with the limit alone.
+
+Run: python benchmarks/cached_tail.py [ROUNDS] [NETWORK] [CUT]
 """
 
 from __future__ import annotations
@@ -50,48 +52,57 @@ def tail_flops(network: str, cut: str) -> float:
     return counter.get_total_flops() / 2
 
 
-def main(rounds: int, network: str) -> None:
-    data, cut, rows = shared("data/clothing"), "layer3", []
-    for seed in range(rounds):
-        with tempfile.TemporaryDirectory() as folder:
-            command = [
-                *regraft(),
-                "fit",
-                str(data),
-                "--network",
-                network,
-                "--weights",
-                "random",
-                "--cut",
-                cut,
-            ]
-            command += ["--strategy", "last-blocks", "--epochs", "3", "--validation-share", "0", "--json"]
-            out = Path(folder, "run")
-            row: dict[str, object] = {"round": seed}
-            for precision in ("bf16", "fp32"):
-                each = [*command, "--train-precision", precision, "--out", f"{out}-{precision}"]
-                timed(each, env=environment(folder))
-                lines = Path(f"{out}-{precision}", "metrics.jsonl").read_text().splitlines()
-                speeds = [json.loads(line)["images_per_s"] for line in lines]
-                row[f"cached_{precision}_images_per_s"] = statistics.median(speeds[1:])
-        plain = [sys.executable, "-W", "ignore", str(HERE / "peers" / "torch_plain.py"), str(data / "train")]
+def trained(network: str, cut: str, precision: str, folder: str) -> float:
+    """Images a second of `regraft fit` in its later epochs."""
+    how = ["--strategy", "full"] if cut == "0" else ["--strategy", "last-blocks", "--cut", cut]
+    out = Path(folder, f"run-{precision}")
+    command = [
+        *regraft(),
+        "fit",
+        str(shared("data/clothing")),
+        "--network",
+        network,
+        "--weights",
+        "random",
+        *how,
+    ]
+    command += ["--epochs", "3", "--validation-share", "0", "--train-precision", precision, "--json"]
+    timed([*command, "--out", str(out)], env=environment(folder))
+    speeds = [json.loads(line)["images_per_s"] for line in (out / "metrics.jsonl").read_text().splitlines()]
+    return statistics.median(speeds[1:])
+
+
+def measured(network: str, cut: str) -> dict[str, float]:
+    """One round: ours at both precisions, the plain loop, and the limit."""
+    row: dict[str, float] = {}
+    flops = tail_flops(network, cut)
+    with tempfile.TemporaryDirectory() as folder:
+        for precision, kind in (("bf16", torch.bfloat16), ("fp32", torch.float32)):
+            speed, rate = trained(network, cut, precision, folder), matrix_rate(kind)
+            row[f"{precision}_images_per_s"] = speed
+            row[f"matrix_{precision}_gflops"] = rate / 1e9
+            row[f"share_of_limit_{precision}"] = speed * flops / rate
+    if cut != "0":
+        script = str(HERE / "peers" / "torch_plain.py")
+        plain = [sys.executable, "-W", "ignore", script, str(shared("data/clothing") / "train")]
         _, output = timed([*plain, network, "7"])
         row["plain_images_per_s"] = json.loads(output.strip().splitlines()[-1])["images_per_s"]
-        rates = {"bf16": matrix_rate(torch.bfloat16), "fp32": matrix_rate(torch.float32)}
-        flops = tail_flops(network, cut)
-        for precision, rate in rates.items():
-            row[f"matrix_{precision}_gflops"] = rate / 1e9
-            row[f"share_of_limit_{precision}"] = row[f"cached_{precision}_images_per_s"] * flops / rate
-        row["ratio_bf16"] = row["cached_bf16_images_per_s"] / row["plain_images_per_s"]
-        row["ratio_fp32"] = row["cached_fp32_images_per_s"] / row["plain_images_per_s"]
-        rows.append(row)
-        print(json.dumps(row), flush=True)
-    medians = {key: statistics.median(row[key] for row in rows) for key in rows[0] if key != "round"}
-    save(
-        f"cached_tail_{network}",
-        {"cut": cut, "tail_gflops_an_image": flops / 1e9, "rounds": rows, "medians": medians},
-    )
+        for precision in ("bf16", "fp32"):
+            row[f"ratio_{precision}"] = row[f"{precision}_images_per_s"] / row["plain_images_per_s"]
+    return row
+
+
+def main(rounds: int, network: str, cut: str) -> None:
+    rows = []
+    for _ in range(rounds):
+        rows.append(measured(network, cut))
+        print(json.dumps(rows[-1]), flush=True)
+    medians = {key: statistics.median(row[key] for row in rows) for key in rows[0]}
+    name = f"cached_tail_{network}" if cut != "0" else f"whole_network_{network}"
+    flops = tail_flops(network, cut)
+    save(name, {"cut": cut, "gflops_an_image": flops / 1e9, "rounds": rows, "medians": medians})
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 3, sys.argv[2] if len(sys.argv) > 2 else "resnet50")
+    given = sys.argv[1:]
+    main(int((given[:1] or ["3"])[0]), (given[1:2] or ["resnet50"])[0], (given[2:3] or ["layer3"])[0])

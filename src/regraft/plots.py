@@ -24,6 +24,8 @@ class Axes:
     y: str
     is_log_x: bool = False
     is_log_y: bool = False
+    is_from_zero: bool = False
+    """Whether y starts at 0, so that heights can be compared."""
 
 
 def line_plot(
@@ -60,6 +62,8 @@ def line_plot(
     plot.set(title=axes.title, xlabel=axes.x, ylabel=axes.y)
     plot.set_xscale("log" if axes.is_log_x else "linear")
     plot.set_yscale("log" if axes.is_log_y else "linear")
+    if axes.is_from_zero:
+        plot.set_ylim(bottom=0)
     plot.grid(alpha=0.3)
     if len(lines) > 1:
         plot.legend(frameon=False)
