@@ -50,9 +50,8 @@ def plot_schedule(
     values = [lr * factor for factor in rates(schedule, epochs, steps_per_epoch, warmup)]
     path = Path(out or f"schedule-{schedule}.svg")
     x = [step / steps_per_epoch for step in range(len(values))]
-    line_plot(
-        path, Axes(f"{schedule}, {len(values):,} steps", "epoch", "learning rate"), {schedule: (x, values)}
-    )
+    axes = Axes(f"{schedule}, {len(values):,} steps", "epoch", "learning rate", is_from_zero=True)
+    line_plot(path, axes, {schedule: (x, values)})
     marks = sorted({round(part * (len(values) - 1) / 10) for part in range(11)})
     rows = [[f"{step:,}", f"{step / steps_per_epoch:.1f}", f"{values[step]:.2e}"] for step in marks]
     show_table(f"{schedule}: learning rate", ["step", "epoch", "rate"], rows, right=(0, 1, 2))
