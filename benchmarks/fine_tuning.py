@@ -57,48 +57,37 @@ def theirs(network: str, seed: int, weights: str, epochs: int) -> dict[str, Any]
     return {**result, "wall_s": seconds, "images_per_s": statistics.median(result["unfrozen_images_per_s"])}
 
 
+def pretrained(network: str, seed: int, folder: str) -> dict[str, Any]:
+    """Ours with the default number of epochs and with the peer's, last blocks and whole network, then the peer."""
+    start = ["--weights", str(shared("weights"))]
+    four = ["--epochs", "4"]
+    last = ours(network, seed, folder, *start, "--strategy", "last-blocks")
+    short = ours(network, seed, folder, *start, "--strategy", "last-blocks", *four)
+    whole = ours(network, seed, folder, *start, "--strategy", "full", *four, "--validation-share", "0")
+    peer = theirs(network, seed, str(shared("weights")), 4)
+    row = {"last_blocks": last, "last_blocks_4_epochs": short, "full_4_epochs": whole, "fastai": peer}
+    ratios = {f"ratio_{name}": peer["wall_s"] / row[name]["wall_s"] for name in list(row)[:3]}
+    return {**row, **ratios, "ratio_whole_network": whole["images_per_s"] / peer["images_per_s"]}
+
+
+def from_random(network: str, seed: int, folder: str) -> dict[str, Any]:
+    """One epoch of the whole network from random weights, which serve for the speed."""
+    how = ["--weights", "random", "--strategy", "full", "--epochs", "1", "--validation-share", "0"]
+    whole = ours(network, seed, folder, *how)
+    peer = theirs(network, seed, "random", 0)
+    ratio = whole["images_per_s"] / peer["images_per_s"]
+    return {"full_1_epoch": whole, "fastai": peer, "ratio_whole_network": ratio}
+
+
 def main(seeds: int, networks: list[str]) -> None:
-    weights = str(shared("weights"))
     rows = []
     for seed in range(seeds):
         for network in networks:
             with tempfile.TemporaryDirectory() as folder:
-                start = ["--weights", weights]
-                if network in ("mobilenetv1_100", "mobilenetv2_100"):
-                    last = ours(network, seed, folder, *start, "--strategy", "last-blocks")
-                    whole = ours(
-                        network,
-                        seed,
-                        folder,
-                        *start,
-                        "--strategy",
-                        "full",
-                        "--epochs",
-                        "4",
-                        "--validation-share",
-                        "0",
-                    )
-                    peer = theirs(network, seed, weights, 4)
-                    row = {"network": network, "seed": seed, "last_blocks": last, "full_4_epochs": whole}
-                    row |= {"fastai": peer, "ratio_last_blocks": peer["wall_s"] / last["wall_s"]}
-                else:  # random weights serve for the speed
-                    random = [
-                        "--weights",
-                        "random",
-                        "--strategy",
-                        "full",
-                        "--epochs",
-                        "1",
-                        "--validation-share",
-                        "0",
-                    ]
-                    whole = ours(network, seed, folder, *random)
-                    peer = theirs(network, seed, "random", 0)
-                    row = {"network": network, "seed": seed, "full_1_epoch": whole, "fastai": peer}
-                row["ratio_whole_network"] = whole["images_per_s"] / peer["images_per_s"]
-                rows.append(row)
-                print(json.dumps(row), flush=True)
-                save("fine_tuning", {"rows": rows})
+                measure = pretrained if (shared("weights") / f"{network}.json").exists() else from_random
+                rows.append({"network": network, "seed": seed, **measure(network, seed, folder)})
+            print(json.dumps(rows[-1]), flush=True)
+            save("fine_tuning", {"rows": rows})
 
 
 if __name__ == "__main__":
