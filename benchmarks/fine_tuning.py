@@ -58,7 +58,7 @@ def theirs(network: str, seed: int, weights: str, epochs: int) -> dict[str, Any]
 
 
 def pretrained(network: str, seed: int, folder: str) -> dict[str, Any]:
-    """Ours with the default number of epochs and with the peer's, last blocks and whole network, then the peer."""
+    """Last blocks (by default, and for the peer's 4 epochs), whole network, then the peer."""
     start = ["--weights", str(shared("weights"))]
     four = ["--epochs", "4"]
     last = ours(network, seed, folder, *start, "--strategy", "last-blocks")
