@@ -27,7 +27,6 @@ from torch.utils.flop_counter import FlopCounterMode
 from regraft.networks.network import load_network
 from regraft.networks.weights import find_weights
 
-
 KINDS = {"bf16": torch.bfloat16, "fp32": torch.float32}
 
 
