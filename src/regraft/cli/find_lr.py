@@ -16,8 +16,10 @@ def find_lr(
     /,
     *,
     settings: Annotated[FitSettings, Parameter(name="*")] = FitSettings(strategy="full"),  # noqa: B008 (frozen)
-    reading: Annotated[DataSettings, Parameter(name="*")] = DataSettings(),  # noqa: B008 (frozen)
-    training: Annotated[TrainSettings, Parameter(name="*")] = TrainSettings(),  # noqa: B008 (frozen)
+    reading: Annotated[DataSettings, Parameter(name="*", group="Reading images")] = DataSettings(),  # noqa: B008 (frozen)
+    training: Annotated[
+        TrainSettings, Parameter(name="*", group="Training (last-blocks, full, scratch)")
+    ] = TrainSettings(),  # noqa: B008 (frozen)
     from_: Annotated[str | None, Parameter(name="--from")] = None,
     steps: int = 80,
     out: Annotated[str, Parameter(name=["--out", "-o"])] = "find-lr.svg",

@@ -16,8 +16,10 @@ def plan(
     /,
     *,
     settings: Annotated[FitSettings, Parameter(name="*")] = FitSettings(),  # noqa: B008 (frozen)
-    reading: Annotated[DataSettings, Parameter(name="*")] = DataSettings(),  # noqa: B008 (frozen)
-    training: Annotated[TrainSettings, Parameter(name="*")] = TrainSettings(),  # noqa: B008 (frozen)
+    reading: Annotated[DataSettings, Parameter(name="*", group="Reading images")] = DataSettings(),  # noqa: B008 (frozen)
+    training: Annotated[
+        TrainSettings, Parameter(name="*", group="Training (last-blocks, full, scratch)")
+    ] = TrainSettings(),  # noqa: B008 (frozen)
     from_: Annotated[str | None, Parameter(name="--from")] = None,
     out: Annotated[str | None, Parameter(name=["--out", "-o"])] = None,
 ) -> int:
