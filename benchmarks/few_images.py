@@ -37,6 +37,7 @@ WAYS: dict[str, dict[str, dict[str, Any]]] = {
     },
     "regularisation": {
         "plain": PLAIN,
+        "head from zero": {**PLAIN, "head_start": "zero"},
         "l2-sp": {**PLAIN, "l2_sp": 1.0},
         "dropout 0.5": {**PLAIN, "dropout": 0.5},
         "label smoothing 0.1": {**PLAIN, "label_smoothing": 0.1},
