@@ -4,7 +4,8 @@ oneDNN (as in torch 2.15) has no fast kernel for the gradient of such a convolut
 them
 takes as long as ten others of the network together (benchmarks/depthwise.py). The same sums are those of a
 depthwise convolution of stride 1 over the output's gradient with zeros put between its values, by the kernel
-turned by 180 degrees; and that kernel is fast.
+turned by 180 degrees; and that kernel is fast. In fp32, and on GPUs, torch's own code is the faster one and
+is kept.
 """
 
 from __future__ import annotations
@@ -81,16 +82,21 @@ def _is_fit(module: nn.Conv2d) -> bool:
 
 
 def _forward(module: nn.Conv2d, images: torch.Tensor) -> torch.Tensor:
-    if type(module).__name__ == "Conv2dSame":
-        from timm.layers import pad_same
-
-        images = pad_same(images, list(module.kernel_size), list(module.stride))
-    elif any(module.padding):
-        vertical, horizontal = (int(side) for side in module.padding)
-        images = functional.pad(images, (horizontal, horizontal, vertical, vertical))
     weight = module.weight
     if torch.is_autocast_enabled(images.device.type):
         kind = torch.get_autocast_dtype(images.device.type)
         images, weight = images.to(kind), weight.to(kind)
-    result: torch.Tensor = StridedDepthwise.apply(images, weight, module.stride[0])
+    if images.device.type != "cpu" or images.dtype != torch.bfloat16:  # there torch's own is the faster one
+        return type(module).forward(module, images)
+    result: torch.Tensor = StridedDepthwise.apply(_padded(module, images), weight, module.stride[0])
     return result
+
+
+def _padded(module: nn.Conv2d, images: torch.Tensor) -> torch.Tensor:
+    if type(module).__name__ == "Conv2dSame":
+        from timm.layers import pad_same
+
+        padded: torch.Tensor = pad_same(images, list(module.kernel_size), list(module.stride))
+        return padded
+    vertical, horizontal = (int(side) for side in module.padding)
+    return functional.pad(images, (horizontal, horizontal, vertical, vertical))
