@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -52,14 +52,13 @@ def search_rate(task: Task, reporter: Reporter, *, steps: int = 80) -> RateSearc
     return RateSearch(tuple(rates[: len(losses)]), tuple(losses), steepest(rates[: len(losses)], losses))
 
 
-def _raw_losses(task: Task, steps: int, reporter: Reporter, rates: list[float]) -> list[float]:
+def _raw_losses(task: Task, steps: int, reporter: Reporter, rates: list[float]) -> Iterator[float]:
     size = task.settings.effective_batch
     draws = np.random.default_rng(task.seed)
     orders = [draws.permutation(len(task.labels)) for _ in range(-(-steps * size // len(task.labels)))]
     order = np.concatenate(orders).astype(np.int64)
     batches = [order[number * size : (number + 1) * size] for number in range(steps)]
     task.train.begin(0, reporter)
-    result = []
     position = Position(micro_batch=task.settings.micro_batch or size)
     constant = replace(task.settings, schedule="constant", class_weights=False)
     stepper = Stepper(replace(task, settings=constant), position, {}, reporter)
@@ -70,10 +69,9 @@ def _raw_losses(task: Task, steps: int, reporter: Reporter, rates: list[float]) 
         before = position.sums.loss
         stepper.step(places, raw, steps)
         rates.append(rate)
-        result.append((position.sums.loss - before) / len(places) if not position.stopped else math.nan)
+        yield (position.sums.loss - before) / len(places) if not position.stopped else math.nan
         if position.stopped:
             break
-    return result
 
 
 def steepest(rates: Sequence[float], losses: Sequence[float]) -> float:

@@ -242,7 +242,7 @@ class TunedJob:
         budget = min(size_in_bytes(settings.cache_budget), 0.5 * free_bytes())
         fitting = int(budget // max(1, each))
         where = f"after {network.stage_names[count - 1]}" if count else "of the decoded images"
-        size = f"{images:,} images x {activations.row_bytes / 1e3:,.0f} kB = {each / 1e9:.2f} GB a view"
+        size = f"{images:,} images x {activations.row_bytes / 1e3:,.0f} kB = {each / 1e6:,.1f} MB a view"
         if settings.cache == "never" or (settings.cache == "auto" and fitting == 0):
             because = (
                 f"{size}, budget {budget / 1e9:.1f} GB" if settings.cache == "auto" else "it was asked for"
