@@ -10,7 +10,7 @@ from sklearn.svm import SVC
 from regraft.features.extraction import Features
 from regraft.features.fitting import fit_head
 from regraft.features.heads import softmax, squared_distances, vote
-from regraft.features.training_rows import Candidate, TrainingRows
+from regraft.features.training_rows import Candidate, TrainingRows, best_temperature
 from regraft.records import Column, HeadKind
 from regraft.rowstore import RowStore
 
@@ -126,3 +126,11 @@ def test_softmax_by_hand() -> None:
 
 def test_squared_distances_by_hand() -> None:
     assert squared_distances(np.array([[0.0, 0.0]]), np.array([[3.0, 4.0]])).tolist() == [[25.0]]
+
+
+def test_a_few_images_that_are_all_right_make_no_model_certain() -> None:
+    """With N images of K classes, all right by a wide margin, the least loss has p = (N + 1) / (N + K)."""
+    scores = np.array([[5.0, -5.0]] * 4 + [[-5.0, 5.0]] * 4)
+    labels = np.array([0] * 4 + [1] * 4)
+    heat = best_temperature(scores, labels)
+    assert softmax(scores / heat)[0, 0] == pytest.approx(9 / 10, abs=1e-3)

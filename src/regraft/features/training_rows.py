@@ -139,10 +139,18 @@ def finished(
 
 
 def best_temperature(scores: Floats, labels: npt.NDArray[np.int64]) -> float:
-    """The temperature of least log-loss on out-of-fold scores (Guo et al. 2017), by golden section."""
+    """The temperature of least log-loss on out-of-fold scores (Guo et al. 2017), by golden section.
+
+    Targets are smoothed by Laplace's rule, as Platt 1999 (section 2.2) does for two classes: the own class has
+    `(N + 1) / (N + K)`. A few images that are all right would otherwise make a model certain of everything.
+    """
+    count, classes = scores.shape
+    smooth = classes / (count + classes)
 
     def loss(log_heat: float) -> float:
-        return log_loss(softmax(scores / np.exp(log_heat)), labels)
+        chances = np.log(np.maximum(softmax(scores / np.exp(log_heat)), 1e-12))
+        own = chances[np.arange(count), labels].mean()
+        return float(-(1 - smooth) * own - smooth * chances.mean())
 
     low, high = -6.0, 6.0
     golden = (5**0.5 - 1) / 2
