@@ -142,7 +142,7 @@ def best_temperature(scores: Floats, labels: npt.NDArray[np.int64]) -> float:
     """The temperature of least log-loss on out-of-fold scores (Guo et al. 2017), by golden section.
 
     Targets are smoothed by Laplace's rule, as Platt 1999 (section 2.2) does for two classes: the own class
-    has `(N + 1) / (N + K)`. A few images that are all right would otherwise make a model certain of everything.
+    has `(N + 1) / (N + K)`. Otherwise a few images that are all right would make a model certain of all.
     """
     count, classes = scores.shape
     smooth = classes / (count + classes)
