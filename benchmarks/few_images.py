@@ -117,7 +117,7 @@ def main(question: str, draws: int, wanted: list[str]) -> None:
         for data in dict.fromkeys(data for data, _ in SETS[question] if not wanted or data in wanted):
             rows: list[dict[str, Any]] = []
             for per_class in (count for other, count in SETS[question] if other == data):
-                for draw in range(1 if data in LARGE else draws):
+                for draw in range(1 if data in LARGE or per_class is None else draws):
                     images = drawn(data, per_class, draw, Path(name))
                     for way, how in WAYS[question].items():
                         row = {"data": data, "per_class": per_class, "draw": draw, "way": way}
