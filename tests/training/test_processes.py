@@ -39,7 +39,14 @@ def free_port() -> str:
         return str(one.getsockname()[1])
 
 
-@pytest.mark.parametrize("changes", [{}, {"mixup": 0.4, "class_weights": True, "micro_batch": 3}], ids=str)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"mixup": 0.4, "activation_flip": True, "input_noise": 0.1, "class_weights": True, "micro_batch": 3},
+    ],
+    ids=str,
+)
 def test_two_processes_follow_the_same_loss_curve_as_one(changes: dict[str, object], tmp_path: Path) -> None:
     alone = Trainer(small_task(**changes), Silent()).run()
     port, out = free_port(), tmp_path / "losses.json"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -114,9 +114,13 @@ class Stepper:
             yield from zip(group.names, group.parameters, strict=True)
 
     def own(self, places: Places) -> Places:
-        """This process's part of a batch; all of it where images are mixed with each other."""
-        is_mixed = self.settings.mixup or self.settings.cutmix
-        return places if is_mixed else places[self._rank :: self._world]
+        """The images of a batch that this process needs: its part, or all where the batch is mixed."""
+        return places if self._is_mixed else places[self._rank :: self._world]
+
+    @property
+    def _is_mixed(self) -> bool:
+        settings = self.settings
+        return bool(settings.mixup or settings.cutmix or settings.activation_flip or settings.input_noise)
 
     def logits(self, values: torch.Tensor) -> torch.Tensor:
         """`(N, K)`, at the training's precision."""
@@ -169,16 +173,14 @@ class Stepper:
         labels = torch.from_numpy(task.labels[places]).to(values.device)
         mix = draw_mix(settings, len(own), seed=task.seed, phase=position.phase, step=position.step)
         values, share = mix_values(values, mix)
-        targets = mix_targets(
-            make_targets(labels, task.num_classes, settings), replace(mix, flips=None), share
-        )
+        targets = mix_targets(make_targets(labels, task.num_classes, settings), mix, share)
         weights = targets @ self._class_weights.to(targets.device) if settings.class_weights else None
         whole = float(weights.sum()) if weights is not None else float(len(places))
         mine = slice(self._rank, None, self._world)
         if self._world > 1:
             targets, labels = targets[mine], labels[mine]
             weights = weights[mine] if weights is not None else None
-            values = values if len(values) == len(targets) else values[mine]
+            values = values[mine] if self._is_mixed else values
         loss, right = 0.0, 0.0
         for start in range(0, len(values), position.micro_batch):
             part = slice(start, start + position.micro_batch)
