@@ -1,6 +1,6 @@
 """Every benchmark, one after the other; raw output goes to benchmarks/results/.
 
-Run: make bench   (about an hour on two cores, most of it the peer's)
+Run: make bench   (several hours on two cores, most of it the peer's)
 """
 
 from __future__ import annotations
@@ -17,6 +17,14 @@ SCRIPTS = (
     ["kill9.py"],
     ["memory.py"],
     ["fastai_frozen.py"],
+    ["depthwise.py"],
+    ["cached_tail.py"],
+    ["cached_tail.py", "3", "resnet18", "0"],
+    ["few_images.py", "strategies", "8"],
+    ["few_images.py", "regularisation", "4"],
+    ["few_images.py", "augmentation"],
+    ["kill9_training.py"],
+    ["fine_tuning.py"],
 )
 
 if __name__ == "__main__":
