@@ -118,14 +118,6 @@ def test_a_fit_goes_on_from_an_earlier_run(tuned: Path, photos: Path, tmp_path: 
     assert start["sha256"] == json.loads((tuned / "bundle" / "bundle.json").read_text())["weights"]["sha256"]
 
 
-def test_few_images_are_all_trained_on(photos: Path, digits: Path) -> None:
-    few = regraft.plan(photos, strategy="full", **FAST).training
-    many = regraft.plan(digits, strategy="full", **FAST).training
-    assert few is not None
-    assert many is not None
-    assert (few.validation_share, many.validation_share) == (0.0, 0.15)
-
-
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [

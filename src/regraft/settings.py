@@ -116,9 +116,9 @@ class TrainSettings:
     are kept in any case."""
     time_limit: str | None = None
     """Training stops after this long (90s, 10m, 1h), with the best weights so far."""
-    validation_share: float | None = None
+    validation_share: float = 0.15
     """Share of the training images held out to choose the best epoch, where the data has no validation side;
-    0 trains on all and keeps the last weights. Without it, 0.15 where that is at least 50 images, else 0."""
+    0 trains on all and keeps the last weights."""
     effective_batch: int = 32
     """Images for each step of the optimizer, whatever memory allows."""
     micro_batch: int | None = None

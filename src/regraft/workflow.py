@@ -248,8 +248,6 @@ def _prepare(
         weights.input_spec,
         runtime.facts["runtime"],
         settings.device,
-        training_images=sum(row.side == "train" for row in split.rows),
-        has_validation=any(row.side == "validation" for row in split.rows),
     )
     made = check_plan(asked.plan, around) if asked.plan else make_plan(settings, asked.training, around, log)
     if not is_extracted:

@@ -30,9 +30,6 @@ class Circumstances:
     input_spec: InputSpec
     runtime: Literal["openvino", "torch"]
     device: str = "auto"
-    training_images: int = 0
-    has_validation: bool = False
-    """Whether the data has a validation side of its own."""
 
 
 def make_plan(
@@ -182,7 +179,6 @@ def _resolved(
         batchnorm=_decided_batchnorm(training, is_scratch=is_scratch),
         head_start="zero" if is_scratch else training.head_start,
         augment=training.augment or _AUGMENT,
-        validation_share=_decided_validation(training, around, reporter),
     )
     chosen = replace(chosen, views=_decided_views(chosen, has_prefix=has_prefix))
     if training.train_precision == "auto":
@@ -195,7 +191,6 @@ def _resolved(
     return chosen
 
 
-_VALIDATION_SHARE, _LEAST_VALIDATION = 0.15, 50
 _AUGMENT: Augmentation = "none"
 
 
@@ -203,20 +198,6 @@ def _decided_batchnorm(training: TrainSettings, *, is_scratch: bool) -> Literal[
     if training.batchnorm != "auto":
         return training.batchnorm
     return "trained" if is_scratch else "frozen"
-
-
-def _decided_validation(training: TrainSettings, around: Circumstances, reporter: Reporter) -> float:
-    if training.validation_share is not None:
-        return training.validation_share
-    images = round(_VALIDATION_SHARE * around.training_images)
-    if around.has_validation or images >= _LEAST_VALIDATION:
-        return _VALIDATION_SHARE
-    reporter.decided(
-        "no images held out, and the last weights kept",
-        f"{images} of {around.training_images} would choose the epoch by chance, and are missed in training",
-        "--validation-share",
-    )
-    return 0.0
 
 
 def _decided_views(training: TrainSettings, *, has_prefix: bool) -> int:

@@ -122,7 +122,7 @@ class TunedJob:
         settings = self._settings
         network = load_network(self.weights, drop_path=settings.drop_path)
         count = len(network.stages) - len(self.plan.stages)
-        train, held, method = self.job.held_out(settings.validation_share or 0.0)
+        train, held, method = self.job.held_out(settings.validation_share)
         for line in describe_cut(network, count):
             reporter.note(line)
         device = find_device(self.device)
