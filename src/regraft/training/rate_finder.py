@@ -77,7 +77,7 @@ def _raw_losses(task: Task, steps: int, reporter: Reporter, rates: list[float]) 
 def steepest(rates: Sequence[float], losses: Sequence[float]) -> float:
     """The rate at which the loss falls fastest per factor of the rate, before its minimum.
 
-    >>> steepest([1e-4, 1e-3, 1e-2, 1e-1], [2.0, 1.9, 1.0, 0.9])
+    >>> steepest([1e-4, 1e-3, 1e-2, 1e-1], [2.0, 1.9, 1.0, 0.5])
     0.01
     """
     end = int(np.nanargmin(losses)) + 1

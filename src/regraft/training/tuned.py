@@ -254,11 +254,11 @@ class TunedJob:
             reporter.decided("images decoded as they are needed", because, "--cache always")
             return 0
         kept = max(1, min(wanted, fitting))
-        what = "view" if wanted == 1 else f"views, {kept} kept at a time"
+        # What the disk has free is not the same twice: it is said only where it decides.
+        what = "view" if wanted == 1 else "views" if kept == wanted else f"views, {kept} kept at a time"
+        limit = settings.cache_budget if kept == wanted else f"{budget / 1e9:.1f} GB"
         reporter.decided(
-            f"activations kept {where}: {wanted} {what}",
-            f"{size} of at most {budget / 1e9:.1f} GB",
-            "--cache",
+            f"activations kept {where}: {wanted} {what}", f"{size}, and {limit} may be used", "--cache"
         )
         return kept
 
