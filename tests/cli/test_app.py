@@ -174,6 +174,8 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path, digits: Path) -> None:
         text=True,
         env=env,
         start_new_session=True,
+        # A shell's background jobs ignore SIGINT, and their children inherit it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stderr is not None
     process.stderr.readline()
