@@ -48,16 +48,29 @@ def machine() -> dict[str, str]:
         "cores": str(os.cpu_count()),
         "instructions": " ".join(special),
         "python": platform.python_version(),
-        "commit": _commit(),
+        "commit": commit(),
         **{name: metadata.version(name) for name in libraries},
     }
 
 
-def _commit() -> str:
+def commit() -> str:
+    """The short hash of what is measured."""
     done = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
     )
     return done.stdout.strip()
+
+
+def earlier(name: str) -> list[dict[str, Any]]:
+    """Rows that an earlier run of a long benchmark left, each with the commit it was measured at.
+
+    Such a benchmark goes on where it stopped; delete its file to measure all of it again.
+    """
+    path = RESULTS / f"{name}.json"
+    if not path.exists():
+        return []
+    kept = json.loads(path.read_text())
+    return [{"commit": kept["machine"]["commit"], **row} for row in kept["rows"]]
 
 
 def save(name: str, value: dict[str, Any]) -> None:

@@ -1,8 +1,8 @@
 """`regraft fit --strategy last-blocks` and `full` against fastai's `fine_tune(4)`: whole processes, in turns.
 
 Same machine, weights, images and split (clothing: 1,000 training and 372 test photos). fastai validates on
-the test
-photos after each epoch; regraft holds out training photos to choose the epoch, and sees the test photos once.
+the test photos after each epoch; regraft holds out training photos to choose the epoch, and sees the test
+photos once. Rows measured before are kept: a run goes on where the last one stopped.
 Speeds are of the training part of an epoch in which the whole network learns, validation left out.
 
 Run: python benchmarks/fine_tuning.py [SEEDS] [NETWORK ...]
@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from common import environment, regraft, save, shared
+from common import commit, earlier, environment, regraft, save, shared
 from fastai_frozen import HERE, peer_python, timed
 
 
@@ -26,19 +26,10 @@ def ours(network: str, seed: int, folder: str, *arguments: str) -> dict[str, Any
     data = str(shared("data/clothing"))
     name = f"{network}-{seed}-{'-'.join(arguments)}".replace("/", "_")[-60:]
     out = Path(folder, name)
-    command = [
-        *regraft(),
-        "fit",
-        data,
-        "--network",
-        network,
-        "--seed",
-        str(seed),
-        "--json",
-        "--out",
-        str(out),
-    ]
-    seconds, _ = timed([*command, *arguments], env=environment(str(Path(folder, f"cache-{name}"))))
+    options = ["--network", network, "--seed", str(seed), "--json", "--out", str(out), *arguments]
+    seconds, _ = timed(
+        [*regraft(), "fit", data, *options], env=environment(str(Path(folder, f"cache-{name}")))
+    )
     rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     scores = json.loads((out / "scores.json").read_text())
     speeds = [row["images_per_s"] for row in rows]
@@ -80,12 +71,14 @@ def from_random(network: str, seed: int, folder: str) -> dict[str, Any]:
 
 
 def main(seeds: int, networks: list[str]) -> None:
-    rows = []
+    rows = earlier("fine_tuning")
+    done = {(row["network"], row["seed"]) for row in rows}
     for seed in range(seeds):
-        for network in networks:
+        for network in (name for name in networks if (name, seed) not in done):
             with tempfile.TemporaryDirectory() as folder:
                 measure = pretrained if (shared("weights") / f"{network}.json").exists() else from_random
-                rows.append({"network": network, "seed": seed, **measure(network, seed, folder)})
+                row = {"commit": commit(), "network": network, "seed": seed}
+                rows.append({**row, **measure(network, seed, folder)})
             print(json.dumps(rows[-1]), flush=True)
             save("fine_tuning", {"rows": rows})
 
