@@ -18,8 +18,8 @@ from torch.nn import functional
 from regraft.data.loading import Pixels, load_input
 from regraft.evaluation.scores import wilson
 from regraft.lab.digits import SOURCE_DIGITS, write_digits
-from regraft.networks.building import save_state
 from regraft.networks.lenet import LeNet5
+from regraft.networks.states import save_state
 from regraft.networks.zoo import cards
 from regraft.records import InputSpec
 

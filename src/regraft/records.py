@@ -18,6 +18,7 @@ Side = Literal["train", "validation", "test"]
 Strategy = Literal["probe", "svm", "many-stages", "last-blocks", "full", "scratch"]
 HeadKind = Literal["logistic", "linear-svm", "rbf-svm", "centroid"]
 Statistic = Literal["mean", "std", "token", "map"]
+Granularity = Literal["default", "coarse", "fine"]
 
 Label = Annotated[str, Field(max_length=256)]
 Labels = Annotated[tuple[Label, ...], Field(min_length=2, max_length=100_000)]
@@ -53,6 +54,8 @@ class Recipe(Record):
     library: Literal["timm", "torchvision", "regraft"]
     name: str = Field(pattern=r"^[A-Za-z0-9_.]+$", max_length=120)
     kwargs: dict[str, bool | int | float | str | None] = Field(default_factory=dict)
+    stages: Granularity = "default"
+    """How finely the network is divided; `default` is what its card says, or coarse."""
 
 
 class WeightsSource(Record):

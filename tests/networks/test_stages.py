@@ -5,44 +5,68 @@ import torch
 
 from regraft.errors import NetworkError
 from regraft.networks.building import build
+from regraft.networks.catalogues import find_recipe, torchvision_input
 from regraft.networks.cuts import cut_count
-from regraft.networks.network import Network, load_network
+from regraft.networks.network import Network, load_network, stages_of
 from regraft.networks.stages import split_into_stages
 from regraft.networks.weights import find_weights
 from regraft.networks.zoo import cards
 from regraft.records import InputSpec, Recipe, WeightsSource
+from tests.networks.families import FAMILIES, small_side
 
-# Architectures beyond the table, the smallest member of each family.
-OTHERS = [
-    ("timm", "resnet10t"),
-    ("timm", "densenet121"),
-    ("timm", "mobilenetv3_small_050"),
-    ("timm", "regnetx_002"),
-    ("timm", "swin_tiny_patch4_window7_224"),
-    ("timm", "mixer_s32_224"),
-    ("timm", "inception_v3"),
-    ("timm", "deit_tiny_distilled_patch16_224"),
-    ("torchvision", "alexnet"),
-    ("torchvision", "shufflenet_v2_x0_5"),
-    ("torchvision", "mnasnet0_5"),
-    ("torchvision", "googlenet"),
-]
+TORCHVISION = ["shufflenet_v2_x0_5", "mnasnet0_5", "densenet121", "swin_t", "regnet_y_400mf", "maxvit_t"]
 
 
-def images(spec: InputSpec) -> torch.Tensor:
-    size = 299 if spec.size_px > 224 else spec.size_px
-    return torch.randn(2, spec.channels, size, size, generator=torch.Generator().manual_seed(0))
-
-
-@pytest.mark.parametrize("name", sorted(cards()))
-def test_composing_the_stages_gives_the_networks_own_output_bit_for_bit(name: str) -> None:
-    card = cards()[name]
+def staged_output(recipe: Recipe, spec: InputSpec) -> tuple[torch.Tensor, torch.Tensor, int]:
+    """What the stages give one after another, what the network gives, and the number of stages."""
     torch.manual_seed(0)
+    module = build(recipe)
+    staged, uncut = stages_of(module, recipe)
+    assert not uncut
+    side = small_side(recipe, spec)
+    value = images = torch.randn(2, spec.channels, side, side, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        for stage in staged.stages:
+            value = stage.module(value)
+        return staged.classifier(value), module(images), len(staged.stages)
+
+
+@pytest.mark.parametrize("name", [*cards(), *FAMILIES])
+def test_composing_the_stages_gives_the_networks_own_output_bit_for_bit(name: str) -> None:
+    composed, own, count = staged_output(*find_recipe(name))
+    assert torch.equal(composed, own)
+    assert count >= 4
+
+
+@pytest.mark.parametrize("name", TORCHVISION)
+def test_networks_of_torchvision_are_staged_too(name: str) -> None:
+    recipe = Recipe(library="torchvision", name=name)
+    composed, own, _ = staged_output(recipe, torchvision_input(name))
+    assert torch.equal(composed, own)
+
+
+@pytest.mark.parametrize("name", ["resnet50", "vit_tiny_patch16_224", "convnext_tiny", "vgg16", "googlenet"])
+def test_fine_stages_compose_to_the_same(name: str) -> None:
+    recipe, spec = find_recipe(name)
+    composed, own, count = staged_output(recipe.model_copy(update={"stages": "fine"}), spec)
+    assert torch.equal(composed, own)
+    assert count >= len(cards()[name].stages)
+
+
+def test_fine_stages_of_a_residual_network_are_its_blocks() -> None:
+    with torch.device("meta"):
+        module = build(Recipe(library="timm", name="resnet18"))
+    names = [stage.name for stage in split_into_stages(module, fine=True).stages]
+    assert names == ["stem", *(f"layer{group}.{block}" for group in (1, 2, 3, 4) for block in (0, 1))]
+
+
+def test_a_network_is_cut_anywhere() -> None:
+    card = cards()["resnet18"]
     module = build(card.recipe)
-    staged = split_into_stages(module, extra_levels=card.stage_levels)
+    staged = split_into_stages(module)
     source = WeightsSource(where="random", sha256="0" * 64, licence="none")
-    network = Network(name, card.input_spec, source, staged.stages, staged.classifier, module)
-    batch = images(card.input_spec)
+    network = Network("resnet18", card.input_spec, source, staged.stages, staged.classifier, module)
+    batch = torch.randn(1, 3, 64, 64)
     with torch.inference_mode():
         assert torch.equal(network.forward(batch), module(batch))
         for place in (0, 1, len(staged.stages)):
@@ -50,26 +74,42 @@ def test_composing_the_stages_gives_the_networks_own_output_bit_for_bit(name: st
             assert torch.equal(staged.classifier(tail(prefix(batch))), module(batch))
 
 
-@pytest.mark.parametrize("name", sorted(cards()))
-def test_the_table_names_the_stages_that_the_network_has(name: str) -> None:
-    card = cards()[name]
-    staged = split_into_stages(build(card.recipe), extra_levels=card.stage_levels)
-    assert [stage.name for stage in staged.stages] == [stage.name for stage in card.stages]
-
-
-@pytest.mark.parametrize(("library", "name"), OTHERS)
-def test_other_networks_are_staged_too(library: str, name: str) -> None:
-    arguments = {"aux_logits": False} if name == "googlenet" else {}
-    torch.manual_seed(0)
-    module = build(Recipe.model_validate({"library": library, "name": name, "kwargs": arguments}))
-    staged = split_into_stages(module)
-    batch = images(InputSpec(size_px=299 if name == "inception_v3" else 224))
-    assert len(staged.stages) >= 4
+@pytest.mark.parametrize("name", ["crossvit_tiny_240", "vit_tiny_patch16_dinov3_qkvb"])
+def test_a_network_that_cant_be_cut_works_as_one_stage_and_says_why(name: str) -> None:
+    recipe, spec = find_recipe(name)
+    module = build(recipe)
+    staged, uncut = stages_of(module, recipe)
+    batch = torch.randn(1, 3, spec.size_px, spec.size_px)
     with torch.inference_mode():
-        value = batch
-        for stage in staged.stages:
-            value = stage.module(value)
-        assert torch.equal(staged.classifier(value), module(batch))
+        assert torch.equal(staged.classifier(staged.stages[0].module(batch)), module(batch))
+    assert [stage.name for stage in staged.stages] == ["network"]
+    assert "can't be" in uncut
+
+
+class Optional(torch.nn.Module):
+    """Its forward pass has an option, which tracing must leave at its default."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two = torch.nn.Conv2d(3, 4, 3), torch.nn.Conv2d(4, 4, 3)
+        self.fc = torch.nn.Linear(4, 2)
+
+    def forward(self, x: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+        x = self.one(x)
+        if mask is not None:
+            x = x * mask
+        return self.fc(self.two(x).mean(dim=(2, 3)))
+
+
+def test_options_of_the_forward_pass_keep_their_defaults() -> None:
+    network = Optional().eval()
+    staged = split_into_stages(network)
+    images = torch.randn(1, 3, 8, 8)
+    value = images
+    for stage in staged.stages:
+        value = stage.module(value)
+    assert torch.equal(staged.classifier(value), network(images))
+    assert type(network) is Optional
 
 
 def test_stages_hold_every_parameter_once() -> None:

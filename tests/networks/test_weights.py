@@ -13,8 +13,9 @@ from safetensors.torch import save_file
 
 from regraft.errors import UnknownNetworkError, WeightsError, WeightsNotFoundError
 from regraft.networks import weights as module
-from regraft.networks.building import build, load_state
+from regraft.networks.building import build
 from regraft.networks.network import load_network
+from regraft.networks.states import load_state
 from regraft.networks.weights import find_network, find_weights
 from regraft.networks.zoo import PREFERRED, cards
 from regraft.records import Recipe

@@ -8,8 +8,11 @@ import pytest
 import torch
 
 from regraft.features.heads import Head
-from regraft.networks.building import build, save_state
+from regraft.features.pooling import summarise
+from regraft.networks.building import build
+from regraft.networks.catalogues import find_recipe
 from regraft.networks.network import load_network
+from regraft.networks.states import save_state
 from regraft.networks.weights import Weights
 from regraft.networks.zoo import cards
 from regraft.progress import Silent
@@ -19,6 +22,7 @@ from regraft.training.engine import Trainer
 from regraft.training.sources import Places, TensorSource
 from regraft.training.steps import Task
 from regraft.training.tail import HeadStart, LinearHead, Tail
+from tests.networks.families import FAMILIES, small_side
 from tests.training.examples import small_tail
 
 
@@ -83,33 +87,30 @@ class PrefixedSource(TensorSource):
 
 
 def random_weights(name: str, folder: Path) -> Weights:
-    card = cards()[name]
+    recipe, spec = find_recipe(name)
     path = folder / f"{name}.safetensors"
     torch.manual_seed(0)
-    save_state(build(card.recipe).state_dict(), path)
+    save_state(build(recipe).state_dict(), path)
     source = WeightsSource(where="random", sha256="0" * 64, licence="none")
-    return Weights(name, path, "0" * 64, card.recipe, card.input_spec, source)
+    return Weights(name, path, "0" * 64, recipe, spec, source)
 
 
-@pytest.mark.parametrize("name", sorted(cards()))
+@pytest.mark.parametrize("name", [*cards(), *FAMILIES])
 def test_a_frozen_prefix_keeps_every_bit_through_a_training(name: str, tmp_path: Path) -> None:
-    """Parameters and buffers, with BatchNorm trained in the tail, for every network of the table."""
+    """Parameters and buffers, with BatchNorm trained in the tail: the table, and other families."""
     network = load_network(random_weights(name, tmp_path))
     count = len(network.stages) // 2
     prefix, _ = network.cut(count)
     spec = network.input_spec
-    # Token networks have one size; convolutions work at any, and smaller is faster.
-    size = spec.size_px if "vit" in name or spec.size_px < 96 else 96
+    size = small_side(find_recipe(name)[0], spec)
     images = torch.randn(4, spec.channels, size, size, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         value = images
         for stage in network.stages:
             value = stage.module(value)
-    statistic = "token" if value.ndim == 3 else "mean"
-    width = value.shape[1] if value.ndim != 3 else value.shape[2]
-    width = (
-        value.shape[3] if value.ndim == 4 and value.shape[1] == value.shape[2] != value.shape[3] else width
-    )
+    statistics = dict(summarise(value))
+    statistic = "token" if "token" in statistics else "mean"
+    width = statistics[statistic].shape[1]
     network.module.requires_grad_(False)
     start = HeadStart.zero(width, 2)
     head_weights = np.random.default_rng(0).normal(size=start.weights.shape).astype(np.float32)

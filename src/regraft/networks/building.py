@@ -1,21 +1,33 @@
-"""From a recipe to a network in memory: the only door to timm's and torchvision's models."""
+"""From a recipe to a network in memory: built without weights."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-import safetensors
-import safetensors.torch
-import torch
 from torch import nn
 
 from regraft.errors import NetworkError, WeightsError
+from regraft.networks.alexnet import AlexNet2012, ZFNet
+from regraft.networks.cifar import CifarResNet
 from regraft.networks.lenet import LeNet5
-from regraft.networks.zoo import card, cards, unknown
-from regraft.records import InputSpec, Recipe
+from regraft.networks.zoo import unknown
+from regraft.records import Recipe
 
-_OWN = {"lenet5": LeNet5}
+_CIFAR_DEPTHS = (20, 32, 44, 56, 110)
+_OWN: dict[str, Callable[..., nn.Module]] = {
+    "lenet5": LeNet5,
+    "alexnet2012": AlexNet2012,
+    "zfnet": ZFNet,
+    **{f"cifar_resnet{depth}": partial(CifarResNet, depth) for depth in _CIFAR_DEPTHS},
+    **{f"cifar_plain{depth}": partial(CifarResNet, depth, shortcuts=False) for depth in _CIFAR_DEPTHS},
+}
+# Classifiers beside the trunk that only train: the module, and the stage whose output it reads.
+_AUXILIARIES = {
+    "googlenet": {"aux1": "inception4a", "aux2": "inception4d"},
+    "inception_v3": {"AuxLogits": "Mixed_6e"},
+}
 # What a recipe may ask for: sizes and numerical details of a registered network. Everything else
 # (checkpoint paths, layer classes, ...) is refused, because recipes arrive beside files from elsewhere.
 _ALLOWED = {
@@ -36,6 +48,7 @@ _ALLOWED = {
     "torchvision": frozenset(
         {
             "num_classes",
+            "in_chans",
             "weights",
             "aux_logits",
             "transform_input",
@@ -44,7 +57,7 @@ _ALLOWED = {
             "stochastic_depth_prob",
         }
     ),
-    "regraft": frozenset({"num_classes"}),
+    "regraft": frozenset({"num_classes", "in_chans"}),
 }
 
 
@@ -85,12 +98,36 @@ def build(recipe: Recipe) -> nn.Module:
             raise unknown(recipe.name, models.list_models(module=models))
         if recipe.name in ("googlenet", "inception_v3"):
             arguments["init_weights"] = False  # minutes of truncated normal numbers, overwritten anyway
-        return _as_module(models.get_model(recipe.name, **{**arguments, "weights": None}))
+        channels = arguments.pop("in_chans", 3)
+        module = _as_module(models.get_model(recipe.name, **{**arguments, "weights": None}))
+        return module if channels == 3 else _with_channels(module, channels)
     import timm
 
     if not timm.is_model(recipe.name):
         raise unknown(recipe.name, timm.list_models())
     return _as_module(timm.create_model(recipe.name, pretrained=False, **arguments))
+
+
+def _with_channels(network: nn.Module, channels: int) -> nn.Module:
+    """A network whose first convolution, made anew, takes another number of channels."""
+    name, old = next((n, m) for n, m in network.named_modules() if isinstance(m, nn.Conv2d))
+    new = nn.Conv2d(
+        channels,
+        old.out_channels,
+        old.kernel_size,  # type: ignore[arg-type]
+        stride=old.stride,  # type: ignore[arg-type]
+        padding=old.padding,  # type: ignore[arg-type]
+        bias=old.bias is not None,
+    )
+    network.set_submodule(name, new)
+    return network.eval()
+
+
+def auxiliaries(network: nn.Module, recipe: Recipe) -> tuple[tuple[str, nn.Module], ...]:
+    """The auxiliary classifiers of a network, each with the name of the stage whose output it reads."""
+    places = _AUXILIARIES.get(recipe.name, {}) if recipe.library == "torchvision" else {}
+    found = [(stage, getattr(network, name, None)) for name, stage in places.items()]
+    return tuple((stage, module) for stage, module in found if isinstance(module, nn.Module))
 
 
 def with_drop_path(recipe: Recipe, rate: float) -> Recipe:
@@ -118,105 +155,3 @@ def _has_drop_path(network: nn.Module) -> bool:
 def _as_module(network: Any) -> nn.Module:
     assert isinstance(network, nn.Module)
     return network.eval()
-
-
-def find_recipe(name: str) -> tuple[Recipe, InputSpec]:
-    """How to build the network of that name, and what it expects to see; asks timm, then torchvision.
-
-    Raises:
-        UnknownNetworkError: neither has it.
-    """
-    known = card(name)
-    if known:
-        return known.recipe, known.input_spec
-    import timm
-    from torchvision import models
-
-    if timm.is_model(name):
-        return Recipe(library="timm", name=name), _timm_input(name)
-    if name in models.list_models(module=models):
-        return Recipe(library="torchvision", name=name), InputSpec(interpolation="bilinear")
-    raise unknown(name, [*cards(), *timm.list_models(), *models.list_models(module=models)])
-
-
-def _timm_input(name: str) -> InputSpec:
-    from timm.data import resolve_data_config
-    from timm.models import get_pretrained_cfg
-
-    published = get_pretrained_cfg(name)
-    config = resolve_data_config(pretrained_cfg=published.to_dict() if published else {})
-    channels, size = config["input_size"][0], config["input_size"][1]
-    return InputSpec.model_validate(
-        {
-            "size_px": size,
-            "channels": channels,
-            "mean": tuple(config["mean"]),
-            "std": tuple(config["std"]),
-            "interpolation": config["interpolation"],
-            "crop_share": config["crop_pct"],
-        }
-    )
-
-
-def hub_of(name: str) -> str | None:
-    """Where timm publishes the default weights of a network (`timm/NAME.TAG`), or None."""
-    known = card(name)
-    if known:
-        return known.hub
-    from timm.models import get_pretrained_cfg
-
-    published = get_pretrained_cfg(name)
-    return str(published.hf_hub_id) if published and published.hf_hub_id else None
-
-
-def load_state(network: nn.Module, path: Path) -> None:
-    """Load a safetensors file into a network, strictly, casting to the network's own types.
-
-    Raises:
-        WeightsError: unreadable, or names or shapes don't match; the first few differences are named.
-    """
-    try:
-        state = safetensors.torch.load_file(path)
-    except (OSError, safetensors.SafetensorError) as error:
-        raise WeightsError(f"can't read weights from {path}: {error}") from error
-    own = network.state_dict()
-    problems = [f"{name} is missing" for name in own if name not in state]
-    problems += [f"{name} is unknown to the network" for name in state if name not in own]
-    problems += [
-        f"{name} has shape {tuple(state[name].shape)}, expected {tuple(own[name].shape)}"
-        for name in own
-        if name in state and state[name].shape != own[name].shape
-    ]
-    if problems:
-        more = f" and {len(problems) - 4} more" if len(problems) > 4 else ""
-        raise WeightsError(f"{path} doesn't fit {type(network).__name__}: {'; '.join(problems[:4])}{more}")
-    network.load_state_dict(state)
-
-
-def to_safetensors(source: Path, target: Path) -> None:
-    """Convert a PyTorch checkpoint to safetensors; only tensors are read from it (`weights_only=True`).
-
-    Raises:
-        WeightsError: not a plain state dictionary.
-    """
-    try:
-        state = torch.load(source, map_location="cpu", weights_only=True)
-    except Exception as error:  # unpickling a hostile or foreign file fails in many ways, all of them final
-        raise WeightsError(
-            f"{source} is not a plain PyTorch state dictionary ({str(error).splitlines()[0][:200]}). "
-            "Convert it to safetensors where you trust it"
-        ) from error
-    for key in ("state_dict", "model"):
-        if isinstance(state, dict) and isinstance(state.get(key), dict):
-            state = state[key]
-    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise WeightsError(f"{source} holds something else than a state dictionary of tensors")
-    save_state({name.removeprefix("module."): value for name, value in state.items()}, target)
-
-
-def save_state(state: dict[str, torch.Tensor], target: Path) -> None:
-    """Write a state dictionary as safetensors, atomically."""
-    from regraft.storage import write_atomically
-
-    tensors = {name: value.detach().contiguous().clone() for name, value in state.items()}
-    write_atomically(target, safetensors.torch.save(tensors))

@@ -13,15 +13,15 @@ from torch import nn
 
 
 class LeNet5(nn.Module):
-    """LeNet-5: `(N, 1, 32, 32) float32` to `(N, num_classes)` logits.
+    """LeNet-5: `(N, C, 32, 32) float32` to `(N, num_classes)` logits.
 
     >>> LeNet5(num_classes=5)(torch.zeros(2, 1, 32, 32)).shape
     torch.Size([2, 5])
     """
 
-    def __init__(self, num_classes: int = 10) -> None:
+    def __init__(self, num_classes: int = 10, in_chans: int = 1) -> None:
         super().__init__()
-        self.c1 = nn.Conv2d(1, 6, 5)
+        self.c1 = nn.Conv2d(in_chans, 6, 5)
         self.s2 = nn.AvgPool2d(2)
         self.c3 = nn.Conv2d(6, 16, 5)
         self.s4 = nn.AvgPool2d(2)

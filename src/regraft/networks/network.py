@@ -7,12 +7,14 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from regraft.networks.building import build, load_state, with_drop_path
+from regraft.errors import NetworkError
+from regraft.networks.building import auxiliaries, build, with_drop_path
 from regraft.networks.cuts import cut_count
-from regraft.networks.stages import Stage, split_into_stages
+from regraft.networks.stages import Stage, StagedNetwork, keep_uncut, split_into_stages
+from regraft.networks.states import load_state
 from regraft.networks.weights import Weights
-from regraft.networks.zoo import card
-from regraft.records import InputSpec, WeightsSource
+from regraft.networks.zoo import card_of
+from regraft.records import InputSpec, Recipe, WeightsSource
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,10 @@ class Network:
     classifier: nn.Module
     module: nn.Module
     """The network as its library builds it; stages share its parameters and buffers."""
+    uncut: str = ""
+    """Why it is a single stage, where it can't be divided."""
+    auxiliaries: tuple[tuple[str, nn.Module], ...] = ()
+    """Classifiers beside the trunk that only train, each with the stage whose output it reads."""
 
     @property
     def stage_names(self) -> tuple[str, ...]:
@@ -58,13 +64,29 @@ def load_network(weights: Weights, *, drop_path: float = 0.0) -> Network:
         drop_path: rate of stochastic depth, which acts in training mode only.
 
     Raises:
-        NetworkError: the network can't be staged, or has no stochastic depth to set.
+        NetworkError: the network has no stochastic depth to set.
     """
     module = build(with_drop_path(weights.recipe, drop_path))
     load_state(module, weights.path)
     module.requires_grad_(False)
-    known = card(weights.network)
-    staged = split_into_stages(module, extra_levels=known.stage_levels if known else 0)
+    staged, uncut = stages_of(module, weights.recipe)
     return Network(
-        weights.network, weights.input_spec, weights.source, staged.stages, staged.classifier, module
+        weights.network,
+        weights.input_spec,
+        weights.source,
+        staged.stages,
+        staged.classifier,
+        module,
+        uncut,
+        auxiliaries(module, weights.recipe),
     )
+
+
+def stages_of(module: nn.Module, recipe: Recipe) -> tuple[StagedNetwork, str]:
+    """A network's stages as its recipe divides it, and why it is one stage where it can't be divided."""
+    known = card_of(recipe)
+    wanted = known.recipe.stages if known and recipe.stages == "default" else recipe.stages
+    try:
+        return split_into_stages(module, fine=wanted == "fine"), ""
+    except NetworkError as error:
+        return keep_uncut(module), str(error)

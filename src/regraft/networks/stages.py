@@ -9,10 +9,13 @@ is the network's own, bit for bit.
 
 from __future__ import annotations
 
+import inspect
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import fx, nn
 
 from regraft.errors import NetworkError
@@ -64,12 +67,12 @@ class _Group:
     nodes: list[fx.Node]
 
 
-def split_into_stages(network: nn.Module, *, extra_levels: int = 0) -> StagedNetwork:
+def split_into_stages(network: nn.Module, *, fine: bool = False) -> StagedNetwork:
     """The stages of a network in evaluation mode.
 
     Args:
         network: a classification network; its parameters are shared with the stages, not copied.
-        extra_levels: how many module levels finer than the default to go (1 is every residual block).
+        fine: every block a stage (numbered modules of at least two weighted layers), not every group of them.
 
     Raises:
         NetworkError: the network can't be traced (its forward pass depends on values), or nowhere in it
@@ -77,22 +80,18 @@ def split_into_stages(network: nn.Module, *, extra_levels: int = 0) -> StagedNet
     """
     graph, names = _trace(network)
     nodes = [node for node in graph.nodes if node.op not in ("placeholder", "output")]
-    label_of = _labeller(network, extra_levels)
+    label_of = _labeller(network, fine=fine)
     groups = _grouped(nodes, lambda node: label_of(_module_path(node, names)))
     body, head = _take_classifier(network, groups)
     stages = _merge(network, body)
     stages = _join_uncuttable(stages, head, graph)
     if not stages:
         raise NetworkError(f"{type(network).__name__} can't be cut: several values cross everywhere in it")
-    placeholders = {
-        node: node.args[0] if node.args else None for node in graph.nodes if node.op == "placeholder"
-    }
-    image = next(iter(placeholders))
-    result, entry = [], image
+    result, entry = [], next(node for node in graph.nodes if node.op == "placeholder")
     for group in stages:
-        module, entry = _extract(network, group.nodes, entry, placeholders)
+        module, entry = _extract(network, group.nodes, entry)
         result.append(Stage(group.label, module))
-    classifier, _ = _extract(network, head.nodes, entry, placeholders)
+    classifier, _ = _extract(network, head.nodes, entry)
     return StagedNetwork(tuple(result), classifier)
 
 
@@ -101,7 +100,14 @@ def _trace(network: nn.Module) -> tuple[fx.Graph, dict[fx.Node, str]]:
     from torchvision.models.feature_extraction import NodePathTracer
 
     leaves = [*get_notrace_modules(), *_stochastic_modules()]
-    tracer = NodePathTracer(leaf_modules=leaves, autowrap_functions=list(get_notrace_functions()))
+
+    class ImagesTracer(NodePathTracer):  # type: ignore[misc]
+        """Options of the forward pass keep their defaults; symbolic ones would count as given."""
+
+        def create_args_for_root(self, root_fn: Any, *_: Any) -> tuple[Any, list[Any]]:
+            return inspect.unwrap(root_fn), [self.root, self.create_proxy("placeholder", "images", (), {})]
+
+    tracer = ImagesTracer(leaf_modules=leaves, autowrap_functions=list(get_notrace_functions()))
     try:
         graph = tracer.trace(network.eval())
     except Exception as error:  # torch.fx raises whatever the traced code raises on a symbolic value
@@ -125,7 +131,7 @@ def _module_path(node: fx.Node, names: dict[fx.Node, str]) -> str:
     return name if node.op == "call_module" else name.rpartition(".")[0]
 
 
-def _labeller(network: nn.Module, extra_levels: int) -> Callable[[str], str]:
+def _labeller(network: nn.Module, *, fine: bool) -> Callable[[str], str]:
     modules = dict(network.named_modules())
     sizes = {name: sum(p.numel() for p in module.parameters()) for name, module in modules.items()}
     layers = {name: sum(p.ndim > 1 for p in module.parameters()) for name, module in modules.items()}
@@ -139,14 +145,19 @@ def _labeller(network: nn.Module, extra_levels: int) -> Callable[[str], str]:
         parts = path.split(".") if path else []
         depth = 1
         while depth < len(parts):
-            name = ".".join(parts[:depth])
-            is_numbered = any(character.isdigit() for character in parts[depth - 1])
-            if is_numbered or not is_large(name):
+            if _is_numbered(parts[depth - 1]) or not is_large(".".join(parts[:depth])):
                 break
             depth += 1
-        return ".".join(parts[: depth + extra_levels if depth > 1 else depth])
+        if fine:
+            blocks = [n for n in range(depth + 1, len(parts) + 1) if _is_numbered(parts[n - 1])]
+            depth = max([depth, *(n for n in blocks if layers.get(".".join(parts[:n]), 0) > 1)])
+        return ".".join(parts[:depth])
 
     return label
+
+
+def _is_numbered(part: str) -> bool:
+    return any(character.isdigit() for character in part)
 
 
 def _grouped(nodes: Sequence[fx.Node], label_of: Callable[[fx.Node], str]) -> list[_Group]:
@@ -231,47 +242,84 @@ def _join_uncuttable(groups: list[_Group], head: _Group, graph: fx.Graph) -> lis
     """Join neighbours until exactly one value crosses every boundary."""
     position = {node: number for number, node in enumerate(graph.nodes)}
     result: list[_Group] = []
-    pending: list[fx.Node] = []
+    pending: list[_Group] = []
     for group in groups:
-        pending = pending + group.nodes
-        if len(_crossing(graph, position[pending[-1]], position)) == 1:
-            result.append(_Group(group.label, pending))
+        pending.append(group)
+        nodes = [node for one in pending for node in one.nodes]
+        if len(_crossing(graph, position[nodes[-1]], position)) == 1:
+            result.append(_Group(_common_label([one.label for one in pending]), nodes))
             pending = []
-    head.nodes = pending + head.nodes
+    head.nodes = [node for one in pending for node in one.nodes] + head.nodes
     return result
 
 
+def _common_label(labels: Sequence[str]) -> str:
+    """The module that holds all of them, or the last one where only the network does."""
+    common = labels[0].split(".")
+    for label in labels[1:]:
+        pairs = zip(common, label.split("."), strict=False)
+        common = [a for a, _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)]
+    return ".".join(common) or labels[-1]
+
+
+def keep_uncut(network: nn.Module) -> StagedNetwork:
+    """A network that can't be divided as one stage: up to its classifier where timm can say so, or whole."""
+    ask: Any = getattr(network, "get_classifier", None)
+    classifier = ask() if ask else None
+    if isinstance(classifier, nn.Linear) and hasattr(network, "forward_head"):
+        return StagedNetwork((Stage("network", _UpToClassifier(network)),), classifier)
+    return StagedNetwork((Stage("network", network),), nn.Identity())
+
+
+class _UpToClassifier(nn.Module):
+    """A timm network without its last layer."""
+
+    def __init__(self, network: Any) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        features = self.network.forward_features(x)
+        pooled: torch.Tensor = self.network.forward_head(features, pre_logits=True)
+        return pooled
+
+
 def _crossing(graph: fx.Graph, end: int, position: dict[fx.Node, int]) -> list[fx.Node]:
-    """Values computed at or before `end` and used after it; parameters can be read anywhere."""
+    """Values that depend on the image, are computed at or before `end` and used after it."""
+    constants = _constants(graph)
     return [
         node
         for node in graph.nodes
         if position[node] <= end
-        and node.op != "get_attr"
-        and not (node.op == "placeholder" and node.args)
+        and node not in constants
         and any(position[user] > end for user in node.users)
     ]
 
 
-def _extract(
-    network: nn.Module, nodes: Sequence[fx.Node], entry: fx.Node, placeholders: dict[fx.Node, Any]
-) -> tuple[nn.Module, fx.Node]:
+def _constants(graph: fx.Graph) -> set[fx.Node]:
+    """Parameters, and what is computed from them alone: any stage can read or compute them anew."""
+    found: set[fx.Node] = set()
+    for node in graph.nodes:
+        if node.op not in ("placeholder", "output") and all(one in found for one in node.all_input_nodes):
+            found.add(node)
+    return found
+
+
+def _extract(network: nn.Module, nodes: Sequence[fx.Node], entry: fx.Node) -> tuple[nn.Module, fx.Node]:
     """A module of some operations, from the value `entry` to the one value that leaves them."""
     graph = fx.Graph()
     inside = set(nodes)
-    environment: dict[fx.Node, Any] = dict(placeholders)
-    environment[entry] = graph.placeholder("x")
+    environment: dict[fx.Node, fx.Node] = {entry: graph.placeholder("x")}
 
-    def value_of(node: fx.Node) -> Any:
-        if node not in environment:  # a parameter first read in an earlier stage
+    def value_of(node: fx.Node) -> fx.Node:
+        if node not in environment:  # a constant first used in an earlier stage
             environment[node] = graph.node_copy(node, value_of)
         return environment[node]
 
     for node in nodes:
         environment[node] = graph.node_copy(node, value_of)
-    leaving = [
-        node for node in nodes if node.op != "get_attr" and any(user not in inside for user in node.users)
-    ]
+    constants = _constants(entry.graph)
+    leaving = [node for node in nodes if node not in constants and any(u not in inside for u in node.users)]
     exit_node = leaving[-1] if leaving else entry
     graph.output(environment[exit_node])
     module = fx.GraphModule(network, graph)

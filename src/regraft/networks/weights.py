@@ -140,7 +140,7 @@ def _hub_name(network: str) -> str | None:
     known = card(network)
     if known:
         return known.hub
-    from regraft.networks.building import find_recipe, hub_of
+    from regraft.networks.catalogues import find_recipe, hub_of
 
     find_recipe(network)  # a name that nobody knows is an error of its own
     return hub_of(network)
@@ -237,7 +237,7 @@ def _described(network: str, found: _Found) -> Weights:
         if from_card:
             recipe, spec, licence = from_card.recipe, from_card.input_spec, found.licence
         else:
-            from regraft.networks.building import find_recipe
+            from regraft.networks.catalogues import find_recipe
 
             (recipe, spec), licence = find_recipe(network), found.licence
     sha256 = storage.sha256_of_file(found.path)
@@ -251,7 +251,7 @@ def _described(network: str, found: _Found) -> Weights:
 def _converted(path: Path, sha256: str) -> Path:
     target = storage.cache_folder() / "weights" / f"{sha256[:24]}.safetensors"
     if not target.exists():
-        from regraft.networks.building import to_safetensors
+        from regraft.networks.states import to_safetensors
 
         to_safetensors(path, target)
     return target
@@ -285,7 +285,7 @@ def _licence(record: dict[str, Any]) -> str:
 
 def _random(network: str) -> Weights:
     """Random weights of seed 0, kept in the cache like any others."""
-    from regraft.networks.building import find_recipe
+    from regraft.networks.catalogues import find_recipe
 
     recipe, spec = find_recipe(network)
     target = (
@@ -294,7 +294,8 @@ def _random(network: str) -> Weights:
     if not target.exists():
         import torch
 
-        from regraft.networks.building import build, save_state
+        from regraft.networks.building import build
+        from regraft.networks.states import save_state
 
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)

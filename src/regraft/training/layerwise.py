@@ -23,8 +23,8 @@ from torch import nn
 from torch.nn import functional
 
 from regraft.errors import NetworkError, WeightsError
-from regraft.networks.building import load_state, save_state
 from regraft.networks.stages import Stage
+from regraft.networks.states import load_state, save_state
 from regraft.progress import Meter, Reporter
 from regraft.randomness import generator, torch_seed
 from regraft.training.sources import Places, Source, fetched

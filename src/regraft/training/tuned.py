@@ -25,8 +25,8 @@ from regraft.features.pooling import activation_shape
 from regraft.features.runtimes import Runtime, open_runtime
 from regraft.features.torch_runtime import find_device
 from regraft.features.training_rows import best_temperature
-from regraft.networks.building import save_state
 from regraft.networks.network import Network, load_network
+from regraft.networks.states import save_state
 from regraft.networks.strided_depthwise import quicken
 from regraft.networks.weights import Weights
 from regraft.plans import Plan

@@ -1,0 +1,114 @@
+"""What timm and torchvision say about the networks that they have: recipes, inputs, weights and licences."""
+
+from __future__ import annotations
+
+from regraft.networks.zoo import card, cards, unknown
+from regraft.records import InputSpec, Recipe
+
+
+def find_recipe(name: str) -> tuple[Recipe, InputSpec]:
+    """How to build the network of that name, and what it expects to see; asks timm, then torchvision.
+
+    Raises:
+        UnknownNetworkError: neither has it.
+    """
+    known = card(name)
+    if known:
+        return known.recipe, known.input_spec
+    import timm
+
+    if timm.is_model(name):
+        return Recipe(library="timm", name=name), timm_input(name)
+    if _in_torchvision(name):
+        return Recipe(library="torchvision", name=name), torchvision_input(name)
+    raise unknown(name, [*cards(), *timm.list_models(), *_torchvision_names()])
+
+
+def timm_input(name: str) -> InputSpec:
+    """What timm's default weights of a network expect to see."""
+    from timm.data import resolve_data_config
+    from timm.models import get_pretrained_cfg
+
+    published = get_pretrained_cfg(name)
+    config = resolve_data_config(pretrained_cfg=published.to_dict() if published else {})
+    channels, size = config["input_size"][0], config["input_size"][1]
+    return InputSpec.model_validate(
+        {
+            "size_px": size,
+            "channels": channels,
+            "mean": tuple(config["mean"]),
+            "std": tuple(config["std"]),
+            "interpolation": config["interpolation"],
+            "crop_share": config["crop_pct"],
+        }
+    )
+
+
+def hub_of(name: str) -> str | None:
+    """Where the default weights of a network are published: `timm/NAME.TAG`, an address, or None."""
+    known = card(name)
+    return known.hub if known else published_at(name)
+
+
+def published_at(name: str) -> str | None:
+    """The same, as the library that has a network of that name says it."""
+    from timm.models import get_pretrained_cfg
+
+    published = get_pretrained_cfg(name)
+    if published:
+        return published.hf_hub_id or published.url or None
+    if _in_torchvision(name):
+        from torchvision.models import get_model_weights
+
+        return str(get_model_weights(name).DEFAULT.url)
+    return None
+
+
+def torchvision_input(name: str) -> InputSpec:
+    """What torchvision's default weights of a network expect to see."""
+    from torchvision.models import get_model_weights
+
+    transforms = get_model_weights(name).DEFAULT.transforms()
+    crop, resize = transforms.crop_size[0], transforms.resize_size[0]
+    interpolation = transforms.interpolation.value
+    return InputSpec(size_px=crop, interpolation=interpolation, crop_share=crop / resize)
+
+
+def _in_torchvision(name: str) -> bool:
+    return name in _torchvision_names()
+
+
+def _torchvision_names() -> list[str]:
+    from torchvision import models
+
+    return list(models.list_models(module=models))
+
+
+def licence_of(name: str) -> str:
+    """The licence of the default weights of a network; `unknown` where nobody states one."""
+    known = card(name)
+    return known.licence if known else stated_licence(name)
+
+
+def stated_licence(name: str) -> str:
+    """The same, as the library that has a network of that name says it."""
+    from timm.models import get_pretrained_cfg
+
+    published = get_pretrained_cfg(name)
+    if published:
+        return str(published.license or "unknown")
+    return "bsd-3-clause" if _in_torchvision(name) else "unknown"
+
+
+def sized(recipe: Recipe, side: int) -> Recipe:
+    """The recipe for images of another side; most networks need no change, token networks one of theirs."""
+    if recipe.library == "torchvision" and recipe.name.startswith("vit_"):
+        return recipe.model_copy(update={"kwargs": {**recipe.kwargs, "image_size": side}})
+    if recipe.library != "timm":
+        return recipe
+    from timm.models import get_pretrained_cfg
+
+    published = get_pretrained_cfg(recipe.name)
+    if not (published and published.fixed_input_size):
+        return recipe
+    return recipe.model_copy(update={"kwargs": {**recipe.kwargs, "img_size": side}})
