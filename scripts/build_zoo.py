@@ -15,7 +15,7 @@ from torchvision import models
 
 from regraft.networks import zoo
 from regraft.networks.anatomy import count_parts
-from regraft.networks.catalogues import published_at, stated_licence, timm_input, torchvision_input
+from regraft.networks.catalogues import timm_input, torchvision_input
 from regraft.networks.counting import describe
 from regraft.networks.zoo import Card, Published
 from regraft.records import InputSpec, Recipe
@@ -46,8 +46,7 @@ def compute_card(name: str, family: str, facts: dict[str, Any], options: dict[st
         family=family,
         year=options.get("year", facts["year"]),
         paper=facts["paper"],
-        hub=None if library == "regraft" else published_at(recipe.name),
-        licence=OURS.get(name, "none published") if library == "regraft" else stated_licence(recipe.name),
+        **({"licence": OURS.get(name, "none published")} if library == "regraft" else {}),
         ilsvrc_top5=Published(value=ilsvrc[0], source=ilsvrc[1]) if ilsvrc else None,
         imagenet_top1=Published(value=top1[0], source=top1[1]) if top1 else measured(options),
     )

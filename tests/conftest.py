@@ -19,8 +19,9 @@ ROOT = Path(__file__).parents[1]
 def session_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """One cache for the whole test run (networks are converted once); never the user's own."""
     folder = tmp_path_factory.mktemp("cache")
-    saved = {name: os.environ.get(name) for name in ("REGRAFT_CACHE", "REGRAFT_WEIGHTS")}
+    saved = {name: os.environ.get(name) for name in ("REGRAFT_CACHE", "REGRAFT_CONFIG", "REGRAFT_WEIGHTS")}
     os.environ["REGRAFT_CACHE"] = str(folder)
+    os.environ["REGRAFT_CONFIG"] = str(folder / "settings")
     os.environ.pop("REGRAFT_WEIGHTS", None)
     yield folder
     for name, value in saved.items():

@@ -9,7 +9,8 @@
     ├── NetworkError                a network that can't be built, staged or cut
     │   ├── UnknownNetworkError
     │   └── WeightsError            weights that are missing, ambiguous or refused
-    │       └── WeightsNotFoundError
+    │       ├── WeightsNotFoundError
+    │       └── LicenceError        weights whose licence somebody must say yes to
     ├── StorageError                a disk that is full, read-only or holds something else
     │   └── DiskFullError
     └── BundleError                 a saved model that can't be loaded
@@ -61,6 +62,10 @@ class WeightsError(NetworkError):
 
 class WeightsNotFoundError(WeightsError):
     """No weights for this network in any of the places that were looked at."""
+
+
+class LicenceError(WeightsError):
+    """Weights whose licence forbids commercial use, to which nobody has said yes."""
 
 
 class StorageError(RegraftError):

@@ -12,7 +12,16 @@ from pydantic import ValidationError
 
 from regraft import storage
 from regraft.errors import SettingsError
-from regraft.records import HeadKind, Precision, Record, Sha256, Statistic, Strategy, WeightsSource
+from regraft.records import (
+    Granularity,
+    HeadKind,
+    Precision,
+    Record,
+    Sha256,
+    Statistic,
+    Strategy,
+    WeightsSource,
+)
 from regraft.settings import TrainSettings
 
 TRAINED = ("last-blocks", "full", "scratch")
@@ -39,12 +48,18 @@ class Plan(Record):
     precision: Precision
     """Of the frozen network, while features and activations are computed."""
     seed: int
+    granularity: Granularity = "default"
+    """How finely the network is divided into stages."""
+    channels: int | None = None
+    """Channels of the images, if not the network's own."""
+    image_size: int | None = None
+    """Side of the network's input, pixels, if not its own."""
     training: TrainSettings | None = None
     """Every setting of the training, automatic choices included; None where nothing is trained."""
 
     def toml(self) -> str:
         """The plan as TOML text, which `Plan.load` reads back."""
-        values = self.model_dump(mode="json", exclude={"training"})
+        values = self.model_dump(mode="json", exclude={"training"}, exclude_none=True)
         if self.training is not None:
             chosen = {name: value for name, value in asdict(self.training).items() if value is not None}
             values["training"] = chosen

@@ -36,8 +36,8 @@ class InputSpec(Record):
 
     size_px: int = Field(224, ge=8, le=4096)
     """Side of the square input, pixels."""
-    channels: Literal[1, 3] = 3
-    """1 for grey networks, 3 for RGB."""
+    channels: int = Field(3, ge=1, le=16)
+    """1 for grey, 3 for RGB; other numbers take files of as many bands as they are."""
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)
     """Subtracted from each channel, of values in [0, 1]."""
     std: tuple[float, ...] = (0.229, 0.224, 0.225)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from regraft.errors import SettingsError, WeightsNotFoundError
+from regraft.networks.licences import check_licence
 from regraft.networks.weights import Weights, find_network, find_weights
 from regraft.plans import TRAINED, Plan
 from regraft.prediction.bundle import load_model
@@ -52,7 +53,13 @@ def make_request(
             )
         return Request(fit, how, None)
     chosen = plan if isinstance(plan, Plan) else Plan.load(plan)
-    free = FitSettings(weights=fit.weights, offline=fit.offline, test_share=fit.test_share, device=fit.device)
+    free = FitSettings(
+        weights=fit.weights,
+        offline=fit.offline,
+        accept_license=fit.accept_license,
+        test_share=fit.test_share,
+        device=fit.device,
+    )
     said = [*differences(fit, free), *differences(how, TrainSettings())]
     if said:
         raise SettingsError(
@@ -60,7 +67,14 @@ def make_request(
             "or edit the plan"
         )
     given = replace(
-        free, network=chosen.network, strategy=chosen.strategy, seed=chosen.seed, precision=chosen.precision
+        free,
+        network=chosen.network,
+        strategy=chosen.strategy,
+        seed=chosen.seed,
+        precision=chosen.precision,
+        stages=chosen.granularity,
+        channels=chosen.channels,
+        image_size=chosen.image_size,
     )
     return Request(given, chosen.training or how, chosen)
 
@@ -74,22 +88,49 @@ class Start:
 
 
 def find_start(request: Request, from_run: str | Path | None, reporter: Reporter) -> Start:
-    """The network and its weights: of an earlier run, drawn anew, or pretrained."""
+    """The network and its weights: of an earlier run, drawn anew, or pretrained; fitted to the images.
+
+    Raises:
+        SettingsError: settings that contradict each other.
+        WeightsError: no weights, or their licence needs a yes.
+        NetworkError: the network can't take such images.
+    """
     settings = request.fit
     if from_run is not None:
-        return _from_run(Path(from_run), settings)
-    if settings.strategy == "scratch":
-        if settings.weights is not None:
-            raise SettingsError(
-                f"--strategy scratch starts from no weights; leave out --weights {settings.weights}"
-            )
-        network = settings.network or _any_network(reporter)
-        rule = request.training.init
-        from regraft.networks.initialisation import initial_weights
+        found = _from_run(Path(from_run), settings)
+    elif settings.strategy == "scratch":
+        found = _from_scratch(request, reporter)
+    else:
+        weights = _choose_network(settings, reporter)
+        found = Start(weights, (weights.source.where,))
+    check_licence(found.weights.source, is_accepted=settings.accept_license, reporter=reporter)
+    weights = found.weights
+    if settings.channels is not None or settings.image_size is not None:
+        from regraft.networks.adaptation import adapted
 
-        weights = initial_weights(network, rule, seed=settings.seed)
-        return Start(weights, (weights.source.where,))
-    weights = _choose_network(settings, reporter)
+        weights = adapted(weights, channels=settings.channels, size_px=settings.image_size)
+    if settings.stages != "default":
+        recipe = weights.recipe.model_copy(update={"stages": settings.stages})
+        weights = replace(weights, recipe=recipe)
+    return replace(found, weights=weights)
+
+
+def _from_scratch(request: Request, reporter: Reporter) -> Start:
+    settings = request.fit
+    if settings.weights is not None:
+        raise SettingsError(
+            f"--strategy scratch starts from no weights; leave out --weights {settings.weights}"
+        )
+    network = settings.network or _any_network(reporter)
+    from regraft.networks.initialisation import initial_weights
+
+    weights = initial_weights(
+        network,
+        request.training.init,
+        seed=settings.seed,
+        channels=settings.channels,
+        size_px=settings.image_size,
+    )
     return Start(weights, (weights.source.where,))
 
 

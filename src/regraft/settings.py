@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Literal
 
 from regraft.errors import SettingsError, close_names
-from regraft.records import HeadKind, Precision, Strategy
+from regraft.records import Granularity, HeadKind, Precision, Strategy
 from regraft.storage import size_in_bytes
 
 OptimizerName = Literal["adamw", "sgd"]
@@ -50,6 +50,16 @@ class FitSettings:
     """A weights file, a folder that holds NETWORK.safetensors, or `random`."""
     offline: bool = False
     """Never download anything."""
+    accept_license: bool = False
+    """Yes to weights whose licence forbids commercial use; asked for once for each licence."""
+    stages: Granularity = "default"
+    """How finely the network is divided: coarse (groups of blocks), fine (every block), or as its card
+    says."""
+    channels: int | None = None
+    """Channels of the images, if not the network's own: its first layer is adapted. 1 and 3 take any image;
+    others take files of as many bands (RGBA, CMYK) or grey pages (TIFF)."""
+    image_size: int | None = None
+    """Side of the network's input in pixels, if not its own; position embeddings are interpolated."""
     strategy: Strategy = "probe"
     """probe: logistic regression on the last stage. svm: a support vector machine on one stage.
     many-stages: one head on the features of several stages together. last-blocks: train what comes after the
@@ -169,6 +179,9 @@ class TrainSettings:
     drop_path: float = 0.0
     """Stochastic depth (Huang et al. 2016): rate at the last block, linearly less before, where the network
     has it."""
+    auxiliary_weight: float | None = None
+    """Weight of the losses of auxiliary classifiers, where the network has them (Szegedy et al. 2015, section
+    5); without it, 0.3 from scratch, else 0."""
     label_smoothing: float = 0.0
     """Share of each target spread over all classes (Szegedy et al. 2016)."""
     class_weights: bool = False
@@ -206,6 +219,7 @@ class TrainSettings:
         "gradient_noise": (0, 100),
         "dropout": (0, 0.95),
         "drop_path": (0, 0.95),
+        "auxiliary_weight": (0, 10),
         "label_smoothing": (0, 0.95),
     }
 

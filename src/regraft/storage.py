@@ -170,6 +170,12 @@ def cache_folder() -> Path:
     return Path(chosen) if chosen else Path(platformdirs.user_cache_dir("regraft"))
 
 
+def settings_folder() -> Path:
+    """Where what the user decided is kept: `$REGRAFT_CONFIG`, else the user's settings folder."""
+    chosen = os.environ.get("REGRAFT_CONFIG")
+    return Path(chosen) if chosen else Path(platformdirs.user_config_dir("regraft"))
+
+
 def size_in_bytes(text: str) -> float:
     """A size as people write it.
 

@@ -107,7 +107,7 @@ def test_zoo_lists_and_shows(command: Callable[..., Ran]) -> None:
     assert code == 0
     assert "resnet50" in out
     assert "25.6 M" in out
-    assert "layer3" in command("zoo", "resnet50")[1]
+    assert "layer3" in command("zoo", "show", "resnet50")[1]
 
 
 def test_cache_commands(command: Callable[..., Ran], own_cache: Path, photos: Path) -> None:

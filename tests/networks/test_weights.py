@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 from regraft.errors import UnknownNetworkError, WeightsError, WeightsNotFoundError
-from regraft.networks import weights as module
+from regraft.networks import hubs
 from regraft.networks.building import build
 from regraft.networks.network import load_network
 from regraft.networks.states import load_state
@@ -40,7 +40,7 @@ def nothing_else_at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     monkeypatch.delenv("HF_HUB_CACHE", raising=False)
-    monkeypatch.setattr(module, "_reachable", lambda _: False)
+    monkeypatch.setattr(hubs, "_reachable", lambda _: False)
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def test_no_weights_says_what_was_looked_for_and_how_to_get_them(offline: bool) 
 
 
 def test_offline_opens_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_reachable", lambda host: pytest.fail(f"asked {host}"))
+    monkeypatch.setattr(hubs, "_reachable", lambda host: pytest.fail(f"asked {host}"))
     with pytest.raises(WeightsNotFoundError):
         find_weights("resnet50", offline=True)
 

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import cyclopts
 
 from regraft import __version__
+from regraft.cli.zoo import list_networks
 from regraft.errors import RegraftError, SettingsError
 
 app = cyclopts.App(
@@ -42,9 +43,17 @@ app.command(
     name="check",
     help="What is in a folder of images, and what is wrong with it, before any training.",
 )
-app.command(
-    "regraft.cli.zoo:zoo", name="zoo", help="Which networks there are, and whose weights are on this machine."
-)
+zoo = cyclopts.App(name="zoo", help="Which networks there are, what they are made of, and why.")
+zoo.default(list_networks)
+zoo.command("regraft.cli.zoo:show", name="show", help="One network as a tree of its stages, in numbers.")
+zoo.command("regraft.cli.zoo:compare", name="compare", help="Why networks are built so, computed.")
+app.command(zoo)
+weights = cyclopts.App(name="weights", help="Pretrained weights: list, download, verify, import.")
+weights.command("regraft.cli.weights:list_weights", name="list", help="Whose weights are on this machine.")
+weights.command("regraft.cli.weights:fetch", name="fetch", help="Download a network's published weights.")
+weights.command("regraft.cli.weights:verify", name="verify", help="Read weights back and try them.")
+weights.command("regraft.cli.weights:import_file", name="import", help="Take weights from a file.")
+app.command(weights)
 app.command(
     "regraft.cli.demo:demo",
     name="demo",

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
 from regraft.cli.console import show_json, show_table
-from regraft.errors import UnknownNetworkError, close_names
+from regraft.errors import SettingsError
+
+if TYPE_CHECKING:
+    from regraft.networks.zoo import Card
+
+Flag = Annotated[bool, Parameter(negative="")]
+Order = Literal["year", "name", "parameters", "multiply-adds", "depth", "top1", "stages"]
+_SUFFIXES = {"k": 1e3, "M": 1e6, "G": 1e9}
 
 
-def zoo(
-    network: str | None = None,
-    /,
+def list_networks(
     *,
+    sort: Order = "year",
+    family: str | None = None,
+    license: Literal["any", "commercial"] = "any",
+    max_params: str | None = None,
+    max_multiply_adds: str | None = None,
+    at_hand: Flag = False,
     weights: str | None = None,
-    json: Annotated[bool, Parameter(negative="")] = False,
+    json: Flag = False,
 ) -> int:
     """Which networks there are, and whose weights are on this machine.
 
@@ -23,62 +35,205 @@ def zoo(
 
     ```
     regraft zoo
-    regraft zoo mobilenetv1_100
+    regraft zoo --license commercial --max-params 10M --sort top1
+    regraft zoo show resnet50
+    regraft zoo compare
     ```
 
     Args:
-        network: show this one's stages.
+        sort: order of the table; the largest comes last, and so does the most accurate.
+        family: only networks whose family has this in its name.
+        license: commercial shows only weights whose licence is known to allow it.
+        max_params: only networks of at most this many parameters (10M).
+        max_multiply_adds: only networks of at most this many multiply-adds an image (1G).
+        at_hand: only networks whose weights are on this machine.
         weights: also look for weights in this folder.
+        json: print JSON lines instead of a table.
+    """
+    from regraft.networks.weights import at_hand as find
+    from regraft.networks.zoo import cards
+
+    chosen = [
+        one
+        for one in cards().values()
+        if (family or "").lower() in one.family.lower()
+        and (license == "any" or one.is_commercial)
+        and one.parameters <= _number(max_params, "--max-params")
+        and one.multiply_adds <= _number(max_multiply_adds, "--max-multiply-adds")
+    ]
+    places = {one.name: find(one.name, weights) or find(one.name) for one in chosen}
+    chosen = [one for one in _sorted(chosen, sort) if places[one.name] or not at_hand]
+    if json:
+        for one in chosen:
+            fields = one.model_dump(mode="json", exclude={"stages", "classifier", "name"})
+            show_json({"name": one.name, "weights": places[one.name], **fields})
+        return 0
+    header = [
+        "network", "year", "parameters", "mult-adds", "depth", "stages", "px", "top-1", "licence", "weights",
+    ]  # fmt: skip
+    rows = [_row(one, places[one.name]) for one in chosen]
+    show_table(f"{len(rows)} networks", header, rows, right=[1, 2, 3, 4, 5, 6, 7])
+    print("top-1: of one network on ImageNet, as its source measured it (`regraft zoo show NAME` names it)")
+    print("any other classification network of timm or torchvision works by its name there")
+    return 0
+
+
+def show(
+    network: str,
+    /,
+    *,
+    stages: Literal["default", "coarse", "fine"] = "default",
+    channels: int | None = None,
+    image_size: int | None = None,
+    json: Flag = False,
+) -> int:
+    """One network as a tree: what each stage gives, holds and costs. Any network of timm or torchvision.
+
+    ```
+    regraft zoo show resnet50
+    regraft zoo show resnet50 --stages fine
+    regraft zoo show vit_small_patch16_224 --image-size 160
+    ```
+
+    Args:
+        network: its name in the zoo, timm or torchvision.
+        stages: coarse (groups of blocks), fine (every block), or as its card says.
+        channels: of the images, if not its own.
+        image_size: side of its input in pixels, if not its own.
+        json: print one JSON line instead of a tree.
+    """
+    from regraft.networks.zoo import card
+
+    found = card(network)
+    if found is None or stages != "default" or channels is not None or image_size is not None:
+        found = _described(network, stages, channels, image_size)
+    if json:
+        show_json(found.model_dump(mode="json"))
+        return 0
+    for line in card_lines(found):
+        print(line)
+    return 0
+
+
+def compare(name: str | None = None, /, *, json: Flag = False) -> int:
+    """Why networks are built as they are: parameters and multiply-adds of the choices, counted.
+
+    ```
+    regraft zoo compare
+    regraft zoo compare depthwise
+    ```
+
+    Args:
+        name: one comparison: depthwise, bottleneck, small-filters, inception or scaling; without it, all.
         json: print JSON lines instead of tables.
     """
-    from regraft.networks.weights import at_hand
-    from regraft.networks.zoo import card, cards
+    from regraft.networks.comparisons import COMPARISONS, compare_designs
 
-    if network is not None:
-        found = card(network)
-        if found is None:
-            raise UnknownNetworkError(f"{network!r} is not in the table{close_names(network, cards())}")
+    if name is not None and name not in COMPARISONS:
+        raise SettingsError(f"no comparison is called {name!r}; there are {', '.join(COMPARISONS)}")
+    for one in compare_designs(name):
         if json:
-            show_json(found.model_dump(mode="json"))
-            return 0
+            show_json(one.model_dump(mode="json"))
+            continue
         rows = [
-            [str(n), s.name, " x ".join(map(str, s.shape)), f"{s.parameters:,}"]
-            for n, s in enumerate(found.stages, 1)
+            [
+                row.design,
+                f"{row.parameters:,}",
+                f"{row.multiply_adds / 1e6:,.1f} M",
+                row.formula or "",
+                f"{row.predicted / 1e6:,.1f} M" if row.predicted else "",
+            ]
+            for row in one.rows
         ]
-        title = f"{found.name} ({found.family}, {found.year}; {found.paper})"
-        show_table(title, ["cut", "stage", "output", "parameters"], rows, right=[0, 2, 3])
-        spec = found.input_spec
-        print(
-            f"input {spec.size_px} px, {spec.channels} channels; "
-            f"weights: {found.licence}, {found.hub or 'in the package'}"
-        )
-        return 0
-    places = {name: at_hand(name, weights) or at_hand(name) for name in cards()}
-    if json:
-        for name, one in cards().items():
-            show_json(
-                {
-                    "name": name,
-                    "weights": places[name],
-                    **one.model_dump(mode="json", exclude={"stages", "name"}),
-                }
-            )
-        return 0
-    rows = [
-        [
-            one.name,
-            str(one.year),
-            f"{one.parameters / 1e6:.1f} M",
-            f"{one.multiply_adds / 1e9:.2f} G",
-            str(len(one.stages)),
-            f"{one.input_spec.size_px}",
-            one.licence,
-            places[name] or "to download",
-        ]
-        for name, one in cards().items()
-    ]
-    header = ["network", "year", "parameters", "multiply-adds", "stages", "input px", "licence", "weights"]
-    show_table(
-        "Networks (any other of timm or torchvision works by its name)", header, rows, right=[1, 2, 3, 4, 5]
-    )
+        header = ["design", "parameters", "mult-adds", "the paper's formula", "gives"]
+        show_table(one.title, header, rows, right=[1, 2, 4])
+        print(f"{one.finding} ({one.source})\n")
     return 0
+
+
+def card_lines(card: Card) -> list[str]:
+    """A card as text: what is known about the network, then its stages as a tree."""
+    spec = card.input_spec
+    known = ", ".join(filter(None, [card.family, str(card.year or ""), card.paper]))
+    lines = [f"{card.name} ({known})"]
+    width = max(len(stage.name) for stage in (*card.stages, card.classifier)) + 2
+    lines.append(
+        f"{'':3}{'stage':<{width}}{'output':>14}{'features':>10}{'parameters':>13}{'mult-adds':>12}"
+        f"{'share':>8}{'depth':>7}{'sees px':>9}{'kB a cut':>10}"
+    )
+    for number, stage in enumerate((*card.stages, card.classifier)):
+        branch = "└─ " if number == len(card.stages) else "├─ "
+        share = 100 * stage.multiply_adds / max(1, card.multiply_adds)
+        sees = "all" if stage.field_px is None else f"{stage.field_px:,}"
+        lines.append(
+            f"{branch}{stage.name:<{width}}{'x'.join(map(str, stage.shape)):>14}{stage.channels:>10,}"
+            f"{stage.parameters:>13,}{stage.multiply_adds / 1e6:>10,.1f} M{share:>6.1f} %{stage.depth:>7}"
+            f"{sees:>9}{stage.activation_bytes / 1e3:>10,.1f}"
+        )
+    lines += [
+        f"in all {card.parameters:,} parameters, {card.multiply_adds / 1e9:,.2f} G multiply-adds, "
+        f"{card.depth} weighted layers deep",
+        f"input {spec.size_px} px (at least {card.smallest_px}), {spec.channels} channels; "
+        f"weights: {card.licence}, {card.hub or 'none published'}",
+    ]
+    for what, figure in (("ImageNet top-1", card.imagenet_top1), ("ILSVRC top-5 error", card.ilsvrc_top5)):
+        if figure:
+            lines.append(f"{what} {figure.value:g} % ({figure.source})")
+    return lines
+
+
+def _row(card: Card, place: str | None) -> list[str]:
+    return [
+        card.name,
+        str(card.year or ""),
+        f"{card.parameters / 1e6:.1f} M",
+        f"{card.multiply_adds / 1e9:.2f} G",
+        str(card.depth),
+        str(len(card.stages)),
+        str(card.input_spec.size_px),
+        f"{card.imagenet_top1.value:.1f}" if card.imagenet_top1 else "",
+        card.licence,
+        "here" if place else "to download" if card.hub else "none",
+    ]
+
+
+def _sorted(cards: Sequence[Card], order: Order) -> list[Card]:
+    keys: dict[Order, Callable[[Card], float | str]] = {
+        "year": lambda one: one.year or 0,
+        "name": lambda one: one.name,
+        "parameters": lambda one: one.parameters,
+        "multiply-adds": lambda one: one.multiply_adds,
+        "depth": lambda one: one.depth,
+        "top1": lambda one: one.imagenet_top1.value if one.imagenet_top1 else 0.0,
+        "stages": lambda one: len(one.stages),
+    }
+    return sorted(cards, key=keys[order])
+
+
+def _number(text: str | None, flag: str) -> float:
+    """`10M` as ten million; no limit for None."""
+    if text is None:
+        return float("inf")
+    factor = _SUFFIXES.get(text[-1:])
+    try:
+        return float(text[:-1] if factor else text) * (factor or 1)
+    except ValueError:
+        raise SettingsError(
+            f"{flag} {text} is no number; accepted are numbers like 500k, 10M or 1G"
+        ) from None
+
+
+def _described(network: str, stages: str, channels: int | None, image_size: int | None) -> Card:
+    from regraft.networks.adaptation import adapted_recipe
+    from regraft.networks.catalogues import find_recipe
+    from regraft.networks.counting import describe
+    from regraft.networks.zoo import card
+
+    recipe, spec = adapted_recipe(*find_recipe(network), channels=channels, size_px=image_size)
+    if stages != "default":
+        recipe = recipe.model_validate({**recipe.model_dump(), "stages": stages})
+    known = card(network)
+    facts = known.model_dump(include={"family", "year", "paper"}) if known else {}
+    if known:
+        facts |= {"imagenet_top1": known.imagenet_top1, "ilsvrc_top5": known.ilsvrc_top5}
+    return describe(network, recipe=recipe, input_spec=spec, **facts)

@@ -15,6 +15,7 @@ import os
 import stat
 import threading
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,9 +85,12 @@ class LoadLimits:
 
 @dataclass(frozen=True)
 class Picture:
-    """A decoded image: upright RGB, with what was noticed on the way."""
+    """A decoded image: upright, with what was noticed on the way."""
 
     image: Image.Image
+    """RGB."""
+    bands: tuple[Image.Image, ...]
+    """Each band as it is stored, of 8 bits, where as many were asked for; else empty."""
     format: str
     width: int
     """As stored in the file, before rotation and any reduced decode, pixels."""
@@ -124,14 +128,18 @@ def _check_regular(status: os.stat_result, limits: LoadLimits) -> None:
         )
 
 
-def decode(data: bytes, *, min_side_px: int | None = None, limits: LoadLimits | None = None) -> Picture:
-    """Decode an image to upright RGB.
+def decode(
+    data: bytes, *, min_side_px: int | None = None, limits: LoadLimits | None = None, channels: int = 3
+) -> Picture:
+    """Decode an image to upright RGB, or to another number of bands.
 
     Args:
         data: a whole file.
         min_side_px: when given, a large image may be decoded at a reduced size whose shorter side
             is still at least this long (3-6 times faster on camera JPEGs); None decodes all pixels.
         limits: see `LoadLimits`.
+        channels: 1 and 3 take any image; for others it must hold as many bands (RGBA and CMYK hold 4), or as
+            many grey pages (TIFF).
 
     Raises:
         ImageError: with the reason, for anything that can't be used.
@@ -149,8 +157,8 @@ def decode(data: bytes, *, min_side_px: int | None = None, limits: LoadLimits | 
         _check_header(image, data, limits)
         if image.width * image.height > _LARGE_PIXELS:
             with _one_large_image:
-                return _decode_opened(image, min_side_px)
-        return _decode_opened(image, min_side_px)
+                return _decode_opened(image, min_side_px, channels)
+        return _decode_opened(image, min_side_px, channels)
     except ImageError:
         raise
     except UnidentifiedImageError as error:
@@ -179,17 +187,44 @@ def _check_header(image: Image.Image, data: bytes, limits: LoadLimits) -> None:
         raise ImageError(f"PPM of {megapixels:.1f} megapixels written as text: too dear to decode")
 
 
-def _decode_opened(image: Image.Image, min_side_px: int | None) -> Picture:
+def _decode_opened(image: Image.Image, min_side_px: int | None, channels: int) -> Picture:
     width, height, format_name = image.width, image.height, image.format or "?"
-    notes = []
+    notes: list[str] = []
+    orientation = _orientation(image, notes)
+    if channels not in (1, 3):
+        bands = [_upright(band, orientation) for band in _bands(image, channels, min_side_px, notes)]
+        return Picture(bands[0].convert("RGB"), tuple(bands), format_name, width, height, tuple(notes))
     if getattr(image, "is_animated", False) and format_name != "MPO":
         notes.append("several frames: the first is used")
-    orientation = _orientation(image, notes)
     if min_side_px and isinstance(image, ImageFile.ImageFile):
         image.draft(None, _draft_size(image, min_side_px))
     image.load()
     rgb = _to_rgb(image, _reduction(image, min_side_px), notes)
-    return Picture(_upright(rgb, orientation), format_name, width, height, tuple(notes))
+    return Picture(_upright(rgb, orientation), (), format_name, width, height, tuple(notes))
+
+
+def _bands(
+    image: Image.Image, channels: int, min_side_px: int | None, notes: list[str]
+) -> Iterator[Image.Image]:
+    """The bands of an image as grey images of 8 bits: its own, or a page each."""
+    names, pages = image.getbands(), getattr(image, "n_frames", 1)
+    reduction = _reduction(image, min_side_px)
+    if len(names) == channels:
+        for number in range(channels):
+            band = image.getchannel(number)
+            yield band.reduce(reduction) if reduction > 1 else band
+    elif len(names) == 1 and pages == channels:
+        size = image.size
+        for number in range(channels):
+            image.seek(number)
+            if image.size != size or len(image.getbands()) != 1:
+                raise ImageError(f"page {number + 1} is not a grey image of {size[0]} x {size[1]} pixels")
+            yield _to_rgb(image, reduction, notes).getchannel(0)
+    else:
+        raise ImageError(
+            f"{len(names)} bands ({image.mode}) on {pages} pages; the network takes {channels} channels: as "
+            "many bands, or as many grey pages, are accepted"
+        )
 
 
 def _orientation(image: Image.Image, notes: list[str]) -> int:
@@ -288,12 +323,19 @@ def fit_input(picture: Picture, spec: InputSpec) -> Pixels:
     image = picture.image
     side = min(image.size) * spec.crop_share
     left, top = (image.width - side) / 2, (image.height - side) / 2
-    box = (left, top, left + side, top + side)
-    size = (spec.size_px, spec.size_px)
-    if spec.channels == 1:
-        image = image.convert("L")
-    pixels = np.asarray(image.resize(size, RESAMPLING[spec.interpolation], box=box))
-    return pixels.reshape(spec.size_px, spec.size_px, spec.channels)
+    return resampled(picture, spec, (left, top, left + side, top + side))
+
+
+def resampled(picture: Picture, spec: InputSpec, box: tuple[float, float, float, float]) -> Pixels:
+    """A part of an image (left, top, right, bottom) at a network's input size and number of channels.
+
+    Returns:
+        `(size_px, size_px, channels) uint8`.
+    """
+    grey = picture.image.convert("L") if spec.channels == 1 else picture.image
+    size, rule = (spec.size_px, spec.size_px), RESAMPLING[spec.interpolation]
+    parts = [np.asarray(part.resize(size, rule, box=box)) for part in picture.bands or [grey]]
+    return (np.stack(parts, axis=-1) if picture.bands else parts[0]).reshape(*size, spec.channels)
 
 
 def needed_side_px(spec: InputSpec) -> int:
@@ -308,4 +350,9 @@ def load_input(source: str | Path | bytes, spec: InputSpec, limits: LoadLimits |
         ImageError: with the reason, for anything that can't be used.
     """
     data = source if isinstance(source, bytes) else read_file(source, limits)
-    return fit_input(decode(data, min_side_px=needed_side_px(spec), limits=limits), spec)
+    return fit_input(decode_for(data, spec, needed_side_px(spec), limits), spec)
+
+
+def decode_for(data: bytes, spec: InputSpec, min_side_px: int, limits: LoadLimits | None = None) -> Picture:
+    """`decode`, with the number of bands that a network takes."""
+    return decode(data, min_side_px=min_side_px, limits=limits, channels=spec.channels)

@@ -13,13 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from regraft.data.loading import (
-    RESAMPLING,
     LoadLimits,
     Picture,
     Pixels,
-    decode,
+    decode_for,
     fit_input,
     needed_side_px,
+    resampled,
 )
 from regraft.randomness import generator, torch_seed
 from regraft.records import InputSpec
@@ -69,10 +69,10 @@ def decode_view(
         ImageError: with the reason, for anything that can't be used.
     """
     if view == 0 or policy.augment == "none":
-        return fit_input(decode(data, min_side_px=needed_side_px(spec), limits=limits), spec)
+        return fit_input(decode_for(data, spec, needed_side_px(spec), limits), spec)
     is_cropped = policy.augment != "flip"
     need = round(needed_side_px(spec) / policy.min_crop**0.5) if is_cropped else needed_side_px(spec)
-    picture = decode(data, min_side_px=need, limits=limits)
+    picture = decode_for(data, spec, need, limits)
     draws = generator(policy.seed, "view", view, key)
     pixels = _crop(picture, spec, draws, policy.min_crop) if is_cropped else fit_input(picture, spec)
     is_flipped = policy.augment != "crop" and draws.random() < 0.5
@@ -90,12 +90,7 @@ def _crop(picture: Picture, spec: InputSpec, draws: np.random.Generator, min_cro
     # The corner stays where the crop overlaps the central square, which holds the object in most data.
     left = draws.uniform(*_span(image.width, side, width))
     top = draws.uniform(*_span(image.height, side, height))
-    if spec.channels == 1:
-        image = image.convert("L")
-    box = (left, top, left + width, top + height)
-    size = (spec.size_px, spec.size_px)
-    pixels = np.asarray(image.resize(size, RESAMPLING[spec.interpolation], box=box))
-    return pixels.reshape(spec.size_px, spec.size_px, spec.channels)
+    return resampled(picture, spec, (left, top, left + width, top + height))
 
 
 def _span(whole: int, side: int, part: float) -> tuple[float, float]:

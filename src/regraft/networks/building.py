@@ -23,11 +23,6 @@ _OWN: dict[str, Callable[..., nn.Module]] = {
     **{f"cifar_resnet{depth}": partial(CifarResNet, depth) for depth in _CIFAR_DEPTHS},
     **{f"cifar_plain{depth}": partial(CifarResNet, depth, shortcuts=False) for depth in _CIFAR_DEPTHS},
 }
-# Classifiers beside the trunk that only train: the module, and the stage whose output it reads.
-_AUXILIARIES = {
-    "googlenet": {"aux1": "inception4a", "aux2": "inception4d"},
-    "inception_v3": {"AuxLogits": "Mixed_6e"},
-}
 # What a recipe may ask for: sizes and numerical details of a registered network. Everything else
 # (checkpoint paths, layer classes, ...) is refused, because recipes arrive beside files from elsewhere.
 _ALLOWED = {
@@ -121,13 +116,6 @@ def _with_channels(network: nn.Module, channels: int) -> nn.Module:
     )
     network.set_submodule(name, new)
     return network.eval()
-
-
-def auxiliaries(network: nn.Module, recipe: Recipe) -> tuple[tuple[str, nn.Module], ...]:
-    """The auxiliary classifiers of a network, each with the name of the stage whose output it reads."""
-    places = _AUXILIARIES.get(recipe.name, {}) if recipe.library == "torchvision" else {}
-    found = [(stage, getattr(network, name, None)) for name, stage in places.items()]
-    return tuple((stage, module) for stage, module in found if isinstance(module, nn.Module))
 
 
 def with_drop_path(recipe: Recipe, rate: float) -> Recipe:

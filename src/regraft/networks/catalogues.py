@@ -47,17 +47,18 @@ def timm_input(name: str) -> InputSpec:
 def hub_of(name: str) -> str | None:
     """Where the default weights of a network are published: `timm/NAME.TAG`, an address, or None."""
     known = card(name)
-    return known.hub if known else published_at(name)
+    return known.hub if known else published_at(find_recipe(name)[0])
 
 
-def published_at(name: str) -> str | None:
-    """The same, as the library that has a network of that name says it."""
+def published_at(recipe: Recipe) -> str | None:
+    """The same, as the recipe's library says it."""
     from timm.models import get_pretrained_cfg
 
-    published = get_pretrained_cfg(name)
+    name = recipe.name
+    published = get_pretrained_cfg(name) if recipe.library == "timm" else None
     if published:
         return published.hf_hub_id or published.url or None
-    if _in_torchvision(name):
+    if recipe.library == "torchvision":
         from torchvision.models import get_model_weights
 
         return str(get_model_weights(name).DEFAULT.url)
@@ -70,8 +71,10 @@ def torchvision_input(name: str) -> InputSpec:
 
     transforms = get_model_weights(name).DEFAULT.transforms()
     crop, resize = transforms.crop_size[0], transforms.resize_size[0]
-    interpolation = transforms.interpolation.value
-    return InputSpec(size_px=crop, interpolation=interpolation, crop_share=crop / resize)
+    spec = InputSpec(size_px=crop, interpolation=transforms.interpolation.value, crop_share=crop / resize)
+    if name in ("googlenet", "inception_v3"):  # torchvision rescales to this inside them
+        spec = spec.model_copy(update={"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)})
+    return spec
 
 
 def _in_torchvision(name: str) -> bool:
@@ -87,17 +90,17 @@ def _torchvision_names() -> list[str]:
 def licence_of(name: str) -> str:
     """The licence of the default weights of a network; `unknown` where nobody states one."""
     known = card(name)
-    return known.licence if known else stated_licence(name)
+    return known.licence if known else stated_licence(find_recipe(name)[0])
 
 
-def stated_licence(name: str) -> str:
-    """The same, as the library that has a network of that name says it."""
+def stated_licence(recipe: Recipe) -> str:
+    """The same, as the recipe's library says it."""
     from timm.models import get_pretrained_cfg
 
-    published = get_pretrained_cfg(name)
+    published = get_pretrained_cfg(recipe.name) if recipe.library == "timm" else None
     if published:
         return str(published.license or "unknown")
-    return "bsd-3-clause" if _in_torchvision(name) else "unknown"
+    return "bsd-3-clause" if recipe.library == "torchvision" else "unknown"
 
 
 def sized(recipe: Recipe, side: int) -> Recipe:

@@ -10,7 +10,7 @@ from torch import nn
 
 from regraft.networks.anatomy import Count, count_parts
 from regraft.networks.building import build
-from regraft.networks.catalogues import find_recipe, hub_of, licence_of, sized
+from regraft.networks.catalogues import find_recipe, published_at, sized, stated_licence
 from regraft.networks.network import stages_of
 from regraft.networks.zoo import Card, StageCard
 from regraft.records import InputSpec, Recipe
@@ -46,8 +46,8 @@ def describe(name: str, **facts: Any) -> Card:
         year=facts.pop("year", None),
         paper=facts.pop("paper", ""),
         recipe=recipe,
-        hub=facts.pop("hub", None) or hub_of(name),
-        licence=facts.pop("licence", None) or licence_of(name),
+        hub=facts.pop("hub", published_at(recipe)),
+        licence=facts.pop("licence", stated_licence(recipe)),
         input_spec=spec,
         smallest_px=smallest_px(recipe, spec, network),
         parameters=sum(count.parameters for count in counts),

@@ -13,6 +13,7 @@ from torch import nn
 
 from regraft import storage
 from regraft.errors import NetworkError
+from regraft.networks.adaptation import adapted_recipe
 from regraft.networks.building import build
 from regraft.networks.catalogues import find_recipe
 from regraft.networks.states import save_state
@@ -24,19 +25,23 @@ from regraft.settings import InitName
 _WEIGHTED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 
 
-def initial_weights(network: str, init: InitName, *, seed: int) -> Weights:
+def initial_weights(
+    network: str, init: InitName, *, seed: int, channels: int | None = None, size_px: int | None = None
+) -> Weights:
     """A network's initial weights, kept in the cache like any others.
 
     Args:
         network: a name of the zoo, timm or torchvision.
         init: the rule; `layerwise` starts from `he`, and goes on with the images.
         seed: of the draws.
+        channels: of the images, if not the network's own.
+        size_px: side of its input, if not its own.
 
     Raises:
         UnknownNetworkError: no such network.
         NetworkError: the network's first layer is no convolution (for `gabor`).
     """
-    recipe, spec = find_recipe(network)
+    recipe, spec = adapted_recipe(*find_recipe(network), channels=channels, size_px=size_px)
     rule: InitName = "he" if init == "layerwise" else init
     facts = {
         "what": "initial weights",

@@ -1,6 +1,11 @@
-"""What the licence of pretrained weights allows, as far as its name says."""
+"""What the licence of pretrained weights allows, as far as its name says, and who said yes to it."""
 
 from __future__ import annotations
+
+from regraft import storage
+from regraft.errors import LicenceError
+from regraft.progress import Reporter
+from regraft.records import WeightsSource
 
 # Names as SPDX and the model hubs write them, in lower case.
 _PERMISSIVE = (
@@ -8,8 +13,7 @@ _PERMISSIVE = (
     "public domain", "own weights",
 )  # fmt: skip
 _NON_COMMERCIAL = (
-    "-nc", "noncommercial", "non-commercial", "research", "academic", "fair-noncommercial", "cc-by-nc",
-    "dinov3", "apple-amlr", "fair",
+    "-nc", "noncommercial", "non-commercial", "research", "academic", "apple-amlr", "seer-license",
 )  # fmt: skip
 
 
@@ -30,3 +34,28 @@ def forbids_commerce(licence: str) -> bool:
     (True, False, False)
     """
     return any(name in licence.lower() for name in _NON_COMMERCIAL)
+
+
+def check_licence(source: WeightsSource, *, is_accepted: bool, reporter: Reporter) -> None:
+    """Say what licence weights have; one that forbids commercial use needs one yes, which is remembered.
+
+    Raises:
+        LicenceError: nobody has said yes.
+    """
+    licence = source.licence
+    reporter.note(f"weights: {source.where}; licence: {licence}")
+    if not forbids_commerce(licence):
+        return
+    path = storage.settings_folder() / "accepted-licences.json"
+    accepted = storage.read_json(path) if path.exists() else []
+    if licence in accepted:
+        return
+    if not is_accepted:
+        raise LicenceError(
+            f"the licence of these weights ({source.where}) is {licence}: not for commercial use, and so is "
+            "what is trained from them. Say yes once with --accept-license, or choose others: "
+            "`regraft zoo --license commercial` lists them"
+        )
+    storage.make_folder(path.parent)
+    storage.write_json(path, sorted({*accepted, licence}))
+    reporter.note(f"your yes to {licence} is kept in {path}")

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from regraft.errors import NetworkError
-from regraft.networks.building import auxiliaries, build, with_drop_path
+from regraft.networks.auxiliaries import find_auxiliaries
+from regraft.networks.building import build, with_drop_path
 from regraft.networks.cuts import cut_count
 from regraft.networks.stages import Stage, StagedNetwork, keep_uncut, split_into_stages
 from regraft.networks.states import load_state
@@ -78,7 +79,7 @@ def load_network(weights: Weights, *, drop_path: float = 0.0) -> Network:
         staged.classifier,
         module,
         uncut,
-        auxiliaries(module, weights.recipe),
+        find_auxiliaries(module, weights.recipe),
     )
 
 

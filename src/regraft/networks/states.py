@@ -11,9 +11,13 @@ from torch import nn
 
 from regraft.errors import WeightsError
 
+_AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")
+
 
 def load_state(network: nn.Module, path: Path) -> None:
     """Load a safetensors file into a network, strictly, casting to the network's own types.
+
+    Auxiliary classifiers that the network is built without are left out.
 
     Raises:
         WeightsError: unreadable, or names or shapes don't match; the first few differences are named.
@@ -23,6 +27,8 @@ def load_state(network: nn.Module, path: Path) -> None:
     except (OSError, safetensors.SafetensorError) as error:
         raise WeightsError(f"can't read weights from {path}: {error}") from error
     own = network.state_dict()
+    beside = [name for name in state if name not in own and name.startswith(_AUXILIARY)]
+    state = {name: value for name, value in state.items() if name not in beside}
     problems = [f"{name} is missing" for name in own if name not in state]
     problems += [f"{name} is unknown to the network" for name in state if name not in own]
     problems += [
@@ -36,25 +42,70 @@ def load_state(network: nn.Module, path: Path) -> None:
     network.load_state_dict(state)
 
 
-def to_safetensors(source: Path, target: Path) -> None:
-    """Convert a PyTorch checkpoint to safetensors; only tensors are read from it (`weights_only=True`).
+def read_state(path: Path) -> dict[str, torch.Tensor]:
+    """The tensors of a file by their names; only tensors are read, never code.
+
+    Args:
+        path: `.safetensors`, a PyTorch checkpoint (`weights_only=True`), or `.onnx` (its initialisers).
 
     Raises:
-        WeightsError: not a plain state dictionary.
+        WeightsError: unreadable, or something else than a state dictionary of tensors.
     """
+    if path.suffix == ".safetensors":
+        try:
+            return dict(safetensors.torch.load_file(path))
+        except (OSError, safetensors.SafetensorError) as error:
+            raise WeightsError(f"can't read weights from {path}: {error}") from error
+    return _from_onnx(path) if path.suffix == ".onnx" else _from_checkpoint(path)
+
+
+def _from_checkpoint(path: Path) -> dict[str, torch.Tensor]:
     try:
-        state = torch.load(source, map_location="cpu", weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # unpickling a hostile or foreign file fails in many ways, all of them final
         raise WeightsError(
-            f"{source} is not a plain PyTorch state dictionary ({str(error).splitlines()[0][:200]}). "
+            f"{path} is not a plain PyTorch state dictionary ({str(error).splitlines()[0][:200]}). "
             "Convert it to safetensors where you trust it"
         ) from error
     for key in ("state_dict", "model"):
         if isinstance(state, dict) and isinstance(state.get(key), dict):
             state = state[key]
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise WeightsError(f"{source} holds something else than a state dictionary of tensors")
-    save_state({name.removeprefix("module."): value for name, value in state.items()}, target)
+        raise WeightsError(f"{path} holds something else than a state dictionary of tensors")
+    return {name.removeprefix("module."): value for name, value in state.items()}
+
+
+def _from_onnx(path: Path) -> dict[str, torch.Tensor]:
+    try:
+        import onnx
+        import onnx.numpy_helper
+    except ImportError as error:
+        raise WeightsError(f"reading {path} needs the package onnx: pip install 'regraft[onnx]'") from error
+    try:
+        model = onnx.load(path, load_external_data=False)
+        outside = [one.name for one in model.graph.initializer if one.external_data]
+        arrays = {} if outside else {
+            one.name: onnx.numpy_helper.to_array(one) for one in model.graph.initializer
+        }  # fmt: skip
+    except Exception as error:  # the parser's own errors, of which there are many
+        raise WeightsError(
+            f"can't read {path} as ONNX ({(str(error) or type(error).__name__).splitlines()[0][:200]})"
+        ) from error
+    if outside:
+        raise WeightsError(
+            f"{path} keeps {outside[0]} in another file, which is not read; save it with all data inside"
+        )
+    floats = {name: array for name, array in arrays.items() if array.dtype.kind == "f"}
+    return {name: torch.from_numpy(array.copy()) for name, array in floats.items()}
+
+
+def to_safetensors(source: Path, target: Path) -> None:
+    """Convert a PyTorch checkpoint to safetensors; only tensors are read from it.
+
+    Raises:
+        WeightsError: not a plain state dictionary.
+    """
+    save_state(_from_checkpoint(source), target)
 
 
 def save_state(state: dict[str, torch.Tensor], target: Path) -> None:

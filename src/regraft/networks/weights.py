@@ -8,8 +8,6 @@ out of three, a registered network and allow-listed arguments, and nothing else 
 from __future__ import annotations
 
 import os
-import socket
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +16,12 @@ from pydantic import ValidationError
 
 from regraft import storage
 from regraft.errors import WeightsError, WeightsNotFoundError, close_names
-from regraft.networks.zoo import PREFERRED, card
+from regraft.networks.hubs import Found, download, from_hub_cache, hub_home, torch_home
+from regraft.networks.zoo import PREFERRED, card, cards
 from regraft.records import InputSpec, Recipe, WeightsSource
 
 _SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
 _PACKAGED = Path(__file__).parent / "pretrained"
-_PROBE_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -38,13 +36,6 @@ class Weights:
     recipe: Recipe
     input_spec: InputSpec
     source: WeightsSource
-
-
-@dataclass(frozen=True)
-class _Found:
-    path: Path
-    where: str
-    licence: str | None = None
 
 
 def find_weights(network: str, *, weights: str | Path | None = None, offline: bool = False) -> Weights:
@@ -65,7 +56,7 @@ def find_weights(network: str, *, weights: str | Path | None = None, offline: bo
     looked: list[str] = []
     found = _find(network, weights, looked)
     if found is None and weights is None:
-        found = _from_hub_cache(network, looked) or _download(network, looked, offline=offline)
+        found = from_hub_cache(network, looked) or download(network, looked, offline=offline)
     if found is None:
         raise _not_found(network, looked)
     return _described(network, found)
@@ -81,10 +72,10 @@ def find_network(*, weights: str | Path | None = None) -> tuple[str, str]:
     if weights and Path(weights).is_file() and Path(weights).suffix in _SUFFIXES:
         return Path(weights).stem, f"the file is called {Path(weights).name}"
     for name in PREFERRED:
-        found = _find(name, weights, looked) or (None if weights else _from_hub_cache(name, looked))
+        found = _find(name, weights, looked) or (None if weights else from_hub_cache(name, looked))
         if found:
             return name, f"it is the first of {', '.join(PREFERRED)} whose weights are here ({found.where})"
-    hubs = [str(_hub_home()), str(_torch_home() / "hub" / "checkpoints")]
+    hubs = [str(hub_home()), str(torch_home() / "hub" / "checkpoints")]
     places = [str(weights)] if weights else [*filter(None, [os.environ.get("REGRAFT_WEIGHTS")]), *hubs]
     raise WeightsNotFoundError(
         f"no network was named and no weights are at hand for any of {', '.join(PREFERRED)}. "
@@ -102,11 +93,64 @@ _HOW_TO_GET = (
 
 def at_hand(network: str, weights: str | Path | None = None) -> str | None:
     """Where a network's weights are on this machine, or None."""
-    found = _find(network, weights, []) or _from_hub_cache(network, [])
+    found = _find(network, weights, []) or from_hub_cache(network, [])
     return found.where if found else None
 
 
-def _find(network: str, weights: str | Path | None, looked: list[str]) -> _Found | None:
+@dataclass(frozen=True)
+class WeightsHere:
+    """Weights that are on this machine."""
+
+    network: str
+    path: Path
+    where: str
+    licence: str
+
+
+def weights_here(weights: str | Path | None = None) -> list[WeightsHere]:
+    """All weights on this machine: of a folder, `$REGRAFT_WEIGHTS`, the package and the hubs' caches."""
+    folders = [Path(place) for place in (weights, os.environ.get("REGRAFT_WEIGHTS")) if place]
+    files = [path for folder in folders for path in sorted(folder.glob("*"))]
+    named = [path.stem for path in files if path.suffix in _SUFFIXES]
+    result = []
+    for network in dict.fromkeys([*named, *cards()]):
+        found = _find(network, weights, []) or _find(network, None, [])
+        found = found or (from_hub_cache(network, []) if network in cards() else None)
+        if found:
+            beside = found.path.with_suffix(".json")
+            stated = _licence(storage.read_json(beside)) if beside.is_file() else found.licence
+            result.append(WeightsHere(network, found.path, found.where, stated or "unknown"))
+    return result
+
+
+def verify_weights(here: WeightsHere) -> str:
+    """What was found when the weights were read back, loaded strictly and looked at.
+
+    Raises:
+        WeightsError: they are damaged, don't fit the network, or hold values that are no numbers.
+    """
+    import torch
+
+    from regraft.networks.building import build
+    from regraft.networks.states import load_state
+
+    beside = here.path.with_suffix(".json")
+    stated = storage.read_json(beside).get("sha256") if beside.is_file() else None
+    sha256 = storage.sha256_of_file(here.path)
+    if stated and stated != sha256:
+        raise WeightsError(f"{here.path} has sha256 {sha256}, its card says {stated}: import it again")
+    found = _described(here.network, Found(here.path, here.where, here.licence))
+    module = build(found.recipe)
+    load_state(module, found.path)
+    bad = [name for name, value in module.state_dict().items() if not bool(torch.isfinite(value).all())]
+    if bad:
+        raise WeightsError(f"{here.path} holds values that are no numbers in {', '.join(bad[:3])}")
+    count = sum(parameter.numel() for parameter in module.parameters())
+    same = "as its card says" if stated else "no hash to compare with"
+    return f"{count:,} parameters fit, all finite; sha256 {sha256[:16]}… ({same}); {here.path}"
+
+
+def _find(network: str, weights: str | Path | None, looked: list[str]) -> Found | None:
     if weights is not None:
         return _in_place(Path(weights), network, looked)
     chosen = os.environ.get("REGRAFT_WEIGHTS")
@@ -119,100 +163,21 @@ def _find(network: str, weights: str | Path | None, looked: list[str]) -> _Found
         path = _PACKAGED / f"{network}.safetensors"
         looked.append(str(path))
         if path.exists():
-            return _Found(path, f"regraft package, {path.name}", own.licence)
+            return Found(path, f"regraft package, {path.name}", own.licence)
     return None
 
 
-def _in_place(place: Path, network: str, looked: list[str]) -> _Found | None:
+def _in_place(place: Path, network: str, looked: list[str]) -> Found | None:
     if place.is_file():
         if place.suffix not in _SUFFIXES:
             raise WeightsError(f"{place} is no weights file; accepted are {', '.join(_SUFFIXES)}")
-        return _Found(place, str(place))
+        return Found(place, str(place))
     looked.append(str(place / f"{network}.safetensors"))
     for suffix in _SUFFIXES:
         path = place / f"{network}{suffix}"
         if path.is_file():
-            return _Found(path, str(path))
+            return Found(path, str(path))
     return None
-
-
-def _hub_name(network: str) -> str | None:
-    known = card(network)
-    if known:
-        return known.hub
-    from regraft.networks.catalogues import find_recipe, hub_of
-
-    find_recipe(network)  # a name that nobody knows is an error of its own
-    return hub_of(network)
-
-
-def _from_hub_cache(network: str, looked: list[str]) -> _Found | None:
-    hub = _hub_name(network)
-    if hub is None:
-        return None
-    known = card(network)
-    licence = known.licence if known else None
-    if hub.endswith(".pth"):
-        path = _torch_home() / "hub" / "checkpoints" / hub.rpartition("/")[2]
-        looked.append(str(path))
-        return _Found(path, hub, licence) if path.is_file() else None
-    folder = _hub_home() / f"models--{hub.replace('/', '--')}" / "snapshots"
-    looked.append(str(folder))
-    for path in sorted(folder.glob("*/model.safetensors")):
-        return _Found(path, f"{hub} at {path.parent.name}", licence)
-    return None
-
-
-def _hub_home() -> Path:
-    home = os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface"
-    return Path(os.environ.get("HF_HUB_CACHE") or Path(home) / "hub")
-
-
-def _torch_home() -> Path:
-    return Path(os.environ.get("TORCH_HOME") or Path.home() / ".cache" / "torch")
-
-
-def _download(network: str, looked: list[str], *, offline: bool) -> _Found | None:
-    hub = _hub_name(network)
-    if hub is None:
-        return None
-    host = "download.pytorch.org" if hub.endswith(".pth") else "huggingface.co"
-    if offline or os.environ.get("HF_HUB_OFFLINE") == "1":
-        looked.append(f"{hub} on {host} (not asked: offline)")
-        return None
-    if not _reachable(host):
-        looked.append(f"{hub} on {host} (can't be reached from this machine)")
-        return None
-    try:
-        if hub.endswith(".pth"):
-            import torch
-
-            torch.hub.load_state_dict_from_url(hub, map_location="cpu", check_hash=True, weights_only=True)
-        else:
-            import huggingface_hub
-
-            huggingface_hub.hf_hub_download(hub, "model.safetensors", etag_timeout=_PROBE_S)
-    except Exception as error:  # the hub's libraries raise their own trees and those of their HTTP stacks
-        looked.append(f"{hub} on {host} (failed: {str(error).splitlines()[0][:200]})")
-        return None
-    return _from_hub_cache(network, looked)
-
-
-def _reachable(host: str) -> bool:
-    """Whether a connection opens within a second; name resolution has no time-out of its own."""
-    answer = threading.Event()
-
-    def connect() -> None:
-        try:
-            socket.create_connection((host, 443), timeout=_PROBE_S).close()
-            answer.set()
-        except OSError:
-            return
-
-    thread = threading.Thread(target=connect, daemon=True)
-    thread.start()
-    thread.join(_PROBE_S)
-    return answer.is_set()
 
 
 def _not_found(network: str, looked: list[str]) -> WeightsNotFoundError:
@@ -227,7 +192,7 @@ def _not_found(network: str, looked: list[str]) -> WeightsNotFoundError:
     )
 
 
-def _described(network: str, found: _Found) -> Weights:
+def _described(network: str, found: Found) -> Weights:
     beside = found.path.with_suffix(".json")
     if beside.is_file():
         recipe, spec, stated = _read_recipe(beside)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from regraft.errors import NetworkError, SettingsError
+from regraft.networks.auxiliaries import has_auxiliaries
 from regraft.networks.cuts import cut_count
 from regraft.plans import TRAINED, Plan
 from regraft.progress import Reporter
@@ -43,6 +44,8 @@ def make_plan(
     """
     stages = list(dict.fromkeys(column.stage for column in around.layout))
     strategy, cut = settings.strategy, settings.cut
+    if len(stages) == 1:
+        reporter.note(f"{around.network} can't be divided into stages: it is used whole, without a cut")
     if strategy in TRAINED:
         return _make_trained(settings, training, around, reporter)
     head: HeadKind = settings.head or ("logistic" if strategy == "probe" else "rbf-svm")
@@ -64,6 +67,9 @@ def make_plan(
         runtime=around.runtime,
         precision=settings.precision,
         seed=settings.seed,
+        granularity=settings.stages,
+        channels=settings.channels,
+        image_size=settings.image_size,
     )
 
 
@@ -131,6 +137,9 @@ def _make_trained(
         runtime=around.runtime,
         precision=settings.precision,
         seed=settings.seed,
+        granularity=settings.stages,
+        channels=settings.channels,
+        image_size=settings.image_size,
         training=_resolved(settings, training, around, has_prefix=count > 0, reporter=reporter),
     )
 
@@ -179,6 +188,7 @@ def _resolved(
         batchnorm=_decided_batchnorm(training, is_scratch=is_scratch),
         head_start="zero" if is_scratch else training.head_start,
         augment=training.augment or _AUGMENT,
+        auxiliary_weight=_decided_auxiliaries(training, around.network, is_scratch=is_scratch),
     )
     chosen = replace(chosen, views=_decided_views(chosen, has_prefix=has_prefix))
     if training.train_precision == "auto":
@@ -198,6 +208,17 @@ def _decided_batchnorm(training: TrainSettings, *, is_scratch: bool) -> Literal[
     if training.batchnorm != "auto":
         return training.batchnorm
     return "trained" if is_scratch else "frozen"
+
+
+def _decided_auxiliaries(training: TrainSettings, network: str, *, is_scratch: bool) -> float:
+    if training.auxiliary_weight is None:
+        return 0.3 if is_scratch and has_auxiliaries(network) else 0.0
+    if training.auxiliary_weight and not has_auxiliaries(network):
+        raise NetworkError(
+            f"{network} has no auxiliary classifiers (--auxiliary-weight {training.auxiliary_weight:g}); "
+            "leave it out"
+        )
+    return training.auxiliary_weight
 
 
 def _decided_views(training: TrainSettings, *, has_prefix: bool) -> int:

@@ -76,7 +76,7 @@ class Stepper:
         self.average: dict[str, torch.Tensor] = {}
         self._start = start
         self._rank, self._world = world()
-        forward: Callable[[torch.Tensor], torch.Tensor] = task.tail
+        forward: Callable[[torch.Tensor], list[torch.Tensor]] = task.tail.all_logits
         self._forward = torch.compile(forward) if task.settings.compile else forward
 
     def open_phase(self, first: int, saved: Mapping[str, torch.Tensor]) -> None:
@@ -124,6 +124,9 @@ class Stepper:
 
     def logits(self, values: torch.Tensor) -> torch.Tensor:
         """`(N, K)`, at the training's precision."""
+        return self._all_logits(values)[0]
+
+    def _all_logits(self, values: torch.Tensor) -> list[torch.Tensor]:
         with autocast(values.device, self.settings.train_precision):
             return self._forward(values)
 
@@ -182,13 +185,16 @@ class Stepper:
             weights = weights[mine] if weights is not None else None
             values = values[mine] if self._is_mixed else values
         loss, right = 0.0, 0.0
+        share_beside = settings.auxiliary_weight or 0.0
         for start in range(0, len(values), position.micro_batch):
             part = slice(start, start + position.micro_batch)
             torch.manual_seed(
                 torch_seed(task.seed, "dropout", position.phase, position.step, self._rank, start)
             )
-            logits = self.logits(values[part])
+            logits, *beside = self._all_logits(values[part])
             losses = soft_cross_entropy(logits, targets[part])
+            for auxiliary in beside:
+                losses = losses + share_beside * soft_cross_entropy(auxiliary, targets[part])
             losses = losses if weights is None else losses * weights[part]
             (losses.sum() / whole).backward()  # type: ignore[no-untyped-call]
             loss += float(losses.detach().sum()) * len(places) / whole

@@ -106,13 +106,22 @@ class Tail(nn.Module):
         stages: in order; may be none.
         head: reads the last stage's activation.
         trains_batchnorm: whether BatchNorm follows the batches; else its statistics keep every bit.
+        auxiliaries: classifiers that only train, by the number of the stage whose output they read.
     """
 
-    def __init__(self, stages: Sequence[Stage], head: LinearHead, *, trains_batchnorm: bool = False) -> None:
+    def __init__(
+        self,
+        stages: Sequence[Stage],
+        head: LinearHead,
+        *,
+        trains_batchnorm: bool = False,
+        auxiliaries: Mapping[int, nn.Module] | None = None,
+    ) -> None:
         super().__init__()
         self.names = tuple(stage.name for stage in stages)
         self.stages = nn.ModuleList([stage.module for stage in stages])
         self.head = head
+        self.auxiliaries = nn.ModuleDict({str(at): one for at, one in (auxiliaries or {}).items()})
         self.trains_batchnorm = trains_batchnorm
         self._first = 0
         self.train_from(0)
@@ -122,28 +131,40 @@ class Tail(nn.Module):
         self._first = first
         for number, stage in enumerate(self.stages):
             stage.requires_grad_(number >= first)
+        for at, auxiliary in self.auxiliaries.items():
+            auxiliary.requires_grad_(int(at) >= first)
         self.head.requires_grad_(True)
         self.train(self.training)
 
     def train(self, mode: bool = True) -> Tail:
         """Training or evaluation mode; frozen stages and frozen BatchNorms are always in evaluation."""
         super().train(mode)
-        for number, stage in enumerate(self.stages):
-            for module in stage.modules():
+        numbered = [*enumerate(self.stages), *((int(at), one) for at, one in self.auxiliaries.items())]
+        for number, part in numbered:
+            for module in part.modules():
                 if number < self._first or (isinstance(module, _BatchNorm) and not self.trains_batchnorm):
                     module.training = False
         return self
 
     def forward(self, activation: torch.Tensor) -> torch.Tensor:
-        for stage in self.stages:
+        return self.all_logits(activation)[0]
+
+    def all_logits(self, activation: torch.Tensor) -> list[torch.Tensor]:
+        """The head's logits, and in training mode those of the auxiliary classifiers that train, too."""
+        beside: list[torch.Tensor] = []
+        for number, stage in enumerate(self.stages):
             activation = stage(activation)
-        logits: torch.Tensor = self.head(activation)
-        return logits
+            if self.training and number >= self._first and str(number) in self.auxiliaries:
+                beside.append(self.auxiliaries[str(number)](activation))
+        return [self.head(activation), *beside]
 
     def parts(self) -> Iterator[tuple[str, int, nn.Module]]:
         """The parts that train, as `(name, how many stages deeper the deepest is, module)`; the head last."""
         for number in range(self._first, len(self.stages)):
             yield self.names[number], len(self.stages) - 1 - number, self.stages[number]
+        for at, auxiliary in self.auxiliaries.items():
+            if int(at) >= self._first:
+                yield f"auxiliary after {self.names[int(at)]}", 0, auxiliary
         yield "head", 0, self.head
 
     def snapshot(self) -> dict[str, torch.Tensor]:

@@ -25,6 +25,7 @@ from regraft.features.pooling import activation_shape
 from regraft.features.runtimes import Runtime, open_runtime
 from regraft.features.torch_runtime import find_device
 from regraft.features.training_rows import best_temperature
+from regraft.networks.auxiliaries import with_classes
 from regraft.networks.network import Network, load_network
 from regraft.networks.states import save_state
 from regraft.networks.strided_depthwise import quicken
@@ -177,10 +178,26 @@ class TunedJob:
                 start = HeadStart.zero(width, classes, like=start)
         head = LinearHead(start, statistic, dropout=settings.dropout)
         network.module.requires_grad_(False)
-        tail = Tail(network.stages[count:], head, trains_batchnorm=settings.batchnorm == "trained")
+        tail = Tail(
+            network.stages[count:],
+            head,
+            trains_batchnorm=settings.batchnorm == "trained",
+            auxiliaries=self._auxiliaries(network, count, classes),
+        )
         channels_last(tail)
         quicken(tail)
         return tail
+
+    def _auxiliaries(self, network: Network, count: int, classes: int) -> dict[int, nn.Module]:
+        """The network's auxiliary classifiers after the cut, for these classes, if they are to count."""
+        if not self._settings.auxiliary_weight:
+            return {}
+        places = {network.stage_names.index(stage): module for stage, module in network.auxiliaries}
+        return {
+            at - count: with_classes(module, classes, seed=self.plan.seed)
+            for at, module in places.items()
+            if at >= count
+        }
 
     def _prefix_runtime(self, count: int, reporter: Reporter) -> Runtime | None:
         if count == 0:
