@@ -13,6 +13,7 @@ from regraft.errors import SettingsError
 
 FORMATS = (".svg", ".png", ".pdf")
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")  # Okabe & Ito 2008
+_MARKS = ("o", "s", "^", "D", "v")
 
 
 @dataclass(frozen=True)
@@ -46,32 +47,63 @@ def line_plot(
     Raises:
         SettingsError: another ending.
     """
-    if path.suffix not in FORMATS:
-        raise SettingsError(f"can't draw to {path}: accepted are {', '.join(FORMATS)}")
-    from matplotlib import rc_context
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 4), layout="constrained")
-    FigureCanvasAgg(figure)  # no window, no display needed
-    plot: Any = figure.add_subplot()
+    plot = _empty(path)
     for number, (name, (x, y)) in enumerate(lines.items()):
         plot.plot(x, y, label=name, color=_COLOURS[number % len(_COLOURS)], linewidth=1.8)
     if marked_x is not None:
         plot.axvline(marked_x, color="grey", linestyle="--", linewidth=1)
+    return _written(path, plot, axes, has_legend=len(lines) > 1)
+
+
+def point_plot(path: Path, axes: Axes, groups: Mapping[str, Sequence[tuple[float, float, str]]]) -> Path:
+    """Draw named points, those of a group joined in their order, and write them to a file; returns its path.
+
+    Args:
+        path: `.svg`, `.png` or `.pdf`.
+        axes: titles and scales.
+        groups: `(x, y, name)` of each point, by the group's name.
+
+    Raises:
+        SettingsError: another ending.
+    """
+    plot = _empty(path, size=(9, 6))
+    for number, (group, points) in enumerate(groups.items()):
+        x, y = [point[0] for point in points], [point[1] for point in points]
+        colour, mark = _COLOURS[number % len(_COLOURS)], _MARKS[number % len(_MARKS)]
+        plot.plot(x, y, mark + "-", label=group, color=colour, linewidth=1, markersize=5)
+        below = -9 if number % 2 else 4  # so that neighbouring groups' names don't meet
+        for across, up, name in points:
+            plot.annotate(name, (across, up), xytext=(5, below), textcoords="offset points", fontsize=6.5)
+    return _written(path, plot, axes, has_legend=len(groups) > 1)
+
+
+def _empty(path: Path, *, size: tuple[float, float] = (7, 4)) -> Any:
+    if path.suffix not in FORMATS:
+        raise SettingsError(f"can't draw to {path}: accepted are {', '.join(FORMATS)}")
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size, layout="constrained")
+    FigureCanvasAgg(figure)  # no window, no display needed
+    return figure.add_subplot()
+
+
+def _written(path: Path, plot: Any, axes: Axes, *, has_legend: bool) -> Path:
+    from matplotlib import rc_context
+
     plot.set(title=axes.title, xlabel=axes.x, ylabel=axes.y)
     plot.set_xscale("log" if axes.is_log_x else "linear")
     plot.set_yscale("log" if axes.is_log_y else "linear")
     if axes.is_from_zero:
         plot.set_ylim(bottom=0)
     plot.grid(alpha=0.3)
-    if len(lines) > 1:
-        plot.legend(frameon=False)
+    if has_legend:
+        plot.legend(frameon=False, fontsize="small")
     for side in ("top", "right"):
         plot.spines[side].set_visible(False)
     buffer = io.BytesIO()
     quiet: dict[str, Any] = {"Date": None} if path.suffix == ".svg" else {}
     with rc_context({"svg.hashsalt": "regraft"}):  # the same plot is the same file
-        figure.savefig(buffer, format=path.suffix[1:], dpi=120, metadata=quiet or None)
+        plot.figure.savefig(buffer, format=path.suffix[1:], dpi=120, metadata=quiet or None)
     storage.write_atomically(path, buffer.getvalue())
     return path

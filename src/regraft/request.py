@@ -11,6 +11,7 @@ from regraft.networks.licences import check_licence
 from regraft.networks.weights import Weights, find_network, find_weights
 from regraft.plans import TRAINED, Plan
 from regraft.prediction.bundle import load_model
+from regraft.prediction.model import Model
 from regraft.progress import Reporter
 from regraft.settings import FitSettings, TrainSettings, changed, differences
 
@@ -85,6 +86,8 @@ class Start:
 
     weights: Weights
     lineage: tuple[str, ...]
+    earlier: Model | None = None
+    """The run that the weights are from."""
 
 
 def find_start(request: Request, from_run: str | Path | None, reporter: Reporter) -> Start:
@@ -152,7 +155,7 @@ def _from_run(folder: Path, settings: FitSettings) -> Start:
         )
     if settings.strategy == "scratch":
         raise SettingsError(f"--strategy scratch starts from no weights; leave out --from {folder}")
-    return Start(earlier.weights, earlier.lineage)
+    return Start(earlier.weights, earlier.lineage, earlier)
 
 
 def _choose_network(settings: FitSettings, reporter: Reporter) -> Weights:

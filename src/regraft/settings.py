@@ -138,8 +138,9 @@ class TrainSettings:
     phases: int = 1
     """Depths at which training starts in turn: with 2, the last half of the tail first, then all of it
     (gradual unfreezing, Howard & Ruder 2018, section 3.3)."""
-    head_start: Literal["solved", "zero"] = "solved"
-    """The head starts from the solved logistic regression (Kumar et al. 2022, LP-FT), or from zero."""
+    head_start: Literal["solved", "zero", "previous"] = "solved"
+    """The head starts from the solved logistic regression (Kumar et al. 2022, LP-FT), from zero, or (with
+    --from) from the earlier run's head: its rows for classes of the same name, solved ones for new ones."""
     batchnorm: Literal["auto", "frozen", "trained"] = "auto"
     """Whether BatchNorm keeps its statistics or follows the batches; auto keeps them unless trained from
     scratch."""

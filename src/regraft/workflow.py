@@ -279,10 +279,12 @@ def _carry_out(
 
 
 def _tuned_job(job: Job, made: Plan, asked: Request, reading: DataSettings, start: Start) -> TunedJob:
+    from regraft.training.tail import EarlierHead
     from regraft.training.tuned import TunedJob
 
     workers = reading.workers or os.cpu_count() or 1
-    return TunedJob(job, made, start.weights, asked.fit.device, _limits(reading), workers)
+    earlier = EarlierHead(start.earlier.labels, start.earlier.head) if start.earlier else None
+    return TunedJob(job, made, start.weights, asked.fit.device, _limits(reading), workers, earlier)
 
 
 def _keep_cache_small(log: RunLog) -> None:

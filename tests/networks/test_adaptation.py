@@ -62,8 +62,9 @@ def test_the_embedding_of_tokens_is_resampled_as_timm_does() -> None:
 
 
 def test_impossible_sizes_say_the_smallest() -> None:
-    said = r"doesn't take images of 24 px and 3 channels; the smallest that it takes are of 32 px, its own of 224"
-    with pytest.raises(NetworkError, match=said):
+    with pytest.raises(
+        NetworkError, match=r"of 24 px and 3 channels; the smallest that it takes are of 32 px"
+    ):
         adapted(find_weights("vgg11", weights="random"), size_px=24)
 
 

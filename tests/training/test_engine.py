@@ -171,6 +171,28 @@ def gradients(micro: int, **changes: object) -> dict[str, torch.Tensor]:
     return {name: p.grad.clone() for name, p in tail.named_parameters() if p.grad is not None}
 
 
+def test_losses_of_auxiliary_classifiers_count_by_their_weight() -> None:
+    tail = small_tail()
+    side = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(6 * 5 * 5, 3))
+    tail.auxiliaries["0"] = side
+    task = small_task(tail, effective_batch=24, micro_batch=5, auxiliary_weight=0.3)
+    trainer = Trainer(task, Silent())
+    trainer.position.micro_batch = 5
+    trainer._stepper.open_phase(0, {})
+    places = np.arange(24)
+    tail.train()
+    trainer._stepper._gradients(places, task.train.fetch(places))
+    found = {name: parameter.grad for name, parameter in tail.named_parameters()}
+    tail.zero_grad()
+    values = task.train.fetch(places)
+    labels = torch.from_numpy(task.labels[:24])
+    activation = tail.stages[0](values)
+    loss = torch.nn.functional.cross_entropy(tail.head(tail.stages[1](activation)), labels)
+    (loss + 0.3 * torch.nn.functional.cross_entropy(side(activation), labels)).backward()
+    for name, parameter in tail.named_parameters():
+        assert torch.allclose(found[name], parameter.grad, atol=1e-6), name  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("micro", [1, 5, 8, 23])
 @pytest.mark.parametrize(
     "changes", [{}, {"class_weights": True, "label_smoothing": 0.1}, {"mixup": 0.3}], ids=str
@@ -187,7 +209,7 @@ def test_out_of_memory_halves_the_micro_batch_and_changes_nothing_else(
 ) -> None:
     before = Stepper.logits
 
-    def logits(self: Stepper, values: torch.Tensor) -> torch.Tensor:
+    def logits(self: Stepper, values: torch.Tensor) -> list[torch.Tensor]:
         if len(values) > 2:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
         return before(self, values)
@@ -206,7 +228,7 @@ def test_out_of_memory_halves_the_micro_batch_and_changes_nothing_else(
 
 
 def test_out_of_memory_with_a_single_image_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    def logits(self: Stepper, values: torch.Tensor) -> torch.Tensor:
+    def logits(self: Stepper, values: torch.Tensor) -> list[torch.Tensor]:
         raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory")
 
     monkeypatch.setattr(Stepper, "logits", logits)

@@ -21,7 +21,7 @@ from regraft.settings import TrainSettings
 from regraft.training.engine import Trainer
 from regraft.training.sources import Places, TensorSource
 from regraft.training.steps import Task
-from regraft.training.tail import HeadStart, LinearHead, Tail
+from regraft.training.tail import EarlierHead, HeadStart, LinearHead, Tail
 from tests.networks.families import FAMILIES, small_side
 from tests.training.examples import small_tail
 
@@ -48,6 +48,39 @@ def test_the_head_starts_as_the_solved_one_and_goes_back_to_it() -> None:
     assert logits == pytest.approx(solved.scores(features), abs=1e-4)
     back = head.solved(solved.record.columns)
     assert back.probabilities(features) == pytest.approx(solved.probabilities(features), abs=1e-5)
+
+
+def test_an_earlier_head_goes_on_for_the_classes_that_come_again() -> None:
+    old, new = solved_head(classes=3), solved_head(classes=4)
+    new.arrays["mean"][:] += 0.5
+    earlier = EarlierHead(("cat", "dog", "emu"), old)
+    labels = ("dog", "fox", "cat", "yak")
+    start = HeadStart.remapped(earlier, labels, HeadStart.from_solved(new))
+    features = np.random.default_rng(1).normal(size=(7, 5)).astype(np.float32)
+    logits = ((features - start.mean) * start.scale) @ start.weights + start.intercepts
+
+    def centred(scores: np.ndarray) -> np.ndarray:
+        return scores - scores.mean(axis=1, keepdims=True)
+
+    assert logits[:, [2, 0]] == pytest.approx(centred(old.scores(features))[:, [0, 1]], abs=1e-4)
+    assert logits[:, [1, 3]] == pytest.approx(centred(new.scores(features))[:, [1, 3]], abs=1e-4)
+
+
+def test_auxiliary_classifiers_train_and_leave_the_head_alone() -> None:
+    tail = small_tail(batchnorm=True)
+    values = torch.randn(4, 2, 5, 5)
+    tail.auxiliaries["0"] = torch.nn.Sequential(
+        torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(6, 3)
+    )
+    tail.train_from(0)
+    tail.train()
+    assert [logits.shape[1] for logits in tail.all_logits(values)] == [tail.head.linear.out_features, 3]
+    assert any(name.startswith("auxiliary after") for name, _, _ in tail.parts())
+    tail.eval()
+    assert len(tail.all_logits(values)) == 1
+    tail.train_from(1)  # it reads a stage that stands still now
+    tail.train()
+    assert len(tail.all_logits(values)) == 1
 
 
 def test_a_zero_head_gives_every_class_the_same() -> None:

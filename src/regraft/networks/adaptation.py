@@ -120,7 +120,9 @@ def _resized(network: nn.Module, recipe: Recipe, side: int) -> dict[str, torch.T
     if resize is not None and sized(recipe, side) != recipe:
         with warnings.catch_warnings():  # of copies while tables are interpolated
             warnings.simplefilter("ignore", UserWarning)
-            resize(img_size=(side, side))
+            # Windows stay as large as they are: that is what the recipe, with a size alone, builds.
+            windows = getattr(network, "_ref_window_sizes", None)
+            resize(img_size=(side, side), **({"window_size": windows} if windows else {}))
     return dict(network.state_dict())
 
 

@@ -122,11 +122,8 @@ class Stepper:
         settings = self.settings
         return bool(settings.mixup or settings.cutmix or settings.activation_flip or settings.input_noise)
 
-    def logits(self, values: torch.Tensor) -> torch.Tensor:
-        """`(N, K)`, at the training's precision."""
-        return self._all_logits(values)[0]
-
-    def _all_logits(self, values: torch.Tensor) -> list[torch.Tensor]:
+    def logits(self, values: torch.Tensor) -> list[torch.Tensor]:
+        """`(N, K)` of the head, then of auxiliary classifiers, at the training's precision."""
         with autocast(values.device, self.settings.train_precision):
             return self._forward(values)
 
@@ -191,7 +188,7 @@ class Stepper:
             torch.manual_seed(
                 torch_seed(task.seed, "dropout", position.phase, position.step, self._rank, start)
             )
-            logits, *beside = self._all_logits(values[part])
+            logits, *beside = self.logits(values[part])
             losses = soft_cross_entropy(logits, targets[part])
             for auxiliary in beside:
                 losses = losses + share_beside * soft_cross_entropy(auxiliary, targets[part])

@@ -16,8 +16,23 @@ from regraft.features.heads import Head
 from regraft.features.pooling import summarise
 from regraft.networks.stages import Stage
 from regraft.records import Column, HeadRecord, Statistic
+from regraft.storage import sha256_of
 
 _BatchNorm = nn.modules.batchnorm._BatchNorm
+
+
+@dataclass(frozen=True)
+class EarlierHead:
+    """A head of other classes, some of which may come again."""
+
+    labels: tuple[str, ...]
+    head: Head
+    """Logistic."""
+
+    def facts(self) -> dict[str, Any]:
+        """What a training that starts from it depends on."""
+        arrays = {name: sha256_of(array.tobytes()) for name, array in self.head.arrays.items()}
+        return {"labels": self.labels, "arrays": arrays}
 
 
 @dataclass(frozen=True)
@@ -50,12 +65,37 @@ class HeadStart:
         )
 
     @classmethod
+    def remapped(cls, earlier: EarlierHead, labels: Sequence[str], solved: HeadStart) -> HeadStart:
+        """The earlier head for classes of the same name, the solved one for the others, on equal terms.
+
+        Both are brought to the earlier standardisation, and each to a mean of zero over its classes, which
+        changes no probability of its own.
+        """
+        old = cls.from_solved(earlier.head)
+        scale = np.divide(solved.scale, old.scale, out=np.zeros_like(old.scale), where=old.scale != 0)
+        shift = (old.mean - solved.mean) * solved.scale
+        weights = _centred(np.asarray(scale[:, None] * solved.weights, dtype=np.float32))
+        intercepts = _centred(np.asarray(solved.intercepts + shift @ solved.weights, dtype=np.float32))
+        known = {label: number for number, label in enumerate(earlier.labels)}
+        here = [number for number, label in enumerate(labels) if label in known]
+        there = [known[labels[number]] for number in here]
+        weights[:, here] = _centred(old.weights)[:, there]
+        intercepts[here] = _centred(old.intercepts)[there]
+        return cls(old.mean, old.scale, weights, intercepts)
+
+    @classmethod
     def zero(cls, width: int, num_classes: int, *, like: HeadStart | None = None) -> HeadStart:
         """Zero weights; features standardised as in `like`, or taken as they are."""
         mean = like.mean if like else np.zeros(width, dtype=np.float32)
         scale = like.scale if like else np.ones(width, dtype=np.float32)
         weights = np.zeros((width, num_classes), dtype=np.float32)
         return cls(mean, scale, weights, np.zeros(num_classes, dtype=np.float32))
+
+
+def _centred(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Minus the mean over the classes, which come last."""
+    mean: npt.NDArray[np.float32] = values.mean(axis=-1, keepdims=True, dtype=np.float32)
+    return values - mean
 
 
 class LinearHead(nn.Module):

@@ -17,6 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from regraft import storage
 from regraft.data.loading import LOADER_VERSION, LoadLimits
 from regraft.data.views import ViewPolicy
+from regraft.errors import SettingsError
 from regraft.features.activations import Activations, free_bytes
 from regraft.features.extraction import Features, extract
 from regraft.features.fitting import fit_head
@@ -32,7 +33,7 @@ from regraft.networks.strided_depthwise import quicken
 from regraft.networks.weights import Weights
 from regraft.plans import Plan
 from regraft.progress import Reporter
-from regraft.records import WeightsSource
+from regraft.records import Column, WeightsSource
 from regraft.settings import TrainSettings
 from regraft.storage import size_in_bytes
 from regraft.training.checkpoint import Position
@@ -44,7 +45,7 @@ from regraft.training.movement import movements, stage_weights
 from regraft.training.rate_finder import RateSearch, search_rate
 from regraft.training.sources import ViewSource
 from regraft.training.steps import Task
-from regraft.training.tail import HeadStart, LinearHead, Tail, channels_last
+from regraft.training.tail import EarlierHead, HeadStart, LinearHead, Tail, channels_last
 
 _SINGLE_THREAD_FLOPS = 2e9  # below it a step is faster on one core than with the cores waiting for each other
 
@@ -88,6 +89,7 @@ class TunedJob:
         device: `cpu`, `cuda`, `cuda:N` or `auto`.
         limits: of the loader.
         workers: decoding threads.
+        earlier: the head of the run that the weights are from, to start from.
     """
 
     job: Job
@@ -96,6 +98,7 @@ class TunedJob:
     device: str = "auto"
     limits: LoadLimits | None = None
     workers: int = 1
+    earlier: EarlierHead | None = None
 
     @property
     def _settings(self) -> TrainSettings:
@@ -176,6 +179,8 @@ class TunedJob:
             start = HeadStart.from_solved(solved.head)
             if settings.head_start == "zero":
                 start = HeadStart.zero(width, classes, like=start)
+            elif settings.head_start == "previous":
+                start = HeadStart.remapped(self._earlier(columns), self.job.images.labels, start)
         head = LinearHead(start, statistic, dropout=settings.dropout)
         network.module.requires_grad_(False)
         tail = Tail(
@@ -187,6 +192,24 @@ class TunedJob:
         channels_last(tail)
         quicken(tail)
         return tail
+
+    def _earlier(self, columns: Sequence[Column]) -> EarlierHead:
+        """The earlier run's head, if it reads what this one will.
+
+        Raises:
+            SettingsError: there is none, or it reads something else.
+        """
+        if self.earlier is None:
+            raise SettingsError("--head-start previous needs --from, an earlier run to go on from")
+        record = self.earlier.head.record
+        reads = [(column.stage, column.statistic) for column in record.columns]
+        wanted = [(column.stage, column.statistic) for column in columns]
+        if record.kind != "logistic" or reads != wanted:
+            raise SettingsError(
+                "--head-start previous needs a logistic head on the last stage; the earlier run has "
+                f"{record.kind} on {', '.join(dict.fromkeys(stage for stage, _ in reads))}"
+            )
+        return self.earlier
 
     def _auxiliaries(self, network: Network, count: int, classes: int) -> dict[int, nn.Module]:
         """The network's auxiliary classifiers after the cut, for these classes, if they are to count."""
@@ -296,13 +319,14 @@ class TunedJob:
             lock.release()
 
     def _facts(self) -> dict[str, Any]:
-        device = find_device(self.device)
+        device, settings = find_device(self.device), self._settings
         return {
             "version": 1,
             "plan": self.plan.model_dump(mode="json"),
             "split": self.job.split.sha256,
             "images": storage.key_of([row.sha256 for row in self.job.split.rows]),
             "weights": self.weights.sha256,
+            "earlier": self.earlier.facts() if self.earlier and settings.head_start == "previous" else None,
             "device": torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu_kernels(),
             "loader_version": LOADER_VERSION,
             "versions": {name: metadata.version(name) for name in _libraries(self.plan.runtime)},
