@@ -34,8 +34,8 @@ The classification task of ILSVRC: 1,000 classes, 1.2 million training images. E
 
 Depth counts weighted layers on the longest way from the image to the classes, gates included. A stage is
 where the network can be cut; `--stages fine` divides further where blocks are grouped. Top-1 is of one
-network and one crop on ImageNet-1k's validation images, for the weights and at the size that the last column's
-source measured, not always those that are downloaded.
+network and one crop on ImageNet-1k's validation images, for the weights and at the size that the last
+column's source measured, not always those that are downloaded.
 
 {_table(_HEADER, [_row(card) for card in cards().values()])}
 

@@ -86,5 +86,5 @@ def close_names(name: str, known: Iterable[str]) -> str:
     >>> close_names("resnet5", ["resnet50", "vgg16"])
     ' (did you mean resnet50?)'
     """
-    close = difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)
+    close = difflib.get_close_matches(name, list(dict.fromkeys(known)), n=3, cutoff=0.6)
     return f" (did you mean {', '.join(close)}?)" if close else ""
