@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -223,3 +224,71 @@ def test_killed_at_any_moment_the_same_command_ends_in_the_same_bytes(
     names = {name for name in expected if found.get(name) != expected[name]}
     assert names <= {"metrics.jsonl", "metrics.csv"}
     assert sorted(found) == sorted(expected)
+
+
+def test_a_head_goes_on_with_more_classes(digits: Path, tmp_path: Path) -> None:
+    two = tmp_path / "two"
+    for label in ("5", "6"):
+        shutil.copytree(digits / label, two / label)
+    regraft.fit(two, strategy="last-blocks", cut="c3", out=tmp_path / "first", **FAST)
+    model = regraft.fit(
+        digits, from_run=tmp_path / "first", strategy="last-blocks", cut="c3", head_start="previous", **FAST
+    )
+    assert model.labels == ("5", "6", "7")
+    assert model.test_scores is not None
+    assert model.test_scores.accuracy.value > 0.8
+
+
+def test_a_head_that_cant_go_on_says_why(digits: Path, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="--head-start previous needs --from"):
+        regraft.fit(digits, strategy="last-blocks", cut="c3", head_start="previous", **FAST)
+    regraft.fit(digits, network="lenet5", strategy="svm", out=tmp_path / "svm")
+    with pytest.raises(SettingsError, match="logistic head on the last stage; the earlier run has rbf-svm"):
+        regraft.fit(
+            digits, from_run=tmp_path / "svm", strategy="last-blocks", cut="c3", head_start="previous", **FAST
+        )
+
+
+def test_a_plan_keeps_how_the_network_is_divided_and_fed(photos: Path, tmp_path: Path) -> None:
+    asked = {
+        "network": "cifar_resnet20",
+        "weights": "random",
+        "stages": "fine",
+        "channels": 1,
+        "image_size": 40,
+    }
+    plan = regraft.plan(photos, strategy="last-blocks", cut="layer3.1", **asked)
+    assert plan.stages == ("layer3.2",)
+    read = regraft.Plan.load(plan.save(tmp_path / "plan.toml"))
+    assert read == plan
+    model = regraft.fit(photos, plan=read, weights="random")
+    assert (model.weights.input_spec.channels, model.weights.input_spec.size_px) == (1, 40)
+    assert "layer3.1" in {column.stage for column in model.layout}
+
+
+def test_auxiliary_classifiers_train_from_scratch_and_are_dropped(photos: Path, tmp_path: Path) -> None:
+    asked = {
+        "strategy": "scratch",
+        "network": "googlenet",
+        "epochs": 1,
+        "image_size": 64,
+        "effective_batch": 8,
+    }
+    out = tmp_path / "run"
+    model = regraft.fit(photos, out=out, **asked)
+    rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    assert {"auxiliary after inception4a", "auxiliary after inception4d"} <= set(rows[-1]["gradient_norms"])
+    assert len(model.predict(photos / "dark" / "0.png")) == 1
+    plain = regraft.plan(photos, auxiliary_weight=0.0, **asked)
+    assert plan_training(plain).auxiliary_weight == 0
+    assert plan_training(regraft.plan(photos, **asked)).auxiliary_weight == 0.3
+
+
+def plan_training(plan: regraft.Plan) -> regraft.TrainSettings:
+    assert plan.training is not None
+    return plan.training
+
+
+def test_auxiliary_classifiers_that_are_not_there_are_refused(photos: Path) -> None:
+    with pytest.raises(NetworkError, match=r"cifar_resnet20 has no auxiliary classifiers"):
+        regraft.plan(photos, strategy="scratch", network="cifar_resnet20", auxiliary_weight=0.3)

@@ -145,6 +145,29 @@ def test_a_grey_network_gets_one_channel() -> None:
     assert load_input(encoded(picture(), "PNG"), spec).shape == (32, 32, 1)
 
 
+@pytest.mark.parametrize("mode", ["RGBA", "CMYK"])
+def test_four_channels_are_the_four_bands_as_they_are_stored(mode: str) -> None:
+    colour = (10, 80, 160, 240)
+    data = encoded(Image.new(mode, (40, 30), colour), "PNG" if mode == "RGBA" else "TIFF")
+    pixels = load_input(data, InputSpec(size_px=16, channels=4, mean=(0.5,) * 4, std=(0.5,) * 4))
+    assert pixels.shape == (16, 16, 4)
+    assert pixels.reshape(-1, 4).tolist() == [list(colour)] * 256
+
+
+def test_pages_of_a_tiff_are_channels_scaled_from_16_bits() -> None:
+    values = [0, 65535 // 3, 65535 // 2, 65535 * 3 // 4, 65535]
+    pages = [Image.fromarray(np.full((20, 20), value, np.uint16)) for value in values]
+    data = encoded(pages[0], "TIFF", save_all=True, append_images=pages[1:])
+    spec = InputSpec(size_px=8, channels=5, mean=(0.5,) * 5, std=(0.5,) * 5)
+    assert load_input(data, spec)[4, 4].tolist() == pytest.approx([0, 85, 127.5, 191, 255], abs=1)
+
+
+def test_a_picture_of_other_bands_is_refused_with_what_it_has() -> None:
+    spec = InputSpec(size_px=8, channels=4, mean=(0.5,) * 4, std=(0.5,) * 4)
+    with pytest.raises(ImageError, match=r"3 bands \(RGB\) on 1 pages; the network takes 4 channels"):
+        load_input(encoded(Image.new("RGB", (20, 20)), "PNG"), spec)
+
+
 def test_a_reduced_decode_looks_like_the_full_one() -> None:
     data = encoded(picture(2000, 1500), "JPEG", quality=95)
     full = fit_input(decode(data), SPEC).astype(float)
