@@ -59,6 +59,7 @@ def test_a_network_is_shown_as_a_tree(command: Callable[..., Ran]) -> None:
     lines = [line for line in out.splitlines() if "layer3" in line]
     assert lines[0].split()[1:5] == ["layer3", "1024x14x14", "1,024", "7,098,368"]
     assert "25,557,032 parameters" in out
+    assert command("zoo", "resnet50").out == out
 
 
 def test_any_network_is_shown_finely_and_for_other_images(command: Callable[..., Ran]) -> None:

@@ -71,3 +71,5 @@ def test_impossible_sizes_say_the_smallest() -> None:
 def test_impossible_channels_say_what_is_accepted() -> None:
     with pytest.raises(SettingsError, match=r"channels 17: .*less than or equal to 16"):
         adapted(find_weights("lenet5"), channels=17)
+    with pytest.raises(SettingsError, match=r"channels 0: .*greater than or equal to 1"):
+        adapted(find_weights("lenet5"), channels=0)

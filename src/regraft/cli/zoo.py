@@ -19,6 +19,8 @@ _SUFFIXES = {"k": 1e3, "M": 1e6, "G": 1e9}
 
 
 def list_networks(
+    network: str | None = None,
+    /,
     *,
     sort: Order = "year",
     family: str | None = None,
@@ -41,6 +43,7 @@ def list_networks(
     ```
 
     Args:
+        network: show this one, as `regraft zoo show` does.
         sort: order of the table; the largest comes last, and so does the most accurate.
         family: only networks whose family has this in its name.
         license: commercial shows only weights whose licence is known to allow it.
@@ -50,6 +53,8 @@ def list_networks(
         weights: also look for weights in this folder.
         json: print JSON lines instead of a table.
     """
+    if network is not None:
+        return show(network, json=json)
     from regraft.networks.weights import at_hand as find
     from regraft.networks.zoo import cards
 

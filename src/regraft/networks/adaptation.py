@@ -58,7 +58,11 @@ def adapted_recipe(
     Raises:
         NetworkError: the network takes no such images; says which it does.
     """
-    wanted = _spec(spec, channels or spec.channels, size_px or spec.size_px)
+    wanted = _spec(
+        spec,
+        spec.channels if channels is None else channels,
+        spec.size_px if size_px is None else size_px,
+    )
     changed = sized(recipe, wanted.size_px) if wanted.size_px != spec.size_px else recipe
     if wanted.channels != spec.channels:
         changed = changed.model_copy(update={"kwargs": {**changed.kwargs, "in_chans": wanted.channels}})
@@ -72,7 +76,7 @@ def adapted_recipe(
 
 
 def _spec(old: InputSpec, channels: int, size_px: int) -> InputSpec:
-    if channels == old.channels:
+    if channels == old.channels or channels < 1:
         mean, std = old.mean, old.std
     elif channels == 1:
         mean, std = (sum(old.mean) / len(old.mean),), (sum(old.std) / len(old.std),)
