@@ -1,9 +1,8 @@
 """The last stage trained from cached activations, against a plain PyTorch loop; and the physical limit.
 
 Random weights serve: the arithmetic is the same. The limit is the rate of a 2,048-square matrix product on
-the same
-cores, at the precision of the training step; the share is that of all multiply-adds of the tail's forward and
-backward pass, optimizer and data included in the time.
+the same cores, at the precision of the training step; the share is that of all multiply-adds of the tail's
+forward and backward pass, optimizer and data included in the time.
 
 With a cut of 0 the whole network is trained (`--strategy full`), and compared with the limit alone.
 

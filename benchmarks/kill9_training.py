@@ -1,10 +1,9 @@
 """50 fine-tunes killed with -9 at random moments, then run again: are the final weights byte-identical?
 
 LeNet-5 on 542 small images, two phases (gradual unfreezing), dropout, mixup and a moving average; a
-checkpoint at
-every opportunity instead of every minute, so that kills fall into the writing of checkpoints too. The kill
-falls anywhere between the first line of the program and the end; half of the runs are killed twice. Compared:
-SHA-256 of the network's and the head's files, and all other files of the run but times.
+checkpoint at every opportunity instead of every minute, so that kills fall into the writing of checkpoints
+too. The kill falls anywhere between the first line of the program and the end; half of the runs are killed
+twice. Compared: SHA-256 of the network's and the head's files, and all other files of the run but times.
 
 Run: python benchmarks/kill9_training.py [KILLED_RUNS]
 """

@@ -16,7 +16,7 @@ from torchvision import models
 from regraft.networks import zoo
 from regraft.networks.anatomy import count_parts
 from regraft.networks.catalogues import timm_input, torchvision_input
-from regraft.networks.counting import describe
+from regraft.networks.counting import describe_network
 from regraft.networks.zoo import Card, Published
 from regraft.records import InputSpec, Recipe
 from regraft.storage import write_atomically
@@ -39,7 +39,7 @@ def compute_card(name: str, family: str, facts: dict[str, Any], options: dict[st
         stages=options.get("stages", "coarse"),
     )
     ilsvrc, top1 = options.get("ilsvrc"), options.get("top1")
-    return describe(
+    return describe_network(
         name,
         recipe=recipe,
         input_spec=input_of(recipe),

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from regraft.errors import RegraftError as RegraftError
+    from regraft.networks.comparisons import compare_designs as compare_designs
+    from regraft.networks.counting import describe_network as describe_network
+    from regraft.networks.importing import import_weights as import_weights
     from regraft.plans import Plan as Plan
     from regraft.prediction.bundle import load_model as load_model
     from regraft.prediction.model import Model as Model
@@ -33,8 +36,11 @@ _HOMES = {
     "Plan": "regraft.plans",
     "RegraftError": "regraft.errors",
     "TrainSettings": "regraft.settings",
+    "compare_designs": "regraft.networks.comparisons",
+    "describe_network": "regraft.networks.counting",
     "find_lr": "regraft.workflow",
     "fit": "regraft.workflow",
+    "import_weights": "regraft.networks.importing",
     "load_images": "regraft.workflow",
     "load_model": "regraft.prediction.bundle",
     "plan": "regraft.workflow",

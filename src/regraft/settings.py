@@ -146,13 +146,12 @@ class TrainSettings:
     scratch."""
     init: InitName = "he"
     """Weights from scratch: he (He et al. 2015), glorot (Glorot & Bengio 2010), orthogonal (Saxe et al.
-    2014),
-    gabor (he, with a first layer of Gabor and colour-opponent filters), layerwise (a stack of autoencoders,
-    Bengio et al. 2007)."""
+    2014), gabor (he, with a first layer of Gabor and colour-opponent filters), layerwise (a stack of
+    autoencoders, Bengio et al. 2007)."""
     augment: Augmentation | None = None
     """Views of the training images: none, flip (left-right), crop (random area and aspect), crop-flip,
-    trivial
-    (crop-flip, then TrivialAugment, Mueller & Hutter 2021), rand (then RandAugment, Cubuk et al. 2020)."""
+    trivial (crop-flip, then TrivialAugment, Mueller & Hutter 2021), rand (then RandAugment, Cubuk et al.
+    2020)."""
     min_crop: float = 0.5
     """Smallest share of the image's central area that a crop keeps (Szegedy et al. 2015)."""
     views: int | None = None

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from regraft.networks.anatomy import count_parts
-from regraft.networks.counting import describe
+from regraft.networks.counting import describe_network
 from regraft.networks.zoo import cards
 
 
@@ -82,7 +82,7 @@ def test_attention_sees_everything() -> None:
 
 def test_counting_draws_no_weights() -> None:
     state = torch.random.get_rng_state()
-    assert describe("resnet10t").depth == 12  # its stem has three convolutions
+    assert describe_network("resnet10t").depth == 12  # its stem has three convolutions
     assert torch.equal(torch.random.get_rng_state(), state)
 
 

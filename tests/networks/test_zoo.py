@@ -11,7 +11,7 @@ import torch
 from torchvision import models
 
 from regraft.networks.building import build
-from regraft.networks.counting import describe
+from regraft.networks.counting import describe_network
 from regraft.networks.zoo import cards
 
 # Millions of parameters as the papers print them; GoogLeNet: 5 without its classifier, 7 with it.
@@ -78,7 +78,7 @@ def test_the_table_says_what_is_counted_now(name: str) -> None:
         "imagenet_top1",
     }
     facts = {field: getattr(card, field) for field in known}
-    assert describe(name, **facts) == card
+    assert describe_network(name, **facts) == card
 
 
 def test_parts_add_up() -> None:

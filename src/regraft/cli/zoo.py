@@ -231,7 +231,7 @@ def _number(text: str | None, flag: str) -> float:
 def _described(network: str, stages: str, channels: int | None, image_size: int | None) -> Card:
     from regraft.networks.adaptation import adapted_recipe
     from regraft.networks.catalogues import find_recipe
-    from regraft.networks.counting import describe
+    from regraft.networks.counting import describe_network
     from regraft.networks.zoo import card
 
     recipe, spec = adapted_recipe(*find_recipe(network), channels=channels, size_px=image_size)
@@ -241,4 +241,4 @@ def _described(network: str, stages: str, channels: int | None, image_size: int 
     facts = known.model_dump(include={"family", "year", "paper"}) if known else {}
     if known:
         facts |= {"imagenet_top1": known.imagenet_top1, "ilsvrc_top5": known.ilsvrc_top5}
-    return describe(network, recipe=recipe, input_spec=spec, **facts)
+    return describe_network(network, recipe=recipe, input_spec=spec, **facts)

@@ -18,7 +18,7 @@ from regraft.records import InputSpec, Recipe
 _SMALLEST: tuple[int, ...] = (*range(8, 129, 8), 160, 192, 224, 256, 299, 384, 448, 512, 600)
 
 
-def describe(name: str, **facts: Any) -> Card:
+def describe_network(name: str, **facts: Any) -> Card:
     """The card of a network of the zoo, timm or torchvision by its name.
 
     Args:

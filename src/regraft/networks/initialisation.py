@@ -116,10 +116,9 @@ def gabor_bank(filters: int, channels: int, size: int) -> torch.Tensor:
 
     Two thirds are grey Gabor filters, `exp(-(x'^2 + y'^2 / 4) / 2 s^2) cos(2 pi x' / l + phase)`: eight
     orientations, two phases, wavelengths l of half the size and shorter (Daugman 1985); the others, where
-    there
-    are three channels, colour-opponent blobs: a Gaussian times red-green, blue-yellow, or light-dark weights
-    (Hurvich & Jameson 1957). This is what the first layers of trained networks look like (Krizhevsky et al.
-    2012, figure 3).
+    there are three channels, colour-opponent blobs: a Gaussian times red-green, blue-yellow, or light-dark
+    weights (Hurvich & Jameson 1957). This is what the first layers of trained networks look like (Krizhevsky
+    et al. 2012, figure 3).
     """
     grid = torch.arange(size, dtype=torch.float32) - (size - 1) / 2
     y, x = torch.meshgrid(grid, grid, indexing="ij")

@@ -1,11 +1,10 @@
 """A faster backward pass of strided depthwise convolutions on the CPU.
 
 oneDNN (as in torch 2.15) has no fast kernel for the gradient of such a convolution's input in bf16: one of
-them
-takes as long as ten others of the network together (benchmarks/depthwise.py). The same sums are those of a
-depthwise convolution of stride 1 over the output's gradient with zeros put between its values, by the kernel
-turned by 180 degrees; and that kernel is fast. In fp32, and on GPUs, torch's own code is the faster one and
-is kept.
+them takes as long as ten others of the network together (benchmarks/depthwise.py). The same sums are those
+of a depthwise convolution of stride 1 over the output's gradient with zeros put between its values, by the
+kernel turned by 180 degrees; and that kernel is fast. In fp32, and on GPUs, torch's own code is the faster
+one and is kept.
 """
 
 from __future__ import annotations

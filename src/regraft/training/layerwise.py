@@ -1,15 +1,13 @@
 """Greedy layer-wise unsupervised pretraining: a stack of convolutional autoencoders, one stage at a time.
 
 Stage k learns to give back what stage k - 1 puts out for it: its output goes through a decoder (a 1 x 1
-convolution
-after upsampling, or a linear layer), whose mean squared error against the standardised, noise-free input is
-minimised; the input has noise on it. Then the stage is fixed, and the next one learns from its output.
-Decoders are thrown away.
+convolution after upsampling, or a linear layer), whose mean squared error against the standardised,
+noise-free input is minimised; the input has noise on it. Then the stage is fixed, and the next one learns
+from its output. Decoders are thrown away.
 
 Source: Bengio et al. 2007, "Greedy layer-wise training of deep networks", section 4 (autoencoders); Vincent
-et al.
-2008 (noise); Masci et al. 2011 (convolutions). Deviation: the decoder is a single linear map with weights of
-its own.
+et al. 2008 (noise); Masci et al. 2011 (convolutions). Deviation: the decoder is a single linear map with
+weights of its own.
 """
 
 from __future__ import annotations
