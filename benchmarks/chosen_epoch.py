@@ -24,7 +24,8 @@ from regraft.training.engine import Trainer
 from regraft.training.tuned import TunedJob
 
 SETS = [
-    ("clothing", None, (0, 1)), ("brain_mri", 15, (0, 1, 2)), ("trash6", 40, (0, 1)), ("clothing", 40, (0, 1)),
+    ("clothing", None, (0, 1)), ("brain_mri", 15, (0, 1, 2)), ("trash6", 40, (0, 1)),
+    ("clothing", 40, (0, 1)),
 ]  # fmt: skip
 WAYS: dict[str, dict[str, Any]] = {
     "0.001": {"lr": 1e-3}, "0.0003": {"lr": 3e-4}, "average": {"lr": 1e-3, "ema": 0.98},
@@ -42,7 +43,7 @@ RULES: dict[str, Callable[[Epochs], float]] = {
     "accuracy, then loss": best_by(lambda epoch: (epoch[0], -epoch[1])),
     "accuracy, then later": best_by(lambda epoch: epoch[0]),
     "loss": best_by(lambda epoch: -epoch[1]),
-    "last": best_by(lambda epoch: 0),
+    "last": best_by(lambda _: 0),
     "the best on the test images": best_by(lambda epoch: epoch[2]),
 }
 
@@ -99,10 +100,7 @@ def tables(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     result = []
     for key in dict.fromkeys((row["data"], row["per_class"], row["way"]) for row in rows):
         chosen = [row["epochs"] for row in rows if (row["data"], row["per_class"], row["way"]) == key]
-        means = {
-            name: float(np.mean([epochs[rule(epochs)][2] for epochs in chosen]))
-            for name, rule in RULES.items()
-        }
+        means = {name: float(np.mean([rule(epochs) for epochs in chosen])) for name, rule in RULES.items()}
         result.append({"data": key[0], "per_class": key[1], "way": key[2], "draws": len(chosen), **means})
     return result
 
