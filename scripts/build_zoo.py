@@ -39,17 +39,17 @@ def compute_card(name: str, family: str, facts: dict[str, Any], options: dict[st
         stages=options.get("stages", "coarse"),
     )
     ilsvrc, top1 = options.get("ilsvrc"), options.get("top1")
-    return describe_network(
-        name,
-        recipe=recipe,
-        input_spec=input_of(recipe),
-        family=family,
-        year=options.get("year", facts["year"]),
-        paper=facts["paper"],
-        **({"licence": OURS.get(name, "none published")} if library == "regraft" else {}),
-        ilsvrc_top5=Published(value=ilsvrc[0], source=ilsvrc[1]) if ilsvrc else None,
-        imagenet_top1=Published(value=top1[0], source=top1[1]) if top1 else measured(options),
-    )
+    card = describe_network(name, recipe=recipe, input_spec=input_of(recipe))
+    typed: dict[str, Any] = {
+        "family": family,
+        "year": options.get("year", facts["year"]),
+        "paper": facts["paper"],
+        "ilsvrc_top5": Published(value=ilsvrc[0], source=ilsvrc[1]) if ilsvrc else None,
+        "imagenet_top1": Published(value=top1[0], source=top1[1]) if top1 else measured(options),
+    }
+    if library == "regraft":
+        typed["licence"] = OURS.get(name, "none published")
+    return card.model_copy(update=typed)
 
 
 def input_of(recipe: Recipe) -> InputSpec:
@@ -76,7 +76,6 @@ def measured(known: dict[str, Any]) -> Published | None:
 
 def main() -> None:
     facts = tomllib.loads((HERE / "zoo_facts.toml").read_text(encoding="utf-8"))
-    zoo.cards.cache_clear()
     zoo.cards = dict  # type: ignore[assignment] # cards are computed without looking at old ones
     lines = []
     for family, shared in facts.items():

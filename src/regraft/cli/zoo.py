@@ -232,13 +232,8 @@ def _described(network: str, stages: str, channels: int | None, image_size: int 
     from regraft.networks.adaptation import adapted_recipe
     from regraft.networks.catalogues import find_recipe
     from regraft.networks.counting import describe_network
-    from regraft.networks.zoo import card
 
     recipe, spec = adapted_recipe(*find_recipe(network), channels=channels, size_px=image_size)
     if stages != "default":
         recipe = recipe.model_validate({**recipe.model_dump(), "stages": stages})
-    known = card(network)
-    facts = known.model_dump(include={"family", "year", "paper"}) if known else {}
-    if known:
-        facts |= {"imagenet_top1": known.imagenet_top1, "ilsvrc_top5": known.ilsvrc_top5}
-    return describe_network(network, recipe=recipe, input_spec=spec, **facts)
+    return describe_network(network, recipe=recipe, input_spec=spec)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 from torch import nn
@@ -12,51 +11,55 @@ from regraft.networks.anatomy import Count, count_parts
 from regraft.networks.building import build
 from regraft.networks.catalogues import find_recipe, published_at, sized, stated_licence
 from regraft.networks.network import stages_of
-from regraft.networks.zoo import Card, StageCard
+from regraft.networks.zoo import Card, StageCard, card
 from regraft.records import InputSpec, Recipe
 
 _SMALLEST: tuple[int, ...] = (*range(8, 129, 8), 160, 192, 224, 256, 299, 384, 448, 512, 600)
 
 
-def describe_network(name: str, **facts: Any) -> Card:
-    """The card of a network of the zoo, timm or torchvision by its name.
+_FACTS = {"family", "year", "paper", "hub", "licence", "ilsvrc_top5", "imagenet_top1"}  # can't be computed
+
+
+def describe_network(name: str, *, recipe: Recipe | None = None, input_spec: InputSpec | None = None) -> Card:
+    """The card of a network of the zoo, timm or torchvision by its name, counted now.
 
     Args:
         name: as `regraft fit --network` takes it.
-        facts: what can't be computed (`family`, `year`, `paper`, published figures); a recipe or an input
-            other than the library's own.
+        recipe: how it is built and divided, if not as its library does.
+        input_spec: of the images, if not its own.
 
     Raises:
         UnknownNetworkError: no library has it.
+
+    >>> describe_network("lenet5").depth
+    5
     """
-    recipe, spec = facts.pop("recipe", None), facts.pop("input_spec", None)
-    if recipe is None or spec is None:
+    if recipe is None or input_spec is None:
         known_recipe, known_spec = find_recipe(name)
-        recipe, spec = recipe or known_recipe, spec or known_spec
+        recipe, input_spec = recipe or known_recipe, input_spec or known_spec
     with torch.device("meta"):
         network = build(recipe)
     staged, _ = stages_of(network, recipe)
-    parts = [stage.module for stage in staged.stages]
-    counts = count_parts([*parts, staged.classifier], (spec.channels, spec.size_px, spec.size_px))
+    parts = [*(stage.module for stage in staged.stages), staged.classifier]
+    counts = count_parts(parts, (input_spec.channels, input_spec.size_px, input_spec.size_px))
     names = [*(stage.name for stage in staged.stages), "classifier"]
     cards = [_stage_card(name, count) for name, count in zip(names, counts, strict=True)]
-    return Card(
+    counted = Card(
         name=name,
-        family=facts.pop("family", type(network).__name__),
-        year=facts.pop("year", None),
-        paper=facts.pop("paper", ""),
+        family=type(network).__name__,
         recipe=recipe,
-        hub=facts.pop("hub", published_at(recipe)),
-        licence=facts.pop("licence", stated_licence(recipe)),
-        input_spec=spec,
-        smallest_px=smallest_px(recipe, spec, network),
+        hub=published_at(recipe),
+        licence=stated_licence(recipe),
+        input_spec=input_spec,
+        smallest_px=smallest_px(recipe, input_spec, network),
         parameters=sum(count.parameters for count in counts),
         multiply_adds=sum(count.multiply_adds for count in counts),
         depth=counts[-1].trace.depth,
         stages=tuple(cards[:-1]),
         classifier=cards[-1],
-        **facts,
     )
+    known = card(name)
+    return counted.model_copy(update={fact: getattr(known, fact) for fact in _FACTS}) if known else counted
 
 
 def _stage_card(name: str, count: Count) -> StageCard:
