@@ -43,7 +43,7 @@ def compare_designs(name: str | None = None) -> list[Comparison]:
     """One comparison by its name, or all: depthwise, bottleneck, small-filters, inception, scaling.
 
     >>> compare_designs("small-filters")[0].rows[1].parameters
-    221184
+    73728
     """
     return [make() for key, make in COMPARISONS.items() if name in (None, key)]
 
