@@ -40,7 +40,8 @@ def measured(name: str, folder: Path) -> dict[str, Any]:
     start = ["--weights", str(shared("weights"))] if has_weights else ["--weights", "random"]
     start = [] if name == "lenet5" else start
     data, where = str(shared("data/brain_mri")), environment(str(folder))
-    common = ["--network", name, "--json"]
+    # Random weights are worth no more in fp32.
+    common = ["--network", name, "--json", "--precision", "fp32" if has_weights else "bf16"]
     probe, _ = timed(
         [*regraft(), "fit", data, *common, *start, "--strategy", "probe", "--out", str(folder / "probe")],
         env=where,
