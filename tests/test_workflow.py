@@ -132,7 +132,7 @@ def test_an_impossible_cut_names_the_stages(digits: Path, tmp_path: Path, cut: s
 
 
 def test_an_unknown_setting_gets_close_names(digits: Path) -> None:
-    with pytest.raises(SettingsError, match=r"no setting 'strategie' \(did you mean strategy\?\)"):
+    with pytest.raises(SettingsError, match=r"no setting 'strategie' \(did you mean strategy"):
         regraft.fit(digits, network="lenet5", strategie="svm")
 
 
