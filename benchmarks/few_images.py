@@ -60,7 +60,7 @@ WAYS: dict[str, dict[str, dict[str, Any]]] = {
         "a view an epoch, on the fly": {**PLAIN, "augment": "crop-flip", "views": 12, "cache": "never"},
     },
 }  # fmt: skip
-LARGE = ("omniglot_small1",)  # 136 classes: a single draw takes a quarter of an hour
+LARGE = ("omniglot_small1",)  # 136 classes: one draw of all sizes takes about half an hour
 # Data, and images a class; None takes all.
 SETS: dict[str, list[tuple[str, int | None]]] = {
     "strategies": [
