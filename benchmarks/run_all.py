@@ -21,10 +21,12 @@ SCRIPTS = (
     ["cached_tail.py"],
     ["cached_tail.py", "3", "resnet18", "0"],
     ["few_images.py", "strategies", "8"],
-    ["few_images.py", "regularisation", "4"],
+    ["few_images.py", "regularisation", "6"],
     ["few_images.py", "augmentation"],
+    ["chosen_epoch.py"],
     ["kill9_training.py"],
     ["fine_tuning.py"],
+    ["every_network.py"],
 )
 
 if __name__ == "__main__":
