@@ -8,7 +8,22 @@ import torch
 from torch import nn
 
 
-class AlexNet2012(nn.Module):
+class _EightLayers(nn.Module):
+    """Five convolutions, then three full layers."""
+
+    def __init__(self, convolutions: OrderedDict[str, nn.Module], num_classes: int) -> None:
+        super().__init__()
+        self.features = nn.Sequential(convolutions)
+        self.fc6 = _full(256 * 6 * 6, nn.AdaptiveAvgPool2d(6), nn.Flatten())
+        self.fc7 = _full(4096)
+        self.output = nn.Linear(4096, num_classes)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.output(self.fc7(self.fc6(self.features(x))))
+        return logits
+
+
+class AlexNet2012(_EightLayers):
     """AlexNet with its two columns and response normalisation: `(N, C, 224, 224) float32` to logits `(N, K)`.
 
     The two columns that the authors trained on two GPUs are convolutions of two groups. torchvision's
@@ -23,26 +38,19 @@ class AlexNet2012(nn.Module):
     """
 
     def __init__(self, num_classes: int = 1000, in_chans: int = 3) -> None:
-        super().__init__()
-        self.features = nn.Sequential(
+        super().__init__(
             OrderedDict(
                 conv1=_layer(nn.Conv2d(in_chans, 96, 11, stride=4, padding=2), _response_norm(), _pool()),
                 conv2=_layer(nn.Conv2d(96, 256, 5, padding=2, groups=2), _response_norm(), _pool()),
                 conv3=_layer(nn.Conv2d(256, 384, 3, padding=1)),
                 conv4=_layer(nn.Conv2d(384, 384, 3, padding=1, groups=2)),
                 conv5=_layer(nn.Conv2d(384, 256, 3, padding=1, groups=2), _pool()),
-            )
+            ),
+            num_classes,
         )
-        self.fc6 = _full(256 * 6 * 6, nn.AdaptiveAvgPool2d(6), nn.Flatten())
-        self.fc7 = _full(4096)
-        self.output = nn.Linear(4096, num_classes)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = self.output(self.fc7(self.fc6(self.features(x))))
-        return logits
 
 
-class ZFNet(nn.Module):
+class ZFNet(_EightLayers):
     """ZFNet: `(N, C, 224, 224) float32` to logits `(N, K)`.
 
     Source: Zeiler & Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014
@@ -55,23 +63,16 @@ class ZFNet(nn.Module):
     """
 
     def __init__(self, num_classes: int = 1000, in_chans: int = 3) -> None:
-        super().__init__()
-        self.features = nn.Sequential(
+        super().__init__(
             OrderedDict(
                 conv1=_layer(nn.Conv2d(in_chans, 96, 7, stride=2, padding=1), _pool(), _response_norm()),
                 conv2=_layer(nn.Conv2d(96, 256, 5, stride=2), _pool(), _response_norm()),
                 conv3=_layer(nn.Conv2d(256, 384, 3, padding=1)),
                 conv4=_layer(nn.Conv2d(384, 384, 3, padding=1)),
                 conv5=_layer(nn.Conv2d(384, 256, 3, padding=1), _pool()),
-            )
+            ),
+            num_classes,
         )
-        self.fc6 = _full(256 * 6 * 6, nn.AdaptiveAvgPool2d(6), nn.Flatten())
-        self.fc7 = _full(4096)
-        self.output = nn.Linear(4096, num_classes)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = self.output(self.fc7(self.fc6(self.features(x))))
-        return logits
 
 
 def _layer(convolution: nn.Conv2d, *after: nn.Module) -> nn.Sequential:

@@ -103,10 +103,10 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 self.weights.update(dict.fromkeys(outputs, True))
             return result
         trace = _joined(traces)
-        rule = _RULES.get(str(func).split(".")[1])
-        if rule:
-            trace = rule(trace, args)
-        if str(func).split(".")[1] in _PRODUCTS:
+        operation = str(func).split(".")[1]
+        if operation in _RULES:
+            trace = _RULES[operation](trace, args)
+        elif operation in _PRODUCTS:
             has_weight = any(tensor in self.weights for tensor in tensors)
             trace = _deeper(trace) if has_weight else _everywhere(trace, len(traces))
         for output in outputs:
