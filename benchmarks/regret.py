@@ -1,0 +1,128 @@
+"""How much accuracy is lost by not trying everything: the ladder, and simple rules, against all strategies.
+
+For each network, data set and number of training images a class, every strategy trains on the same images and is
+tested on the same test side. Each case starts with an empty cache. Times are wall clock and processor seconds,
+children included. Rows measured before are kept: a run goes on where the last one stopped.
+
+Run: python benchmarks/regret.py exhaustive|ladder|table [DRAWS] [NETWORK ...]
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from common import commit, earlier, save, shared
+from few_images import drawn
+
+import regraft
+from regraft.data.splits import split_images
+from regraft.features.extraction import extract
+from regraft.features.runtimes import open_runtime
+from regraft.networks.weights import find_weights
+from regraft.progress import Silent
+from regraft.records import Images
+from regraft.settings import FitSettings, TrainSettings
+from regraft.training.job import Job
+from regraft.training.planning import Circumstances, make_plan
+from regraft.training.solved import fit_solved, judge_solved
+
+NETWORKS = ("mobilenetv1_100", "mobilenetv2_100")
+# brain_mri has 75 training images in its smaller class, omniglot 12 in each: more takes all of them.
+CASES = [
+    (data, count)
+    for count in (5, 20, 100)
+    for data in ("clothing", "trash6", "brain_mri", "omniglot_small1")
+    if not (data == "omniglot_small1" and count == 100)
+]
+TRAINED: dict[str, dict[str, Any]] = {
+    "last-blocks, cut 75%": {"strategy": "last-blocks", "cut": "75%"},
+    "last-blocks, cut 50%": {"strategy": "last-blocks", "cut": "50%"},
+    "last-blocks, cut 25%": {"strategy": "last-blocks", "cut": "25%"},
+    "full": {"strategy": "full"},
+}
+SCRATCH = {"strategy": "scratch", "time_limit": "2m"}
+
+
+class Clock:
+    """Wall clock and processor seconds since it was made."""
+
+    def __init__(self) -> None:
+        self._wall, self._cpu = time.perf_counter(), self._used()
+
+    @staticmethod
+    def _used() -> float:
+        return sum(os.times()[:4])
+
+    def read(self) -> dict[str, float]:
+        wall, cpu = time.perf_counter() - self._wall, self._used() - self._cpu
+        return {"wall_s": round(wall, 2), "cpu_s": round(cpu, 2)}
+
+
+def solved(images: Images, network: str, seed: int, tell: Callable[..., None]) -> None:
+    """Every strategy whose head is solved: last stage, each stage, many stages."""
+    clock = Clock()
+    weights = find_weights(network, weights=shared("weights"))
+    runtime = open_runtime(weights, reporter=Silent())
+    features = extract(images, runtime, weights.input_spec)
+    job = Job(images, split_images(images, seed=seed), features, seed)
+    around = Circumstances(network, runtime.layout, weights.input_spec, runtime.facts["runtime"])
+    stages = list(dict.fromkeys(column.stage for column in runtime.layout))
+    tell("features", None, clock)
+    ways = {
+        "probe": FitSettings(strategy="probe"),
+        **{f"svm @ {stage}": FitSettings(strategy="svm", cut=stage) for stage in stages},
+        "many-stages": FitSettings(strategy="many-stages"),
+    }
+    for way, settings in ways.items():
+        clock = Clock()
+        plan = make_plan(settings, TrainSettings(), around, Silent())
+        fitted = fit_solved(job, plan, has_cut=settings.cut is not None, reporter=Silent())
+        tell(way, judge_solved(job, fitted).sheet.test.accuracy.value, clock)
+
+
+def exhaustive(images: Images, network: str, seed: int, tell: Callable[..., None], *, with_scratch: bool) -> None:
+    solved(images, network, seed, tell)
+    for way, how in {**TRAINED, **({"scratch": SCRATCH} if with_scratch else {})}.items():
+        clock = Clock()
+        weights = None if way == "scratch" else str(shared("weights"))
+        model = regraft.fit(images, network=network, weights=weights, seed=seed, **how)
+        tell(way, model.test_scores.accuracy.value, clock)
+
+
+def main(question: str, draws: int, networks: list[str]) -> None:
+    name = f"regret_{question}"
+    rows = earlier(name)
+    done = {(row["network"], row["data"], row["per_class"], row["draw"]) for row in rows}
+    for draw in range(draws):
+        for network in networks:
+            for data, per_class in CASES:
+                if (network, data, per_class, draw) in done:
+                    continue
+                rows += one_case(question, network, data, per_class, draw)
+                save(name, {"rows": rows})
+
+
+def one_case(question: str, network: str, data: str, per_class: int, draw: int) -> list[dict[str, Any]]:
+    case = {"commit": commit(), "network": network, "data": data, "per_class": per_class, "draw": draw}
+    rows: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["REGRAFT_CACHE"] = folder
+        images = drawn(data, per_class, draw, Path(folder))
+
+        def tell(way: str, test: float | None, clock: Clock) -> None:
+            rows.append({**case, "way": way, "test": test, **clock.read()})
+            print(json.dumps(rows[-1]), flush=True)
+
+        exhaustive(images, network, draw, tell, with_scratch=draw == 0 and network == NETWORKS[0])
+    return rows
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 3, sys.argv[3:] or list(NETWORKS))
