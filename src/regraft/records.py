@@ -204,6 +204,19 @@ class HeadRecord(Record):
     """Scores are divided by it before the softmax (Guo et al. 2017)."""
 
 
+class VoterRecord(Record):
+    """One of several voters in a bundle; the first is the bundle's own network and head."""
+
+    network: str
+    recipe: Recipe
+    input_spec: InputSpec
+    weights: WeightsSource
+    head: HeadRecord
+    layout: tuple[Column, ...]
+    network_file: Literal["network.safetensors", "network-2.safetensors", "network-3.safetensors"]
+    """Which of the bundle's files holds its network; voters may share one."""
+
+
 class BundleRecord(Record):
     """`bundle.json`: everything about a saved model but its arrays."""
 
@@ -221,5 +234,7 @@ class BundleRecord(Record):
     fitted_precision: Precision
     lineage: tuple[str, ...]
     """From the oldest ancestor to this model."""
+    others: tuple[VoterRecord, ...] = Field((), max_length=3)
+    """Further voters, whose probabilities are averaged with the first's."""
     files: dict[str, Sha256]
     """The bundle's other files and their hashes."""

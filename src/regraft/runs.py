@@ -19,7 +19,7 @@ from regraft.prediction.model import Model
 from regraft.progress import Meter, Reporter
 from regraft.records import Images, Scores, ScoreSheet, Split
 from regraft.training.history import History
-from regraft.training.job import Judgement
+from regraft.job import Judgement
 
 _LIBRARIES = ("torch", "torchvision", "timm", "openvino", "scikit-learn", "numpy", "pillow")
 

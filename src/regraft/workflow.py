@@ -29,7 +29,7 @@ from regraft.runs import RunLog, choose_folder, versions, write_run
 from regraft.settings import DataSettings, FitSettings, TrainSettings, changed
 from regraft.storage import cache_folder, cache_limit, make_folder
 from regraft.training.history import History
-from regraft.training.job import Job, Judgement
+from regraft.job import Job, Judgement
 from regraft.training.planning import Circumstances, check_plan, make_plan
 from regraft.training.solved import fit_solved, judge_solved
 

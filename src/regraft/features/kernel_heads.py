@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +29,7 @@ EXACT_KERNEL_MAX = 8_000  # rows; beyond, an exact kernel matrix alone would tak
 _SEARCH_ROWS = 4_000  # the part of a large data set on which kernel hyperparameters are chosen
 _LANDMARKS = 1_024
 _STRENGTHS = (3.0, 10.0, 30.0)
+_MIDDLING_STRENGTH = 10.0
 _WIDTHS = (0.5, 1.0, 2.0)
 
 
@@ -57,7 +60,8 @@ def _choose_columns(
     for columns, distances in _distances_of(data, candidates):
         if len(candidates) == 1:
             return columns, distances, ()
-        scores = _out_of_fold(data, np.exp(distances / -np.median(distances)), 10.0)
+        kernel = np.exp(distances / -np.median(distances))
+        scores = out_of_fold_scores(data, kernel, _MIDDLING_STRENGTH)
         share = accuracy(scores, data.labels)
         trials.append((describe(columns), share))
         if best is None or share > best[0]:
@@ -87,7 +91,7 @@ def _choose_kernel(data: TrainingRows, distances: Floats, middle: float) -> tupl
     for width in _WIDTHS:
         kernel = np.exp(distances * (-width / middle))
         for strength in _STRENGTHS:
-            scores = _out_of_fold(data, kernel, strength)
+            scores = out_of_fold_scores(data, kernel, strength)
             share = accuracy(scores, data.labels)
             if best is None or share > best[0]:
                 best = (share, width / middle, strength, scores)
@@ -95,17 +99,45 @@ def _choose_kernel(data: TrainingRows, distances: Floats, middle: float) -> tupl
     return best[1], best[2], best[3]
 
 
-def _out_of_fold(data: TrainingRows, kernel: Floats, strength: float) -> Floats:
+def cross_validated_svm(data: TrainingRows, columns: Candidate) -> Floats:
+    """Out-of-fold scores `(N, K)` of a machine of middling width and strength, nothing searched."""
+    rows = standardised(data, columns)[1]
+    distances = squared_distances(rows, rows)
+    return out_of_fold_scores(data, np.exp(distances / -np.median(distances)), _MIDDLING_STRENGTH)
+
+
+def out_of_fold_scores(data: TrainingRows, kernel: Floats, strength: float) -> Floats:
+    """Scores `(N, K)` of each row by a machine that did not see its fold, from any kernel matrix `(N, N)`."""
+    folds = int(data.folds.max()) + 1
+    return masked_scores(data, kernel, strength, np.stack([data.folds != fold for fold in range(folds)]))
+
+
+def masked_scores(
+    data: TrainingRows, kernel: Floats, strength: float, trained: npt.NDArray[np.bool_]
+) -> Floats:
+    """Scores `(N, K)` of each fold by a machine that saw some of the other folds' rows.
+
+    Args:
+        data: the training images.
+        kernel: `(N, N)`.
+        strength: C.
+        trained: `(folds, N)`, the rows that the machine of each fold sees.
+    """
+    import sklearn.svm  # noqa: F401  (once, before threads want it)
+
     scores = np.full((len(kernel), data.num_classes), -1.0)
-    for fold in range(data.folds.max() + 1):
-        held = np.flatnonzero(data.folds == fold)
-        kept = np.flatnonzero(data.folds != fold)
+
+    def judge(fold: int) -> None:
+        held, kept = np.flatnonzero(data.folds == fold), np.flatnonzero(trained[fold])
         present = np.unique(data.labels[kept])
         if len(present) < 2:
             scores[np.ix_(held, present)] = 0.0
-            continue
+            return
         machine = _support_vectors(kernel[np.ix_(kept, kept)], data.labels[kept], strength)
         scores[np.ix_(held, present)] = machine.decide(kernel[np.ix_(held, kept)])
+
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:  # libsvm works without the interpreter
+        list(pool.map(judge, range(len(trained))))
     return scores
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -23,6 +25,7 @@ _STRENGTHS: dict[Loss, tuple[float, ...]] = {
     "softmax": (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0),
     "squared-hinge": (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0),
 }
+_FEW_STRENGTHS = (10.0, 100.0, 1000.0)
 
 
 def fit_logistic(data: TrainingRows, columns: Candidate) -> FittedHead:
@@ -58,19 +61,39 @@ def solve_all(data: TrainingRows, rows: Floats, loss: Loss, strength: float) -> 
     return weights
 
 
-def choose_strength(data: TrainingRows, rows: Floats, loss: Loss) -> tuple[float, Floats]:
+def cross_validated_logistic(data: TrainingRows, columns: Candidate) -> Floats:
+    """Out-of-fold scores `(N, K)` at the best of a few strengths, solved no further than accuracy needs."""
+    rows = standardised(data, columns)[1]
+    return choose_strength(data, rows, "softmax", strengths=_FEW_STRENGTHS, tolerance=1e-2)[1]
+
+
+def choose_strength(
+    data: TrainingRows,
+    rows: Floats,
+    loss: Loss,
+    *,
+    strengths: Sequence[float] | None = None,
+    tolerance: float = 3e-3,
+) -> tuple[float, Floats]:
     """The strength of least cross-validated loss, and its out-of-fold scores.
 
     All folds are solved together, each strength starting from the optima of the one before; the search
     ends when two strengths in a row were no better.
+
+    Args:
+        data: the training images.
+        rows: their standardised features.
+        loss: of the head.
+        strengths: to choose from, rising; None means those of the loss.
+        tolerance: see `solve`.
     """
     folds = data.folds
     trained = np.stack([folds != fold for fold in range(folds.max() + 1)])
     problems = LinearProblems(rows, data.labels, data.num_classes, trained, loss)
     best: tuple[float, float, Floats] | None = None
     weights, worse = None, 0
-    for strength in _STRENGTHS[loss]:
-        weights = solve(problems, strength, start=weights, tolerance=3e-3)
+    for strength in strengths or _STRENGTHS[loss]:
+        weights = solve(problems, strength, start=weights, tolerance=tolerance)
         scores = np.empty((len(rows), data.num_classes))
         for fold in range(len(trained)):
             held = folds == fold

@@ -41,6 +41,17 @@ class TrainingRows:
             raise DataError("the training images form a single group of look-alikes: nothing to validate on")
         return fold_numbers(self.labels, self.groups, folds=count, seed=self.seed)
 
+    def sample(self, most: int) -> TrainingRows:
+        """At most so many of the rows, of each class alike; which ones depends on the seed alone."""
+        if len(self.keys) <= most:
+            return self
+        order = np.random.default_rng(self.seed).permutation(len(self.keys))
+        rank = np.empty(len(order), dtype=np.int64)  # of each row within its class
+        for label in np.unique(self.labels):
+            own = order[self.labels[order] == label]
+            rank[own] = np.arange(len(own)) * len(order) // len(own)
+        return self.subset(np.sort(np.argsort(rank, kind="stable")[:most]))
+
     def subset(self, rows: npt.NDArray[np.int64]) -> TrainingRows:
         """Some of the rows."""
         return TrainingRows(

@@ -1,4 +1,7 @@
-"""A model as a folder: `bundle.json`, `network.safetensors`, `head.safetensors`. Data, never code."""
+"""A model as a folder: `bundle.json`, `network.safetensors`, `head.safetensors`. Data, never code.
+
+A soft vote has further heads (`head-2.safetensors`, ...) and, where voters differ in it, further networks.
+"""
 
 from __future__ import annotations
 
@@ -15,20 +18,30 @@ from regraft.data.loading import LOADER_VERSION
 from regraft.errors import BundleError, StorageError
 from regraft.features.heads import Head
 from regraft.networks.weights import Weights
-from regraft.prediction.model import Model
-from regraft.records import BundleRecord
+from regraft.prediction.model import Model, Voter
+from regraft.records import BundleRecord, HeadRecord, VoterRecord
 
-_RECORD, _NETWORK, _HEAD = "bundle.json", "network.safetensors", "head.safetensors"
+_RECORD = "bundle.json"
+_NETWORKS = ("network.safetensors", "network-2.safetensors", "network-3.safetensors")
+_HEADS = ("head.safetensors", "head-2.safetensors", "head-3.safetensors", "head-4.safetensors")
 _MAX_RECORD_BYTES = 64 << 20
 
 
 def save_bundle(model: Model, folder: Path) -> Path:
     """Write a model; each file is whole or absent, and the record, written last, names the others' hashes."""
-    arrays = {name: np.ascontiguousarray(array) for name, array in model.head.arrays.items()}
-    head = safetensors.numpy.save(arrays)
-    storage.write_atomically(folder / _HEAD, head)
-    if not _same(folder / _NETWORK, model.weights.path):
-        storage.copy_atomically(model.weights.path, folder / _NETWORK)
+    files: dict[str, str] = {}
+    for name, voter in zip(_HEADS, model.voters, strict=False):
+        arrays = {key: np.ascontiguousarray(array) for key, array in voter.head.arrays.items()}
+        data = safetensors.numpy.save(arrays)
+        storage.write_atomically(folder / name, data)
+        files[name] = storage.sha256_of(data)
+    networks = list({voter.weights.sha256: voter.weights for voter in model.voters}.values())
+    places = {}
+    for name, weights in zip(_NETWORKS, networks, strict=False):
+        if not _same(folder / name, weights.path):
+            storage.copy_atomically(weights.path, folder / name)
+        files[name] = storage.sha256_of_file(folder / name)
+        places[weights.sha256] = name
     record = BundleRecord(
         regraft_version=metadata.version("regraft"),
         labels=model.labels,
@@ -41,10 +54,28 @@ def save_bundle(model: Model, folder: Path) -> Path:
         layout=model.layout,
         fitted_precision=model.fitted_precision,
         lineage=model.lineage,
-        files={_HEAD: storage.sha256_of(head), _NETWORK: storage.sha256_of_file(folder / _NETWORK)},
+        others=tuple(_voter_record(voter, places[voter.weights.sha256]) for voter in model.others),
+        files=dict(sorted(files.items())),
     )
     storage.write_json(folder / _RECORD, record.model_dump(mode="json"))
+    for name in {*_HEADS, *_NETWORKS} - set(files):  # of an earlier model in this folder
+        (folder / name).unlink(missing_ok=True)
     return folder
+
+
+def _voter_record(voter: Voter, place: str) -> VoterRecord:
+    weights = voter.weights
+    return VoterRecord.model_validate(
+        {
+            "network": weights.network,
+            "recipe": weights.recipe,
+            "input_spec": weights.input_spec,
+            "weights": weights.source,
+            "head": voter.head.record,
+            "layout": voter.layout,
+            "network_file": place,
+        }
+    )
 
 
 def _same(one: Path, other: Path) -> bool:
@@ -63,24 +94,61 @@ def load_model(folder: str | Path) -> Model:
     if not (place / _RECORD).exists() and (place / "bundle" / _RECORD).exists():
         place = place / "bundle"
     record = _read_record(place)
-    for name in (_HEAD, _NETWORK):
+    used = {_NETWORKS[0], *(other.network_file for other in record.others), *_HEADS[: 1 + len(record.others)]}
+    for name in sorted(used):
         path = place / name
         if not path.is_file() or storage.sha256_of_file(path) != record.files.get(name):
             raise BundleError(f"{path} is missing or damaged; save the model again from its run")
-    try:
-        arrays = safetensors.numpy.load_file(place / _HEAD)
-    except (OSError, safetensors.SafetensorError) as error:
-        raise BundleError(f"can't read {place / _HEAD}: {error}") from error
-    network = place / _NETWORK
-    weights = Weights(
-        record.network, network, record.files[_NETWORK], record.recipe, record.input_spec, record.weights
+    first = Voter(
+        Weights(
+            record.network,
+            place / _NETWORKS[0],
+            record.files[_NETWORKS[0]],
+            record.recipe,
+            record.input_spec,
+            record.weights,
+        ),
+        _read_head(place / _HEADS[0], record.head, len(record.labels)),
+        record.layout,
     )
-    head = Head(record.head, arrays)
+    others = [
+        Voter(
+            Weights(
+                other.network,
+                place / other.network_file,
+                record.files[other.network_file],
+                other.recipe,
+                other.input_spec,
+                other.weights,
+            ),
+            _read_head(place / name, other.head, len(record.labels)),
+            other.layout,
+        )
+        for name, other in zip(_HEADS[1:], record.others, strict=False)
+    ]
+    if any(other.weights.input_spec != first.weights.input_spec for other in others):
+        raise BundleError(f"{place / _RECORD}: voters that expect different inputs can't share decoded images")
+    return Model(
+        record.labels,
+        first.weights,
+        first.head,
+        first.layout,
+        record.fitted_precision,
+        record.lineage,
+        others=tuple(others),
+    )
+
+
+def _read_head(path: Path, record: HeadRecord, num_classes: int) -> Head:
     try:
-        head.check(len(record.labels))
+        head = Head(record, safetensors.numpy.load_file(path))
+    except (OSError, safetensors.SafetensorError) as error:
+        raise BundleError(f"can't read {path}: {error}") from error
+    try:
+        head.check(num_classes)
     except ValueError as error:
-        raise BundleError(f"{place / _HEAD} doesn't fit its record: {error}") from error
-    return Model(record.labels, weights, head, record.layout, record.fitted_precision, record.lineage)
+        raise BundleError(f"{path} doesn't fit its record: {error}") from error
+    return head
 
 
 def _read_record(place: Path) -> BundleRecord:

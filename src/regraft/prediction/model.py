@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from regraft.progress import Reporter, Silent
 from regraft.records import Column, Precision, Scores, ScoreSheet, SkippedFile
 
 _AHEAD = 8
+_CHUNK = 128  # decoded images that wait for the next network
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,18 @@ class Predictions(Sequence[Prediction]):
 
 
 @dataclass(frozen=True)
+class Voter:
+    """A network up to the stages that a head reads, and the head."""
+
+    weights: Weights
+    head: Head
+    layout: tuple[Column, ...]
+    """All feature columns of the network, of which the head reads some."""
+
+
+@dataclass(frozen=True)
 class Model:
-    """A network up to the stages that a head reads, and the head.
+    """A network up to the stages that a head reads, and the head; or several, whose probabilities are averaged.
 
     Made by `regraft.fit` or `regraft.load_model`; immutable. The network is loaded at the first prediction.
     """
@@ -67,6 +79,13 @@ class Model:
     scores: ScoreSheet | None = None
     """How good it is; None for a model that was loaded from a bundle."""
     run_folder: Path | None = None
+    others: tuple[Voter, ...] = ()
+    """Further voters (a soft vote); most models have none."""
+
+    @property
+    def voters(self) -> tuple[Voter, ...]:
+        """All that vote, the model's own network and head first."""
+        return (Voter(self.weights, self.head, self.layout), *self.others)
 
     @property
     def test_scores(self) -> Scores | None:
@@ -115,17 +134,25 @@ class Model:
     ) -> Iterator[tuple[int, Prediction]]:
         """Like `predict`, one `(place, prediction)` at a time in any order; appends to `skipped`."""
         reporter = reporter or Silent()
-        engine = self._engine((runtime, precision), reporter)
-        columns = [slice(column.start, column.stop) for column in self.head.record.columns]
+        networks = {voter.weights.sha256: voter.weights for voter in self.voters}
+        engines = {
+            sha256: self._engine((sha256, runtime, precision), weights, reporter)
+            for sha256, weights in networks.items()
+        }
         decoded = self._decode(images, skipped, limits)
         with reporter.phase("predicting", len(images)) as meter:
-            for place, row in engine.run(decoded):
+            for place, rows in _together(engines, decoded):
                 meter.advance()
-                yield place, self._judge(images[place], row, columns)
+                yield place, self._judge(images[place], rows)
 
-    def _judge(self, image: str | Path | bytes, row: Row, columns: Sequence[slice]) -> Prediction:
-        chosen = np.concatenate([row[column] for column in columns])[None]
-        probabilities = self.head.probabilities(chosen)[0]
+    def _judge(self, image: str | Path | bytes, rows: Mapping[str, Row]) -> Prediction:
+        """What the voters say on average; `rows` are an image's features by the network's hash."""
+        votes = []
+        for voter in self.voters:
+            row = rows[voter.weights.sha256]
+            chosen = np.concatenate([row[c.start : c.stop] for c in voter.head.record.columns])[None]
+            votes.append(voter.head.probabilities(chosen)[0])
+        probabilities = np.mean(votes, axis=0) if len(votes) > 1 else votes[0]
         best = int(probabilities.argmax())
         return Prediction(_name(image), self.labels[best], float(probabilities[best]), probabilities)
 
@@ -147,16 +174,14 @@ class Model:
             else:
                 yield place, pixels
 
-    def _engine(self, choice: tuple[RuntimeName, Precision], reporter: Reporter) -> Runtime:
+    def _engine(self, choice: tuple[str, RuntimeName, Precision], weights: Weights, reporter: Reporter) -> Runtime:
         if choice not in self._engines:
-            name, precision = choice
-            self._engines[choice] = open_runtime(
-                self.weights, name=name, precision=precision, reporter=reporter
-            )
+            _, name, precision = choice
+            self._engines[choice] = open_runtime(weights, name=name, precision=precision, reporter=reporter)
         return self._engines[choice]
 
     @cached_property
-    def _engines(self) -> dict[tuple[RuntimeName, Precision], Runtime]:
+    def _engines(self) -> dict[tuple[str, RuntimeName, Precision], Runtime]:
         return {}
 
     def save(self, folder: str | Path) -> Path:
@@ -164,6 +189,23 @@ class Model:
         from regraft.prediction.bundle import save_bundle
 
         return save_bundle(self, Path(folder))
+
+
+def _together(
+    engines: Mapping[str, Runtime], images: Iterator[tuple[int, Pixels]]
+) -> Iterator[tuple[int, dict[str, Row]]]:
+    """Each image's rows of all networks; with several, a chunk of images goes through one after the other."""
+    if len(engines) == 1:
+        ((sha256, engine),) = engines.items()
+        for place, row in engine.run(images):
+            yield place, {sha256: row}
+        return
+    while chunk := list(islice(images, _CHUNK)):
+        rows: dict[int, dict[str, Row]] = {place: {} for place, _ in chunk}
+        for sha256, engine in engines.items():
+            for place, row in engine.run(iter(chunk)):
+                rows[place][sha256] = row
+        yield from rows.items()
 
 
 def _name(image: str | Path | bytes) -> str:

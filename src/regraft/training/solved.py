@@ -10,7 +10,7 @@ from regraft.features.training_rows import Candidate, FittedHead, describe
 from regraft.plans import Plan
 from regraft.progress import Reporter
 from regraft.records import Column
-from regraft.training.job import Job, Judgement, Predicted
+from regraft.job import Job, Judgement, Predicted
 
 
 def fit_solved(job: Job, plan: Plan, *, has_cut: bool, reporter: Reporter) -> FittedHead:

@@ -18,7 +18,7 @@ from regraft import storage
 from regraft.data.loading import LOADER_VERSION, LoadLimits
 from regraft.data.views import ViewPolicy
 from regraft.errors import SettingsError
-from regraft.features.activations import Activations, free_bytes
+from regraft.features.activations import Activations
 from regraft.features.extraction import Features, extract
 from regraft.features.fitting import fit_head
 from regraft.features.heads import Head
@@ -35,11 +35,11 @@ from regraft.plans import Plan
 from regraft.progress import Reporter
 from regraft.records import Column, WeightsSource
 from regraft.settings import TrainSettings
-from regraft.storage import size_in_bytes
-from regraft.training.checkpoint import Position
+from regraft.training.checkpoint import Position, Score
 from regraft.training.engine import Trainer
 from regraft.training.history import History
-from regraft.training.job import Job, Judgement
+from regraft.training.keeping import kept_views
+from regraft.job import Job, Judgement
 from regraft.training.layerwise import pretrain
 from regraft.training.movement import movements, stage_weights
 from regraft.training.rate_finder import RateSearch, search_rate
@@ -115,6 +115,13 @@ class TunedJob:
             weights = self._trained_weights(bench.network, folder)
         self._say_how_it_ended(position, reporter)
         return self._judged(bench, weights, position, before, reporter)
+
+    def trial(self, reporter: Reporter) -> Score | None:
+        """How good the plan's training gets on the validation images; nothing is kept but its checkpoint."""
+        bench = self._bench(reporter)
+        with self._workspace(reporter) as folder, _threads(bench.tail, bench.sources[0], self._settings):
+            self._pretrain(bench, folder, reporter)
+            return Trainer(self._task(bench, folder), reporter).run().best
 
     def search_rate(self, reporter: Reporter, *, steps: int = 80) -> RateSearch:
         """The loss over learning rates, from the plan's start; see `rate_finder`."""
@@ -253,7 +260,8 @@ class TunedJob:
             self.limits or LoadLimits(),
             self.workers,
         )
-        kept = self._kept_views(activations, count, sum(map(len, sides)), network, reporter)
+        where = f"after {network.stage_names[count - 1]}" if count else "of the decoded images"
+        kept = kept_views(settings, activations, images=sum(map(len, sides)), where=where, reporter=reporter)
         prefix = nn.Sequential(*(stage.module for stage in network.stages[:count])) if count else None
         if prefix is not None and kept == 0:
             prefix.to(device).eval()
@@ -271,36 +279,6 @@ class TunedJob:
             )
             for rows, views in zip(sides, (settings.views or 0, 1), strict=True)  # validation sees the centre
         ]
-
-    def _kept_views(
-        self, activations: Activations, count: int, images: int, network: Network, reporter: Reporter
-    ) -> int:
-        """How many views the disk may hold, decided before anything is written; 0 keeps none."""
-        settings = self._settings
-        wanted = settings.views or settings.epochs or 1
-        each = images * activations.row_bytes
-        budget = min(size_in_bytes(settings.cache_budget), 0.5 * free_bytes())
-        fitting = int(budget // max(1, each))
-        where = f"after {network.stage_names[count - 1]}" if count else "of the decoded images"
-        size = f"{images:,} images x {activations.row_bytes / 1e3:,.0f} kB = {each / 1e6:,.1f} MB a view"
-        if settings.cache == "never" or (settings.cache == "auto" and fitting == 0):
-            because = (
-                f"{size}, budget {budget / 1e9:.1f} GB" if settings.cache == "auto" else "it was asked for"
-            )
-            reporter.decided(f"no activations kept {where}", because, "--cache, --cache-budget")
-            return 0
-        if count == 0 and settings.views == 0 and settings.cache == "auto":
-            because = "each view is seen once, and decoding costs little beside training all stages"
-            reporter.decided("images decoded as they are needed", because, "--cache always")
-            return 0
-        kept = max(1, min(wanted, fitting))
-        # What the disk has free is not the same twice: it is said only where it decides.
-        what = "view" if wanted == 1 else "views" if kept == wanted else f"views, {kept} kept at a time"
-        limit = settings.cache_budget if kept == wanted else f"{budget / 1e9:.1f} GB"
-        reporter.decided(
-            f"activations kept {where}: {wanted} {what}", f"{size}, and {limit} may be used", "--cache"
-        )
-        return kept
 
     @contextmanager
     def _workspace(self, reporter: Reporter) -> Iterator[Path]:

@@ -10,7 +10,7 @@ import regraft
 from regraft.data.splits import split_images
 from regraft.features.extraction import Features
 from regraft.rowstore import Rows
-from regraft.training.job import Job
+from regraft.job import Job
 
 
 class EveryRow(Rows):

@@ -1,0 +1,1 @@
+"""What is measured before anything is trained, and what it says about how to go on."""

@@ -1,0 +1,124 @@
+"""What more images would bring: a learning curve from subsets of the cached features, extended by a power law."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from regraft.evaluation.scores import wilson
+from regraft.features.heads import Head, squared_distances
+from regraft.features.kernel_heads import masked_scores
+from regraft.features.solver import LinearProblems, solve
+from regraft.features.training_rows import TrainingRows, standardised
+from regraft.records import Estimate, Record
+
+Floats = npt.NDArray[Any]
+Bools = npt.NDArray[np.bool_]
+_SHARES = (0.125, 0.25, 0.5, 1.0)
+_LEAST_IMAGES = 16
+_MAX_IMAGES = 3_000
+_RESAMPLES = 200
+_EXPONENTS = np.linspace(0.1, 1.0, 19)
+_FLOORS = np.linspace(0.0, 0.95, 20)  # of the lowest error measured
+
+
+class CurvePoint(Record):
+    """Accuracy with so many training images, on images that were not among them."""
+
+    images: int
+    accuracy: Estimate
+
+
+class LearningCurve(Record):
+    """Measured points, and what twice the images is expected to bring."""
+
+    points: tuple[CurvePoint, ...]
+    doubling_gain: Estimate | None
+    """Expected gain of accuracy, as a share; None where there are too few points to extend."""
+
+
+def learning_curve(data: TrainingRows, head: Head) -> LearningCurve:
+    """Accuracy of a solved head against the number of training images.
+
+    Each fold is judged by heads trained on an eighth, a quarter, half and all of the others, classes alike, with the
+    hyperparameters of the head that was fitted on everything.
+
+    Args:
+        data: the training images.
+        head: `logistic` or `rbf-svm`; its kind, columns and hyperparameters are used.
+    """
+    sample = data.sample(_MAX_IMAGES)
+    shares = [share for share in _SHARES if share * len(sample.keys) >= _LEAST_IMAGES]
+    rights = np.stack([_rights(sample, head, share) for share in shares]) if shares else np.empty((0, 0))
+    folds = int(sample.folds.max()) + 1
+    sizes = [max(1, round(share * len(sample.keys) * (1 - 1 / folds))) for share in shares]
+    points = tuple(
+        CurvePoint(images=size, accuracy=wilson(int(row.sum()), len(row)))
+        for size, row in zip(sizes, rights, strict=True)
+    )
+    gain = doubling_gain(sizes, rights, seed=sample.seed) if len(sizes) >= 3 else None
+    return LearningCurve(points=points, doubling_gain=gain)
+
+
+def doubling_gain(sizes: Sequence[int], rights: Bools, *, seed: int = 0) -> Estimate:
+    """The gain of accuracy from twice the largest size, by `error(n) = a + b n^-c` (Cortes et al. 1993).
+
+    The interval is that of fits to bootstrap resamples of the images.
+
+    Args:
+        sizes: numbers of training images, rising; at least three.
+        rights: `(sizes, N)`, which images were right with each.
+        seed: of the bootstrap.
+    """
+    draws = np.random.default_rng(seed).integers(0, rights.shape[1], (_RESAMPLES, rights.shape[1]))
+    errors = 1 - rights[:, draws].mean(axis=2)
+    gains = [_gain(sizes, column) for column in errors.T]
+    value = _gain(sizes, 1 - rights.mean(axis=1))
+    low, high = np.quantile(gains, [0.025, 0.975])
+    return Estimate(value=value, low=min(value, float(low)), high=max(value, float(high)))
+
+
+def _gain(sizes: Sequence[int], errors: Floats) -> float:
+    """Error at the largest size minus error at twice that, by the least-squares power law."""
+    n = np.asarray(sizes, dtype=float)
+    best, gain = np.inf, 0.0
+    for exponent in _EXPONENTS:
+        basis = (n / n[-1]) ** -exponent
+        for floor in _FLOORS * errors.min():
+            scale = max(float(basis @ (errors - floor) / (basis @ basis)), 0.0)
+            loss = float(np.square(floor + scale * basis - errors).sum())
+            if loss < best - 1e-12:
+                best, gain = loss, scale * (1 - 2.0**-exponent)
+    return gain
+
+
+def _rights(data: TrainingRows, head: Head, share: float) -> Bools:
+    """Which images are right when heads see only a share of the other folds' images of each class."""
+    trained = np.stack([_some(data, fold, share) for fold in range(int(data.folds.max()) + 1)])
+    rows = standardised(data, head.record.columns)[1]
+    settings = head.record.hyperparameters
+    if head.record.kind == "rbf-svm":
+        kernel = np.exp(-settings["gamma"] * squared_distances(rows, rows))
+        scores = masked_scores(data, kernel, settings["C"], trained)
+    else:
+        problems = LinearProblems(rows, data.labels, data.num_classes, trained, "softmax")
+        weights = solve(problems, settings.get("C", 10.0), tolerance=1e-2)
+        scores = np.empty((len(rows), data.num_classes))
+        for fold, one in enumerate(weights):
+            held = data.folds == fold
+            scores[held] = rows[held] @ one[:-1] + one[-1]
+    rights: Bools = scores.argmax(axis=1) == data.labels
+    return rights
+
+
+def _some(data: TrainingRows, fold: int, share: float) -> Bools:
+    """A share of each class outside of a fold, at least one image of it."""
+    chosen = np.zeros(len(data.keys), dtype=bool)
+    draws = np.random.default_rng([data.seed, fold])
+    for label in np.unique(data.labels):
+        others = draws.permutation(np.flatnonzero((data.labels == label) & (data.folds != fold)))
+        chosen[others[: max(1, round(share * len(others)))]] = True
+    return chosen

@@ -1,0 +1,85 @@
+"""A list of labels to change and images to leave out, as somebody edited it."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+from regraft.errors import DataError, close_names
+from regraft.records import Finding, ImageItem, Images, SkippedFile
+from regraft.storage import harmless
+
+_ACTIONS = ("", "keep", "relabel", "exclude")
+
+
+def corrected(images: Images, table: str | Path) -> Images:
+    """A data set after the corrections of a CSV file with the columns path, label, suggested and action.
+
+    `relabel` gives the image the label in `suggested`; `exclude` leaves it out; nothing, or `keep`, changes nothing.
+
+    Raises:
+        DataError: the file can't be read, or lines in it don't fit the data set; names all of them.
+    """
+    wanted = _read(Path(table))
+    known = {harmless(item.path): item for item in images.items}
+    problems = [problem for line in wanted for problem in _problems(line, known, images.labels)]
+    if problems:
+        shown = "; ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else "")
+        raise DataError(f"{table} doesn't fit the data set: {shown}")
+    by_path = {line["path"]: line for line in wanted if line["action"] in ("relabel", "exclude")}
+    items: list[ImageItem] = []
+    skipped = list(images.skipped)
+    for item in images.items:
+        line = by_path.get(harmless(item.path))
+        if line is None:
+            items.append(item)
+        elif line["action"] == "relabel":
+            items.append(replace(item, label=line["suggested"]))
+        else:
+            skipped.append(SkippedFile(item.path, f"excluded by {Path(table).name}"))
+    counts = {action: sum(line["action"] == action for line in by_path.values()) for action in ("relabel", "exclude")}
+    note = f"{counts['relabel']} labels changed and {counts['exclude']} images left out by {Path(table).name}"
+    labels = tuple(label for label in images.labels if any(item.label == label for item in items))
+    return replace(
+        images,
+        items=tuple(items),
+        skipped=tuple(skipped),
+        labels=labels,
+        findings=(*images.findings, Finding("note", note, tuple(by_path))),
+    )
+
+
+def _read(path: Path) -> list[dict[str, str]]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            missing = {"path", "label", "suggested", "action"} - set(reader.fieldnames or ())
+            if missing:
+                raise DataError(
+                    f"{path} lacks the columns {', '.join(sorted(missing))}; `regraft advise --suspects` writes "
+                    "such a file"
+                )
+            return [
+                {name: (row[name] or "").strip() if name != "path" else row[name] for name in row if name} for row in reader
+            ]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"can't read the corrections {path}: {error}") from error
+
+
+def _problems(line: dict[str, str], known: dict[str, ImageItem], labels: tuple[str, ...]) -> list[str]:
+    if line["action"] not in _ACTIONS:
+        return [f"{line['path']}: action {line['action']!r} is not one of relabel, exclude, keep or nothing"]
+    if line["action"] in ("", "keep"):
+        return []
+    item = known.get(line["path"])
+    if item is None:
+        return [f"no usable image {line['path']!r}"]
+    if item.label != line["label"]:
+        return [f"{line['path']} is labelled {item.label!r}, not {line['label']!r}"]
+    if line["action"] == "relabel" and line["suggested"] not in labels:
+        return [
+            f"{line['path']}: no class {line['suggested']!r}{close_names(line['suggested'], labels)}; there are "
+            f"{', '.join(labels[:20])}"
+        ]
+    return []

@@ -1,0 +1,99 @@
+"""Whether two sets of predictions of the same images can be told apart. Pure: arrays in, records out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import comb
+
+import numpy as np
+import numpy.typing as npt
+
+from regraft.records import Estimate, Record
+
+Bools = npt.NDArray[np.bool_]
+ALPHA = 0.05
+_RESAMPLES = 10_000
+_EXACT_MAX = 1_000  # disagreements; the binomial sum is exact, and beyond nothing is gained by it
+
+
+class PairedComparison(Record):
+    """Two models on the same images."""
+
+    images: int
+    difference: Estimate
+    """Accuracy of the first minus that of the second, with a 95 % interval by paired bootstrap."""
+    only_first: int
+    """Images that the first alone has right."""
+    only_second: int
+    p_value: float
+    """Two-sided exact McNemar test (1947; the mid-p variant of Fagerland et al. 2013)."""
+
+    @property
+    def differs(self) -> bool:
+        """Whether the two can be told apart at 5 %."""
+        return self.p_value < ALPHA
+
+
+def compare(first: Bools, second: Bools, *, seed: int = 0) -> PairedComparison:
+    """Two models compared on the images that both judged.
+
+    Args:
+        first: `(N,)`, whether the first was right on each image.
+        second: the same of the second.
+        seed: of the bootstrap.
+
+    >>> one = np.array([True] * 8 + [False] * 2)
+    >>> other = np.array([True] * 4 + [False] * 6)
+    >>> result = compare(one, other)
+    >>> round(result.difference.value, 2), result.only_first, result.only_second, result.p_value
+    (0.4, 4, 0, 0.0625)
+    """
+    count = len(first)
+    won, lost = int((first & ~second).sum()), int((~first & second).sum())
+    shares = np.array([won, lost, count - won - lost]) / count
+    draws = np.random.default_rng(seed).multinomial(count, shares, size=_RESAMPLES)
+    low, high = np.quantile((draws[:, 0] - draws[:, 1]) / count, [0.025, 0.975])
+    value = (won - lost) / count
+    return PairedComparison(
+        images=count,
+        difference=Estimate(value=value, low=min(value, float(low)), high=max(value, float(high))),
+        only_first=won,
+        only_second=lost,
+        p_value=mcnemar(won, lost),
+    )
+
+
+def mcnemar(won: int, lost: int) -> float:
+    """Two-sided mid-p value that both are equally often right where they disagree.
+
+    >>> mcnemar(4, 0), mcnemar(3, 3)
+    (0.0625, 1.0)
+    """
+    total, small = won + lost, min(won, lost)
+    if total == 0 or won == lost:
+        return 1.0
+    if total > _EXACT_MAX:
+        return float(2 * _normal_tail((abs(won - lost)) / total**0.5))
+    below = sum(comb(total, k) for k in range(small))
+    return float(min(1.0, (2 * below + comb(total, small)) / 2**total))
+
+
+def _normal_tail(z: float) -> float:
+    from math import erfc
+
+    return 0.5 * erfc(z / 2**0.5)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """P-values adjusted for how many there are (Holm 1979).
+
+    >>> [round(value, 3) for value in holm([0.01, 0.04, 0.03])]
+    [0.03, 0.06, 0.06]
+    """
+    order = np.argsort(p_values)
+    adjusted = [0.0] * len(p_values)
+    running = 0.0
+    for rank, place in enumerate(order):
+        running = max(running, min(1.0, (len(p_values) - rank) * p_values[int(place)]))
+        adjusted[int(place)] = running
+    return adjusted
