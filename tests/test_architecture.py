@@ -12,9 +12,12 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "regraft"
 # Higher numbers may import lower ones; equal numbers are neighbours and may not import each other.
 LAYERS = {
-    "cli": 13,
-    "lab": 12,
-    "workflow": 11,
+    "cli": 15,
+    "lab": 14,
+    "workflow": 13,
+    "ascent": 12,
+    "comparison": 12,
+    "preparation": 11,
     "plots": 2,
     "request": 10,
     "runs": 9,
@@ -40,6 +43,7 @@ DOORS = {
     "timm": {"networks"},
     "torchvision": {"data", "networks"},
     "openvino": {"features"},
+    "skimage": {"features"},
     "sklearn": {"features", "evaluation", "lab"},
     "PIL": {"data", "lab"},
     "pyarrow": {"data"},

@@ -42,6 +42,31 @@ class Predicted:
 
 
 @dataclass(frozen=True)
+class Said:
+    """What one voter says of the images that it did not learn from."""
+
+    validation: Predicted | None
+    test: Predicted | None
+
+
+def on_average(votes: Sequence[Predicted]) -> Predicted:
+    """Voters' mean probabilities, on the rows that all of them judged; the method is the first's."""
+    shared = set(votes[0].rows).intersection(*(vote.rows for vote in votes[1:]))
+    rows = tuple(row for row in votes[0].rows if row in shared)
+    return Predicted(
+        rows, np.mean([on_rows(vote, rows).probabilities for vote in votes], axis=0), votes[0].method
+    )
+
+
+def on_rows(judged: Predicted, rows: tuple[int, ...]) -> Predicted:
+    """The part of some predictions that is about these rows, in their order."""
+    if rows == judged.rows:
+        return judged
+    place = {row: number for number, row in enumerate(judged.rows)}
+    return Predicted(rows, judged.probabilities[[place[row] for row in rows]], judged.method)
+
+
+@dataclass(frozen=True)
 class Job:
     """What every strategy works on."""
 
@@ -115,6 +140,12 @@ class Job:
             for start in range(0, len(keys), 4096)
         ]
         return Predicted(tuple(rows), np.concatenate(parts), method)
+
+    def judge_voters(self, voters: Sequence[Said]) -> Judgement:
+        """Scores of the voters' mean probabilities."""
+        validation = [one.validation for one in voters if one.validation is not None]
+        test = [one.test for one in voters if one.test is not None]
+        return self.judge(on_average(validation) if validation else None, on_average(test) if test else None)
 
     def judge(self, validation: Predicted | None, test: Predicted | None) -> Judgement:
         """Scores of both sides, and of the trivial baseline beside the better of them."""

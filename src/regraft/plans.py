@@ -28,6 +28,15 @@ TRAINED = ("last-blocks", "full", "scratch")
 """The strategies that train a tail."""
 
 
+class SolvedPlan(Record):
+    """A solved head on the frozen network, as one voter of several."""
+
+    head: HeadKind
+    stages: tuple[str, ...]
+    """All of them are read."""
+    statistics: tuple[Statistic, ...]
+
+
 class Plan(Record):
     """What a fit will do: the cut, what is trained and how. Print it, save it, edit it, run it again.
 
@@ -44,6 +53,10 @@ class Plan(Record):
     """The stages whose features the head reads (for `many-stages`, the candidates); for the strategies that
     train, the stages that are trained."""
     statistics: tuple[Statistic, ...]
+    reads: Literal["best", "all"] = "best"
+    """Whether a solved head's stages are candidates for cross-validation to choose from, or all are read."""
+    vote: tuple[SolvedPlan, ...] = ()
+    """Solved heads on the frozen network whose probabilities are averaged with this plan's own."""
     runtime: Literal["openvino", "torch"]
     precision: Precision
     """Of the frozen network, while features and activations are computed."""

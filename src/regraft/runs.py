@@ -14,12 +14,13 @@ from typing import Any
 
 from regraft import storage
 from regraft.errors import SettingsError, StorageError
+from regraft.job import Judgement
+from regraft.ladder.rungs import LadderRecord
 from regraft.plans import Run
 from regraft.prediction.model import Model
 from regraft.progress import Meter, Reporter
-from regraft.records import Images, Scores, ScoreSheet, Split
+from regraft.records import Estimate, Images, Scores, ScoreSheet, Split
 from regraft.training.history import History
-from regraft.job import Judgement
 
 _LIBRARIES = ("torch", "torchvision", "timm", "openvino", "scikit-learn", "numpy", "pillow")
 
@@ -120,6 +121,7 @@ def write_run(
     split: Split,
     judgement: Judgement,
     history: History | None = None,
+    ladder: LadderRecord | None = None,
 ) -> None:
     """Write everything; `run.json` comes last, so a run without it is unfinished.
 
@@ -131,6 +133,7 @@ def write_run(
         split: who trained and who tested.
         judgement: the predictions that the scores come from.
         history: of the training, if there was one.
+        ladder: the rungs that were tried, if there was a ladder.
     """
     assert model.scores is not None
     (folder / "run.json").unlink(missing_ok=True)  # while files of two fits may lie side by side
@@ -149,7 +152,39 @@ def write_run(
     run.plan.save(folder / "plan.toml")
     if history is not None:
         history.write(folder)
+    if ladder is not None:
+        write_ladder(folder, ladder)
     storage.write_json(folder / "run.json", run.model_dump(mode="json"))
+
+
+def write_ladder(folder: Path, ladder: LadderRecord) -> None:
+    """`ladder.json` and `ladder.csv`: a line for each rung that was tried."""
+    storage.write_json(folder / "ladder.json", ladder.model_dump(mode="json"))
+    header = (
+        "rung",
+        "name",
+        "accuracy",
+        "low",
+        "high",
+        "images",
+        "predicted_s",
+        "took_s",
+        "elapsed_s",
+        "kept",
+        "verdict",
+    )
+    rows: list[Sequence[Any]] = [
+        (
+            row.rung, row.name, *_bounds(row.accuracy),
+            row.images, row.predicted_s, row.took_s, row.elapsed_s, row.is_kept, row.verdict,
+        )
+        for row in ladder.rows
+    ]  # fmt: skip
+    storage.write_atomically(folder / "ladder.csv", storage.csv_bytes(header, rows))
+
+
+def _bounds(estimate: Estimate | None) -> tuple[Any, ...]:
+    return (estimate.value, estimate.low, estimate.high) if estimate else ("", "", "")
 
 
 def write_skipped(path: Path, images: Images) -> None:

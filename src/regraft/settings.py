@@ -6,12 +6,13 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Literal
 
 from regraft.errors import SettingsError, close_names
-from regraft.records import Granularity, HeadKind, Precision, Strategy
+from regraft.records import Granularity, HeadKind, Precision, StrategyChoice
 from regraft.storage import size_in_bytes
 
 OptimizerName = Literal["adamw", "sgd"]
 ScheduleName = Literal["constant", "step", "cosine", "warmup-cosine", "one-cycle", "warm-restarts", "plateau"]
 Augmentation = Literal["none", "flip", "crop", "crop-flip", "trivial", "rand"]
+DEFAULT_BUDGET = "5m"
 InitName = Literal["he", "glorot", "orthogonal", "gabor", "layerwise"]
 
 
@@ -35,6 +36,9 @@ class DataSettings:
     """Files of more megabytes are skipped."""
     max_bad_share: float = 0.2
     """A larger share of unusable files stops the run."""
+    corrections: str | None = None
+    """A CSV file of labels to change and images to leave out: the suspects that `regraft advise` lists, with
+    the column action filled in (relabel or exclude)."""
     workers: int | None = None
     """Threads that read and decode; without it, one for each core."""
 
@@ -60,10 +64,11 @@ class FitSettings:
     others take files of as many bands (RGBA, CMYK) or grey pages (TIFF)."""
     image_size: int | None = None
     """Side of the network's input in pixels, if not its own; position embeddings are interpolated."""
-    strategy: Strategy = "probe"
-    """probe: logistic regression on the last stage. svm: a support vector machine on one stage.
-    many-stages: one head on the features of several stages together. last-blocks: train what comes after the
-    cut. full: train everything. scratch: train everything from initial weights."""
+    strategy: StrategyChoice = "auto"
+    """auto: a ladder of all these, cheapest first, as long as validation says that it pays. probe: logistic
+    regression on the last stage. svm: a support vector machine on one stage. many-stages: one head on the
+    features of several stages together. last-blocks: train what comes after the cut. full: train everything.
+    scratch: train everything from initial weights."""
     cut: str | None = None
     """A stage: its name, a count (3) or a share (60%). For probe and svm the stage to read (without it: the
     last for probe, the best by cross-validation for svm); for many-stages all from here on are read (without
@@ -71,6 +76,10 @@ class FitSettings:
     last quarter of the stages is trained)."""
     head: HeadKind | None = None
     """The kind of head, if not the strategy's own (logistic for probe, rbf-svm for the others)."""
+    budget: str | None = None
+    """Time that the ladder of --strategy auto may take (90s, 5m, 1h); without it, 5m."""
+    votes: bool = True
+    """Whether the ladder may average the probabilities of rungs; such a model takes longer to answer."""
     test_share: float = 0.2
     """Share of each class that is set aside to test, where the data has no split of its own; 0 tests
     nothing."""

@@ -4,34 +4,27 @@ from __future__ import annotations
 
 import os
 import sys
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+import time
+from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from regraft.data.loading import LoadLimits
-from regraft.data.scan import ScanSettings, scan
-from regraft.data.sources import Found, TableColumns, find_images
-from regraft.data.splits import split_findings, split_images
+from regraft.ascent import Ascent, ascend
 from regraft.errors import SettingsError
-from regraft.features.extraction import Features, decode_while_waiting, extract
-from regraft.features.heads import Head
-from regraft.features.runtimes import open_runtime
-from regraft.networks.weights import Weights
+from regraft.job import Job, Judgement
 from regraft.plans import TRAINED, Plan, Run
-from regraft.prediction.model import Model
+from regraft.prediction.model import Model, Voter
+from regraft.preparation import Prepared, found_images, limits_of, prepare, scanned
 from regraft.progress import Reporter, Silent
-from regraft.records import Images, Split
+from regraft.records import Images
 from regraft.request import Request, Start, find_start, make_request
-from regraft.rowstore import Rows, prune
 from regraft.runs import RunLog, choose_folder, versions, write_run
 from regraft.settings import DataSettings, FitSettings, TrainSettings, changed
-from regraft.storage import cache_folder, cache_limit, make_folder
+from regraft.storage import make_folder
 from regraft.training.history import History
-from regraft.job import Job, Judgement
-from regraft.training.planning import Circumstances, check_plan, make_plan
-from regraft.training.solved import fit_solved, judge_solved
+from regraft.training.planning import check_plan, make_plan
+from regraft.training.solved import fit_solved, fit_voters, say_solved
 
 if TYPE_CHECKING:  # they import torch, which solved heads do without
     from regraft.training.rate_finder import RateSearch
@@ -58,23 +51,7 @@ def load_images(
         DataError: nothing usable; says what was found and what is accepted.
     """
     chosen: DataSettings = changed(settings or DataSettings(), changes)
-    return _scanned(_found(source, chosen), chosen, reporter)
-
-
-def _found(source: str | Path, settings: DataSettings) -> Found:
-    columns = TableColumns(
-        settings.path_column, settings.label_column, settings.split_column, settings.group_column
-    )
-    return find_images(source, root=settings.root, columns=columns)
-
-
-def _scanned(found: Found, settings: DataSettings, reporter: Reporter | None) -> Images:
-    how = ScanSettings(_limits(settings), settings.max_bad_share, settings.workers)
-    return scan(found, how, reporter=reporter)
-
-
-def _limits(settings: DataSettings) -> LoadLimits:
-    return LoadLimits(settings.max_megapixels, settings.max_file_mb)
+    return scanned(found_images(source, chosen), chosen, reporter)
 
 
 def fit(
@@ -122,18 +99,12 @@ def fit(
     if out is not None:
         folder = choose_folder(out or None, "-".join(filter(None, parts)), record, overwrite=overwrite)
     log = _started(log, reporter or Silent(), folder)
-    job, made = _prepare(images, asked, reading, start.weights, log)
+    if asked.plan is None and asked.fit.strategy == "auto":
+        return _climbed(images, asked, reading, start, log, record, folder)
+    prepared = prepare(images, asked, reading, start.weights, log)
+    job, made = prepared.job, _planned(prepared, asked, log)
     fitted = _carry_out(job, made, asked, reading, start, log)
-    model = Model(
-        labels=job.images.labels,
-        weights=fitted.weights,
-        head=fitted.head,
-        layout=job.features.layout,
-        fitted_precision=made.precision,
-        lineage=fitted.lineage,
-        scores=fitted.judgement.sheet,
-        run_folder=folder,
-    )
+    model = _model_of(fitted, job, made, folder)
     if folder is not None:
         run = _run_record(job, made, start, model, log, record)
         write_run(
@@ -162,7 +133,13 @@ def plan(
     asked = make_request(settings, training, None, changes)
     log = RunLog(reporter or Silent(), None)
     start = find_start(asked, from_run, log)
-    return _prepare(images, asked, data or DataSettings(), start.weights, log, is_extracted=False)[1]
+    if asked.fit.strategy == "auto":
+        raise SettingsError(
+            "--strategy auto makes its plan by measuring: `regraft advise` does that, and writes the plan; "
+            "or name a strategy"
+        )
+    prepared = prepare(images, asked, data or DataSettings(), start.weights, log, sides=())
+    return _planned(prepared, asked, log)
 
 
 def find_lr(
@@ -199,7 +176,8 @@ def find_lr(
         )
     log = RunLog(reporter or Silent(), None)
     start = find_start(asked, from_run, log)
-    job, made = _prepare(images, asked, data or DataSettings(), start.weights, log)
+    prepared = prepare(images, asked, data or DataSettings(), start.weights, log)
+    job, made = prepared.job, _planned(prepared, asked, log)
     return _tuned_job(job, made, asked, data or DataSettings(), start).search_rate(log, steps=steps)
 
 
@@ -207,75 +185,91 @@ def find_lr(
 class _Fitted:
     """What carrying out a plan gave."""
 
-    head: Head
+    voters: tuple[Voter, ...]
     judgement: Judgement
-    weights: Weights
     lineage: tuple[str, ...]
     history: History | None
 
 
-def _prepare(
-    images: Images | str | Path,
-    asked: Request,
-    reading: DataSettings,
-    weights: Weights,
-    log: RunLog,
-    *,
-    is_extracted: bool = True,
-) -> tuple[Job, Plan]:
-    """Everything up to the features. The network is converted in a process of its own meanwhile."""
-    # A folder that is not there is an error at once, not after the conversion.
-    source = images if isinstance(images, Images) else _found(images, reading)
-    settings = asked.fit
-    with ThreadPoolExecutor(1) as background:
-        opening = background.submit(
-            open_runtime,
-            weights,
-            name=asked.plan.runtime if asked.plan else settings.runtime,
-            precision=settings.precision,
-            device=settings.device,
-            reporter=log,
-        )
-        usable = source if isinstance(source, Images) else _scanned(source, reading, log)
-        split = split_images(usable, seed=settings.seed, test_share=settings.test_share)
-        usable = replace(usable, findings=(*usable.findings, *split_findings(split)))
-        _tell(usable, split, log)
-        decoded = decode_while_waiting(usable, weights.input_spec, opening, limits=_limits(reading))
-        runtime = opening.result()
-    around = Circumstances(
-        weights.network,
-        runtime.layout,
-        weights.input_spec,
-        runtime.facts["runtime"],
-        settings.device,
-    )
-    made = check_plan(asked.plan, around) if asked.plan else make_plan(settings, asked.training, around, log)
-    if not is_extracted:
-        return Job(usable, split, Features(Rows([], {}), runtime.layout, ()), settings.seed), made
-    features = extract(
-        usable,
-        runtime,
-        weights.input_spec,
-        limits=_limits(reading),
-        workers=reading.workers,
-        decoded=decoded,
-        reporter=log,
-    )
-    _keep_cache_small(log)
-    usable = replace(usable, skipped=(*usable.skipped, *features.skipped))
-    return Job(usable, split, features, settings.seed), made
+def _planned(prepared: Prepared, asked: Request, log: RunLog) -> Plan:
+    if asked.plan:
+        return check_plan(asked.plan, prepared.around)
+    return make_plan(asked.fit, asked.training, prepared.around, log)
 
 
 def _carry_out(
     job: Job, made: Plan, asked: Request, reading: DataSettings, start: Start, log: RunLog
 ) -> _Fitted:
-    """A head that is solved, or a tail that is trained."""
+    """A head that is solved, or a tail that is trained; and whoever votes beside it."""
+    also = fit_voters(job, made, reporter=log)
+    others = tuple(Voter(start.weights, one.head, job.features.layout) for one in also)
     if made.training is None:
-        solved = fit_solved(job, made, has_cut=asked.fit.cut is not None, reporter=log)
-        return _Fitted(solved.head, judge_solved(job, solved), start.weights, start.lineage, None)
+        solved = fit_solved(job, made, reporter=log)
+        own = Voter(start.weights, solved.head, job.features.layout)
+        judgement = job.judge_voters([say_solved(job, one) for one in (solved, *also)])
+        return _Fitted((own, *others), judgement, start.lineage, None)
     tuned = _tuned_job(job, made, asked, reading, start).fit(log)
     lineage = (*start.lineage, f"{made.strategy} on {Path(job.images.root).name}")
-    return _Fitted(tuned.head, tuned.judgement, tuned.weights, lineage, tuned.history)
+    own = Voter(tuned.weights, tuned.head, tuned.features.layout)
+    judgement = job.judge_voters([tuned.said, *(say_solved(job, one) for one in also)])
+    return _Fitted((own, *others), judgement, lineage, tuned.history)
+
+
+def _model_of(fitted: _Fitted, job: Job, made: Plan, folder: Path | None) -> Model:
+    own = fitted.voters[0]
+    return Model(
+        labels=job.images.labels,
+        weights=own.weights,
+        head=own.head,
+        layout=own.layout,
+        fitted_precision=made.precision,
+        lineage=fitted.lineage,
+        scores=fitted.judgement.sheet,
+        run_folder=folder,
+        others=fitted.voters[1:],
+    )
+
+
+def _climbed(
+    images: Images | str | Path,
+    asked: Request,
+    reading: DataSettings,
+    start: Start,
+    log: RunLog,
+    record: dict[str, Any],
+    folder: Path | None,
+) -> Model:
+    """The ladder: every rung that is kept is a whole run in the folder, scored on validation images."""
+    started = time.perf_counter()
+    prepared = prepare(images, asked, reading, start.weights, log, sides=("train", "validation"))
+
+    def kept(ascent: Ascent) -> Model:
+        contender = ascent.contender
+        fitted = _Fitted(
+            contender.voters, ascent.judgement, (*start.lineage, *contender.lineage), contender.history
+        )
+        model = _model_of(fitted, ascent.job, contender.plan, folder)
+        if folder is not None:
+            run = _run_record(ascent.job, contender.plan, start, model, log, record)
+            write_run(
+                folder, run=run, model=model, images=ascent.job.images, split=ascent.job.split,
+                judgement=ascent.judgement, history=contender.history, ladder=ascent.ladder,
+            )  # fmt: skip
+        return model
+
+    ascent = ascend(
+        prepared,
+        asked,
+        reading,
+        start.weights,
+        started=started,
+        reporter=log,
+        keep=lambda one: (kept(one), None)[1],
+    )
+    model = kept(ascent)
+    if folder is not None:
+        log.record("finished")
+    return model
 
 
 def _tuned_job(job: Job, made: Plan, asked: Request, reading: DataSettings, start: Start) -> TunedJob:
@@ -284,15 +278,7 @@ def _tuned_job(job: Job, made: Plan, asked: Request, reading: DataSettings, star
 
     workers = reading.workers or os.cpu_count() or 1
     earlier = EarlierHead(start.earlier.labels, start.earlier.head) if start.earlier else None
-    return TunedJob(job, made, start.weights, asked.fit.device, _limits(reading), workers, earlier)
-
-
-def _keep_cache_small(log: RunLog) -> None:
-    """Prune to `$REGRAFT_CACHE_MAX`; features that are open stay readable, and are used longest ago last."""
-    limit = cache_limit()
-    freed = prune(cache_folder(), limit) if limit is not None else 0
-    if freed:
-        log.note(f"freed {freed / 1e6:,.1f} MB of the cache, to stay within $REGRAFT_CACHE_MAX")
+    return TunedJob(job, made, start.weights, asked.fit.device, limits_of(reading), workers, earlier)
 
 
 def _started(log: RunLog, reporter: Reporter, folder: Path | None) -> RunLog:
@@ -303,23 +289,6 @@ def _started(log: RunLog, reporter: Reporter, folder: Path | None) -> RunLog:
     started.reasons = log.reasons
     started.record("started", command=sys.argv, cwd=os.getcwd())
     return started
-
-
-def _tell(images: Images, split: Split, log: RunLog) -> None:
-    sides = {side: sum(row.side == side for row in split.rows) for side in ("train", "validation", "test")}
-    counts = " · ".join(f"{count:,} {side}" for side, count in sides.items() if count)
-    log.note(f"{len(images.labels)} classes · {len(images):,} images · {counts} ({split.origin} split)")
-    if images.skipped:
-        log.warn(f"{len(images.skipped)} files were skipped (reasons in skipped.csv)")
-    for kind, text in (
-        ("leak", "look-alikes on different sides of the official split: test scores may flatter"),
-        ("conflict", "identical or look-alike images with different labels"),
-        ("tiny-class", "classes with very few images"),
-    ):
-        found = [finding for finding in images.findings if finding.kind == kind]
-        if found:
-            example = ", ".join(found[0].paths[:2]) or found[0].message
-            log.warn(f"{len(found)} x {text}, for example {example} (all in findings.csv)")
 
 
 def _run_record(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -57,7 +56,9 @@ def classic_baselines(
     wanted = set(sample.keys)
     images = replace(job.images, items=tuple(item for item in job.images.items if item.sha256 in wanted))
     features = extract(images, DescriptorRuntime(names), SPEC, limits=limits, reporter=reporter)
-    known = np.array([number for number, key in enumerate(sample.keys) if key in features.rows], dtype=np.int64)
+    known = np.array(
+        [number for number, key in enumerate(sample.keys) if key in features.rows], dtype=np.int64
+    )
     data = replace(sample.subset(known), features=features)
     column = {column.stage: column for column in features.layout}
     found: list[Baseline] = []
@@ -94,5 +95,3 @@ def _gram(rows: Floats) -> Floats:
     products = rows @ rows.T
     kernel: Floats = products / max(float(np.trace(products)) / len(rows), 1e-12)
     return kernel
-
-

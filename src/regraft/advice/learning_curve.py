@@ -1,4 +1,4 @@
-"""What more images would bring: a learning curve from subsets of the cached features, extended by a power law."""
+"""What more images would bring: accuracy on subsets of the cached features, extended by a power law."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ class LearningCurve(Record):
 def learning_curve(data: TrainingRows, head: Head) -> LearningCurve:
     """Accuracy of a solved head against the number of training images.
 
-    Each fold is judged by heads trained on an eighth, a quarter, half and all of the others, classes alike, with the
-    hyperparameters of the head that was fitted on everything.
+    Each fold is judged by heads trained on an eighth, a quarter, half and all of the others, classes alike,
+    with the hyperparameters of the head that was fitted on everything.
 
     Args:
         data: the training images.
@@ -52,7 +52,7 @@ def learning_curve(data: TrainingRows, head: Head) -> LearningCurve:
     """
     sample = data.sample(_MAX_IMAGES)
     shares = [share for share in _SHARES if share * len(sample.keys) >= _LEAST_IMAGES]
-    rights = np.stack([_rights(sample, head, share) for share in shares]) if shares else np.empty((0, 0))
+    rights = np.array([_rights(sample, head, share) for share in shares], dtype=bool)
     folds = int(sample.folds.max()) + 1
     sizes = [max(1, round(share * len(sample.keys) * (1 - 1 / folds))) for share in shares]
     points = tuple(

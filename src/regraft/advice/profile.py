@@ -1,4 +1,4 @@
-"""The depth profile: what each stage of a network knows about these classes, from one pass over the images."""
+"""The depth profile: what each stage of a network knows about these classes, from one pass."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def depth_profile(
 ) -> DepthProfile:
     """Solved heads at every stage, all cross-validated on the same folds.
 
-    Above 3,000 images a stratified sample of as many is used. With many classes logistic regression is fitted on
-    every few stages only, the last always among them.
+    Above 3,000 images a stratified sample of as many is used. With many classes logistic regression is
+    fitted on every few stages only, the last always among them.
 
     Args:
         data: the training images.

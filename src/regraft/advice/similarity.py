@@ -39,8 +39,8 @@ class Similarity(Record):
 
     images: int
     distance: Estimate | None
-    """Squared 2-Wasserstein distance of channel Gaussians over 4 source variances, mean over channels and layers;
-    None for a network without BatchNorm."""
+    """Squared 2-Wasserstein distance of channel Gaussians over 4 source variances, mean over channels and
+    layers; None for a network without BatchNorm."""
     stages: tuple[StageDistance, ...]
     confidence: Estimate
     """Mean largest probability of the source classifier."""
@@ -54,10 +54,10 @@ def similarity(
 ) -> Similarity:
     """How like the source's these images are.
 
-    For each channel of each BatchNorm's input the source's distribution is taken as the Gaussian of its running
-    statistics, the target's as the Gaussian of its moments over all images and positions. Their squared
-    2-Wasserstein distance is `(mt - ms)^2 + (st - ss)^2` (Dowson & Landau 1982, one dimension); over `4 ss^2` it
-    is in units of the source's own spread.
+    For each channel of each BatchNorm's input the source's distribution is taken as the Gaussian of its
+    running statistics, the target's as the Gaussian of its moments over all images and positions. Their
+    squared 2-Wasserstein distance is `(mt - ms)^2 + (st - ss)^2` (Dowson & Landau 1982, one dimension);
+    over `4 ss^2` it is in units of the source's own spread.
 
     Args:
         features: rows of `MomentsRuntime`.
@@ -120,7 +120,9 @@ def _distances(means: Floats, stds: Floats, source: SourceStatistics, weights: F
     """`(1 + R,)`: the mean over one layer's channels, for all images and for each resample."""
     alive = source.variance > _DEAD * np.median(source.variance)
     mean = weights @ means[:, alive].astype(np.float64)
-    second = weights @ (np.square(stds[:, alive], dtype=np.float64) + np.square(means[:, alive], dtype=np.float64))
+    second = weights @ (
+        np.square(stds[:, alive], dtype=np.float64) + np.square(means[:, alive], dtype=np.float64)
+    )
     std = np.sqrt(np.maximum(second - mean**2, 0))
     spread = np.sqrt(source.variance[alive].astype(np.float64))
     each = ((mean - source.mean[alive]) ** 2 + (std - spread) ** 2) / (4 * spread**2)

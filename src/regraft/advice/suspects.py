@@ -1,4 +1,4 @@
-"""Labels that are probably wrong: confident learning on cross-validated probabilities, and look-alikes at odds."""
+"""Labels that are probably wrong: by confident learning, and where look-alikes are at odds."""
 
 from __future__ import annotations
 
@@ -34,8 +34,9 @@ def label_suspects(
 ) -> list[Suspect]:
     """Images that confident learning counts off the diagonal (Northcutt et al. 2021, section 3.1).
 
-    A class's threshold is its mean probability over the images that carry its label. An image whose most probable
-    class among those above their thresholds is not its label is a suspect; the most certain come first.
+    A class's threshold is its mean probability over the images that carry its label. An image whose most
+    probable class among those above their thresholds is not its label is a suspect; the most certain come
+    first.
 
     Args:
         probabilities: `(N, K)`, out of fold: no image was seen by the model that judges it.

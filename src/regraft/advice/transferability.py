@@ -1,4 +1,4 @@
-"""Scores that guess how well a network transfers without fitting a head; shown beside the probe, never the decider.
+"""Scores that guess how well a network transfers; shown beside the probe, never the decider.
 
 On the tables published with them they don't beat a fixed list of good networks; docs/choosing.md shows ours.
 """

@@ -16,7 +16,8 @@ _ACTIONS = ("", "keep", "relabel", "exclude")
 def corrected(images: Images, table: str | Path) -> Images:
     """A data set after the corrections of a CSV file with the columns path, label, suggested and action.
 
-    `relabel` gives the image the label in `suggested`; `exclude` leaves it out; nothing, or `keep`, changes nothing.
+    `relabel` gives the image the label in `suggested`; `exclude` leaves it out; nothing, or `keep`, changes
+    nothing.
 
     Raises:
         DataError: the file can't be read, or lines in it don't fit the data set; names all of them.
@@ -38,7 +39,10 @@ def corrected(images: Images, table: str | Path) -> Images:
             items.append(replace(item, label=line["suggested"]))
         else:
             skipped.append(SkippedFile(item.path, f"excluded by {Path(table).name}"))
-    counts = {action: sum(line["action"] == action for line in by_path.values()) for action in ("relabel", "exclude")}
+    counts = {
+        action: sum(line["action"] == action for line in by_path.values())
+        for action in ("relabel", "exclude")
+    }
     note = f"{counts['relabel']} labels changed and {counts['exclude']} images left out by {Path(table).name}"
     labels = tuple(label for label in images.labels if any(item.label == label for item in items))
     return replace(
@@ -57,11 +61,12 @@ def _read(path: Path) -> list[dict[str, str]]:
             missing = {"path", "label", "suggested", "action"} - set(reader.fieldnames or ())
             if missing:
                 raise DataError(
-                    f"{path} lacks the columns {', '.join(sorted(missing))}; `regraft advise --suspects` writes "
-                    "such a file"
+                    f"{path} lacks the columns {', '.join(sorted(missing))}; `regraft advise --suspects` "
+                    "writes such a file"
                 )
             return [
-                {name: (row[name] or "").strip() if name != "path" else row[name] for name in row if name} for row in reader
+                {name: (row[name] or "").strip() if name != "path" else row[name] for name in row if name}
+                for row in reader
             ]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"can't read the corrections {path}: {error}") from error
@@ -79,7 +84,7 @@ def _problems(line: dict[str, str], known: dict[str, ImageItem], labels: tuple[s
         return [f"{line['path']} is labelled {item.label!r}, not {line['label']!r}"]
     if line["action"] == "relabel" and line["suggested"] not in labels:
         return [
-            f"{line['path']}: no class {line['suggested']!r}{close_names(line['suggested'], labels)}; there are "
-            f"{', '.join(labels[:20])}"
+            f"{line['path']}: no class {line['suggested']!r}{close_names(line['suggested'], labels)}; "
+            f"there are {', '.join(labels[:20])}"
         ]
     return []

@@ -1,8 +1,8 @@
 """Descriptors from before deep networks, as a `Runtime`: what any transferred network has to beat.
 
-`pixels` are the image at 32 x 32; `colour` is a joint histogram (Swain & Ballard 1991); `hog` are histograms of
-oriented gradients (Dalal & Triggs 2005); `sift` are local descriptors at key points (Lowe 2004), from which a bag
-of visual words is made (Csurka et al. 2004).
+`pixels` are the image at 32 x 32; `colour` is a joint histogram (Swain & Ballard 1991); `hog` are
+histograms of oriented gradients (Dalal & Triggs 2005); `sift` are local descriptors at key points (Lowe
+2004), from which a bag of visual words is made (Csurka et al. 2004).
 """
 
 from __future__ import annotations
@@ -99,11 +99,11 @@ def oriented_gradients(pixels: Pixels) -> Values:
 
 
 def local_descriptors(pixels: Pixels) -> Values:
-    """Up to 48 SIFT descriptors of 128 values in 0..255, spread over those found; zeros where there are fewer."""
+    """Up to 48 SIFT descriptors of 128 values in 0..255, spread over those found; else zeros."""
     from skimage.feature import SIFT
 
     values = np.zeros((SIFT_POINTS, SIFT_WIDTH), dtype=np.float32)
-    finder = SIFT(n_octaves=4)
+    finder: Any = SIFT(n_octaves=4)  # type: ignore[no-untyped-call]
     try:
         finder.detect_and_extract(grey(pixels))
     except RuntimeError:  # a plain image has no key points

@@ -36,11 +36,11 @@ class SourceStatistics:
 
 
 class MomentsRuntime:
-    """A `Runtime` whose rows hold, for one image, each BatchNorm's input in moments, then the source's logits.
+    """A `Runtime` whose rows hold the moments of each BatchNorm's input, then the source's logits.
 
     For the b-th BatchNorm with C channels the row holds the C means and the C standard deviations over the
-    image's positions, under the name of its stage; after all of them the logits of the network's own classifier.
-    In torch, on the CPU, in fp32: a few dozen images are enough.
+    image's positions, under the name of its stage; after all of them the logits of the network's own
+    classifier. In torch, on the CPU, in fp32: a few dozen images are enough.
     """
 
     def __init__(self, weights: Weights) -> None:
@@ -123,7 +123,11 @@ def batchnorms(network: Network) -> list[tuple[str, _BatchNorm]]:
     found: dict[_BatchNorm, str] = {}
     for stage in network.stages:
         for module in stage.module.modules():
-            if isinstance(module, _BatchNorm) and module.track_running_stats and module.running_var is not None:
+            if (
+                isinstance(module, _BatchNorm)
+                and module.track_running_stats
+                and module.running_var is not None
+            ):
                 found.setdefault(module, stage.name)
     return [(stage, norm) for norm, stage in found.items()]
 

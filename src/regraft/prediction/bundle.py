@@ -127,7 +127,9 @@ def load_model(folder: str | Path) -> Model:
         for name, other in zip(_HEADS[1:], record.others, strict=False)
     ]
     if any(other.weights.input_spec != first.weights.input_spec for other in others):
-        raise BundleError(f"{place / _RECORD}: voters that expect different inputs can't share decoded images")
+        raise BundleError(
+            f"{place / _RECORD}: voters that expect different inputs can't share decoded images"
+        )
     return Model(
         record.labels,
         first.weights,

@@ -65,7 +65,7 @@ class Voter:
 
 @dataclass(frozen=True)
 class Model:
-    """A network up to the stages that a head reads, and the head; or several, whose probabilities are averaged.
+    """A network up to the stages that a head reads, and the head; or several, which vote.
 
     Made by `regraft.fit` or `regraft.load_model`; immutable. The network is loaded at the first prediction.
     """
@@ -174,7 +174,9 @@ class Model:
             else:
                 yield place, pixels
 
-    def _engine(self, choice: tuple[str, RuntimeName, Precision], weights: Weights, reporter: Reporter) -> Runtime:
+    def _engine(
+        self, choice: tuple[str, RuntimeName, Precision], weights: Weights, reporter: Reporter
+    ) -> Runtime:
         if choice not in self._engines:
             _, name, precision = choice
             self._engines[choice] = open_runtime(weights, name=name, precision=precision, reporter=reporter)

@@ -43,7 +43,7 @@ def make_plan(
         SettingsError: settings that contradict each other.
     """
     stages = list(dict.fromkeys(column.stage for column in around.layout))
-    strategy, cut = settings.strategy, settings.cut
+    strategy, cut = _named(settings), settings.cut
     if len(stages) == 1:
         reporter.note(f"{around.network} can't be divided into stages: it is used whole, without a cut")
     if strategy in TRAINED:
@@ -64,6 +64,7 @@ def make_plan(
         head=head,
         stages=tuple(stages),
         statistics=statistics,
+        reads="best" if cut is None else "all",
         runtime=around.runtime,
         precision=settings.precision,
         seed=settings.seed,
@@ -80,7 +81,8 @@ def check_plan(plan: Plan, around: Circumstances) -> Plan:
         SettingsError: something in it does not fit; says what is accepted.
     """
     stages = list(dict.fromkeys(column.stage for column in around.layout))
-    unknown = [stage for stage in plan.stages if stage not in stages]
+    named = [*plan.stages, *(stage for voter in plan.vote for stage in voter.stages)]
+    unknown = [stage for stage in dict.fromkeys(named) if stage not in stages]
     trains = plan.strategy in TRAINED
     problems = [f"stage {name!r} is not one of {', '.join(stages)}" for name in unknown]
     if not plan.stages:
@@ -130,7 +132,7 @@ def _make_trained(
     known = [column.statistic for column in around.layout if column.stage == stages[-1]]
     return Plan(
         network=around.network,
-        strategy=settings.strategy,
+        strategy=_named(settings),
         head="logistic",
         stages=tuple(stages[count:]),
         statistics=_one_statistic(known),
@@ -178,7 +180,7 @@ def _resolved(
     reporter: Reporter,
 ) -> TrainSettings:
     """Every setting of the training that was left open, decided."""
-    strategy = settings.strategy
+    strategy = _named(settings)
     is_scratch = strategy == "scratch"
     chosen = replace(
         training,
@@ -199,6 +201,11 @@ def _resolved(
                 "bf16 training steps", "this machine multiplies it natively", "--train-precision"
             )
     return chosen
+
+
+def _named(settings: FitSettings) -> Strategy:
+    assert settings.strategy != "auto"  # the ladder names a strategy for each of its rungs
+    return settings.strategy
 
 
 _AUGMENT: Augmentation = "none"

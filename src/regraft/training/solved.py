@@ -7,22 +7,21 @@ from collections.abc import Sequence
 
 from regraft.features.fitting import fit_head
 from regraft.features.training_rows import Candidate, FittedHead, describe
+from regraft.job import Job, Predicted, Said
 from regraft.plans import Plan
 from regraft.progress import Reporter
-from regraft.records import Column
-from regraft.job import Job, Judgement, Predicted
+from regraft.records import Statistic
 
 
-def fit_solved(job: Job, plan: Plan, *, has_cut: bool, reporter: Reporter) -> FittedHead:
+def fit_solved(job: Job, plan: Plan, *, reporter: Reporter) -> FittedHead:
     """The head of a plan, fitted on the training side.
 
     Args:
         job: the data set with its features.
         plan: whose head is solved.
-        has_cut: whether the user chose the stages; else many-stages tries several sets.
         reporter: is told what was chosen.
     """
-    candidates = _candidates(job, plan, has_cut=has_cut)
+    candidates = _candidates(job, plan)
     with reporter.phase(f"solving the {plan.head} head", 1, "heads") as meter:
         fitted = fit_head(job.training_rows(), plan.head, candidates)
         meter.advance()
@@ -34,27 +33,47 @@ def fit_solved(job: Job, plan: Plan, *, has_cut: bool, reporter: Reporter) -> Fi
     return fitted
 
 
-def _candidates(job: Job, plan: Plan, *, has_cut: bool) -> list[Candidate]:
+def fit_voters(job: Job, plan: Plan, *, reporter: Reporter) -> list[FittedHead]:
+    """The solved heads that vote beside a plan's own."""
+    wanted = [_columns(job, voter.stages, voter.statistics) for voter in plan.vote]
+    if not wanted:
+        return []
+    with reporter.phase("solving the heads that vote too", len(wanted), "heads") as meter:
+        fitted = []
+        for voter, columns in zip(plan.vote, wanted, strict=True):
+            fitted.append(fit_head(job.training_rows(), voter.head, [columns]))
+            meter.advance()
+    return fitted
+
+
+def _columns(job: Job, stages: Sequence[str], statistics: Sequence[Statistic]) -> Candidate:
+    return tuple(c for c in job.features.layout if c.stage in stages and c.statistic in statistics)
+
+
+def _candidates(job: Job, plan: Plan) -> list[Candidate]:
     """What the head may read, smallest first, for cross-validation to choose from."""
-
-    def columns(stages: Sequence[str]) -> tuple[Column, ...]:
-        return tuple(c for c in job.features.layout if c.stage in stages and c.statistic in plan.statistics)
-
+    if plan.reads == "all":
+        return [_columns(job, plan.stages, plan.statistics)]
     if plan.strategy != "many-stages":
-        return [columns((stage,)) for stage in plan.stages]
-    if has_cut:
-        return [columns(plan.stages)]
-    total = len(plan.stages)
-    sizes = sorted({1, math.ceil(total / 3), math.ceil(2 * total / 3), total})
-    return [columns(plan.stages[-size:]) for size in sizes]
+        return [_columns(job, (stage,), plan.statistics) for stage in plan.stages]
+    return [_columns(job, plan.stages[-size:], plan.statistics) for size in set_sizes(len(plan.stages))]
 
 
-def judge_solved(job: Job, fitted: FittedHead) -> Judgement:
-    """Scores on the test side, and on the validation side or by cross-validation."""
+def set_sizes(total: int) -> list[int]:
+    """How many of the last stages the sets hold that many-stages chooses from.
+
+    >>> set_sizes(14)
+    [1, 5, 10, 14]
+    """
+    return sorted({1, math.ceil(total / 3), math.ceil(2 * total / 3), total})
+
+
+def say_solved(job: Job, fitted: FittedHead) -> Said:
+    """What a solved head says of the test side, and of the validation side or by cross-validation."""
     held, test = job.rows("validation"), job.rows("test")
     if held:
         validation = job.predicted(fitted.head, held, "validation images of the official split")
     else:
         method = f"{fitted.folds}-fold cross-validation on the training images, which also chose the settings"
         validation = Predicted(tuple(job.rows("train")), fitted.out_of_fold, method)
-    return job.judge(validation, job.predicted(fitted.head, test, "held-out test images") if test else None)
+    return Said(validation, job.predicted(fitted.head, test, "held-out test images") if test else None)

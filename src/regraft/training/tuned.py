@@ -26,6 +26,7 @@ from regraft.features.pooling import activation_shape
 from regraft.features.runtimes import Runtime, open_runtime
 from regraft.features.torch_runtime import find_device
 from regraft.features.training_rows import best_temperature
+from regraft.job import Job, Said
 from regraft.networks.auxiliaries import with_classes
 from regraft.networks.network import Network, load_network
 from regraft.networks.states import save_state
@@ -39,7 +40,6 @@ from regraft.training.checkpoint import Position, Score
 from regraft.training.engine import Trainer
 from regraft.training.history import History
 from regraft.training.keeping import kept_views
-from regraft.job import Job, Judgement
 from regraft.training.layerwise import pretrain
 from regraft.training.movement import movements, stage_weights
 from regraft.training.rate_finder import RateSearch, search_rate
@@ -56,7 +56,7 @@ class Tuned:
 
     weights: Weights
     head: Head
-    judgement: Judgement
+    said: Said
     features: Features
     """Of the validation and test images, by the trained network."""
     history: History
@@ -372,7 +372,7 @@ class TunedJob:
         moved = movements(
             before, stage_weights(bench.network), old=self.job.features, new=features, keys=job.keys(shown)
         )
-        return Tuned(weights, head, self.job.judge(*judged), features, History(position.history, moved))
+        return Tuned(weights, head, Said(*judged), features, History(position.history, moved))
 
 
 def describe_cut(network: Network, count: int) -> list[str]:

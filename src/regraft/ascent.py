@@ -1,0 +1,139 @@
+"""A fit by the ladder: climb, save what is kept at each rung, and touch the test images once, at the end."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from importlib import metadata
+
+import numpy as np
+
+from regraft import storage
+from regraft.advice.profile import DepthProfile
+from regraft.data.loading import LOADER_VERSION
+from regraft.features.extraction import extract
+from regraft.features.runtimes import open_runtime
+from regraft.job import Job, Judgement, Predicted
+from regraft.ladder.climb import climb
+from regraft.ladder.ledger import Ledger
+from regraft.ladder.rungs import Contender, LadderRecord
+from regraft.ladder.standing import Standing, Terrain
+from regraft.networks.weights import Weights
+from regraft.preparation import Prepared, on_sides
+from regraft.progress import Reporter
+from regraft.records import Side
+from regraft.request import Request
+from regraft.settings import DEFAULT_BUDGET, DataSettings, seconds_in
+from regraft.training.costs import CostBook
+
+_USUAL_EXTRACT_S = 0.01
+
+
+@dataclass(frozen=True)
+class Ascent:
+    """What a climb led to."""
+
+    contender: Contender
+    judgement: Judgement
+    ladder: LadderRecord
+    job: Job
+    profile: DepthProfile | None
+
+
+def ascend(
+    prepared: Prepared,
+    asked: Request,
+    reading: DataSettings,
+    weights: Weights,
+    *,
+    started: float,
+    reporter: Reporter,
+    keep: Callable[[Ascent], None],
+) -> Ascent:
+    """Climb, then score what is kept on the test images.
+
+    Args:
+        prepared: the data set, with features of its training and validation images.
+        asked: what the user wants.
+        reading: how images are read.
+        weights: of the network.
+        started: when the fit began, by `time.perf_counter`.
+        reporter: is told what happens.
+        keep: called with every rung that is kept, judged on validation images alone.
+    """
+    budget_s = seconds_in(asked.fit.budget or DEFAULT_BUDGET)
+    book, job = CostBook(), prepared.job
+    how = f"{prepared.around.runtime}/{asked.fit.precision}"
+    name = f"extract {weights.network}@{weights.input_spec.size_px}/{how}"
+    if prepared.extract_s is not None:
+        book.learn(name, prepared.extract_s)
+    terrain = Terrain(
+        job,
+        weights,
+        prepared.around,
+        asked.fit,
+        asked.training,
+        prepared.limits,
+        reading.workers or os.cpu_count() or 1,
+        book.seconds(name) or _USUAL_EXTRACT_S,
+        budget_s,
+        time.perf_counter() - started,
+    )
+
+    def keep_rung(contender: Contender, ladder: LadderRecord) -> None:
+        keep(Ascent(contender, job.judge(contender.judged, None), ladder, job, None))
+
+    standing = Standing(terrain, Ledger(_key(asked, job, weights)), book, reporter, keep_rung)
+    contender, profile = climb(standing)
+    test = predicted_on(contender, prepared, job, ("test",), asked, reporter)
+    judgement = job.judge(contender.judged, test)
+    return Ascent(contender, judgement, standing.record, job, profile)
+
+
+def predicted_on(
+    contender: Contender,
+    prepared: Prepared,
+    job: Job,
+    sides: tuple[Side, ...],
+    asked: Request,
+    reporter: Reporter,
+) -> Predicted | None:
+    """What a contender says of some sides, by the runtime that will predict; None if they are empty."""
+    images = on_sides(job.images, job.split, sides)
+    if not images.items:
+        return None
+    votes: list[np.ndarray] = []
+    rows: list[int] = []
+    for voter in contender.voters:
+        runtime = prepared.runtime
+        if voter.weights.sha256 != prepared.runtime.facts["weights_sha256"]:
+            runtime = open_runtime(
+                voter.weights,
+                name=prepared.around.runtime,
+                precision=asked.fit.precision,
+                device=asked.fit.device,
+                reporter=reporter,
+            )
+        features = extract(
+            images, runtime, voter.weights.input_spec, limits=prepared.limits, reporter=reporter
+        )
+        seen = replace(job, features=features)
+        rows = seen.rows(*sides)
+        votes.append(seen.predicted(voter.head, rows, "").probabilities)
+    return Predicted(tuple(rows), np.mean(votes, axis=0), "held-out test images")
+
+
+def _key(asked: Request, job: Job, weights: Weights) -> str:
+    """Everything that a climb depends on besides the clock."""
+    libraries = ("regraft", "torch", "timm", "scikit-learn", "numpy")
+    return storage.key_of(
+        {
+            "asked": asked.record(),
+            "split": job.split.sha256,
+            "weights": weights.sha256,
+            "loader_version": LOADER_VERSION,
+            "versions": {name: metadata.version(name) for name in libraries},
+        }
+    )

@@ -1,0 +1,165 @@
+"""The rungs that take seconds: baselines, and heads solved on the frozen network's features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from regraft.advice.baselines import Baseline, classic_baselines, majority_baseline
+from regraft.advice.profile import DepthProfile, depth_profile, read_by_probe
+from regraft.features.fitting import fit_head
+from regraft.features.training_rows import Candidate, FittedHead
+from regraft.job import Predicted
+from regraft.ladder.quiet import Quiet
+from regraft.ladder.rungs import Contender, soft_vote
+from regraft.ladder.standing import Standing
+from regraft.prediction.model import Voter
+from regraft.records import HeadKind, Statistic, Strategy
+from regraft.settings import TrainSettings
+from regraft.training.costs import kernel_cost, kernel_work, logistic_cost, logistic_work
+from regraft.training.planning import make_plan
+from regraft.training.solved import say_solved, set_sizes
+
+CLASSIC = "colour histogram + HOG"
+_BASELINE_SHARE = 0.1  # of the budget, for the methods of before 2012
+_BASELINE_IMAGES = (1_000, 400, 150)
+_SECONDS_A_DESCRIPTOR = 0.006
+_MACHINES = 9  # widths x strengths that an RBF SVM is chosen from
+
+
+def climb_first(standing: Standing) -> None:
+    """The majority class, and a probe on the last stage: the first usable model."""
+    found = majority_baseline(standing.training_rows)
+    standing.tell(0, found.name, "what guessing gets", accuracy=found.accuracy, images=found.images, took_s=0)
+    solve(standing, "probe, last stage", "probe", "logistic", standing.stages[-1:])
+
+
+def climb_classics(standing: Standing) -> None:
+    """The methods of before 2012, on as many images as a tenth of the budget allows."""
+    allowed = _BASELINE_SHARE * standing.terrain.budget_s
+    count = len(standing.training_rows.keys)
+    each = standing.terrain.extract_s + _SECONDS_A_DESCRIPTOR
+    fitting = next((most for most in _BASELINE_IMAGES if min(most, count) * each <= allowed), 0)
+    known = standing.ledger.recall(CLASSIC, "most")
+    most = fitting if known is None else known
+    standing.ledger.note(CLASSIC, most=most)
+    if not most:
+        return
+    predicted = standing.predicted(CLASSIC, min(most, count) * each)
+    found: list[Baseline] = []
+
+    def measure() -> None:
+        terrain = standing.terrain
+        found.extend(
+            classic_baselines(
+                terrain.job, most=most, with_words=False, limits=terrain.limits, reporter=standing.reporter
+            )
+        )
+
+    took = standing.clocked(CLASSIC, measure)
+    for number, one in enumerate(found):
+        standing.tell(
+            0,
+            one.name,
+            "a baseline from before 2012",
+            accuracy=one.accuracy,
+            images=one.images,
+            predicted_s=predicted if number == 0 else None,
+            took_s=took if number == 0 else None,
+        )
+
+
+def climb_depths(standing: Standing) -> DepthProfile:
+    """The depth profile; then one good stage, several together, and two heads that vote."""
+    profiles: list[DepthProfile] = []
+
+    def measure() -> None:
+        layout = standing.terrain.job.features.layout
+        profiles.append(depth_profile(standing.training_rows, layout, reporter=standing.reporter))
+
+    standing.clocked("depth profile", measure)
+    stages, peak = standing.stages, profiles[0].best_svm.stage
+    solve(standing, f"SVM, {peak}", "svm", "rbf-svm", [peak])
+    sets = [stages[-size:] for size in set_sizes(len(stages)) if 1 < size < len(stages)]
+    for number, several in enumerate(sets):
+        if number == 0:
+            solve(standing, _span("logistic", several), "many-stages", "logistic", several)
+        solve(standing, _span("SVM", several), "many-stages", "rbf-svm", several)
+    _vote(standing)
+    return profiles[0]
+
+
+def solve(standing: Standing, name: str, strategy: Strategy, kind: HeadKind, stages: Sequence[str]) -> None:
+    """Fit a solved head on some stages, and let it challenge what is kept."""
+    chosen = tuple(c for c in standing.terrain.job.features.layout if c.stage in stages)
+    columns = read_by_probe(chosen) if strategy == "probe" else chosen
+    width = sum(column.stop - column.start for column in columns)
+    amounts, book, is_linear = standing.amounts, standing.book, kind == "logistic"
+    cost = (
+        logistic_cost(amounts, width, book)
+        if is_linear
+        else kernel_cost(amounts, width, book, machines=_MACHINES)
+    )
+    predicted = standing.predicted(name, cost.seconds)
+    if standing.best is not None and predicted > standing.time_left_s:
+        standing.skip(len(standing.solved) + 1, name, predicted)
+        return
+    fitted: list[FittedHead] = []
+    is_new = standing.ledger.recall(name, "took_s") is None
+    took = standing.clocked(name, lambda: fitted.append(fit_head(standing.training_rows, kind, [columns])))
+    if is_new:
+        work = logistic_work(amounts, width) if is_linear else kernel_work(amounts, width, _MACHINES)
+        book.learn("logistic" if is_linear else "kernel", max(took - 0.1, 0.01) / work)
+    contender = _contender(standing, name, strategy, stages, columns, fitted[0])
+    standing.solved.append(contender)
+    standing.challenge(contender, len(standing.solved), predicted_s=predicted, took_s=took)
+
+
+def _contender(
+    standing: Standing,
+    name: str,
+    strategy: Strategy,
+    stages: Sequence[str],
+    columns: Candidate,
+    fitted: FittedHead,
+) -> Contender:
+    terrain = standing.terrain
+    statistics: tuple[Statistic, ...] = tuple(dict.fromkeys(column.statistic for column in columns))
+    settings = replace(terrain.settings, strategy="probe", cut=None, head=None)
+    plan = make_plan(settings, TrainSettings(), terrain.around, Quiet(standing.reporter)).model_copy(
+        update={
+            "strategy": strategy,
+            "head": fitted.head.record.kind,
+            "stages": tuple(stages),
+            "statistics": statistics,
+            "reads": "all",
+        }
+    )
+    judged: Predicted | None = say_solved(terrain.job, fitted).validation
+    assert judged is not None
+    voter = Voter(terrain.weights, fitted.head, terrain.job.features.layout)
+    return Contender(name, plan, (voter,), judged)
+
+
+def _vote(standing: Standing) -> None:
+    """The best solved head and the best of another kind, which errs differently."""
+    if not standing.terrain.settings.votes:
+        return
+    main = best_of(standing, standing.solved)
+    others = [one for one in standing.solved if one.plan.head != main.plan.head]
+    if not others:
+        return
+    also = best_of(standing, others)
+    name = f"vote: {main.name} + {also.name}"
+    standing.challenge(
+        soft_vote(name, main, also), len(standing.solved) + 1, predicted_s=None, took_s=0.0, needed=0.5
+    )
+
+
+def best_of(standing: Standing, several: Sequence[Contender]) -> Contender:
+    """The most accurate of some contenders; of equals the first, which is the cheapest."""
+    return max(several, key=lambda one: float(one.rights(standing.terrain.job).mean()))
+
+
+def _span(what: str, stages: Sequence[str]) -> str:
+    return f"{what}, {stages[0]} ... {stages[-1]}"

@@ -1,0 +1,199 @@
+"""Where a climb stands: what is kept, the table so far, and the clock."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from regraft.data.loading import LoadLimits
+from regraft.features.training_rows import TrainingRows
+from regraft.job import Job
+from regraft.ladder.ledger import Ledger
+from regraft.ladder.rungs import (
+    KEEP_AT,
+    Contender,
+    LadderRecord,
+    RungRow,
+    chance_better,
+    common_rows,
+    duel,
+)
+from regraft.networks.weights import Weights
+from regraft.progress import Reporter
+from regraft.records import Estimate
+from regraft.settings import FitSettings, TrainSettings
+from regraft.training.costs import Amounts, CostBook
+from regraft.training.planning import Circumstances
+
+
+@dataclass(frozen=True)
+class Terrain:
+    """What a climb works on and may use; no test image is part of it."""
+
+    job: Job
+    """With features of the training and validation images alone."""
+    weights: Weights
+    around: Circumstances
+    settings: FitSettings
+    training: TrainSettings
+    limits: LoadLimits
+    workers: int
+    extract_s: float
+    """Seconds for an image from file to features, as measured."""
+    budget_s: float
+    spent_s: float
+    """Before the climb: reading, converting, extracting."""
+
+
+@dataclass
+class Standing:
+    """What is kept so far, the table and the clock; rungs are tried against it.
+
+    Args:
+        terrain: what the climb works on.
+        ledger: of decisions by the clock.
+        book: of costs.
+        reporter: is told what happens.
+        keep: called with each contender that is kept, so that there always is a saved model.
+    """
+
+    terrain: Terrain
+    ledger: Ledger
+    book: CostBook
+    reporter: Reporter
+    keep: Callable[[Contender, LadderRecord], None]
+    rows: list[RungRow] = field(default_factory=list)
+    best: Contender | None = None
+    solved: list[Contender] = field(default_factory=list)
+    """Contenders whose head is solved, in the order in which they were tried."""
+    elapsed_s: float = 0.0
+
+    def start(self) -> None:
+        """Set the clock to what was spent before the first rung, when the climb was first made."""
+        self.elapsed_s = self.ledger.recall("start", "spent_s") or self.terrain.spent_s
+        self.ledger.note("start", spent_s=round(self.elapsed_s, 2))
+
+    @property
+    def record(self) -> LadderRecord:
+        """The table so far."""
+        return LadderRecord(budget_s=self.terrain.budget_s, rows=tuple(self.rows))
+
+    @property
+    def stages(self) -> list[str]:
+        """Names of the network's stages."""
+        return list(dict.fromkeys(column.stage for column in self.terrain.job.features.layout))
+
+    @cached_property
+    def training_rows(self) -> TrainingRows:
+        """What solved heads are fitted on."""
+        return self.terrain.job.training_rows()
+
+    @cached_property
+    def amounts(self) -> Amounts:
+        """How much there is to do."""
+        job = self.terrain.job
+        train, held, _ = job.held_out(self.terrain.training.validation_share)
+        folds = int(self.training_rows.folds.max()) + 1
+        return Amounts(
+            len(train) + len(held), len(held), len(job.images.labels), folds, self.terrain.extract_s
+        )
+
+    @property
+    def time_left_s(self) -> float:
+        """Of the budget."""
+        return self.terrain.budget_s - self.elapsed_s
+
+    def clocked(self, rung: str, work: Callable[[], object]) -> float:
+        """Do a rung's work; returns the seconds that it took when it was first done."""
+        started = time.perf_counter()
+        work()
+        took: float = self.ledger.recall(rung, "took_s") or time.perf_counter() - started
+        self.ledger.note(rung, took_s=round(took, 3))
+        self.elapsed_s += took
+        return took
+
+    def predicted(self, rung: str, seconds: float) -> float:
+        """What was predicted of a rung when it was first considered."""
+        known: float | None = self.ledger.recall(rung, "predicted_s")
+        if known is None:
+            self.ledger.note(rung, predicted_s=round(seconds, 3))
+            return seconds
+        return known
+
+    def challenge(
+        self,
+        contender: Contender,
+        rung: int,
+        *,
+        predicted_s: float | None,
+        took_s: float,
+        needed: float = KEEP_AT,
+    ) -> None:
+        """Let a contender challenge what is kept; it is kept if it is probably better.
+
+        Args:
+            contender: who challenges.
+            rung: its number in the table.
+            predicted_s: what it was expected to take, if anything was.
+            took_s: what it took.
+            needed: how probable it must be that it is more accurate.
+        """
+        job = self.terrain.job
+        verdict, is_kept = "the first usable model", True
+        if self.best is not None:
+            result = duel(contender, self.best, job)
+            chance = chance_better(result)
+            is_kept = chance > needed
+            verdict = (
+                f"{100 * result.difference.value:+.1f} points on {len(common_rows(contender, self.best)):,} "
+                f"images: better with probability {100 * chance:.0f} %"
+            )
+        self.best = contender if is_kept else self.best
+        self.tell(
+            rung,
+            contender.name,
+            verdict,
+            accuracy=contender.accuracy(job),
+            images=len(contender.judged.rows),
+            predicted_s=predicted_s,
+            took_s=took_s,
+            is_kept=is_kept,
+        )
+        if is_kept:
+            self.keep(contender, self.record)
+
+    def skip(self, rung: int, name: str, predicted_s: float | None, why: str = "") -> None:
+        """Write down that a rung was not tried, and why; without a reason, for lack of time."""
+        left = max(0.0, self.time_left_s)
+        reason = why or f"predicted {predicted_s or 0:.0f} s, {left:.0f} s left of the budget"
+        self.tell(rung, name, f"not tried: {reason}", predicted_s=predicted_s)
+
+    def tell(
+        self,
+        rung: int,
+        name: str,
+        verdict: str,
+        *,
+        accuracy: Estimate | None = None,
+        images: int = 0,
+        predicted_s: float | None = None,
+        took_s: float | None = None,
+        is_kept: bool = False,
+    ) -> None:
+        """One more line of the table."""
+        row = RungRow(
+            rung=rung,
+            name=name,
+            accuracy=accuracy,
+            images=images,
+            predicted_s=None if predicted_s is None else round(predicted_s, 1),
+            took_s=None if took_s is None else round(took_s, 1),
+            elapsed_s=round(self.elapsed_s, 1),
+            is_kept=is_kept,
+            verdict=verdict,
+        )
+        self.rows.append(row)
+        share = "" if accuracy is None else f": {100 * accuracy.value:.1f} %"
+        self.reporter.note(f"rung {rung}, {name}{share} ({verdict}{', kept' if is_kept else ''})")

@@ -1,0 +1,173 @@
+"""The rungs that train: short trials choose cut and learning rate, then one training is carried through."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+from regraft.ladder.arms import (
+    FINAL_EPOCHS,
+    LEAST_EPOCHS,
+    Arm,
+    Tournament,
+    choose_tournament,
+    next_size,
+    possible_arms,
+    survivors,
+)
+from regraft.ladder.quiet import Quiet
+from regraft.ladder.rungs import Contender, soft_vote
+from regraft.ladder.solved_rungs import best_of
+from regraft.ladder.standing import Standing
+from regraft.plans import Plan
+from regraft.prediction.model import Voter
+from regraft.training.costs import measure_step, training_cost
+from regraft.training.planning import make_plan
+
+LEAST_HELD = 60
+"""Fewer held-out images can't tell whether training paid: one of them is more than 1.5 points."""
+_USUAL_RATE = 1e-3
+_RESERVE = 0.05  # of the budget, for the test images at the end
+
+ArmCost = Callable[[Arm, int, bool], float]
+
+
+def climb_trained(standing: Standing) -> None:
+    """Train what the trials recommend, where validation can judge it and the budget allows it."""
+    rung = len(standing.solved) + 2
+    held = standing.amounts.held
+    if held < LEAST_HELD:
+        why = f"{held} held-out images can't tell whether it pays; --strategy last-blocks trains anyway"
+        standing.skip(rung, "train the last stages", None, why)
+        return
+    rate = standing.terrain.training.lr
+    arms = [
+        arm
+        for arm in possible_arms(len(standing.stages), rate or _USUAL_RATE)
+        if rate is None or arm.lr == rate
+    ]
+    cost = _arm_costs(standing, arms)
+    tournament = choose_tournament(arms, cost, standing.time_left_s - _RESERVE * standing.terrain.budget_s)
+    if tournament is None:
+        cheapest = min(arms, key=lambda arm: cost(arm, LEAST_EPOCHS, False))
+        standing.skip(rung, cheapest.named(standing.stages), cost(cheapest, LEAST_EPOCHS, False))
+        return
+    arm = _play(standing, tournament)
+    name, epochs = arm.named(standing.stages), tournament.rounds[-1]
+    predicted = standing.predicted(name, cost(arm, epochs, False))
+    found: list[Contender] = []
+    took = standing.clocked(name, lambda: found.append(_trained(standing, name, arm, epochs)))
+    standing.challenge(found[0], rung, predicted_s=predicted, took_s=took)
+    if standing.terrain.settings.votes:
+        also = best_of(standing, standing.solved)
+        vote = soft_vote(f"vote: {name} + {also.name}", found[0], also)
+        standing.challenge(vote, rung + 1, predicted_s=None, took_s=0.0, needed=0.5)
+
+
+def _arm_costs(standing: Standing, arms: list[Arm]) -> ArmCost:
+    """Predicted seconds of an arm at so many epochs, as a trial or not; steps are timed once a cut."""
+    table: dict[int, dict[str, float]] = {}
+
+    def measure() -> None:
+        counts = sorted({arm.count for arm in arms})
+        with standing.reporter.phase("timing a training step", len(counts), "cuts") as meter:
+            for count in counts:
+                table[count] = _costs_at(standing, count)
+                meter.advance()
+
+    standing.clocked("timing steps", measure)
+    return lambda arm, epochs, is_trial: table[arm.count][f"{epochs} {is_trial}"]
+
+
+def _costs_at(standing: Standing, count: int) -> dict[str, float]:
+    known = standing.ledger.recall(f"cut {count}", "costs")
+    if known is not None:
+        return dict(known)
+    terrain, amounts = standing.terrain, standing.amounts
+    settings = arm_plan(standing, Arm(count, _USUAL_RATE), FINAL_EPOCHS).training
+    assert settings is not None
+    step = measure_step(
+        terrain.weights,
+        count,
+        settings,
+        standing.book,
+        classes=amounts.classes,
+        device=terrain.settings.device,
+    )
+    costs = {
+        f"{epochs} {is_trial}": training_cost(
+            amounts, step, standing.book, epochs=epochs, has_prefix=count > 0, is_trial=is_trial
+        ).seconds
+        for epochs in range(1, FINAL_EPOCHS + 1)
+        for is_trial in (False, True)
+    }
+    standing.ledger.note(f"cut {count}", costs=costs)
+    return costs
+
+
+def arm_plan(standing: Standing, arm: Arm, epochs: int) -> Plan:
+    """The plan of one arm, every choice made."""
+    terrain = standing.terrain
+    settings = replace(
+        terrain.settings,
+        strategy="last-blocks" if arm.count else "full",
+        cut=str(arm.count) if arm.count else None,
+        head=None,
+    )
+    training = replace(terrain.training, epochs=terrain.training.epochs or epochs, lr=arm.lr)
+    return make_plan(settings, training, terrain.around, Quiet(standing.reporter))
+
+
+def _play(standing: Standing, tournament: Tournament) -> Arm:
+    """Short trials thin the arms out until one is left (successive halving, Jamieson & Talwalkar 2016)."""
+    arms = list(tournament.arms)
+    for epochs in tournament.rounds[:-1]:
+        scores = [(arm, *_trial(standing, arm, epochs)) for arm in arms]
+        arms = survivors(scores, next_size(len(arms)))
+        listed = ", ".join(f"{arm.named(standing.stages)}: {100 * share:.1f} %" for arm, share, _ in scores)
+        standing.reporter.decided(
+            f"to go on with {', '.join(arm.named(standing.stages) for arm in arms)}",
+            f"after {epochs} epochs of each, the held-out images say {listed}",
+            "--strategy, --cut and --lr",
+        )
+    return arms[0]
+
+
+def _trial(standing: Standing, arm: Arm, epochs: int) -> tuple[float, float]:
+    """Accuracy and loss on the held-out images after a short training."""
+    from regraft.training.tuned import TunedJob
+
+    terrain = standing.terrain
+    scores: list[tuple[float, float]] = []
+
+    def run() -> None:
+        job = TunedJob(
+            terrain.job,
+            arm_plan(standing, arm, epochs),
+            terrain.weights,
+            terrain.settings.device,
+            terrain.limits,
+            terrain.workers,
+        )
+        best = job.trial(Quiet(standing.reporter))
+        scores.append((best.accuracy, best.loss) if best else (0.0, math.inf))
+
+    standing.clocked(f"trial of {arm.named(standing.stages)}, {epochs} epochs", run)
+    return scores[0]
+
+
+def _trained(standing: Standing, name: str, arm: Arm, epochs: int) -> Contender:
+    from regraft.training.tuned import TunedJob
+
+    terrain = standing.terrain
+    plan = arm_plan(standing, arm, epochs)
+    job = TunedJob(
+        terrain.job, plan, terrain.weights, terrain.settings.device, terrain.limits, terrain.workers
+    )
+    tuned = job.fit(standing.reporter)
+    judged = tuned.said.validation
+    assert judged is not None
+    voter = Voter(tuned.weights, tuned.head, tuned.features.layout)
+    lineage = (f"{plan.strategy} on {terrain.job.images.root.rstrip('/').rsplit('/', 1)[-1]}",)
+    return Contender(name, plan, (voter,), judged, tuned.history, lineage)

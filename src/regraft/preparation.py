@@ -1,0 +1,162 @@
+"""Everything before a head is fitted: find, check, split, and compute the features."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from regraft.data.corrections import corrected
+from regraft.data.loading import LoadLimits
+from regraft.data.scan import ScanSettings, scan
+from regraft.data.sources import Found, TableColumns, find_images
+from regraft.data.splits import split_findings, split_images
+from regraft.features.extraction import Features, decode_while_waiting, extract
+from regraft.features.runtimes import Runtime, open_runtime
+from regraft.job import Job
+from regraft.networks.weights import Weights
+from regraft.progress import Reporter
+from regraft.records import Images, Side, Split
+from regraft.request import Request
+from regraft.rowstore import Rows, prune
+from regraft.runs import RunLog
+from regraft.settings import DataSettings
+from regraft.storage import cache_folder, cache_limit
+from regraft.training.planning import Circumstances
+
+EVERY_SIDE: tuple[Side, ...] = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A data set with its features, and what choices depend on."""
+
+    job: Job
+    around: Circumstances
+    runtime: Runtime
+    extract_s: float | None
+    """Seconds for an image from file to features; None where all of them were in the cache."""
+    limits: LoadLimits
+
+
+def found_images(source: str | Path, settings: DataSettings) -> Found:
+    """What a folder or table holds, before any file is opened."""
+    columns = TableColumns(
+        settings.path_column, settings.label_column, settings.split_column, settings.group_column
+    )
+    return find_images(source, root=settings.root, columns=columns)
+
+
+def scanned(found: Found, settings: DataSettings, reporter: Reporter | None) -> Images:
+    """Every file looked at once, corrections obeyed."""
+    how = ScanSettings(limits_of(settings), settings.max_bad_share, settings.workers)
+    images = scan(found, how, reporter=reporter)
+    return corrected(images, settings.corrections) if settings.corrections else images
+
+
+def limits_of(settings: DataSettings) -> LoadLimits:
+    """The loader's limits."""
+    return LoadLimits(settings.max_megapixels, settings.max_file_mb)
+
+
+def prepare(
+    images: Images | str | Path,
+    asked: Request,
+    reading: DataSettings,
+    weights: Weights,
+    log: RunLog,
+    *,
+    sides: tuple[Side, ...] = EVERY_SIDE,
+) -> Prepared:
+    """Everything up to the features. The network is converted in a process of its own meanwhile.
+
+    Args:
+        images: a scanned data set, or where it is.
+        asked: what is to be fitted.
+        reading: how images are read.
+        weights: of the network.
+        log: is told what happens.
+        sides: whose features are computed; none leaves them out.
+    """
+    # A folder that is not there is an error at once, not after the conversion.
+    source = images if isinstance(images, Images) else found_images(images, reading)
+    settings, limits = asked.fit, limits_of(reading)
+    with ThreadPoolExecutor(1) as background:
+        opening = background.submit(
+            open_runtime,
+            weights,
+            name=asked.plan.runtime if asked.plan else settings.runtime,
+            precision=settings.precision,
+            device=settings.device,
+            reporter=log,
+        )
+        usable = source if isinstance(source, Images) else scanned(source, reading, log)
+        split = split_images(usable, seed=settings.seed, test_share=settings.test_share)
+        usable = replace(usable, findings=(*usable.findings, *split_findings(split)))
+        _tell(usable, split, log)
+        wanted = on_sides(usable, split, sides)
+        decoded = decode_while_waiting(wanted, weights.input_spec, opening, limits=limits)
+        runtime = opening.result()
+    around = Circumstances(
+        weights.network,
+        runtime.layout,
+        weights.input_spec,
+        runtime.facts["runtime"],
+        settings.device,
+    )
+    if not sides:
+        return Prepared(
+            Job(usable, split, Features(Rows([], {}), runtime.layout, ()), settings.seed),
+            around,
+            runtime,
+            None,
+            limits,
+        )
+    ready, started = len(decoded), time.perf_counter()
+    features = extract(
+        wanted,
+        runtime,
+        weights.input_spec,
+        limits=limits,
+        workers=reading.workers,
+        decoded=decoded,
+        reporter=log,
+    )
+    seconds = (time.perf_counter() - started) / max(1, len(wanted))
+    _keep_cache_small(log)
+    usable = replace(usable, skipped=(*usable.skipped, *features.skipped))
+    job = Job(usable, split, features, settings.seed)
+    was_computed = ready < len(wanted) and seconds > 1e-3  # a cached row takes microseconds
+    return Prepared(job, around, runtime, seconds if was_computed else None, limits)
+
+
+def on_sides(images: Images, split: Split, sides: tuple[Side, ...]) -> Images:
+    """The images of some sides of a split."""
+    kept = [item for item, row in zip(images.items, split.rows, strict=True) if row.side in sides]
+    return replace(images, items=tuple(kept))
+
+
+def _keep_cache_small(log: RunLog) -> None:
+    """Prune to `$REGRAFT_CACHE_MAX`; features that are open stay readable, and are used longest ago last."""
+    limit = cache_limit()
+    freed = prune(cache_folder(), limit) if limit is not None else 0
+    if freed:
+        log.note(f"freed {freed / 1e6:,.1f} MB of the cache, to stay within $REGRAFT_CACHE_MAX")
+
+
+def _tell(images: Images, split: Split, log: RunLog) -> None:
+    sides = {side: sum(row.side == side for row in split.rows) for side in EVERY_SIDE}
+    counts = " · ".join(f"{count:,} {side}" for side, count in sides.items() if count)
+    log.note(f"{len(images.labels)} classes · {len(images):,} images · {counts} ({split.origin} split)")
+    if images.skipped:
+        log.warn(f"{len(images.skipped)} files were skipped (reasons in skipped.csv)")
+    for kind, text in (
+        ("leak", "look-alikes on different sides of the official split: test scores may flatter"),
+        ("conflict", "identical or look-alike images with different labels"),
+        ("tiny-class", "classes with very few images"),
+    ):
+        found = [finding for finding in images.findings if finding.kind == kind]
+        if found:
+            example = ", ".join(found[0].paths[:2]) or found[0].message
+            log.warn(f"{len(found)} x {text}, for example {example} (all in findings.csv)")
