@@ -16,6 +16,7 @@ LAYERS = {
     "lab": 14,
     "workflow": 13,
     "ascent": 12,
+    "advising": 12,
     "comparison": 12,
     "preparation": 11,
     "plots": 2,

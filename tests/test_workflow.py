@@ -23,7 +23,7 @@ from regraft.records import ScoreSheet
 
 
 def fitted(data: Path, out: Path, **settings: object) -> regraft.Model:
-    return regraft.fit(data, network="lenet5", out=out, **settings)
+    return regraft.fit(data, network="lenet5", out=out, **{"strategy": "probe", **settings})
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -182,7 +182,7 @@ def test_killed_at_random_moments_it_goes_on_to_the_same_bytes(
     digits: Path, session_cache: Path, tmp_path: Path
 ) -> None:
     """Long tier: 150 kills instead of 8; the benchmark kill9.py does 100."""
-    regraft.fit(digits, network="lenet5")  # converts the network, which all of these share
+    regraft.fit(digits, network="lenet5", strategy="probe")  # converts the network, which all of these share
     generator = random.Random(2)
 
     def start(name: str) -> subprocess.Popen[str]:

@@ -63,6 +63,42 @@ def ascend(
         reporter: is told what happens.
         keep: called with every rung that is kept, judged on validation images alone.
     """
+    job = prepared.job
+    standing = standing_for(
+        prepared, asked, reading, weights, started=started, reporter=reporter, purpose="fit"
+    )
+
+    def keep_rung(contender: Contender, ladder: LadderRecord) -> None:
+        keep(Ascent(contender, job.judge(contender.judged, None), ladder, job, None))
+
+    standing.keep = keep_rung
+    contender, profile = climb(standing)
+    test = predicted_on(contender, prepared, job, ("test",), asked, reporter)
+    judgement = job.judge(contender.judged, test)
+    return Ascent(contender, judgement, standing.record, job, profile)
+
+
+def standing_for(
+    prepared: Prepared,
+    asked: Request,
+    reading: DataSettings,
+    weights: Weights,
+    *,
+    started: float,
+    reporter: Reporter,
+    purpose: str,
+) -> Standing:
+    """Where a climb starts.
+
+    Args:
+        prepared: the data set, with features of its training and validation images.
+        asked: what the user wants.
+        reading: how images are read.
+        weights: of the network.
+        started: when the command began, by `time.perf_counter`.
+        reporter: is told what happens.
+        purpose: `fit` or `advice`, which keep ledgers of their own.
+    """
     budget_s = seconds_in(asked.fit.budget or DEFAULT_BUDGET)
     book, job = CostBook(), prepared.job
     how = f"{prepared.around.runtime}/{asked.fit.precision}"
@@ -81,15 +117,8 @@ def ascend(
         budget_s,
         time.perf_counter() - started,
     )
-
-    def keep_rung(contender: Contender, ladder: LadderRecord) -> None:
-        keep(Ascent(contender, job.judge(contender.judged, None), ladder, job, None))
-
-    standing = Standing(terrain, Ledger(_key(asked, job, weights)), book, reporter, keep_rung)
-    contender, profile = climb(standing)
-    test = predicted_on(contender, prepared, job, ("test",), asked, reporter)
-    judgement = job.judge(contender.judged, test)
-    return Ascent(contender, judgement, standing.record, job, profile)
+    ledger = Ledger(_key(asked, job, weights, purpose))
+    return Standing(terrain, ledger, book, reporter, lambda *_: None)
 
 
 def predicted_on(
@@ -125,11 +154,12 @@ def predicted_on(
     return Predicted(tuple(rows), np.mean(votes, axis=0), "held-out test images")
 
 
-def _key(asked: Request, job: Job, weights: Weights) -> str:
+def _key(asked: Request, job: Job, weights: Weights, purpose: str) -> str:
     """Everything that a climb depends on besides the clock."""
     libraries = ("regraft", "torch", "timm", "scikit-learn", "numpy")
     return storage.key_of(
         {
+            "purpose": purpose,
             "asked": asked.record(),
             "split": job.split.sha256,
             "weights": weights.sha256,

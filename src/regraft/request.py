@@ -13,7 +13,14 @@ from regraft.plans import TRAINED, Plan
 from regraft.prediction.bundle import load_model
 from regraft.prediction.model import Model
 from regraft.progress import Reporter
-from regraft.settings import FitSettings, TrainSettings, changed, differences
+from regraft.settings import (
+    DEFAULT_BUDGET,
+    FitSettings,
+    TrainSettings,
+    changed,
+    differences,
+    seconds_in,
+)
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,8 @@ def make_request(
     fit = changed(settings or FitSettings(), others, also=TrainSettings)
     how: TrainSettings = changed(training or TrainSettings(), trained)
     if plan is None:
-        if how != TrainSettings() and fit.strategy not in TRAINED:
+        _check_ladder(fit)
+        if how != TrainSettings() and fit.strategy not in (*TRAINED, "auto"):
             names = ", ".join(f"--{name.replace('_', '-')}" for name in differences(how, TrainSettings()))
             raise SettingsError(
                 f"{names} say how to train, but --strategy {fit.strategy} trains nothing; "
@@ -78,6 +86,27 @@ def make_request(
         image_size=chosen.image_size,
     )
     return Request(given, chosen.training or how, chosen)
+
+
+def _check_ladder(fit: FitSettings) -> None:
+    """What only the ladder understands, and what it does not.
+
+    Raises:
+        SettingsError: a setting that the strategy would ignore.
+    """
+    if fit.strategy == "auto":
+        for name in ("cut", "head"):
+            if getattr(fit, name) is not None:
+                raise SettingsError(
+                    f"--{name} {getattr(fit, name)} is for one strategy, and the ladder tries several; "
+                    "name one with --strategy (probe, svm, many-stages or last-blocks)"
+                )
+        seconds_in(fit.budget or DEFAULT_BUDGET)
+    elif fit.budget is not None:
+        raise SettingsError(
+            f"--budget {fit.budget} is for the ladder (--strategy auto), not for --strategy {fit.strategy}; "
+            "--time-limit bounds a training"
+        )
 
 
 @dataclass(frozen=True)

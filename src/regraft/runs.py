@@ -22,6 +22,7 @@ from regraft.progress import Meter, Reporter
 from regraft.records import Estimate, Images, Scores, ScoreSheet, Split
 from regraft.training.history import History
 
+_OPTIONAL = ("metrics.jsonl", "metrics.csv", "stages.csv", "ladder.json", "ladder.csv", "ladder.svg")
 _LIBRARIES = ("torch", "torchvision", "timm", "openvino", "scikit-learn", "numpy", "pillow")
 
 
@@ -150,6 +151,8 @@ def write_run(
     _write_predictions(folder / "predictions.csv", model, split, judgement)
     write_scores(folder, model.scores)
     run.plan.save(folder / "plan.toml")
+    for name in _OPTIONAL:  # of an earlier run or rung in this folder
+        (folder / name).unlink(missing_ok=True)
     if history is not None:
         history.write(folder)
     if ladder is not None:

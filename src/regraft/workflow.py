@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from regraft.ascent import Ascent, ascend
+from regraft.ascent import Ascent, ascend, standing_for
 from regraft.errors import SettingsError
 from regraft.job import Job, Judgement
 from regraft.plans import TRAINED, Plan, Run
@@ -27,6 +27,7 @@ from regraft.training.planning import check_plan, make_plan
 from regraft.training.solved import fit_solved, fit_voters, say_solved
 
 if TYPE_CHECKING:  # they import torch, which solved heads do without
+    from regraft.advising import Advice
     from regraft.training.rate_finder import RateSearch
     from regraft.training.tuned import TunedJob
 
@@ -140,6 +141,49 @@ def plan(
         )
     prepared = prepare(images, asked, data or DataSettings(), start.weights, log, sides=())
     return _planned(prepared, asked, log)
+
+
+def advise(
+    images: Images | str | Path,
+    settings: FitSettings | None = None,
+    *,
+    training: TrainSettings | None = None,
+    data: DataSettings | None = None,
+    from_run: str | Path | None = None,
+    reporter: Reporter | None = None,
+    **changes: Any,
+) -> Advice:
+    """Which strategy suits a data set: measured where that takes seconds, predicted where it does not.
+
+    Nothing is trained, nothing is saved, and no test image is looked at.
+
+    Args:
+        images: as in `fit`, like all others.
+        settings: with the strategy left at `auto`.
+        training: how a tail would be trained.
+        data: how images are read.
+        from_run: an earlier run to start from.
+        reporter: is told what happens.
+        changes: single settings.
+
+    Raises:
+        RegraftError: of the kind that says what to change.
+    """
+    from regraft.advising import advise as advised
+
+    started = time.perf_counter()
+    asked = make_request(settings, training, None, changes)
+    if asked.fit.strategy != "auto":
+        raise SettingsError(
+            f"--strategy {asked.fit.strategy} is decided already; `regraft plan` shows what it would do"
+        )
+    log, reading = RunLog(reporter or Silent(), None), data or DataSettings()
+    start = find_start(asked, from_run, log)
+    prepared = prepare(images, asked, reading, start.weights, log, sides=("train", "validation"))
+    standing = standing_for(
+        prepared, asked, reading, start.weights, started=started, reporter=log, purpose="advice"
+    )
+    return advised(prepared, standing, start.weights, log)
 
 
 def find_lr(

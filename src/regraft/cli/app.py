@@ -28,6 +28,10 @@ app = cyclopts.App(
     suppress_keyboard_interrupt=False,
 )
 app.command("regraft.cli.fit:fit", name="fit", help="Transfer a pretrained network to your images.")
+app.command(
+    "regraft.cli.advise:advise", name="advise", help="What to freeze, what to train, and why: measured first."
+)
+app.command("regraft.cli.compare:compare", name="compare", help="Which run is better, if that can be told.")
 app.command("regraft.cli.plan:plan", name="plan", help="What fit would do, as a file to edit and run.")
 app.command(
     "regraft.cli.find_lr:find_lr", name="find-lr", help="The loss over learning rates, before you train."

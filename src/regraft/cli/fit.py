@@ -31,8 +31,12 @@ def fit(
     Leaves a run folder: the model (bundle/), scores, the split, predictions, skipped files, the log. The
     same command again reuses everything that was computed, and after an interruption goes on.
 
+    Without --strategy it climbs a ladder: a usable model in seconds, then dearer strategies as long as the
+    budget lasts and validation says that they pay. Ctrl-C leaves the best so far.
+
     ```
     regraft fit photos/
+    regraft fit photos/ --budget 10m
     regraft fit photos/ --network mobilenetv1_100 --weights weights/ --strategy many-stages
     regraft fit photos.csv --strategy svm --cut layer3 --out runs/svm3
     regraft fit photos/ --strategy last-blocks --cut 60%
@@ -69,6 +73,12 @@ def fit(
             {"run": str(model.run_folder), "scores": model.scores.model_dump(mode="json", exclude=_LONG)}
         )
         return 0
+    if model.run_folder is not None and (model.run_folder / "ladder.json").exists():
+        from regraft.cli.ladder_table import show_ladder
+        from regraft.ladder.rungs import LadderRecord
+        from regraft.storage import read_json
+
+        show_ladder(LadderRecord.model_validate(read_json(model.run_folder / "ladder.json")))
     show_scores(model.scores)
     print(f"saved in {model.run_folder}; try: regraft predict {model.run_folder} IMAGE ...")
     return 0

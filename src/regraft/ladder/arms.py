@@ -19,10 +19,10 @@ class Arm:
     lr: float
 
     def named(self, stages: Sequence[str]) -> str:
-        """`train layer3 ... layer4, lr 0.001`, or `train everything, lr 0.001`."""
+        """`train layer3…layer4 at 0.001`, or `train everything at 0.001`."""
         last = stages[self.count :]
-        what = "everything" if self.count == 0 else last[0] if len(last) == 1 else f"{last[0]} ... {last[-1]}"
-        return f"train {what}, lr {self.lr:g}"
+        what = "everything" if self.count == 0 else last[0] if len(last) == 1 else f"{last[0]}…{last[-1]}"
+        return f"train {what} at {self.lr:g}"
 
 
 def possible_arms(stages: int, lr: float) -> list[Arm]:

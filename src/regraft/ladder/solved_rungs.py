@@ -31,7 +31,8 @@ def climb_first(standing: Standing) -> None:
     """The majority class, and a probe on the last stage: the first usable model."""
     found = majority_baseline(standing.training_rows)
     standing.tell(0, found.name, "what guessing gets", accuracy=found.accuracy, images=found.images, took_s=0)
-    solve(standing, "probe, last stage", "probe", "logistic", standing.stages[-1:])
+    last = standing.stages[-1:]
+    solve(standing, f"probe @ {last[0]}", "probe", "logistic", last)
 
 
 def climb_classics(standing: Standing) -> None:
@@ -79,7 +80,7 @@ def climb_depths(standing: Standing) -> DepthProfile:
 
     standing.clocked("depth profile", measure)
     stages, peak = standing.stages, profiles[0].best_svm.stage
-    solve(standing, f"SVM, {peak}", "svm", "rbf-svm", [peak])
+    solve(standing, f"SVM @ {peak}", "svm", "rbf-svm", [peak])
     sets = [stages[-size:] for size in set_sizes(len(stages)) if 1 < size < len(stages)]
     for number, several in enumerate(sets):
         if number == 0:
@@ -150,7 +151,7 @@ def _vote(standing: Standing) -> None:
     if not others:
         return
     also = best_of(standing, others)
-    name = f"vote: {main.name} + {also.name}"
+    name = f"{main.name} + {also.name}"
     standing.challenge(
         soft_vote(name, main, also), len(standing.solved) + 1, predicted_s=None, took_s=0.0, needed=0.5
     )
@@ -162,4 +163,4 @@ def best_of(standing: Standing, several: Sequence[Contender]) -> Contender:
 
 
 def _span(what: str, stages: Sequence[str]) -> str:
-    return f"{what}, {stages[0]} ... {stages[-1]}"
+    return f"{what} @ {stages[0]}…{stages[-1]}"

@@ -144,7 +144,7 @@ class Standing:
         verdict, is_kept = "the first usable model", True
         if self.best is not None:
             result = duel(contender, self.best, job)
-            chance = chance_better(result)
+            chance = chance_better(result.only_first, result.only_second)
             is_kept = chance > needed
             verdict = (
                 f"{100 * result.difference.value:+.1f} points on {len(common_rows(contender, self.best)):,} "

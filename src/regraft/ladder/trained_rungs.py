@@ -61,12 +61,18 @@ def climb_trained(standing: Standing) -> None:
     standing.challenge(found[0], rung, predicted_s=predicted, took_s=took)
     if standing.terrain.settings.votes:
         also = best_of(standing, standing.solved)
-        vote = soft_vote(f"vote: {name} + {also.name}", found[0], also)
+        vote = soft_vote(f"{name} + {also.name}", found[0], also)
         standing.challenge(vote, rung + 1, predicted_s=None, took_s=0.0, needed=0.5)
 
 
 def _arm_costs(standing: Standing, arms: list[Arm]) -> ArmCost:
-    """Predicted seconds of an arm at so many epochs, as a trial or not; steps are timed once a cut."""
+    """Predicted seconds of an arm at so many epochs, as a trial or not."""
+    table = measured_costs(standing, arms)
+    return lambda arm, epochs, is_trial: table[arm.count][f"{epochs} {is_trial}"]
+
+
+def measured_costs(standing: Standing, arms: list[Arm]) -> dict[int, dict[str, float]]:
+    """For each cut: seconds by `EPOCHS IS_TRIAL`, bytes as `disk` and `memory`; steps are timed once."""
     table: dict[int, dict[str, float]] = {}
 
     def measure() -> None:
@@ -77,7 +83,7 @@ def _arm_costs(standing: Standing, arms: list[Arm]) -> ArmCost:
                 meter.advance()
 
     standing.clocked("timing steps", measure)
-    return lambda arm, epochs, is_trial: table[arm.count][f"{epochs} {is_trial}"]
+    return table
 
 
 def _costs_at(standing: Standing, count: int) -> dict[str, float]:
@@ -95,13 +101,16 @@ def _costs_at(standing: Standing, count: int) -> dict[str, float]:
         classes=amounts.classes,
         device=terrain.settings.device,
     )
-    costs = {
-        f"{epochs} {is_trial}": training_cost(
+    predicted = {
+        (epochs, is_trial): training_cost(
             amounts, step, standing.book, epochs=epochs, has_prefix=count > 0, is_trial=is_trial
-        ).seconds
+        )
         for epochs in range(1, FINAL_EPOCHS + 1)
         for is_trial in (False, True)
     }
+    whole = predicted[FINAL_EPOCHS, False]
+    costs = {f"{epochs} {is_trial}": cost.seconds for (epochs, is_trial), cost in predicted.items()}
+    costs |= {"disk": whole.disk_bytes, "memory": whole.memory_bytes}
     standing.ledger.note(f"cut {count}", costs=costs)
     return costs
 

@@ -1,0 +1,186 @@
+"""Advice: what is measured in seconds, what the field's table says, and which of the two speaks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+from regraft.advice.learning_curve import LearningCurve, learning_curve
+from regraft.advice.prior import Cell, advised
+from regraft.advice.profile import DepthProfile
+from regraft.advice.similarity import IMAGES, Similarity, similarity
+from regraft.advice.suspects import Suspect, conflicting, label_suspects
+from regraft.features.extraction import extract
+from regraft.job import Job
+from regraft.ladder.arms import FINAL_EPOCHS, Arm, possible_arms
+from regraft.ladder.rungs import Contender, LadderRecord
+from regraft.ladder.solved_rungs import climb_classics, climb_depths, climb_first
+from regraft.ladder.standing import Standing
+from regraft.ladder.trained_rungs import LEAST_HELD, arm_plan, measured_costs
+from regraft.networks.weights import Weights
+from regraft.plans import Plan
+from regraft.preparation import Prepared
+from regraft.progress import Reporter
+from regraft.records import Record
+from regraft.storage import printable
+from regraft.training.costs import Cost
+
+
+class Option(Record):
+    """A training that could be done, with what it is predicted to take."""
+
+    name: str
+    cost: Cost
+    fits: bool
+    """Into the budget."""
+
+
+class Advice(Record):
+    """What `regraft advise` found; shares in [0, 1], 95 % intervals."""
+
+    network: str
+    classes: int
+    images: int
+    """To train on."""
+    smallest_class: int
+    largest_class: int
+    similarity: Similarity
+    profile: DepthProfile
+    ladder: LadderRecord
+    """What was measured."""
+    options: tuple[Option, ...]
+    """What was only predicted."""
+    curve: LearningCurve
+    table_says: str
+    speaker: str
+    """`measurement` or `table`."""
+    reason: str
+    plan: Plan
+    suspects: tuple[Suspect, ...]
+
+
+def advise(prepared: Prepared, standing: Standing, weights: Weights, reporter: Reporter) -> Advice:
+    """Measure what takes seconds, predict the rest, and recommend a plan. No test image is looked at.
+
+    Args:
+        prepared: the data set, with features of its training and validation images.
+        standing: to measure from; nothing is saved.
+        weights: of the network.
+        reporter: is told what happens.
+    """
+    job = prepared.job
+    near = measured_similarity(prepared, weights, reporter)
+    standing.start()
+    climb_first(standing)
+    profile = climb_depths(standing)
+    climb_classics(standing)
+    best = standing.best
+    assert best is not None
+    rows = standing.training_rows
+    curve = learning_curve(rows, best.voters[0].head)
+    options, plans = _options(standing)
+    counts = Counter(row.label for row in job.split.rows if row.side == "train")
+    cell = advised(len(rows.keys), near.word)
+    plan, speaker, reason = recommend(standing, cell, options, plans)
+    return Advice(
+        network=weights.network,
+        classes=len(job.images.labels),
+        images=len(rows.keys),
+        smallest_class=min(counts.values()),
+        largest_class=max(counts.values()),
+        similarity=near,
+        profile=profile,
+        ladder=standing.record,
+        options=tuple(options),
+        curve=curve,
+        table_says=f"{cell.advice} ({cell.size} and {'similar' if cell.is_similar else 'dissimilar'})",
+        speaker=speaker,
+        reason=reason,
+        plan=plan,
+        suspects=tuple(_suspects(job, standing)),
+    )
+
+
+def measured_similarity(prepared: Prepared, weights: Weights, reporter: Reporter) -> Similarity:
+    """How like the source's images a sample of the training images is."""
+    from regraft.features.moments import MomentsRuntime
+
+    job = prepared.job
+    sample = job.training_rows().sample(IMAGES)
+    wanted = set(sample.keys)
+    images = replace(job.images, items=tuple(item for item in job.images.items if item.sha256 in wanted))
+    runtime = MomentsRuntime(weights)
+    features = extract(images, runtime, weights.input_spec, limits=prepared.limits, reporter=reporter)
+    keys = [key for key in dict.fromkeys(sample.keys) if key in features.rows]
+    return similarity(features, keys, runtime.source, seed=job.seed)
+
+
+def recommend(
+    standing: Standing,
+    cell: Cell,
+    options: list[Option],
+    plans: dict[str, Plan],
+) -> tuple[Plan, str, str]:
+    """`(plan, who spoke, why)`: the best that was measured, unless the table has a case for training.
+
+    Measurement speaks wherever it can: between solved heads always. Whether training pays is not measured
+    here; where the table advises it, validation could judge it and the budget allows it, the table speaks.
+    """
+    best, held = standing.best, standing.amounts.held
+    assert best is not None
+    share = 100 * best.accuracy(standing.terrain.job).value
+    fitting = [option for option in options if option.fits]
+    if cell.strategy in ("last-blocks", "full") and held >= LEAST_HELD and fitting:
+        chosen = fitting[0]
+        reason = (
+            f"{standing.amounts.train:,} images are enough to train on, and the field's table advises it; "
+            f"not measured yet: it has to beat {best.name} at {share:.1f} %, and `regraft fit` finds out"
+        )
+        return plans[chosen.name], "table", reason
+    reason = f"{best.name} is the best of what was measured, {share:.1f} %"
+    first = standing.solved[0]
+    if best is not first:
+        gain = share - 100 * first.accuracy(standing.terrain.job).value
+        reason += f", {gain:+.1f} points against {first.name}"
+    if cell.strategy in ("last-blocks", "full"):
+        reason += "; the table would train, but " + (
+            f"{held} held-out images could not judge it" if held < LEAST_HELD else "the budget is too short"
+        )
+    elif cell.strategy != best.plan.strategy:
+        reason += f"; the table would have said: {cell.advice}"
+    return best.plan, "measurement", reason
+
+
+def _options(standing: Standing) -> tuple[list[Option], dict[str, Plan]]:
+    """The trainings that the ladder would consider at the usual rate, cheapest cut first by preference."""
+    usual = standing.terrain.training.lr or 1e-3
+    arms = [arm for arm in possible_arms(len(standing.stages), usual) if arm.lr == usual]
+    costs = measured_costs(standing, arms)
+    options, plans = [], {}
+    for arm in arms:
+        cost = _cost(costs, arm)
+        name = arm.named(standing.stages)
+        options.append(Option(name=name, cost=cost, fits=cost.seconds <= standing.time_left_s))
+        plans[name] = arm_plan(standing, arm, FINAL_EPOCHS)
+    return options, plans
+
+
+def _cost(costs: dict[int, dict[str, float]], arm: Arm) -> Cost:
+    known = costs[arm.count]
+    return Cost(
+        seconds=known[f"{FINAL_EPOCHS} {False}"],
+        disk_bytes=int(known["disk"]),
+        memory_bytes=int(known["memory"]),
+    )
+
+
+def _suspects(job: Job, standing: Standing) -> list[Suspect]:
+    """Labels to look at among the training images; look-alikes at odds on any side but the test's."""
+    known = [row for row in job.split.rows if row.side != "test"]
+    label_of = {row.path: row.label for row in known}
+    found = conflicting(job.images.findings, label_of)
+    judges = [one for one in standing.solved if one.plan.head == "logistic"] or standing.solved
+    best: Contender = max(judges, key=lambda one: float(one.rights(job).mean()))
+    judged = best.judged
+    paths = [printable(job.split.rows[row].path) for row in judged.rows]
+    return found + label_suspects(judged.probabilities, job.truth(judged.rows), job.images.labels, paths)

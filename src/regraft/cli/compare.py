@@ -1,0 +1,92 @@
+"""The command `regraft compare`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from regraft.cli.console import show_json, show_table
+from regraft.cli.ladder_table import percent, seconds
+
+
+def compare(*runs: str, json: Annotated[bool, Parameter(negative="")] = False) -> int:
+    """Which run is better, and can they be told apart?
+
+    Runs judged on the same images are compared image by image: the difference has a paired bootstrap
+    interval, and McNemar's test (adjusted for the number of runs) says whether it is more than chance. Among
+    those that can't be told apart from the best, the cheapest to use is recommended.
+
+    ```
+    regraft compare runs/photos-resnet50-probe runs/photos-resnet50-full
+    regraft compare runs/*
+    ```
+
+    Args:
+        runs: folders of finished runs, judged on the same images.
+        json: print one JSON object instead of a table.
+    """
+    from regraft.comparison import compare_runs
+
+    found = compare_runs(runs)
+    rows, lines = [], []
+    for row in found.rows:
+        run, pair = row.run, row.against_best
+        verdict = "the most accurate" if pair is None else "worse" if row.is_apart else "can't be told apart"
+        cost = run.multiply_adds
+        difference = "" if pair is None else _difference(pair.difference)
+        rows.append(
+            [
+                str(run.folder),
+                run.run.plan.strategy,
+                percent(run.accuracy),
+                difference,
+                "" if pair is None else f"{row.p_value:.3f}",
+                verdict,
+                "–" if cost is None else f"{cost / 1e9:.2f} G",
+                f"{run.bundle_bytes / 1e6:.1f} MB",
+                seconds(run.fit_s),
+            ]
+        )
+        lines.append(
+            {
+                "run": str(run.folder),
+                "strategy": run.run.plan.strategy,
+                "images": len(run.rights),
+                "accuracy": run.accuracy.model_dump(),
+                "against_best": None if pair is None else pair.model_dump(),
+                "p_value": row.p_value,
+                "verdict": verdict,
+                "multiply_adds": cost,
+                "bundle_bytes": run.bundle_bytes,
+                "fit_s": run.fit_s,
+            }
+        )
+    if json:
+        show_json({"runs": lines, "recommended": str(found.recommended.folder), "reason": found.reason})
+        return 0
+    first = found.rows[0].run
+    title = f"{len(rows)} runs on the same {len(first.rights):,} {first.side} images"
+    header = [
+        "run",
+        "strategy",
+        "accuracy %",
+        "to the best, points",
+        "p",
+        "verdict",
+        "an answer",
+        "bundle",
+        "fit",
+    ]
+    show_table(title, header, rows, right=[2, 3, 4, 6, 7, 8])
+    print(f"take {found.recommended.folder}: {found.reason}")
+    return 0
+
+
+def _difference(estimate: object) -> str:
+    from regraft.records import Estimate
+
+    assert isinstance(estimate, Estimate)
+    assert estimate.low is not None
+    assert estimate.high is not None
+    return f"{100 * estimate.value:+.1f} [{100 * estimate.low:+.1f}, {100 * estimate.high:+.1f}]"

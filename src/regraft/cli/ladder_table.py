@@ -1,0 +1,67 @@
+"""How a ladder, and the advice that its first rungs give, look in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from regraft.cli.console import show_table
+from regraft.ladder.rungs import LadderRecord, RungRow
+from regraft.records import Estimate
+
+
+def show_ladder(ladder: LadderRecord) -> None:
+    """Every rung: what it got, what it was predicted to take and took, and why it was kept or not."""
+    rows = [
+        [
+            str(row.rung),
+            row.name,
+            "–" if row.accuracy is None else percent(row.accuracy),
+            seconds(row.predicted_s),
+            seconds(row.took_s),
+            "✓" if row.is_kept else "",
+            row.verdict,
+        ]
+        for row in sorted(ladder.rows, key=_order)
+    ]
+    header = ["rung", "strategy", "accuracy (val) %", "predicted", "took", "kept", "why"]
+    show_table(f"The ladder, budget {seconds(ladder.budget_s)}", header, rows, right=[2, 3, 4])
+
+
+def _order(row: RungRow) -> int:
+    return row.rung
+
+
+def percent(estimate: Estimate) -> str:
+    """`85.2 ± 1.6`: the interval's half width; bounds where it is lopsided by more than a point."""
+    value = 100 * estimate.value
+    if estimate.low is None or estimate.high is None:
+        return f"{value:.1f}"
+    below, above = value - 100 * estimate.low, 100 * estimate.high - value
+    if abs(above - below) > 1:
+        return f"{value:.1f} [{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
+    return f"{value:.1f} ± {(above + below) / 2:.1f}"
+
+
+def seconds(value: float | None) -> str:
+    """A time as people read it.
+
+    >>> seconds(0.3), seconds(75), seconds(840), seconds(None)
+    ('0.3 s', '75 s', '14 min', '–')
+    """
+    if value is None:
+        return "–"
+    if value >= 600:
+        return f"{value / 60:.0f} min"
+    return f"{value:.0f} s" if value >= 10 or value == 0 else f"{value:.1f} s"
+
+
+def show_depths(stages: Sequence[str], svm: Sequence[Estimate], logistic: Sequence[Estimate | None]) -> None:
+    """What each depth knows, a line a stage, with a bar."""
+    top = max(estimate.value for estimate in svm)
+    rows = []
+    for name, machine, linear in zip(stages, svm, logistic, strict=True):
+        bar = "█" * round(20 * machine.value)
+        mark = " ← best" if machine.value == top else ""
+        rows.append([name, percent(machine), "–" if linear is None else percent(linear), bar + mark])
+    header = ["stage", "SVM %", "logistic %", "what it knows about your classes"]
+    show_table("Depth profile, cross-validated", header, rows, right=[1, 2])

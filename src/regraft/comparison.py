@@ -1,0 +1,161 @@
+"""Runs beside each other: which is better, and can they be told apart?"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from pydantic import ValidationError
+
+from regraft import storage
+from regraft.errors import SettingsError, StorageError
+from regraft.evaluation.comparison import ALPHA, PairedComparison, compare, holm
+from regraft.evaluation.scores import wilson
+from regraft.networks.zoo import card
+from regraft.plans import Run
+from regraft.records import Estimate
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """What a comparison needs to know of a run."""
+
+    folder: Path
+    run: Run
+    rights: dict[str, bool]
+    """Whether each judged image was right, by its path."""
+    side: str
+    """`test`, or what it was judged on instead."""
+    fit_s: float
+    """Seconds that its phases took, from its log; cached work is not counted again."""
+    bundle_bytes: int
+
+    @property
+    def accuracy(self) -> Estimate:
+        """On its judged images."""
+        return wilson(sum(self.rights.values()), len(self.rights))
+
+    @property
+    def multiply_adds(self) -> int | None:
+        """Of one answer, where the network has a card: up to the last stage that is read."""
+        known = card(self.run.plan.network)
+        if known is None:
+            return None
+        names = [stage.name for stage in known.stages]
+        read = [names.index(stage) for stage in self.run.plan.stages if stage in names]
+        if not read:
+            return known.multiply_adds
+        votes = [max(read)]
+        trained = self.run.plan.training is not None
+        for voter in self.run.plan.vote:
+            places = [names.index(stage) for stage in voter.stages if stage in names]
+            votes.append(max(places, default=len(names) - 1))
+        cost = [sum(stage.multiply_adds for stage in known.stages[: place + 1]) for place in votes]
+        return sum((cost[0], max(cost[1:], default=0))) if trained else max(cost)
+
+
+@dataclass(frozen=True)
+class Standoff:
+    """One run against the best."""
+
+    run: FinishedRun
+    against_best: PairedComparison | None
+    """None for the best itself; its difference is this run's accuracy minus the best's."""
+    p_value: float
+    """Adjusted for the number of runs (Holm 1979)."""
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether it can be told from the best."""
+        return self.against_best is not None and self.p_value < ALPHA
+
+
+@dataclass(frozen=True)
+class RunComparison:
+    """All runs, the most accurate first, and the one to take."""
+
+    rows: tuple[Standoff, ...]
+    recommended: FinishedRun
+    reason: str
+
+
+def compare_runs(folders: Sequence[str | Path]) -> RunComparison:
+    """Compare runs on the images that they were judged on, pair by pair against the best.
+
+    Args:
+        folders: of at least two finished runs, judged on the same images.
+
+    Raises:
+        SettingsError: too few, unfinished, or judged on other images; says which.
+    """
+    runs = [read_run(Path(folder)) for folder in dict.fromkeys(str(Path(folder)) for folder in folders)]
+    if len(runs) < 2:
+        raise SettingsError(f"{len(runs)} run to compare; give at least two run folders")
+    first = runs[0]
+    for other in runs[1:]:
+        if other.rights.keys() != first.rights.keys():
+            shared = len(other.rights.keys() & first.rights.keys())
+            raise SettingsError(
+                f"{first.folder} and {other.folder} were judged on different images ({len(first.rights):,} "
+                f"{first.side} and {len(other.rights):,} {other.side} images, {shared:,} in common): use the "
+                "same data, --seed and --test-share for both"
+            )
+    runs.sort(key=lambda run: (-run.accuracy.value, _cheapness(run)))
+    best, paths = runs[0], sorted(first.rights)
+    rights = {run.folder: np.array([run.rights[path] for path in paths]) for run in runs}
+    pairs = [compare(rights[run.folder], rights[best.folder]) for run in runs[1:]]
+    adjusted = holm([pair.p_value for pair in pairs])
+    rows = [Standoff(best, None, 1.0)]
+    rows += [Standoff(*row) for row in zip(runs[1:], pairs, adjusted, strict=True)]
+    alike = [row.run for row in rows if not row.is_apart]
+    chosen = min(alike, key=_cheapness)
+    if len(alike) == 1:
+        reason = "it is better than each of the others"
+    elif chosen is best:
+        reason = (
+            f"it can't be told apart from {len(alike) - 1} of the others, and is the cheapest of them to use"
+        )
+    else:
+        reason = f"it can't be told apart from the most accurate, {best.folder}, and is cheaper to use"
+    return RunComparison(tuple(rows), chosen, reason)
+
+
+def _cheapness(run: FinishedRun) -> tuple[float, float, float]:
+    return (float(run.multiply_adds or 0), float(run.bundle_bytes), run.fit_s)
+
+
+def read_run(folder: Path) -> FinishedRun:
+    """A finished run, as far as a comparison needs it.
+
+    Raises:
+        SettingsError: no finished run; says what is missing.
+    """
+    if not (folder / "run.json").exists():
+        raise SettingsError(f"{folder} holds no finished run: run.json is missing")
+    try:
+        run = Run.model_validate(storage.read_json(folder / "run.json"))
+        with (folder / "predictions.csv").open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        rights = {row["path"]: row["label"] == row["predicted"] for row in rows}
+        side = rows[0]["side"] if rows else "no"
+    except (OSError, StorageError, ValidationError, KeyError, csv.Error) as error:
+        raise SettingsError(f"{folder} can't be read as a run: {error}") from error
+    if not rights:
+        raise SettingsError(f"{folder} judged no images, so there is nothing to compare")
+    size = sum(path.stat().st_size for path in (folder / "bundle").glob("*") if path.is_file())
+    return FinishedRun(folder, run, rights, side, _fit_seconds(folder / "log.jsonl"), size)
+
+
+def _fit_seconds(log: Path) -> float:
+    total = 0.0
+    try:
+        for line in log.read_text(encoding="utf-8").splitlines():
+            entry = json.loads(line)
+            total += float(entry.get("wall_s", 0.0)) if entry.get("kind") == "phase" else 0.0
+    except (OSError, ValueError, AttributeError):
+        return total
+    return total
