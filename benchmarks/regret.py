@@ -26,11 +26,11 @@ import regraft
 from regraft.data.splits import split_images
 from regraft.features.extraction import extract
 from regraft.features.runtimes import open_runtime
+from regraft.job import Job
 from regraft.networks.weights import find_weights
 from regraft.progress import Silent
 from regraft.records import Images
 from regraft.settings import FitSettings, TrainSettings
-from regraft.job import Job
 from regraft.training.planning import Circumstances, make_plan
 from regraft.training.solved import fit_solved, say_solved
 
@@ -47,6 +47,11 @@ TRAINED: dict[str, dict[str, Any]] = {
     "full": {"strategy": "full"},
 }
 SCRATCH = {"strategy": "scratch", "time_limit": "2m"}
+
+
+SHARE = 0.25  # of the exhaustive time, as the ladder's budget
+Case = tuple[str, str, int, int]
+"""Network, data, training images a class, draw."""
 
 
 class Clock:
@@ -106,23 +111,51 @@ def rights_of(is_right: Iterable[bool]) -> str:
 
 def rights_in(run: Path) -> str:
     with (run / "predictions.csv").open(newline="") as file:
-        return rights_of(row["label"] == row["predicted"] for row in csv.DictReader(file) if row["side"] == "test")
+        rows = [row for row in csv.DictReader(file) if row["side"] == "test"]
+    return rights_of(row["label"] == row["predicted"] for row in rows)
 
 
 def main(question: str, draws: int, networks: list[str]) -> None:
     name = f"regret_{question}"
     rows = earlier(name)
     done = {(row["network"], row["data"], row["per_class"], row["draw"]) for row in rows}
-    every = [(network, *case, draw) for draw in range(draws) for network in networks for case in CASES]
-    every += [(network, *case, 0) for network in networks for case in LARGE_CASES]
-    for network, data, per_class, draw in every:
-        if (network, data, per_class, draw) in done:
+    for case in every_case(draws, networks):
+        budget = None
+        if case in done:
             continue
-        rows += one_case(question, network, data, per_class, draw)
+        if question == "ladder":
+            budget = SHARE * exhaustive_seconds(case)
+            if not budget:
+                continue  # not measured exhaustively yet
+        rows += one_case(*case, budget)
         save(name, {"rows": rows})
 
 
-def one_case(question: str, network: str, data: str, per_class: int, draw: int) -> list[dict[str, Any]]:
+def every_case(draws: int, networks: list[str]) -> list[Case]:
+    """The quick ones of all draws before the slow ones of later draws."""
+    cases = [(network, *case, draw) for draw in range(draws) for network in networks for case in CASES]
+    cases += [(network, *case, 0) for network in networks for case in LARGE_CASES]
+    return sorted(cases, key=lambda case: (case[3] > 0 and case[2] == 100, case[1:3] in LARGE_CASES))
+
+
+def exhaustive_seconds(case: Case) -> float:
+    """Wall clock of all strategies; training from scratch, where it was not run, as in the first draw."""
+    rows = earlier("regret_exhaustive")
+    own = [row for row in rows if (row["network"], row["data"], row["per_class"], row["draw"]) == case]
+    if not own:
+        return 0.0
+    seconds = sum(row["wall_s"] for row in own)
+    if not any(row["way"] == "scratch" for row in own):
+        seconds += next(
+            (r["wall_s"] for r in rows if (r["data"], r["per_class"], r["way"]) == (*case[1:3], "scratch")),
+            0.0,
+        )
+    return float(seconds)
+
+
+def one_case(
+    network: str, data: str, per_class: int, draw: int, budget: float | None
+) -> list[dict[str, Any]]:
     case = {"commit": commit(), "network": network, "data": data, "per_class": per_class, "draw": draw}
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
@@ -134,7 +167,23 @@ def one_case(question: str, network: str, data: str, per_class: int, draw: int) 
             rows.append({**case, "way": way, "test": test, **clock.read(), "rights": rights})
             print(json.dumps(rows[-1]), flush=True)
 
-        exhaustive(images, network, draw, tell, with_scratch=draw == 0 and network == NETWORKS[0])
+        if budget is not None:
+            clock, out = Clock(), Path(folder, "run")
+            regraft.fit(
+                images,
+                network=network,
+                weights=str(shared("weights")),
+                seed=draw,
+                out=out,
+                budget=f"{budget:.1f}s",
+            )
+            tell("ladder", rights_in(out), clock)
+            rows[-1] |= {
+                "budget_s": round(budget, 1),
+                "ladder": json.loads((out / "ladder.json").read_text())["rows"],
+            }
+        else:
+            exhaustive(images, network, draw, tell, with_scratch=draw == 0 and network == NETWORKS[0])
     return rows
 
 

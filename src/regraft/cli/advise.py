@@ -97,7 +97,7 @@ def _show(advice: Advice) -> None:
             0, f"BatchNorm distance {distance.value:.3f} [{distance.low:.3f}, {distance.high:.3f}]"
         )
     stages = [stage.stage for stage in advice.profile.stages]
-    place = 1 + stages.index(advice.profile.best_svm.stage)
+    place = 1 + stages.index(advice.profile.peak.stage)
     measures.append(f"best depth {place} of {len(stages)}")
     print(f"similarity to what the network has seen: {near.word} ({', '.join(measures)})")
     if curve.doubling_gain is not None:

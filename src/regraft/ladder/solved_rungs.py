@@ -79,7 +79,7 @@ def climb_depths(standing: Standing) -> DepthProfile:
         profiles.append(depth_profile(standing.training_rows, layout, reporter=standing.reporter))
 
     standing.clocked("depth profile", measure)
-    stages, peak = standing.stages, profiles[0].best_svm.stage
+    stages, peak = standing.stages, profiles[0].peak.stage
     solve(standing, f"SVM @ {peak}", "svm", "rbf-svm", [peak])
     sets = [stages[-size:] for size in set_sizes(len(stages)) if 1 < size < len(stages)]
     for number, several in enumerate(sets):
