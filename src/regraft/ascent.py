@@ -50,7 +50,7 @@ def ascend(
     *,
     started: float,
     reporter: Reporter,
-    keep: Callable[[Ascent], None],
+    keep: Callable[[Ascent], object],
 ) -> Ascent:
     """Climb, then score what is kept on the test images.
 

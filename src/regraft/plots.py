@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,13 +55,20 @@ def line_plot(
     return _written(path, plot, axes, has_legend=len(lines) > 1)
 
 
-def point_plot(path: Path, axes: Axes, groups: Mapping[str, Sequence[tuple[float, float, str]]]) -> Path:
+def point_plot(
+    path: Path,
+    axes: Axes,
+    groups: Mapping[str, Sequence[tuple[float, float, str]]],
+    *,
+    joined: Collection[str] | None = None,
+) -> Path:
     """Draw named points, those of a group joined in their order, and write them to a file; returns its path.
 
     Args:
         path: `.svg`, `.png` or `.pdf`.
         axes: titles and scales.
         groups: `(x, y, name)` of each point, by the group's name.
+        joined: the groups whose points are joined; None joins all.
 
     Raises:
         SettingsError: another ending.
@@ -70,7 +77,8 @@ def point_plot(path: Path, axes: Axes, groups: Mapping[str, Sequence[tuple[float
     for number, (group, points) in enumerate(groups.items()):
         x, y = [point[0] for point in points], [point[1] for point in points]
         colour, mark = _COLOURS[number % len(_COLOURS)], _MARKS[number % len(_MARKS)]
-        plot.plot(x, y, mark + "-", label=group, color=colour, linewidth=1, markersize=5)
+        line = "-" if joined is None or group in joined else ""
+        plot.plot(x, y, mark + line, label=group, color=colour, linewidth=1, markersize=5)
         below = -9 if number % 2 else 4  # so that neighbouring groups' names don't meet
         for across, up, name in points:
             plot.annotate(name, (across, up), xytext=(5, below), textcoords="offset points", fontsize=6.5)

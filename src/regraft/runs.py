@@ -17,6 +17,7 @@ from regraft.errors import SettingsError, StorageError
 from regraft.job import Judgement
 from regraft.ladder.rungs import LadderRecord
 from regraft.plans import Run
+from regraft.plots import Axes, point_plot
 from regraft.prediction.model import Model
 from regraft.progress import Meter, Reporter
 from regraft.records import Estimate, Images, Scores, ScoreSheet, Split
@@ -184,6 +185,18 @@ def write_ladder(folder: Path, ladder: LadderRecord) -> None:
         for row in ladder.rows
     ]  # fmt: skip
     storage.write_atomically(folder / "ladder.csv", storage.csv_bytes(header, rows))
+
+
+def draw_ladder(folder: Path, ladder: LadderRecord) -> Path:
+    """`ladder.svg`: accuracy on validation images against seconds since the fit began."""
+    groups: dict[str, list[tuple[float, float, str]]] = {"kept": [], "tried": [], "baseline": []}
+    for row in ladder.rows:
+        if row.accuracy is not None:
+            group = "baseline" if row.rung == 0 else "kept" if row.is_kept else "tried"
+            groups[group].append((row.elapsed_s, 100 * row.accuracy.value, row.name))
+    shown = {name: points for name, points in groups.items() if points}
+    axes = Axes("What the ladder had, and when", "seconds since the fit began", "validation accuracy, %")
+    return point_plot(folder / "ladder.svg", axes, shown, joined=("kept",))
 
 
 def _bounds(estimate: Estimate | None) -> tuple[Any, ...]:

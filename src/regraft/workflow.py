@@ -19,7 +19,7 @@ from regraft.preparation import Prepared, found_images, limits_of, prepare, scan
 from regraft.progress import Reporter, Silent
 from regraft.records import Images
 from regraft.request import Request, Start, find_start, make_request
-from regraft.runs import RunLog, choose_folder, versions, write_run
+from regraft.runs import RunLog, choose_folder, draw_ladder, versions, write_run
 from regraft.settings import DataSettings, FitSettings, TrainSettings, changed
 from regraft.storage import make_folder
 from regraft.training.history import History
@@ -308,10 +308,11 @@ def _climbed(
         start.weights,
         started=started,
         reporter=log,
-        keep=lambda one: (kept(one), None)[1],
+        keep=kept,
     )
     model = kept(ascent)
     if folder is not None:
+        draw_ladder(folder, ascent.ladder)
         log.record("finished")
     return model
 

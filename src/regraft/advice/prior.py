@@ -40,7 +40,7 @@ TABLE = (
          "late stages are too special to the source, and there is too little to train them"),
     Cell("large", True, "fine-tune with a small learning rate", "last-blocks", "50%",
          "there is enough to train on without losing what fits"),
-    Cell("large", False, "fine-tune everything; if huge, from scratch or by an intermediate task", "full", None,
+    Cell("large", False, "fine-tune everything; huge: from scratch, or by an intermediate task", "full", None,
          "late stages must change, and there is enough to change them"),
 )  # fmt: skip
 

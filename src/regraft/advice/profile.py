@@ -36,8 +36,9 @@ class DepthProfile(Record):
 
     @property
     def peak(self) -> StageKnowledge:
-        """Where the SVMs' accuracy peaks, smoothed over neighbours (1/4, 1/2, 1/4): the best of many noisy values
-        flatters itself. Of equals the deepest.
+        """Where the SVMs' accuracy peaks, smoothed over neighbours (1/4, 1/2, 1/4); of equals the deepest.
+
+        The best of many noisy values would flatter itself.
         """
         values = np.array([stage.svm.value for stage in self.stages])
         padded = np.concatenate([values[:1], values, values[-1:]])

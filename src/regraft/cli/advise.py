@@ -102,11 +102,7 @@ def _show(advice: Advice) -> None:
     print(f"similarity to what the network has seen: {near.word} ({', '.join(measures)})")
     if curve.doubling_gain is not None:
         print(f"twice the images would add {_points(curve.doubling_gain)} points, by the learning curve")
-    show_depths(
-        stages,
-        [stage.svm for stage in advice.profile.stages],
-        [stage.logistic for stage in advice.profile.stages],
-    )
+    show_depths(advice.profile)
     show_ladder(advice.ladder)
     rows = [
         [

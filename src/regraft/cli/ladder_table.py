@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
+from regraft.advice.profile import DepthProfile
 from regraft.cli.console import show_table
 from regraft.ladder.rungs import LadderRecord, RungRow
 from regraft.records import Estimate
@@ -55,13 +54,13 @@ def seconds(value: float | None) -> str:
     return f"{value:.0f} s" if value >= 10 or value == 0 else f"{value:.1f} s"
 
 
-def show_depths(stages: Sequence[str], svm: Sequence[Estimate], logistic: Sequence[Estimate | None]) -> None:
+def show_depths(profile: DepthProfile) -> None:
     """What each depth knows, a line a stage, with a bar."""
-    top = max(estimate.value for estimate in svm)
     rows = []
-    for name, machine, linear in zip(stages, svm, logistic, strict=True):
-        bar = "█" * round(20 * machine.value)
-        mark = " ← best" if machine.value == top else ""
-        rows.append([name, percent(machine), "–" if linear is None else percent(linear), bar + mark])
+    for one in profile.stages:
+        bar = "█" * round(20 * one.svm.value)
+        mark = " ← peak" if one == profile.peak else ""
+        linear = "–" if one.logistic is None else percent(one.logistic)
+        rows.append([one.stage, percent(one.svm), linear, bar + mark])
     header = ["stage", "SVM %", "logistic %", "what it knows about your classes"]
     show_table("Depth profile, cross-validated", header, rows, right=[1, 2])
