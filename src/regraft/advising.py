@@ -17,6 +17,7 @@ from regraft.ladder.rungs import Contender, LadderRecord
 from regraft.ladder.solved_rungs import climb_classics, climb_depths, climb_first
 from regraft.ladder.standing import Standing
 from regraft.ladder.trained_rungs import LEAST_HELD, arm_plan, measured_costs
+from regraft.network_choice import NetworkChoice
 from regraft.networks.weights import Weights
 from regraft.plans import Plan
 from regraft.preparation import Prepared
@@ -39,6 +40,8 @@ class Advice(Record):
     """What `regraft advise` found; shares in [0, 1], 95 % intervals."""
 
     network: str
+    networks: NetworkChoice | None
+    """Who else was tried; None where the network was named."""
     classes: int
     images: int
     """To train on."""
@@ -59,7 +62,14 @@ class Advice(Record):
     suspects: tuple[Suspect, ...]
 
 
-def advise(prepared: Prepared, standing: Standing, weights: Weights, reporter: Reporter) -> Advice:
+def advise(
+    prepared: Prepared,
+    standing: Standing,
+    weights: Weights,
+    reporter: Reporter,
+    *,
+    networks: NetworkChoice | None = None,
+) -> Advice:
     """Measure what takes seconds, predict the rest, and recommend a plan. No test image is looked at.
 
     Args:
@@ -67,6 +77,7 @@ def advise(prepared: Prepared, standing: Standing, weights: Weights, reporter: R
         standing: to measure from; nothing is saved.
         weights: of the network.
         reporter: is told what happens.
+        networks: how the network was chosen, if it was not named.
     """
     job = prepared.job
     near = measured_similarity(prepared, weights, reporter)
@@ -84,6 +95,7 @@ def advise(prepared: Prepared, standing: Standing, weights: Weights, reporter: R
     plan, speaker, reason = recommend(standing, cell, options, plans)
     return Advice(
         network=weights.network,
+        networks=networks,
         classes=len(job.images.labels),
         images=len(rows.keys),
         smallest_class=min(counts.values()),

@@ -48,8 +48,8 @@ class FitSettings:
     """How a model is fitted."""
 
     network: str | None = None
-    """Which network, by its name in the zoo, timm or torchvision; without it, the first of a short list whose
-    weights are on this machine."""
+    """Which network, by its name in the zoo, timm or torchvision; auto lets a probe on your images choose
+    among those whose weights are on this machine; without it, the first of a short list of them."""
     weights: str | None = None
     """A weights file, a folder that holds NETWORK.safetensors, or `random`."""
     offline: bool = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,7 @@ from regraft.training.solved import fit_solved, fit_voters, say_solved
 
 if TYPE_CHECKING:  # they import torch, which solved heads do without
     from regraft.advising import Advice
+    from regraft.network_choice import NetworkChoice
     from regraft.training.rate_finder import RateSearch
     from regraft.training.tuned import TunedJob
 
@@ -88,20 +89,22 @@ def fit(
     Raises:
         RegraftError: of the kind that says what to change.
     """
+    started = time.perf_counter()
     asked = make_request(settings, training, plan, changes)
     log = RunLog(reporter or Silent(), None)
-    start = find_start(asked, from_run, log)
     source = images.root if isinstance(images, Images) else str(images)
     reading = data or DataSettings()
     record = {"data": str(Path(source).resolve()), **asked.record(), **asdict(reading)}
     record |= {"from_run": str(from_run) if from_run else None}
+    images, asked, _ = _with_network(images, asked, reading, log)
+    start = find_start(asked, from_run, log)
     parts = (Path(source).resolve().stem, start.weights.network, asked.fit.strategy, asked.fit.cut)
     folder = None
     if out is not None:
         folder = choose_folder(out or None, "-".join(filter(None, parts)), record, overwrite=overwrite)
     log = _started(log, reporter or Silent(), folder)
     if asked.plan is None and asked.fit.strategy == "auto":
-        return _climbed(images, asked, reading, start, log, record, folder)
+        return _climbed(images, asked, reading, start, log, record, folder, started)
     prepared = prepare(images, asked, reading, start.weights, log)
     job, made = prepared.job, _planned(prepared, asked, log)
     fitted = _carry_out(job, made, asked, reading, start, log)
@@ -133,6 +136,7 @@ def plan(
     """
     asked = make_request(settings, training, None, changes)
     log = RunLog(reporter or Silent(), None)
+    images, asked, _ = _with_network(images, asked, data or DataSettings(), log)
     start = find_start(asked, from_run, log)
     if asked.fit.strategy == "auto":
         raise SettingsError(
@@ -178,12 +182,13 @@ def advise(
             f"--strategy {asked.fit.strategy} is decided already; `regraft plan` shows what it would do"
         )
     log, reading = RunLog(reporter or Silent(), None), data or DataSettings()
+    images, asked, choice = _with_network(images, asked, reading, log)
     start = find_start(asked, from_run, log)
     prepared = prepare(images, asked, reading, start.weights, log, sides=("train", "validation"))
     standing = standing_for(
         prepared, asked, reading, start.weights, started=started, reporter=log, purpose="advice"
     )
-    return advised(prepared, standing, start.weights, log)
+    return advised(prepared, standing, start.weights, log, networks=choice)
 
 
 def find_lr(
@@ -219,10 +224,31 @@ def find_lr(
             f"strategies that train are {', '.join(TRAINED)}"
         )
     log = RunLog(reporter or Silent(), None)
+    images, asked, _ = _with_network(images, asked, data or DataSettings(), log)
     start = find_start(asked, from_run, log)
     prepared = prepare(images, asked, data or DataSettings(), start.weights, log)
     job, made = prepared.job, _planned(prepared, asked, log)
     return _tuned_job(job, made, asked, data or DataSettings(), start).search_rate(log, steps=steps)
+
+
+def _with_network(
+    images: Images | str | Path, asked: Request, reading: DataSettings, log: RunLog
+) -> tuple[Images | str | Path, Request, NetworkChoice | None]:
+    """For `--network auto`: the images looked at, the network chosen by a probe on some of them."""
+    if asked.fit.network != "auto":
+        return images, asked, None
+    if asked.fit.strategy == "scratch":
+        raise SettingsError(
+            "--network auto compares pretrained networks; --strategy scratch starts from none"
+        )
+    from regraft.network_choice import choose_network
+
+    usable = images if isinstance(images, Images) else scanned(found_images(images, reading), reading, log)
+    choice = choose_network(usable, asked.fit, limits=limits_of(reading), reporter=log)
+    for row in choice.rows:
+        log.note(f"network {row.described}")
+    log.decided(f"network {choice.chosen}", choice.reason, "--network")
+    return usable, replace(asked, fit=replace(asked.fit, network=choice.chosen)), choice
 
 
 @dataclass(frozen=True)
@@ -282,9 +308,9 @@ def _climbed(
     log: RunLog,
     record: dict[str, Any],
     folder: Path | None,
+    started: float,
 ) -> Model:
     """The ladder: every rung that is kept is a whole run in the folder, scored on validation images."""
-    started = time.perf_counter()
     prepared = prepare(images, asked, reading, start.weights, log, sides=("train", "validation"))
 
     def kept(ascent: Ascent) -> Model:

@@ -22,9 +22,8 @@ class Transferability(Record):
 
     logme: float
     h_score: float
-    nce: float | None
-    """None where the network came without its classifier."""
-    leep: float | None
+    nce: float
+    leep: float
 
 
 def log_me(features: Floats, labels: Ints) -> float:
@@ -71,13 +70,32 @@ def _evidence(squares: Floats, projected: Floats, residue: float, count: int, wi
 
 
 def h_score(features: Floats, labels: Ints) -> float:
-    """Spread of the class means in units of the features' covariance (Bao et al. 2019, definition 2)."""
+    """Spread of the class means in units of the features' covariance (Bao et al. 2019, definition 2).
+
+    With fewer images than features the covariance can't be inverted: it is shrunk towards a multiple of the
+    identity by Ledoit & Wolf's rule, as Ibrahim et al. 2021 do.
+    """
     rows = features.astype(np.float64) - features.mean(axis=0)
     means = np.zeros_like(rows)
     for label in np.unique(labels):
         means[labels == label] = rows[labels == label].mean(axis=0)
     covariance, between = rows.T @ rows / len(rows), means.T @ means / len(rows)
-    return float(np.trace(np.linalg.pinv(covariance, rcond=1e-6, hermitian=True) @ between))
+    return float(np.trace(np.linalg.solve(_shrunk(covariance, rows), between)))
+
+
+def _shrunk(covariance: Floats, rows: Floats) -> Floats:
+    """Ledoit & Wolf 2004, lemma 3.2 to 3.5; `rows` are centred."""
+    count, width = rows.shape
+    scale = np.trace(covariance) / width
+    spread = float(np.square(covariance).sum() / width - scale**2)
+    # The mean of |x x' - S|^2 over rows is the mean of |x|^4, less |S|^2.
+    noise = float(
+        (np.square(np.square(rows).sum(axis=1)).mean() - np.square(covariance).sum()) / (width * count)
+    )
+    share = min(1.0, noise / spread) if spread > 0 else 1.0
+    result: Floats = (1 - share) * covariance
+    result[np.diag_indices(width)] += share * scale + 1e-12
+    return result
 
 
 def nce(source: Floats, labels: Ints) -> float:

@@ -103,7 +103,7 @@ def local_descriptors(pixels: Pixels) -> Values:
     from skimage.feature import SIFT
 
     values = np.zeros((SIFT_POINTS, SIFT_WIDTH), dtype=np.float32)
-    finder: Any = SIFT(n_octaves=4)  # type: ignore[no-untyped-call]
+    finder = SIFT(n_octaves=4)
     try:
         finder.detect_and_extract(grey(pixels))
     except RuntimeError:  # a plain image has no key points
