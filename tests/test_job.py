@@ -9,8 +9,8 @@ import pytest
 import regraft
 from regraft.data.splits import split_images
 from regraft.features.extraction import Features
-from regraft.rowstore import Rows
 from regraft.job import Job
+from regraft.rowstore import Rows
 
 
 class EveryRow(Rows):

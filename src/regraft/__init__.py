@@ -11,6 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from regraft.advising import Advice as Advice
+    from regraft.comparison import compare_runs as compare_runs
     from regraft.errors import RegraftError as RegraftError
     from regraft.networks.comparisons import compare_designs as compare_designs
     from regraft.networks.counting import describe_network as describe_network
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from regraft.settings import DataSettings as DataSettings
     from regraft.settings import FitSettings as FitSettings
     from regraft.settings import TrainSettings as TrainSettings
+    from regraft.workflow import advise as advise
     from regraft.workflow import find_lr as find_lr
     from regraft.workflow import fit as fit
     from regraft.workflow import load_images as load_images
@@ -30,13 +33,16 @@ __version__ = "0.1.0"
 
 # Where each public name lives: imported when first used, so that `import regraft` takes milliseconds.
 _HOMES = {
+    "Advice": "regraft.advising",
     "DataSettings": "regraft.settings",
     "FitSettings": "regraft.settings",
     "Model": "regraft.prediction.model",
     "Plan": "regraft.plans",
     "RegraftError": "regraft.errors",
     "TrainSettings": "regraft.settings",
+    "advise": "regraft.workflow",
     "compare_designs": "regraft.networks.comparisons",
+    "compare_runs": "regraft.comparison",
     "describe_network": "regraft.networks.counting",
     "find_lr": "regraft.workflow",
     "fit": "regraft.workflow",

@@ -327,15 +327,18 @@ def _climbed(
             )  # fmt: skip
         return model
 
-    ascent = ascend(
-        prepared,
-        asked,
-        reading,
-        start.weights,
-        started=started,
-        reporter=log,
-        keep=kept,
-    )
+    best: list[Ascent] = []
+
+    def keep(ascent: Ascent) -> None:
+        kept(ascent)
+        best[:] = [ascent]
+
+    try:
+        ascent = ascend(prepared, asked, reading, start.weights, started=started, reporter=log, keep=keep)
+    except KeyboardInterrupt:
+        if best and folder is not None:
+            log.warn(f"stopped; {folder} holds the best so far, {best[0].contender.name}, ready to use")
+        raise
     model = kept(ascent)
     if folder is not None:
         draw_ladder(folder, ascent.ladder)

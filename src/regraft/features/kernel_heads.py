@@ -103,7 +103,8 @@ def cross_validated_svm(data: TrainingRows, columns: Candidate) -> Floats:
     """Out-of-fold scores `(N, K)` of a machine of middling width and strength, nothing searched."""
     rows = standardised(data, columns)[1]
     distances = squared_distances(rows, rows)
-    return out_of_fold_scores(data, np.exp(distances / -np.median(distances)), _MIDDLING_STRENGTH)
+    middle = max(float(np.median(distances)), 1e-12)  # 0 for columns that never change
+    return out_of_fold_scores(data, np.exp(distances / -middle), _MIDDLING_STRENGTH)
 
 
 def out_of_fold_scores(data: TrainingRows, kernel: Floats, strength: float) -> Floats:

@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import regraft
+from regraft.errors import SettingsError
+from regraft.plans import Plan
+from regraft.progress import Silent
+
+
+def climbed(data: Path, out: Path, **settings: object) -> regraft.Model:
+    return regraft.fit(data, network="lenet5", out=out, **{"budget": "60s", "lr": 1e-3, **settings})
+
+
+@pytest.fixture(scope="module")
+def run(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("ladder") / "run"
+    climbed(digits, folder)
+    return folder
+
+
+def rows_of(run: Path) -> list[dict[str, object]]:
+    rows: list[dict[str, object]] = json.loads((run / "ladder.json").read_text())["rows"]
+    return rows
+
+
+def test_baselines_solved_heads_and_trainings_are_on_the_ladder(run: Path) -> None:
+    names = [str(row["name"]) for row in rows_of(run)]
+    for start in ("majority class", "nearest neighbour", "colour histogram", "probe @", "SVM @", "train "):
+        assert any(name.startswith(start) for name in names), start
+    assert (run / "ladder.svg").exists()
+    assert (run / "ladder.csv").read_text().count("\n") == len(names) + 1
+
+
+def test_the_first_model_is_kept_and_every_later_one_has_to_be_better(run: Path) -> None:
+    rows = rows_of(run)
+    first = next(row for row in rows if row["rung"] == 1)
+    assert first["is_kept"]
+    for row in rows:
+        if row["is_kept"] and row is not first:
+            chance = int(str(row["verdict"]).rsplit(" ", 2)[1])
+            assert chance >= 50
+
+
+def test_times_only_rise(run: Path) -> None:
+    elapsed = [float(str(row["elapsed_s"])) for row in rows_of(run)]
+    assert elapsed == sorted(elapsed)
+
+
+def test_the_model_predicts_as_its_run_says(run: Path, digits: Path) -> None:
+    import csv
+
+    with (run / "predictions.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["side"] for row in rows} == {"test"}
+    model = regraft.load_model(run)
+    found = model.predict([digits / row["path"] for row in rows])
+    assert [one.label for one in found] == [row["predicted"] for row in rows]
+
+
+def test_the_same_command_climbs_the_same_ladder(run: Path, digits: Path, tmp_path: Path) -> None:
+    climbed(digits, tmp_path / "again")
+    for name in ("ladder.json", "plan.toml", "scores.json", "bundle/bundle.json", "predictions.csv"):
+        assert (tmp_path / "again" / name).read_bytes() == (run / name).read_bytes(), name
+
+
+def test_the_plan_that_it_leaves_gives_the_same_model(run: Path, digits: Path, tmp_path: Path) -> None:
+    again = regraft.fit(digits, plan=run / "plan.toml", out=tmp_path / "again")
+    assert again.test_scores == regraft.fit(digits, plan=Plan.load(run / "plan.toml")).test_scores
+    scores = json.loads((run / "scores.json").read_text())
+    assert again.test_scores is not None
+    assert scores["test"]["accuracy"]["value"] == again.test_scores.accuracy.value
+
+
+class Stops(Silent):
+    """Ctrl-C when a rung is told of."""
+
+    def __init__(self, at: str) -> None:
+        self.at, self.warnings = at, []  # type: ignore[var-annotated]
+
+    def note(self, text: str) -> None:
+        if text.startswith(self.at):
+            raise KeyboardInterrupt
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
+
+
+def test_ctrl_c_leaves_the_best_so_far_and_the_same_command_goes_on(digits: Path, tmp_path: Path) -> None:
+    watcher = Stops("rung 3")
+    with pytest.raises(KeyboardInterrupt):
+        climbed(digits, tmp_path / "run", seed=1, reporter=watcher)
+    assert any("holds the best so far" in text for text in watcher.warnings)
+    model = regraft.load_model(tmp_path / "run")
+    assert model.predict(sorted(digits.rglob("*.png"))[0])[0].label in model.labels
+    scores = json.loads((tmp_path / "run" / "scores.json").read_text())
+    assert scores["test"] is None
+    assert scores["validation"]["accuracy"]["value"] > 0.9
+    finished = climbed(digits, tmp_path / "run", seed=1)
+    assert finished.test_scores is not None
+
+
+def test_a_short_budget_leaves_out_what_would_take_too_long(digits: Path, tmp_path: Path) -> None:
+    climbed(digits, tmp_path / "run", budget="1s", seed=2)
+    skipped = [row for row in rows_of(tmp_path / "run") if str(row["verdict"]).startswith("not tried")]
+    assert any("left of the budget" in str(row["verdict"]) for row in skipped)
+
+
+def test_few_images_are_not_trained_on(photos: Path, tmp_path: Path) -> None:
+    regraft.fit(photos, network="lenet5", out=tmp_path / "run", budget="30s")
+    (row,) = [row for row in rows_of(tmp_path / "run") if row["name"] == "train the last stages"]
+    assert "held-out images can't tell" in str(row["verdict"])
+
+
+def test_without_votes_a_single_head_answers(digits: Path, tmp_path: Path) -> None:
+    model = climbed(digits, tmp_path / "run", votes=False, budget="20s")
+    assert model.others == ()
+    assert not any(" + " in str(row["name"]) for row in rows_of(tmp_path / "run") if row["rung"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"cut": "c3"}, "--cut c3 is for one strategy"),
+        ({"head": "centroid"}, "--head centroid is for one strategy"),
+        ({"budget": "soon"}, "time 'soon' is not understood"),
+        ({"strategy": "probe", "budget": "5m"}, "--budget 5m is for the ladder"),
+    ],
+)
+def test_settings_that_contradict_the_ladder_are_refused(
+    digits: Path, settings: dict[str, str], said: str
+) -> None:
+    with pytest.raises(SettingsError, match=said):
+        regraft.fit(digits, network="lenet5", **settings)
+
+
+@pytest.fixture
+def official(photos: Path, tmp_path: Path) -> Path:
+    """The photos as a training side, and a test side."""
+    root = tmp_path / "official"
+    shutil.copytree(photos, root / "train")
+    generator = np.random.default_rng(1)
+    for label in ("dark", "light"):
+        (root / "test" / label).mkdir(parents=True)
+        for number in range(4):
+            pixels = generator.integers(0, 255, (24, 32, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(root / "test" / label / f"{number}.png")
+    return root
+
+
+def advice_on(data: Path) -> dict[str, object]:
+    advice = regraft.advise(data, network="lenet5", budget="20s")
+    found = advice.model_dump(mode="json")
+    for row in found["ladder"]["rows"]:  # times are not the same twice
+        for name in ("predicted_s", "took_s", "elapsed_s", "verdict"):
+            row.pop(name)
+    return {name: value for name, value in found.items() if name not in ("options", "reason")}
+
+
+def test_advice_never_looks_at_the_test_images(official: Path, own_cache: Path) -> None:
+    """The canary: test images of other content and labels change nothing; none of them is computed."""
+    before = advice_on(official)
+    tested = regraft.load_images(official)
+    canaries = {item.sha256 for item in tested.items if item.side == "test"}
+    kept = {item.sha256 for item in tested.items if item.side == "train"}
+    stores = [path for path in own_cache.rglob("*.json") if "features" in str(path.relative_to(own_cache))]
+    listed = {line for path in stores for line in path.read_text().split('"')}
+    assert kept <= listed
+    assert not canaries & listed
+    for path in sorted((official / "test").rglob("*.png")):
+        Image.fromarray(np.full((24, 32, 3), hash(path.name) % 200, dtype=np.uint8)).save(path)
+    (official / "test" / "dark").rename(official / "test" / "swap")
+    (official / "test" / "light").rename(official / "test" / "dark")
+    (official / "test" / "swap").rename(official / "test" / "light")
+    assert advice_on(official) == before
