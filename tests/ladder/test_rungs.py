@@ -1,25 +1,37 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
-from scipy.stats import beta
+from scipy.stats import norm
 
+from regraft.evaluation.comparison import PairedComparison
 from regraft.ladder.ledger import Ledger
-from regraft.ladder.rungs import chance_better
+from regraft.ladder.rungs import KEEP_AT, chance_better
+from regraft.records import Estimate
 from regraft.training.costs import Amounts, CostBook, StepCost, training_cost
 
 
-@pytest.mark.parametrize(("won", "lost"), [(0, 0), (3, 1), (1, 3), (20, 11), (700, 640)])
-def test_the_chance_is_that_of_a_beta_distribution(won: int, lost: int) -> None:
-    expected = beta.sf(0.5, won + 1, lost + 1)
-    assert chance_better(won, lost) == pytest.approx(expected, abs=2e-3)
+def result(won: int, lost: int, images: int) -> PairedComparison:
+    difference = Estimate(value=(won - lost) / images)
+    return PairedComparison(
+        images=images, difference=difference, only_first=won, only_second=lost, p_value=1.0
+    )
 
 
-def test_a_single_image_more_is_no_reason_to_keep_a_dearer_rung() -> None:
-    from regraft.ladder.rungs import KEEP_AT
+@pytest.mark.parametrize(("won", "lost", "images"), [(6, 2, 50), (30, 12, 400), (12, 30, 400)])
+def test_the_chance_is_that_of_the_posterior_by_integration(won: int, lost: int, images: int) -> None:
+    """Prior times likelihood on a grid, summed: another way to the same number."""
+    noise = (won + lost - (won - lost) ** 2 / images) ** 0.5 / images * 100
+    true = np.linspace(-60, 60, 200_001)
+    weight = norm.pdf(true, 0, 2.0) * norm.pdf(100 * (won - lost) / images, true, noise)
+    expected = weight[true > 0].sum() / weight.sum()
+    assert chance_better(result(won, lost, images), 2.0) == pytest.approx(expected, abs=1e-4)
 
-    assert not chance_better(1, 0) > KEEP_AT
-    assert not chance_better(6, 4) > KEEP_AT
-    assert chance_better(9, 3) > KEEP_AT
+
+def test_few_images_are_no_reason_to_keep_a_dearer_rung_and_many_are() -> None:
+    assert chance_better(result(8, 3, 50), 2.0) < KEEP_AT  # ten points, of fifty images
+    assert chance_better(result(120, 80, 2000), 2.0) > KEEP_AT  # two points, of two thousand
+    assert chance_better(result(0, 0, 50), 2.0) == 0.5
 
 
 def test_a_ledger_remembers_what_the_clock_said(tmp_path) -> None:  # type: ignore[no-untyped-def]

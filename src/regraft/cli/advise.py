@@ -160,7 +160,8 @@ def _explain(advice: Advice) -> None:
     )
     print(f"learning curve: {points}; extended by error(n) = a + b n^-c")
     print(
-        "a rung is kept if it is more accurate with 75 % probability, by the images that just one of the two "
-        "has right; predicted times come from timed training steps and from earlier runs on this machine"
+        "a rung is kept if it is more accurate with 90 % probability (a vote of two: unless it is probably "
+        "worse), by the images that just one of the two has right; predicted times come from timed training "
+        "steps and from earlier runs on this machine"
     )
     print(f"the table says: {advice.table_says}; {advice.speaker} spoke: {advice.reason}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import comb, erf
+from math import erf
 
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +16,12 @@ from regraft.prediction.model import Voter
 from regraft.records import Estimate, Record
 from regraft.training.history import History
 
-KEEP_AT = 0.75
-"""A dearer rung is kept if it is more accurate with this probability, by the images that both judged."""
-
-_EXACT_MAX = 1_000  # terms of a binomial sum
+KEEP_AT = 0.9
+"""A dearer rung is kept if it is more accurate with this probability."""
+HEDGE_AT = 0.25
+"""A vote of two is kept unless it is probably worse: two that err differently seldom are."""
+SOLVED_SCALE, TRAINED_SCALE = 2.0, 5.0
+"""How far apart, in points, true accuracies of two solved heads, and of training and none, usually are."""
 
 
 class RungRow(Record):
@@ -88,19 +90,24 @@ def duel(challenger: Contender, holder: Contender, job: Job) -> PairedComparison
     return compare(first, second)
 
 
-def chance_better(won: int, lost: int) -> float:
+def chance_better(result: PairedComparison, scale_points: float) -> float:
     """Probability that the first is the more accurate, by the images on which just one of the two is right.
 
-    With won and lost such images and a uniform prior, the share of wins is Beta(won + 1, lost + 1); this is
-    the probability that it exceeds a half, which is a binomial sum.
+    The difference of accuracies is normal around the true one; true ones are normal around nought with the
+    standard deviation `scale_points`. So a few images say little, and many say what they say (normal-normal
+    model, Gelman et al. 2013, section 2.5).
 
-    >>> chance_better(2, 2), chance_better(1, 0)
-    (0.5, 0.75)
+    >>> from regraft.evaluation.comparison import compare
+    >>> import numpy as np
+    >>> few, many = np.array([True] * 6 + [False] * 4), np.array([True] * 600 + [False] * 400)
+    >>> [round(chance_better(compare(one, ~one), 2.0), 2) for one in (few, many)]
+    [0.52, 1.0]
     """
-    total = won + lost + 1
-    if total > _EXACT_MAX:
-        return 0.5 + 0.5 * erf((won - lost) / (2 * total) ** 0.5)
-    return float(sum(comb(total, k) for k in range(won + 1)) / 2**total)
+    count, won, lost = result.images, result.only_first, result.only_second
+    gain = 100 * (won - lost) / count
+    noise = 100**2 * max(won + lost - (won - lost) ** 2 / count, 1.0) / count**2
+    weight = scale_points**2 / (scale_points**2 + noise)
+    return 0.5 + 0.5 * erf(weight * gain / (2 * weight * noise) ** 0.5)
 
 
 def soft_vote(name: str, main: Contender, also: Contender) -> Contender:

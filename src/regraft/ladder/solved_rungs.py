@@ -11,7 +11,7 @@ from regraft.features.fitting import fit_head
 from regraft.features.training_rows import Candidate, FittedHead
 from regraft.job import Predicted
 from regraft.ladder.quiet import Quiet
-from regraft.ladder.rungs import Contender, soft_vote
+from regraft.ladder.rungs import HEDGE_AT, Contender, soft_vote
 from regraft.ladder.standing import Standing
 from regraft.prediction.model import Voter
 from regraft.records import HeadKind, Statistic, Strategy
@@ -71,7 +71,7 @@ def climb_classics(standing: Standing) -> None:
 
 
 def climb_depths(standing: Standing) -> DepthProfile:
-    """The depth profile; then one good stage, several together, and two heads that vote."""
+    """The depth profile; then several stages together, two heads that vote, and SVMs."""
     profiles: list[DepthProfile] = []
 
     def measure() -> None:
@@ -80,13 +80,13 @@ def climb_depths(standing: Standing) -> DepthProfile:
 
     standing.clocked("depth profile", measure)
     stages, peak = standing.stages, profiles[0].peak.stage
-    solve(standing, f"SVM @ {peak}", "svm", "rbf-svm", [peak])
     sets = [stages[-size:] for size in set_sizes(len(stages)) if 1 < size < len(stages)]
-    for number, several in enumerate(sets):
-        if number == 0:
-            solve(standing, _span("logistic", several), "many-stages", "logistic", several)
+    if sets:
+        solve(standing, _span("logistic", sets[0]), "many-stages", "logistic", sets[0])
+        _vote(standing)
+    solve(standing, f"SVM @ {peak}", "svm", "rbf-svm", [peak])
+    for several in sets:
         solve(standing, _span("SVM", several), "many-stages", "rbf-svm", several)
-    _vote(standing)
     return profiles[0]
 
 
@@ -143,18 +143,12 @@ def _contender(
 
 
 def _vote(standing: Standing) -> None:
-    """The best solved head and the best of another kind, which errs differently."""
-    if not standing.terrain.settings.votes:
+    """The probe and the logistic regression on several stages together, which err differently."""
+    if not standing.terrain.settings.votes or len(standing.solved) < 2:
         return
-    main = best_of(standing, standing.solved)
-    others = [one for one in standing.solved if one.plan.head != main.plan.head]
-    if not others:
-        return
-    also = best_of(standing, others)
-    name = f"{main.name} + {also.name}"
-    standing.challenge(
-        soft_vote(name, main, also), len(standing.solved) + 1, predicted_s=None, took_s=0.0, needed=0.5
-    )
+    first, second = standing.solved[:2]
+    vote = soft_vote(f"{first.name} + {second.name}", first, second)
+    standing.challenge(vote, len(standing.solved), predicted_s=None, took_s=0.0, needed=HEDGE_AT)
 
 
 def best_of(standing: Standing, several: Sequence[Contender]) -> Contender:

@@ -13,6 +13,7 @@ from regraft.job import Job
 from regraft.ladder.ledger import Ledger
 from regraft.ladder.rungs import (
     KEEP_AT,
+    SOLVED_SCALE,
     Contender,
     LadderRecord,
     RungRow,
@@ -130,6 +131,7 @@ class Standing:
         predicted_s: float | None,
         took_s: float,
         needed: float = KEEP_AT,
+        scale: float = SOLVED_SCALE,
     ) -> None:
         """Let a contender challenge what is kept; it is kept if it is probably better.
 
@@ -139,12 +141,13 @@ class Standing:
             predicted_s: what it was expected to take, if anything was.
             took_s: what it took.
             needed: how probable it must be that it is more accurate.
+            scale: how far apart the two usually are, points.
         """
         job = self.terrain.job
         verdict, is_kept = "the first usable model", True
         if self.best is not None:
             result = duel(contender, self.best, job)
-            chance = chance_better(result.only_first, result.only_second)
+            chance = chance_better(result, scale)
             is_kept = chance > needed
             verdict = (
                 f"{100 * result.difference.value:+.1f} points on {len(common_rows(contender, self.best)):,} "

@@ -17,7 +17,7 @@ from regraft.ladder.arms import (
     survivors,
 )
 from regraft.ladder.quiet import Quiet
-from regraft.ladder.rungs import Contender, soft_vote
+from regraft.ladder.rungs import TRAINED_SCALE, Contender, soft_vote
 from regraft.ladder.solved_rungs import best_of
 from regraft.ladder.standing import Standing
 from regraft.plans import Plan
@@ -27,6 +27,8 @@ from regraft.training.planning import make_plan
 
 LEAST_HELD = 60
 """Fewer held-out images can't tell whether training paid: one of them is more than 1.5 points."""
+KEEP_TRAINED_AT = 0.75
+"""How probable it must be that training made it more accurate: it was paid for already."""
 _USUAL_RATE = 1e-3
 _RESERVE = 0.05  # of the budget, for the test images at the end
 
@@ -58,11 +60,13 @@ def climb_trained(standing: Standing) -> None:
     predicted = standing.predicted(name, cost(arm, epochs, False))
     found: list[Contender] = []
     took = standing.clocked(name, lambda: found.append(_trained(standing, name, arm, epochs)))
-    standing.challenge(found[0], rung, predicted_s=predicted, took_s=took)
+    standing.challenge(
+        found[0], rung, predicted_s=predicted, took_s=took, needed=KEEP_TRAINED_AT, scale=TRAINED_SCALE
+    )
     if standing.terrain.settings.votes:
         also = best_of(standing, standing.solved)
         vote = soft_vote(f"{name} + {also.name}", found[0], also)
-        standing.challenge(vote, rung + 1, predicted_s=None, took_s=0.0, needed=0.5)
+        standing.challenge(vote, rung + 1, predicted_s=None, took_s=0.0, needed=0.5, scale=TRAINED_SCALE)
 
 
 def _arm_costs(standing: Standing, arms: list[Arm]) -> ArmCost:

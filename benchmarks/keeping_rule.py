@@ -1,0 +1,136 @@
+"""When to keep a dearer head: rules compared by what they lose on test images against the best of five heads.
+
+Five solved heads are fitted on few and on more images of each data set; a rule sees their out-of-fold
+predictions only. The draws are not those of `regret.py`, for which the rule was chosen here.
+
+Run: python benchmarks/keeping_rule.py
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from math import erf
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from common import earlier, save, shared
+from few_images import drawn
+
+from regraft.advice.profile import depth_profile, read_by_probe
+from regraft.data.splits import split_images
+from regraft.evaluation.comparison import compare
+from regraft.features.extraction import extract
+from regraft.features.fitting import fit_head
+from regraft.features.runtimes import open_runtime
+from regraft.job import Job
+from regraft.ladder.rungs import chance_better
+from regraft.networks.weights import find_weights
+from regraft.progress import Silent
+from regraft.training.solved import set_sizes
+
+NETWORKS = ("mobilenetv1_100", "mobilenetv2_100")
+CASES = [
+    (d, n, draw) for d in ("clothing", "trash6", "brain_mri") for n in (5, 20, 100) for draw in (7, 8, 9)
+]
+CASES += [("omniglot_small1", 5, 7)]
+HEADS = ("probe", "logistic, a third of the stages", "SVM, one stage", "SVM, a third", "SVM, two thirds")
+VOTE = "probe + logistic, a third of the stages"
+
+
+def measured(network: str, data: str, count: int, draw: int) -> dict[str, Any]:
+    """Out-of-fold and test predictions of each head, as digits: which images were right."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["REGRAFT_CACHE"] = folder
+        images = drawn(data, count, draw, Path(folder))
+        weights = find_weights(network, weights=shared("weights"))
+        runtime = open_runtime(weights, reporter=Silent())
+        features = extract(images, runtime, weights.input_spec)
+        job = Job(images, split_images(images, seed=draw), features, draw)
+        rows, layout, test = job.training_rows(), features.layout, job.rows("test")
+        stages = list(dict.fromkeys(column.stage for column in layout))
+        third, most = (stages[-size:] for size in set_sizes(len(stages)) if 1 < size < len(stages))
+        peak = [depth_profile(rows, layout).peak.stage]
+        kinds = ("logistic", "logistic", "rbf-svm", "rbf-svm", "rbf-svm")
+        read = dict(zip(HEADS, zip(kinds, (stages[-1:], third, peak, third, most), strict=True), strict=True))
+        chances = {}
+        for name, (kind, several) in read.items():
+            columns = tuple(column for column in layout if column.stage in several)
+            columns = read_by_probe(columns) if name == "probe" else columns
+            fitted = fit_head(rows, kind, [columns])
+            chances[name] = (fitted.out_of_fold, job.predicted(fitted.head, test, "").probabilities)
+        pair = [chances[name] for name in HEADS[:2]]
+        chances[VOTE] = tuple(np.mean([one[side] for one in pair], axis=0) for side in (0, 1))
+        truths = (rows.labels, job.truth(test))
+        case = {"network": network, "data": data, "per_class": count, "draw": draw}
+        return {
+            **case,
+            "heads": {
+                name: [
+                    "".join(map(str, (p.argmax(axis=1) == t).astype(int)))
+                    for p, t in zip(both, truths, strict=True)
+                ]
+                for name, both in chances.items()
+            },
+        }
+
+
+def digits(text: str) -> np.ndarray:
+    return np.array([digit == "1" for digit in text])
+
+
+def plain_chance(won: int, lost: int) -> float:
+    """Normal approximation of a sign test, without a prior."""
+    return 0.5 + 0.5 * erf((won - lost) / max((won + lost) * 2, 1) ** 0.5)
+
+
+def climbed(row: dict[str, Any], order: tuple[str, ...], needed: float, scale: float | None) -> str:
+    """Who is kept when the heads of an order challenge each other in turn."""
+    kept = order[0]
+    for name in order[1:]:
+        result = compare(*(digits(row["heads"][one][0]) for one in (name, kept)))
+        won, lost = result.only_first, result.only_second
+        chance = plain_chance(won, lost) if scale is None else chance_better(result, scale)
+        kept = name if chance > needed else kept
+    return kept
+
+
+def loss(row: dict[str, Any], name: str) -> float:
+    best = max(digits(row["heads"][head][1]).mean() for head in HEADS)
+    return 100 * float(best - digits(row["heads"][name][1]).mean())
+
+
+def table(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    from_vote = (VOTE, *HEADS[1:])
+    rules = {f"always {name}": (lambda row, name=name: name) for name in (*HEADS, VOTE)}
+    for needed in (0.6, 0.75, 0.9):
+        rules[f"from the probe, no prior, {needed:g}"] = lambda r, n=needed: climbed(r, HEADS, n, None)
+        for scale in (1.0, 2.0, 3.0, 5.0):
+            rules[f"from the probe, prior {scale:g}, {needed:g}"] = lambda r, n=needed, s=scale: climbed(
+                r, HEADS, n, s
+            )
+            rules[f"from the vote, prior {scale:g}, {needed:g}"] = lambda r, n=needed, s=scale: climbed(
+                r, from_vote, n, s
+            )
+    found = {}
+    for name, rule in rules.items():
+        losses = {n: [loss(r, rule(r)) for r in rows if r["per_class"] == n] for n in (5, 20, 100)}
+        mean = float(np.mean([value for values in losses.values() for value in values]))
+        found[name] = {
+            **{f"{n} a class": round(float(np.mean(v)), 2) for n, v in losses.items()},
+            "all": round(mean, 2),
+        }
+    return found
+
+
+if __name__ == "__main__":
+    rows = [row for row in earlier("keeping_rule")]
+    done = {(row["network"], row["data"], row["per_class"], row["draw"]) for row in rows}
+    for network in NETWORKS:
+        for case in CASES:
+            if (network, *case) not in done:
+                rows.append(measured(network, *case))
+                save("keeping_rule", {"loss": table(rows), "rows": rows})
+    for name, losses in table(rows).items():
+        print(f"{name:<60} {losses}")
