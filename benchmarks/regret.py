@@ -132,10 +132,14 @@ def main(question: str, draws: int, networks: list[str]) -> None:
 
 
 def every_case(draws: int, networks: list[str]) -> list[Case]:
-    """The quick ones of all draws before the slow ones of later draws."""
+    """The quick ones first, then the slow ones of other draws and networks than the first."""
     cases = [(network, *case, draw) for draw in range(draws) for network in networks for case in CASES]
     cases += [(network, *case, 0) for network in networks for case in LARGE_CASES]
-    return sorted(cases, key=lambda case: (case[3] > 0 and case[2] == 100, case[1:3] in LARGE_CASES))
+
+    def is_slow(case: Case) -> bool:
+        return case[2] == 100 and (case[3] > 0 or case[0] != NETWORKS[0])
+
+    return sorted(cases, key=lambda case: (is_slow(case), case[1:3] in LARGE_CASES))
 
 
 def exhaustive_seconds(case: Case) -> float:
