@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from regraft.features.head2toe import fit_head2toe
 from regraft.features.kernel_heads import fit_kernel
 from regraft.features.linear_heads import fit_centroid, fit_linear_svm, fit_logistic
 from regraft.features.training_rows import Candidate, FittedHead, TrainingRows, accuracy, describe
@@ -26,6 +27,7 @@ def fit_head(data: TrainingRows, kind: HeadKind, candidates: Sequence[Candidate]
         "logistic": fit_logistic,
         "linear-svm": fit_linear_svm,
         "centroid": fit_centroid,
+        "head2toe": fit_head2toe,
     }[kind]
     fitted = [fit(data, candidate) for candidate in candidates]
     accuracies = [accuracy(one.out_of_fold, data.labels) for one in fitted]

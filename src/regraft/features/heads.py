@@ -22,7 +22,7 @@ class Head:
 
     Every kind standardises first: `z = (x - mean) * scale`. Then
 
-    - `logistic`, `linear-svm`: scores `z @ weights + intercepts`;
+    - `logistic`, `linear-svm`, `head2toe`: scores `z @ weights + intercepts`;
     - `rbf-svm`: `exp(-gamma |z - v|^2)` against its vectors v, then either one-against-one votes
       (Knerr et al. 1990, as in libsvm) or, for many images, Nystroem features (Williams & Seeger 2001)
       and linear scores;

@@ -1,0 +1,92 @@
+"""What each depth knows, how like the source the data is, and what the methods of before 2012 get.
+
+For each data set and network: the depth profile with its time, the distance to the source, baselines with
+SIFT words, and the learning curve of a probe. Draws docs/depth-profiles.svg.
+
+Run: python benchmarks/depth_profiles.py
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from common import save, shared
+from few_images import drawn
+
+from regraft.advice.baselines import classic_baselines, majority_baseline
+from regraft.advice.learning_curve import learning_curve
+from regraft.advice.profile import DepthProfile, depth_profile, read_by_probe
+from regraft.advice.similarity import IMAGES, similarity
+from regraft.data.loading import LoadLimits
+from regraft.data.splits import split_images
+from regraft.features.extraction import extract
+from regraft.features.fitting import fit_head
+from regraft.features.moments import MomentsRuntime
+from regraft.features.runtimes import open_runtime
+from regraft.job import Job
+from regraft.networks.weights import find_weights
+from regraft.plots import Axes, line_plot
+from regraft.progress import Silent
+
+DATA = ("clothing", "trash6", "brain_mri", "omniglot_small1")
+NETWORKS = ("mobilenetv1_100", "mobilenetv2_100")
+PLOT = Path(__file__).parents[1] / "docs" / "depth-profiles.svg"
+
+
+def measured(data: str, network: str, folder: Path) -> dict[str, Any]:
+    images = drawn(data, None, 0, folder)
+    weights = find_weights(network, weights=shared("weights"))
+    runtime = open_runtime(weights, reporter=Silent())
+    job = Job(images, split_images(images), extract(images, runtime, weights.input_spec), 0)
+    rows, layout = job.training_rows(), runtime.layout
+    row: dict[str, Any] = {"data": data, "network": network, "images": len(rows.keys)}
+    started = time.perf_counter()
+    profile = depth_profile(rows, layout)
+    row |= {"profile_s": round(time.perf_counter() - started, 2), "profile": profile.model_dump(mode="json")}
+    sample = rows.sample(IMAGES)
+    wanted = set(sample.keys)
+    some = replace(images, items=tuple(item for item in images.items if item.sha256 in wanted))
+    moments = MomentsRuntime(weights)
+    started = time.perf_counter()
+    seen = extract(some, moments, weights.input_spec)
+    keys = [key for key in dict.fromkeys(sample.keys) if key in seen.rows]
+    row |= {"similarity": similarity(seen, keys, moments.source).model_dump(mode="json")}
+    row |= {"similarity_s": round(time.perf_counter() - started, 2)}
+    probe = fit_head(rows, "logistic", [read_by_probe([c for c in layout if c.stage == layout[-1].stage])])
+    row["curve"] = learning_curve(rows, probe.head).model_dump(mode="json")
+    if network == NETWORKS[0]:
+        found = classic_baselines(job, most=400, with_words=True, limits=LoadLimits(), reporter=Silent())
+        row["baselines"] = [one.model_dump(mode="json") for one in (majority_baseline(rows), *found)]
+    return row
+
+
+def draw(rows: list[dict[str, Any]]) -> None:
+    lines = {}
+    for row in rows:
+        if row["network"] == NETWORKS[0]:
+            stages = DepthProfile.model_validate(row["profile"]).stages
+            depths = [(number + 1) / len(stages) for number in range(len(stages))]
+            lines[row["data"]] = (depths, [100 * stage.svm.value for stage in stages])
+    axes = Axes(f"What each depth of {NETWORKS[0]} knows", "share of the stages", "SVM on the stage, %")
+    line_plot(PLOT, axes, lines)
+
+
+if __name__ == "__main__":
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["REGRAFT_CACHE"] = folder
+        for network in NETWORKS:
+            for data in DATA:
+                rows.append(measured(data, network, Path(folder)))
+                print(
+                    json.dumps({k: v for k, v in rows[-1].items() if k not in ("profile", "similarity")}),
+                    flush=True,
+                )
+                save("depth_profiles", {"rows": rows})
+    draw(rows)
