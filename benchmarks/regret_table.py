@@ -1,0 +1,100 @@
+"""Mean regret of the ladder and of simple rules, from the rows that `regret.py` left.
+
+Run: python benchmarks/regret_table.py
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+from common import earlier, save
+from regret import Case, exhaustive_seconds
+
+from regraft.evaluation.scores import mean_interval
+
+# What the field's table says: training images from which data is large, and what is unlike ImageNet by its
+# distance.
+LARGE_FROM = 1_000
+DISSIMILAR = ("omniglot_small1",)
+CLASSES = {"clothing": 10, "trash6": 6, "brain_mri": 2, "omniglot_small1": 136}
+LARGEST_CLASS = {"omniglot_small1": 12}
+
+
+def of_the_table(case: Case, ways: dict[str, str]) -> str:
+    """What the 2 x 2 table of size and similarity would have done."""
+    _, data, per_class, _ = case
+    is_large = CLASSES[data] * min(per_class, LARGEST_CLASS.get(data, per_class)) >= LARGE_FROM
+    if data in DISSIMILAR:
+        stages = [way for way in ways if way.startswith("svm @")]
+        return "full" if is_large else stages[2 * len(stages) // 3]
+    return "last-blocks, cut 50%" if is_large else "probe"
+
+
+def table() -> None:
+    exhaustive, ladders = earlier("regret_exhaustive"), earlier("regret_ladder")
+    fastai = {case_of(row): row["test"] for row in earlier("regret_fastai")}
+    losses: dict[str, list[tuple[int, float, float]]] = {}
+    shares = []
+    for ladder in ladders:
+        case = case_of(ladder)
+        own = [row for row in exhaustive if case_of(row) == case]
+        ways = {row["way"]: row["rights"] for row in own if row["rights"]}
+        cpu = sum(row["cpu_s"] for row in own)
+        shares.append((ladder["wall_s"] / exhaustive_seconds(case), ladder["cpu_s"] / cpu))
+        chosen = {
+            "ladder": ladder["rights"],
+            "always probe": ways["probe"],
+            "always many stages": ways["many-stages"],
+            "always last blocks, cut 50%": ways["last-blocks, cut 50%"],
+            "always full": ways["full"],
+            "the field's table": ways[of_the_table(case, ways)],
+        }
+        for name, rights in chosen.items():
+            losses.setdefault(name, []).append((case[2], *lost(rights, ways)))
+        if case in fastai:
+            best = max(rights.count("1") / len(rights) for rights in ways.values())
+            raw = 100 * (best - fastai[case])
+            losses.setdefault("fastai's recipe", []).append((case[2], raw, float("nan")))
+    summary = {name: summed(values) for name, values in losses.items()}
+    for name, values in summary.items():
+        print(f"{name:<30} {json.dumps(values)}")
+    wall, cpu = (float(np.mean(share)) for share in zip(*shares, strict=True))
+    times = {"wall": round(wall, 3), "cpu": round(cpu, 3), "largest_wall": round(max(shares)[0], 3)}
+    print("share of the exhaustive time", times)
+    save("regret", {"summary": summary, "share_of_exhaustive_time": times})
+
+
+def case_of(row: dict[str, Any]) -> Case:
+    return (row["network"], row["data"], row["per_class"], row["draw"])
+
+
+def summed(values: list[tuple[int, float, float]]) -> dict[str, Any]:
+    """Means, with intervals over all cases. The second kind does not reward luck on the same test images."""
+    found: dict[str, Any] = {"cases": len(values)}
+    for name, place in (("loss", 1), ("loss, best chosen on other images", 2)):
+        if any(np.isnan(value[place]) for value in values):
+            continue
+        found[name] = mean_interval([value[place] for value in values]).model_dump()
+        for size in (5, 20, 100):
+            of_size = [value[place] for value in values if value[0] == size]
+            if of_size:
+                found[f"{name}, {size} a class"] = round(float(np.mean(of_size)), 2)
+    return found
+
+
+def lost(rights: str, ways: dict[str, str]) -> tuple[float, float]:
+    """Points lost against the best way on all test images; and against the one best on the other half of them."""
+    mine = np.array([digit == "1" for digit in rights])
+    others = np.array([[digit == "1" for digit in way] for way in ways.values()])
+    even = np.arange(len(mine)) % 2 == 0
+    fair = []
+    for half in (even, ~even):
+        best = others[others[:, half].mean(axis=1).argmax()]
+        fair.append(best[~half].mean() - mine[~half].mean())
+    return 100 * float(others.mean(axis=1).max() - mine.mean()), 100 * float(np.mean(fair))
+
+
+if __name__ == "__main__":
+    table()
