@@ -1,4 +1,4 @@
-"""fastai's `fine_tune(4)` on cases of `regret.py`, for `regret_table.py`; needs the peer's virtual environment.
+"""fastai's `fine_tune(4)` on cases of `regret.py`, for `regret_table.py`; in an environment of its own.
 
 Run: python benchmarks/regret_fastai.py [IMAGES_A_CLASS ...]
 """

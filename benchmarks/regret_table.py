@@ -85,7 +85,7 @@ def summed(values: list[tuple[int, float, float]]) -> dict[str, Any]:
 
 
 def lost(rights: str, ways: dict[str, str]) -> tuple[float, float]:
-    """Points lost against the best way on all test images; and against the one best on the other half of them."""
+    """Points lost against the best way on all test images; and against the one best on the other half."""
     mine = np.array([digit == "1" for digit in rights])
     others = np.array([[digit == "1" for digit in way] for way in ways.values()])
     even = np.arange(len(mine)) % 2 == 0
