@@ -19,7 +19,7 @@ from typing import Any
 from common import save, shared
 from few_images import drawn
 
-from regraft.advice.baselines import classic_baselines, majority_baseline
+from regraft.advice.baselines import classic_baselines, majority_baseline, words_baseline
 from regraft.advice.learning_curve import learning_curve
 from regraft.advice.profile import DepthProfile, depth_profile, read_by_probe
 from regraft.advice.similarity import IMAGES, similarity
@@ -61,8 +61,9 @@ def measured(data: str, network: str, folder: Path) -> dict[str, Any]:
     probe = fit_head(rows, "logistic", [read_by_probe([c for c in layout if c.stage == layout[-1].stage])])
     row["curve"] = learning_curve(rows, probe.head).model_dump(mode="json")
     if network == NETWORKS[0]:
-        found = classic_baselines(job, most=400, with_words=True, limits=LoadLimits(), reporter=Silent())
-        row["baselines"] = [one.model_dump(mode="json") for one in (majority_baseline(rows), *found)]
+        how = {"most": 400, "limits": LoadLimits(), "reporter": Silent()}
+        found = (majority_baseline(rows), *classic_baselines(job, **how), words_baseline(job, **how))
+        row["baselines"] = [one.model_dump(mode="json") for one in found]
     return row
 
 

@@ -24,7 +24,7 @@ from regraft.networks.weights import Weights
 from regraft.preparation import Prepared, on_sides
 from regraft.progress import Reporter
 from regraft.records import Side
-from regraft.request import Request
+from regraft.request import Request, Start
 from regraft.settings import DEFAULT_BUDGET, DataSettings, seconds_in
 from regraft.training.costs import CostBook
 
@@ -46,7 +46,7 @@ def ascend(
     prepared: Prepared,
     asked: Request,
     reading: DataSettings,
-    weights: Weights,
+    start: Start,
     *,
     started: float,
     reporter: Reporter,
@@ -58,14 +58,14 @@ def ascend(
         prepared: the data set, with features of its training and validation images.
         asked: what the user wants.
         reading: how images are read.
-        weights: of the network.
+        start: the weights to start from.
         started: when the fit began, by `time.perf_counter`.
         reporter: is told what happens.
         keep: called with every rung that is kept, judged on validation images alone.
     """
     job = prepared.job
     standing = standing_for(
-        prepared, asked, reading, weights, started=started, reporter=reporter, purpose="fit"
+        prepared, asked, reading, start, started=started, reporter=reporter, purpose="fit"
     )
 
     def keep_rung(contender: Contender, ladder: LadderRecord) -> None:
@@ -82,7 +82,7 @@ def standing_for(
     prepared: Prepared,
     asked: Request,
     reading: DataSettings,
-    weights: Weights,
+    start: Start,
     *,
     started: float,
     reporter: Reporter,
@@ -94,11 +94,12 @@ def standing_for(
         prepared: the data set, with features of its training and validation images.
         asked: what the user wants.
         reading: how images are read.
-        weights: of the network.
+        start: the weights to start from.
         started: when the command began, by `time.perf_counter`.
         reporter: is told what happens.
         purpose: `fit` or `advice`, which keep ledgers of their own.
     """
+    weights = start.weights
     budget_s = seconds_in(asked.fit.budget or DEFAULT_BUDGET)
     book, job = CostBook(), prepared.job
     how = f"{prepared.around.runtime}/{asked.fit.precision}"
@@ -116,6 +117,7 @@ def standing_for(
         book.seconds(name) or _USUAL_EXTRACT_S,
         budget_s,
         time.perf_counter() - started,
+        start.earlier,
     )
     ledger = Ledger(_key(asked, job, weights, purpose))
     return Standing(terrain, ledger, book, reporter, lambda *_: None)

@@ -185,9 +185,7 @@ def advise(
     images, asked, choice = _with_network(images, asked, reading, log)
     start = find_start(asked, from_run, log)
     prepared = prepare(images, asked, reading, start.weights, log, sides=("train", "validation"))
-    standing = standing_for(
-        prepared, asked, reading, start.weights, started=started, reporter=log, purpose="advice"
-    )
+    standing = standing_for(prepared, asked, reading, start, started=started, reporter=log, purpose="advice")
     return advised(prepared, standing, start.weights, log, networks=choice)
 
 
@@ -334,7 +332,7 @@ def _climbed(
         best[:] = [ascent]
 
     try:
-        ascent = ascend(prepared, asked, reading, start.weights, started=started, reporter=log, keep=keep)
+        ascent = ascend(prepared, asked, reading, start, started=started, reporter=log, keep=keep)
     except KeyboardInterrupt:
         if best and folder is not None:
             log.warn(f"stopped; {folder} holds the best so far, {best[0].contender.name}, ready to use")

@@ -7,7 +7,12 @@ import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
 import regraft
-from regraft.advice.baselines import classic_baselines, majority_baseline, nearest_neighbour
+from regraft.advice.baselines import (
+    classic_baselines,
+    majority_baseline,
+    nearest_neighbour,
+    words_baseline,
+)
 from regraft.data.loading import LoadLimits
 from regraft.data.splits import split_images
 from regraft.features.descriptors import (
@@ -73,14 +78,8 @@ def test_words_are_shares_of_the_points_that_there_are() -> None:
 def test_brightness_is_told_from_pixels_and_colours_and_test_images_are_left_alone(photos: Path) -> None:
     images = regraft.load_images(photos)
     job = Job(images, split_images(images, seed=0), Features(EveryRow(), (), ()), 0)
-    seen: list[str] = []
-
-    class Watching(Silent):
-        def phase(self, name: str, total: int, unit: str = "images"):  # type: ignore[no-untyped-def]
-            seen.append(f"{name} {total}")
-            return super().phase(name, total, unit)
-
-    found = classic_baselines(job, most=100, with_words=True, limits=LoadLimits(), reporter=Watching())
+    how = {"most": 100, "limits": LoadLimits(), "reporter": Silent()}
+    found = (*classic_baselines(job, **how), words_baseline(job, **how))
     assert [one.name for one in found] == [
         "nearest neighbour on pixels",
         "colour histogram + HOG, linear SVM",

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from regraft.advice.baselines import Baseline, classic_baselines, majority_baseline
+from regraft.advice.baselines import (
+    Baseline,
+    classic_baselines,
+    majority_baseline,
+    words_baseline,
+)
 from regraft.advice.profile import DepthProfile, depth_profile, read_by_probe
 from regraft.features.fitting import fit_head
 from regraft.features.training_rows import Candidate, FittedHead
@@ -16,14 +21,11 @@ from regraft.ladder.standing import Standing
 from regraft.prediction.model import Voter
 from regraft.records import HeadKind, Statistic, Strategy
 from regraft.settings import TrainSettings
-from regraft.training.costs import kernel_cost, kernel_work, logistic_cost, logistic_work
+from regraft.training.costs import available_bytes, kernel_cost, kernel_work, logistic_cost, logistic_work
 from regraft.training.planning import make_plan
 from regraft.training.solved import say_solved, set_sizes
 
-CLASSIC = "colour histogram + HOG"
-_BASELINE_SHARE = 0.1  # of the budget, for the methods of before 2012
-_BASELINE_IMAGES = (1_000, 400, 150)
-_SECONDS_A_DESCRIPTOR = 0.006
+_MEMORY_SHARE = 0.5  # of what is free, for one rung
 _MACHINES = 9  # widths x strengths that an RBF SVM is chosen from
 
 
@@ -36,37 +38,50 @@ def climb_first(standing: Standing) -> None:
 
 
 def climb_classics(standing: Standing) -> None:
-    """The methods of before 2012, on as many images as a tenth of the budget allows."""
-    allowed = _BASELINE_SHARE * standing.terrain.budget_s
+    """The methods of before 2012, on as many images as a part of the budget allows."""
+    terrain, reporter = standing.terrain, standing.reporter
+
+    def classics(most: int) -> Sequence[Baseline]:
+        return classic_baselines(terrain.job, most=most, limits=terrain.limits, reporter=reporter)
+
+    def words(most: int) -> Sequence[Baseline]:
+        return [words_baseline(terrain.job, most=most, limits=terrain.limits, reporter=reporter)]
+
+    _measure_baselines(standing, "colour histogram + HOG", classics, (1_000, 400, 150), 0.006, 0.1)
+    _measure_baselines(standing, "visual words", words, (200,), 0.03, 0.05)
+
+
+def _measure_baselines(
+    standing: Standing,
+    name: str,
+    measure: Callable[[int], Sequence[Baseline]],
+    sizes: Sequence[int],
+    seconds_each: float,
+    share: float,
+) -> None:
+    """Measure on the largest of some samples that takes no more than a share of the budget."""
     count = len(standing.training_rows.keys)
-    each = standing.terrain.extract_s + _SECONDS_A_DESCRIPTOR
-    fitting = next((most for most in _BASELINE_IMAGES if min(most, count) * each <= allowed), 0)
-    known = standing.ledger.recall(CLASSIC, "most")
-    most = fitting if known is None else known
-    standing.ledger.note(CLASSIC, most=most)
+    each = standing.terrain.extract_s + seconds_each
+    allowed = share * standing.terrain.budget_s
+    most = standing.ledger.recall(name, "most")
+    if most is None:
+        most = next((size for size in sizes if min(size, count) * each <= allowed), 0)
+        standing.ledger.note(name, most=most)
     if not most:
         return
-    predicted = standing.predicted(CLASSIC, min(most, count) * each)
+    predicted = standing.predicted(name, min(most, count) * each)
     found: list[Baseline] = []
-
-    def measure() -> None:
-        terrain = standing.terrain
-        found.extend(
-            classic_baselines(
-                terrain.job, most=most, with_words=False, limits=terrain.limits, reporter=standing.reporter
-            )
-        )
-
-    took = standing.clocked(CLASSIC, measure)
+    took = standing.clocked(name, lambda: found.extend(measure(most)))
     for number, one in enumerate(found):
+        is_first = number == 0
         standing.tell(
             0,
             one.name,
             "a baseline from before 2012",
             accuracy=one.accuracy,
             images=one.images,
-            predicted_s=predicted if number == 0 else None,
-            took_s=took if number == 0 else None,
+            predicted_s=predicted if is_first else None,
+            took_s=took if is_first else None,
         )
 
 
@@ -104,6 +119,12 @@ def solve(standing: Standing, name: str, strategy: Strategy, kind: HeadKind, sta
     predicted = standing.predicted(name, cost.seconds)
     if standing.best is not None and predicted > standing.time_left_s:
         standing.skip(len(standing.solved) + 1, name, predicted)
+        return
+    if standing.best is not None and cost.memory_bytes > _MEMORY_SHARE * available_bytes():
+        why = (
+            f"it needs {cost.memory_bytes / 1e9:.1f} GB of memory, and {available_bytes() / 1e9:.1f} are free"
+        )
+        standing.skip(len(standing.solved) + 1, name, predicted, why)
         return
     fitted: list[FittedHead] = []
     is_new = standing.ledger.recall(name, "took_s") is None

@@ -22,6 +22,7 @@ from regraft.ladder.rungs import (
     duel,
 )
 from regraft.networks.weights import Weights
+from regraft.prediction.model import Model
 from regraft.progress import Reporter
 from regraft.records import Estimate
 from regraft.settings import FitSettings, TrainSettings
@@ -46,6 +47,8 @@ class Terrain:
     budget_s: float
     spent_s: float
     """Before the climb: reading, converting, extracting."""
+    earlier: Model | None = None
+    """The run that the weights are from, for --head-start previous."""
 
 
 @dataclass

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from regraft.ladder.arms import (
     FINAL_EPOCHS,
@@ -31,6 +32,9 @@ KEEP_TRAINED_AT = 0.75
 """How probable it must be that training made it more accurate: it was paid for already."""
 _USUAL_RATE = 1e-3
 _RESERVE = 0.05  # of the budget, for the test images at the end
+
+if TYPE_CHECKING:  # it imports torch, which the rungs before do without
+    from regraft.training.tuned import TunedJob
 
 ArmCost = Callable[[Arm, int, bool], float]
 
@@ -147,22 +151,29 @@ def _play(standing: Standing, tournament: Tournament) -> Arm:
     return arms[0]
 
 
-def _trial(standing: Standing, arm: Arm, epochs: int) -> tuple[float, float]:
-    """Accuracy and loss on the held-out images after a short training."""
+def _tuned_job(standing: Standing, plan: Plan) -> TunedJob:
+    from regraft.training.tail import EarlierHead
     from regraft.training.tuned import TunedJob
 
     terrain = standing.terrain
+    earlier = EarlierHead(terrain.earlier.labels, terrain.earlier.head) if terrain.earlier else None
+    return TunedJob(
+        terrain.job,
+        plan,
+        terrain.weights,
+        terrain.settings.device,
+        terrain.limits,
+        terrain.workers,
+        earlier,
+    )
+
+
+def _trial(standing: Standing, arm: Arm, epochs: int) -> tuple[float, float]:
+    """Accuracy and loss on the held-out images after a short training."""
     scores: list[tuple[float, float]] = []
 
     def run() -> None:
-        job = TunedJob(
-            terrain.job,
-            arm_plan(standing, arm, epochs),
-            terrain.weights,
-            terrain.settings.device,
-            terrain.limits,
-            terrain.workers,
-        )
+        job = _tuned_job(standing, arm_plan(standing, arm, epochs))
         best = job.trial(Quiet(standing.reporter))
         scores.append((best.accuracy, best.loss) if best else (0.0, math.inf))
 
@@ -171,14 +182,9 @@ def _trial(standing: Standing, arm: Arm, epochs: int) -> tuple[float, float]:
 
 
 def _trained(standing: Standing, name: str, arm: Arm, epochs: int) -> Contender:
-    from regraft.training.tuned import TunedJob
-
     terrain = standing.terrain
     plan = arm_plan(standing, arm, epochs)
-    job = TunedJob(
-        terrain.job, plan, terrain.weights, terrain.settings.device, terrain.limits, terrain.workers
-    )
-    tuned = job.fit(standing.reporter)
+    tuned = _tuned_job(standing, plan).fit(standing.reporter)
     judged = tuned.said.validation
     assert judged is not None
     voter = Voter(tuned.weights, tuned.head, tuned.features.layout)

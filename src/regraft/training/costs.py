@@ -67,6 +67,16 @@ class CostBook:
         storage.write_json(self._path, record)
 
 
+def available_bytes() -> float:
+    """Memory that this machine has left; 4 GB where it can't be asked."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as file:
+            facts = dict(line.split(":", 1) for line in file)
+        return float(facts["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError):
+        return 4e9
+
+
 def machine_facts() -> dict[str, Any]:
     """What makes two machines alike for timings."""
     name = ""

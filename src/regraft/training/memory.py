@@ -7,6 +7,7 @@ import os
 import torch
 
 from regraft.storage import size_in_bytes
+from regraft.training.costs import available_bytes
 from regraft.training.tail import Tail, autocast
 
 _SHARE = 0.5
@@ -63,17 +64,8 @@ def free_memory(device: torch.device) -> float:
     """Bytes that this process may still take on a device."""
     if device.type == "cuda":
         return float(torch.cuda.mem_get_info(device)[0])
-    free = [_meminfo_available(), _cgroup_free(), _address_space_free()]
+    free = [available_bytes(), _cgroup_free(), _address_space_free()]
     return min(value for value in free if value is not None)
-
-
-def _meminfo_available() -> float:
-    try:
-        with open("/proc/meminfo", encoding="ascii") as file:
-            facts = dict(line.split(":", 1) for line in file)
-        return float(facts["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError, ValueError):
-        return 4e9
 
 
 def _cgroup_free() -> float | None:
