@@ -27,6 +27,15 @@ SCRIPTS = (
     ["kill9_training.py"],
     ["fine_tuning.py"],
     ["every_network.py"],
+    ["first_model.py"],
+    ["depth_profiles.py"],
+    ["network_prior.py"],
+    ["keeping_rule.py"],
+    ["refit.py"],
+    ["regret.py", "exhaustive"],
+    ["regret.py", "ladder"],
+    ["regret_fastai.py", "5", "20"],
+    ["regret_table.py"],
 )
 
 if __name__ == "__main__":

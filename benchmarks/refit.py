@@ -1,0 +1,51 @@
+"""A solved head on the stages of a fine-tuned network, against the head that was trained with it.
+
+The trained network's features of the images that it was trained on, and of the test images; heads are solved on the
+former. Run: python benchmarks/refit.py
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from common import save, shared
+from few_images import drawn
+
+import regraft
+from regraft.data.splits import split_images
+from regraft.features.extraction import extract
+from regraft.features.fitting import fit_head
+from regraft.features.runtimes import open_runtime
+from regraft.job import Job
+from regraft.progress import Silent
+from regraft.training.solved import set_sizes
+
+CASES = [("clothing", 100), ("trash6", 100), ("brain_mri", 100)]
+
+if __name__ == "__main__":
+    rows = []
+    for data, count in CASES:
+        for seed in (0, 1):
+            with tempfile.TemporaryDirectory() as folder:
+                os.environ["REGRAFT_CACHE"] = folder
+                images = drawn(data, count, seed, Path(folder))
+                how = {"network": "mobilenetv1_100", "weights": str(shared("weights")), "seed": seed}
+                model = regraft.fit(images, strategy="last-blocks", cut="50%", **how)
+                runtime = open_runtime(model.weights, reporter=Silent())
+                features = extract(images, runtime, model.weights.input_spec)
+                job = Job(images, split_images(images, seed=seed), features, seed)
+                kept, _, _ = job.held_out(0.15)
+                stages = list(dict.fromkeys(column.stage for column in features.layout))
+                third = stages[-set_sizes(len(stages))[1] :]
+                columns = tuple(column for column in features.layout if column.stage in third)
+                test = job.rows("test")
+                row = {"data": data, "seed": seed, "trained head": model.test_scores.accuracy.value}
+                for kind in ("logistic", "rbf-svm"):
+                    head = fit_head(job.training_rows(kept), kind, [columns]).head
+                    said = job.predicted(head, test, "").probabilities.argmax(axis=1)
+                    row[f"{kind} on a third of the stages"] = float((said == job.truth(test)).mean())
+                rows.append(row)
+                print(row, flush=True)
+    save("refit", {"rows": rows})
