@@ -1,7 +1,7 @@
 """A solved head on the stages of a fine-tuned network, against the head that was trained with it.
 
-The trained network's features of the images that it was trained on, and of the test images; heads are solved on the
-former. Run: python benchmarks/refit.py
+Heads are solved on the trained network's features of the images that it was trained on, and tested on others.
+Run: python benchmarks/refit.py
 """
 
 from __future__ import annotations

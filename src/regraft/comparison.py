@@ -92,9 +92,10 @@ def compare_runs(folders: Sequence[str | Path]) -> RunComparison:
     Raises:
         SettingsError: too few, unfinished, or judged on other images; says which.
     """
-    runs = [read_run(Path(folder)) for folder in dict.fromkeys(str(Path(folder)) for folder in folders)]
-    if len(runs) < 2:
-        raise SettingsError(f"{len(runs)} run to compare; give at least two run folders")
+    named = list(dict.fromkeys(Path(folder) for folder in folders))
+    if len(named) < 2:
+        raise SettingsError(f"{len(named)} run to compare; give at least two run folders")
+    runs = [read_run(folder) for folder in named]
     first = runs[0]
     for other in runs[1:]:
         if other.rights.keys() != first.rights.keys():

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from regraft.plans import Plan
+from tests.cli.test_app import Ran, command  # noqa: F401  (a fixture)
+
+Command = Callable[..., Ran]
+
+
+def test_advice_is_a_table_a_reason_and_a_plan(command: Command, digits: Path, tmp_path: Path) -> None:  # noqa: F811
+    plan, suspects = tmp_path / "plan.toml", tmp_path / "suspects.csv"
+    code, out, _ = command(
+        "advise",
+        digits,
+        "--network",
+        "lenet5",
+        "--budget",
+        "20s",
+        "-o",
+        plan,
+        "--suspects",
+        suspects,
+        "--explain",
+    )
+    assert code == 0
+    for text in (
+        "similarity to what the network has seen",
+        "Depth profile",
+        "majority class",
+        "spoke)",
+        "← yours",
+    ):
+        assert text in out, text
+    assert Plan.load(plan).network == "lenet5"
+    with suspects.open(newline="") as file:
+        header = next(csv.reader(file))
+    assert header[-1] == "action"
+    code, out, _ = command("fit", digits, "--plan", plan, "--corrections", suspects, "-o", tmp_path / "run")
+    assert code == 0
+
+
+def test_advice_as_json(command: Command, digits: Path, tmp_path: Path) -> None:  # noqa: F811
+    code, out, _ = command(
+        "advise", digits, "--network", "lenet5", "--budget", "20s", "-o", tmp_path / "p.toml", "--json"
+    )
+    found = json.loads(out)
+    assert code == 0
+    assert found["speaker"] in ("measurement", "table")
+    assert found["profile"]["stages"][0]["stage"] == "c1"
+
+
+def test_compare_prints_who_to_take(command: Command, digits: Path, tmp_path: Path) -> None:  # noqa: F811
+    for strategy in ("probe", "svm"):
+        command("fit", digits, "--network", "lenet5", "--strategy", strategy, "-o", tmp_path / strategy)
+    code, out, _ = command("compare", tmp_path / "probe", tmp_path / "svm")
+    assert code == 0
+    assert f"take {tmp_path}" in out
+    code, out, _ = command("compare", tmp_path / "probe", tmp_path / "svm", "--json")
+    assert json.loads(out)["recommended"] in (str(tmp_path / "probe"), str(tmp_path / "svm"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (
+            ["advise", "{photos}", "--network", "lenet5", "--strategy", "svm"],
+            2,
+            "--strategy svm is decided already",
+        ),
+        (["advise", "{photos}/nowhere", "--network", "lenet5"], 1, "nowhere"),
+        (
+            ["advise", "{photos}", "--network", "lenet5", "--budget", "later"],
+            2,
+            "time 'later' is not understood",
+        ),
+        (["plan", "{photos}", "--network", "lenet5"], 2, "`regraft advise` does that"),
+        (["compare", "{photos}"], 2, "give at least two run folders"),
+        (["compare", "{photos}", "elsewhere"], 2, "holds no finished run"),
+        (
+            ["fit", "{photos}", "--network", "auto", "--strategy", "scratch"],
+            2,
+            "compares pretrained networks",
+        ),
+    ],
+)
+def test_likely_mistakes_are_explained(
+    command: Command,  # noqa: F811
+    photos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    code: int,
+    said: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found, out, err = command(*(word.replace("{photos}", str(photos)) for word in arguments))
+    assert said in out + err
+    assert found == code
+    assert not (tmp_path / "plan.toml").exists()
+
+
+def test_a_probe_chooses_the_network(command: Command, shared: Callable[[str], Path], tmp_path: Path) -> None:  # noqa: F811
+    data = shared("data/cherry_hemlock")
+    code, _, err = command(
+        "fit",
+        data,
+        "--network",
+        "auto",
+        "--weights",
+        shared("weights"),
+        "-o",
+        tmp_path / "run",
+        "--strategy",
+        "probe",
+    )
+    assert code == 0
+    assert "decided network" in err
+    assert "LogME" in err
