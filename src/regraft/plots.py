@@ -61,6 +61,7 @@ def point_plot(
     groups: Mapping[str, Sequence[tuple[float, float, str]]],
     *,
     joined: Collection[str] | None = None,
+    is_stepped: bool = False,
 ) -> Path:
     """Draw named points, those of a group joined in their order, and write them to a file; returns its path.
 
@@ -69,6 +70,7 @@ def point_plot(
         axes: titles and scales.
         groups: `(x, y, name)` of each point, by the group's name.
         joined: the groups whose points are joined; None joins all.
+        is_stepped: joined by steps, as what holds until something better comes.
 
     Raises:
         SettingsError: another ending.
@@ -78,7 +80,8 @@ def point_plot(
         x, y = [point[0] for point in points], [point[1] for point in points]
         colour, mark = _COLOURS[number % len(_COLOURS)], _MARKS[number % len(_MARKS)]
         line = "-" if joined is None or group in joined else ""
-        plot.plot(x, y, mark + line, label=group, color=colour, linewidth=1, markersize=5)
+        style = "steps-post" if is_stepped else "default"
+        plot.plot(x, y, mark + line, label=group, color=colour, linewidth=1, markersize=5, drawstyle=style)
         below = -9 if number % 2 else 4  # so that neighbouring groups' names don't meet
         for across, up, name in points:
             plot.annotate(name, (across, up), xytext=(5, below), textcoords="offset points", fontsize=6.5)

@@ -193,10 +193,12 @@ def draw_ladder(folder: Path, ladder: LadderRecord) -> Path:
     for row in ladder.rows:
         if row.accuracy is not None:
             group = "baseline" if row.rung == 0 else "kept" if row.is_kept else "tried"
-            groups[group].append((row.elapsed_s, 100 * row.accuracy.value, row.name))
+            name = row.name if row.rung == 0 else str(row.rung)  # rungs' names would cover each other
+            groups[group].append((row.elapsed_s, 100 * row.accuracy.value, name))
     shown = {name: points for name, points in groups.items() if points}
-    axes = Axes("What the ladder had, and when", "seconds since the fit began", "validation accuracy, %")
-    return point_plot(folder / "ladder.svg", axes, shown, joined=("kept",))
+    title = "What the ladder had, and when (numbers: the rungs in ladder.csv)"
+    axes = Axes(title, "seconds since the fit began", "validation accuracy, %")
+    return point_plot(folder / "ladder.svg", axes, shown, joined=("kept",), is_stepped=True)
 
 
 def _bounds(estimate: Estimate | None) -> tuple[Any, ...]:
