@@ -193,6 +193,7 @@ def _suspects(job: Job, standing: Standing) -> list[Suspect]:
     found = conflicting(job.images.findings, label_of)
     judges = [one for one in standing.solved if one.plan.head == "logistic"] or standing.solved
     best: Contender = max(judges, key=lambda one: float(one.rights(job).mean()))
-    judged = best.judged
+    judged = best.out_of_fold
+    assert judged is not None
     paths = [printable(job.split.rows[row].path) for row in judged.rows]
     return found + label_suspects(judged.probabilities, job.truth(judged.rows), job.images.labels, paths)

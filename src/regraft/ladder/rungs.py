@@ -58,6 +58,8 @@ class Contender:
     voters: tuple[Voter, ...]
     judged: Predicted
     """What it says of images that it did not learn from."""
+    out_of_fold: Predicted | None = None
+    """Of a solved head: what it says of each training image by heads that did not see it."""
     history: History | None = None
     lineage: tuple[str, ...] = ()
 

@@ -170,7 +170,8 @@ def _contender(
     judged: Predicted | None = say_solved(terrain.job, fitted).validation
     assert judged is not None
     voter = Voter(terrain.weights, fitted.head, terrain.job.features.layout)
-    return Contender(name, plan, (voter,), judged)
+    folds = Predicted(tuple(terrain.job.rows("train")), fitted.out_of_fold, "cross-validation")
+    return Contender(name, plan, (voter,), judged, folds)
 
 
 def _vote(standing: Standing) -> None:

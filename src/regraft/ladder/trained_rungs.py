@@ -189,4 +189,4 @@ def _trained(standing: Standing, name: str, arm: Arm, epochs: int) -> Contender:
     assert judged is not None
     voter = Voter(tuned.weights, tuned.head, tuned.features.layout)
     lineage = (f"{plan.strategy} on {terrain.job.images.root.rstrip('/').rsplit('/', 1)[-1]}",)
-    return Contender(name, plan, (voter,), judged, tuned.history, lineage)
+    return Contender(name, plan, (voter,), judged, history=tuned.history, lineage=lineage)
