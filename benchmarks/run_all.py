@@ -32,6 +32,7 @@ SCRIPTS = (
     ["network_prior.py"],
     ["keeping_rule.py"],
     ["refit.py"],
+    ["head2toe.py"],
     ["regret.py", "exhaustive"],
     ["regret.py", "ladder"],
     ["regret_fastai.py", "5", "20"],
