@@ -26,7 +26,6 @@ from regraft.training.costs import (
     kernel_cost,
     kernel_work,
     logistic_cost,
-    logistic_unit,
     logistic_work,
 )
 from regraft.training.planning import make_plan
@@ -141,7 +140,7 @@ def solve(standing: Standing, name: str, strategy: Strategy, kind: HeadKind, sta
     took = standing.clocked(name, lambda: fitted.append(fit_head(standing.training_rows, kind, [columns])))
     if is_new:
         work = logistic_work(amounts, width) if is_linear else kernel_work(amounts, width, _MACHINES)
-        book.learn(logistic_unit(width) if is_linear else "kernel", max(took - 0.1, 0.01) / work)
+        book.learn("logistic" if is_linear else "kernel", max(took - 0.1, 0.01) / work)
     contender = _contender(standing, name, strategy, stages, columns, fitted[0])
     standing.solved.append(contender)
     standing.challenge(contender, len(standing.solved), predicted_s=predicted, took_s=took)

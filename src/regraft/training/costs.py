@@ -22,13 +22,12 @@ if TYPE_CHECKING:
 # Seconds a unit where nothing has been measured yet; the first measurement replaces them.
 _FIRST_GUESSES = {
     "logistic": 1.6e-8,
-    "kernel": 1.2e-10,
+    "kernel": 7.5e-11,
     "convert": 4.0,
     "open": 2.0,
-    "classics": 0.003,
+    "classics": 0.0015,
     "words": 0.03,
 }
-_WIDE = 2_500  # columns
 _SAMPLE = 16  # images of a timed training step
 
 
@@ -236,17 +235,8 @@ def training_cost(
 
 def logistic_cost(amounts: Amounts, width: int, book: CostBook) -> Cost:
     """Of cross-validating and solving a logistic regression on so many columns."""
-    name = logistic_unit(width)
-    # Wide problems no longer fit into the processor's cache: half as slow again, until measured.
-    is_known = name in book or name == "logistic"
-    each = book.seconds(name) if is_known else 1.5 * book.seconds("logistic")
-    seconds = 0.1 + logistic_work(amounts, width) * each
+    seconds = 0.1 + logistic_work(amounts, width) * book.seconds("logistic")
     return Cost(seconds=seconds, memory_bytes=4 * amounts.train * width)
-
-
-def logistic_unit(width: int) -> str:
-    """Under which name the book keeps problems of so many columns."""
-    return "logistic" if width <= _WIDE else "logistic, wide"
 
 
 def logistic_work(amounts: Amounts, width: int) -> float:
