@@ -30,6 +30,7 @@ _SEARCH_ROWS = 4_000  # the part of a large data set on which kernel hyperparame
 _LANDMARKS = 1_024
 _STRENGTHS = (3.0, 10.0, 30.0)
 _MIDDLING_STRENGTH = 10.0
+_FINE, _ROUGH = 1e-3, 1e-2  # tolerances of libsvm's stopping rule: its own, and one for profiles
 _WIDTHS = (0.5, 1.0, 2.0)
 
 
@@ -103,18 +104,28 @@ def cross_validated_svm(data: TrainingRows, columns: Candidate) -> Floats:
     """Out-of-fold scores `(N, K)` of a machine of middling width and strength, nothing searched."""
     rows = standardised(data, columns)[1]
     distances = squared_distances(rows, rows)
-    middle = max(float(np.median(distances)), 1e-12)  # 0 for columns that never change
-    return out_of_fold_scores(data, np.exp(distances / -middle), _MIDDLING_STRENGTH)
+    middle = max(float(np.median(distances[::7])), 1e-12)  # 0 for columns that never change
+    distances /= -middle
+    kernel = np.exp(distances, out=distances)
+    return out_of_fold_scores(data, kernel, _MIDDLING_STRENGTH, tolerance=_ROUGH)
 
 
-def out_of_fold_scores(data: TrainingRows, kernel: Floats, strength: float) -> Floats:
+def out_of_fold_scores(
+    data: TrainingRows, kernel: Floats, strength: float, *, tolerance: float = _FINE
+) -> Floats:
     """Scores `(N, K)` of each row by a machine that did not see its fold, from any kernel matrix `(N, N)`."""
     folds = int(data.folds.max()) + 1
-    return masked_scores(data, kernel, strength, np.stack([data.folds != fold for fold in range(folds)]))
+    trained = np.stack([data.folds != fold for fold in range(folds)])
+    return masked_scores(data, kernel, strength, trained, tolerance=tolerance)
 
 
 def masked_scores(
-    data: TrainingRows, kernel: Floats, strength: float, trained: npt.NDArray[np.bool_]
+    data: TrainingRows,
+    kernel: Floats,
+    strength: float,
+    trained: npt.NDArray[np.bool_],
+    *,
+    tolerance: float = _FINE,
 ) -> Floats:
     """Scores `(N, K)` of each fold by a machine that saw some of the other folds' rows.
 
@@ -123,6 +134,7 @@ def masked_scores(
         kernel: `(N, N)`.
         strength: C.
         trained: `(folds, N)`, the rows that the machine of each fold sees.
+        tolerance: of libsvm's stopping rule.
     """
     import sklearn.svm  # noqa: F401  (once, before threads want it)
 
@@ -134,7 +146,8 @@ def masked_scores(
         if len(present) < 2:
             scores[np.ix_(held, present)] = 0.0
             return
-        machine = _support_vectors(kernel[np.ix_(kept, kept)], data.labels[kept], strength)
+        own = kernel[np.ix_(kept, kept)]
+        machine = _support_vectors(own, data.labels[kept], strength, tolerance)
         scores[np.ix_(held, present)] = machine.decide(kernel[np.ix_(held, kept)])
 
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:  # libsvm works without the interpreter
@@ -155,10 +168,12 @@ class _Machine:
         return vote(kernel[:, self.support].astype(np.float64), self.dual, self.intercepts, self.counts)
 
 
-def _support_vectors(kernel: Floats, labels: npt.NDArray[np.int64], strength: float) -> _Machine:
+def _support_vectors(
+    kernel: Floats, labels: npt.NDArray[np.int64], strength: float, tolerance: float = _FINE
+) -> _Machine:
     from sklearn.svm import SVC
 
-    machine = SVC(C=strength, kernel="precomputed", cache_size=500).fit(kernel, labels)
+    machine = SVC(C=strength, kernel="precomputed", cache_size=500, tol=tolerance).fit(kernel, labels)
     sign = -1.0 if len(machine.classes_) == 2 else 1.0  # scikit-learn flips the binary case
     return _Machine(
         machine.support_.astype(np.int64),
