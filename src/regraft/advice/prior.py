@@ -3,9 +3,8 @@
 The four cells are those of Stanford's CS231n notes ("Transfer learning", 2016), which follow Yosinski et
 al. 2014 and Razavian et al. 2014; going through an intermediate task is Tan et al. 2015. What counts as
 large is a matter of scale: BiT-HyperRule (Kolesnikov et al. 2020, section 3.3) calls up to 20,000 images
-small, and trains 500
-    steps on
-them. Regraft draws the line where, by its own measurements (docs/choosing.md), training begins to pay at all.
+small, and trains 500 steps on them. Regraft draws the line where, by its own measurements (docs/choosing.md),
+training begins to pay at all.
 """
 
 from __future__ import annotations

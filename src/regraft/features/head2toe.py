@@ -29,8 +29,7 @@ def fit_head2toe(data: TrainingRows, columns: Candidate) -> FittedHead:
     """The share of features kept is chosen by cross-validation, with a selection of its own in every fold.
 
     Deviations: features are standardised by stage as for all heads here, where the paper normalises each
-        stage's
-    vector; the final head is the solved logistic regression, where the paper trains one.
+    stage's vector; the final head is the solved logistic regression, where the paper trains one.
 
     Args:
         data: the training images.
