@@ -3,20 +3,21 @@
 For each data set and network: the depth profile with its time, the distance to the source, baselines with
 SIFT words, and the learning curve of a probe. Draws docs/depth-profiles.svg.
 
-Run: python benchmarks/depth_profiles.py
+Run: python benchmarks/depth_profiles.py [baselines]
 """
 
 from __future__ import annotations
 
 import json
 import os
+import sys
 import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from common import save, shared
+from common import earlier, save, shared
 from few_images import drawn
 
 from regraft.advice.baselines import classic_baselines, majority_baseline, words_baseline
@@ -28,7 +29,7 @@ from regraft.data.splits import split_images
 from regraft.features.extraction import extract
 from regraft.features.fitting import fit_head
 from regraft.features.moments import MomentsRuntime
-from regraft.features.runtimes import open_runtime
+from regraft.features.runtimes import Runtime, open_runtime
 from regraft.job import Job
 from regraft.networks.weights import find_weights
 from regraft.plots import Axes, line_plot
@@ -40,10 +41,8 @@ PLOT = Path(__file__).parents[1] / "docs" / "depth-profiles.svg"
 
 
 def measured(data: str, network: str, folder: Path) -> dict[str, Any]:
-    images = drawn(data, None, 0, folder)
-    weights = find_weights(network, weights=shared("weights"))
-    runtime = open_runtime(weights, reporter=Silent())
-    job = Job(images, split_images(images), extract(images, runtime, weights.input_spec), 0)
+    job, runtime = prepared(data, network, folder)
+    images, weights = job.images, find_weights(network, weights=shared("weights"))
     rows, layout = job.training_rows(), runtime.layout
     row: dict[str, Any] = {"data": data, "network": network, "images": len(rows.keys)}
     started = time.perf_counter()
@@ -61,10 +60,25 @@ def measured(data: str, network: str, folder: Path) -> dict[str, Any]:
     probe = fit_head(rows, "logistic", [read_by_probe([c for c in layout if c.stage == layout[-1].stage])])
     row["curve"] = learning_curve(rows, probe.head).model_dump(mode="json")
     if network == NETWORKS[0]:
-        how = {"most": 400, "limits": LoadLimits(), "reporter": Silent()}
-        found = (majority_baseline(rows), *classic_baselines(job, **how), words_baseline(job, **how))
-        row["baselines"] = [one.model_dump(mode="json") for one in found]
+        row["baselines"] = baselines(job)
     return row
+
+
+def baselines(job: Job) -> list[dict[str, Any]]:
+    how = {"most": 400, "limits": LoadLimits(), "reporter": Silent()}
+    found = (
+        majority_baseline(job.training_rows()),
+        *classic_baselines(job, **how),
+        words_baseline(job, **how),
+    )
+    return [one.model_dump(mode="json") for one in found]
+
+
+def prepared(data: str, network: str, folder: Path) -> tuple[Job, Runtime]:
+    images = drawn(data, None, 0, folder)
+    weights = find_weights(network, weights=shared("weights"))
+    runtime = open_runtime(weights, reporter=Silent())
+    return Job(images, split_images(images), extract(images, runtime, weights.input_spec), 0), runtime
 
 
 def draw(rows: list[dict[str, Any]]) -> None:
@@ -78,10 +92,25 @@ def draw(rows: list[dict[str, Any]]) -> None:
     line_plot(PLOT, axes, lines)
 
 
+def only_baselines(folder: Path) -> None:
+    """Measure the baselines again, and leave the rest."""
+    rows = earlier("depth_profiles")
+    for row in rows:
+        if "baselines" in row:
+            row["baselines"] = baselines(prepared(row["data"], row["network"], folder)[0])
+            print(
+                row["data"], [(one["name"], one["accuracy"]["value"]) for one in row["baselines"]], flush=True
+            )
+    save("depth_profiles", {"rows": rows})
+
+
 if __name__ == "__main__":
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         os.environ["REGRAFT_CACHE"] = folder
+        if sys.argv[1:] == ["baselines"]:
+            only_baselines(Path(folder))
+            sys.exit()
         for network in NETWORKS:
             for data in DATA:
                 rows.append(measured(data, network, Path(folder)))

@@ -19,7 +19,7 @@ from regraft.progress import Reporter
 from regraft.records import Estimate, Record
 
 MAJORITY = "majority class"
-_STRENGTH = 1.0
+_STRENGTH = 10.0  # with 1, machines of two or three images a class hit their bounds and say nothing
 
 
 class Baseline(Record):
