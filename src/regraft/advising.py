@@ -11,10 +11,11 @@ from regraft.advice.profile import DepthProfile
 from regraft.advice.similarity import IMAGES, Similarity, similarity
 from regraft.advice.suspects import Suspect, conflicting, label_suspects
 from regraft.features.extraction import extract
+from regraft.features.heads import Head
 from regraft.job import Job
 from regraft.ladder.arms import FINAL_EPOCHS, Arm, possible_arms
 from regraft.ladder.rungs import Contender, LadderRecord
-from regraft.ladder.solved_rungs import climb_classics, climb_depths, climb_first
+from regraft.ladder.solved_rungs import best_of, climb_classics, climb_depths, climb_first
 from regraft.ladder.standing import Standing
 from regraft.ladder.trained_rungs import LEAST_HELD, arm_plan, measured_costs
 from regraft.network_choice import NetworkChoice
@@ -24,7 +25,9 @@ from regraft.preparation import Prepared
 from regraft.progress import Reporter
 from regraft.records import Record
 from regraft.storage import printable
-from regraft.training.costs import Cost
+from regraft.training.costs import Cost, logistic_work
+
+_QUICK_WORK = 3e8  # units of logistic regression: a few seconds
 
 
 class Option(Record):
@@ -85,10 +88,8 @@ def advise(
     climb_first(standing)
     profile = climb_depths(standing)
     climb_classics(standing)
-    best = standing.best
-    assert best is not None
     rows = standing.training_rows
-    curve = learning_curve(rows, best.voters[0].head)
+    curve = learning_curve(rows, _quick_head(standing))
     options, plans = _options(standing)
     counts = Counter(row.label for row in job.split.rows if row.side == "train")
     cell = advised(len(rows.keys), near.word)
@@ -161,6 +162,17 @@ def recommend(
     elif cell.strategy != best.plan.strategy:
         reason += f"; the table would have said: {cell.advice}"
     return best.plan, "measurement", reason
+
+
+def _quick_head(standing: Standing) -> Head:
+    """The most accurate solved head that is quick enough to be fitted a dozen times over."""
+    amounts = standing.amounts
+    heads = [one for one in standing.solved if one.plan.head == "rbf-svm"]
+    for one in standing.solved:
+        width = sum(column.stop - column.start for column in one.voters[0].head.record.columns)
+        if one.plan.head == "logistic" and logistic_work(amounts, width) <= _QUICK_WORK:
+            heads.append(one)
+    return best_of(standing, heads).voters[0].head
 
 
 def _options(standing: Standing) -> tuple[list[Option], dict[str, Plan]]:
