@@ -76,8 +76,7 @@ class Standing:
 
     def start(self) -> None:
         """Set the clock to what was spent before the first rung, when the climb was first made."""
-        self.elapsed_s = self.ledger.recall("start", "spent_s") or self.terrain.spent_s
-        self.ledger.note("start", spent_s=round(self.elapsed_s, 2))
+        self.elapsed_s = self._remembered("start", "spent_s", self.terrain.spent_s)
 
     @property
     def record(self) -> LadderRecord:
@@ -113,17 +112,20 @@ class Standing:
         """Do a rung's work; returns the seconds that it took when it was first done."""
         started = time.perf_counter()
         work()
-        took: float = self.ledger.recall(rung, "took_s") or time.perf_counter() - started
-        self.ledger.note(rung, took_s=round(took, 3))
+        took = self._remembered(rung, "took_s", time.perf_counter() - started)
         self.elapsed_s += took
         return took
 
     def predicted(self, rung: str, seconds: float) -> float:
         """What was predicted of a rung when it was first considered."""
-        known: float | None = self.ledger.recall(rung, "predicted_s")
+        return self._remembered(rung, "predicted_s", seconds)
+
+    def _remembered(self, rung: str, what: str, seconds: float) -> float:
+        """What the ledger knows; else these seconds, as they will be read back."""
+        known: float | None = self.ledger.recall(rung, what)
         if known is None:
-            self.ledger.note(rung, predicted_s=round(seconds, 3))
-            return seconds
+            known = round(seconds, 3)
+            self.ledger.note(rung, **{what: known})
         return known
 
     def challenge(
