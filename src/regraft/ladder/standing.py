@@ -84,6 +84,11 @@ class Standing:
         return LadderRecord(budget_s=self.terrain.budget_s, rows=tuple(self.rows))
 
     @property
+    def next_rung(self) -> int:
+        """The number of the rung to come; baselines are 0."""
+        return 1 + max((row.rung for row in self.rows), default=0)
+
+    @property
     def stages(self) -> list[str]:
         """Names of the network's stages."""
         return list(dict.fromkeys(column.stage for column in self.terrain.job.features.layout))

@@ -41,7 +41,7 @@ ArmCost = Callable[[Arm, int, bool], float]
 
 def climb_trained(standing: Standing) -> None:
     """Train what the trials recommend, where validation can judge it and the budget allows it."""
-    rung = len(standing.solved) + 2
+    rung = standing.next_rung
     held = standing.amounts.held
     if held < LEAST_HELD:
         why = f"{held} held-out images can't tell whether it pays; --strategy last-blocks trains anyway"
@@ -70,7 +70,9 @@ def climb_trained(standing: Standing) -> None:
     if standing.terrain.settings.votes:
         also = best_of(standing, standing.solved)
         vote = soft_vote(f"{name} + {also.name}", found[0], also)
-        standing.challenge(vote, rung + 1, predicted_s=None, took_s=0.0, needed=0.5, scale=TRAINED_SCALE)
+        standing.challenge(
+            vote, standing.next_rung, predicted_s=None, took_s=0.0, needed=0.5, scale=TRAINED_SCALE
+        )
 
 
 def _arm_costs(standing: Standing, arms: list[Arm]) -> ArmCost:
