@@ -172,7 +172,7 @@ def _quick_head(standing: Standing) -> Head:
         width = sum(column.stop - column.start for column in one.voters[0].head.record.columns)
         if one.plan.head == "logistic" and logistic_work(amounts, width) <= _QUICK_WORK:
             heads.append(one)
-    return best_of(standing, heads).voters[0].head
+    return best_of(standing, heads or standing.solved[:1]).voters[0].head
 
 
 def _options(standing: Standing) -> tuple[list[Option], dict[str, Plan]]:

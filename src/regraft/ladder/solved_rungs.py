@@ -31,7 +31,9 @@ from regraft.training.costs import (
 from regraft.training.planning import make_plan
 from regraft.training.solved import say_solved, set_sizes
 
+_TELLING_S = 0.5  # what is quicker is mostly overhead, and says nothing of larger work
 _COMPUTED_S = 5e-4  # for each image: what is faster was in the cache
+_EASY = 0.02  # a baseline that comes so near is a warning
 _MEMORY_SHARE = 0.5  # of what is free, for one rung
 _MACHINES = 9  # widths x strengths that an RBF SVM is chosen from
 
@@ -56,6 +58,20 @@ def climb_classics(standing: Standing) -> None:
 
     _measure_baselines(standing, "classics", classics, (1_000, 400, 150), 0.1)
     _measure_baselines(standing, "words", words, (200,), 0.05)
+    _warn_if_easy(standing)
+
+
+def _warn_if_easy(standing: Standing) -> None:
+    """A method without any network that does nearly as well means that the images give their labels away."""
+    simple = [row for row in standing.rows if row.rung == 0 and row.accuracy is not None]
+    best = max(simple, key=lambda row: row.accuracy.value if row.accuracy else 0.0)
+    assert standing.best is not None
+    share = standing.best.accuracy(standing.terrain.job).value
+    if best.accuracy is not None and best.accuracy.value >= share - _EASY:
+        standing.reporter.warn(
+            f"{best.name} gets {100 * best.accuracy.value:.1f} % without any network: the data is easy, or gives its "
+            "labels away (background, size, colour)"
+        )
 
 
 def _measure_baselines(
@@ -138,7 +154,7 @@ def solve(standing: Standing, name: str, strategy: Strategy, kind: HeadKind, sta
     fitted: list[FittedHead] = []
     is_new = standing.ledger.recall(name, "took_s") is None
     took = standing.clocked(name, lambda: fitted.append(fit_head(standing.training_rows, kind, [columns])))
-    if is_new:
+    if is_new and took >= _TELLING_S:
         work = logistic_work(amounts, width) if is_linear else kernel_work(amounts, width, _MACHINES)
         book.learn("logistic" if is_linear else "kernel", max(took - 0.1, 0.01) / work)
     contender = _contender(standing, name, strategy, stages, columns, fitted[0])
