@@ -112,6 +112,19 @@ def test_a_short_budget_leaves_out_what_would_take_too_long(digits: Path, tmp_pa
     assert any("left of the budget" in str(row["verdict"]) for row in skipped)
 
 
+def test_advice_in_no_time_is_about_the_probe(digits: Path) -> None:
+    advice = regraft.advise(digits, network="lenet5", budget="1s", seed=3)
+    assert advice.plan.strategy == "probe"
+    assert advice.speaker == "measurement"
+    assert advice.curve.points
+
+
+def test_easy_data_is_warned_of(photos: Path) -> None:
+    watcher = Stops("never")
+    regraft.fit(photos, network="lenet5", budget="30s", reporter=watcher)
+    assert any("without any network: the data is easy" in text for text in watcher.warnings)
+
+
 def test_few_images_are_not_trained_on(photos: Path, tmp_path: Path) -> None:
     regraft.fit(photos, network="lenet5", out=tmp_path / "run", budget="30s")
     (row,) = [row for row in rows_of(tmp_path / "run") if row["name"] == "train the last stages"]
