@@ -69,8 +69,8 @@ def _warn_if_easy(standing: Standing) -> None:
     share = standing.best.accuracy(standing.terrain.job).value
     if best.accuracy is not None and best.accuracy.value >= share - _EASY:
         standing.reporter.warn(
-            f"{best.name} gets {100 * best.accuracy.value:.1f} % without any network: the data is easy, or gives "
-            "its labels away (background, size, colour)"
+            f"{best.name} gets {100 * best.accuracy.value:.1f} % without any network: the data is easy, or "
+            "gives its labels away (background, size, colour)"
         )
 
 
