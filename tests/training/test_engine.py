@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -105,37 +107,41 @@ def test_a_training_that_was_killed_ends_in_the_same_bits(
         }
 
 
-def test_ctrl_c_waits_for_the_step_and_leaves_a_checkpoint(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+_INTERRUPTED = """
+import signal, sys
+from pathlib import Path
+from regraft.progress import Silent
+from regraft.training.engine import Trainer
+from regraft.training.steps import Stepper
+from tests.training.examples import small_task
+
+before = Stepper.step
+
+def step(self, places, raw, total):
+    before(self, places, raw, total)
+    if self.position.step == 6:
+        signal.raise_signal(getattr(signal, sys.argv[2]))
+
+Stepper.step = step
+Trainer(small_task(path=Path(sys.argv[1])), Silent()).run()
+"""
+
+
+def interrupted(path: Path, number: str) -> int:
+    """A training that gets a signal in its sixth step, in a process of its own; its exit code."""
+    command = [sys.executable, "-c", _INTERRUPTED, str(path), number]
+    root = Path(__file__).parents[2]
+    return subprocess.run(command, cwd=root, capture_output=True, timeout=120, check=False).returncode
+
+
+@pytest.mark.parametrize(("number", "code"), [("SIGINT", -signal.SIGINT), ("SIGTERM", 143)])
+def test_a_signal_waits_for_the_step_and_leaves_a_checkpoint(tmp_path: Path, number: str, code: int) -> None:
     path = tmp_path / "checkpoint.safetensors"
-    before = Stepper.step
-
-    def step(self: Stepper, places: Places, raw: torch.Tensor, total: int) -> None:
-        before(self, places, raw, total)
-        if self.position.step == 6:
-            signal.raise_signal(signal.SIGINT)
-
-    monkeypatch.setattr(Stepper, "step", step)
-    with pytest.raises(KeyboardInterrupt):
-        Trainer(small_task(path=path), Silent()).run()
+    assert interrupted(path, number) == code  # Python ends itself by SIGINT when nobody catches Ctrl-C
     found = checkpoint.load(path, "example")
     assert found is not None
     assert found[0].step == 6
     assert found[0].batch == 2  # four batches an epoch
-
-
-def test_sigterm_ends_with_its_own_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = Stepper.step
-
-    def step(self: Stepper, places: Places, raw: torch.Tensor, total: int) -> None:
-        signal.raise_signal(signal.SIGTERM)
-        before(self, places, raw, total)
-
-    monkeypatch.setattr(Stepper, "step", step)
-    with pytest.raises(SystemExit) as raised:
-        Trainer(small_task(path=tmp_path / "c.safetensors"), Silent()).run()
-    assert raised.value.code == 143
 
 
 def test_a_checkpoint_of_another_training_is_not_read(tmp_path: Path) -> None:
