@@ -14,7 +14,7 @@ from regraft.features.extraction import extract
 from regraft.features.heads import Head
 from regraft.job import Job
 from regraft.ladder.arms import FINAL_EPOCHS, Arm, possible_arms
-from regraft.ladder.rungs import Contender, LadderRecord
+from regraft.ladder.rungs import LadderRecord
 from regraft.ladder.solved_rungs import best_of, climb_classics, climb_depths, climb_first
 from regraft.ladder.standing import Standing
 from regraft.ladder.trained_rungs import LEAST_HELD, arm_plan, measured_costs
@@ -204,8 +204,7 @@ def _suspects(job: Job, standing: Standing) -> list[Suspect]:
     label_of = {row.path: row.label for row in known}
     found = conflicting(job.images.findings, label_of)
     judges = [one for one in standing.solved if one.plan.head == "logistic"] or standing.solved
-    best: Contender = max(judges, key=lambda one: float(one.rights(job).mean()))
-    judged = best.out_of_fold
+    judged = best_of(standing, judges).out_of_fold
     assert judged is not None
     paths = [printable(job.split.rows[row].path) for row in judged.rows]
     return found + label_suspects(judged.probabilities, job.truth(judged.rows), job.images.labels, paths)

@@ -8,14 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib import metadata
 
-import numpy as np
-
 from regraft import storage
 from regraft.advice.profile import DepthProfile
 from regraft.data.loading import LOADER_VERSION
 from regraft.features.extraction import extract
 from regraft.features.runtimes import open_runtime
-from regraft.job import Job, Judgement, Predicted
+from regraft.job import Job, Judgement, Predicted, on_average
 from regraft.ladder.climb import climb
 from regraft.ladder.ledger import Ledger
 from regraft.ladder.rungs import Contender, LadderRecord
@@ -135,8 +133,7 @@ def predicted_on(
     images = on_sides(job.images, job.split, sides)
     if not images.items:
         return None
-    votes: list[np.ndarray] = []
-    rows: list[int] = []
+    votes: list[Predicted] = []
     for voter in contender.voters:
         runtime = prepared.runtime
         if voter.weights.sha256 != prepared.runtime.facts["weights_sha256"]:
@@ -151,9 +148,8 @@ def predicted_on(
             images, runtime, voter.weights.input_spec, limits=prepared.limits, reporter=reporter
         )
         seen = replace(job, features=features)
-        rows = seen.rows(*sides)
-        votes.append(seen.predicted(voter.head, rows, "").probabilities)
-    return Predicted(tuple(rows), np.mean(votes, axis=0), "held-out test images")
+        votes.append(seen.predicted(voter.head, seen.rows(*sides), "held-out test images"))
+    return on_average(votes)
 
 
 def _key(asked: Request, job: Job, weights: Weights, purpose: str) -> str:

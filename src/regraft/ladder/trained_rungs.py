@@ -113,7 +113,12 @@ def _costs_at(standing: Standing, count: int) -> dict[str, float]:
     )
     predicted = {
         (epochs, is_trial): training_cost(
-            amounts, step, standing.book, epochs=epochs, has_prefix=count > 0, is_trial=is_trial
+            amounts,
+            step,
+            standing.book,
+            epochs=epochs if is_trial else terrain.training.epochs or epochs,
+            has_prefix=count > 0,
+            is_trial=is_trial,
         )
         for epochs in range(1, FINAL_EPOCHS + 1)
         for is_trial in (False, True)
@@ -125,8 +130,8 @@ def _costs_at(standing: Standing, count: int) -> dict[str, float]:
     return costs
 
 
-def arm_plan(standing: Standing, arm: Arm, epochs: int) -> Plan:
-    """The plan of one arm, every choice made."""
+def arm_plan(standing: Standing, arm: Arm, epochs: int, *, is_trial: bool = False) -> Plan:
+    """The plan of one arm, every choice made; epochs that the user set are those of the last training."""
     terrain = standing.terrain
     settings = replace(
         terrain.settings,
@@ -134,7 +139,8 @@ def arm_plan(standing: Standing, arm: Arm, epochs: int) -> Plan:
         cut=str(arm.count) if arm.count else None,
         head=None,
     )
-    training = replace(terrain.training, epochs=terrain.training.epochs or epochs, lr=arm.lr)
+    wanted = None if is_trial else terrain.training.epochs
+    training = replace(terrain.training, epochs=wanted or epochs, lr=arm.lr)
     return make_plan(settings, training, terrain.around, Quiet(standing.reporter))
 
 
@@ -175,7 +181,7 @@ def _trial(standing: Standing, arm: Arm, epochs: int) -> tuple[float, float]:
     scores: list[tuple[float, float]] = []
 
     def run() -> None:
-        job = _tuned_job(standing, arm_plan(standing, arm, epochs))
+        job = _tuned_job(standing, arm_plan(standing, arm, epochs, is_trial=True))
         best = job.trial(Quiet(standing.reporter))
         scores.append((best.accuracy, best.loss) if best else (0.0, math.inf))
 
