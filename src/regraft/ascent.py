@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from importlib import metadata
 
 from regraft import storage
-from regraft.advice.profile import DepthProfile
 from regraft.data.loading import LOADER_VERSION
 from regraft.features.extraction import extract
 from regraft.features.runtimes import open_runtime
@@ -37,7 +36,6 @@ class Ascent:
     judgement: Judgement
     ladder: LadderRecord
     job: Job
-    profile: DepthProfile | None
 
 
 def ascend(
@@ -67,13 +65,13 @@ def ascend(
     )
 
     def keep_rung(contender: Contender, ladder: LadderRecord) -> None:
-        keep(Ascent(contender, job.judge(contender.judged, None), ladder, job, None))
+        keep(Ascent(contender, job.judge(contender.judged, None), ladder, job))
 
     standing.keep = keep_rung
-    contender, profile = climb(standing)
+    contender = climb(standing)
     test = predicted_on(contender, prepared, job, ("test",), asked, reporter)
     judgement = job.judge(contender.judged, test)
-    return Ascent(contender, judgement, standing.record, job, profile)
+    return Ascent(contender, judgement, standing.record, job)
 
 
 def standing_for(
