@@ -13,11 +13,11 @@ from regraft.advice.suspects import Suspect, conflicting, label_suspects
 from regraft.features.extraction import extract
 from regraft.features.heads import Head
 from regraft.job import Job
-from regraft.ladder.arms import FINAL_EPOCHS, Arm, possible_arms
+from regraft.ladder.arms import FINAL_EPOCHS
 from regraft.ladder.rungs import LadderRecord
 from regraft.ladder.solved_rungs import best_of, climb_classics, climb_depths, climb_first
 from regraft.ladder.standing import Standing
-from regraft.ladder.trained_rungs import LEAST_HELD, arm_plan, measured_costs
+from regraft.ladder.trained_rungs import LEAST_HELD, arm_plan, measured_costs, usual_arms
 from regraft.network_choice import NetworkChoice
 from regraft.networks.weights import Weights
 from regraft.plans import Plan
@@ -177,25 +177,15 @@ def _quick_head(standing: Standing) -> Head:
 
 def _options(standing: Standing) -> tuple[list[Option], dict[str, Plan]]:
     """The trainings that the ladder would consider at the usual rate, cheapest cut first by preference."""
-    usual = standing.terrain.training.lr or 1e-3
-    arms = [arm for arm in possible_arms(len(standing.stages), usual) if arm.lr == usual]
+    arms = usual_arms(standing)
     costs = measured_costs(standing, arms)
     options, plans = [], {}
     for arm in arms:
-        cost = _cost(costs, arm)
+        cost = costs(arm, epochs=FINAL_EPOCHS, is_trial=False)
         name = arm.named(standing.stages)
         options.append(Option(name=name, cost=cost, fits=cost.seconds <= standing.time_left_s))
         plans[name] = arm_plan(standing, arm, FINAL_EPOCHS)
     return options, plans
-
-
-def _cost(costs: dict[int, dict[str, float]], arm: Arm) -> Cost:
-    known = costs[arm.count]
-    return Cost(
-        seconds=known[f"{FINAL_EPOCHS} {False}"],
-        disk_bytes=int(known["disk"]),
-        memory_bytes=int(known["memory"]),
-    )
 
 
 def _suspects(job: Job, standing: Standing) -> list[Suspect]:

@@ -20,7 +20,7 @@ from regraft.ladder.standing import Standing, Terrain
 from regraft.networks.weights import Weights
 from regraft.preparation import Prepared, on_sides
 from regraft.progress import Reporter
-from regraft.records import Side
+from regraft.records import SkippedFile
 from regraft.request import Request, Start
 from regraft.settings import DEFAULT_BUDGET, DataSettings, seconds_in
 from regraft.training.costs import CostBook
@@ -69,9 +69,10 @@ def ascend(
 
     standing.keep = keep_rung
     contender = climb(standing)
-    test = predicted_on(contender, prepared, job, ("test",), asked, reporter)
+    test, unreadable = _predicted_test(contender, prepared, asked, reporter)
     judgement = job.judge(contender.judged, test)
-    return Ascent(contender, judgement, standing.record, job)
+    images = replace(job.images, skipped=(*job.images.skipped, *unreadable))
+    return Ascent(contender, judgement, standing.record, replace(job, images=images))
 
 
 def standing_for(
@@ -119,19 +120,16 @@ def standing_for(
     return Standing(terrain, ledger, book, reporter, lambda *_: None)
 
 
-def predicted_on(
-    contender: Contender,
-    prepared: Prepared,
-    job: Job,
-    sides: tuple[Side, ...],
-    asked: Request,
-    reporter: Reporter,
-) -> Predicted | None:
-    """What a contender says of some sides, by the runtime that will predict; None if they are empty."""
-    images = on_sides(job.images, job.split, sides)
+def _predicted_test(
+    contender: Contender, prepared: Prepared, asked: Request, reporter: Reporter
+) -> tuple[Predicted | None, tuple[SkippedFile, ...]]:
+    """What a contender says of the test images, by the runtime that will predict; and those it can't read."""
+    job = prepared.job
+    images = on_sides(job.images, job.split, ("test",))
     if not images.items:
-        return None
+        return None, ()
     votes: list[Predicted] = []
+    skipped: dict[str, SkippedFile] = {}
     for voter in contender.voters:
         runtime = prepared.runtime
         if voter.weights.sha256 != prepared.runtime.facts["weights_sha256"]:
@@ -145,9 +143,10 @@ def predicted_on(
         features = extract(
             images, runtime, voter.weights.input_spec, limits=prepared.limits, reporter=reporter
         )
+        skipped |= {file.path: file for file in features.skipped}
         seen = replace(job, features=features)
-        votes.append(seen.predicted(voter.head, seen.rows(*sides), "held-out test images"))
-    return on_average(votes)
+        votes.append(seen.predicted(voter.head, seen.rows("test"), "held-out test images"))
+    return on_average(votes), tuple(skipped.values())
 
 
 def _key(asked: Request, job: Job, weights: Weights, purpose: str) -> str:

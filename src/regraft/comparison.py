@@ -17,6 +17,8 @@ from regraft.evaluation.comparison import ALPHA, PairedComparison, compare, holm
 from regraft.evaluation.scores import wilson
 from regraft.networks.zoo import card
 from regraft.plans import Run
+from regraft.prediction.bundle import load_model
+from regraft.prediction.model import Model
 from regraft.records import Estimate
 
 
@@ -33,29 +35,13 @@ class FinishedRun:
     fit_s: float
     """Seconds that its phases took, from its log; cached work is not counted again."""
     bundle_bytes: int
+    multiply_adds: int | None
+    """Of one answer, where its networks have cards: of each up to the last stage that a head reads."""
 
     @property
     def accuracy(self) -> Estimate:
         """On its judged images."""
         return wilson(sum(self.rights.values()), len(self.rights))
-
-    @property
-    def multiply_adds(self) -> int | None:
-        """Of one answer, where the network has a card: up to the last stage that is read."""
-        known = card(self.run.plan.network)
-        if known is None:
-            return None
-        names = [stage.name for stage in known.stages]
-        read = [names.index(stage) for stage in self.run.plan.stages if stage in names]
-        if not read:
-            return known.multiply_adds
-        votes = [max(read)]
-        trained = self.run.plan.training is not None
-        for voter in self.run.plan.vote:
-            places = [names.index(stage) for stage in voter.stages if stage in names]
-            votes.append(max(places, default=len(names) - 1))
-        cost = [sum(stage.multiply_adds for stage in known.stages[: place + 1]) for place in votes]
-        return sum((cost[0], max(cost[1:], default=0))) if trained else max(cost)
 
 
 @dataclass(frozen=True)
@@ -134,6 +120,7 @@ def read_run(folder: Path) -> FinishedRun:
 
     Raises:
         SettingsError: no finished run; says what is missing.
+        BundleError: its model is missing or damaged.
     """
     if not (folder / "run.json").exists():
         raise SettingsError(f"{folder} holds no finished run: run.json is missing")
@@ -148,7 +135,26 @@ def read_run(folder: Path) -> FinishedRun:
     if not rights:
         raise SettingsError(f"{folder} judged no images, so there is nothing to compare")
     size = sum(path.stat().st_size for path in (folder / "bundle").glob("*") if path.is_file())
-    return FinishedRun(folder, run, rights, side, _fit_seconds(folder / "log.jsonl"), size)
+    model = load_model(folder)
+    return FinishedRun(
+        folder, run, rights, side, _fit_seconds(folder / "log.jsonl"), size, _multiply_adds(model)
+    )
+
+
+def _multiply_adds(model: Model) -> int | None:
+    """Voters that share a network share its work."""
+    dearest: dict[str, int] = {}
+    for voter in model.voters:
+        known = card(voter.weights.network)
+        if known is None:
+            return None
+        read = {column.stage for column in voter.head.record.columns}
+        places = [place for place, stage in enumerate(known.stages) if stage.name in read]
+        if len(places) < len(read):  # divided more finely than its card
+            return known.multiply_adds
+        cost = sum(stage.multiply_adds for stage in known.stages[: max(places) + 1])
+        dearest[voter.weights.sha256] = max(cost, dearest.get(voter.weights.sha256, 0))
+    return sum(dearest.values())
 
 
 def _fit_seconds(log: Path) -> float:

@@ -11,7 +11,7 @@ from regraft.advice.network_prior import Prior, in_order
 from regraft.advice.profile import read_by_probe
 from regraft.advice.transferability import Transferability, h_score, leep, log_me, nce
 from regraft.data.loading import LoadLimits
-from regraft.data.splits import split_images
+from regraft.data.splits import split_images, stratified
 from regraft.errors import RegraftError, WeightsNotFoundError
 from regraft.evaluation.comparison import compare
 from regraft.evaluation.scores import wilson
@@ -186,16 +186,10 @@ def _probe(
 
 def _sampled(images: Images, most: int, seed: int) -> Images:
     """At most so many images, of each class alike."""
-    labels = {label: number for number, label in enumerate(images.labels)}
-    rows = TrainingRows(
-        Features(Rows([], {}), (), ()),
-        tuple(str(number) for number in range(len(images.items))),
-        np.array([labels[item.label] for item in images.items], dtype=np.int64),
-        tuple(item.group or item.sha256 for item in images.items),
-        len(labels),
-        seed,
-    )
-    return replace(images, items=tuple(images.items[int(key)] for key in rows.sample(most).keys))
+    place = {label: number for number, label in enumerate(images.labels)}
+    labels = np.array([place[item.label] for item in images.items], dtype=np.int64)
+    chosen = stratified(labels, most, seed=seed)
+    return replace(images, items=tuple(images.items[number] for number in chosen))
 
 
 def _decide(ranked: Sequence[_Probed]) -> _Probed:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from pathlib import Path
@@ -165,6 +166,18 @@ def official(photos: Path, tmp_path: Path) -> Path:
             pixels = generator.integers(0, 255, (24, 32, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(root / "test" / label / f"{number}.png")
     return root
+
+
+def test_a_test_image_that_cannot_be_read_at_the_end_is_listed(official: Path, tmp_path: Path) -> None:
+    images = regraft.load_images(official)
+    gone = official / "test" / "dark" / "0.png"
+    gone.write_bytes(b"another file")
+    model = regraft.fit(images, network="lenet5", out=tmp_path / "run", budget="0s")
+    assert model.test_scores is not None
+    assert model.test_scores.images == 7
+    with (tmp_path / "run" / "skipped.csv").open(newline="") as file:
+        (row,) = list(csv.DictReader(file))
+    assert row == {"path": "test/dark/0.png", "reason": "changed while it was read"}
 
 
 def advice_on(data: Path) -> dict[str, object]:

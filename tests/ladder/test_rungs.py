@@ -8,7 +8,7 @@ from regraft.evaluation.comparison import PairedComparison
 from regraft.ladder.ledger import Ledger
 from regraft.ladder.rungs import KEEP_AT, chance_better
 from regraft.records import Estimate
-from regraft.training.costs import Amounts, CostBook, StepCost, training_cost
+from regraft.training.costs import Amounts, CostBook, StepCost, TailCost, training_cost
 
 
 def result(won: int, lost: int, images: int) -> PairedComparison:
@@ -52,15 +52,14 @@ def test_a_cost_book_takes_the_first_measurement_whole_and_later_ones_half(tmp_p
     assert "other" not in book
 
 
-def test_the_cost_of_a_training_adds_up(tmp_path) -> None:  # type: ignore[no-untyped-def]
-    book = CostBook(tmp_path)
-    book.learn("open", 2.0)
-    book.learn("convert", 4.0)
-    amounts = Amounts(train=1000, held=100, classes=3, folds=5, extract_s=0.01)
+def test_the_cost_of_a_training_adds_up() -> None:
+    amounts = Amounts(train=1000, held=100, classes=3, folds=5)
     step = StepCost(step_s=0.02, forward_s=0.005, disk_bytes=1000, memory_bytes=10)
-    cost = training_cost(amounts, step, book, epochs=8, has_prefix=True)
+    tail = TailCost(step=step, has_prefix=True, open_s=2, convert_s=4, extract_s=0.01)
+    cost = training_cost(amounts, tail, epochs=8)
     # open, convert and run the prefix, eight epochs, convert and judge the trained network
     assert cost.seconds == pytest.approx(2 + 4 + 10 + 8 * (900 * 0.02 + 100 * 0.005) + 4 + 1)
     assert cost.disk_bytes == 1_000_000
-    trial = training_cost(amounts, step, book, epochs=2, has_prefix=False, is_trial=True)
+    whole = tail.model_copy(update={"has_prefix": False})
+    trial = training_cost(amounts, whole, epochs=2, is_trial=True)
     assert trial.seconds == pytest.approx(2 + 2 * 18.5)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from regraft.cli.console import make_reporter, show_json, show_table
-from regraft.cli.ladder_table import percent, seconds, show_depths, show_ladder
+from regraft.cli.ladder_table import percent, points, seconds, show_depths, show_ladder
 from regraft.settings import DataSettings, FitSettings, TrainSettings
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def _show(advice: Advice) -> None:
     measures.append(f"best depth {place} of {len(stages)}")
     print(f"similarity to what the network has seen: {near.word} ({', '.join(measures)})")
     if curve.doubling_gain is not None:
-        print(f"twice the images would add {_points(curve.doubling_gain)} points, by the learning curve")
+        print(f"twice the images would add {points(curve.doubling_gain)} points, by the learning curve")
     show_depths(advice.profile)
     show_ladder(advice.ladder)
     rows = [
@@ -117,15 +117,6 @@ def _show(advice: Advice) -> None:
     header = ["not measured, only predicted", "time", "disk", "memory", "fits the budget"]
     show_table("What training would take", header, rows, right=[1, 2, 3])
     print(f"advice ({advice.speaker} spoke): {advice.plan.strategy}, because {advice.reason}")
-
-
-def _points(gain: object) -> str:
-    from regraft.records import Estimate
-
-    assert isinstance(gain, Estimate)
-    assert gain.low is not None
-    assert gain.high is not None
-    return f"{100 * gain.value:.1f} [{100 * gain.low:.1f}, {100 * gain.high:.1f}]"
 
 
 def _explain(advice: Advice) -> None:
@@ -155,10 +146,10 @@ def _explain(advice: Advice) -> None:
         f"  its own classifier: mean largest probability {percent(near.confidence)} %, entropy "
         f"{percent(near.entropy)} % of the largest possible"
     )
-    points = ", ".join(
+    measured = ", ".join(
         f"{point.images:,} images {percent(point.accuracy)} %" for point in advice.curve.points
     )
-    print(f"learning curve: {points}; extended by error(n) = a + b n^-c")
+    print(f"learning curve: {measured}; extended by error(n) = a + b n^-c")
     print(
         "a rung is kept if it is more accurate with 90 % probability (a vote of two: unless it is probably "
         "worse), by the images that just one of the two has right; predicted times come from timed training "

@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from regraft.cli.console import show_json, show_table
-from regraft.cli.ladder_table import percent, seconds
+from regraft.cli.ladder_table import percent, points, seconds
 
 
 def compare(*runs: str, json: Annotated[bool, Parameter(negative="")] = False) -> int:
@@ -34,7 +34,7 @@ def compare(*runs: str, json: Annotated[bool, Parameter(negative="")] = False) -
         run, pair = row.run, row.against_best
         verdict = "the most accurate" if pair is None else "worse" if row.is_apart else "can't be told apart"
         cost = run.multiply_adds
-        difference = "" if pair is None else _difference(pair.difference)
+        difference = "" if pair is None else points(pair.difference)
         rows.append(
             [
                 str(run.folder),
@@ -81,12 +81,3 @@ def compare(*runs: str, json: Annotated[bool, Parameter(negative="")] = False) -
     show_table(title, header, rows, right=[2, 3, 4, 6, 7, 8])
     print(f"take {found.recommended.folder}: {found.reason}")
     return 0
-
-
-def _difference(estimate: object) -> str:
-    from regraft.records import Estimate
-
-    assert isinstance(estimate, Estimate)
-    assert estimate.low is not None
-    assert estimate.high is not None
-    return f"{100 * estimate.value:+.1f} [{100 * estimate.low:+.1f}, {100 * estimate.high:+.1f}]"

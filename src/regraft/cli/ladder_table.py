@@ -64,3 +64,10 @@ def show_depths(profile: DepthProfile) -> None:
         rows.append([one.stage, percent(one.svm), linear, bar + mark])
     header = ["stage", "SVM %", "logistic %", "what it knows about your classes"]
     show_table("Depth profile, cross-validated", header, rows, right=[1, 2])
+
+
+def points(difference: Estimate) -> str:
+    """A difference of shares with its interval, in points."""
+    assert difference.low is not None
+    assert difference.high is not None
+    return f"{100 * difference.value:+.1f} [{100 * difference.low:+.1f}, {100 * difference.high:+.1f}]"

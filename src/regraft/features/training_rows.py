@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from regraft.data.splits import fold_numbers
+from regraft.data.splits import fold_numbers, stratified
 from regraft.errors import DataError
 from regraft.features.extraction import Features
 from regraft.features.heads import Head, softmax
@@ -43,14 +43,7 @@ class TrainingRows:
 
     def sample(self, most: int) -> TrainingRows:
         """At most so many of the rows, of each class alike; which ones depends on the seed alone."""
-        if len(self.keys) <= most:
-            return self
-        order = np.random.default_rng(self.seed).permutation(len(self.keys))
-        rank = np.empty(len(order), dtype=np.int64)  # of each row within its class
-        for label in np.unique(self.labels):
-            own = order[self.labels[order] == label]
-            rank[own] = np.arange(len(own)) * len(order) // len(own)
-        return self.subset(np.sort(np.argsort(rank, kind="stable")[:most]))
+        return self if len(self.keys) <= most else self.subset(stratified(self.labels, most, seed=self.seed))
 
     def subset(self, rows: npt.NDArray[np.int64]) -> TrainingRows:
         """Some of the rows."""

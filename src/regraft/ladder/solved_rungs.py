@@ -143,13 +143,13 @@ def solve(standing: Standing, name: str, strategy: Strategy, kind: HeadKind, sta
     )
     predicted = standing.predicted(name, cost.seconds)
     if standing.best is not None and predicted > standing.time_left_s:
-        standing.skip(standing.next_rung, name, predicted)
+        standing.skip(name, predicted)
         return
     if standing.best is not None and cost.memory_bytes > _MEMORY_SHARE * available_bytes():
         why = (
             f"it needs {cost.memory_bytes / 1e9:.1f} GB of memory, and {available_bytes() / 1e9:.1f} are free"
         )
-        standing.skip(standing.next_rung, name, predicted, why)
+        standing.skip(name, predicted, why)
         return
     fitted: list[FittedHead] = []
     is_new = standing.ledger.recall(name, "took_s") is None
@@ -159,7 +159,7 @@ def solve(standing: Standing, name: str, strategy: Strategy, kind: HeadKind, sta
         book.learn("logistic" if is_linear else "kernel", max(took - 0.1, 0.01) / work)
     contender = _contender(standing, name, strategy, stages, columns, fitted[0])
     standing.solved.append(contender)
-    standing.challenge(contender, standing.next_rung, predicted_s=predicted, took_s=took)
+    standing.challenge(contender, predicted_s=predicted, took_s=took)
 
 
 def _contender(
@@ -195,7 +195,7 @@ def _vote(standing: Standing) -> None:
         return
     first, second = standing.solved[:2]
     vote = soft_vote(f"{first.name} + {second.name}", first, second)
-    standing.challenge(vote, standing.next_rung, predicted_s=None, took_s=0.0, needed=HEDGE_AT)
+    standing.challenge(vote, predicted_s=None, took_s=0.0, needed=HEDGE_AT)
 
 
 def best_of(standing: Standing, several: Sequence[Contender]) -> Contender:

@@ -104,9 +104,7 @@ class Standing:
         job = self.terrain.job
         train, held, _ = job.held_out(self.terrain.training.validation_share)
         folds = int(self.training_rows.folds.max()) + 1
-        return Amounts(
-            len(train) + len(held), len(held), len(job.images.labels), folds, self.terrain.extract_s
-        )
+        return Amounts(len(train) + len(held), len(held), len(job.images.labels), folds)
 
     @property
     def time_left_s(self) -> float:
@@ -136,7 +134,6 @@ class Standing:
     def challenge(
         self,
         contender: Contender,
-        rung: int,
         *,
         predicted_s: float | None,
         took_s: float,
@@ -147,7 +144,6 @@ class Standing:
 
         Args:
             contender: who challenges.
-            rung: its number in the table.
             predicted_s: what it was expected to take, if anything was.
             took_s: what it took.
             needed: how probable it must be that it is more accurate.
@@ -165,7 +161,7 @@ class Standing:
             )
         self.best = contender if is_kept else self.best
         self.tell(
-            rung,
+            self.next_rung,
             contender.name,
             verdict,
             accuracy=contender.accuracy(job),
@@ -177,11 +173,11 @@ class Standing:
         if is_kept:
             self.keep(contender, self.record)
 
-    def skip(self, rung: int, name: str, predicted_s: float | None, why: str = "") -> None:
+    def skip(self, name: str, predicted_s: float | None, why: str = "") -> None:
         """Write down that a rung was not tried, and why; without a reason, for lack of time."""
         left = max(0.0, self.time_left_s)
         reason = why or f"predicted {predicted_s or 0:.0f} s, {left:.0f} s left of the budget"
-        self.tell(rung, name, f"not tried: {reason}", predicted_s=predicted_s)
+        self.tell(self.next_rung, name, f"not tried: {reason}", predicted_s=predicted_s)
 
     def tell(
         self,

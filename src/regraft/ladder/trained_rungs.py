@@ -23,7 +23,7 @@ from regraft.ladder.solved_rungs import best_of
 from regraft.ladder.standing import Standing
 from regraft.plans import Plan
 from regraft.prediction.model import Voter
-from regraft.training.costs import measure_step, training_cost
+from regraft.training.costs import Cost, TailCost, measure_step, training_cost
 from regraft.training.planning import make_plan
 
 LEAST_HELD = 60
@@ -36,28 +36,27 @@ _RESERVE = 0.05  # of the budget, for the test images at the end
 if TYPE_CHECKING:  # it imports torch, which the rungs before do without
     from regraft.training.tuned import TunedJob
 
-ArmCost = Callable[[Arm, int, bool], float]
+TrainingCosts = Callable[..., Cost]
+"""Of an arm at so many `epochs`, as a trial (`is_trial`) or not."""
 
 
 def climb_trained(standing: Standing) -> None:
     """Train what the trials recommend, where validation can judge it and the budget allows it."""
-    rung = standing.next_rung
     held = standing.amounts.held
     if held < LEAST_HELD:
         why = f"{held} held-out images can't tell whether it pays; --strategy last-blocks trains anyway"
-        standing.skip(rung, "train the last stages", None, why)
+        standing.skip("train the last stages", None, why)
         return
-    rate = standing.terrain.training.lr
-    arms = [
-        arm
-        for arm in possible_arms(len(standing.stages), rate or _USUAL_RATE)
-        if rate is None or arm.lr == rate
-    ]
-    cost = _arm_costs(standing, arms)
+    arms = allowed_arms(standing)
+    costs = measured_costs(standing, arms)
+
+    def cost(arm: Arm, epochs: int, is_trial: bool) -> float:
+        return costs(arm, epochs=epochs, is_trial=is_trial).seconds
+
     tournament = choose_tournament(arms, cost, standing.time_left_s - _RESERVE * standing.terrain.budget_s)
     if tournament is None:
         cheapest = min(arms, key=lambda arm: cost(arm, LEAST_EPOCHS, False))
-        standing.skip(rung, cheapest.named(standing.stages), cost(cheapest, LEAST_EPOCHS, False))
+        standing.skip(cheapest.named(standing.stages), cost(cheapest, LEAST_EPOCHS, False))
         return
     arm = _play(standing, tournament)
     name, epochs = arm.named(standing.stages), tournament.rounds[-1]
@@ -65,69 +64,66 @@ def climb_trained(standing: Standing) -> None:
     found: list[Contender] = []
     took = standing.clocked(name, lambda: found.append(_trained(standing, name, arm, epochs)))
     standing.challenge(
-        found[0], rung, predicted_s=predicted, took_s=took, needed=KEEP_TRAINED_AT, scale=TRAINED_SCALE
+        found[0], predicted_s=predicted, took_s=took, needed=KEEP_TRAINED_AT, scale=TRAINED_SCALE
     )
     if standing.terrain.settings.votes:
         also = best_of(standing, standing.solved)
         vote = soft_vote(f"{name} + {also.name}", found[0], also)
-        standing.challenge(
-            vote, standing.next_rung, predicted_s=None, took_s=0.0, needed=0.5, scale=TRAINED_SCALE
-        )
+        standing.challenge(vote, predicted_s=None, took_s=0.0, needed=0.5, scale=TRAINED_SCALE)
 
 
-def _arm_costs(standing: Standing, arms: list[Arm]) -> ArmCost:
-    """Predicted seconds of an arm at so many epochs, as a trial or not."""
-    table = measured_costs(standing, arms)
-    return lambda arm, epochs, is_trial: table[arm.count][f"{epochs} {is_trial}"]
+def allowed_arms(standing: Standing) -> list[Arm]:
+    """The trainings worth a trial; at the user's learning rate alone, if there is one."""
+    rate = standing.terrain.training.lr
+    arms = possible_arms(len(standing.stages), rate or _USUAL_RATE)
+    return [arm for arm in arms if rate is None or arm.lr == rate]
 
 
-def measured_costs(standing: Standing, arms: list[Arm]) -> dict[int, dict[str, float]]:
-    """For each cut: seconds by `EPOCHS IS_TRIAL`, bytes as `disk` and `memory`; steps are timed once."""
-    table: dict[int, dict[str, float]] = {}
+def usual_arms(standing: Standing) -> list[Arm]:
+    """Those at the learning rate that is tried first."""
+    arms = allowed_arms(standing)
+    return [arm for arm in arms if arm.lr == arms[0].lr]
+
+
+def measured_costs(standing: Standing, arms: list[Arm]) -> TrainingCosts:
+    """What arms are predicted to take; a training step is timed once at each of their cuts."""
+    tails: dict[int, TailCost] = {}
 
     def measure() -> None:
         counts = sorted({arm.count for arm in arms})
         with standing.reporter.phase("timing a training step", len(counts), "cuts") as meter:
             for count in counts:
-                table[count] = _costs_at(standing, count)
+                tails[count] = _tail_cost(standing, count)
                 meter.advance()
 
     standing.clocked("timing steps", measure)
-    return table
+    asked = standing.terrain.training.epochs
+
+    def cost(arm: Arm, *, epochs: int, is_trial: bool) -> Cost:
+        count = epochs if is_trial else asked or epochs
+        return training_cost(standing.amounts, tails[arm.count], epochs=count, is_trial=is_trial)
+
+    return cost
 
 
-def _costs_at(standing: Standing, count: int) -> dict[str, float]:
-    known = standing.ledger.recall(f"cut {count}", "costs")
+def _tail_cost(standing: Standing, count: int) -> TailCost:
+    """As the ledger remembers it, so that an interrupted climb predicts what it predicted before."""
+    known = standing.ledger.recall(f"cut {count}", "cost")
     if known is not None:
-        return dict(known)
-    terrain, amounts = standing.terrain, standing.amounts
+        return TailCost.model_validate(known)
+    terrain, book = standing.terrain, standing.book
     settings = arm_plan(standing, Arm(count, _USUAL_RATE), FINAL_EPOCHS).training
     assert settings is not None
-    step = measure_step(
-        terrain.weights,
-        count,
-        settings,
-        standing.book,
-        classes=amounts.classes,
-        device=terrain.settings.device,
+    classes, device = standing.amounts.classes, terrain.settings.device
+    cost = TailCost(
+        step=measure_step(terrain.weights, count, settings, book, classes=classes, device=device),
+        has_prefix=count > 0,
+        open_s=book.seconds("open"),
+        convert_s=book.seconds("convert"),
+        extract_s=terrain.extract_s,
     )
-    predicted = {
-        (epochs, is_trial): training_cost(
-            amounts,
-            step,
-            standing.book,
-            epochs=epochs if is_trial else terrain.training.epochs or epochs,
-            has_prefix=count > 0,
-            is_trial=is_trial,
-        )
-        for epochs in range(1, FINAL_EPOCHS + 1)
-        for is_trial in (False, True)
-    }
-    whole = predicted[FINAL_EPOCHS, False]
-    costs = {f"{epochs} {is_trial}": cost.seconds for (epochs, is_trial), cost in predicted.items()}
-    costs |= {"disk": whole.disk_bytes, "memory": whole.memory_bytes}
-    standing.ledger.note(f"cut {count}", costs=costs)
-    return costs
+    standing.ledger.note(f"cut {count}", cost=cost.model_dump())
+    return cost
 
 
 def arm_plan(standing: Standing, arm: Arm, epochs: int, *, is_trial: bool = False) -> Plan:

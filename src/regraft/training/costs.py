@@ -97,8 +97,7 @@ def machine_facts() -> dict[str, Any]:
     return {"processor": name, "cores": cores}
 
 
-@dataclass(frozen=True)
-class StepCost:
+class StepCost(Record):
     """One image of a training step at a cut."""
 
     step_s: float
@@ -108,6 +107,19 @@ class StepCost:
     """Of its activation at the cut."""
     memory_bytes: int
     """Kept by the forward pass for the backward pass."""
+
+
+class TailCost(Record):
+    """What training after a cut is made of, as the machine was when it was reckoned."""
+
+    step: StepCost
+    has_prefix: bool
+    open_s: float
+    """To load a network for training."""
+    convert_s: float
+    """To convert one for the runtime that infers."""
+    extract_s: float
+    """An image, from its file to features."""
 
 
 def measure_step(
@@ -127,20 +139,20 @@ def measure_step(
     from regraft.networks.network import load_network
 
     name = f"{weights.network}@{weights.input_spec.size_px}/cut {count}/{settings.train_precision}/{device}"
-    network = load_network(weights)
-    shape = activation_shape(network, count)
-    values = weights.input_spec.size_px**2 * weights.input_spec.channels
-    disk = 2 * int(np.prod(shape)) if count else values
-    if f"step {name}" not in book or f"memory {name}" not in book:
+    names = {what: f"{what} {name}" for what in ("step", "forward", "disk", "memory")}
+    if not all(known in book for known in names.values()):
+        network = load_network(weights)
+        shape = activation_shape(network, count)
         step, forward, memory = _timed(network, count, shape, settings, classes, device)
-        book.learn(f"step {name}", step)
-        book.learn(f"forward {name}", forward)
-        book.learn(f"memory {name}", memory)
+        plain = weights.input_spec.size_px**2 * weights.input_spec.channels
+        disk = 2.0 * float(np.prod(shape)) if count else float(plain)
+        for what, value in (("step", step), ("forward", forward), ("disk", disk), ("memory", memory)):
+            book.learn(names[what], value)
     return StepCost(
-        book.seconds(f"step {name}"),
-        book.seconds(f"forward {name}"),
-        disk,
-        int(book.seconds(f"memory {name}")),
+        step_s=book.seconds(names["step"]),
+        forward_s=book.seconds(names["forward"]),
+        disk_bytes=round(book.seconds(names["disk"])),
+        memory_bytes=round(book.seconds(names["memory"])),
     )
 
 
@@ -215,20 +227,16 @@ class Amounts:
     held: int
     classes: int
     folds: int
-    extract_s: float
-    """Seconds for one image, from its file to features, by the fastest runtime."""
 
 
-def training_cost(
-    amounts: Amounts, step: StepCost, book: CostBook, *, epochs: int, has_prefix: bool, is_trial: bool = False
-) -> Cost:
+def training_cost(amounts: Amounts, tail: TailCost, *, epochs: int, is_trial: bool = False) -> Cost:
     """Of training a tail: the prefix pass, the epochs, and the trained network's conversion and judgement."""
-    seconds = book.seconds("open")
-    if has_prefix:
-        seconds += book.seconds("convert") + amounts.train * amounts.extract_s
+    step, seconds = tail.step, tail.open_s
+    if tail.has_prefix:
+        seconds += tail.convert_s + amounts.train * tail.extract_s
     seconds += epochs * ((amounts.train - amounts.held) * step.step_s + amounts.held * step.forward_s)
     if not is_trial:
-        seconds += book.seconds("convert") + amounts.held * amounts.extract_s
+        seconds += tail.convert_s + amounts.held * tail.extract_s
     disk = step.disk_bytes * amounts.train
     return Cost(seconds=seconds, disk_bytes=disk, memory_bytes=round(1.5 * step.memory_bytes * 32))
 
