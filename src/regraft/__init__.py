@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from regraft.plans import Plan as Plan
     from regraft.prediction.bundle import load_model as load_model
     from regraft.prediction.model import Model as Model
+    from regraft.reports.run_report import write_report as write_report
     from regraft.settings import DataSettings as DataSettings
     from regraft.settings import FitSettings as FitSettings
     from regraft.settings import TrainSettings as TrainSettings
@@ -50,6 +51,7 @@ _HOMES = {
     "load_images": "regraft.workflow",
     "load_model": "regraft.prediction.bundle",
     "plan": "regraft.workflow",
+    "write_report": "regraft.reports.run_report",
 }
 __all__ = sorted(_HOMES)
 

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from pydantic import ValidationError
 
-from regraft import storage
-from regraft.errors import SettingsError, StorageError
+from regraft.errors import SettingsError
 from regraft.evaluation.comparison import ALPHA, PairedComparison, compare, holm
 from regraft.evaluation.scores import wilson
 from regraft.networks.zoo import card
@@ -20,6 +16,7 @@ from regraft.plans import Run
 from regraft.prediction.bundle import load_model
 from regraft.prediction.model import Model
 from regraft.records import Estimate
+from regraft.run_files import RunFiles
 
 
 @dataclass(frozen=True)
@@ -122,23 +119,14 @@ def read_run(folder: Path) -> FinishedRun:
         SettingsError: no finished run; says what is missing.
         BundleError: its model is missing or damaged.
     """
-    if not (folder / "run.json").exists():
-        raise SettingsError(f"{folder} holds no finished run: run.json is missing")
-    try:
-        run = Run.model_validate(storage.read_json(folder / "run.json"))
-        with (folder / "predictions.csv").open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-        rights = {row["path"]: row["label"] == row["predicted"] for row in rows}
-        side = rows[0]["side"] if rows else "no"
-    except (OSError, StorageError, ValidationError, KeyError, csv.Error) as error:
-        raise SettingsError(f"{folder} can't be read as a run: {error}") from error
-    if not rights:
+    files = RunFiles(folder)
+    if not files.judged:
         raise SettingsError(f"{folder} judged no images, so there is nothing to compare")
+    rights = {row.path: row.is_right for row in files.judged}
     size = sum(path.stat().st_size for path in (folder / "bundle").glob("*") if path.is_file())
     model = load_model(folder)
-    return FinishedRun(
-        folder, run, rights, side, _fit_seconds(folder / "log.jsonl"), size, _multiply_adds(model)
-    )
+    side = files.judged[0].side
+    return FinishedRun(folder, files.run, rights, side, files.spent_s, size, _multiply_adds(model))
 
 
 def _multiply_adds(model: Model) -> int | None:
@@ -155,14 +143,3 @@ def _multiply_adds(model: Model) -> int | None:
         cost = sum(stage.multiply_adds for stage in known.stages[: max(places) + 1])
         dearest[voter.weights.sha256] = max(cost, dearest.get(voter.weights.sha256, 0))
     return sum(dearest.values())
-
-
-def _fit_seconds(log: Path) -> float:
-    total = 0.0
-    try:
-        for line in log.read_text(encoding="utf-8").splitlines():
-            entry = json.loads(line)
-            total += float(entry.get("wall_s", 0.0)) if entry.get("kind") == "phase" else 0.0
-    except (OSError, ValueError, AttributeError):
-        return total
-    return total

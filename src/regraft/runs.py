@@ -23,7 +23,15 @@ from regraft.progress import Meter, Reporter
 from regraft.records import Estimate, Images, Scores, ScoreSheet, Split
 from regraft.training.history import History
 
-_OPTIONAL = ("metrics.jsonl", "metrics.csv", "stages.csv", "ladder.json", "ladder.csv", "ladder.svg")
+_OPTIONAL = (
+    "metrics.jsonl",
+    "metrics.csv",
+    "stages.csv",
+    "ladder.json",
+    "ladder.csv",
+    "ladder.svg",
+    "report.html",
+)
 _LIBRARIES = ("torch", "torchvision", "timm", "openvino", "scikit-learn", "numpy", "pillow")
 
 

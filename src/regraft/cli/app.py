@@ -32,6 +32,9 @@ app.command(
     "regraft.cli.advise:advise", name="advise", help="What to freeze, what to train, and why: measured first."
 )
 app.command("regraft.cli.compare:compare", name="compare", help="Which run is better, if that can be told.")
+app.command(
+    "regraft.cli.report:report", name="report", help="One page about a run: how good, why, where it fails."
+)
 app.command("regraft.cli.plan:plan", name="plan", help="What fit would do, as a file to edit and run.")
 app.command(
     "regraft.cli.find_lr:find_lr", name="find-lr", help="The loss over learning rates, before you train."

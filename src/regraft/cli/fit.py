@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from regraft.cli.console import make_reporter, show_json, show_table
+from regraft.errors import RegraftError
+from regraft.progress import Reporter
 from regraft.records import Estimate, Scores, ScoreSheet
 from regraft.settings import DataSettings, FitSettings, TrainSettings
 
@@ -24,6 +27,7 @@ def fit(
     from_: Annotated[str | None, Parameter(name="--from")] = None,
     out: Annotated[str | None, Parameter(name=["--out", "-o"])] = None,
     overwrite: Annotated[bool, Parameter(negative="")] = False,
+    report: bool = True,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
     """Transfer a pretrained network to your images.
@@ -52,10 +56,12 @@ def fit(
         from_: an earlier run or bundle, whose network is where this one starts.
         out: the run folder; without it, runs/DATA-NETWORK-STRATEGY.
         overwrite: replace a run with other settings in --out.
+        report: write report.html into the run folder.
         json: print JSON lines instead of tables and bars.
     """
     from regraft import workflow
 
+    reporter = make_reporter(json_lines=json)
     model = workflow.fit(
         data,
         settings,
@@ -65,23 +71,38 @@ def fit(
         from_run=from_,
         out=out or "",
         overwrite=overwrite,
-        reporter=make_reporter(json_lines=json),
+        reporter=reporter,
     )
     assert model.scores is not None
+    assert model.run_folder is not None
+    page = _report(model.run_folder, reporter) if report else None
     if json:
         show_json(
             {"run": str(model.run_folder), "scores": model.scores.model_dump(mode="json", exclude=_LONG)}
         )
         return 0
-    if model.run_folder is not None and (model.run_folder / "ladder.json").exists():
+    if (model.run_folder / "ladder.json").exists():
         from regraft.cli.ladder_table import show_ladder
         from regraft.ladder.rungs import LadderRecord
         from regraft.storage import read_json
 
         show_ladder(LadderRecord.model_validate(read_json(model.run_folder / "ladder.json")))
     show_scores(model.scores)
+    if page is not None:
+        print(f"the report is {page}; open it in a browser")
     print(f"saved in {model.run_folder}; try: regraft predict {model.run_folder} IMAGE ...")
     return 0
+
+
+def _report(folder: Path, reporter: Reporter) -> Path | None:
+    """A report that can't be written is no reason to call a finished fit a failure."""
+    from regraft.reports.run_report import write_report
+
+    try:
+        return write_report(folder, reporter=reporter)
+    except (RegraftError, OSError) as error:
+        reporter.warn(f"no report: {error}")
+        return None
 
 
 _LONG = {side: {"classes", "confusion"} for side in ("test", "validation", "baseline")}

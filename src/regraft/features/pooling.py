@@ -110,7 +110,12 @@ def _moments(activation: torch.Tensor, positions: tuple[int, ...]) -> list[tuple
     if all(activation.shape[axis] == 1 for axis in positions):
         return [("mean", mean.reshape(size))]
     # Two passes: E[x^2] - E[x]^2 would lose most digits in half precision.
-    std = (activation - mean).square().mean(dim=positions).sqrt()
+    variance = (activation - mean).square().mean(dim=positions)
+    if variance.requires_grad:  # the root's slope at 0 is infinite, and 0 times that is no number
+        is_flat = variance <= 0
+        std = torch.where(is_flat, torch.ones_like(variance), variance).sqrt().masked_fill(is_flat, 0.0)
+    else:
+        std = variance.sqrt()
     return [("mean", mean.reshape(size)), ("std", std)]
 
 

@@ -8,6 +8,7 @@ from math import erf
 import numpy as np
 import numpy.typing as npt
 
+from regraft.advice.profile import DepthProfile
 from regraft.evaluation.comparison import PairedComparison, compare
 from regraft.evaluation.scores import wilson
 from regraft.job import Job, Predicted, on_average, on_rows
@@ -46,6 +47,8 @@ class LadderRecord(Record):
 
     budget_s: float
     rows: tuple[RungRow, ...]
+    profile: DepthProfile | None = None
+    """What each depth of the network knows, as far as the climb came to it."""
 
 
 @dataclass(frozen=True)

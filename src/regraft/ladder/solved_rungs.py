@@ -112,14 +112,15 @@ def _measure_baselines(
 
 def climb_depths(standing: Standing) -> DepthProfile:
     """The depth profile; then several stages together, two heads that vote, and SVMs."""
-    profiles: list[DepthProfile] = []
+    layout = standing.terrain.job.features.layout
 
-    def measure() -> None:
-        layout = standing.terrain.job.features.layout
-        profiles.append(depth_profile(standing.training_rows, layout, reporter=standing.reporter))
+    def measure() -> DepthProfile:
+        standing.profile = depth_profile(standing.training_rows, layout, reporter=standing.reporter)
+        return standing.profile
 
     standing.clocked("depth profile", measure)
-    stages, peak = standing.stages, profiles[0].peak.stage
+    assert standing.profile is not None
+    stages, peak = standing.stages, standing.profile.peak.stage
     sets = [stages[-size:] for size in set_sizes(len(stages)) if 1 < size < len(stages)]
     if sets:
         solve(standing, _span("logistic", sets[0]), "many-stages", "logistic", sets[0])
@@ -127,7 +128,7 @@ def climb_depths(standing: Standing) -> DepthProfile:
     solve(standing, f"SVM @ {peak}", "svm", "rbf-svm", [peak])
     for several in sets:
         solve(standing, _span("SVM", several), "many-stages", "rbf-svm", several)
-    return profiles[0]
+    return standing.profile
 
 
 def solve(standing: Standing, name: str, strategy: Strategy, kind: HeadKind, stages: Sequence[str]) -> None:

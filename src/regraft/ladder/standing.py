@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from regraft.advice.profile import DepthProfile
 from regraft.data.loading import LoadLimits
 from regraft.features.training_rows import TrainingRows
 from regraft.job import Job
@@ -72,6 +73,7 @@ class Standing:
     best: Contender | None = None
     solved: list[Contender] = field(default_factory=list)
     """Contenders whose head is solved, in the order in which they were tried."""
+    profile: DepthProfile | None = None
     elapsed_s: float = 0.0
 
     def start(self) -> None:
@@ -81,7 +83,7 @@ class Standing:
     @property
     def record(self) -> LadderRecord:
         """The table so far."""
-        return LadderRecord(budget_s=self.terrain.budget_s, rows=tuple(self.rows))
+        return LadderRecord(budget_s=self.terrain.budget_s, rows=tuple(self.rows), profile=self.profile)
 
     @property
     def next_rung(self) -> int:

@@ -1,0 +1,1 @@
+"""What a model looks at, what its network has learned, and which training images are alike."""

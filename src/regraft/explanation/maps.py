@@ -1,0 +1,267 @@
+"""Where a model looks: heat maps over one image, by five methods.
+
+Class-specific methods explain the model's score of one label; the score is taken before the softmax, which
+would mix in all other labels. A model of several networks is explained by its first, its own head's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+from regraft.data.loading import Pixels
+from regraft.errors import SettingsError
+from regraft.prediction.graph import ModelGraph, NetworkPart
+
+Method = Literal["grad-cam", "grad-cam++", "rollout", "occlusion", "integrated-gradients"]
+METHODS: tuple[Method, ...] = ("grad-cam", "grad-cam++", "rollout", "occlusion", "integrated-gradients")
+Floats = npt.NDArray[np.float32]
+
+_BATCH = 16
+_GRID = 9  # occluding squares along each side
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """How much each place of the input counts, by one method."""
+
+    method: Method
+    values: Floats
+    """`(size_px, size_px)`, in [0, 1]; all 0 where nothing speaks for the label."""
+    stage: str
+    """Whose activations were weighed; empty for methods that look at the pixels."""
+
+
+def heat_map(
+    graph: ModelGraph, pixels: Pixels, label: int, method: Method, *, stage: str | None = None
+) -> HeatMap:
+    """Where the model sees a label.
+
+    Args:
+        graph: the model.
+        pixels: `(H, W, C) uint8` at the network's input size.
+        label: the class to explain, its place among the model's labels.
+        method: one of `METHODS`.
+        stage: for Grad-CAM, whose activations are weighed; None means the last one read that is a map of at
+            least 3 x 3 places.
+
+    Raises:
+        SettingsError: the method does not fit the network; says which do.
+    """
+    if method == "grad-cam" or method == "grad-cam++":
+        return _grad_cam(graph, pixels, label, method, stage)
+    if method == "rollout":
+        return HeatMap(method, attention_rollout(graph.first, pixels), "")
+    if method == "occlusion":
+        return HeatMap(method, occlusion(graph, pixels, label), "")
+    if method == "integrated-gradients":
+        return HeatMap(method, integrated_gradients(graph.first, pixels, label), "")
+    raise SettingsError(f"method {method!r} is not known; accepted are {', '.join(METHODS)}")
+
+
+def _grad_cam(graph: ModelGraph, pixels: Pixels, label: int, method: Method, stage: str | None) -> HeatMap:
+    """Selvaraju et al. 2017, eqs. 1-2; `grad-cam++`: Chattopadhay et al. 2018, eq. 19, for exp(score)."""
+    part = graph.first
+    name = stage or last_map(part, pixels)
+    activation, gradient = _activation_and_gradient(part, pixels, label, name)
+    if method == "grad-cam":
+        weights = gradient.mean(dim=(1, 2), keepdim=True)
+    else:
+        squared, cubed = gradient**2, gradient**3
+        below = 2 * squared + activation.sum(dim=(1, 2), keepdim=True) * cubed
+        alpha = torch.where(below.abs() > 1e-12, squared / below, torch.zeros_like(below))
+        weights = (alpha * gradient.clamp_min(0)).sum(dim=(1, 2), keepdim=True)
+    heat = (weights * activation).sum(dim=0).clamp_min(0)
+    return HeatMap(method, _at_input_size(heat, pixels), name)
+
+
+def last_map(part: NetworkPart, pixels: Pixels) -> str:
+    """The last stage whose activation has at least 3 x 3 places."""
+    found = ""
+    with torch.inference_mode():
+        value = part.normalised(_batch(pixels))
+        for name, stage in zip(part.names, part.stages, strict=True):
+            value = stage(value)
+            maps = as_maps(value)
+            if maps is not None and min(maps.shape[-2:]) >= 3:
+                found = name
+    if not found:
+        raise SettingsError("no stage of this network keeps places apart; occlusion works with any network")
+    return found
+
+
+def as_maps(value: torch.Tensor) -> torch.Tensor | None:
+    """An activation as `(N, C, H, W)`: maps as they are, patches of a token sequence as a square."""
+    if value.ndim == 4:
+        is_last = value.shape[1] == value.shape[2] != value.shape[3]
+        return value.permute(0, 3, 1, 2) if is_last else value
+    if value.ndim == 3:
+        side = int(value.shape[1] ** 0.5)
+        patches = value[:, value.shape[1] - side * side :]
+        return patches.transpose(1, 2).reshape(len(value), -1, side, side)
+    return None
+
+
+def _activation_and_gradient(
+    part: NetworkPart, pixels: Pixels, label: int, name: str
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Both `(C, H, W)`: what a stage gives, and how the label's score changes with it."""
+    if name not in part.names:
+        raise SettingsError(f"stage {name!r} is not read by this model; accepted are {', '.join(part.names)}")
+    kept: list[torch.Tensor] = []
+
+    def keep(_module: nn.Module, _inputs: Any, output: torch.Tensor) -> torch.Tensor:
+        kept.append(output.detach().requires_grad_(True))
+        return kept[0]
+
+    handle = part.stages[part.names.index(name)].register_forward_hook(keep)
+    try:
+        score = scores(part, part.normalised(_batch(pixels)))[0, label]
+        (gradient,) = torch.autograd.grad(score, kept[0])
+    finally:
+        handle.remove()
+    maps, slopes = as_maps(kept[0].detach()), as_maps(gradient)
+    if maps is None or slopes is None:
+        raise SettingsError(f"stage {name} keeps no places apart, so it has no map; name an earlier --stage")
+    return maps[0], slopes[0]
+
+
+def scores(part: NetworkPart, images: torch.Tensor) -> torch.Tensor:
+    """`(N, K)` scores before the softmax, averaged over the heads that read this network."""
+    features = part.features(images)
+    votes = [
+        head(torch.cat([features[column.stage, column.statistic] for column in columns], dim=1))
+        for head, columns in zip(part.heads, part.columns, strict=True)
+    ]
+    return torch.stack(votes).mean(dim=0)
+
+
+class _Attention(TorchFunctionMode):
+    """Sees every scaled dot-product attention and keeps its weights, averaged over heads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weights: list[torch.Tensor] = []
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if function is torch.nn.functional.scaled_dot_product_attention:
+            query, key = args[0], args[1]
+            scale = kwargs.get("scale") or query.shape[-1] ** -0.5
+            weights = torch.softmax(query @ key.transpose(-2, -1) * scale, dim=-1)
+            self.weights.append(weights.mean(dim=1)[0])
+        return function(*args, **kwargs)
+
+
+def attention_rollout(part: NetworkPart, pixels: Pixels) -> Floats:
+    """How much each patch flows into the class token, over all blocks (Abnar & Zuidema 2020, section 3).
+
+    It does not depend on a label. Without a class token, the mean over all tokens is taken.
+    """
+    with torch.inference_mode(), _Attention() as seen:
+        part.features(part.normalised(_batch(pixels)))
+    sizes = {tuple(weights.shape) for weights in seen.weights}
+    if len(sizes) != 1 or len(seen.weights[0]) != seen.weights[0].shape[1]:
+        what = "no attention" if not sizes else "attention within windows"
+        raise SettingsError(
+            f"rollout needs attention between all patches (ViT, DeiT); this network has {what}. "
+            "Use grad-cam or occlusion"
+        )
+    length = len(seen.weights[0])
+    flow = torch.eye(length)
+    for weights in seen.weights:
+        mixed = 0.5 * weights.float() + 0.5 * torch.eye(length)
+        flow = mixed / mixed.sum(dim=-1, keepdim=True) @ flow
+    side = int(length**0.5)
+    prefix = length - side * side
+    heat = (flow[0] if prefix else flow.mean(dim=0))[prefix:].reshape(side, side)
+    return _at_input_size(heat - heat.min(), pixels)
+
+
+def occlusion(graph: ModelGraph, pixels: Pixels, label: int) -> Floats:
+    """How far the label's probability falls when a grey square covers a place.
+
+    Source: Zeiler & Fergus 2014, section 4.2.
+    """
+    side = pixels.shape[0]
+    square = max(2, round(2 * side / (_GRID + 1)))
+    starts = np.linspace(0, side - square, _GRID).round().astype(int)
+    grey = pixels.mean(axis=(0, 1)).round().astype(np.uint8)
+    covered = [pixels]
+    for top in starts:
+        for left in starts:
+            copy = pixels.copy()
+            copy[top : top + square, left : left + square] = grey
+            covered.append(copy)
+    chances: list[torch.Tensor] = []
+    with torch.inference_mode():
+        for start in range(0, len(covered), _BATCH):
+            batch = torch.from_numpy(np.stack(covered[start : start + _BATCH]))
+            chances.append(graph(batch)[:, label])
+    known = torch.cat(chances).numpy()
+    falls = np.maximum(known[0] - known[1:], 0).reshape(_GRID, _GRID)
+    heat, count = np.zeros((side, side), np.float32), np.zeros((side, side), np.float32)
+    for row, top in enumerate(starts):
+        for column, left in enumerate(starts):
+            heat[top : top + square, left : left + square] += falls[row, column]
+            count[top : top + square, left : left + square] += 1
+    return _scaled(heat / count)
+
+
+def integrated_gradients(part: NetworkPart, pixels: Pixels, label: int) -> Floats:
+    """Each pixel's share of the score against a grey image (Sundararajan et al. 2017), by captum.
+
+    Raises:
+        SettingsError: captum is not installed.
+    """
+    try:
+        from captum.attr import IntegratedGradients
+    except ImportError as error:
+        raise SettingsError(
+            "integrated-gradients needs captum: pip install 'regraft[explain]'; the other methods do not"
+        ) from error
+    images = part.normalised(_batch(pixels))
+    grey = images.mean(dim=(2, 3), keepdim=True).expand_as(images).contiguous()
+    method = IntegratedGradients(lambda batch: scores(part, batch))
+    shares = method.attribute(images, grey, target=label, n_steps=32, internal_batch_size=8)
+    return _scaled(shares[0].sum(dim=0).clamp_min(0).detach().numpy())
+
+
+def _batch(pixels: Pixels) -> torch.Tensor:
+    return torch.from_numpy(pixels.copy())[None]
+
+
+def _at_input_size(heat: torch.Tensor, pixels: Pixels) -> Floats:
+    size = pixels.shape[:2]
+    larger = nn.functional.interpolate(
+        heat[None, None].float(), size=size, mode="bilinear", align_corners=False
+    )
+    return _scaled(larger[0, 0].detach().numpy())
+
+
+def _scaled(heat: npt.NDArray[Any]) -> Floats:
+    top = float(heat.max())
+    return cast("Floats", (heat / top if top > 1e-12 else np.zeros_like(heat)).astype(np.float32))
+
+
+@contextmanager
+def randomised(part: NetworkPart, *, seed: int = 0) -> Iterator[None]:
+    """The network with weights drawn anew, for the sanity check of Adebayo et al. 2018; put back after."""
+    generator = torch.Generator().manual_seed(seed)
+    state = {name: value.clone() for name, value in part.stages.state_dict().items()}
+    try:
+        with torch.no_grad():
+            for parameter in part.stages.parameters():
+                spread = float(parameter.std()) if parameter.numel() > 1 else 1.0
+                parameter.copy_(torch.randn(parameter.shape, generator=generator) * spread)
+        yield
+    finally:
+        part.stages.load_state_dict(state)

@@ -1,0 +1,57 @@
+"""Pictures for people: thumbnails, and heat maps laid over them, as files that a page can hold."""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from regraft.data.loading import Pixels
+
+_STRENGTH = 0.6
+# Five points of viridis (van der Walt & Smith 2015): ordered in lightness, so it reads in grey, too.
+_VIRIDIS = np.array(
+    [[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]], dtype=np.float32
+)
+
+
+def coloured(values: npt.NDArray[np.float32]) -> Pixels:
+    """`(H, W, 3) uint8` in viridis from `(H, W)` in [0, 1]."""
+    place = np.clip(values, 0, 1) * (len(_VIRIDIS) - 1)
+    low = np.minimum(place.astype(int), len(_VIRIDIS) - 2)
+    share = (place - low)[..., None]
+    mixed = _VIRIDIS[low] * (1 - share) + _VIRIDIS[low + 1] * share
+    return np.asarray(mixed.round(), dtype=np.uint8)
+
+
+def overlaid(pixels: Pixels, values: npt.NDArray[np.float32]) -> Image.Image:
+    """A heat map over its image; where nothing counts, the image is darkened and grey."""
+    grey = pixels.mean(axis=2, keepdims=True)
+    share = _STRENGTH * values[..., None]
+    base = 0.55 * grey + 0.15 * pixels[..., :3] + 30
+    mixed = base * (1 - share) + coloured(values) * share
+    return Image.fromarray(np.clip(mixed, 0, 255).astype(np.uint8))
+
+
+def picture(pixels: Pixels) -> Image.Image:
+    """`(H, W, C) uint8` as an image: grey, RGB, or the first band of others."""
+    return Image.fromarray(pixels if pixels.shape[2] == 3 else pixels[..., 0]).convert("RGB")
+
+
+def data_uri(image: Image.Image, *, side_px: int, quality: int = 75) -> str:
+    """A JPEG as a `data:` address, its longer side at most so many pixels."""
+    copy = image.convert("RGB")
+    copy.thumbnail((side_px, side_px), Image.Resampling.BICUBIC)
+    file = io.BytesIO()
+    copy.save(file, "JPEG", quality=quality, optimize=True)
+    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode("ascii")
+
+
+def png_bytes(image: Image.Image) -> bytes:
+    """A PNG file."""
+    file = io.BytesIO()
+    image.save(file, "PNG", optimize=True)
+    return file.getvalue()

@@ -1,0 +1,164 @@
+"""A whole model as one differentiable torch module: pixels in, probabilities out.
+
+Prediction itself needs only numpy for its heads; this is for gradients (explanations) and for export.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+
+import numpy as np
+import torch
+from torch import nn
+
+from regraft.features.heads import Head
+from regraft.features.pooling import normalisation, summarise
+from regraft.networks.network import Network, load_network
+from regraft.prediction.model import Model
+from regraft.records import Column
+
+
+class ModelGraph(nn.Module):
+    """Everything that a model does after decoding.
+
+    Input `(N, H, W, C) uint8` at the network's input size, output `(N, K) float32`, rows that sum to one.
+    Voters that read one network share its forward pass; stages that no head reads are left out.
+    """
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        shared: dict[str, list[Head]] = {}
+        weights = {voter.weights.sha256: voter.weights for voter in model.voters}
+        for voter in model.voters:
+            shared.setdefault(voter.weights.sha256, []).append(voter.head)
+        self.parts = nn.ModuleList(
+            [NetworkPart(load_network(weights[sha256]), heads) for sha256, heads in shared.items()]
+        )
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        votes = [vote for part in self.parts for vote in part(images)]
+        return torch.stack(votes).mean(dim=0) if len(votes) > 1 else votes[0]
+
+    @property
+    def first(self) -> NetworkPart:
+        """The network of the model's own head, and the heads that read it."""
+        part = self.parts[0]
+        assert isinstance(part, NetworkPart)
+        return part
+
+
+class NetworkPart(nn.Module):
+    """One network as far as its heads read it, and those heads."""
+
+    scale: torch.Tensor
+    shift: torch.Tensor
+
+    def __init__(self, network: Network, heads: Sequence[Head]) -> None:
+        super().__init__()
+        read = {column.stage for head in heads for column in head.record.columns}
+        last = max(place for place, name in enumerate(network.stage_names) if name in read)
+        self.names = network.stage_names[: last + 1]
+        self.read = read
+        self.stages = nn.ModuleList([stage.module for stage in network.stages[: last + 1]])
+        self.heads = nn.ModuleList([HeadGraph(head) for head in heads])
+        self.columns = [head.record.columns for head in heads]
+        for name, values in normalisation(network.input_spec).items():
+            self.register_buffer(name, values)
+
+    def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
+        return self.judged(self.features(self.normalised(images)))
+
+    def normalised(self, images: torch.Tensor) -> torch.Tensor:
+        """`(N, C, H, W) float32` as the network was trained to see them."""
+        return images.permute(0, 3, 1, 2).to(self.scale.dtype) * self.scale + self.shift
+
+    def features(self, value: torch.Tensor) -> dict[tuple[str, str], torch.Tensor]:
+        """By stage and statistic, `(N, width)`, from normalised images."""
+        found: dict[tuple[str, str], torch.Tensor] = {}
+        for name, stage in zip(self.names, self.stages, strict=True):
+            value = stage(value)
+            if name in self.read:
+                found |= {(name, statistic): part for statistic, part in summarise(value)}
+        return found
+
+    def judged(self, features: dict[tuple[str, str], torch.Tensor]) -> list[torch.Tensor]:
+        """Each head's probabilities."""
+        return [
+            torch.softmax(scores, dim=1)
+            for scores in (
+                head(torch.cat([features[_name(column)] for column in columns], dim=1))
+                for head, columns in zip(self.heads, self.columns, strict=True)
+            )
+        ]
+
+
+def _name(column: Column) -> tuple[str, str]:
+    return column.stage, column.statistic
+
+
+class HeadGraph(nn.Module):
+    """A head's scores over its temperature, `(N, D)` to `(N, K)`: the same formulas as `Head`."""
+
+    mean: torch.Tensor
+    scale: torch.Tensor
+    vectors: torch.Tensor
+    weights: torch.Tensor
+    intercepts: torch.Tensor
+    centroids: torch.Tensor
+    map: torch.Tensor
+    first: torch.Tensor
+    second: torch.Tensor
+
+    def __init__(self, head: Head) -> None:
+        super().__init__()
+        self.kind = head.record.kind
+        self.heat = head.record.temperature
+        self.gamma = head.record.hyperparameters.get("gamma", 0.0)
+        arrays = {name: np.asarray(array, dtype=np.float64) for name, array in head.arrays.items()}
+        if "vectors" in arrays:
+            arrays["vectors"] = (arrays["vectors"] - arrays["mean"]) * arrays["scale"]
+        self.is_vote = "counts" in arrays
+        if self.is_vote:
+            counts = arrays.pop("counts").astype(int).tolist()
+            self.blocks = [(sum(counts[:place]), count) for place, count in enumerate(counts)]
+            pairs = list(combinations(range(len(counts)), 2))
+            self.register_buffer("first", torch.tensor([pair[0] for pair in pairs]))
+            self.register_buffer("second", torch.tensor([pair[1] for pair in pairs]))
+        for name, array in arrays.items():
+            self.register_buffer(name, torch.from_numpy(array.astype(np.float32)))
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        return self._scores((rows - self.mean) * self.scale) / self.heat
+
+    def _scores(self, rows: torch.Tensor) -> torch.Tensor:
+        if self.kind == "centroid":
+            return -0.5 * _squared_distances(rows, self.centroids)
+        if self.kind == "rbf-svm":
+            kernel = torch.exp(-self.gamma * _squared_distances(rows, self.vectors))
+            if self.is_vote:
+                return self._vote(kernel)
+            rows = kernel @ self.map
+        return rows @ self.weights + self.intercepts
+
+    def _vote(self, kernel: torch.Tensor) -> torch.Tensor:
+        """One against one, as in `heads.vote`, for all pairs at once."""
+        dual = self.get_buffer("dual")
+        blocks = torch.stack(
+            [kernel[:, start : start + n] @ dual[:, start : start + n].T for start, n in self.blocks], dim=1
+        )
+        classes = len(self.blocks)
+        decision = blocks[:, self.first, self.second - 1] + blocks[:, self.second, self.first]
+        decision = decision + self.intercepts
+        is_first = torch.nn.functional.one_hot(self.first, classes).to(decision.dtype)
+        is_second = torch.nn.functional.one_hot(self.second, classes).to(decision.dtype)
+        won = (decision >= 0).to(decision.dtype)
+        votes = won @ is_first + (1 - won) @ is_second
+        margins = decision @ (is_first - is_second)
+        return votes + margins / (3 * (margins.abs() + 1))
+
+
+def _squared_distances(rows: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+    """`(N, M)`."""
+    products = (rows * rows).sum(dim=1, keepdim=True) - 2 * rows @ others.T + (others * others).sum(dim=1)
+    return products.clamp_min(0)

@@ -1,0 +1,117 @@
+"""From a template and values to one HTML file that needs nothing else: no network, no other file.
+
+Everything that is shown is escaped by the template engine; a content security policy names the hashes of
+the page's own style and script, so nothing else could run even if something slipped through.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import unicodedata
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup, escape
+
+from regraft import __version__, storage
+
+_FOLDER = "templates"
+
+
+def write_page(path: Path, template: str, *, script: str = "", **values: Any) -> Path:
+    """Fill in a template and write the page; returns the path.
+
+    Args:
+        path: of the HTML file.
+        template: its name below `templates/`.
+        script: the name of the script that the page uses, if any.
+        values: what the template shows.
+    """
+    storage.write_atomically(path, page(template, script=script, **values).encode("utf-8", "replace"))
+    return path
+
+
+def page(template: str, *, script: str = "", **values: Any) -> str:
+    """The page as text."""
+    style = _asset("style.css")
+    code = _asset(script) if script else ""
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            style=Markup(style),  # noqa: S704 (a file of this package)
+            script=Markup(code),  # noqa: S704 (likewise)
+            policy=_policy(style, code),
+            version=__version__,
+            **values,
+        )
+    )
+
+
+def _policy(style: str, script: str) -> str:
+    """Only this style, only this script, images only from the page itself, and no requests at all."""
+    scripts = _hash(script) if script else "'none'"
+    return (
+        f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {scripts}; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _hash(text: str) -> str:
+    digest = hashlib.sha256(text.encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
+
+
+@cache
+def _asset(name: str) -> str:
+    text = resources.files("regraft.reports").joinpath(_FOLDER, name).read_text(encoding="utf-8")
+    return "\n" + text
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    found = jinja2.Environment(
+        loader=jinja2.PackageLoader("regraft.reports", _FOLDER),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    found.filters |= {"name": shown, "percent": percent, "seconds": seconds, "interval": interval}
+    return found
+
+
+def shown(text: str) -> Markup:
+    """A name from the user's files: control characters spelled out, and its direction kept to itself."""
+    plain = storage.printable(text)
+    marks = "".join(
+        c if unicodedata.category(c) not in ("Cf", "Co", "Cn") else f"\\u{ord(c):04x}" for c in plain
+    )
+    return Markup("<bdi>{}</bdi>").format(escape(marks))
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """`94.8`; a dash where there is none."""
+    return "–" if value is None else f"{100 * value:.{digits}f}"
+
+
+def interval(estimate: Any) -> str:
+    """`[92.5, 96.4]` in per cent; empty where it has none."""
+    if estimate is None or estimate.low is None or estimate.high is None:
+        return ""
+    return f"[{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
+
+
+def seconds(value: float | None) -> str:
+    """`0.4 s`, `54 s`, `12 min`, `2.1 h`."""
+    if value is None:
+        return "–"
+    if value < 10:
+        return f"{value:.1f} s"
+    if value < 120:
+        return f"{value:.0f} s"
+    return f"{value / 60:.0f} min" if value < 7200 else f"{value / 3600:.1f} h"

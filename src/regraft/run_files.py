@@ -1,0 +1,191 @@
+"""A finished run as its folder tells it: everything that a report or a leaderboard shows."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from regraft import storage
+from regraft.errors import SettingsError, StorageError
+from regraft.ladder.rungs import LadderRecord
+from regraft.plans import Run
+from regraft.records import Scores, ScoreSheet
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One line of `predictions.csv`."""
+
+    path: str
+    """Below the data set's root."""
+    side: str
+    label: str
+    predicted: str
+    probability: float
+
+    @property
+    def is_right(self) -> bool:
+        """Whether the most probable label is the true one."""
+        return self.label == self.predicted
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """What a run folder holds, read when it is asked for.
+
+    Raises:
+        SettingsError: not a finished run, or damaged; says which file.
+    """
+
+    folder: Path
+
+    def __post_init__(self) -> None:
+        if not (self.folder / "run.json").is_file():
+            raise SettingsError(
+                f"{self.folder} holds no finished run: run.json is missing. Give a folder that `regraft fit` "
+                "left behind, for example one below runs/"
+            )
+
+    @cached_property
+    def run(self) -> Run:
+        """What was done."""
+        return self._record("run.json", Run)  # type: ignore[no-any-return]
+
+    @cached_property
+    def scores(self) -> ScoreSheet:
+        """How good it is."""
+        return self._record("scores.json", ScoreSheet)  # type: ignore[no-any-return]
+
+    @cached_property
+    def ladder(self) -> LadderRecord | None:
+        """The rungs, if it climbed."""
+        if not (self.folder / "ladder.json").is_file():
+            return None
+        return self._record("ladder.json", LadderRecord)  # type: ignore[no-any-return]
+
+    @property
+    def best(self) -> Scores:
+        """On test images if there were any."""
+        found = self.scores.test or self.scores.validation
+        assert found is not None
+        return found
+
+    @cached_property
+    def judged(self) -> list[Judged]:
+        """The images that the scores are about."""
+        return [
+            Judged(
+                _unguarded(row["path"]), row["side"], _unguarded(row["label"]), _unguarded(row["predicted"]),
+                float(row["probability"]),
+            )
+            for row in self.table("predictions.csv")
+        ]  # fmt: skip
+
+    @cached_property
+    def training_images(self) -> list[tuple[str, str]]:
+        """`(path, label)` of the images that it learned from."""
+        return [
+            (_unguarded(row["path"]), _unguarded(row["label"]))
+            for row in self.table("split.csv")
+            if row["side"] == "train"
+        ]
+
+    @cached_property
+    def log(self) -> list[dict[str, Any]]:
+        """The lines of the log, those that can be read."""
+        lines: list[dict[str, Any]] = []
+        for line in self._text("log.jsonl").splitlines():
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(entry, dict):
+                lines.append(entry)
+        return lines
+
+    @property
+    def _last_start(self) -> list[dict[str, Any]]:
+        """What was logged since it was last started."""
+        starts = [place for place, entry in enumerate(self.log) if entry.get("kind") == "started"]
+        return self.log[starts[-1] :] if starts else self.log
+
+    @property
+    def command(self) -> str:
+        """What started it."""
+        started = next((entry for entry in self._last_start if entry.get("kind") == "started"), {})
+        words = [str(word) for word in started.get("command", [])]
+        return shlex.join([Path(words[0]).name, *words[1:]]) if words else ""
+
+    @property
+    def phases(self) -> list[tuple[str, float]]:
+        """`(name, seconds)` in order, equal names added up, interrupted starts included."""
+        total: dict[str, float] = {}
+        for entry in self.log:
+            if entry.get("kind") == "phase":
+                name = str(entry.get("name"))
+                total[name] = total.get(name, 0.0) + float(entry.get("wall_s", 0.0))
+        return list(total.items())
+
+    @property
+    def warnings(self) -> list[str]:
+        """What was warned of."""
+        return [str(entry.get("text")) for entry in self._last_start if entry.get("kind") == "warning"]
+
+    @cached_property
+    def epochs(self) -> list[dict[str, Any]]:
+        """One row an epoch, if something was trained."""
+        return [json.loads(line) for line in self._text("metrics.jsonl").splitlines()]
+
+    @property
+    def spent_s(self) -> float:
+        """Seconds of work: a ladder's clock, else all phases together; cached work is not counted again."""
+        if self.ladder is not None and self.ladder.rows:
+            return max(row.elapsed_s for row in self.ladder.rows)
+        return sum(seconds for _, seconds in self.phases)
+
+    def table(self, name: str) -> list[dict[str, str]]:
+        """The rows of one of its CSV files; none if it is not there."""
+        return list(csv.DictReader(self._text(name).splitlines()))
+
+    def image(self, path: str) -> Path | None:
+        """The file of one of its images, if it is still where it was, below the data set's root."""
+        root = Path(self.run.data_root)
+        root = (root if root.is_dir() else root.parent).resolve()
+        for name in (path, path.removeprefix("'")):
+            place = root / name
+            if place.is_file() and place.resolve().is_relative_to(root):
+                return place
+        return None
+
+    def _text(self, name: str) -> str:
+        try:
+            return (self.folder / name).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return ""
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{self.folder / name} can't be read: {error}") from error
+
+    def _record(self, name: str, kind: Any) -> Any:
+        try:
+            return kind.model_validate(storage.read_json(self.folder / name))
+        except (StorageError, ValidationError) as error:
+            raise SettingsError(f"{self.folder / name} can't be read as part of a run: {error}") from error
+
+
+def _unguarded(cell: str) -> str:
+    """A cell without the quote that keeps spreadsheets from running it."""
+    return cell[1:] if cell[:1] == "'" and cell[1:2] in ("=", "+", "-", "@") else cell
+
+
+def runs_below(folder: Path) -> Iterator[RunFiles]:
+    """The finished runs in a folder, not deeper than two levels."""
+    for place in sorted({*folder.glob("run.json"), *folder.glob("*/run.json"), *folder.glob("*/*/run.json")}):
+        yield RunFiles(place.parent)
