@@ -17,7 +17,7 @@ from regraft import storage
 from regraft.errors import SettingsError, StorageError
 from regraft.ladder.rungs import LadderRecord
 from regraft.plans import Run
-from regraft.records import Scores, ScoreSheet
+from regraft.records import ImageItem, Scores, ScoreSheet
 
 
 @dataclass(frozen=True)
@@ -90,13 +90,19 @@ class RunFiles:
         ]  # fmt: skip
 
     @cached_property
-    def training_images(self) -> list[tuple[str, str]]:
-        """`(path, label)` of the images that it learned from."""
-        return [
-            (_unguarded(row["path"]), _unguarded(row["label"]))
+    def training_images(self) -> tuple[ImageItem, ...]:
+        """The images that it learned from."""
+        return tuple(
+            ImageItem(_unguarded(row["path"]), _unguarded(row["label"]), row["sha256"])
             for row in self.table("split.csv")
             if row["side"] == "train"
-        ]
+        )
+
+    @cached_property
+    def root(self) -> Path:
+        """What the paths of its images start from."""
+        root = Path(self.run.data_root)
+        return (root if root.is_dir() else root.parent).resolve()
 
     @cached_property
     def log(self) -> list[dict[str, Any]]:
@@ -157,11 +163,9 @@ class RunFiles:
 
     def image(self, path: str) -> Path | None:
         """The file of one of its images, if it is still where it was, below the data set's root."""
-        root = Path(self.run.data_root)
-        root = (root if root.is_dir() else root.parent).resolve()
         for name in (path, path.removeprefix("'")):
-            place = root / name
-            if place.is_file() and place.resolve().is_relative_to(root):
+            place = self.root / name
+            if place.is_file() and place.resolve().is_relative_to(self.root):
                 return place
         return None
 

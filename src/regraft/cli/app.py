@@ -35,6 +35,9 @@ app.command("regraft.cli.compare:compare", name="compare", help="Which run is be
 app.command(
     "regraft.cli.report:report", name="report", help="One page about a run: how good, why, where it fails."
 )
+app.command(
+    "regraft.cli.explain:explain", name="explain", help="Where the model looks, and what is alike to it."
+)
 app.command("regraft.cli.plan:plan", name="plan", help="What fit would do, as a file to edit and run.")
 app.command(
     "regraft.cli.find_lr:find_lr", name="find-lr", help="The loss over learning rates, before you train."

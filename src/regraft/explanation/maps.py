@@ -50,8 +50,8 @@ def heat_map(
         pixels: `(H, W, C) uint8` at the network's input size.
         label: the class to explain, its place among the model's labels.
         method: one of `METHODS`.
-        stage: for Grad-CAM, whose activations are weighed; None means the last one read that is a map of at
-            least 3 x 3 places.
+        stage: for Grad-CAM, whose activations are weighed; None means the last map of at least 3 x 3 places
+            that the score depends on.
 
     Raises:
         SettingsError: the method does not fit the network; says which do.
@@ -69,9 +69,7 @@ def heat_map(
 
 def _grad_cam(graph: ModelGraph, pixels: Pixels, label: int, method: Method, stage: str | None) -> HeatMap:
     """Selvaraju et al. 2017, eqs. 1-2; `grad-cam++`: Chattopadhay et al. 2018, eq. 19, for exp(score)."""
-    part = graph.first
-    name = stage or last_map(part, pixels)
-    activation, gradient = _activation_and_gradient(part, pixels, label, name)
+    name, activation, gradient = _weighed(graph.first, pixels, label, stage)
     if method == "grad-cam":
         weights = gradient.mean(dim=(1, 2), keepdim=True)
     else:
@@ -83,16 +81,35 @@ def _grad_cam(graph: ModelGraph, pixels: Pixels, label: int, method: Method, sta
     return HeatMap(method, _at_input_size(heat, pixels), name)
 
 
-def last_map(part: NetworkPart, pixels: Pixels) -> str:
-    """The last stage whose activation has at least 3 x 3 places."""
-    found = ""
+def _weighed(
+    part: NetworkPart, pixels: Pixels, label: int, stage: str | None
+) -> tuple[str, torch.Tensor, torch.Tensor]:
+    """The stage asked for, or the last map that the score depends on, with its activation and gradient.
+
+    A head that reads the class token depends on the patches of earlier blocks alone.
+    """
+    places = [stage] if stage else reversed(maps_of(part, pixels))
+    for name in places:
+        activation, gradient = _activation_and_gradient(part, pixels, label, name)
+        if stage or gradient.any():
+            break
+    return name, activation, gradient
+
+
+def maps_of(part: NetworkPart, pixels: Pixels) -> list[str]:
+    """The stages whose activations have at least 3 x 3 places.
+
+    Raises:
+        SettingsError: there are none.
+    """
+    found: list[str] = []
     with torch.inference_mode():
         value = part.normalised(_batch(pixels))
         for name, stage in zip(part.names, part.stages, strict=True):
             value = stage(value)
             maps = as_maps(value)
             if maps is not None and min(maps.shape[-2:]) >= 3:
-                found = name
+                found.append(name)
     if not found:
         raise SettingsError("no stage of this network keeps places apart; occlusion works with any network")
     return found
@@ -232,7 +249,10 @@ def integrated_gradients(part: NetworkPart, pixels: Pixels, label: int) -> Float
     grey = images.mean(dim=(2, 3), keepdim=True).expand_as(images).contiguous()
     method = IntegratedGradients(lambda batch: scores(part, batch))
     shares = method.attribute(images, grey, target=label, n_steps=32, internal_batch_size=8)
-    return _scaled(shares[0].sum(dim=0).clamp_min(0).detach().numpy())
+    speaking = shares[0].sum(dim=0).clamp_min(0)[None, None]
+    window = 2 * (pixels.shape[0] // 40) + 1  # single pixels are too small to be seen
+    smooth = nn.functional.avg_pool2d(speaking, window, stride=1, padding=window // 2)
+    return _scaled(smooth[0, 0].detach().numpy())
 
 
 def _batch(pixels: Pixels) -> torch.Tensor:

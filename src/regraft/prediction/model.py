@@ -146,15 +146,36 @@ class Model:
                 yield place, self._judge(images[place], rows)
 
     def _judge(self, image: str | Path | bytes, rows: Mapping[str, Row]) -> Prediction:
-        """What the voters say on average; `rows` are an image's features by the network's hash."""
+        probabilities = self._probabilities(rows)
+        best = int(probabilities.argmax())
+        return Prediction(_name(image), self.labels[best], float(probabilities[best]), probabilities)
+
+    def _probabilities(self, rows: Mapping[str, Row]) -> npt.NDArray[np.float64]:
+        """`(K,)`: what the voters say on average; `rows` are an image's features by the network's hash."""
         votes = []
         for voter in self.voters:
             row = rows[voter.weights.sha256]
             chosen = np.concatenate([row[c.start : c.stop] for c in voter.head.record.columns])[None]
             votes.append(voter.head.probabilities(chosen)[0])
-        probabilities = np.mean(votes, axis=0) if len(votes) > 1 else votes[0]
-        best = int(probabilities.argmax())
-        return Prediction(_name(image), self.labels[best], float(probabilities[best]), probabilities)
+        mean: npt.NDArray[np.float64] = np.mean(votes, axis=0) if len(votes) > 1 else votes[0]
+        return mean
+
+    def looked_at(
+        self, pixels: Pixels, *, precision: Precision = "fp32"
+    ) -> tuple[npt.NDArray[np.float64], Row]:
+        """`(probabilities, feature row of the model's own network)` of one decoded image.
+
+        Args:
+            pixels: `(H, W, C) uint8` at the network's input size, as `load_input` gives them.
+            precision: of the network.
+        """
+        rows: dict[str, Row] = {}
+        for voter in self.voters:
+            sha256 = voter.weights.sha256
+            if sha256 not in rows:
+                engine = self._engine((sha256, "auto", precision), voter.weights, Silent())
+                ((_, rows[sha256]),) = engine.run([(0, pixels)])
+        return self._probabilities(rows), rows[self.weights.sha256]
 
     def _decode(
         self, images: Sequence[str | Path | bytes], skipped: list[SkippedFile], limits: LoadLimits | None

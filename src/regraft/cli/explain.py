@@ -1,0 +1,64 @@
+"""The command `regraft explain`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from regraft.cli.console import make_reporter
+from regraft.storage import printable
+
+
+def explain(
+    run: Path,
+    /,
+    *images: str,
+    methods: str = "grad-cam,occlusion",
+    label: str | None = None,
+    stage: str | None = None,
+    neighbours: int = 6,
+    out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path("explanation.html"),
+) -> int:
+    """Why the model says so: where it looks in an image, and which training images are alike. One page.
+
+    ```
+    regraft explain runs/photos-mobilenetv1_100-auto new/1.jpg new/2.jpg
+    regraft explain runs/photos-vit_tiny-probe new/1.jpg --methods rollout,occlusion
+    regraft explain runs/photos-mobilenetv1_100-auto new/1.jpg --label daisy --stage blocks.3.5
+    ```
+
+    Args:
+        run: a folder that fit left behind.
+        images: files.
+        methods: of grad-cam, grad-cam++, rollout (ViT), occlusion and integrated-gradients, with commas.
+        label: explain this label instead of the predicted one.
+        stage: whose activations Grad-CAM weighs; without it, the last that keeps places apart.
+        neighbours: how many of the most similar training images to show.
+        out: the page.
+    """
+    from typing import cast
+
+    from regraft.errors import SettingsError
+    from regraft.explanation.maps import METHODS, Method
+    from regraft.reports.explanation_page import explain_images
+
+    wanted = [name.strip() for name in methods.split(",") if name.strip()]
+    unknown = [name for name in wanted if name not in METHODS]
+    if unknown or not wanted:
+        raise SettingsError(f"--methods {methods!r} is not understood; accepted are {', '.join(METHODS)}")
+    found = explain_images(
+        run, images, methods=cast("list[Method]", wanted), label=label, stage=stage, neighbours=neighbours,
+        reporter=make_reporter(json_lines=False),
+    )  # fmt: skip
+    for row in found.rows:
+        said = ", ".join(f"{printable(name)} {chance:.1%}" for name, chance in row.chances[:3])
+        print(f"{printable(row.path)}: {said}")
+        if row.neighbours:
+            alike = [printable(near.label) for near in row.neighbours]
+            print(f"  most alike in training: {', '.join(alike)}")
+    for file in found.skipped:
+        print(f"skipped {printable(file.path)}: {file.reason}")
+    print(f"wrote {found.write(out)}; open it in a browser, it needs no network")
+    return 0

@@ -1,0 +1,96 @@
+"""Which training images are alike, as the model sees them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from regraft.features.extraction import extract
+from regraft.features.runtimes import open_runtime
+from regraft.prediction.model import Model
+from regraft.progress import Reporter
+from regraft.records import Column, Images
+from regraft.run_files import RunFiles
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A training image and how alike it is."""
+
+    path: str
+    label: str
+    similarity: float
+    """Cosine, in [-1, 1]."""
+
+
+@dataclass(frozen=True)
+class Space:
+    """The features in which images are compared: the last stage that the head reads, standardised."""
+
+    columns: tuple[Column, ...]
+    mean: Floats
+    scale: Floats
+
+    @classmethod
+    def of(cls, model: Model) -> Space:
+        """Of a model's own head."""
+        read = model.head.record.columns
+        last = read[-1].stage
+        kept = [column for column in read if column.stage == last and column.statistic in ("mean", "token")]
+        columns = tuple(kept[-1:] or read[-1:])
+        start = sum(column.stop - column.start for column in read[: read.index(columns[0])])
+        width = columns[0].stop - columns[0].start
+        arrays = model.head.arrays
+        mean, scale = (
+            np.asarray(arrays[name], np.float32)[start : start + width] for name in ("mean", "scale")
+        )
+        return cls(columns, mean, scale)
+
+    def place(self, rows: npt.NDArray[Any]) -> Floats:
+        """`(N, D)` directions of length one, from the values of its columns."""
+        centred = (rows.astype(np.float32) - self.mean) * self.scale
+        length = np.linalg.norm(centred, axis=1, keepdims=True)
+        return np.asarray(centred / np.maximum(length, 1e-12), dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """The training images of a run, to be searched."""
+
+    space: Space
+    directions: Floats
+    """`(N, D)`."""
+    paths: tuple[str, ...]
+    labels: tuple[str, ...]
+
+    def nearest(self, row: npt.NDArray[Any], count: int = 6) -> list[Neighbour]:
+        """The images most alike.
+
+        Args:
+            row: a whole feature row of the image.
+            count: how many.
+        """
+        (column,) = self.space.columns
+        own = self.space.place(row[None, column.start : column.stop])[0]
+        alike = self.directions @ own
+        return [
+            Neighbour(self.paths[place], self.labels[place], float(alike[place]))
+            for place in np.argsort(-alike, kind="stable")[:count]
+        ]
+
+
+def open_gallery(files: RunFiles, model: Model, reporter: Reporter) -> Gallery:
+    """The training images that are still at hand; their features come from the cache where it has them."""
+    images = Images(str(files.root), files.training_images, labels=model.labels)
+    runtime = open_runtime(model.weights, precision=model.fitted_precision, reporter=reporter)
+    features = extract(images, runtime, model.weights.input_spec, reporter=reporter)
+    known = [item for item in images.items if item.sha256 in features.rows]
+    space = Space.of(model)
+    rows = features.matrix([item.sha256 for item in known], space.columns)
+    paths, labels = (tuple(getattr(item, name) for item in known) for name in ("path", "label"))
+    return Gallery(space, space.place(rows), paths, labels)
