@@ -51,7 +51,7 @@ DOORS = {
     "openvino": {"features"},
     "skimage": {"features"},
     "sklearn": {"features", "evaluation", "lab"},
-    "PIL": {"data", "explanation", "lab"},
+    "PIL": {"data", "explanation", "lab", "reports"},
     "captum": {"explanation"},
     "jinja2": {"reports"},
     "markupsafe": {"reports"},

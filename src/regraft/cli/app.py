@@ -38,6 +38,11 @@ app.command(
 app.command(
     "regraft.cli.explain:explain", name="explain", help="Where the model looks, and what is alike to it."
 )
+app.command(
+    "regraft.cli.features:features",
+    name="features",
+    help="What a network has learned: edges to parts.",
+)
 app.command("regraft.cli.plan:plan", name="plan", help="What fit would do, as a file to edit and run.")
 app.command(
     "regraft.cli.find_lr:find_lr", name="find-lr", help="The loss over learning rates, before you train."

@@ -38,7 +38,8 @@ def overlaid(pixels: Pixels, values: npt.NDArray[np.float32]) -> Image.Image:
 
 def picture(pixels: Pixels) -> Image.Image:
     """`(H, W, C) uint8` as an image: grey, RGB, or the first band of others."""
-    return Image.fromarray(pixels if pixels.shape[2] == 3 else pixels[..., 0]).convert("RGB")
+    plain = np.ascontiguousarray(pixels if pixels.shape[2] == 3 else pixels[..., 0])
+    return Image.fromarray(plain).convert("RGB")
 
 
 def data_uri(image: Image.Image, *, side_px: int, quality: int = 75) -> str:
@@ -55,3 +56,9 @@ def png_bytes(image: Image.Image) -> bytes:
     file = io.BytesIO()
     image.save(file, "PNG", optimize=True)
     return file.getvalue()
+
+
+def enlarged(image: Image.Image, side_px: int) -> Image.Image:
+    """A small picture with its pixels made larger, so that browsers don't blur them."""
+    factor = max(1, side_px // max(image.size))
+    return image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)

@@ -1,0 +1,148 @@
+"""A page about what a network has learned: filters, maps, patches, and images made for single units."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from regraft.data.loading import LoadLimits, Pixels, load_input
+from regraft.errors import ImageError, SettingsError
+from regraft.explanation.filters import first_filters
+from regraft.explanation.maps import maps_of
+from regraft.explanation.maximisation import SIDE_PX, STEPS, maximised
+from regraft.explanation.overlays import coloured, data_uri, enlarged, picture
+from regraft.explanation.units import Unit, exciting_patches, stage_maps
+from regraft.prediction.bundle import load_model
+from regraft.prediction.graph import ModelGraph, NetworkPart
+from regraft.prediction.model import Model
+from regraft.progress import Reporter, Silent
+from regraft.reports.pages import write_page
+from regraft.run_files import RunFiles
+
+_IMAGES = 240
+_FILTERS = 64
+_TILE_PX = 96
+_LEVELS = ("low", "middle", "high")
+
+
+@dataclass(frozen=True)
+class ShownUnit:
+    """A unit with its pictures, as `data:` addresses."""
+
+    channel: int
+    patches: list[tuple[str, str]]
+    """Each patch, and the same deconvolved."""
+    made: str
+    """The image made for it; empty where none was."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """Units of one stage."""
+
+    name: str
+    stage: str
+    field_px: int
+    """Side of the largest of its patches."""
+    units: list[ShownUnit]
+
+
+def write_features(
+    run: str | Path,
+    image: str | Path | None = None,
+    out: str | Path = "features.html",
+    *,
+    units: int = 6,
+    steps: int = STEPS,
+    reporter: Reporter | None = None,
+) -> Path:
+    """Write the page; returns its path.
+
+    Args:
+        run: a folder that `regraft fit` left behind.
+        image: whose feature maps are shown; None takes the first training image that is at hand.
+        out: the page.
+        units: how many units of each level.
+        steps: of gradient ascent for the images made for units; 0 makes none.
+        reporter: is told how far it is.
+
+    Raises:
+        SettingsError: no finished run, or a network whose stages keep no places apart.
+    """
+    files, reporter = RunFiles(Path(run)), reporter or Silent()
+    model = load_model(files.folder)
+    part = ModelGraph(model).eval().first
+    images = _training_images(files, model)
+    shown = load_input(image, model.weights.input_spec) if image else next(iter(images), None)
+    if shown is None:
+        raise SettingsError(f"the images of {files.folder} are no longer at {files.root}; give an image")
+    stages = _levels(maps_of(part, shown))
+    found = exciting_patches(part, images or [shown], stages, units=units, reporter=reporter)
+    levels = []
+    for number, stage in enumerate(stages):
+        own = [unit for unit in found if unit.stage == stage]
+        made = _made(part, stage, own, steps, reporter)
+        fields = [patch.box[2] - patch.box[0] for unit in own for patch in unit.patches]
+        name = _LEVELS[min(number + 3 - len(stages), 2)]
+        pictures = [_shown(unit, image) for unit, image in zip(own, made, strict=True)]
+        levels.append(Level(name, stage, max(fields, default=0), pictures))
+    return write_page(
+        Path(out),
+        "features.html",
+        run=files.run,
+        filters=[_tile(picture(one)) for one in first_filters(part)[:_FILTERS]],
+        maps=[
+            (one, [_tile(Image.fromarray(coloured(values))) for values in one.maps])
+            for one in stage_maps(part, shown)
+        ],
+        levels=levels,
+        images=len(images),
+        image=data_uri(picture(shown), side_px=224),
+        image_name=str(image) if image else "",
+    )
+
+
+def _tile(image: Image.Image) -> str:
+    return data_uri(enlarged(image, _TILE_PX), side_px=_TILE_PX)
+
+
+def _levels(stages: Sequence[str]) -> list[str]:
+    """Three of the stages, from early to late; fewer where there are fewer."""
+    places = dict.fromkeys(round(share * (len(stages) - 1)) for share in (0.15, 0.55, 1.0))
+    return [stages[place] for place in places]
+
+
+def _training_images(files: RunFiles, model: Model) -> list[Pixels]:
+    """A sample of the training images that are still at hand, evenly over the list."""
+    listed = files.training_images
+    step = max(1, len(listed) // _IMAGES)
+    found = []
+    for item in listed[::step][:_IMAGES]:
+        place = files.image(item.path)
+        try:
+            if place is not None:
+                found.append(load_input(place, model.weights.input_spec, LoadLimits()))
+        except ImageError:
+            continue
+    return found
+
+
+def _made(part: NetworkPart, stage: str, units: Sequence[Unit], steps: int, reporter: Reporter) -> list[str]:
+    """Images made for units; networks that take one size alone get theirs."""
+    if not steps or not units:
+        return [""] * len(units)
+    channels = [unit.channel for unit in units]
+    own = units[0].patches[0].size_px
+    try:
+        pictures = maximised(part, stage, channels, steps=steps, side_px=min(SIDE_PX, own), reporter=reporter)
+    except (RuntimeError, AssertionError):
+        pictures = maximised(part, stage, channels, steps=steps, side_px=own, reporter=reporter)
+    return [data_uri(picture(one), side_px=SIDE_PX, quality=85) for one in pictures]
+
+
+def _shown(unit: Unit, made: str) -> ShownUnit:
+    pairs = [(_tile(picture(patch.pixels)), _tile(picture(patch.deconvolved))) for patch in unit.patches]
+    return ShownUnit(unit.channel, pairs, made)
