@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
@@ -90,6 +91,10 @@ def show(
     stages: Literal["default", "coarse", "fine"] = "default",
     channels: int | None = None,
     image_size: int | None = None,
+    html: Path | None = None,
+    cut: str | None = None,
+    image: Path | None = None,
+    weights: str | None = None,
     json: Flag = False,
 ) -> int:
     """One network as a tree: what each stage gives, holds and costs. Any network of timm or torchvision.
@@ -98,6 +103,7 @@ def show(
     regraft zoo show resnet50
     regraft zoo show resnet50 --stages fine
     regraft zoo show vit_small_patch16_224 --image-size 160
+    regraft zoo show mobilenetv1_100 --html network.html --cut 60% --image cat.jpg
     ```
 
     Args:
@@ -105,13 +111,24 @@ def show(
         stages: coarse (groups of blocks), fine (every block), or as its card says.
         channels: of the images, if not its own.
         image_size: side of its input in pixels, if not its own.
+        html: write a page with the network as blocks, to be pointed at, instead.
+        cut: on the page, colour what would stay frozen (up to here), be trained, and be new.
+        image: on the page, show what every stage makes of this image; needs the weights.
+        weights: also look for weights in this folder.
         json: print one JSON line instead of a tree.
     """
     from regraft.networks.zoo import card
 
+    if html is None and (cut is not None or image is not None):
+        raise SettingsError("--cut and --image are for the page: name its file with --html network.html")
     found = card(network)
     if found is None or stages != "default" or channels is not None or image_size is not None:
         found = _described(network, stages, channels, image_size)
+    if html is not None:
+        from regraft.reports.architecture_page import write_architecture
+
+        print(f"wrote {write_architecture(found, html, cut=cut, image=image, weights=weights)}")
+        return 0
     if json:
         show_json(found.model_dump(mode="json"))
         return 0

@@ -12,7 +12,7 @@ from torch.overrides import TorchFunctionMode
 
 from regraft.data.loading import Pixels
 from regraft.explanation.maps import Floats, as_maps
-from regraft.prediction.graph import NetworkPart
+from regraft.prediction.graph import NetworkPart, Trunk
 from regraft.progress import Reporter, Silent
 
 _BATCH = 16
@@ -36,7 +36,7 @@ class StageMaps:
     """`(H, W)` of those channels, each stretched to [0, 1]."""
 
 
-def stage_maps(part: NetworkPart, pixels: Pixels, *, count: int = 8) -> list[StageMaps]:
+def stage_maps(part: Trunk, pixels: Pixels, *, count: int = 8) -> list[StageMaps]:
     """The maps of the most active channels after every stage; stages without places have none."""
     found = []
     with torch.inference_mode():

@@ -48,30 +48,37 @@ class ModelGraph(nn.Module):
         return part
 
 
-class NetworkPart(nn.Module):
-    """One network as far as its heads read it, and those heads."""
+class Trunk(nn.Module):
+    """The first stages of a network, with its normalisation."""
 
     scale: torch.Tensor
     shift: torch.Tensor
 
-    def __init__(self, network: Network, heads: Sequence[Head]) -> None:
+    def __init__(self, network: Network, count: int | None = None) -> None:
         super().__init__()
-        read = {column.stage for head in heads for column in head.record.columns}
-        last = max(place for place, name in enumerate(network.stage_names) if name in read)
-        self.names = network.stage_names[: last + 1]
-        self.read = read
-        self.stages = nn.ModuleList([stage.module for stage in network.stages[: last + 1]])
-        self.heads = nn.ModuleList([HeadGraph(head) for head in heads])
-        self.columns = [head.record.columns for head in heads]
+        self.names = network.stage_names[:count]
+        self.stages = nn.ModuleList([stage.module for stage in network.stages[:count]])
         for name, values in normalisation(network.input_spec).items():
             self.register_buffer(name, values)
 
+    def normalised(self, images: torch.Tensor) -> torch.Tensor:
+        """`(N, C, H, W) float32` as the network was trained to see them, from `(N, H, W, C) uint8`."""
+        return images.permute(0, 3, 1, 2).to(self.scale.dtype) * self.scale + self.shift
+
+
+class NetworkPart(Trunk):
+    """One network as far as its heads read it, and those heads."""
+
+    def __init__(self, network: Network, heads: Sequence[Head]) -> None:
+        read = {column.stage for head in heads for column in head.record.columns}
+        last = max(place for place, name in enumerate(network.stage_names) if name in read)
+        super().__init__(network, last + 1)
+        self.read = read
+        self.heads = nn.ModuleList([HeadGraph(head) for head in heads])
+        self.columns = [head.record.columns for head in heads]
+
     def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
         return self.judged(self.features(self.normalised(images)))
-
-    def normalised(self, images: torch.Tensor) -> torch.Tensor:
-        """`(N, C, H, W) float32` as the network was trained to see them."""
-        return images.permute(0, 3, 1, 2).to(self.scale.dtype) * self.scale + self.shift
 
     def features(self, value: torch.Tensor) -> dict[tuple[str, str], torch.Tensor]:
         """By stage and statistic, `(N, width)`, from normalised images."""
