@@ -26,7 +26,7 @@ LAYERS = {
     "request": 10,
     "runs": 9,
     "run_files": 9,
-    "explanation": 8,
+    "explanation": 10,
     "ladder": 8,
     "prediction": 7,
     "training": 7,

@@ -24,7 +24,7 @@ def test_blocks_can_be_chosen_by_mouse_and_by_keyboard(name: str, cut: str, tmp_
         visit.page.keyboard.press("ArrowRight")
         shown = visit.page.locator("[data-panel]:visible h2")
         assert shown.inner_text() == [*known.stages, known.classifier][1].name
-        blocks.last.click(force=True)
+        blocks.last.locator("rect").click()
         assert shown.inner_text() == "classifier"
         assert visit.page.locator(".box.new").count() == 3
         assert (visit.dialogs, visit.outside, visit.complaints) == ([], [], [])
