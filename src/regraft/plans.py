@@ -55,6 +55,9 @@ class Plan(Record):
     statistics: tuple[Statistic, ...]
     reads: Literal["best", "all"] = "best"
     """Whether a solved head's stages are candidates for cross-validation to choose from, or all are read."""
+    refit: SolvedPlan | None = None
+    """For the strategies that train: a head solved on the trained network's stages, instead of the trained
+    one."""
     vote: tuple[SolvedPlan, ...] = ()
     """Solved heads on the frozen network whose probabilities are averaged with this plan's own."""
     runtime: Literal["openvino", "torch"]

@@ -276,7 +276,12 @@ def _carry_out(
         own = Voter(start.weights, solved.head, job.features.layout)
         judgement = job.judge_voters([say_solved(job, one) for one in (solved, *also)])
         return _Fitted((own, *others), judgement, start.lineage, None)
-    tuned = _tuned_job(job, made, asked, reading, start).fit(log)
+    trainer = _tuned_job(job, made, asked, reading, start)
+    tuned = trainer.fit(log)
+    if made.refit is not None:
+        from regraft.training.refit import refit
+
+        tuned = refit(trainer, tuned, log)
     lineage = (*start.lineage, f"{made.strategy} on {Path(job.images.root).name}")
     own = Voter(tuned.weights, tuned.head, tuned.features.layout)
     judgement = job.judge_voters([tuned.said, *(say_solved(job, one) for one in also)])

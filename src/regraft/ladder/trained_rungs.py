@@ -18,12 +18,12 @@ from regraft.ladder.arms import (
     survivors,
 )
 from regraft.ladder.quiet import Quiet
-from regraft.ladder.rungs import TRAINED_SCALE, Contender, soft_vote
+from regraft.ladder.rungs import SOLVED_SCALE, TRAINED_SCALE, Contender, soft_vote
 from regraft.ladder.solved_rungs import best_of
 from regraft.ladder.standing import Standing
 from regraft.plans import Plan
 from regraft.prediction.model import Voter
-from regraft.training.costs import Cost, TailCost, measure_step, training_cost
+from regraft.training.costs import Cost, TailCost, logistic_cost, measure_step, training_cost
 from regraft.training.planning import make_plan
 
 LEAST_HELD = 60
@@ -34,7 +34,7 @@ _USUAL_RATE = 1e-3
 _RESERVE = 0.05  # of the budget, for the test images at the end
 
 if TYPE_CHECKING:  # it imports torch, which the rungs before do without
-    from regraft.training.tuned import TunedJob
+    from regraft.training.tuned import Tuned, TunedJob
 
 TrainingCosts = Callable[..., Cost]
 """Of an arm at so many `epochs`, as a trial (`is_trial`) or not."""
@@ -62,14 +62,54 @@ def climb_trained(standing: Standing) -> None:
     name, epochs = arm.named(standing.stages), tournament.rounds[-1]
     predicted = standing.predicted(name, cost(arm, epochs, False))
     found: list[Contender] = []
-    took = standing.clocked(name, lambda: found.append(_trained(standing, name, arm, epochs)))
+    tuned: list[Tuned] = []
+    job = _tuned_job(standing, arm_plan(standing, arm, epochs))
+
+    def train() -> None:
+        tuned.append(job.fit(standing.reporter))
+        found.append(_contender(standing, name, job.plan, tuned[0]))
+
+    took = standing.clocked(name, train)
     standing.challenge(
         found[0], predicted_s=predicted, took_s=took, needed=KEEP_TRAINED_AT, scale=TRAINED_SCALE
     )
+    _refit(standing, found, job, tuned[0])
     if standing.terrain.settings.votes:
-        also = best_of(standing, standing.solved)
-        vote = soft_vote(f"{name} + {also.name}", found[0], also)
+        own, also = best_of(standing, found), best_of(standing, standing.solved)
+        vote = soft_vote(f"{own.name} + {also.name}", own, also)
         standing.challenge(vote, predicted_s=None, took_s=0.0, needed=0.5, scale=TRAINED_SCALE)
+
+
+def _refit(standing: Standing, found: list[Contender], job: TunedJob, tuned: Tuned) -> None:
+    """A solved head on several stages of the trained network; it joins the contenders found."""
+    from regraft.training.refit import refit, refit_plan
+
+    plan = job.plan.model_copy(update={"refit": refit_plan(standing.stages)})
+    assert plan.refit is not None
+    name = f"{found[0].name}, then logistic @ {plan.refit.stages[0]}…{plan.refit.stages[-1]}"
+    amounts, layout = standing.amounts, tuned.features.layout
+    width = sum(column.stop - column.start for column in layout if column.stage in plan.refit.stages)
+    seconds = (
+        amounts.train * standing.terrain.extract_s + logistic_cost(amounts, width, standing.book).seconds
+    )
+    predicted = standing.predicted(name, seconds)
+    if len(plan.refit.stages) < 2 or predicted > standing.time_left_s:
+        standing.skip(name, predicted)
+        return
+
+    def work() -> None:
+        refitted = refit(replace(job, plan=plan), tuned, standing.reporter)
+        found.append(_contender(standing, name, plan, refitted))
+
+    took = standing.clocked(name, work)
+    is_kept = standing.best is found[0]
+    standing.challenge(
+        found[1],
+        predicted_s=predicted,
+        took_s=took,
+        needed=0.5 if is_kept else KEEP_TRAINED_AT,
+        scale=SOLVED_SCALE if is_kept else TRAINED_SCALE,
+    )
 
 
 def allowed_arms(standing: Standing) -> list[Arm]:
@@ -185,12 +225,10 @@ def _trial(standing: Standing, arm: Arm, epochs: int) -> tuple[float, float]:
     return scores[0]
 
 
-def _trained(standing: Standing, name: str, arm: Arm, epochs: int) -> Contender:
-    terrain = standing.terrain
-    plan = arm_plan(standing, arm, epochs)
-    tuned = _tuned_job(standing, plan).fit(standing.reporter)
+def _contender(standing: Standing, name: str, plan: Plan, tuned: Tuned) -> Contender:
     judged = tuned.said.validation
     assert judged is not None
     voter = Voter(tuned.weights, tuned.head, tuned.features.layout)
-    lineage = (f"{plan.strategy} on {terrain.job.images.root.rstrip('/').rsplit('/', 1)[-1]}",)
+    root = standing.terrain.job.images.root
+    lineage = (f"{plan.strategy} on {root.rstrip('/').rsplit('/', 1)[-1]}",)
     return Contender(name, plan, (voter,), judged, history=tuned.history, lineage=lineage)

@@ -81,7 +81,8 @@ def check_plan(plan: Plan, around: Circumstances) -> Plan:
         SettingsError: something in it does not fit; says what is accepted.
     """
     stages = list(dict.fromkeys(column.stage for column in around.layout))
-    named = [*plan.stages, *(stage for voter in plan.vote for stage in voter.stages)]
+    solved = [*plan.vote, *([plan.refit] if plan.refit else [])]
+    named = [*plan.stages, *(stage for one in solved for stage in one.stages)]
     unknown = [stage for stage in dict.fromkeys(named) if stage not in stages]
     trains = plan.strategy in TRAINED
     problems = [f"stage {name!r} is not one of {', '.join(stages)}" for name in unknown]
@@ -91,6 +92,8 @@ def check_plan(plan: Plan, around: Circumstances) -> Plan:
         problems.append(f"the trained stages must be the last ones, for example {', '.join(stages[-2:])}")
     if trains != (plan.training is not None):
         problems.append(f"strategy {plan.strategy} {'needs' if trains else 'takes no'} [training] settings")
+    if plan.refit is not None and not trains:
+        problems.append(f"refit is for strategies that train, not for {plan.strategy}")
     if plan.training is not None and (plan.training.epochs is None or plan.training.lr is None):
         problems.append("[training] needs epochs and lr")
     if problems:

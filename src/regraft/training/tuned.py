@@ -300,7 +300,7 @@ class TunedJob:
         device, settings = find_device(self.device), self._settings
         return {
             "version": 1,
-            "plan": self.plan.model_dump(mode="json", exclude={"vote"}),
+            "plan": self.plan.model_dump(mode="json", exclude={"vote", "refit"}),
             "split": self.job.split.sha256,
             "images": storage.key_of([row.sha256 for row in self.job.split.rows]),
             "weights": self.weights.sha256,

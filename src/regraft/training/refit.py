@@ -1,0 +1,71 @@
+"""A solved head on the stages of a network that was trained, instead of the head that was trained with it.
+
+The trained head reads the last stage alone; several stages together say more, after training as before it
+(benchmarks/refit.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from regraft.features.extraction import extract
+from regraft.features.fitting import fit_head
+from regraft.features.heads import Head
+from regraft.features.runtimes import open_runtime
+from regraft.features.training_rows import best_temperature
+from regraft.job import Said
+from regraft.plans import SolvedPlan
+from regraft.progress import Reporter
+from regraft.training.solved import set_sizes
+from regraft.training.tuned import Tuned, TunedJob
+
+
+def refit_plan(stages: Sequence[str]) -> SolvedPlan:
+    """Logistic regression on the last third of some stages.
+
+    >>> refit_plan(["stem", "layer1", "layer2", "layer3", "layer4"]).stages
+    ('layer3', 'layer4')
+    """
+    several = next((size for size in set_sizes(len(stages)) if size > 1), 1)
+    return SolvedPlan(head="logistic", stages=tuple(stages[-several:]), statistics=("mean", "std", "token"))
+
+
+def refit(trainer: TunedJob, tuned: Tuned, reporter: Reporter) -> Tuned:
+    """The same trained network with a solved head, judged on the same images.
+
+    The head is solved on the images that the network was trained on, and calibrated on those held out.
+
+    Args:
+        trainer: what trained it; its plan has a `refit`.
+        tuned: what training gave.
+        reporter: is told how far it is.
+    """
+    job, plan = trainer.job, trainer.plan
+    assert plan.refit is not None
+    assert plan.training is not None
+    kept, held, method = job.held_out(plan.training.validation_share)
+    wanted = set(job.keys([*kept, *held, *job.rows("test")]))
+    images = replace(job.images, items=tuple(item for item in job.images.items if item.sha256 in wanted))
+    runtime = open_runtime(
+        tuned.weights, name=plan.runtime, precision=plan.precision, device=trainer.device, reporter=reporter
+    )
+    spec, workers = tuned.weights.input_spec, trainer.workers
+    features = extract(images, runtime, spec, limits=trainer.limits, workers=workers, reporter=reporter)
+    seen = replace(job, features=features)
+    columns = tuple(
+        column
+        for column in features.layout
+        if column.stage in plan.refit.stages and column.statistic in plan.refit.statistics
+    )
+    head = fit_head(seen.training_rows(kept), plan.refit.head, [columns]).head
+    if held:
+        scores = head.scores(features.matrix(seen.keys(held), columns))
+        heat = best_temperature(scores, seen.truth(held))
+        head = Head(head.record.model_copy(update={"temperature": heat}), head.arrays)
+    test = seen.rows("test")
+    said = Said(
+        seen.predicted(head, held, method) if held else None,
+        seen.predicted(head, test, "held-out test images") if test else None,
+    )
+    return replace(tuned, head=head, said=said if held or test else tuned.said, features=features)
