@@ -48,7 +48,7 @@ LAYERS = {
 DOORS = {
     "timm": {"networks"},
     "torchvision": {"data", "networks"},
-    "openvino": {"features"},
+    "openvino": {"features", "serving"},
     "skimage": {"features"},
     "sklearn": {"features", "evaluation", "lab"},
     "PIL": {"data", "explanation", "lab", "reports"},
@@ -58,7 +58,7 @@ DOORS = {
     "fastapi": {"serving"},
     "starlette": {"serving"},
     "uvicorn": {"serving"},
-    "onnxruntime": {"serving"},
+    "onnxruntime": {"prediction", "serving"},
     "onnxscript": {"serving"},
     "pyarrow": {"data"},
     "rich": {"cli"},

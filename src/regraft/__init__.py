@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from regraft.networks.counting import describe_network as describe_network
     from regraft.networks.importing import import_weights as import_weights
     from regraft.plans import Plan as Plan
-    from regraft.prediction.bundle import load_model as load_model
     from regraft.prediction.model import Model as Model
+    from regraft.prediction.opening import load_model as load_model
+    from regraft.reports.explanation_page import explain_images as explain_images
     from regraft.reports.run_report import write_report as write_report
+    from regraft.serving.export import export_model as export_model
     from regraft.settings import DataSettings as DataSettings
     from regraft.settings import FitSettings as FitSettings
     from regraft.settings import TrainSettings as TrainSettings
@@ -46,10 +48,12 @@ _HOMES = {
     "compare_runs": "regraft.comparison",
     "describe_network": "regraft.networks.counting",
     "find_lr": "regraft.workflow",
+    "explain_images": "regraft.reports.explanation_page",
+    "export_model": "regraft.serving.export",
     "fit": "regraft.workflow",
     "import_weights": "regraft.networks.importing",
     "load_images": "regraft.workflow",
-    "load_model": "regraft.prediction.bundle",
+    "load_model": "regraft.prediction.opening",
     "plan": "regraft.workflow",
     "write_report": "regraft.reports.run_report",
 }

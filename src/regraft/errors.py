@@ -13,7 +13,8 @@
     │       └── LicenceError        weights whose licence somebody must say yes to
     ├── StorageError                a disk that is full, read-only or holds something else
     │   └── DiskFullError
-    └── BundleError                 a saved model that can't be loaded
+    ├── BundleError                 a saved model that can't be loaded
+    └── ExportError                 an exported model whose answers differ
 
 Each message says what was wrong (with the value), what is accepted and what to do.
 """
@@ -74,6 +75,10 @@ class StorageError(RegraftError):
 
 class DiskFullError(StorageError):
     """No space left for a file; what was there before is unharmed."""
+
+
+class ExportError(RegraftError):
+    """An exported model that does not say what the model says."""
 
 
 class BundleError(RegraftError):

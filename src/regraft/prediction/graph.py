@@ -41,11 +41,14 @@ class ModelGraph(nn.Module):
         return torch.stack(votes).mean(dim=0) if len(votes) > 1 else votes[0]
 
     @property
+    def networks(self) -> list[NetworkPart]:
+        """Each network with the heads that read it; the model's own first."""
+        return [part for part in self.parts if isinstance(part, NetworkPart)]
+
+    @property
     def first(self) -> NetworkPart:
         """The network of the model's own head, and the heads that read it."""
-        part = self.parts[0]
-        assert isinstance(part, NetworkPart)
-        return part
+        return self.networks[0]
 
 
 class Trunk(nn.Module):

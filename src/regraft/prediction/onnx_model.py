@@ -1,0 +1,114 @@
+"""A model from an exported ONNX file: the same answers, without torch and without the network's library."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from regraft.data.loading import LoadLimits, decode_for, needed_side_px, read_file
+from regraft.data.scan import in_order
+from regraft.errors import BundleError, ImageError
+from regraft.prediction.model import Prediction, Predictions
+from regraft.records import InputSpec, SkippedFile
+
+FACT = "regraft"
+"""The key of the metadata that an exported file carries, as JSON."""
+_MAX_BYTES = 4 << 30
+
+
+class OnnxModel:
+    """An exported model: whole decoded images in, probabilities out; ONNX Runtime computes it.
+
+    Args:
+        path: of the `.onnx` file that `regraft export` wrote.
+
+    Raises:
+        BundleError: not such a file, or ONNX Runtime is not installed.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._session = open_session(self.path)
+        known = self._session.get_modelmeta().custom_metadata_map.get(FACT)
+        if known is None:
+            raise BundleError(f"{self.path} was not written by `regraft export`: it names no labels")
+        try:
+            self.facts: dict[str, Any] = json.loads(known)
+            self.labels = tuple(str(label) for label in self.facts["labels"])
+            self.input_spec = InputSpec.model_validate(self.facts["input_spec"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise BundleError(f"{self.path} has metadata that can't be read: {error}") from error
+
+    def predict(
+        self,
+        images: Iterable[str | Path | bytes] | str | Path | bytes,
+        *,
+        limits: LoadLimits | None = None,
+    ) -> Predictions:
+        """Labels and probabilities of images; files that can't be used are in `skipped`.
+
+        Args:
+            images: paths, or whole files as bytes; one or many.
+            limits: of the loader.
+        """
+        several = [images] if isinstance(images, str | Path | bytes) else list(images)
+        rows: list[Prediction] = []
+        skipped: list[SkippedFile] = []
+
+        def load(place: int) -> tuple[int, npt.NDArray[np.uint8] | None, str]:
+            try:
+                return place, self.decoded(several[place], limits), ""
+            except ImageError as error:
+                return place, None, str(error)
+
+        for place, pixels, reason in in_order(
+            load, range(len(several)), workers=os.cpu_count() or 1, ahead=8
+        ):
+            name = "bytes" if isinstance(several[place], bytes) else str(several[place])
+            if pixels is None:
+                skipped.append(SkippedFile(name, reason))
+                continue
+            chances = self.probabilities(pixels[None])[0]
+            best = int(chances.argmax())
+            rows.append(Prediction(name, self.labels[best], float(chances[best]), chances))
+        return Predictions(self.labels, tuple(rows), tuple(skipped))
+
+    def decoded(self, source: str | Path | bytes, limits: LoadLimits | None = None) -> npt.NDArray[np.uint8]:
+        """`(H, W, C) uint8` as the graph takes it: upright, whole, by the guarded loader."""
+        data = source if isinstance(source, bytes) else read_file(source, limits)
+        picture = decode_for(data, self.input_spec, needed_side_px(self.input_spec), limits)
+        bands: Sequence[Any] = picture.bands
+        return np.stack([np.asarray(band) for band in bands], axis=-1) if bands else np.asarray(picture.image)
+
+    def probabilities(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
+        """`(N, K)` for decoded images of one size, `(N, H, W, C) uint8`."""
+        (found,) = self._session.run(["probabilities"], {"images": np.ascontiguousarray(images)})
+        return np.asarray(found, dtype=np.float64)
+
+
+def open_session(path: Path, *, threads: int | None = None) -> Any:
+    """An ONNX Runtime session on the CPU.
+
+    Raises:
+        BundleError: the file can't be opened, or ONNX Runtime is not installed.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise BundleError(f"{path} needs ONNX Runtime: pip install 'regraft[export]'") from error
+    if not path.is_file() or path.stat().st_size > _MAX_BYTES:
+        raise BundleError(f"{path} is no file, or larger than {_MAX_BYTES >> 30} GB")
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its errors share no base class of their own
+        raise BundleError(f"{path} is not a graph that ONNX Runtime can open: {error}") from error

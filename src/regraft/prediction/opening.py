@@ -1,0 +1,27 @@
+"""One door to every saved model: a run, a bundle, or an exported file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from regraft.prediction.bundle import load_model as load_bundle
+from regraft.prediction.model import Model
+from regraft.prediction.onnx_model import OnnxModel
+
+
+def load_model(place: str | Path) -> Model | OnnxModel:
+    """A model that `Model.save`, `regraft fit` or `regraft export` left behind.
+
+    An exported `.onnx` file (or a folder that holds `model.onnx` and no bundle) needs ONNX Runtime alone:
+    neither torch nor the library that the network is from.
+
+    Raises:
+        BundleError: not a model, damaged, or of another version.
+    """
+    path = Path(place)
+    if path.suffix == ".onnx":
+        return OnnxModel(path)
+    holds_bundle = any((path / name).exists() for name in ("bundle.json", "bundle/bundle.json"))
+    if not holds_bundle and (path / "model.onnx").is_file():
+        return OnnxModel(path / "model.onnx")
+    return load_bundle(path)

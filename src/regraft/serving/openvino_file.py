@@ -1,0 +1,37 @@
+"""An exported model in OpenVINO's own form."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from regraft.errors import SettingsError
+
+
+def convert(onnx_file: Path, target: Path) -> None:
+    """Write `target` (.xml) and the .bin beside it, all weights in fp32."""
+    try:
+        import openvino
+    except ImportError as error:
+        raise SettingsError("--to openvino needs openvino: pip install 'regraft[openvino]'") from error
+    openvino.save_model(openvino.convert_model(str(onnx_file)), str(target), compress_to_fp16=False)
+
+
+class OpenVinoFile:
+    """A file that `convert` wrote, at fp32.
+
+    Args:
+        path: of the .xml.
+    """
+
+    def __init__(self, path: Path) -> None:
+        import openvino
+
+        hints = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+        self._graph = openvino.Core().compile_model(str(path), "CPU", hints)
+
+    def probabilities(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
+        """`(N, K)` for decoded images of one size, `(N, H, W, C) uint8`."""
+        return np.asarray(self._graph([images])[0], dtype=np.float64)

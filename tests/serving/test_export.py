@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import regraft
+from regraft.data.loading import Picture, fit_input
+from regraft.errors import BundleError, ExportError, SettingsError
+from regraft.prediction.onnx_model import OnnxModel
+from regraft.records import InputSpec, Interpolation
+from regraft.serving import export
+from regraft.serving.export import export_model
+from regraft.serving.resampling import CentreCrop
+
+WAYS = {
+    "probe": {"network": "lenet5", "strategy": "probe"},
+    "svm": {"network": "lenet5", "strategy": "many-stages"},
+    "vote": {"network": "lenet5", "budget": "20s"},
+    "colour": {"network": "cifar_resnet20", "weights": "random", "strategy": "svm"},
+}
+
+# 376 and 377 rows of 300 are on the two sides of where Pillow changes the order of its passes for 224 pixels.
+SIZES = [(300, 400), (37, 53), (224, 224), (1000, 333), (376, 300), (377, 300), (9, 700), (3000, 64)]
+
+
+@pytest.fixture(scope="module")
+def runs(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("exported")
+    for name, how in WAYS.items():
+        regraft.fit(digits, out=folder / name, **how)
+    return {name: folder / name for name in WAYS}
+
+
+@pytest.mark.parametrize("rule", ["nearest", "bilinear", "bicubic", "lanczos"])
+@pytest.mark.parametrize(
+    "size",
+    [(300, 400), (37, 53), (224, 224), (1000, 333), (376, 300), (377, 300), (9, 700), (3000, 64)],
+    ids=str,
+)
+def test_the_graph_crops_as_the_loader_does_to_the_bit(rule: Interpolation, size: tuple[int, int]) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    for channels in (3, 1):
+        spec = InputSpec(interpolation=rule, channels=channels, mean=(0.5,) * channels, std=(0.5,) * channels)
+        expected = fit_input(Picture(Image.fromarray(pixels), (), "PNG", *size, ()), spec)
+        found = CentreCrop(spec)(torch.from_numpy(pixels)[None])[0].numpy()
+        assert np.array_equal(found, expected)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_file_says_what_the_model_says(
+    runs: dict[str, Path], way: str, digits: Path, tmp_path: Path
+) -> None:
+    done = export_model(runs[way], tmp_path)
+    assert done.parity.images >= 32
+    assert done.parity.largest_difference <= 1e-4
+    assert done.parity.agreement == 1
+    files = sorted(digits.rglob("*.png"))[::25]
+    theirs, ours = regraft.load_model(tmp_path).predict(files), regraft.load_model(runs[way]).predict(files)
+    assert isinstance(regraft.load_model(tmp_path), OnnxModel)
+    gaps = [np.abs(a.probabilities - b.probabilities).max() for a, b in zip(theirs, ours, strict=True)]
+    assert max(gaps) <= 1e-4
+    assert [row.label for row in theirs] == [row.label for row in ours]
+
+
+def test_a_batch_says_what_single_images_say(runs: dict[str, Path], tmp_path: Path) -> None:
+    model = OnnxModel(export_model(runs["colour"], tmp_path).file)
+    images = np.random.default_rng(0).integers(0, 256, (3, 50, 70, 3), dtype=np.uint8)
+    together = model.probabilities(images)
+    alone = np.concatenate([model.probabilities(image[None]) for image in images])
+    assert np.abs(together - alone).max() < 1e-6
+
+
+def test_it_is_the_same_file_again_and_names_no_place_on_this_machine(
+    runs: dict[str, Path], tmp_path: Path
+) -> None:
+    first, second = (export_model(runs["probe"], tmp_path / name).file.read_bytes() for name in "ab")
+    assert first == second
+    assert b"site-packages" not in first
+    assert b"/src/" not in first
+
+
+def test_an_export_whose_answers_differ_is_refused_and_nothing_is_left(
+    runs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = OnnxModel.probabilities
+    monkeypatch.setattr(OnnxModel, "probabilities", lambda self, images: right(self, images)[:, ::-1])
+    with pytest.raises(ExportError, match=r"differs from the model on \d+ images"):
+        export_model(runs["probe"], tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_int8_says_what_it_costs(runs: dict[str, Path], tmp_path: Path) -> None:
+    done = export_model(runs["colour"], tmp_path, int8=True)
+    assert done.quantised is not None
+    assert 0.3 < done.quantised.accuracy_int8 <= 1
+    assert "accuracy at int8" in (tmp_path / "README.md").read_text()
+    import onnx
+
+    assert any(node.op_type == "QuantizeLinear" for node in onnx.load(str(done.file)).graph.node)
+    assert OnnxModel(done.file).labels == ("5", "6", "7")
+
+
+def test_openvinos_file_says_the_same(runs: dict[str, Path], tmp_path: Path) -> None:
+    pytest.importorskip("openvino", reason="the extra regraft[openvino] is not installed")
+    done = export_model(runs["svm"], tmp_path, to="openvino")
+    assert done.parity.largest_difference <= 1e-4
+    assert (tmp_path / "model.bin").exists()
+
+
+def test_safetensors_hold_the_network_and_the_head_by_name(runs: dict[str, Path], tmp_path: Path) -> None:
+    import safetensors
+
+    done = export_model(runs["probe"], tmp_path, to="safetensors")
+    model = regraft.load_model(runs["probe"])
+    assert not isinstance(model, OnnxModel)
+    with safetensors.safe_open(done.file, "np") as file:
+        facts = json.loads(file.metadata()["regraft"])
+        assert np.array_equal(file.get_tensor("head.weights"), model.head.arrays["weights"])
+        with safetensors.safe_open(model.weights.path, "np") as network:
+            assert set(network.keys()) <= set(file.keys())
+    assert facts["labels"] == ["5", "6", "7"]
+
+
+def test_the_example_runs_with_numpy_pillow_and_onnxruntime_alone(
+    runs: dict[str, Path], digits: Path, tmp_path: Path
+) -> None:
+    export_model(runs["probe"], tmp_path)
+    image = sorted((digits / "6").glob("*.png"))[0]
+    code = (
+        "import sys, runpy; sys.argv = ['example.py', sys.argv[1]]; runpy.run_path('example.py'); "
+        "heavy = {'torch', 'timm', 'regraft'} & set(sys.modules); "
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(image)], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0].startswith(f"{image}: 6 ")
+
+
+def test_an_exported_model_is_used_without_torch(runs: dict[str, Path], digits: Path, tmp_path: Path) -> None:
+    export_model(runs["probe"], tmp_path)
+    code = (
+        "import sys, regraft; m = regraft.load_model(sys.argv[1]); print(m.predict(sys.argv[2])[0].label); "
+        "heavy = {'torch', 'timm', 'torchvision', 'openvino'} & set(sys.modules); "
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    image = sorted((digits / "7").glob("*.png"))[0]
+    command = [sys.executable, "-c", code, str(tmp_path), str(image)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "7"
+
+
+def test_the_card_escapes_what_names_could_do(runs: dict[str, Path], tmp_path: Path) -> None:
+    from regraft.serving.card import _plain
+
+    assert _plain("<img onerror=x>|[a](b)") == "\\<img onerror=x\\>\\|\\[a\\](b)"
+    card = (export_model(runs["probe"], tmp_path).folder / "README.md").read_text()
+    for part in ("## How good it is", "95 %", "licence", "## Limits", "probabilities within"):
+        assert part in card
+
+
+@pytest.mark.parametrize(
+    ("how", "error", "said"),
+    [
+        ({"to": "openvino", "int8": True}, SettingsError, "--int8 is for --to onnx, not for --to openvino"),
+        ({"run": "gone"}, SettingsError, "holds no finished run"),
+    ],
+)
+def test_what_cannot_be_exported_is_refused(
+    runs: dict[str, Path], how: dict[str, object], error: type[Exception], said: str
+) -> None:
+    with pytest.raises(error, match=said):
+        export_model(**{"run": runs["probe"], **how})  # type: ignore[arg-type]
+
+
+def test_a_graph_from_elsewhere_is_no_model(runs: dict[str, Path], tmp_path: Path) -> None:
+    import onnx
+
+    file = export_model(runs["probe"], tmp_path).file
+    graph = onnx.load(str(file))
+    del graph.metadata_props[:]
+    onnx.save(graph, str(tmp_path / "other.onnx"))
+    (tmp_path / "no.onnx").write_bytes(b"pickle")
+    for name, said in (
+        ("other.onnx", "names no labels"),
+        ("no.onnx", "not a graph"),
+        ("gone.onnx", "is no file"),
+    ):
+        with pytest.raises(BundleError, match=said):
+            regraft.load_model(tmp_path / name)
+
+
+def test_the_check_is_on_at_least_32_images(runs: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(export, "LEAST_CHECKED", 10_000)
+    with pytest.raises(SettingsError, match=r"\d+ of the run's images are still at hand"):
+        export_model(runs["probe"])
