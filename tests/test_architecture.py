@@ -58,6 +58,8 @@ DOORS = {
     "fastapi": {"serving"},
     "starlette": {"serving"},
     "uvicorn": {"serving"},
+    "python_multipart": {"serving"},
+    "prometheus_client": {"serving"},
     "onnxruntime": {"prediction", "serving"},
     "onnxscript": {"serving"},
     "pyarrow": {"data"},

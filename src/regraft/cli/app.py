@@ -44,6 +44,7 @@ app.command(
     help="What a network has learned: edges to parts.",
 )
 app.command("regraft.cli.export:export", name="export", help="The model as a file that others can run.")
+app.command("regraft.cli.serve:serve", name="serve", help="The model on the web, with a page for people.")
 app.command("regraft.cli.plan:plan", name="plan", help="What fit would do, as a file to edit and run.")
 app.command(
     "regraft.cli.find_lr:find_lr", name="find-lr", help="The loss over learning rates, before you train."

@@ -6,7 +6,7 @@ would mix in all other labels. A model of several networks is explained by its f
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, cast
@@ -19,14 +19,12 @@ from torch.overrides import TorchFunctionMode
 
 from regraft.data.loading import Pixels
 from regraft.errors import SettingsError
+from regraft.explanation.occlusion import occlusion
 from regraft.prediction.graph import ModelGraph, NetworkPart
 
 Method = Literal["grad-cam", "grad-cam++", "rollout", "occlusion", "integrated-gradients"]
 METHODS: tuple[Method, ...] = ("grad-cam", "grad-cam++", "rollout", "occlusion", "integrated-gradients")
 Floats = npt.NDArray[np.float32]
-
-_BATCH = 16
-_GRID = 9  # occluding squares along each side
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,7 @@ def heat_map(
     if method == "rollout":
         return HeatMap(method, attention_rollout(graph.first, pixels), "")
     if method == "occlusion":
-        return HeatMap(method, occlusion(graph, pixels, label), "")
+        return HeatMap(method, occlusion(pixels, _chance(graph, label)), "")
     if method == "integrated-gradients":
         return HeatMap(method, integrated_gradients(graph.first, pixels, label), "")
     raise SettingsError(f"method {method!r} is not known; accepted are {', '.join(METHODS)}")
@@ -203,34 +201,15 @@ def attention_rollout(part: NetworkPart, pixels: Pixels) -> Floats:
     return _at_input_size(heat - heat.min(), pixels)
 
 
-def occlusion(graph: ModelGraph, pixels: Pixels, label: int) -> Floats:
-    """How far the label's probability falls when a grey square covers a place.
+def _chance(graph: ModelGraph, label: int) -> Callable[[Pixels], Floats]:
+    """The label's probability for a batch of pixels."""
 
-    Source: Zeiler & Fergus 2014, section 4.2.
-    """
-    side = pixels.shape[0]
-    square = max(2, round(2 * side / (_GRID + 1)))
-    starts = np.linspace(0, side - square, _GRID).round().astype(int)
-    grey = pixels.mean(axis=(0, 1)).round().astype(np.uint8)
-    covered = [pixels]
-    for top in starts:
-        for left in starts:
-            copy = pixels.copy()
-            copy[top : top + square, left : left + square] = grey
-            covered.append(copy)
-    chances: list[torch.Tensor] = []
-    with torch.inference_mode():
-        for start in range(0, len(covered), _BATCH):
-            batch = torch.from_numpy(np.stack(covered[start : start + _BATCH]))
-            chances.append(graph(batch)[:, label])
-    known = torch.cat(chances).numpy()
-    falls = np.maximum(known[0] - known[1:], 0).reshape(_GRID, _GRID)
-    heat, count = np.zeros((side, side), np.float32), np.zeros((side, side), np.float32)
-    for row, top in enumerate(starts):
-        for column, left in enumerate(starts):
-            heat[top : top + square, left : left + square] += falls[row, column]
-            count[top : top + square, left : left + square] += 1
-    return _scaled(heat / count)
+    def of(batch: Pixels) -> Floats:
+        with torch.inference_mode():
+            chances: Floats = graph(torch.from_numpy(batch.copy()))[:, label].numpy()
+        return chances
+
+    return of
 
 
 def integrated_gradients(part: NetworkPart, pixels: Pixels, label: int) -> Floats:

@@ -1,0 +1,153 @@
+"""What stands before every request: size, host, origin, token, and the headers of every answer."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import json
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+MAX_BODY_BYTES = 20_000_000
+MAX_HEADERS = 100
+OPEN = ("/", "/healthz", "/readyz", "/docs", "/app.js", "/style.css", "/favicon.ico")
+"""What is answered without a token: nothing here says anything about images or the model."""
+_HEADERS = {
+    b"content-security-policy": (
+        b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
+        b"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    b"x-content-type-options": b"nosniff",
+    b"x-frame-options": b"DENY",
+    b"referrer-policy": b"no-referrer",
+    b"cross-origin-resource-policy": b"same-origin",
+    b"cache-control": b"no-store",
+}
+
+
+class _RefusedError(Exception):
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+class Guards:
+    """Wraps an application: what is refused never reaches it, and no body is larger than allowed.
+
+    Args:
+        app: the application.
+        hosts: names by which it may be called, without ports.
+        token: that requests must bear, if any.
+        max_body_bytes: larger bodies are cut off.
+    """
+
+    def __init__(
+        self, app: App, *, hosts: Sequence[str], token: str | None, max_body_bytes: int = MAX_BODY_BYTES
+    ) -> None:
+        self._app, self._token, self._max = app, token, max_body_bytes
+        self._hosts = {host.lower() for host in hosts}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Check, then hand over."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started: list[bool] = []
+
+        async def guarded_send(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                started.append(True)
+                own = {name.lower() for name, _ in message["headers"]}
+                message["headers"] = [
+                    *message["headers"],
+                    *((name, value) for name, value in _HEADERS.items() if name not in own),
+                ]
+            await send(message)
+
+        try:
+            self._check(scope)
+            await self._app(scope, self._counted(receive), guarded_send)
+        except _RefusedError as refused:
+            if not started:
+                await _answer(guarded_send, refused.status, str(refused))
+
+    def _check(self, scope: Scope) -> None:
+        headers: list[tuple[bytes, bytes]] = scope["headers"]
+        if len(headers) > MAX_HEADERS:
+            raise _RefusedError(431, f"more than {MAX_HEADERS} headers")
+        lengths = [value for name, value in headers if name == b"content-length"]
+        is_chunked = any(name == b"transfer-encoding" for name, _ in headers)
+        if len(lengths) > 1 or (lengths and is_chunked):
+            raise _RefusedError(400, "the length of the body is stated more than once")
+        if lengths and (not lengths[0].isdigit() or int(lengths[0]) > self._max):
+            raise _RefusedError(413, f"larger than {self._max / 1e6:g} MB")
+        self._check_host(headers)
+        self._check_token(scope, headers)
+
+    def _check_host(self, headers: Sequence[tuple[bytes, bytes]]) -> None:
+        hosts = [value.decode("latin-1") for name, value in headers if name == b"host"]
+        if len(hosts) != 1 or not self._is_ours(f"//{hosts[0]}"):
+            raise _RefusedError(421, "this server does not go by that name; use the address that it printed")
+        for name, value in headers:
+            if name == b"origin" and not self._is_ours(value.decode("latin-1")):
+                raise _RefusedError(403, "a page of another site may not ask here")
+
+    def _is_ours(self, address: str) -> bool:
+        try:
+            host = urlsplit(address).hostname
+        except ValueError:
+            return False
+        return host is not None and host.lower() in self._hosts
+
+    def _check_token(self, scope: Scope, headers: Sequence[tuple[bytes, bytes]]) -> None:
+        if self._token is None or scope["path"] in OPEN:
+            return
+        wanted = f"Bearer {self._token}".encode()
+        given = next((value for name, value in headers if name == b"authorization"), b"")
+        if not hmac.compare_digest(given, wanted):
+            raise _RefusedError(401, "a token is needed: Authorization: Bearer TOKEN")
+
+    def _counted(self, receive: Receive) -> Receive:
+        size = 0
+
+        async def counted() -> MutableMapping[str, Any]:
+            nonlocal size
+            message = await receive()
+            size += len(message.get("body", b""))
+            if size > self._max:
+                raise _RefusedError(413, f"larger than {self._max / 1e6:g} MB")
+            return message
+
+        return counted
+
+
+async def _answer(send: Send, status: int, reason: str) -> None:
+    """A refusal, after which the connection is closed: what follows on it can't be trusted."""
+    body = json.dumps({"error": reason}).encode()
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"connection", b"close"),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address is this machine's own.
+
+    >>> is_loopback("127.0.0.1"), is_loopback("localhost"), is_loopback("0.0.0.0")
+    (True, True, False)
+    """
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,126 @@
+"""What a server says of an image: decode, judge, compare, explain."""
+
+from __future__ import annotations
+
+import base64
+import os
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from regraft.data.loading import Pixels
+from regraft.explanation.occlusion import occlusion
+from regraft.explanation.overlays import data_uri, overlaid, picture
+from regraft.prediction.onnx_model import open_session
+from regraft.serving.batching import Answer, Batcher, Overloaded
+from regraft.serving.decoding import DecodePool
+from regraft.serving.package import Package
+
+QUEUE = 32
+"""Images that may be in work or wait; more are refused."""
+_GRID = 7
+_BATCH = 8
+
+
+class Predictor:
+    """A package in use, with its worker processes and its batcher.
+
+    Args:
+        package: what to serve.
+        workers: decoding processes and threads of the network; None means one for each core.
+        capacity: images that may be in work or wait.
+    """
+
+    def __init__(self, package: Package, *, workers: int | None = None, capacity: int = QUEUE) -> None:
+        count = workers or os.cpu_count() or 1
+        self.package, self.capacity = package, capacity
+        self.is_draining = False
+        session = open_session(package.graph, threads=count)
+        self._run: Callable[[Pixels], Answer] = lambda pixels: tuple(
+            session.run(["probabilities", "place"], {"pixels": pixels})
+        )
+        self._pool = DecodePool(package.input_spec, workers=count)
+        self._batcher = Batcher(self._run, most=_BATCH, capacity=2 * capacity)
+        self._threads = ThreadPoolExecutor(capacity, thread_name_prefix="image")
+        self._lock, self._busy = threading.Lock(), 0
+
+    @contextmanager
+    def admitted(self, images: int) -> Iterator[None]:
+        """Room for so many images, while it is held.
+
+        Raises:
+            Overloaded: there is none.
+        """
+        with self._lock:
+            if self._busy + images > max(self.capacity, images if not self._busy else 0):
+                raise Overloaded
+            self._busy += images
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._busy -= images
+
+    @property
+    def executor(self) -> ThreadPoolExecutor:
+        """Where `judge` is to be called from."""
+        return self._threads
+
+    @property
+    def waiting(self) -> int:
+        """Images in work."""
+        return self._busy
+
+    def judge(self, data: bytes, *, top: int, neighbours: int, explain: bool) -> dict[str, Any]:
+        """What is to be said of one file.
+
+        Args:
+            data: the whole file.
+            top: how many labels.
+            neighbours: how many training images.
+            explain: whether to add a heat map (occlusion).
+
+        Raises:
+            ImageError: the file can't be used.
+        """
+        pixels = self._pool.decode(data)
+        chances, place = self._batcher.submit(pixels).result()
+        order = np.argsort(-chances, kind="stable")
+        labels = self.package.labels
+        said: dict[str, Any] = {
+            "label": labels[order[0]],
+            "probability": float(chances[order[0]]),
+            "top": [{"label": labels[n], "probability": float(chances[n])} for n in order[:top]],
+        }
+        if neighbours:
+            said["neighbours"] = self._alike(place, neighbours)
+        if explain:
+            said["image"] = data_uri(picture(pixels), side_px=320, quality=85)
+            heat = occlusion(pixels, lambda batch: self._chances(batch, order[0]), grid=_GRID)
+            said["overlay"] = data_uri(overlaid(pixels, heat), side_px=320, quality=85)
+        return said
+
+    def _chances(self, batch: Pixels, label: int) -> npt.NDArray[np.float32]:
+        chances: npt.NDArray[np.float32] = self._run(batch)[0][:, label]
+        return chances
+
+    def _alike(self, place: npt.NDArray[np.float32], count: int) -> list[dict[str, Any]]:
+        alike = self.package.places @ place
+        found = []
+        for number in np.argsort(-alike, kind="stable")[:count]:
+            path, label = self.package.neighbours[number]
+            thumbnail = self.package.thumbnails[number]
+            image = "data:image/jpeg;base64," + base64.b64encode(thumbnail).decode() if thumbnail else ""
+            found.append({"path": path, "label": label, "similarity": float(alike[number]), "image": image})
+        return found
+
+    def close(self) -> None:
+        """End processes and threads, after what is in work."""
+        self._threads.shutdown()
+        self._batcher.close()
+        self._pool.close()

@@ -1,0 +1,83 @@
+"""HTTP with deadlines: whoever drips headers, a body or its reading is cut off, and ambiguity is refused."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+HEADERS_S = 10.0
+REQUEST_S = 30.0
+_REFUSAL = (
+    b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\ncontent-length: 12\r\nconnection: close\r\n\r\n"
+    b"bad request\n"
+)
+
+
+class GuardedProtocol(H11Protocol):
+    """uvicorn's HTTP/1.1, with a deadline for headers (10 s) and for a whole request and answer (30 s).
+
+    Heads with bare line feeds or folded lines are refused: proxies read them in more than one way.
+    """
+
+    _deadline: asyncio.TimerHandle | None = None
+    _head = b""
+    _is_timed = False
+
+    def connection_made(self, transport: Any) -> None:
+        """Start the clock."""
+        super().connection_made(transport)
+        self._wait_at_most(HEADERS_S)
+
+    def data_received(self, data: bytes) -> None:
+        """Look at heads before anybody parses them."""
+        if self._is_between_requests():
+            self._head += data
+            head, end, _ = self._head.partition(b"\r\n\r\n")
+            if not _is_plain(head if end else head.rsplit(b"\r\n", 1)[0]):
+                self._refuse()
+                return
+            if not end and len(self._head) > 65_536:
+                self._refuse()
+                return
+            if end:
+                self._head = b""
+        super().data_received(data)
+        if not self._is_between_requests() and not self._head and not self._is_timed:
+            self._is_timed = True
+            self._wait_at_most(REQUEST_S)
+
+    def on_response_complete(self) -> None:
+        """The next head has its own deadline."""
+        self._is_timed = False
+        self._head = b""
+        if not self.transport.is_closing():
+            self._wait_at_most(HEADERS_S)
+        super().on_response_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing is left to wait for."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+        super().connection_lost(exc)
+
+    def _is_between_requests(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _wait_at_most(self, seconds: float) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = self.loop.call_later(seconds, self.transport.abort)
+
+    def _refuse(self) -> None:
+        self.transport.write(_REFUSAL)
+        self.transport.close()
+
+
+def _is_plain(head: bytes) -> bool:
+    """Whether every line ends with CR LF, and none is folded."""
+    lines = head.split(b"\r\n")
+    return not any(
+        b"\n" in line or b"\r" in line or b"\0" in line or line[:1] in (b" ", b"\t") for line in lines
+    )
