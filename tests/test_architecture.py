@@ -58,6 +58,7 @@ DOORS = {
     "fastapi": {"serving"},
     "starlette": {"serving"},
     "uvicorn": {"serving"},
+    "h11": {"serving"},
     "python_multipart": {"serving"},
     "prometheus_client": {"serving"},
     "onnxruntime": {"prediction", "serving"},

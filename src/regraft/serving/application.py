@@ -19,14 +19,16 @@ from prometheus_client import (
     Histogram,
     generate_latest,
 )
+from starlette.exceptions import HTTPException
 
 from regraft import __version__
 from regraft.errors import ImageError
 from regraft.serving.batching import Overloaded
-from regraft.serving.multipart import BadRequestError, UploadedFile, files_of
+from regraft.serving.multipart import MAX_FILES, BadRequestError, UploadedFile, files_of
 from regraft.serving.predictor import Predictor
 
 _MOST_NEIGHBOURS = 24
+_EXPLAINED = 4  # files of a request that get a heat map: each costs fifty forward passes
 _ASSETS = {"/app.js": "text/javascript", "/style.css": "text/css"}
 _FORMS = "multipart/form-data with one part for each file, or the bytes of one image file"
 
@@ -37,6 +39,10 @@ def create_app(predictor: Predictor) -> FastAPI:
         title="regraft", version=__version__, docs_url=None, redoc_url=None, openapi_url="/openapi.json"
     )
     meters = _Meters(predictor)
+
+    @app.exception_handler(HTTPException)
+    async def refused(_request: Request, error: HTTPException) -> JSONResponse:
+        return _error(error.status_code, str(error.detail), dict(error.headers or {}))
 
     @app.post(
         "/predict", summary="Labels and probabilities of images", responses=_RESPONSES, openapi_extra=_BODY
@@ -55,11 +61,13 @@ def create_app(predictor: Predictor) -> FastAPI:
         meters.seconds.observe(time.perf_counter() - started)
         return answer
 
-    @app.get("/healthz", summary="Whether the process is alive")
+    @app.get("/healthz", summary="Whether the process is alive", response_class=PlainTextResponse)
     async def healthz() -> PlainTextResponse:
         return PlainTextResponse("ok\n")
 
-    @app.get("/readyz", summary="Whether it takes requests", responses={503: {"description": "draining"}})
+    @app.get(
+        "/readyz", summary="Whether it takes requests", response_class=PlainTextResponse, responses=_DRAINING
+    )
     async def readyz() -> PlainTextResponse:
         return PlainTextResponse("draining\n", 503) if predictor.is_draining else PlainTextResponse("ready\n")
 
@@ -95,6 +103,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
     422: {"description": "the image can't be used; says why"},
     503: {"description": "more requests than the queue holds; try again after Retry-After"},
 }
+_DRAINING: dict[int | str, dict[str, Any]] = {503: {"description": "draining"}}
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _BODY = {
     "requestBody": {
@@ -105,8 +114,14 @@ _BODY = {
                 "schema": {
                     "type": "object",
                     "properties": {
-                        "file": {"type": "array", "items": {"type": "string", "format": "binary"}}
+                        "file": {
+                            "type": "array",
+                            "items": {"type": "string", "format": "binary"},
+                            "minItems": 1,
+                            "maxItems": MAX_FILES,
+                        }
                     },
+                    "required": ["file"],
                 }
             },
         },
@@ -146,9 +161,15 @@ async def _predicted(
             rows = await asyncio.gather(
                 *(
                     loop.run_in_executor(
-                        predictor.executor, _judged, predictor, one, top, neighbours, explain
+                        predictor.executor,
+                        _judged,
+                        predictor,
+                        one,
+                        top,
+                        neighbours,
+                        explain and place < _EXPLAINED,
                     )
-                    for one in files
+                    for place, one in enumerate(files)
                 )
             )
     except Overloaded:

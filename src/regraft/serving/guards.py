@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+from starlette.exceptions import HTTPException
+
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -121,7 +123,8 @@ class Guards:
             message = await receive()
             size += len(message.get("body", b""))
             if size > self._max:
-                raise _RefusedError(413, f"larger than {self._max / 1e6:g} MB")
+                reason = f"larger than {self._max / 1e6:g} MB"
+                raise HTTPException(413, reason, headers={"connection": "close"})
             return message
 
         return counted

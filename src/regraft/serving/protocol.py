@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEADERS_S = 10.0
 REQUEST_S = 30.0
+_MAX_HEAD_BYTES = 16_384
 _REFUSAL = (
     b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\ncontent-length: 12\r\nconnection: close\r\n\r\n"
     b"bad request\n"
@@ -35,10 +37,8 @@ class GuardedProtocol(H11Protocol):
         if self._is_between_requests():
             self._head += data
             head, end, _ = self._head.partition(b"\r\n\r\n")
-            if not _is_plain(head if end else head.rsplit(b"\r\n", 1)[0]):
-                self._refuse()
-                return
-            if not end and len(self._head) > 65_536:
+            lines = head if end else head.rpartition(b"\r\n")[0]
+            if len(head) > _MAX_HEAD_BYTES or not _is_plain(lines):
                 self._refuse()
                 return
             if end:
@@ -63,7 +63,7 @@ class GuardedProtocol(H11Protocol):
         super().connection_lost(exc)
 
     def _is_between_requests(self) -> bool:
-        return self.cycle is None or self.cycle.response_complete
+        return self.conn.their_state is h11.IDLE
 
     def _wait_at_most(self, seconds: float) -> None:
         if self._deadline is not None:
@@ -76,8 +76,9 @@ class GuardedProtocol(H11Protocol):
 
 
 def _is_plain(head: bytes) -> bool:
-    """Whether every line ends with CR LF, and none is folded."""
+    """Whether every line ends with CR LF, none is folded, and the body's length is stated once at most."""
     lines = head.split(b"\r\n")
-    return not any(
-        b"\n" in line or b"\r" in line or b"\0" in line or line[:1] in (b" ", b"\t") for line in lines
-    )
+    if any(line[:1] in (b" ", b"\t") or any(odd in line for odd in (b"\n", b"\r", b"\0")) for line in lines):
+        return False
+    names = [line.partition(b":")[0].strip().lower() for line in lines[1:]]
+    return sum(name in (b"content-length", b"transfer-encoding") for name in names) <= 1

@@ -101,6 +101,7 @@ class _Server(uvicorn.Server):
         """Drain: what is in work is answered, new requests go elsewhere."""
         self._predictor.is_draining = True
         super().handle_exit(sig, frame)
+        self._captured_signals.clear()  # it would raise them again: an orderly end is no failure
 
 
 def _raise_descriptors() -> None:

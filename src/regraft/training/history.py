@@ -8,10 +8,12 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from regraft import storage
-from regraft.training.movement import Movement
+
+if TYPE_CHECKING:  # it imports torch, which whoever only reads a run does without
+    from regraft.training.movement import Movement
 
 _PLAIN = (
     "phase", "epoch", "step", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy",
