@@ -37,6 +37,7 @@ SCRIPTS = (
     ["regret.py", "ladder"],
     ["regret_fastai.py", "5", "20"],
     ["regret_table.py"],
+    ["serving.py"],
 )
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import queue
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
@@ -23,20 +22,27 @@ class Overloaded(Exception):  # noqa: N818 (it is a state, not a mistake)
 
 
 class Batcher:
-    """One thread that takes what waits, up to a batch, and answers each image by itself.
+    """Threads that take what waits, up to a batch each, and answer each image by itself.
+
+    One thread of the network for each core, on a batch of its own, does a tenth more than all of them on one
+    batch (benchmarks/serving.py), and nobody waits for a batch to fill.
 
     Args:
-        run: the network: `(N, H, W, C) uint8` to arrays of N rows.
+        run: the network: `(N, H, W, C) uint8` to arrays of N rows; called from several threads at once.
+        threads: how many.
         most: images in a batch.
-        wait_s: how long a first image waits for others.
         capacity: images that may wait.
     """
 
-    def __init__(self, run: Run, *, most: int = 8, wait_s: float = 0.001, capacity: int = 256) -> None:
-        self._run, self._most, self._wait_s = run, most, wait_s
+    def __init__(self, run: Run, *, threads: int = 1, most: int = 8, capacity: int = 256) -> None:
+        self._run, self._most = run, most
         self._queue: queue.Queue[tuple[Pixels, Future[Any]] | None] = queue.Queue(capacity)
-        self._thread = threading.Thread(target=self._work, name="batcher", daemon=True)
-        self._thread.start()
+        self._threads = [
+            threading.Thread(target=self._work, name=f"network {number}", daemon=True)
+            for number in range(threads)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def submit(self, pixels: Pixels) -> Future[Any]:
         """The image's rows, when they are there.
@@ -53,8 +59,10 @@ class Batcher:
 
     def close(self) -> None:
         """Answer what waits, then end."""
-        self._queue.put(None)
-        self._thread.join(10)
+        for _ in self._threads:
+            self._queue.put(None)
+        for thread in self._threads:
+            thread.join(10)
 
     def _work(self) -> None:
         while True:
@@ -67,10 +75,10 @@ class Batcher:
                 return
 
     def _gathered(self, first: tuple[Pixels, Future[Any]]) -> tuple[list[tuple[Pixels, Future[Any]]], bool]:
-        batch, deadline = [first], time.monotonic() + self._wait_s
+        batch = [first]
         while len(batch) < self._most:
             try:
-                one = self._queue.get(timeout=max(0.0, deadline - time.monotonic()))
+                one = self._queue.get_nowait()
             except queue.Empty:
                 break
             if one is None:

@@ -24,7 +24,7 @@ from regraft.serving.package import Package
 QUEUE = 32
 """Images that may be in work or wait; more are refused."""
 _GRID = 7
-_BATCH = 8
+_BATCH = 2
 
 
 class Predictor:
@@ -40,12 +40,12 @@ class Predictor:
         count = workers or os.cpu_count() or 1
         self.package, self.capacity = package, capacity
         self.is_draining = False
-        session = open_session(package.graph, threads=count)
+        session = open_session(package.graph, threads=1)
         self._run: Callable[[Pixels], Answer] = lambda pixels: tuple(
             session.run(["probabilities", "place"], {"pixels": pixels})
         )
         self._pool = DecodePool(package.input_spec, workers=count)
-        self._batcher = Batcher(self._run, most=_BATCH, capacity=2 * capacity)
+        self._batcher = Batcher(self._run, threads=count, most=_BATCH, capacity=2 * capacity)
         self._threads = ThreadPoolExecutor(capacity, thread_name_prefix="image")
         self._lock, self._busy = threading.Lock(), 0
 
