@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from regraft.advising import Advice as Advice
     from regraft.comparison import compare_runs as compare_runs
     from regraft.errors import RegraftError as RegraftError
+    from regraft.estimator import ImageClassifier as ImageClassifier
     from regraft.networks.comparisons import compare_designs as compare_designs
     from regraft.networks.counting import describe_network as describe_network
     from regraft.networks.importing import import_weights as import_weights
@@ -38,6 +39,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Advice": "regraft.advising",
     "DataSettings": "regraft.settings",
+    "ImageClassifier": "regraft.estimator",
     "FitSettings": "regraft.settings",
     "Model": "regraft.prediction.model",
     "Plan": "regraft.plans",

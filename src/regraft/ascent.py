@@ -23,7 +23,7 @@ from regraft.progress import Reporter
 from regraft.records import SkippedFile
 from regraft.request import Request, Start
 from regraft.settings import DEFAULT_BUDGET, DataSettings, seconds_in
-from regraft.training.costs import CostBook
+from regraft.training.costs import CostBook, extract_name
 
 _USUAL_EXTRACT_S = 0.01
 
@@ -99,8 +99,7 @@ def standing_for(
     weights = start.weights
     budget_s = seconds_in(asked.fit.budget or DEFAULT_BUDGET)
     book, job = CostBook(), prepared.job
-    how = f"{prepared.around.runtime}/{asked.fit.precision}"
-    name = f"extract {weights.network}@{weights.input_spec.size_px}/{how}"
+    name = extract_name(weights, prepared.around.runtime, asked.fit.precision)
     if prepared.extract_s is not None:
         book.learn(name, prepared.extract_s)
     terrain = Terrain(

@@ -45,6 +45,10 @@ app.command(
 )
 app.command("regraft.cli.export:export", name="export", help="The model as a file that others can run.")
 app.command("regraft.cli.serve:serve", name="serve", help="The model on the web, with a page for people.")
+app.command("regraft.cli.runs:runs", name="runs", help="All runs of a folder, the most accurate first.")
+app.command(
+    "regraft.cli.doctor:doctor", name="doctor", help="What this machine has, what is wrong, what to do."
+)
 app.command("regraft.cli.plan:plan", name="plan", help="What fit would do, as a file to edit and run.")
 app.command(
     "regraft.cli.find_lr:find_lr", name="find-lr", help="The loss over learning rates, before you train."
@@ -92,6 +96,8 @@ def run(arguments: Sequence[str]) -> int:
     is_debug = "--debug" in arguments
     # A lone hyphen is a place to read from, not an option.
     rest = ["/dev/stdin" if a == "-" else a for a in arguments if a != "--debug"]
+    if {"--help", "-h"} & set(rest):
+        _show_whole_help(rest)
     try:
         code = app(rest, exit_on_error=False)
         return code if isinstance(code, int) else 0
@@ -115,6 +121,17 @@ def run(arguments: Sequence[str]) -> int:
         kind = type(error).__name__
         print(f"error: {kind}: {error}\nThis is a defect of regraft; --debug shows where.", file=sys.stderr)
         return 1
+
+
+def _show_whole_help(words: Sequence[str]) -> None:
+    """A command's own help is its docstring, with examples; the one line here is for the list of commands."""
+    place = app
+    for word in words:
+        if word.startswith("-") or word not in place:
+            break
+        place = place[word]
+    if place.default_command is not None and place is not zoo:
+        place.help = None
 
 
 def main() -> None:

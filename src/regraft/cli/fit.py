@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -12,6 +12,9 @@ from regraft.errors import RegraftError
 from regraft.progress import Reporter
 from regraft.records import Estimate, Scores, ScoreSheet
 from regraft.settings import DataSettings, FitSettings, TrainSettings
+
+if TYPE_CHECKING:
+    from regraft.rehearsal import Rehearsal
 
 
 def fit(
@@ -28,6 +31,7 @@ def fit(
     out: Annotated[str | None, Parameter(name=["--out", "-o"])] = None,
     overwrite: Annotated[bool, Parameter(negative="")] = False,
     report: bool = True,
+    dry_run: Annotated[bool, Parameter(negative="")] = False,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
     """Transfer a pretrained network to your images.
@@ -57,11 +61,20 @@ def fit(
         out: the run folder; without it, runs/DATA-NETWORK-STRATEGY.
         overwrite: replace a run with other settings in --out.
         report: write report.html into the run folder.
+        dry_run: say what would be done, with counts, bad files and known costs; compute and write nothing.
         json: print JSON lines instead of tables and bars.
     """
     from regraft import workflow
+    from regraft.rehearsal import rehearse
 
     reporter = make_reporter(json_lines=json)
+    if dry_run:
+        _show_rehearsal(
+            rehearse(
+                data, settings, training=training, data=reading, plan=plan, from_run=from_, reporter=reporter
+            )
+        )
+        return 0
     model = workflow.fit(
         data,
         settings,
@@ -92,6 +105,31 @@ def fit(
         print(f"the report is {page}; open it in a browser")
     print(f"saved in {model.run_folder}; try: regraft predict {model.run_folder} IMAGE ...")
     return 0
+
+
+def _show_rehearsal(found: Rehearsal) -> None:
+    from collections import Counter
+
+    from regraft.storage import printable
+
+    images, sides = found.images, Counter(row.side for row in found.split.rows)
+    listed = " · ".join(f"{count:,} {side}" for side, count in sides.items())
+    print(f"{len(images.labels)} classes · {len(images):,} images · {listed} ({found.split.origin} split)")
+    smallest = sorted(Counter(row.label for row in found.split.rows).items(), key=lambda one: one[1])[:3]
+    print("smallest classes: " + ", ".join(f"{printable(name)} {count}" for name, count in smallest))
+    for file in images.skipped[:10]:
+        print(f"can't be used: {printable(file.path)}: {file.reason}")
+    if len(images.skipped) > 10:
+        print(f"and {len(images.skipped) - 10:,} more that can't be used")
+    kinds = Counter(finding.kind for finding in images.findings)
+    if kinds:
+        print(
+            "noticed: " + ", ".join(f"{count} x {kind}" for kind, count in kinds.items()) + " (regraft check)"
+        )
+    cost = "not timed on this machine yet" if found.extract_s is None else f"about {found.extract_s:.0f} s"
+    budget = "" if found.budget_s is None else f", a ladder with a budget of {found.budget_s:.0f} s"
+    print(f"network {found.network}; features of all images: {cost}, less where they are in the cache")
+    print(f"strategy {found.strategy}{budget}; nothing was computed or written. Without --dry-run it begins")
 
 
 def _report(folder: Path, reporter: Reporter) -> Path | None:

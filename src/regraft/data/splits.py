@@ -22,7 +22,12 @@ from regraft.records import Finding, ImageItem, Images, Side, Split, SplitRow
 
 
 def split_images(
-    images: Images, *, seed: int = 0, test_share: float = 0.2, folder: Path | None = None
+    images: Images,
+    *,
+    seed: int = 0,
+    test_share: float = 0.2,
+    folder: Path | None = None,
+    save: bool = True,
 ) -> Split:
     """The split of a data set: its official one, else the saved one, else a new draw that is saved.
 
@@ -31,6 +36,7 @@ def split_images(
         seed: of the draw.
         test_share: share of each class that tests, in [0, 0.9]; 0 leaves no test images.
         folder: where drawn splits are saved; None means the cache.
+        save: whether a drawn split is saved.
 
     Raises:
         SettingsError: `test_share` is out of range.
@@ -50,7 +56,8 @@ def split_images(
         test_share=test_share,
         origin="drawn",
     )
-    storage.write_json(path, split.model_dump(mode="json"))
+    if save:
+        storage.write_json(path, split.model_dump(mode="json"))
     return split
 
 

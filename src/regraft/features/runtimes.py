@@ -55,7 +55,7 @@ def open_runtime(
     Raises:
         SettingsError: the runtime asked for is not installed, or can't work at this precision.
     """
-    chosen, reason = _choose(name, device)
+    chosen, reason = choose_runtime(name, device)
     if name == "auto":
         reporter.decided(f"runtime {chosen}", reason, "--runtime")
     if chosen == "openvino":
@@ -67,7 +67,12 @@ def open_runtime(
     return TorchRuntime(weights, precision=precision, device=device, cut=cut)
 
 
-def _choose(name: RuntimeName, device: str) -> tuple[str, str]:
+def choose_runtime(name: RuntimeName, device: str) -> tuple[str, str]:
+    """`(runtime, why)`: the reason is empty where one was asked for.
+
+    Raises:
+        SettingsError: it is not installed, or does not work on that device.
+    """
     has_openvino = importlib.util.find_spec("openvino") is not None
     if name == "openvino" and not has_openvino:
         raise SettingsError("runtime openvino is not installed: pip install openvino, or use --runtime torch")

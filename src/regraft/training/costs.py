@@ -63,6 +63,10 @@ class CostBook:
         """Of one unit, as last measured; a first guess before that."""
         return self._known.get(name, _FIRST_GUESSES.get(name, 0.0))
 
+    def known(self, name: str) -> float | None:
+        """Of one unit, if it was ever measured here."""
+        return self._known.get(name)
+
     def learn(self, name: str, seconds: float) -> None:
         """Take a measurement in: the first counts whole, later ones half (geometric mean)."""
         if seconds <= 0:
@@ -71,6 +75,11 @@ class CostBook:
         self._known[name] = seconds if known is None else (known * seconds) ** 0.5
         record = {"machine": machine_facts(), "seconds": dict(sorted(self._known.items()))}
         storage.write_json(self._path, record)
+
+
+def extract_name(weights: Weights, runtime: str, precision: str) -> str:
+    """What a book calls the seconds for one image, from its file to features."""
+    return f"extract {weights.network}@{weights.input_spec.size_px}/{runtime}/{precision}"
 
 
 def available_bytes() -> float:

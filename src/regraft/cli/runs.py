@@ -1,0 +1,86 @@
+"""The command `regraft runs`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from regraft.cli.console import show_json, show_table
+from regraft.cli.ladder_table import percent, seconds
+from regraft.errors import RegraftError, SettingsError
+from regraft.storage import printable
+
+
+def runs(folder: Path = Path("runs"), /, *, json: Annotated[bool, Parameter(negative="")] = False) -> int:
+    """All runs in a folder, the most accurate first, those on the same images together.
+
+    Only runs on the same split can be compared; `regraft compare` says whether two can be told apart.
+
+    ```
+    regraft runs
+    regraft runs experiments/ --json
+    ```
+
+    Args:
+        folder: where to look, not deeper than two levels.
+        json: print JSON lines.
+    """
+    from regraft.run_files import RunFiles, runs_below
+
+    if not folder.is_dir():
+        raise SettingsError(
+            f"{folder} is not a folder; `regraft fit` writes runs into runs/ below where it is called"
+        )
+    found: list[RunFiles] = []
+    for one in runs_below(folder):
+        try:
+            assert one.run
+            assert one.best
+            found.append(one)
+        except RegraftError as error:
+            print(f"left out: {error}", file=sys.stderr)
+    if not found:
+        raise SettingsError(f"{folder} holds no finished run (a folder with run.json)")
+    best_of: dict[str, float] = {}
+    for one in found:
+        key = one.run.split_sha256
+        best_of[key] = max(best_of.get(key, 0.0), one.best.accuracy.value)
+    found.sort(
+        key=lambda one: (-best_of[one.run.split_sha256], one.run.split_sha256, -one.best.accuracy.value)
+    )
+    if json:
+        for one in found:
+            show_json(
+                {
+                    "run": str(one.folder),
+                    "data": one.run.data_root,
+                    "split": one.run.split_sha256,
+                    "network": one.run.plan.network,
+                    "strategy": one.run.plan.strategy,
+                    "accuracy": one.best.accuracy.model_dump(),
+                    "images": one.best.images,
+                    "judged_on": "test" if one.scores.test else "validation",
+                    "spent_s": round(one.spent_s, 1),
+                }
+            )
+        return 0
+    rows = [
+        [
+            str(one.folder),
+            printable(Path(one.run.data_root.rstrip("/")).stem),
+            one.run.split_sha256[:6],
+            one.run.plan.network,
+            one.run.plan.strategy,
+            percent(one.best.accuracy),
+            f"{one.best.images:,} {'test' if one.scores.test else 'validation'}",
+            seconds(one.spent_s),
+        ]
+        for one in found
+    ]
+    header = ["run", "data", "split", "network", "strategy", "accuracy %", "images", "time"]
+    show_table(f"{len(rows)} runs in {folder}", header, rows, right=[5, 6, 7])
+    print("runs of one split can be compared: regraft compare RUN RUN; a page about one: regraft report RUN")
+    return 0
