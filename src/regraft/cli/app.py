@@ -97,7 +97,7 @@ def run(arguments: Sequence[str]) -> int:
     # A lone hyphen is a place to read from, not an option.
     rest = ["/dev/stdin" if a == "-" else a for a in arguments if a != "--debug"]
     if {"--help", "-h"} & set(rest):
-        _show_whole_help(rest)
+        whole_help(rest)
     try:
         code = app(rest, exit_on_error=False)
         return code if isinstance(code, int) else 0
@@ -123,7 +123,7 @@ def run(arguments: Sequence[str]) -> int:
         return 1
 
 
-def _show_whole_help(words: Sequence[str]) -> None:
+def whole_help(words: Sequence[str]) -> None:
     """A command's own help is its docstring, with examples; the one line here is for the list of commands."""
     place = app
     for word in words:

@@ -1,0 +1,82 @@
+"""The documentation builds without a warning, its commands parse, and its code runs."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from regraft.cli.app import app
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """The fenced blocks of a language; of none where it is empty."""
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+
+
+def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
+    pytest.importorskip("sphinx", reason="Sphinx is not installed")
+    command = [sys.executable, "-m", "sphinx", "-W", "-q", "-b", "html", str(ROOT / "docs"), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "commands.html").exists()
+
+
+def test_the_page_of_commands_is_what_the_program_says() -> None:
+    script = ROOT / "scripts" / "build_command_pages.py"
+    code = f"import runpy, sys; sys.stdout.write(runpy.run_path({str(script)!r})['page']())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == (ROOT / "docs" / "commands.md").read_text(), "run scripts/build_command_pages.py"
+
+
+LINES = [
+    (page.name, line)
+    for page in [*PAGES, ROOT / "README.md"]
+    for block in [*blocks(page, ""), *blocks(page, "bash")]
+    for line in block.splitlines()
+    if line.startswith("regraft ")
+]
+
+
+@pytest.mark.parametrize(("page", "line"), LINES, ids=[f"{page}: {line[:50]}" for page, line in LINES])
+def test_commands_in_the_documentation_are_understood(page: str, line: str) -> None:
+    words = shlex.split(line.split("  #")[0].split(" | ")[0])[1:]
+    app.parse_args(words, exit_on_error=False, print_error=False)
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if blocks(page, "python")], ids=lambda page: page.name
+)
+def test_python_in_the_documentation_runs(
+    page: Path, digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(digits, tmp_path / "photos")
+    monkeypatch.chdir(tmp_path)
+    for block in blocks(page, "python"):
+        exec(compile(block, page.name, "exec"), {})
+
+
+def test_the_newcomers_path_runs_as_it_is_written(tmp_path: Path) -> None:
+    environment = {**os.environ, "REGRAFT_CACHE": str(tmp_path / "cache")}
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+    for block in blocks(ROOT / "docs" / "start.md", "bash"):
+        done = subprocess.run(
+            ["bash", "-euc", block],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
+    for name in ("runs/digits/report.html", "explanation.html", "predictions.csv", "exported/model.onnx"):
+        assert (tmp_path / name).exists(), name
