@@ -1,11 +1,12 @@
 # make demo    set up .venv, then run the main job on an embedded example
 # make test    set up .venv, then every test
 # make check   exactly what CI runs: tests, lint, format, types
+# make docs    the documentation as a site, in docs/_build
 # make bench   every figure of the README, raw output into benchmarks/results/
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test lint check bench soak format
+.PHONY: setup demo test lint check docs bench soak format
 
 setup: .venv/ready
 
@@ -30,6 +31,9 @@ check: test lint
 format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: setup
+	$(BIN)/python -m sphinx -W -q -b html docs docs/_build
 
 bench: setup
 	$(BIN)/python benchmarks/run_all.py

@@ -38,6 +38,7 @@ SCRIPTS = (
     ["regret_fastai.py", "5", "20"],
     ["regret_table.py"],
     ["serving.py"],
+    ["report.py"],
 )
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from regraft.errors import ImageError
 from regraft.features.heads import Head
 from regraft.features.runtimes import Row, Runtime, RuntimeName, open_runtime
 from regraft.networks.weights import Weights
+from regraft.prediction.notebook import model_html, predictions_html
 from regraft.progress import Reporter, Silent
 from regraft.records import Column, Precision, Scores, ScoreSheet, SkippedFile
 
@@ -51,6 +52,9 @@ class Predictions(Sequence[Prediction]):
 
     def __getitem__(self, place: Any) -> Any:
         return self.rows[place]
+
+    def _repr_html_(self) -> str:
+        return predictions_html(self)
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,9 @@ class Model:
     def voters(self) -> tuple[Voter, ...]:
         """All that vote, the model's own network and head first."""
         return (Voter(self.weights, self.head, self.layout), *self.others)
+
+    def _repr_html_(self) -> str:
+        return model_html(self)
 
     @property
     def test_scores(self) -> Scores | None:

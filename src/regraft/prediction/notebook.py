@@ -1,0 +1,56 @@
+"""How models and predictions show themselves in notebooks: small tables, all text escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import TYPE_CHECKING
+
+from regraft.storage import printable
+
+if TYPE_CHECKING:
+    from regraft.prediction.model import Model, Predictions
+
+_ROWS = 20
+
+
+def model_html(model: Model) -> str:
+    """What it is and how good."""
+    labels = ", ".join(model.labels[:8]) + (
+        f" and {len(model.labels) - 8} more" if len(model.labels) > 8 else ""
+    )
+    rows = [
+        ("classes", f"{len(model.labels)}: {labels}"),
+        ("network", model.weights.network),
+        ("head", " + ".join(voter.head.record.kind for voter in model.voters)),
+    ]
+    scores = model.scores.test or model.scores.validation if model.scores else None
+    if scores is not None:
+        value = scores.accuracy
+        interval = ""
+        if value.low is not None and value.high is not None:
+            interval = f" [{100 * value.low:.1f}, {100 * value.high:.1f}]"
+        rows.append(
+            ("accuracy", f"{100 * value.value:.1f} %{interval} of {scores.images:,} images, {scores.method}")
+        )
+    if model.run_folder is not None:
+        rows.append(("run", str(model.run_folder)))
+    return _table([], rows)
+
+
+def predictions_html(predictions: Predictions) -> str:
+    """The first rows, and how many there are."""
+    rows = [(row.path, row.label, f"{100 * row.probability:.1f} %") for row in predictions.rows[:_ROWS]]
+    more = len(predictions.rows) - len(rows)
+    said = [f"{more:,} more"] if more else []
+    if predictions.skipped:
+        said.append(f"{len(predictions.skipped):,} files could not be used: see .skipped")
+    return _table(["image", "label", "probability"], rows) + "".join(f"<p>{escape(one)}</p>" for one in said)
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    head = "".join(f"<th>{escape(name)}</th>" for name in header)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{escape(printable(cell))}</td>" for cell in row) + "</tr>" for row in rows
+    )
+    return f"<table>{f'<thead><tr>{head}</tr></thead>' if header else ''}<tbody>{body}</tbody></table>"

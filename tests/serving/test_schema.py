@@ -1,0 +1,30 @@
+"""The server against its own description: schemathesis makes up requests and looks for broken promises."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import regraft
+from tests.serving.test_server import started
+
+pytest.importorskip("schemathesis", reason="schemathesis is not installed")
+
+
+def test_made_up_requests_find_no_broken_promise(digits: Path, tmp_path: Path) -> None:
+    regraft.fit(digits, network="lenet5", strategy="probe", out=tmp_path / "run")
+    tool = Path(sys.executable).with_name("schemathesis")
+    with started(tmp_path / "run", "--queue", "64") as server:
+        done = subprocess.run(
+            [
+                str(tool), "run", f"{server.url}openapi.json", "--max-examples", "40", "--seed", "1",
+                "--phases", "coverage,fuzzing", "--no-color", "--request-timeout", "30",
+            ],
+            capture_output=True, text=True, cwd=tmp_path, check=False,
+        )  # fmt: skip
+        assert server.ask("/healthz")[0] == 200
+    summary = done.stdout[done.stdout.find("SUMMARY") :]
+    assert done.returncode == 0, summary[:3000]
