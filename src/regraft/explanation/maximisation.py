@@ -60,12 +60,7 @@ def maximised(
         for _ in range(steps):
             images = _image(spectrum, weights, side_px)
             seen = _jittered(images, generator)
-            value = seen * 255 * part.scale + part.shift
-            for name, module in zip(part.names, part.stages, strict=True):
-                value = module(value)
-                if name == stage:
-                    break
-            maps = as_maps(value)
+            maps = as_maps(part.after(stage, seen * 255 * part.scale + part.shift))
             assert maps is not None
             loss = -maps[own, torch.tensor(list(channels))].mean(dim=(1, 2)).sum()
             optimizer.zero_grad()

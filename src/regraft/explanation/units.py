@@ -164,12 +164,7 @@ def _backward(
 ) -> torch.Tensor:
     """`(N, C, H, W)`: how one unit's value at one place of each image changes with its pixels."""
     images = batch.clone().requires_grad_(True)
-    value = images
-    for name, module in zip(part.names, part.stages, strict=True):
-        value = module(value)
-        if name == stage:
-            break
-    maps = as_maps(value)
+    maps = as_maps(part.after(stage, images))
     assert maps is not None
     chosen = maps[:, channel].flatten(1).gather(1, torch.tensor(places)[:, None])
     (gradient,) = torch.autograd.grad(chosen.sum(), images)

@@ -68,6 +68,14 @@ class Trunk(nn.Module):
         """`(N, C, H, W) float32` as the network was trained to see them, from `(N, H, W, C) uint8`."""
         return images.permute(0, 3, 1, 2).to(self.scale.dtype) * self.scale + self.shift
 
+    def after(self, stage: str, images: torch.Tensor) -> torch.Tensor:
+        """The activation after a stage, of normalised images."""
+        for name, module in zip(self.names, self.stages, strict=True):
+            images = module(images)
+            if name == stage:
+                break
+        return images
+
 
 class NetworkPart(Trunk):
     """One network as far as its heads read it, and those heads."""
