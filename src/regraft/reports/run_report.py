@@ -260,7 +260,7 @@ def _ladder_chart(files: RunFiles) -> Markup | None:
     )  # fmt: skip
     kept = [(row.elapsed_s, 100 * row.accuracy.value) for row in rows if row.is_kept and row.accuracy]
     chart.line([*kept, (last, kept[-1][1])] if kept else [], "main", is_stepped=True)
-    for row in rows:
+    for row in sorted(rows, key=lambda row: row.is_kept):  # what is kept lies on top
         assert row.accuracy is not None
         kind = "faint" if row.rung == 0 else "main" if row.is_kept else "tried"
         value = row.accuracy
