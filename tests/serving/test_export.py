@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 import regraft
+from regraft.cli.app import run as command
 from regraft.data.loading import Picture, fit_input
 from regraft.errors import BundleError, ExportError, SettingsError
 from regraft.prediction.onnx_model import OnnxModel
@@ -153,10 +154,24 @@ def test_an_exported_model_is_used_without_torch(runs: dict[str, Path], digits: 
         "sys.exit(f'imported {heavy}' if heavy else 0)"
     )
     image = sorted((digits / "7").glob("*.png"))[0]
-    command = [sys.executable, "-c", code, str(tmp_path), str(image)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    words = [sys.executable, "-c", code, str(tmp_path), str(image)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "7"
+
+
+def test_the_command_predicts_with_an_exported_file(
+    runs: dict[str, Path], digits: Path, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    file = export_model(runs["svm"], tmp_path).file
+    images = [str(path) for path in sorted(digits.rglob("*.png"))[::90]]
+    answers = []
+    for model in (str(file), str(runs["svm"])):
+        assert command(["predict", model, *images]) == 0
+        answers.append(capfdbinary.readouterr().out.decode().splitlines())
+    labels = [[line.split(",")[1] for line in lines] for lines in answers]
+    assert labels[0] == labels[1]
+    assert command(["predict", str(file), images[0], "--precision", "bf16"]) == 2
 
 
 def test_the_card_escapes_what_names_could_do(runs: dict[str, Path], tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def predict(
     ```
 
     Args:
-        model: a run folder or a bundle.
+        model: a run folder, a bundle, or an exported .onnx file (fp32, by ONNX Runtime).
         images: files, folders (searched through), globs, or - for a list of paths on standard input.
         out: a CSV file, or JSON lines if it ends in .jsonl; without it, CSV on standard output.
         top: how many labels for each image, the most probable first.
@@ -53,7 +53,8 @@ def predict(
     from regraft import storage
     from regraft.data.loading import LoadLimits
     from regraft.errors import NoImagesError, SettingsError
-    from regraft.prediction.bundle import load_model
+    from regraft.prediction.onnx_model import OnnxModel
+    from regraft.prediction.opening import load_model
 
     loaded = load_model(model)
     if not 1 <= top <= len(loaded.labels):
@@ -65,7 +66,14 @@ def predict(
         )
     reporter = make_reporter(json_lines=json)
     limits = LoadLimits(max_megapixels, max_file_mb)
-    found = loaded.predict(paths, precision=precision, runtime=runtime, limits=limits, reporter=reporter)
+    if isinstance(loaded, OnnxModel):
+        if precision != "fp32" or runtime != "auto":
+            raise SettingsError(
+                "--precision and --runtime are for runs and bundles, not for .onnx files"
+            )
+        found = loaded.predict(paths, limits=limits)
+    else:
+        found = loaded.predict(paths, precision=precision, runtime=runtime, limits=limits, reporter=reporter)
     as_json = json or (out or "").endswith((".jsonl", ".json"))
     lines = [_ranked(row.path, row.probabilities.tolist(), loaded.labels, top) for row in found.rows]
     data = _json_lines(lines) if as_json else _csv(lines, top)
