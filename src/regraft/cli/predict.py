@@ -68,9 +68,7 @@ def predict(
     limits = LoadLimits(max_megapixels, max_file_mb)
     if isinstance(loaded, OnnxModel):
         if precision != "fp32" or runtime != "auto":
-            raise SettingsError(
-                "--precision and --runtime are for runs and bundles, not for .onnx files"
-            )
+            raise SettingsError("--precision and --runtime are for runs and bundles, not for .onnx files")
         found = loaded.predict(paths, limits=limits)
     else:
         found = loaded.predict(paths, precision=precision, runtime=runtime, limits=limits, reporter=reporter)
