@@ -25,8 +25,8 @@ def quantise(
     """Write a graph whose convolutions work on 8-bit integers.
 
     Ranges are the largest and smallest values that some training images give (min-max calibration); weights
-    have one scale for each channel. The first convolution and grouped (depthwise) ones stay in fp32: they are a
-    few per cent of the work, and most of what is lost (docs/log.md).
+    have one scale for each channel. The first convolution and grouped (depthwise) ones stay in fp32: they are
+    a few per cent of the work, and most of what is lost (docs/log.md).
 
     Args:
         source: the fp32 graph.
