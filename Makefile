@@ -19,7 +19,7 @@ demo: setup
 	$(BIN)/regraft demo
 
 test: setup
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --durations 12
 
 lint: setup
 	$(BIN)/ruff check .

@@ -22,6 +22,8 @@ def test_made_up_requests_find_no_broken_promise(digits: Path, tmp_path: Path) -
             [
                 str(tool), "run", f"{server.url}openapi.json", "--max-examples", "40", "--seed", "1",
                 "--phases", "coverage,fuzzing", "--no-color", "--request-timeout", "30",
+                # OpenAPI can't say that a body of bytes has to be an image
+                "--exclude-checks", "positive_data_acceptance",
             ],
             capture_output=True, text=True, cwd=tmp_path, check=False,
         )  # fmt: skip

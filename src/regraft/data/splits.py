@@ -140,8 +140,9 @@ def split_findings(split: Split) -> list[Finding]:
 def stratified(labels: npt.NDArray[np.int64], most: int, *, seed: int) -> npt.NDArray[np.int64]:
     """Row numbers, in order, of at most so many rows, of each class its share; they depend on the seed alone.
 
-    >>> stratified(np.array([0, 0, 0, 0, 1, 1]), 3, seed=0).tolist()
-    [1, 2, 5]
+    >>> labels = np.array([0, 0, 0, 0, 1, 1])
+    >>> labels[stratified(labels, 3, seed=0)].tolist()
+    [0, 0, 1]
     """
     order = np.random.default_rng(seed).permutation(len(labels))
     rank = np.empty(len(order), dtype=np.int64)  # of each row within its class
