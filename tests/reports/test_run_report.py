@@ -104,6 +104,9 @@ def test_hostile_names_stay_text(hostile: Path) -> None:
             button.click()
         text = visit.page.inner_text("body")
         assert (visit.dialogs, visit.outside, visit.complaints) == ([], [], [])
+    confusion = RunFiles(hostile.parent).best.confusion
+    cells = sum(count > 0 for row in confusion for count in row)
+    assert hostile.read_text().count("data-shows=") == cells  # images are found under any name
     assert "<img src=x onerror=alert(1)>" in text
     assert "{{7*7}}" in text
     assert "\\x1b[31mred" in text

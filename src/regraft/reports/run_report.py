@@ -20,6 +20,7 @@ from regraft.records import Estimate, Scores
 from regraft.reports.charts import Chart
 from regraft.reports.pages import write_page
 from regraft.run_files import Judged, RunFiles
+from regraft.storage import printable
 
 _THUMB_PX, _THUMBS = 112, 240
 _EXPLAINED = (8, 4)  # wrong and right images with heat maps
@@ -162,7 +163,7 @@ def _confusion(
     best: Scores, judged: Sequence[Judged], thumbnails: _Thumbnails
 ) -> tuple[list[tuple[str, list[Cell]]], list[Gallery]]:
     """Rows of cells, and the galleries that some of them open, mistakes first."""
-    labels = [one.label for one in best.classes]
+    labels = [printable(one.label) for one in best.classes]  # as predictions.csv spells them
     if len(labels) > _MATRIX_MAX:
         return [], []
     place = {label: number for number, label in enumerate(labels)}
@@ -229,7 +230,7 @@ def _explained(files: RunFiles, wrong: Sequence[Judged], reporter: Reporter) -> 
         from regraft.prediction.graph import ModelGraph
 
         model = load_model(files.folder)
-        graph = ModelGraph(model).eval()
+        graph, labels = ModelGraph(model).eval(), [printable(label) for label in model.labels]
         with reporter.phase("explaining", len(chosen)) as meter:
             for row in chosen:
                 meter.advance()
@@ -237,7 +238,7 @@ def _explained(files: RunFiles, wrong: Sequence[Judged], reporter: Reporter) -> 
                 if place is None:
                     continue
                 pixels = load_input(place, model.weights.input_spec, LoadLimits())
-                heat = heat_map(graph, pixels, model.labels.index(row.predicted), "grad-cam")
+                heat = heat_map(graph, pixels, labels.index(row.predicted), "grad-cam")
                 overlay = overlaid(pixels, heat.values)
                 found.append(
                     Shown(row, data_uri(picture(pixels), side_px=224), data_uri(overlay, side_px=224))
