@@ -164,8 +164,8 @@ class RunFiles:
     def image(self, path: str) -> Path | None:
         """The file of one of its images, if it is still where it was, below the data set's root."""
         for name in (path, path.removeprefix("'")):
-            place = self.root / name
-            if place.is_file() and place.resolve().is_relative_to(self.root):
+            place = _spelled(self.root, name)
+            if place is not None and place.is_file() and place.resolve().is_relative_to(self.root):
                 return place
         return None
 
@@ -182,6 +182,20 @@ class RunFiles:
             return kind.model_validate(storage.read_json(self.folder / name))
         except (StorageError, ValidationError) as error:
             raise SettingsError(f"{self.folder / name} can't be read as part of a run: {error}") from error
+
+
+def _spelled(root: Path, path: str) -> Path | None:
+    """A file by its path as tables spell it, where control characters are written out."""
+    place = root
+    for part in Path(path).parts:
+        if "\\" in part and not (place / part).exists():
+            try:
+                same = (one.name for one in place.iterdir() if storage.printable(one.name) == part)
+                part = next(same, part)
+            except OSError:
+                return None
+        place /= part
+    return place
 
 
 def _unguarded(cell: str) -> str:
