@@ -214,6 +214,20 @@ def test_a_graph_from_elsewhere_is_no_model(runs: dict[str, Path], tmp_path: Pat
             regraft.load_model(tmp_path / name)
 
 
+def test_a_run_with_other_scores_is_packed_anew(digits: Path, tmp_path: Path) -> None:
+    from regraft.progress import Silent
+    from regraft.serving.package import open_package
+
+    run = tmp_path / "run"
+    regraft.fit(digits, network="lenet5", strategy="probe", out=run)
+    first = open_package(run, Silent())
+    scores = json.loads((run / "scores.json").read_text())
+    scores["test"]["accuracy"]["value"] = 0.5
+    (run / "scores.json").write_text(json.dumps(scores))
+    assert first.facts["accuracy"]["value"] != 0.5
+    assert open_package(run, Silent()).facts["accuracy"]["value"] == 0.5
+
+
 def test_the_check_is_on_at_least_32_images(runs: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(export, "LEAST_CHECKED", 10_000)
     with pytest.raises(SettingsError, match=r"\d+ of the run's images are still at hand"):

@@ -51,13 +51,6 @@ def data_uri(image: Image.Image, *, side_px: int, quality: int = 75) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode("ascii")
 
 
-def png_bytes(image: Image.Image) -> bytes:
-    """A PNG file."""
-    file = io.BytesIO()
-    image.save(file, "PNG", optimize=True)
-    return file.getvalue()
-
-
 def enlarged(image: Image.Image, side_px: int) -> Image.Image:
     """A small picture with its pixels made larger, so that browsers don't blur them."""
     factor = max(1, side_px // max(image.size))

@@ -37,8 +37,7 @@ class ModelGraph(nn.Module):
         )
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        votes = [vote for part in self.parts for vote in part(images)]
-        return torch.stack(votes).mean(dim=0) if len(votes) > 1 else votes[0]
+        return mean_vote([vote for part in self.parts for vote in part(images)])
 
     @property
     def networks(self) -> list[NetworkPart]:
@@ -49,6 +48,11 @@ class ModelGraph(nn.Module):
     def first(self) -> NetworkPart:
         """The network of the model's own head, and the heads that read it."""
         return self.networks[0]
+
+
+def mean_vote(votes: Sequence[torch.Tensor]) -> torch.Tensor:
+    """The voters' mean probabilities, `(N, K)`."""
+    return torch.stack(list(votes)).mean(dim=0) if len(votes) > 1 else votes[0]
 
 
 class Trunk(nn.Module):

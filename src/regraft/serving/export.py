@@ -195,6 +195,8 @@ def _measured(
     """Both against the truth, on the judged images."""
     truth = {str(files.root / row.path): row.label for row in files.judged}
     known = [path for path in paths if str(path) in truth]
+    if not known:
+        raise SettingsError(f"no judged image is still at hand below {files.root} to measure int8 on")
     with reporter.phase("measuring int8", len(known)) as meter:
         ours, theirs = model.predict(known).rows, exported.predict(known).rows
         meter.advance(len(known))
@@ -210,9 +212,9 @@ def _openvino(made: Path, folder: Path, model: Model, paths: Sequence[Path]) -> 
     """OpenVINO's form of the graph, compared once more: its own kernels compute it."""
     from regraft.serving.openvino_file import OpenVinoFile, convert
 
-    target = folder / "model.xml"
-    convert(made, target)
-    graph, reader = OpenVinoFile(target), OnnxModel(made)
+    hidden = made.with_name("model.xml")
+    convert(made, hidden)
+    graph, reader = OpenVinoFile(hidden), OnnxModel(made)
     ones: list[npt.NDArray[np.float64]] = []
     kept: list[Path] = []
     for path in paths:
@@ -225,13 +227,10 @@ def _openvino(made: Path, folder: Path, model: Model, paths: Sequence[Path]) -> 
     gap = max(float(np.abs(a - b).max()) for a, b in zip(ones, others, strict=True))
     same = float(np.mean([a.argmax() == b.argmax() for a, b in zip(ones, others, strict=True)]))
     parity = Parity(len(ones), gap, same)
-    try:
-        _require(parity)
-    except ExportError:
-        target.unlink()
-        target.with_suffix(".bin").unlink(missing_ok=True)
-        raise
-    return target, parity
+    _require(parity)
+    for name in ("model.bin", "model.xml"):
+        storage.write_atomically(folder / name, hidden.with_name(name).read_bytes())
+    return folder / "model.xml", parity
 
 
 def _safetensors(model: Model, folder: Path, facts: dict[str, Any]) -> Path:

@@ -7,7 +7,6 @@ import io
 import logging
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import onnx
@@ -16,7 +15,7 @@ import torch
 from torch import nn
 
 from regraft.explanation.gallery import Space
-from regraft.prediction.graph import ModelGraph
+from regraft.prediction.graph import ModelGraph, mean_vote
 from regraft.prediction.model import Model
 from regraft.records import InputSpec
 from regraft.serving.resampling import CentreCrop
@@ -47,8 +46,7 @@ class _Core(nn.Module):
                 centred = (own - self.get_buffer("middle")) * self.get_buffer("spread")
                 length = centred.square().sum(dim=1, keepdim=True).sqrt()
                 place = centred / length.clamp_min(1e-12)
-        mean = torch.stack(votes).mean(dim=0) if len(votes) > 1 else votes[0]
-        return mean, place
+        return mean_vote(votes), place
 
 
 def core_graph(model: Model) -> onnx.ModelProto:
@@ -136,8 +134,3 @@ def _quietly() -> Iterator[None]:
             yield
         finally:
             logging.getLogger("torch.onnx").setLevel(level)
-
-
-def read(path: Path) -> onnx.ModelProto:
-    """A graph from its file."""
-    return onnx.load(str(path), load_external_data=False)

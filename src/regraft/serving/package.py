@@ -23,7 +23,6 @@ from regraft.records import InputSpec
 from regraft.run_files import RunFiles
 
 THUMBNAIL_PX = 96
-_MOST_NEIGHBOURS = 4_000
 _VERSION = 2
 
 
@@ -55,7 +54,8 @@ def open_package(run: str | Path, reporter: Reporter) -> Package:
     bundle = files.folder / "bundle" / "bundle.json"
     if not bundle.is_file():
         raise BundleError(f"{files.folder} holds no model: {bundle} is missing")
-    facts = [_VERSION, __version__, storage.sha256_of_file(bundle), str(files.root)]
+    shown = [bundle, *(files.folder / name for name in ("run.json", "scores.json", "split.csv"))]
+    facts = [_VERSION, __version__, *map(storage.sha256_of_file, shown), str(files.root)]
     folder = storage.cache_folder() / "serving" / storage.key_of(facts)[:24]
     if not (folder / "package.json").exists():
         with reporter.phase("preparing the model for serving", 1, "models") as meter:
