@@ -139,7 +139,7 @@ def every_case(draws: int, networks: list[str]) -> list[Case]:
     def is_slow(case: Case) -> bool:
         return case[2] == 100 and (case[3] > 0 or case[0] != NETWORKS[0])
 
-    return sorted(cases, key=lambda case: (is_slow(case), case[1:3] in LARGE_CASES))
+    return sorted(cases, key=lambda case: (case[1:3] in LARGE_CASES, is_slow(case)))
 
 
 def exhaustive_seconds(case: Case) -> float:

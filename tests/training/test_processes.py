@@ -15,6 +15,7 @@ from tests.training.examples import small_task
 ROOT = Path(__file__).parents[2]
 CHILD = """
 import json, sys
+from pathlib import Path
 import torch
 import torch.distributed as dist
 from regraft.progress import Silent
@@ -30,6 +31,8 @@ position = Trainer(task, Silent()).run()
 if rank == 0:
     json.dump([row["train_loss"] for row in position.history], open(out, "w"))
 dist.destroy_process_group()
+threads = [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]
+assert not [name for name in threads if "gloo" in name], threads  # one alive may abort the shutdown
 """
 
 

@@ -7,6 +7,12 @@ from collections.abc import Iterable, Sequence
 import torch
 import torch.distributed as dist
 
+if dist.is_available():
+    # Its default arguments take hold of the group that exists at its import, which torch's optimizers cause.
+    # Were that after the group was made, `destroy_process_group` would end none of the group's threads, and
+    # one that drops a tensor while the interpreter shuts down aborts the process.
+    import torch.distributed.nn.functional
+
 
 def world() -> tuple[int, int]:
     """`(rank, number of processes)` of the process group, if there is one; else `(0, 1)`."""
