@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import resources
 from typing import Any
 
 import pytest
@@ -36,6 +37,22 @@ class Visit:
     def outside(self) -> list[str]:
         """Requests for anything but the page itself and what is embedded in it."""
         return [url for url in self.requests[1:] if not url.startswith("data:")]
+
+    def faults(self) -> list[str]:
+        """What axe-core finds (WCAG and its best practice), or is wider than the window, on three screens."""
+        axe = pytest.importorskip("axe_playwright_python", reason="axe-playwright-python is not installed")
+        self.page.evaluate(resources.files(axe).joinpath("axe.min.js").read_text(encoding="utf-8"))
+        found = []
+        for width, height, scheme in ((1280, 900, "dark"), (768, 1024, "light"), (390, 844, "light")):
+            self.page.set_viewport_size({"width": width, "height": height})
+            self.page.emulate_media(color_scheme=scheme)
+            page = "document.documentElement"
+            if self.page.evaluate(f"{page}.scrollWidth > {page}.clientWidth"):
+                found.append(f"{width} px: the page is wider than its window")
+            for violation in self.page.evaluate("axe.run()")["violations"]:
+                where = "; ".join(node["html"][:120] for node in violation["nodes"][:3])
+                found.append(f"{width} px, {scheme}: {violation['help']}: {where}")
+        return found
 
     def _dismiss(self, dialog: Any) -> None:
         self.dialogs.append(dialog.message)

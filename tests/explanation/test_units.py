@@ -123,3 +123,4 @@ def test_the_features_page_opens(run: Path, digits: Path, tmp_path: Path) -> Non
         visit.open(page.as_uri())
         assert (visit.dialogs, visit.outside, visit.complaints) == ([], [], [])
         assert visit.page.locator("h2", has_text="High level: layer3").count() == 1
+        assert visit.faults() == []

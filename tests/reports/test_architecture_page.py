@@ -28,6 +28,7 @@ def test_blocks_can_be_chosen_by_mouse_and_by_keyboard(name: str, cut: str, tmp_
         assert shown.inner_text() == "classifier"
         assert visit.page.locator(".box.new").count() == 3
         assert (visit.dialogs, visit.outside, visit.complaints) == ([], [], [])
+        assert visit.faults() == []
 
 
 def test_deeper_stages_are_lower_and_thicker() -> None:

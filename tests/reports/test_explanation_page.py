@@ -30,6 +30,7 @@ def test_the_page_shows_chances_maps_and_neighbours(run: Path, digits: Path, tmp
         visit.open(found.write(tmp_path / "page.html").as_uri())
         assert (visit.dialogs, visit.outside, visit.complaints) == ([], [], [])
         assert visit.page.locator("img").count() == 6
+        assert visit.faults() == []
 
 
 def test_a_bad_file_is_listed_and_stops_nothing(run: Path, digits: Path, tmp_path: Path) -> None:

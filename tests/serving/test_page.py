@@ -39,6 +39,7 @@ def test_chosen_files_are_labelled_with_bars_overlays_and_neighbours(visit: Visi
     assert card.locator("progress").count() == 3
     assert card.locator(".overlay").evaluate("image => image.naturalWidth") > 0
     assert card.locator(".alike li").count() == 5
+    assert visit.faults() == []
     assert (visit.dialogs, visit.complaints) == ([], [])
     assert all(url.startswith((visit.page.url, "blob:", "data:")) for url in visit.requests)
 
