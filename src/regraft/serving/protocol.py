@@ -11,6 +11,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 HEADERS_S = 10.0
 REQUEST_S = 30.0
 _MAX_HEAD_BYTES = 16_384
+_MANY_CHUNKS, _CHUNK_BYTES = 2_000, 64  # more of them have to be this large on average
 _REFUSAL = (
     b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\ncontent-length: 12\r\nconnection: close\r\n\r\n"
     b"bad request\n"
@@ -20,12 +21,15 @@ _REFUSAL = (
 class GuardedProtocol(H11Protocol):
     """uvicorn's HTTP/1.1, with a deadline for headers (10 s) and for a whole request and answer (30 s).
 
-    Heads with bare line feeds or folded lines are refused: proxies read them in more than one way.
+    Heads with bare line feeds or folded lines are refused: proxies read them in more than one way. So are
+    bodies in chunks of a few bytes: a quarter of a megabyte of them would hold up everybody for a second.
     """
 
     _deadline: asyncio.TimerHandle | None = None
     _head = b""
     _is_timed = False
+    _is_chunked = False
+    _body_bytes = _line_ends = 0
 
     def connection_made(self, transport: Any) -> None:
         """Start the clock."""
@@ -36,13 +40,20 @@ class GuardedProtocol(H11Protocol):
         """Look at heads before anybody parses them."""
         if self._is_between_requests():
             self._head += data
-            head, end, _ = self._head.partition(b"\r\n\r\n")
+            head, end, body = self._head.partition(b"\r\n\r\n")
             lines = head if end else head.rpartition(b"\r\n")[0]
             if len(head) > _MAX_HEAD_BYTES or not _is_plain(lines):
                 self._refuse()
                 return
             if end:
                 self._head = b""
+                self._is_chunked = b"transfer-encoding:" in head.lower()
+                self._body_bytes = self._line_ends = 0
+        else:
+            body = data
+        if self._is_chunked and self._is_crumbs(body):
+            self._refuse()
+            return
         super().data_received(data)
         if not self._is_between_requests() and not self._head and not self._is_timed:
             self._is_timed = True
@@ -61,6 +72,12 @@ class GuardedProtocol(H11Protocol):
         if self._deadline is not None:
             self._deadline.cancel()
         super().connection_lost(exc)
+
+    def _is_crumbs(self, body: bytes) -> bool:
+        """Whether a body has come in too many chunks for its size."""
+        self._body_bytes += len(body)
+        self._line_ends += body.count(b"\r\n")
+        return self._line_ends > _MANY_CHUNKS and self._body_bytes < _CHUNK_BYTES * self._line_ends
 
     def _is_between_requests(self) -> bool:
         return self.conn.their_state is h11.IDLE
