@@ -33,6 +33,7 @@ SCRIPTS = (
     ["keeping_rule.py"],
     ["refit.py"],
     ["head2toe.py"],
+    ["calibration.py"],
     ["regret.py", "exhaustive"],
     ["regret.py", "ladder"],
     ["regret_fastai.py", "5", "20"],

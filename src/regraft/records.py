@@ -221,7 +221,7 @@ class VoterRecord(Record):
 class BundleRecord(Record):
     """`bundle.json`: everything about a saved model but its arrays."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     regraft_version: str
     labels: Labels
     network: str

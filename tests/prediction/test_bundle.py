@@ -85,7 +85,7 @@ def test_a_damaged_bundle_is_refused(bundle: Path, name: str, damage: str) -> No
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"schema_version": 2}, "schema_version"),
+        ({"schema_version": 1}, "schema_version"),
         ({"labels": ["only one"]}, "labels"),
         ({"labels": ["x" * 300, "y"]}, "labels"),
         ({"extra": 1}, "extra"),

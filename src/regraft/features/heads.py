@@ -24,8 +24,8 @@ class Head:
 
     - `logistic`, `linear-svm`, `head2toe`: scores `z @ weights + intercepts`;
     - `rbf-svm`: `exp(-gamma |z - v|^2)` against its vectors v, then either one-against-one votes
-      (Knerr et al. 1990, as in libsvm) or, for many images, Nystroem features (Williams & Seeger 2001)
-      and linear scores;
+      (Knerr et al. 1990, as in libsvm) and how far each class is behind in them, or, for many images,
+      Nystroem features (Williams & Seeger 2001) and linear scores;
     - `centroid`: minus half the squared distance to each class's mean (Rocchio).
 
     Probabilities are the softmax of the scores over a temperature.
@@ -85,7 +85,7 @@ class Head:
             vectors = (arrays["vectors"].astype(np.float64) - arrays["mean"]) * arrays["scale"]
             standard = np.exp(-self.record.hyperparameters["gamma"] * squared_distances(standard, vectors))
             if "counts" in arrays:
-                return vote(standard, arrays["dual"], arrays["intercepts"], arrays["counts"])
+                return lag(vote(standard, arrays["dual"], arrays["intercepts"], arrays["counts"]))
             standard = standard @ arrays["map"]
         scores: npt.NDArray[np.float64] = standard @ arrays["weights"] + arrays["intercepts"]
         return scores
@@ -109,10 +109,11 @@ def squared_distances(a: Floats, b: Floats) -> Floats:
 
 
 def vote(kernel: Floats, dual: Floats, intercepts: Floats, counts: Floats) -> npt.NDArray[np.float64]:
-    """One-against-one decisions turned into a score for each class.
+    """One-against-one decisions turned into votes for each class, `(N, K)`.
 
-    The score is the number of pairs won plus the summed margins squeezed into (-1/3, 1/3), which break
-    ties: scikit-learn's `decision_function_shape="ovr"`.
+    Two classes have half the decision each, for and against. More have the number of pairs won plus the
+    summed margins squeezed into (-1/3, 1/3), which break ties: scikit-learn's
+    `decision_function_shape="ovr"`.
 
     Args:
         kernel: `(N, V)` between rows and support vectors, the vectors ordered by class.
@@ -126,6 +127,9 @@ def vote(kernel: Floats, dual: Floats, intercepts: Floats, counts: Floats) -> np
         kernel[:, end - count : end] @ dual[:, end - count : end].T
         for end, count in zip(ends, counts, strict=True)
     ]
+    if classes == 2:
+        decision = blocks[0][:, 0] + blocks[1][:, 0] + intercepts[0]
+        return np.stack([decision / 2, -decision / 2], axis=1)
     votes = np.zeros((len(kernel), classes))
     margins = np.zeros((len(kernel), classes))
     for pair, (i, j) in enumerate(combinations(range(classes), 2)):
@@ -136,3 +140,20 @@ def vote(kernel: Floats, dual: Floats, intercepts: Floats, counts: Floats) -> np
         votes[:, j] += decision < 0
     result: npt.NDArray[np.float64] = votes + margins / (3 * (np.abs(margins) + 1))
     return result
+
+
+def lag(votes: Floats) -> npt.NDArray[np.float64]:
+    """Votes `(N, K)` as scores: minus the logarithm of one more than the votes that a class is behind.
+
+    An exponential in the votes, which reach from 0 to K - 1, can't give the winner its due and still leave
+    something to a class that is forty behind, as the true one now and then is. A power can, and the softmax
+    of these scores over a temperature T is one: `(1 + votes behind) ** (-1 / T)`. Of two classes the decision
+    itself is the score, as in Platt 1999.
+
+    >>> lag(np.array([[2.0, 1.0, 0.0]])).round(3)
+    array([[-0.   , -0.693, -1.099]])
+    """
+    if votes.shape[1] == 2:
+        return votes
+    behind: npt.NDArray[np.float64] = votes.max(axis=1, keepdims=True) - votes
+    return -np.log1p(behind)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from regraft.features.heads import squared_distances, vote
+from regraft.features.heads import lag, squared_distances, vote
 from regraft.features.linear_heads import choose_strength, solve_all
 from regraft.features.training_rows import (
     CHUNK_ROWS,
@@ -138,21 +138,23 @@ def masked_scores(
     """
     import sklearn.svm  # noqa: F401  (once, before threads want it)
 
-    scores = np.full((len(kernel), data.num_classes), -1.0)
+    votes = np.zeros((len(kernel), data.num_classes))
 
     def judge(fold: int) -> None:
         held, kept = np.flatnonzero(data.folds == fold), np.flatnonzero(trained[fold])
         present = np.unique(data.labels[kept])
+        absent = np.setdiff1d(np.arange(data.num_classes), present)
         if len(present) < 2:
-            scores[np.ix_(held, present)] = 0.0
+            votes[np.ix_(held, absent)] = -1.0
             return
         own = kernel[np.ix_(kept, kept)]
         machine = _support_vectors(own, data.labels[kept], strength, tolerance)
-        scores[np.ix_(held, present)] = machine.decide(kernel[np.ix_(held, kept)])
+        votes[np.ix_(held, present)] = decided = machine.decide(kernel[np.ix_(held, kept)])
+        votes[np.ix_(held, absent)] = decided.min(axis=1, keepdims=True) - 1
 
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:  # libsvm works without the interpreter
         list(pool.map(judge, range(len(trained))))
-    return scores
+    return lag(votes)
 
 
 @dataclass(frozen=True)

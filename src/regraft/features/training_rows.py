@@ -145,11 +145,12 @@ def finished(
 def best_temperature(scores: Floats, labels: npt.NDArray[np.int64]) -> float:
     """The temperature of least log-loss on out-of-fold scores (Guo et al. 2017), by golden section.
 
-    Targets are smoothed by Laplace's rule, as Platt 1999 (section 2.2) does for two classes: the own class
-    has `(N + 1) / (N + K)`. Otherwise a few images that are all right would make a model certain of all.
+    One image more, of every class equally, is counted in: otherwise a few images that are all right would
+    make a model certain of all. (Platt 1999, section 2.2, counts one in for each class; with K of them that
+    is K images, and where N / K is small, they drown what was seen.)
     """
-    count, classes = scores.shape
-    smooth = classes / (count + classes)
+    count = len(scores)
+    smooth = 1 / (count + 1)
 
     def loss(log_heat: float) -> float:
         chances = np.log(np.maximum(softmax(scores / np.exp(log_heat)), 1e-12))

@@ -164,7 +164,7 @@ class HeadGraph(nn.Module):
         return rows @ self.weights + self.intercepts
 
     def _vote(self, kernel: torch.Tensor) -> torch.Tensor:
-        """One against one, as in `heads.vote`, for all pairs at once."""
+        """One against one, as in `heads.vote` and `heads.lag`, for all pairs at once."""
         dual = self.get_buffer("dual")
         blocks = torch.stack(
             [kernel[:, start : start + n] @ dual[:, start : start + n].T for start, n in self.blocks], dim=1
@@ -172,12 +172,15 @@ class HeadGraph(nn.Module):
         classes = len(self.blocks)
         decision = blocks[:, self.first, self.second - 1] + blocks[:, self.second, self.first]
         decision = decision + self.intercepts
+        if classes == 2:
+            return torch.cat([decision, -decision], dim=1) / 2
         is_first = torch.nn.functional.one_hot(self.first, classes).to(decision.dtype)
         is_second = torch.nn.functional.one_hot(self.second, classes).to(decision.dtype)
         won = (decision >= 0).to(decision.dtype)
         votes = won @ is_first + (1 - won) @ is_second
         margins = decision @ (is_first - is_second)
-        return votes + margins / (3 * (margins.abs() + 1))
+        votes = votes + margins / (3 * (margins.abs() + 1))
+        return -torch.log1p(votes.amax(dim=1, keepdim=True) - votes)
 
 
 def _squared_distances(rows: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
