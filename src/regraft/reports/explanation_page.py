@@ -66,7 +66,7 @@ class Explanations:
         thumbnails = {near.path: self._thumbnail(near.path) for row in self.rows for near in row.neighbours}
         return write_page(
             Path(path), "explanation.html", rows=self.rows, skipped=self.skipped, thumbnails=thumbnails,
-            model=self.model, run=self.files.run,
+            model=self.model, run=self.files.run, methods=[one.method for one in self.rows[0].maps],
         )  # fmt: skip
 
     def _thumbnail(self, path: str) -> str:
