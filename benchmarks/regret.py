@@ -89,6 +89,7 @@ def solved(images: Images, network: str, seed: int, tell: Callable[..., None]) -
         plan = make_plan(settings, TrainSettings(), around, Silent())
         fitted = fit_solved(job, plan, reporter=Silent())
         test = say_solved(job, fitted).test
+        assert test is not None
         tell(way, rights_of(job.truth(test.rows) == test.probabilities.argmax(axis=1)), clock)
 
 

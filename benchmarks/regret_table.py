@@ -63,7 +63,33 @@ def table() -> None:
     wall, cpu = (float(np.mean(share)) for share in zip(*shares, strict=True))
     times = {"wall": round(wall, 3), "cpu": round(cpu, 3), "largest_wall": round(max(shares)[0], 3)}
     print("share of the exhaustive time", times)
-    save("regret", {"summary": summary, "share_of_exhaustive_time": times})
+    mine = losses["ladder"]
+    typical = {"median": round(float(np.median([raw for _, raw, _ in mine])), 2)}
+    few_scans = [case_of(row)[1:3] == ("brain_mri", 5) for row in ladders]
+    others = [raw for (_, raw, _), is_few in zip(mine, few_scans, strict=True) if not is_few]
+    typical["mean without 10 brain scans"] = round(float(np.mean(others)), 2)
+    print("the ladder's loss", typical)
+    save("regret", {"summary": summary, "ladder": typical, "share_of_exhaustive_time": times})
+
+
+def strategies() -> None:
+    """The accuracy of every kind of strategy, mean over draws, as a table in Markdown."""
+    found: dict[tuple[str, int, str], dict[int, dict[str, float]]] = {}
+    for row in earlier("regret_exhaustive"):
+        if row["test"] is not None:
+            network, data, per_class, draw = case_of(row)
+            found.setdefault((data, per_class, network), {}).setdefault(draw, {})[row["way"]] = row["test"]
+    for (data, per_class, network), draws in sorted(found.items()):
+        columns = [
+            [ways["probe"] for ways in draws.values()],
+            [max(v for way, v in ways.items() if way.startswith("svm @")) for ways in draws.values()],
+            [ways["many-stages"] for ways in draws.values()],
+            [max(v for way, v in ways.items() if way.startswith("last-blocks")) for ways in draws.values()],
+            [ways["full"] for ways in draws.values()],
+            [ways["scratch"] for ways in draws.values() if "scratch" in ways],
+        ]
+        means = " | ".join(f"{100 * np.mean(column):.1f}" if column else "" for column in columns)
+        print(f"| {data} | {per_class} | {network.split('_')[0][-2:]} | {len(draws)} | {means} |")
 
 
 def case_of(row: dict[str, Any]) -> Case:
@@ -97,4 +123,5 @@ def lost(rights: str, ways: dict[str, str]) -> tuple[float, float]:
 
 
 if __name__ == "__main__":
+    strategies()
     table()
