@@ -27,9 +27,14 @@ def fitted(data: Path, out: Path, **settings: object) -> regraft.Model:
 
 
 def content(folder: Path) -> dict[str, bytes]:
-    """Every file of a run but the log, which holds times."""
-    files = (path for path in folder.rglob("*") if path.is_file() and path.name != "log.jsonl")
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+    """Every file of a run but the log, which holds times, and TensorBoard's, whose name is one."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    found = {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+    return {
+        name: data
+        for name, data in found.items()
+        if name != "log.jsonl" and not name.startswith("tensorboard/")
+    }
 
 
 @pytest.mark.parametrize("strategy", ["probe", "svm", "many-stages"])
