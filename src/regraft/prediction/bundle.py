@@ -162,7 +162,9 @@ def _read_record(place: Path) -> BundleRecord:
     try:
         record = BundleRecord.model_validate(storage.read_json(path))
     except (StorageError, ValidationError) as error:
-        raise BundleError(f"{path} is not a bundle of this version: {error}") from error
+        raise BundleError(
+            f"{path} is not a bundle of this version; fit again, or install the regraft that made it: {error}"
+        ) from error
     if record.loader_version != LOADER_VERSION:
         raise BundleError(
             f"{path} was made with loader version {record.loader_version}, this is {LOADER_VERSION}: pixels "
