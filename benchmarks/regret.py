@@ -37,8 +37,7 @@ from regraft.training.solved import fit_solved, say_solved
 NETWORKS = ("mobilenetv1_100", "mobilenetv2_100")
 # brain_mri has 75 training images in its smaller class: 100 takes all of that.
 CASES = [(data, count) for count in (100, 20, 5) for data in ("clothing", "trash6", "brain_mri")]
-# 136 classes of 12 training images: a case takes a quarter of an hour, so the first draw alone has them,
-# last.
+# 136 classes of up to 16 training images: a case takes a quarter to half an hour, so they come last.
 LARGE_CASES = [("omniglot_small1", 5), ("omniglot_small1", 20)]
 TRAINED: dict[str, dict[str, Any]] = {
     "last-blocks, cut 75%": {"strategy": "last-blocks", "cut": "75%"},
@@ -134,13 +133,20 @@ def main(question: str, draws: int, networks: list[str]) -> None:
 
 def every_case(draws: int, networks: list[str]) -> list[Case]:
     """The quick ones first, then the slow ones of other draws and networks than the first."""
-    cases = [(network, *case, draw) for draw in range(draws) for network in networks for case in CASES]
-    cases += [(network, *case, 0) for network in networks for case in LARGE_CASES]
+    cases = [
+        (network, *case, draw)
+        for draw in range(draws)
+        for network in networks
+        for case in CASES + LARGE_CASES
+    ]
 
     def is_slow(case: Case) -> bool:
         return case[2] == 100 and (case[3] > 0 or case[0] != NETWORKS[0])
 
-    return sorted(cases, key=lambda case: (case[1:3] in LARGE_CASES, is_slow(case)))
+    def size(case: Case) -> int:
+        return 1 + LARGE_CASES.index(case[1:3]) if case[1:3] in LARGE_CASES else 0
+
+    return sorted(cases, key=lambda case: (size(case), is_slow(case)))
 
 
 def exhaustive_seconds(case: Case) -> float:
