@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
@@ -12,7 +12,6 @@ from typing import Any
 import filelock
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from regraft import storage
 from regraft.data.loading import LOADER_VERSION, LoadLimits
@@ -46,8 +45,7 @@ from regraft.training.rate_finder import RateSearch, search_rate
 from regraft.training.sources import ViewSource
 from regraft.training.steps import Task
 from regraft.training.tail import EarlierHead, HeadStart, LinearHead, Tail, channels_last
-
-_SINGLE_THREAD_FLOPS = 2e9  # below it a step is faster on one core than with the cores waiting for each other
+from regraft.training.threads import cpu_kernels, threads_for
 
 
 @dataclass(frozen=True)
@@ -109,7 +107,7 @@ class TunedJob:
         """Train, join the best weights with the frozen ones, and judge the network as it will be used."""
         bench = self._bench(reporter)
         before = stage_weights(bench.network)
-        with self._workspace(reporter) as folder, _threads(bench.tail, bench.sources[0], self._settings):
+        with self._workspace(reporter) as folder, self._threads(bench):
             self._pretrain(bench, folder, reporter)
             position = Trainer(self._task(bench, folder), reporter).run()
             weights = self._trained_weights(bench.network, folder)
@@ -119,14 +117,14 @@ class TunedJob:
     def trial(self, reporter: Reporter) -> Score | None:
         """How good the plan's training gets on the validation images; nothing is kept but its checkpoint."""
         bench = self._bench(reporter)
-        with self._workspace(reporter) as folder, _threads(bench.tail, bench.sources[0], self._settings):
+        with self._workspace(reporter) as folder, self._threads(bench):
             self._pretrain(bench, folder, reporter)
             return Trainer(self._task(bench, folder), reporter).run().best
 
     def search_rate(self, reporter: Reporter, *, steps: int = 80) -> RateSearch:
         """The loss over learning rates, from the plan's start; see `rate_finder`."""
         bench = self._bench(reporter)
-        with _threads(bench.tail, bench.sources[0], self._settings):
+        with self._threads(bench):
             return search_rate(self._task(bench, None), reporter, steps=steps)
 
     def _bench(self, reporter: Reporter) -> _Bench:
@@ -305,10 +303,13 @@ class TunedJob:
             "images": storage.key_of([row.sha256 for row in self.job.split.rows]),
             "weights": self.weights.sha256,
             "earlier": self.earlier.facts() if self.earlier and settings.head_start == "previous" else None,
-            "device": torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu_kernels(),
+            "device": torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_kernels(),
             "loader_version": LOADER_VERSION,
             "versions": {name: metadata.version(name) for name in _libraries(self.plan.runtime)},
         }
+
+    def _threads(self, bench: _Bench) -> AbstractContextManager[None]:
+        return threads_for(bench.tail, bench.sources[0].shape, self._settings.effective_batch)
 
     def _trained_weights(self, network: Network, folder: Path) -> Weights:
         """The whole network's weights after training, as a file like any others."""
@@ -386,25 +387,5 @@ def describe_cut(network: Network, count: int) -> list[str]:
     return lines
 
 
-@contextmanager
-def _threads(tail: Tail, source: ViewSource, settings: TrainSettings) -> Iterator[None]:
-    """One thread for steps so small that the cores would mostly wait for each other; a rule, not a race."""
-    before = torch.get_num_threads()
-    if next(tail.parameters()).device.type == "cpu":
-        with FlopCounterMode(display=False) as counter, torch.no_grad():
-            tail.eval()(torch.zeros(1, *source.shape))
-        if 3 * counter.get_total_flops() * settings.effective_batch < _SINGLE_THREAD_FLOPS:
-            torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
 def _libraries(runtime: str) -> tuple[str, ...]:
     return ("torch", "timm", "torchvision", *(("openvino",) if runtime == "openvino" else ()))
-
-
-def _cpu_kernels() -> str:
-    """Kernels, and with them bits, are chosen by instruction set and number of threads."""
-    return f"{torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads"

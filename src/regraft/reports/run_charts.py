@@ -1,0 +1,147 @@
+"""The charts of a run's report: the ladder, depths, epochs, calibration, how far stages moved."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from regraft.evaluation.scores import wilson
+from regraft.records import Estimate
+from regraft.reports.charts import Chart
+from regraft.run_files import Judged, RunFiles
+
+_BINS = 10
+
+
+def ladder_chart(files: RunFiles) -> Markup | None:
+    """Accuracy on validation images against seconds; None for a fit that did not climb."""
+    ladder = files.ladder
+    rows = [row for row in ladder.rows if row.accuracy] if ladder else []
+    if not rows:
+        return None
+    low = min(100 * (row.accuracy.low or 0) for row in rows if row.accuracy)
+    last = max(row.elapsed_s for row in rows)
+    chart = Chart(
+        "Accuracy on validation images against seconds since the fit began",
+        "seconds since the fit began", "validation accuracy, %", (0, last * 1.03), (max(0, low - 2), 100),
+    )  # fmt: skip
+    kept = [(row.elapsed_s, 100 * row.accuracy.value) for row in rows if row.is_kept and row.accuracy]
+    chart.line([*kept, (last, kept[-1][1])] if kept else [], "main", is_stepped=True)
+    for row in sorted(rows, key=lambda row: row.is_kept):  # what is kept lies on top
+        assert row.accuracy is not None
+        kind = "faint" if row.rung == 0 else "main" if row.is_kept else "tried"
+        value = row.accuracy
+        chart.interval(row.elapsed_s, 100 * (value.low or 0), 100 * (value.high or 1), kind)
+        said = f"{row.name}: {100 * value.value:.1f} % after {row.elapsed_s:.0f} s, {row.verdict}"
+        chart.dot(row.elapsed_s, 100 * value.value, kind, said)
+    return chart.svg
+
+
+def depth_chart(files: RunFiles) -> Markup | None:
+    """What each stage knows; None where no profile was measured."""
+    profile = files.ladder.profile if files.ladder else None
+    if profile is None:
+        return None
+    stages = profile.stages
+    known: list[Estimate] = [one for stage in stages for one in (stage.svm, stage.logistic) if one]
+    low = min(100 * (one.low or 0) for one in known)
+    chart = Chart(
+        "What each depth of the network knows about these classes", "stage", "cross-validated accuracy, %",
+        (-0.3, len(stages) - 0.7), (max(0, low - 2), 100), height=330,
+        x_names=[stage.stage for stage in stages],
+    )  # fmt: skip
+    for kind, shift, pick in (("main", -0.06, "svm"), ("second", 0.06, "logistic")):
+        values = [(place, getattr(stage, pick)) for place, stage in enumerate(stages)]
+        values = [(place, value) for place, value in values if value is not None]
+        chart.line([(place + shift, 100 * value.value) for place, value in values], kind)
+        for place, value in values:
+            chart.interval(place + shift, 100 * (value.low or 0), 100 * (value.high or 1), kind)
+            said = f"{stages[place].stage}, {pick}: {100 * value.value:.1f} %"
+            chart.dot(place + shift, 100 * value.value, kind, said, radius=3)
+    return chart.svg
+
+
+def training_charts(epochs: Sequence[dict[str, Any]]) -> list[tuple[str, Markup]]:
+    """Loss and accuracy over epochs, and the learning rate that each part had."""
+    if len(epochs) < 2:
+        return []
+    places = list(range(1, len(epochs) + 1))
+    charts = []
+    for what, factor, label in (("loss", 1.0, "loss, nats"), ("accuracy", 100.0, "accuracy, %")):
+        series = {
+            kind: [
+                (place, factor * row[f"{side}_{what}"])
+                for place, row in zip(places, epochs, strict=True)
+                if row.get(f"{side}_{what}") is not None
+            ]
+            for side, kind in (("train", "faint"), ("validation", "main"))
+        }
+        values = [value for points in series.values() for _, value in points]
+        chart = Chart(
+            f"{what} over epochs", "epoch", label, (1, len(epochs)), (min(0, *values) if what == "loss" else
+            min(values), max(values)), height=240,
+        )  # fmt: skip
+        for kind, points in series.items():
+            chart.line(points, kind)
+            for place, value in points:
+                is_best = kind == "main" and epochs[place - 1].get("is_best")
+                chart.dot(place, value, kind, f"epoch {place}: {value:.4g}", radius=4 if is_best else 2.5)
+        charts.append((f"{what.capitalize()}: validation (line), training (dashed)", chart.svg))
+    rates = [row["learning_rates"] for row in epochs]
+    parts = list(rates[0])
+    top = max(max(row.values()) for row in rates)
+    chart = Chart(
+        "learning rate over epochs", "epoch", "learning rate", (1, len(epochs)), (0, top), height=240
+    )
+    for part, kind in ((parts[-1], "main"), (parts[0], "second")):
+        chart.line([(place, row.get(part, 0.0)) for place, row in zip(places, rates, strict=True)], kind)
+    charts.append((f"Learning rate at each epoch's end: {parts[-1]} (first colour), {parts[0]}", chart.svg))
+    return charts
+
+
+def calibration_chart(judged: Sequence[Judged]) -> Markup | None:
+    """How often the model is right against how sure it is, in ten bins of equal width."""
+    if not judged:
+        return None
+    sure = np.array([row.probability for row in judged])
+    rights = np.array([row.is_right for row in judged])
+    bins = np.minimum((sure * _BINS).astype(int), _BINS - 1)
+    chart = Chart(
+        "How often the model is right against how sure it is",
+        "how sure it is, %", "how often it is right, %",
+        (0, 100), (0, 100), width=460, height=320,
+    )  # fmt: skip
+    chart.line([(0, 0), (100, 100)], "faint")
+    points = []
+    for number in range(_BINS):
+        inside = bins == number
+        if inside.any():
+            value = wilson(int(rights[inside].sum()), int(inside.sum()))
+            at = 100 * float(sure[inside].mean())
+            chart.interval(at, 100 * (value.low or 0), 100 * (value.high or 1), "main")
+            said = f"{int(inside.sum())} images, {at:.0f} % sure on average, {100 * value.value:.0f} % right"
+            chart.dot(at, 100 * value.value, "main", said)
+            points.append((at, 100 * value.value))
+    chart.line(points, "main")
+    return chart.svg
+
+
+def moved_chart(rows: Sequence[dict[str, str]]) -> Markup | None:
+    """How far each stage's weights went, and how much its features changed."""
+    if not rows:
+        return None
+    names = [row["stage"] for row in rows]
+    change = [100 * float(row["relative_weight_change"]) for row in rows]
+    chart = Chart(
+        "How far training moved each stage", "stage", "weights moved, % of their norm",
+        (-0.6, len(names) - 0.4), (0, max([*change, 1e-6])), x_names=names, height=270,
+    )  # fmt: skip
+    width = 0.6 * (chart.x(1) - chart.x(0)) if len(names) > 1 else 60
+    for place, (name, value, row) in enumerate(zip(names, change, rows, strict=True)):
+        alike = float(row["feature_similarity_cka"])
+        said = f"{name}: weights moved {value:.3g} %, features alike {alike:.4f} (CKA)"
+        chart.column(place, value, "main" if value else "wash", said, width_px=width)
+    return chart.svg
