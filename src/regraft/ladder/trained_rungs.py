@@ -87,11 +87,12 @@ def _refit(standing: Standing, found: list[Contender], job: TunedJob, tuned: Tun
     plan = job.plan.model_copy(update={"refit": refit_plan(standing.stages)})
     assert plan.refit is not None
     name = f"{found[0].name}, then logistic @ {plan.refit.stages[0]}…{plan.refit.stages[-1]}"
-    amounts, layout = standing.amounts, tuned.features.layout
+    layout = tuned.features.layout
     width = sum(column.stop - column.start for column in layout if column.stage in plan.refit.stages)
-    seconds = (
-        amounts.train * standing.terrain.extract_s + logistic_cost(amounts, width, standing.book).seconds
-    )
+    # Those held out have features already, of when the training was judged.
+    amounts = replace(standing.amounts, train=standing.amounts.train - standing.amounts.held)
+    solving = logistic_cost(amounts, width, standing.book).seconds
+    seconds = amounts.train * standing.terrain.extract_s + solving
     predicted = standing.predicted(name, seconds)
     if len(plan.refit.stages) < 2 or predicted > standing.time_left_s:
         standing.skip(name, predicted)
