@@ -13,6 +13,7 @@ SCRIPTS = (
     ["extraction.py"],
     ["extraction.py", "5", "bf16"],
     ["heads.py"],
+    ["row_space.py"],
     ["accuracy.py"],
     ["kill9.py"],
     ["memory.py"],

@@ -54,6 +54,7 @@ DOORS = {
     "openvino": {"features", "serving"},
     "skimage": {"features"},
     "sklearn": {"estimator", "features", "evaluation", "lab"},
+    "scipy": {"features"},
     "PIL": {"data", "estimator", "explanation", "lab", "reports"},
     "captum": {"explanation"},
     "jinja2": {"reports"},

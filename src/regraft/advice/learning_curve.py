@@ -11,6 +11,7 @@ import numpy.typing as npt
 from regraft.evaluation.scores import wilson
 from regraft.features.heads import Head, squared_distances
 from regraft.features.kernel_heads import masked_scores
+from regraft.features.row_space import row_space
 from regraft.features.solver import LinearProblems, solve
 from regraft.features.training_rows import TrainingRows, standardised
 from regraft.records import Estimate, Record
@@ -21,6 +22,7 @@ _SHARES = (0.125, 0.25, 0.5, 1.0)
 _LEAST_IMAGES = 16
 _MAX_IMAGES = 3_000
 _RESAMPLES = 200
+_EVALUATIONS = 50  # that a logistic regression takes, about
 _EXPONENTS = np.linspace(0.1, 1.0, 19)
 _FLOORS = np.linspace(0.0, 0.95, 20)  # of the lowest error measured
 
@@ -52,7 +54,7 @@ def learning_curve(data: TrainingRows, head: Head) -> LearningCurve:
     """
     sample = data.sample(_MAX_IMAGES)
     shares = [share for share in _SHARES if share * len(sample.keys) >= _LEAST_IMAGES]
-    rights = np.array([_rights(sample, head, share) for share in shares], dtype=bool)
+    rights = _rights(sample, head, shares)
     folds = int(sample.folds.max()) + 1
     sizes = [max(1, round(share * len(sample.keys) * (1 - 1 / folds))) for share in shares]
     points = tuple(
@@ -95,23 +97,34 @@ def _gain(sizes: Sequence[int], errors: Floats) -> float:
     return gain
 
 
-def _rights(data: TrainingRows, head: Head, share: float) -> Bools:
-    """Which images are right when heads see only a share of the other folds' images of each class."""
-    trained = np.stack([_some(data, fold, share) for fold in range(int(data.folds.max()) + 1)])
+def _rights(data: TrainingRows, head: Head, shares: Sequence[float]) -> Bools:
+    """`(shares, N)`: right or not when heads see a share of the other folds' images of each class."""
     rows = standardised(data, head.record.columns)[1]
     settings = head.record.hyperparameters
+    folds = int(data.folds.max()) + 1
     if head.record.kind == "rbf-svm":
         kernel = np.exp(-settings["gamma"] * squared_distances(rows, rows))
-        scores = masked_scores(data, kernel, settings["C"], trained)
     else:
-        problems = LinearProblems(rows, data.labels, data.num_classes, trained, "softmax")
-        weights = solve(problems, settings.get("C", 10.0), tolerance=1e-2)
-        scores = np.empty((len(rows), data.num_classes))
-        for fold, one in enumerate(weights):
-            held = data.folds == fold
-            scores[held] = rows[held] @ one[:-1] + one[-1]
-    rights: Bools = scores.argmax(axis=1) == data.labels
+        rows = row_space(rows, _EVALUATIONS * len(shares) * folds * data.num_classes).rows
+    rights = np.empty((len(shares), len(rows)), dtype=bool)
+    for right, share in zip(rights, shares, strict=True):
+        trained = np.stack([_some(data, fold, share) for fold in range(folds)])
+        if head.record.kind == "rbf-svm":
+            scores = masked_scores(data, kernel, settings["C"], trained)
+        else:
+            scores = _linear_scores(data, rows, settings.get("C", 10.0), trained)
+        right[:] = scores.argmax(axis=1) == data.labels
     return rights
+
+
+def _linear_scores(data: TrainingRows, rows: Floats, strength: float, trained: Bools) -> Floats:
+    """Scores `(N, K)` of each fold by a logistic regression that saw the rows of `trained`, a row a fold."""
+    problems = LinearProblems(rows, data.labels, data.num_classes, trained, "softmax")
+    scores = np.empty((len(rows), data.num_classes))
+    for fold, one in enumerate(solve(problems, strength, tolerance=3e-3)):
+        held = data.folds == fold
+        scores[held] = rows[held] @ one[:-1] + one[-1]
+    return scores
 
 
 def _some(data: TrainingRows, fold: int, share: float) -> Bools:

@@ -68,7 +68,7 @@ def _solved(rows: Floats, data: TrainingRows, kept: Bools) -> Floats:
     # Rows of unit length over all stages would be tiny on a few of them: C is for the length that they have.
     length = float(np.sqrt(np.square(rows).sum(axis=1).mean())) or 1.0
     problems = LinearProblems(rows / length, data.labels, data.num_classes, kept[None])
-    weights: Floats = solve(problems, _STRENGTH, tolerance=3e-3)[0]
+    weights: Floats = solve(problems, _STRENGTH, tolerance=5e-4)[0]
     weights[:-1] /= length
     return weights
 

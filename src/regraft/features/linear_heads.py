@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from regraft.features.heads import softmax, squared_distances
+from regraft.features.row_space import row_space
 from regraft.features.solver import LinearProblems, Loss, solve
 from regraft.features.training_rows import (
     Candidate,
@@ -26,6 +27,7 @@ _STRENGTHS: dict[Loss, tuple[float, ...]] = {
     "squared-hinge": (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0),
 }
 _MIDDLING_STRENGTH = 100.0
+_EVALUATIONS = 300  # that a search for the strength takes, about: an eighth of them for each strength
 
 
 def fit_logistic(data: TrainingRows, columns: Candidate) -> FittedHead:
@@ -40,8 +42,9 @@ def fit_linear_svm(data: TrainingRows, columns: Candidate) -> FittedHead:
 
 def _fit_linear(data: TrainingRows, columns: Candidate, *, kind: HeadKind, loss: Loss) -> FittedHead:
     standard, rows = standardised(data, columns)
-    strength, scores = choose_strength(data, rows, loss)
-    weights = solve_all(data, rows, loss, strength)
+    space = row_space(rows, _EVALUATIONS * _scores_together(data))
+    strength, scores = choose_strength(data, space.rows, loss)
+    weights = space.weights(solve_all(data, space.rows, loss, strength))
     return finished(
         data,
         kind,
@@ -64,7 +67,13 @@ def solve_all(data: TrainingRows, rows: Floats, loss: Loss, strength: float) -> 
 def cross_validated_logistic(data: TrainingRows, columns: Candidate) -> Floats:
     """Out-of-fold scores `(N, K)` at a middling strength, solved no further than accuracy needs."""
     rows = standardised(data, columns)[1]
-    return choose_strength(data, rows, "softmax", strengths=(_MIDDLING_STRENGTH,), tolerance=1e-2)[1]
+    space = row_space(rows, _EVALUATIONS // 8 * _scores_together(data))
+    return choose_strength(data, space.rows, "softmax", strengths=(_MIDDLING_STRENGTH,), tolerance=3e-3)[1]
+
+
+def _scores_together(data: TrainingRows) -> int:
+    """How many scores an image gets in each evaluation of all folds."""
+    return data.num_classes * (int(data.folds.max()) + 1)
 
 
 def choose_strength(
@@ -73,7 +82,7 @@ def choose_strength(
     loss: Loss,
     *,
     strengths: Sequence[float] | None = None,
-    tolerance: float = 3e-3,
+    tolerance: float = 5e-4,
 ) -> tuple[float, Floats]:
     """The strength of least cross-validated loss, and its out-of-fold scores.
 

@@ -49,7 +49,7 @@ def solve(
     strength: float,
     *,
     start: Floats | None = None,
-    tolerance: float = 3e-4,
+    tolerance: float = 1e-4,
     max_iterations: int = 500,
 ) -> Floats:
     """The optima, `(P, D + 1, K)` with the intercepts last.
@@ -58,7 +58,8 @@ def solve(
         problems: what to solve.
         strength: C, the inverse of regularisation.
         start: where to start, for example the optima for another strength.
-        tolerance: stop when no entry of the gradient exceeds this share of its largest entry at zero weights.
+        tolerance: stop when the gradient's norm is this share of what it is at zero weights; how the columns
+            are turned makes no difference.
         max_iterations: of L-BFGS.
     """
     count, (_, width) = len(problems.rows), problems.features.shape
@@ -70,9 +71,9 @@ def solve(
         if start is None
         else _evaluate(problems, np.zeros_like(weights), strength, np.arange(count))[1]
     )
-    goal = tolerance * np.abs(at_zero).max(axis=(1, 2))
+    goal = tolerance * _norm(at_zero)
     history: list[tuple[Floats, Floats, Floats]] = []
-    active = np.flatnonzero(np.abs(gradient).max(axis=(1, 2)) > goal)
+    active = np.flatnonzero(_norm(gradient) > goal)
     for _ in range(max_iterations):
         if not len(active):
             break
@@ -91,9 +92,14 @@ def solve(
         for _, _, rho in history:  # a direction that led nowhere: forget, and try the gradient itself
             rho[active[stuck]] = 0
         history = [*history[-_MEMORY + 1 :], (step, change, _curvature(step, change))]
-        small = np.abs(gradient[active]).max(axis=(1, 2)) <= goal[active]
+        small = _norm(gradient[active]) <= goal[active]
         active = active[~(small | (stuck & was_steepest[active]))]
     return weights
+
+
+def _norm(gradient: Floats) -> Floats:
+    result: Floats = np.sqrt(_inner(gradient, gradient))
+    return result
 
 
 def _inner(a: Floats, b: Floats) -> Floats:
@@ -148,8 +154,7 @@ def _line_search(
     )
     size = np.ones(len(active), dtype=weights.dtype)
     if first:
-        size = np.minimum(1, 1 / np.maximum(np.abs(direction).sum(axis=(1, 2)), 1e-30)).astype(weights.dtype)
-        size *= np.sqrt(direction[0].size)
+        size /= np.maximum(_norm(direction), 1e-30)  # a step of unit length
     best = weights[active].copy()
     new_value, new_gradient = value[active].copy(), gradient[active].copy()
     pending = np.arange(len(active))
