@@ -22,7 +22,7 @@ _SHARES = (0.125, 0.25, 0.5, 1.0)
 _LEAST_IMAGES = 16
 _MAX_IMAGES = 3_000
 _RESAMPLES = 200
-_EVALUATIONS = 50  # that a logistic regression takes, about
+_EVALUATIONS = 40  # that a logistic regression takes, about
 _EXPONENTS = np.linspace(0.1, 1.0, 19)
 _FLOORS = np.linspace(0.0, 0.95, 20)  # of the lowest error measured
 
@@ -121,7 +121,7 @@ def _linear_scores(data: TrainingRows, rows: Floats, strength: float, trained: B
     """Scores `(N, K)` of each fold by a logistic regression that saw the rows of `trained`, a row a fold."""
     problems = LinearProblems(rows, data.labels, data.num_classes, trained, "softmax")
     scores = np.empty((len(rows), data.num_classes))
-    for fold, one in enumerate(solve(problems, strength, tolerance=3e-3)):
+    for fold, one in enumerate(solve(problems, strength, tolerance=1e-2)):
         held = data.folds == fold
         scores[held] = rows[held] @ one[:-1] + one[-1]
     return scores
