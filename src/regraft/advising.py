@@ -27,7 +27,7 @@ from regraft.records import Record
 from regraft.storage import printable
 from regraft.training.costs import Cost, logistic_work
 
-_QUICK_WORK = 1.2e8  # units of logistic regression: a few seconds
+_QUICK_WORK = 2.3e6  # units of logistic regression: a few seconds
 
 
 class Option(Record):

@@ -157,7 +157,7 @@ def solve(standing: Standing, name: str, strategy: Strategy, kind: HeadKind, sta
     took = standing.clocked(name, lambda: fitted.append(fit_head(standing.training_rows, kind, [columns])))
     if is_new and took >= _TELLING_S:
         work = logistic_work(amounts, width) if is_linear else kernel_work(amounts, width, _MACHINES)
-        book.learn("logistic" if is_linear else "kernel", max(took - 0.1, 0.01) / work)
+        book.learn("softmax" if is_linear else "kernel", max(took - 0.1, 0.01) / work)
     contender = _contender(standing, name, strategy, stages, columns, fitted[0])
     standing.solved.append(contender)
     standing.challenge(contender, predicted_s=predicted, took_s=took)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # Seconds a unit where nothing has been measured yet; the first measurement replaces them.
 _FIRST_GUESSES = {
-    "logistic": 4.1e-8,
+    "softmax": 2.2e-6,
     "kernel": 7.5e-11,
     "convert": 4.0,
     "open": 2.0,
@@ -252,17 +252,19 @@ def training_cost(amounts: Amounts, tail: TailCost, *, epochs: int, is_trial: bo
 
 def logistic_cost(amounts: Amounts, width: int, book: CostBook) -> Cost:
     """Of cross-validating and solving a logistic regression on so many columns."""
-    seconds = 0.1 + logistic_work(amounts, width) * book.seconds("logistic")
+    seconds = 0.1 + logistic_work(amounts, width) * book.seconds("softmax")
     return Cost(seconds=seconds, memory_bytes=4 * amounts.train * width)
 
 
 def logistic_work(amounts: Amounts, width: int) -> float:
-    """Units of work, for each fold: images^0.8 x columns^1.2 x classes^0.7.
+    """Units of work, for each fold: (images x coordinates)^0.79 x classes^0.45.
 
-    The powers were fitted to what the ladders of `benchmarks/regret.py` took: the solver needs fewer steps
-    where images are many, and more where columns are.
+    Coordinates are columns, or images where those are fewer (`features/row_space.py`). The powers were fitted
+    to processor seconds on 10 to 2,176 images, 1,024 to 7,168 columns and 2 to 136 classes: small matrix
+    products are less efficient than large ones, so the powers are less than one.
     """
-    return float(amounts.train**0.8 * width**1.2 * amounts.classes**0.7 * amounts.folds)
+    numbers = float(amounts.train) * min(width, amounts.train)
+    return float(numbers**0.79 * amounts.classes**0.45 * amounts.folds)
 
 
 def kernel_cost(amounts: Amounts, width: int, book: CostBook, *, machines: int) -> Cost:
