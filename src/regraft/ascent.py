@@ -150,7 +150,7 @@ def _predicted_test(
 
 def _key(asked: Request, job: Job, weights: Weights, purpose: str) -> str:
     """Everything that a climb depends on besides the clock."""
-    libraries = ("regraft", "torch", "timm", "scikit-learn", "numpy")
+    libraries = ("regraft", "torch", "timm", "scikit-learn", "scipy", "numpy")
     return storage.key_of(
         {
             "purpose": purpose,

@@ -32,7 +32,7 @@ _OPTIONAL = (
     "ladder.svg",
     "report.html",
 )
-_LIBRARIES = ("torch", "torchvision", "timm", "openvino", "scikit-learn", "numpy", "pillow")
+_LIBRARIES = ("torch", "torchvision", "timm", "openvino", "scikit-learn", "scipy", "numpy", "pillow")
 
 
 def versions() -> dict[str, str]:
