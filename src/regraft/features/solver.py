@@ -49,7 +49,7 @@ def solve(
     strength: float,
     *,
     start: Floats | None = None,
-    tolerance: float = 1e-4,
+    tolerance: float = 3e-4,
     max_iterations: int = 500,
 ) -> Floats:
     """The optima, `(P, D + 1, K)` with the intercepts last.
