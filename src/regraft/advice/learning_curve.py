@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -102,18 +103,17 @@ def _rights(data: TrainingRows, head: Head, shares: Sequence[float]) -> Bools:
     rows = standardised(data, head.record.columns)[1]
     settings = head.record.hyperparameters
     folds = int(data.folds.max()) + 1
+    score: Callable[[Bools], Floats]
     if head.record.kind == "rbf-svm":
         kernel = np.exp(-settings["gamma"] * squared_distances(rows, rows))
+        score = partial(masked_scores, data, kernel, settings["C"])
     else:
         rows = row_space(rows, _EVALUATIONS * len(shares) * folds * data.num_classes).rows
+        score = partial(_linear_scores, data, rows, settings.get("C", 10.0))
     rights = np.empty((len(shares), len(rows)), dtype=bool)
     for right, share in zip(rights, shares, strict=True):
         trained = np.stack([_some(data, fold, share) for fold in range(folds)])
-        if head.record.kind == "rbf-svm":
-            scores = masked_scores(data, kernel, settings["C"], trained)
-        else:
-            scores = _linear_scores(data, rows, settings.get("C", 10.0), trained)
-        right[:] = scores.argmax(axis=1) == data.labels
+        right[:] = score(trained).argmax(axis=1) == data.labels
     return rights
 
 

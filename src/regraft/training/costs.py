@@ -29,6 +29,7 @@ _FIRST_GUESSES = {
     "words": 0.05,
 }
 _SAMPLE = 16  # images of a timed training step
+_BASIS = 4.5e-5  # units of a logistic regression's work for each images x images x columns of the basis
 _DUEL = 1.3e5  # units of a kernel machine's work that a pair of classes takes, however few its images
 
 
@@ -254,18 +255,20 @@ def training_cost(amounts: Amounts, tail: TailCost, *, epochs: int, is_trial: bo
 def logistic_cost(amounts: Amounts, width: int, book: CostBook) -> Cost:
     """Of cross-validating and solving a logistic regression on so many columns."""
     seconds = 0.1 + logistic_work(amounts, width) * book.seconds("softmax")
-    return Cost(seconds=seconds, memory_bytes=4 * amounts.train * width)
+    copies = 3 if width > amounts.train else 1  # the rows, and for their coordinates a copy and the basis
+    return Cost(seconds=seconds, memory_bytes=4 * copies * amounts.train * width)
 
 
 def logistic_work(amounts: Amounts, width: int) -> float:
-    """Units of work, for each fold: (images x coordinates)^0.79 x classes^0.45.
+    """Units of work: for each fold (images x coordinates)^0.79 x classes^0.45, and the basis once.
 
-    Coordinates are columns, or images where those are fewer (`features/row_space.py`). The powers were fitted
-    to processor seconds on 10 to 2,176 images, 1,024 to 7,168 columns and 2 to 136 classes: small matrix
-    products are less efficient than large ones, so the powers are less than one.
+    Coordinates are columns, or images where those are fewer; these have a basis (`features/row_space.py`).
+    The powers were fitted to processor seconds on 10 to 2,176 images, 1,024 to 7,168 columns and 2 to 136
+    classes: small matrix products are less efficient than large ones, so the powers are less than one.
     """
     numbers = float(amounts.train) * min(width, amounts.train)
-    return float(numbers**0.79 * amounts.classes**0.45 * amounts.folds)
+    basis = _BASIS * float(amounts.train) ** 2 * width if width > amounts.train else 0.0
+    return float(numbers**0.79 * amounts.classes**0.45 * amounts.folds + basis)
 
 
 def kernel_cost(amounts: Amounts, width: int, book: CostBook, *, machines: int) -> Cost:

@@ -297,7 +297,7 @@ class TunedJob:
     def _facts(self) -> dict[str, Any]:
         device, settings = find_device(self.device), self._settings
         return {
-            "version": 1,
+            "version": 2,
             "plan": self.plan.model_dump(mode="json", exclude={"vote", "refit"}),
             "split": self.job.split.sha256,
             "images": storage.key_of([row.sha256 for row in self.job.split.rows]),
@@ -388,4 +388,6 @@ def describe_cut(network: Network, count: int) -> list[str]:
 
 
 def _libraries(runtime: str) -> tuple[str, ...]:
-    return ("torch", "timm", "torchvision", *(("openvino",) if runtime == "openvino" else ()))
+    """What decides about bits; numpy and scipy, because they solve the head that training starts from."""
+    inference = ("openvino",) if runtime == "openvino" else ()
+    return ("torch", "timm", "torchvision", "numpy", "scipy", *inference)
