@@ -10,6 +10,7 @@
     │   ├── UnknownNetworkError
     │   └── WeightsError            weights that are missing, ambiguous or refused
     │       ├── WeightsNotFoundError
+    │       ├── DownloadError       a server that doesn't answer, refuses, or sends something else
     │       └── LicenceError        weights whose licence somebody must say yes to
     ├── StorageError                a disk that is full, read-only or holds something else
     │   └── DiskFullError
@@ -63,6 +64,10 @@ class WeightsError(NetworkError):
 
 class WeightsNotFoundError(WeightsError):
     """No weights for this network in any of the places that were looked at."""
+
+
+class DownloadError(WeightsError):
+    """Weights that could not be downloaded: no connection, no permission, no such file, a wrong hash."""
 
 
 class LicenceError(WeightsError):

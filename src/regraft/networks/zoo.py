@@ -15,21 +15,6 @@ from regraft.errors import UnknownNetworkError, close_names
 from regraft.networks.licences import allows_commerce
 from regraft.records import InputSpec, Recipe, Record
 
-# Tried in this order when no network is named: accuracy of transfer for the time it takes, as ranked by
-# ImageNet top-1 of each default checkpoint (timm results table), the lightest of equals first.
-PREFERRED = (
-    "convnext_tiny",
-    "vit_small_patch16_224",
-    "resnet50",
-    "efficientnet_b0",
-    "mobilenetv1_100",
-    "mobilenetv2_100",
-    "resnet34",
-    "resnet18",
-    "vgg16",
-    "squeezenet1_1",
-)
-
 
 class StageCard(Record):
     """One stage in numbers, for one image at the card's input size."""
