@@ -98,8 +98,8 @@ def test_no_weights_says_how_to_get_them_and_how_large_they_are() -> None:
         find_weights("resnet50", offline=True)
     assert str(raised.value) == (
         "no pretrained weights for resnet50 on this machine, and --offline forbids a download. Download them "
-        "while online (about 103 MB, once): regraft weights fetch resnet50. Or put resnet50.safetensors into a "
-        "folder by hand and pass --weights FOLDER"
+        "while online (about 103 MB, once): regraft weights fetch resnet50. Or put resnet50.safetensors into "
+        "a folder by hand and pass --weights FOLDER"
     )
 
 
