@@ -84,3 +84,11 @@ def test_the_learning_rate_search_is_drawn(photos: Path, tmp_path: Path) -> None
     command = ["find-lr", str(photos), "--strategy", "scratch", "--steps", "20", *LENET]
     assert run([*command, "-o", str(plot)]) == 0
     assert plot.read_bytes().startswith(b"\x89PNG")
+
+
+def test_without_a_strategy_the_search_trains_the_whole_network(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["find-lr", str(photos), "--steps", "2", *LENET, "-o", str(tmp_path / "rates.svg")]
+    assert run(command) == 0
+    assert "├─ c1               trained" in capsys.readouterr().err
