@@ -38,7 +38,7 @@ class OnnxModel:
         known = self._session.get_modelmeta().custom_metadata_map.get(FACT)
         if known is None:
             raise BundleError(
-                f"{self.path} contains no labels, so `regraft export` did not write it. Export the model again"
+                f"{self.path} contains no labels, so `regraft export` did not write it; export it again"
             )
         try:
             self.facts: dict[str, Any] = json.loads(known)
