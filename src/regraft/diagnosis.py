@@ -166,7 +166,8 @@ def _weights(weights: str | None) -> Iterator[Check]:
     else:
         yield Check(
             "weights", "note", "none on this machine except LeNet's, for handwritten digits",
-            "regraft weights fetch mobilenetv3_large_100 (online), or set $REGRAFT_WEIGHTS to their folder",
+            "download some with `regraft weights fetch mobilenetv3_large_100`, or set $REGRAFT_WEIGHTS to a "
+            "folder that contains them",
         )  # fmt: skip
 
 

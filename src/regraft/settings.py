@@ -315,6 +315,6 @@ def changed(settings: Any, changes: dict[str, Any], *, also: Any = None) -> Any:
     for name in changes:
         if name not in known:
             raise SettingsError(
-                f"no setting {name!r}{close_names(name, known)}; there are {', '.join(known)}"
+                f"there is no setting {name!r}{close_names(name, known)}; accepted are {', '.join(known)}"
             )
     return replace(settings, **changes)
