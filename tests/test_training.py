@@ -125,7 +125,7 @@ def test_a_fit_goes_on_from_an_earlier_run(tuned: Path, photos: Path, tmp_path: 
         (
             {"strategy": "full", "cut": "c3"},
             SettingsError,
-            r"--cut c3 freezes stages, --strategy full trains",
+            r"--cut c3 freezes stages, but --strategy full trains",
         ),
         ({"strategy": "last-blocks", "cut": "f6"}, NetworkError, r"a cut at f6 leaves no stage to train"),
         (
@@ -133,7 +133,7 @@ def test_a_fit_goes_on_from_an_earlier_run(tuned: Path, photos: Path, tmp_path: 
             NetworkError,
             r"no stage 'c9'; accepted are a count from 0",
         ),
-        ({"strategy": "full", "head": "rbf-svm"}, SettingsError, r"--head rbf-svm is solved, not trained"),
+        ({"strategy": "full", "head": "rbf-svm"}, SettingsError, r"--head rbf-svm can't be trained"),
         ({"strategy": "probe", "lr": 0.1}, SettingsError, r"--lr say how to train, but --strategy probe"),
         ({"strategy": "full", "lr": -1.0}, SettingsError, r"--lr -1 is out of range; accepted are 0 to 100"),
         ({"strategy": "full", "epochs": 0, "mixup": -2}, SettingsError, r"--epochs 0 .*; --mixup -2 is out"),

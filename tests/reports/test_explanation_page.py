@@ -44,8 +44,8 @@ def test_a_bad_file_is_listed_and_stops_nothing(run: Path, digits: Path, tmp_pat
     ("how", "error", "said"),
     [
         ({"images": ["gone.png"]}, NoImagesError, "no image to explain: can't be opened: No such file"),
-        ({"images": []}, NoImagesError, "none were given"),
-        ({"images": ["x.png"], "label": "9"}, SettingsError, "label '9' is not one of the model's: 5, 6, 7"),
+        ({"images": []}, NoImagesError, "name at least one image"),
+        ({"images": ["x.png"], "label": "9"}, SettingsError, "the model has no label '9'; it has 5, 6, 7"),
     ],
 )
 def test_what_cannot_be_explained_is_refused(

@@ -248,7 +248,7 @@ def test_a_loss_that_is_no_number_stops_with_a_diagnosis_and_good_weights() -> N
     task.train._values[17] = float("nan")
     notes = Notes()
     position = Trainer(task, notes).run()
-    assert "first not finite: what enters the tail" in position.stopped
+    assert "first value that was not finite: the input of the tail" in position.stopped
     assert "a smaller --lr (it was 0.01)" in position.stopped
     assert all(bool(value.isfinite().all()) for value in weights_of(task).values())
 
@@ -258,7 +258,7 @@ def test_the_diagnosis_names_the_stage() -> None:
     assert isinstance(task.train, TensorSource)
     task.train._values[17] = 3e38
     position = Trainer(task, Silent()).run()
-    assert "first not finite: the output of stage one" in position.stopped
+    assert "first value that was not finite: the output of stage one" in position.stopped
     assert "a smaller --lr (it was 0.5), --clip-norm 1" in position.stopped
 
 
