@@ -1,4 +1,4 @@
-"""`regraft fit --strategy probe` with a cold cache against fastai's frozen `fit_one_cycle(4)`: whole processes, in turns.
+"""A probe with a cold cache against fastai's frozen `fit_one_cycle(4)`: whole processes, in turns.
 
 Same machine, weights, images and split (clothing: 1,000 training and 372 test photos). fastai lives in
 benchmarks/.venv-fastai, made here. Also times a second `regraft fit` (warm cache).

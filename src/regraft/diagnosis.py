@@ -60,7 +60,7 @@ def diagnose(weights: str | None = None) -> list[Check]:
     for look in looks:
         try:
             found += look()
-        except Exception as error:  # the other checks are useful whatever is wrong with this one
+        except Exception as error:  # noqa: BLE001 (whatever fails here, the other checks are useful)
             found.append(Check(getattr(look, "__name__", "a check").strip("_"), "problem", str(error)))
     return found
 

@@ -236,7 +236,7 @@ def _bands(
 def _orientation(image: Image.Image, notes: list[str]) -> int:
     try:
         value = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except Exception:  # EXIF data can be broken while the pixels are fine
+    except Exception:  # noqa: BLE001 (broken EXIF data raises many errors; the pixels are fine)
         notes.append("unreadable EXIF data: the image is not rotated")
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1

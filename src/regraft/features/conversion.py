@@ -182,7 +182,7 @@ def _main(request: Path) -> int:
     )
     try:
         _convert(weights, Path(record["folder"]), record["cut"])
-    except Exception as error:  # the parent process shows whatever the front end raises, on one line
+    except Exception as error:  # noqa: BLE001 (the parent process shows any error of the front end)
         sys.stderr.write(" ".join(str(error).split())[:500] + "\n")
         return 1
     return 0
