@@ -1,17 +1,18 @@
 """`regraft demo` in whole processes, each with an empty cache, with and without OpenVINO.
 
-Run: python benchmarks/demo.py
+Run: python benchmarks/demo.py [openvino|torch ...]
 """
 
 from __future__ import annotations
 
 import json
 import subprocess
+import sys
 import tempfile
 import time
 from typing import Any
 
-from common import environment, regraft, save
+from common import commit, earlier, environment, regraft, save
 
 RUNTIMES = ("openvino", "torch")
 
@@ -33,8 +34,9 @@ def timed(runtime: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    rows = []
-    for runtime in RUNTIMES:
-        rows.append(timed(runtime))
+    wanted = sys.argv[1:] or list(RUNTIMES)
+    rows = [row for row in earlier("demo") if row["runtime"] not in wanted]
+    for runtime in wanted:
+        rows.append({"commit": commit(), **timed(runtime)})
         print({name: value for name, value in rows[-1].items() if name != "found"}, flush=True)
         save("demo", {"rows": rows})

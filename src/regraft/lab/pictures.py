@@ -14,7 +14,7 @@ from regraft import storage
 
 PICTURE_PX = 96
 _MARGIN_PX = 6  # what the central crop of an ImageNet network leaves out at each edge
-_DIGIT_PX = (40, 64)  # an enlarged digit's smallest and largest side
+_DIGIT_PX = (56, 80)  # smallest and largest side of an enlarged digit
 _PAPER = (40, 110)  # grey of the background, between black and the white ink of 255
 _DIGITS_A_CLASS = 100
 _FACES = 100  # of lfw_subset's 200 crops the first hundred, as its documentation states
