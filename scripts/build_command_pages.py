@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import cyclopts
 
 from regraft.cli.app import app, whole_help
+from regraft.settings import DataSettings, FitSettings, TrainSettings
 
 Words = tuple[str, ...]
 FOLDER = Path(__file__).parents[1] / "docs" / "commands"
 INDEX = """\
 # Commands
 
-A page for each, from the same text as `regraft COMMAND --help`.
+A page for each command, from the same text as `regraft COMMAND --help`. The settings that `fit`, `advise` and
+`find-lr` share are on a [page of their own](settings.md).
 
 {entries}
 
@@ -29,8 +32,8 @@ A page for each, from the same text as `regraft COMMAND --help`.
 |---|---|
 | 0 | done |
 | 1 | an error, which the last line on standard error explains; or problems found by a command that looks |
-| 2 | the command can't be obeyed: an unknown option, a value out of range, a folder that is no run |
-| 130 | stopped by Ctrl-C; what was finished is kept, and the same command goes on from there |
+| 2 | the command can't be obeyed: an unknown option, a value out of range, a folder that is not a run |
+| 130 | stopped by Ctrl-C; what was finished is kept, and the same command run again resumes from there |
 
 Results go to standard output, progress and errors to standard error. `--debug` adds a traceback to any error.
 
@@ -52,61 +55,79 @@ Results go to standard output, progress and errors to standard error. `--debug` 
 {names}
 ```
 """
+SETTINGS = """\
+# Settings
+
+The settings that `regraft fit`, `regraft advise` and `regraft find-lr` share, from the same text as their
+`--help`. In Python, `--lr-decay 0.5` is `lr_decay=0.5`.
+
+{sections}
+"""
+ACCEPTED = "All [settings](settings.md) of networks, strategies, images and training are accepted, too."
+WITH_SETTINGS = (("advise",), ("find-lr",), ("fit",))
 FINDS_PROBLEMS: dict[Words, str] = {
     ("cache", "verify"): "an entry is damaged",
-    ("doctor",): "something is wrong that has to be mended",
+    ("doctor",): "something is wrong that has to be fixed",
     ("weights", "verify"): "a file can't be used",
 }
 RELATED: dict[Words, tuple[str, ...]] = {
-    ("advise",): ("[choosing](../choosing.md)", "`regraft fit`", "`regraft plan`"),
-    ("check",): ("[start here](../start.md)", "`regraft fit --dry-run`"),
+    ("advise",): ("[choosing](../choosing.md)", "[training](../training.md)", "`regraft fit --plan`"),
+    ("check",): ("[start here](../start.md)", "`regraft advise`"),
     ("compare",): ("[how we measure](../measuring.md)", "`regraft runs`"),
     ("demo",): ("[start here](../start.md)",),
-    ("explain",): ("[seeing](../seeing.md)", "`regraft features`", "`regraft report`"),
+    ("explain",): ("[seeing](../seeing.md)", "`regraft visualize`", "`regraft report`"),
     ("export",): ("[serving](../serving.md)", "`regraft serve`"),
-    ("features",): ("[seeing](../seeing.md)", "`regraft explain`"),
     ("find-lr",): ("[training](../training.md)", "`regraft plot-schedule`"),
     ("fit",): ("[start here](../start.md)", "[choosing](../choosing.md)", "[training](../training.md)"),
-    ("plan",): ("[training](../training.md)", "`regraft advise`", "`regraft fit --plan`"),
     ("plot-schedule",): ("[training](../training.md)", "`regraft find-lr`"),
     ("predict",): ("[start here](../start.md)", "`regraft serve`"),
     ("report",): ("[seeing](../seeing.md)", "`regraft explain`"),
     ("runs",): ("`regraft compare`", "`regraft report`"),
     ("serve",): ("[serving](../serving.md)", "[security](../security.md)", "`regraft export`"),
+    ("visualize",): ("[seeing](../seeing.md)", "`regraft explain`"),
     ("weights",): ("[networks](../networks.md)", "`regraft zoo`"),
     ("zoo",): ("[networks](../networks.md)", "[the zoo](../zoo.md)", "`regraft weights`"),
 }
 
 
-def commands(place: cyclopts.App, words: Words = ()) -> Iterator[tuple[Words, cyclopts.App]]:
-    """All commands below one, groups before their members."""
-    for name in sorted(place):
-        if name.startswith("-"):
-            continue
-        inner: Any = place[name]
-        yield (*words, name), inner
-        yield from commands(inner, (*words, name))
+def commands(place: cyclopts.App, words: Words = ()) -> Iterator[tuple[Words, Any]]:
+    """All commands below one that the help lists, in its order: groups before their members."""
+    listed = [place[name] for name in place if not name.startswith("-") and place[name].show]
+    for command in sorted(listed, key=_order):
+        here = (*words, command.name[0])
+        yield here, command
+        yield from commands(command, here)
+
+
+def _order(command: Any) -> tuple[int, ...]:
+    return (*(group.sort_key for group in command.group), command.sort_key)
 
 
 def pages() -> dict[str, str]:
     """Every page's text by its file's name."""
-    made, entries = {}, []
+    settings = settings_entries()
+    made, entries, title = {}, [], ""
     for words, command in commands(app):
         name = "-".join(words)
-        made[f"{name}.md"] = page(words, command)
         summary = str(command.help or "").strip().splitlines()[0]
-        entries.append(f"- [`regraft {' '.join(words)}`]({name}.md): {summary}")
-    names = "\n".join(name.removesuffix(".md") for name in made)
-    return {"index.md": INDEX.format(entries="\n".join(entries), names=names), **made}
+        if len(words) == 1 and command.group[0].name != title:
+            title = command.group[0].name
+            entries.append(f"\n## {title}\n")
+        indent = "  " * (len(words) - 1)
+        entries.append(f"{indent}- [`regraft {' '.join(words)}`]({name}.md): {summary}")
+        made[f"{name}.md"] = page(words, command, settings)
+    names = "\n".join(["settings", *(name.removesuffix(".md") for name in made)])
+    index = INDEX.format(entries="\n".join(entries).strip(), names=names)
+    return {"index.md": index, "settings.md": settings_page(settings), **made}
 
 
-def page(words: Words, command: cyclopts.App) -> str:
+def page(words: Words, command: cyclopts.App, settings: dict[str, list[str]]) -> str:
     """A command's page: synopsis, text, examples, options, exit status, related pages."""
-    whole_help(words)
     name = f"regraft {' '.join(words)}"
-    said = command.generate_docs(recursive=False, usage_name=name)
-    text = "\n".join(line.rstrip() for line in said.splitlines()[1:]).strip()
-    text = _without_members(text)
+    text = _described(words, command)
+    if words in WITH_SETTINGS:
+        text = _without_settings(text, settings)
+        text += "\n\n" + ACCEPTED
     found = FINDS_PROBLEMS.get(words, "an error, which the message explains")
     parts = [
         f"# {name}",
@@ -118,6 +139,44 @@ def page(words: Words, command: cyclopts.App) -> str:
     if related := RELATED.get(words) or RELATED.get(words[:1]):
         parts += ["## See also", ", ".join(related) + "."]
     return "\n\n".join(parts) + "\n"
+
+
+def _described(words: Words, command: cyclopts.App) -> str:
+    whole_help(words)
+    said = command.generate_docs(recursive=False, usage_name=f"regraft {' '.join(words)}")
+    text = "\n".join(line.rstrip() for line in said.splitlines()[1:]).strip()
+    return _without_members(text)
+
+
+def settings_entries() -> dict[str, list[str]]:
+    """The settings' entries on the page of fit, by the title of their group."""
+    names = {one.name for kind in (FitSettings, DataSettings, TrainSettings) for one in fields(kind)}
+    flags = {f"--{name.replace('_', '-')}" for name in names}
+    entries: dict[str, list[str]] = {}
+    for title, listed in _OPTIONS.findall(_described(("fit",), app["fit"])):
+        of_settings = [
+            one for one in _ENTRY.findall(listed) if one.split("`")[1].split()[0].strip(",") in flags
+        ]
+        if of_settings:
+            entries["Networks and strategies" if title == "Parameters" else title] = of_settings
+    return entries
+
+
+_ENTRY = re.compile(r"^\* `--.*\n?(?:^ {8}.*\n?)*", re.MULTILINE)
+_OPTIONS = re.compile(r"^\*\*([^*\n]+)\*\*:\n\n((?:^(?:\* `--| {8}).*\n?)*)", re.MULTILINE)
+
+
+def settings_page(settings: dict[str, list[str]]) -> str:
+    """What fit, advise and find-lr have in common, a section for each group."""
+    sections = (f"## {title}\n\n{''.join(entries).strip()}" for title, entries in settings.items())
+    return SETTINGS.format(sections="\n\n".join(sections))
+
+
+def _without_settings(text: str, settings: dict[str, list[str]]) -> str:
+    """A command's own options, and those settings whose default is another than that of fit."""
+    shared = {entry.strip() for entries in settings.values() for entry in entries}
+    text = _ENTRY.sub(lambda entry: "" if entry[0].strip() in shared else entry[0], text + "\n")
+    return re.sub(r"^\*\*[^*\n]+\*\*:\n\n(?=\s*(?:\*\*|\Z))", "", text, flags=re.MULTILINE).strip()
 
 
 def _without_members(text: str) -> str:

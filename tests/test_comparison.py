@@ -66,7 +66,7 @@ def test_an_earlier_stage_is_the_cheaper_answer(runs: dict[str, Path]) -> None:
     ("names", "said"),
     [
         (["probe"], "1 run to compare; give at least two"),
-        (["probe", "elsewhere"], "were judged on different images"),
+        (["probe", "elsewhere"], "were evaluated on different images"),
         (["probe", "gone"], "holds no finished run"),
     ],
 )

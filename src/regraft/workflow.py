@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from regraft.ascent import Ascent, ascend, standing_for
+from regraft.data.sources import Found
 from regraft.errors import SettingsError
 from regraft.job import Job, Judgement
 from regraft.plans import TRAINED, Plan, Run
 from regraft.prediction.model import Model, Voter
-from regraft.preparation import Prepared, found_images, limits_of, prepare, scanned
+from regraft.preparation import Prepared, found_images, limits_of, located, prepare, scanned
 from regraft.progress import Reporter, Silent
 from regraft.records import Images
 from regraft.request import Request, Start, find_start, make_request
@@ -96,7 +97,7 @@ def fit(
     reading = data or DataSettings()
     record = {"data": str(Path(source).resolve()), **asked.record(), **asdict(reading)}
     record |= {"from_run": str(from_run) if from_run else None}
-    images, asked, _ = _with_network(images, asked, reading, log)
+    files, asked, _ = _with_network(located(images, reading), asked, reading, log)
     start = find_start(asked, from_run, log)
     parts = (Path(source).resolve().stem, start.weights.network, asked.fit.strategy, asked.fit.cut)
     folder = None
@@ -104,8 +105,8 @@ def fit(
         folder = choose_folder(out or None, "-".join(filter(None, parts)), record, overwrite=overwrite)
     log = _started(log, reporter or Silent(), folder)
     if asked.plan is None and asked.fit.strategy == "auto":
-        return _climbed(images, asked, reading, start, log, record, folder, started)
-    prepared = prepare(images, asked, reading, start.weights, log)
+        return _climbed(files, asked, reading, start, log, record, folder, started)
+    prepared = prepare(files, asked, reading, start.weights, log)
     job, made = prepared.job, _planned(prepared, asked, log)
     fitted = _carry_out(job, made, asked, reading, start, log)
     model = _model_of(fitted, job, made, folder)
@@ -136,14 +137,15 @@ def plan(
     """
     asked = make_request(settings, training, None, changes)
     log = RunLog(reporter or Silent(), None)
-    images, asked, _ = _with_network(images, asked, data or DataSettings(), log)
+    reading = data or DataSettings()
+    files, asked, _ = _with_network(located(images, reading), asked, reading, log)
     start = find_start(asked, from_run, log)
     if asked.fit.strategy == "auto":
         raise SettingsError(
             "--strategy auto makes its plan by measuring: `regraft advise` does that, and writes the plan; "
             "or name a strategy"
         )
-    prepared = prepare(images, asked, data or DataSettings(), start.weights, log, sides=())
+    prepared = prepare(files, asked, reading, start.weights, log, sides=())
     return _planned(prepared, asked, log)
 
 
@@ -182,9 +184,9 @@ def advise(
             f"--strategy {asked.fit.strategy} is decided already; `regraft plan` shows what it would do"
         )
     log, reading = RunLog(reporter or Silent(), None), data or DataSettings()
-    images, asked, choice = _with_network(images, asked, reading, log)
+    files, asked, choice = _with_network(located(images, reading), asked, reading, log)
     start = find_start(asked, from_run, log)
-    prepared = prepare(images, asked, reading, start.weights, log, sides=("train", "validation"))
+    prepared = prepare(files, asked, reading, start.weights, log, sides=("train", "validation"))
     standing = standing_for(prepared, asked, reading, start, started=started, reporter=log, purpose="advice")
     return advised(prepared, standing, start.weights, log, networks=choice)
 
@@ -222,16 +224,17 @@ def find_lr(
             f"strategies that train are {', '.join(TRAINED)}"
         )
     log = RunLog(reporter or Silent(), None)
-    images, asked, _ = _with_network(images, asked, data or DataSettings(), log)
+    reading = data or DataSettings()
+    files, asked, _ = _with_network(located(images, reading), asked, reading, log)
     start = find_start(asked, from_run, log)
-    prepared = prepare(images, asked, data or DataSettings(), start.weights, log)
+    prepared = prepare(files, asked, reading, start.weights, log)
     job, made = prepared.job, _planned(prepared, asked, log)
-    return _tuned_job(job, made, asked, data or DataSettings(), start).search_rate(log, steps=steps)
+    return _tuned_job(job, made, asked, reading, start).search_rate(log, steps=steps)
 
 
 def _with_network(
-    images: Images | str | Path, asked: Request, reading: DataSettings, log: RunLog
-) -> tuple[Images | str | Path, Request, NetworkChoice | None]:
+    images: Images | Found | str | Path, asked: Request, reading: DataSettings, log: RunLog
+) -> tuple[Images | Found | str | Path, Request, NetworkChoice | None]:
     """For `--network auto`: the images looked at, the network chosen by a probe on some of them."""
     if asked.fit.network != "auto":
         return images, asked, None
@@ -241,7 +244,8 @@ def _with_network(
         )
     from regraft.network_choice import choose_network
 
-    usable = images if isinstance(images, Images) else scanned(found_images(images, reading), reading, log)
+    files = located(images, reading)
+    usable = files if isinstance(files, Images) else scanned(files, reading, log)
     choice = choose_network(usable, asked.fit, limits=limits_of(reading), reporter=log)
     for row in choice.rows:
         log.note(f"network {row.described}")
@@ -304,7 +308,7 @@ def _model_of(fitted: _Fitted, job: Job, made: Plan, folder: Path | None) -> Mod
 
 
 def _climbed(
-    images: Images | str | Path,
+    images: Images | Found | str | Path,
     asked: Request,
     reading: DataSettings,
     start: Start,

@@ -60,7 +60,7 @@ def test_compare_prints_who_to_take(command: Command, digits: Path, tmp_path: Pa
         command("fit", digits, "--network", "lenet5", "--strategy", strategy, "-o", tmp_path / strategy)
     code, out, _ = command("compare", tmp_path / "probe", tmp_path / "svm")
     assert code == 0
-    assert f"take {tmp_path}" in out
+    assert f"recommended: {tmp_path}" in out
     code, out, _ = command("compare", tmp_path / "probe", tmp_path / "svm", "--json")
     assert json.loads(out)["recommended"] in (str(tmp_path / "probe"), str(tmp_path / "svm"))
 

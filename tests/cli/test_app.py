@@ -183,7 +183,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path, digits: Path) -> None:
     os.killpg(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "the same command goes on from here" in err
+    assert "run the same command again to resume" in err
 
 
 def test_the_demo_ends_with_a_table(command: Callable[..., Ran], tmp_path: Path) -> None:

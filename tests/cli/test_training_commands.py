@@ -19,7 +19,7 @@ def test_every_schedule_is_drawn(
     monkeypatch.chdir(tmp_path)
     assert run(["plot-schedule", name, "--epochs", "5"]) == 0
     assert (tmp_path / f"schedule-{name}.svg").read_text().startswith("<?xml")
-    assert f"drawn in schedule-{name}.svg" in capsys.readouterr().out
+    assert f"wrote schedule-{name}.svg" in capsys.readouterr().out
 
 
 def test_a_plot_is_the_same_file_each_time(tmp_path: Path) -> None:
@@ -84,3 +84,11 @@ def test_the_learning_rate_search_is_drawn(photos: Path, tmp_path: Path) -> None
     command = ["find-lr", str(photos), "--strategy", "scratch", "--steps", "20", *LENET]
     assert run([*command, "-o", str(plot)]) == 0
     assert plot.read_bytes().startswith(b"\x89PNG")
+
+
+def test_without_a_strategy_the_search_trains_the_whole_network(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["find-lr", str(photos), "--steps", "2", *LENET, "-o", str(tmp_path / "rates.svg")]
+    assert run(command) == 0
+    assert "├─ c1               trained" in capsys.readouterr().err

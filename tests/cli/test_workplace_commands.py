@@ -100,7 +100,7 @@ def test_a_dry_run_names_bad_files(
 
 
 @pytest.mark.parametrize(
-    "command", ["fit", "explain", "export", "serve", "report", "features", "zoo show", "weights import"]
+    "command", ["fit", "explain", "export", "serve", "report", "visualize", "zoo show", "weights import"]
 )
 def test_help_shows_examples(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run([*command.split(), "--help"]) == 0

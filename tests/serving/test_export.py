@@ -210,9 +210,9 @@ def test_a_graph_from_elsewhere_is_no_model(runs: dict[str, Path], tmp_path: Pat
     onnx.save(graph, str(tmp_path / "other.onnx"))
     (tmp_path / "no.onnx").write_bytes(b"pickle")
     for name, said in (
-        ("other.onnx", "names no labels"),
+        ("other.onnx", "contains no labels"),
         ("no.onnx", "not a graph"),
-        ("gone.onnx", "is no file"),
+        ("gone.onnx", "is not a file"),
     ):
         with pytest.raises(BundleError, match=said):
             regraft.load_model(tmp_path / name)

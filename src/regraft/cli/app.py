@@ -27,68 +27,106 @@ app = cyclopts.App(
     result_action="return_value",
     suppress_keyboard_interrupt=False,
 )
-app.command("regraft.cli.fit:fit", name="fit", help="Transfer a pretrained network to your images.")
-app.command(
-    "regraft.cli.advise:advise", name="advise", help="What to freeze, what to train, and why: measured first."
+
+
+_Member = tuple[str, str, str]  # where the function is, the command's name, its line in the help
+
+
+def _group(name: str, text: str, *members: _Member) -> cyclopts.App:
+    """A command with commands below it, in the order given."""
+    group = cyclopts.App(name=name, help=text)
+    for order, (place, member, summary) in enumerate(members):
+        group.command(f"regraft.cli.{place}", name=member, help=summary, sort_key=order)
+    return group
+
+
+zoo = _group(
+    "zoo",
+    "List the networks that you can start from, with their sizes and licences.",
+    ("zoo:show", "show", "Show one network as a tree of its stages, with counts."),
+    ("zoo:compare", "compare", "Compare design choices of networks by parameters and multiply-adds."),
 )
-app.command("regraft.cli.compare:compare", name="compare", help="Which run is better, if that can be told.")
-app.command(
-    "regraft.cli.report:report", name="report", help="One page about a run: how good, why, where it fails."
-)
-app.command(
-    "regraft.cli.explain:explain", name="explain", help="Where the model looks, and what is alike to it."
-)
-app.command(
-    "regraft.cli.features:features",
-    name="features",
-    help="What a network has learned: edges to parts.",
-)
-app.command("regraft.cli.export:export", name="export", help="The model as a file that others can run.")
-app.command("regraft.cli.serve:serve", name="serve", help="The model on the web, with a page for people.")
-app.command("regraft.cli.runs:runs", name="runs", help="All runs of a folder, the most accurate first.")
-app.command(
-    "regraft.cli.doctor:doctor", name="doctor", help="What this machine has, what is wrong, what to do."
-)
-app.command("regraft.cli.plan:plan", name="plan", help="What fit would do, as a file to edit and run.")
-app.command(
-    "regraft.cli.find_lr:find_lr", name="find-lr", help="The loss over learning rates, before you train."
-)
-app.command(
-    "regraft.cli.plot_schedule:plot_schedule",
-    name="plot-schedule",
-    help="See a learning-rate schedule before using it.",
-)
-app.command("regraft.cli.predict:predict", name="predict", help="Labels and probabilities for images.")
-app.command(
-    "regraft.cli.check:check",
-    name="check",
-    help="What is in a folder of images, and what is wrong with it, before any training.",
-)
-zoo = cyclopts.App(name="zoo", help="Which networks there are, what they are made of, and why.")
 zoo.default(list_networks)
-zoo.command("regraft.cli.zoo:show", name="show", help="One network as a tree of its stages, in numbers.")
-zoo.command("regraft.cli.zoo:compare", name="compare", help="Why networks are built so, computed.")
-app.command(zoo)
-weights = cyclopts.App(name="weights", help="Pretrained weights: list, download, verify, import.")
-weights.command("regraft.cli.weights:list_weights", name="list", help="Whose weights are on this machine.")
-weights.command("regraft.cli.weights:fetch", name="fetch", help="Download a network's published weights.")
-weights.command("regraft.cli.weights:verify", name="verify", help="Read weights back and try them.")
-weights.command("regraft.cli.weights:import_file", name="import", help="Take weights from a file.")
-app.command(weights)
-app.command(
-    "regraft.cli.demo:demo",
-    name="demo",
-    help="The main job on handwritten digits that come with scikit-learn; no network, a minute.",
+weights = _group(
+    "weights",
+    "List, download, verify and import pretrained weights.",
+    ("weights:list_weights", "list", "List the weights that are on this machine."),
+    ("weights:fetch", "fetch", "Download the published weights of a network."),
+    ("weights:verify", "verify", "Check that weights are complete and fit their network."),
+    ("weights:import_file", "import", "Import weights from a PyTorch, safetensors or ONNX file."),
 )
-cache = cyclopts.App(name="cache", help="What has been computed and is kept.")
-cache.command("regraft.cli.cache:info", name="info", help="What the cache holds.")
-cache.command(
-    "regraft.cli.cache:verify", name="verify", help="Read everything back and compare with its hashes."
+cache = _group(
+    "cache",
+    "Show, verify and shrink the cache of computed features.",
+    ("cache:info", "info", "Show what the cache contains and how large it is."),
+    ("cache:verify", "verify", "Read the whole cache and compare it with its hashes."),
+    ("cache:prune", "prune", "Delete the least recently used entries, down to a given size."),
+    ("cache:clear", "clear", "Delete everything in the cache that can be computed again."),
 )
-cache.command("regraft.cli.cache:prune", name="prune", help="Delete what was used longest ago.")
-cache.command("regraft.cli.cache:clear", name="clear", help="Delete everything that can be computed again.")
-app.command(cache)
-app.register_install_completion_command()
+
+# What people do, in the order in which they do it. The help and docs/commands/index.md follow this order.
+_GROUPS: dict[str, tuple[_Member | cyclopts.App, ...]] = {
+    "Fit a model": (
+        ("demo:demo", "demo", "See transfer at work on handwritten digits that come with scikit-learn."),
+        ("check:check", "check", "Check a folder of images for unusable files, duplicates and odd labels."),
+        ("advise:advise", "advise", "Measure which strategy suits your images, and write it as a plan."),
+        ("fit:fit", "fit", "Transfer a pretrained network to your images."),
+        ("runs:runs", "runs", "List the runs in a folder, the most accurate first."),
+        ("compare:compare", "compare", "Compare runs on the same test images, with significance tests."),
+        ("find_lr:find_lr", "find-lr", "Plot the loss over learning rates before you train."),
+        ("plot_schedule:plot_schedule", "plot-schedule", "Plot a learning-rate schedule before you use it."),
+    ),
+    "Look closer": (
+        ("report:report", "report", "Write a page about a run: its scores, its strategy and its mistakes."),
+        (
+            "explain:explain",
+            "explain",
+            "Show where the model looks in an image, and similar training images.",
+        ),
+        (
+            "visualize:visualize",
+            "visualize",
+            "Show what a network has learned, from edges to parts of objects.",
+        ),
+    ),
+    "Take it away": (
+        ("predict:predict", "predict", "Predict labels and probabilities for new images."),
+        ("export:export", "export", "Export the model as an ONNX file that runs without Regraft."),
+        ("serve:serve", "serve", "Serve the model over HTTP, with a web page to drop images on."),
+    ),
+    "Networks and weights": (zoo, weights),
+    "This machine": (
+        ("doctor:doctor", "doctor", "Check this installation and say how to fix it."),
+        cache,
+    ),
+}
+# Earlier names, which are understood but not listed.
+_ALIASES: tuple[_Member, ...] = (
+    ("plan:plan", "plan", "An alias of advise."),
+    ("visualize:features", "features", "An alias of visualize."),
+)
+
+
+def _register() -> None:
+    for number, (title, members) in enumerate(_GROUPS.items()):
+        group = cyclopts.Group(title, sort_key=number)
+        for order, member in enumerate(members):
+            if isinstance(member, cyclopts.App):
+                member.group, member.sort_key = (group,), order
+                app.command(member)
+            else:
+                place, name, summary = member
+                app.command(f"regraft.cli.{place}", name=name, help=summary, group=group, sort_key=order)
+    for place, name, summary in _ALIASES:
+        app.command(f"regraft.cli.{place}", name=name, help=summary, show=False)
+    text = "Install shell completion, so that Tab completes commands and options."
+    app.register_install_completion_command(help=text, group="This machine", sort_key=len(members))
+    options = cyclopts.Group("Options", sort_key=len(_GROUPS))
+    for flag in ("--help", "--version"):
+        app[flag].group = options
+
+
+_register()
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -104,7 +142,7 @@ def run(arguments: Sequence[str]) -> int:
     except cyclopts.CycloptsError:
         return 2  # cyclopts has printed what was wrong
     except KeyboardInterrupt:
-        print("\nstopped; the same command goes on from here", file=sys.stderr)
+        print("\nstopped; run the same command again to resume", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader of our output has left, for example `head`
         with contextlib.suppress(OSError):
@@ -119,7 +157,10 @@ def run(arguments: Sequence[str]) -> int:
         if is_debug:
             raise
         kind = type(error).__name__
-        print(f"error: {kind}: {error}\nThis is a defect of regraft; --debug shows where.", file=sys.stderr)
+        print(
+            f"error: {kind}: {error}\nThis is a bug in regraft; run again with --debug for a traceback.",
+            file=sys.stderr,
+        )
         return 1
 
 

@@ -2,49 +2,51 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from regraft.cli.console import make_reporter, show_table
-from regraft.settings import DataSettings, FitSettings, TrainSettings
+from regraft.cli.parameters import DATA, FIT, TRAIN, DataFlags, FitFlags, From, TrainFlags
 
 
 def find_lr(
     data: str,
     /,
     *,
-    settings: Annotated[FitSettings, Parameter(name="*")] = FitSettings(strategy="full"),  # noqa: B008 (frozen)
-    reading: Annotated[DataSettings, Parameter(name="*", group="Reading images")] = DataSettings(),  # noqa: B008 (frozen)
-    training: Annotated[
-        TrainSettings, Parameter(name="*", group="Training (last-blocks, full, scratch)")
-    ] = TrainSettings(),  # noqa: B008 (frozen)
-    from_: Annotated[str | None, Parameter(name="--from")] = None,
+    settings: FitFlags = FIT,
+    reading: DataFlags = DATA,
+    training: TrainFlags = TRAIN,
+    from_: From = None,
     steps: int = 80,
     out: Annotated[str, Parameter(name=["--out", "-o"])] = "find-lr.svg",
 ) -> int:
-    """The training loss while the learning rate rises: where it falls fastest is a good largest rate.
+    """Plot the training loss while the learning rate rises; the rate where it falls fastest is suggested.
 
-    A solved head starts near its optimum, where the loss can hardly fall: the default rates suit it. For
-    `--strategy scratch` or `--head-start zero` the search says most.
+    Without --strategy the whole network is trained (full). A solved head starts near its optimum, where the
+    loss can hardly fall and the default rates are good. The search is most useful for `--strategy scratch`
+    and `--head-start zero`.
 
     ```
     regraft find-lr photos/ --strategy full --head-start zero
     ```
 
     Args:
-        data: as in fit.
-        settings: of a strategy that trains.
+        data: the images, as in fit.
+        settings: the network and the strategy, which must be one that trains.
         reading: how images are found and read.
         training: how the tail would be trained.
         from_: an earlier run or bundle to start from.
-        steps: optimizer steps to take; nothing of them is kept.
+        steps: optimizer steps to take; the weights are put back afterwards.
         out: a .svg, .png or .pdf file for the plot.
     """
     from regraft import workflow
     from regraft.plots import Axes, line_plot
 
+    if settings.strategy == "auto":
+        settings = replace(settings, strategy="full")
     found = workflow.find_lr(
         data, settings, training=training, data=reading, from_run=from_, steps=steps,
         reporter=make_reporter(json_lines=False),
@@ -54,5 +56,5 @@ def find_lr(
     shown = range(0, len(found.rates), max(1, len(found.rates) // 12))
     rows = [[f"{found.rates[place]:.1e}", f"{found.losses[place]:.3f}"] for place in shown]
     show_table("smoothed loss", ["learning rate", "loss"], rows, right=(0, 1))
-    print(f"falls fastest at --lr {found.suggested:.1e}; drawn in {path}")
+    print(f"the loss falls fastest at --lr {found.suggested:.1e}; drawn in {path}")
     return 0

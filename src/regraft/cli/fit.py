@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from regraft.cli.console import make_reporter, show_json, show_table
+from regraft.cli.parameters import DATA, FIT, TRAIN, DataFlags, FitFlags, From, Switch, TrainFlags
 from regraft.errors import RegraftError
 from regraft.progress import Reporter
 from regraft.records import Estimate, Scores, ScoreSheet
-from regraft.settings import DataSettings, FitSettings, TrainSettings
 
 if TYPE_CHECKING:
     from regraft.rehearsal import Rehearsal
@@ -21,18 +21,16 @@ def fit(
     data: str,
     /,
     *,
-    settings: Annotated[FitSettings, Parameter(name="*")] = FitSettings(),  # noqa: B008 (frozen)
-    reading: Annotated[DataSettings, Parameter(name="*", group="Reading images")] = DataSettings(),  # noqa: B008 (frozen)
-    training: Annotated[
-        TrainSettings, Parameter(name="*", group="Training (last-blocks, full, scratch)")
-    ] = TrainSettings(),  # noqa: B008 (frozen)
+    settings: FitFlags = FIT,
+    reading: DataFlags = DATA,
+    training: TrainFlags = TRAIN,
     plan: str | None = None,
-    from_: Annotated[str | None, Parameter(name="--from")] = None,
+    from_: From = None,
     out: Annotated[str | None, Parameter(name=["--out", "-o"])] = None,
-    overwrite: Annotated[bool, Parameter(negative="")] = False,
+    overwrite: Switch = False,
     report: bool = True,
-    dry_run: Annotated[bool, Parameter(negative="")] = False,
-    json: Annotated[bool, Parameter(negative="")] = False,
+    dry_run: Switch = False,
+    json: Switch = False,
 ) -> int:
     """Transfer a pretrained network to your images.
 

@@ -101,6 +101,6 @@ def accepts(recipe: Recipe, channels: int, side: int, network: nn.Module | None 
                 network = build(changed)
         with torch.no_grad():
             network(torch.zeros(1, channels, side, side, device="meta"))
-    except Exception:  # networks raise different errors for sizes that they don't accept
+    except Exception:  # noqa: BLE001 (networks raise different errors for sizes that they don't accept)
         return False
     return True

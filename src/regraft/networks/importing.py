@@ -88,7 +88,20 @@ def import_weights(
     storage.make_folder(out)
     save_state(state, target)
     card = target.with_suffix(".json")
-    storage.write_json(card, _card(recipe, spec, source, target, matches, licence, origin, labels))
+    stated = {
+        "file": source.name,
+        "sha256": storage.sha256_of_file(source),
+        "licence": licence,
+        "origin": origin,
+    }
+    matched = {
+        "by_name": len(matches.by_name),
+        "by_shape": matches.by_shape,
+        "unused": list(matches.unused),
+        "prefix": matches.prefix,
+    }
+    described = card_of_file(recipe, spec, target, source=stated, labels=labels)
+    storage.write_json(card, {**described, "matched": matched})
     return Imported(target, card, recipe, matches)
 
 
@@ -169,17 +182,31 @@ def _shapes(recipe: Recipe) -> dict[str, Shape]:
     return {name: tuple(value.shape) for name, value in module.state_dict().items()}
 
 
-def _card(
-    recipe: Recipe,
-    spec: InputSpec,
-    source: Path,
-    target: Path,
-    matches: Matches,
-    licence: str,
-    origin: str,
-    labels: tuple[str, ...],
+def in_order(recipe: Recipe, found: Mapping[str, torch.Tensor], *, source: Path) -> dict[str, torch.Tensor]:
+    """A file's tensors under the network's names, if both list the same tensors in the same order.
+
+    For files with a known hash and other names. The tensors of every pair must have the same shape and the
+    same last part of the name (`weight`, `running_mean`, ...).
+
+    Raises:
+        WeightsError: the tensors differ; the message names the first pair that does.
+    """
+    own = _shapes(recipe)
+    if len(own) != len(found):
+        raise WeightsError(f"{source} holds {len(found)} tensors, {recipe.name} has {len(own)}")
+    for (name, shape), (theirs, value) in zip(own.items(), found.items(), strict=True):
+        if shape != tuple(value.shape) or name.rpartition(".")[2] != theirs.rpartition(".")[2]:
+            raise WeightsError(
+                f"{source} doesn't list its tensors as {recipe.name} does: {theirs} of shape "
+                f"{tuple(value.shape)} stands where {name} of shape {shape} is expected"
+            )
+    return dict(zip(own, found.values(), strict=True))
+
+
+def card_of_file(
+    recipe: Recipe, spec: InputSpec, target: Path, *, source: Mapping[str, str], labels: tuple[str, ...] = ()
 ) -> dict[str, Any]:
-    """The card in the form that `networks/weights.py` reads."""
+    """The card that is saved next to a weights file, in the form that `networks/weights.py` reads."""
     return {
         "library": recipe.library,
         "args": [recipe.name],
@@ -190,17 +217,6 @@ def _card(
         "interpolation": spec.interpolation,
         "crop_pct": spec.crop_share,
         "classes": list(labels),
-        "source": {
-            "file": source.name,
-            "sha256": storage.sha256_of_file(source),
-            "licence": licence,
-            "origin": origin,
-        },
+        "source": dict(source),
         "sha256": storage.sha256_of_file(target),
-        "matched": {
-            "by_name": len(matches.by_name),
-            "by_shape": matches.by_shape,
-            "unused": list(matches.unused),
-            "prefix": matches.prefix,
-        },
     }

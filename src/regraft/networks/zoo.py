@@ -15,21 +15,6 @@ from regraft.errors import UnknownNetworkError, close_names
 from regraft.networks.licences import allows_commerce
 from regraft.records import InputSpec, Recipe, Record
 
-# The order in which networks are tried when none is named: by ImageNet top-1 accuracy of the default
-# checkpoint (timm results table), which ranks transfer accuracy, then the smaller network first.
-PREFERRED = (
-    "convnext_tiny",
-    "vit_small_patch16_224",
-    "resnet50",
-    "efficientnet_b0",
-    "mobilenetv1_100",
-    "mobilenetv2_100",
-    "resnet34",
-    "resnet18",
-    "vgg16",
-    "squeezenet1_1",
-)
-
 
 class StageCard(Record):
     """The counts of one stage, for one image at the card's input size."""

@@ -89,7 +89,7 @@ class Batcher:
     def _answer(self, batch: list[tuple[Pixels, Future[Any]]]) -> None:
         try:
             rows = self._run(np.stack([pixels for pixels, _ in batch]))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 (the threads that wait for the results raise it)
             for _, future in batch:
                 future.set_exception(error)
             return

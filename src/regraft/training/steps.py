@@ -137,7 +137,7 @@ class Stepper:
                 self._clear_gradients()
                 loss, right = self._gradients(places, raw)
                 break
-            except Exception as error:
+            except (MemoryError, RuntimeError) as error:
                 if not is_out_of_memory(error) or position.micro_batch <= 1:
                     raise
                 tail.restore(statistics)

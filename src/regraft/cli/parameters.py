@@ -1,0 +1,19 @@
+"""The parameters that fit, advise and find-lr share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from regraft.settings import DataSettings, FitSettings, TrainSettings
+
+FitFlags = Annotated[FitSettings, Parameter(name="*")]
+DataFlags = Annotated[DataSettings, Parameter(name="*", group="Reading images")]
+TrainFlags = Annotated[TrainSettings, Parameter(name="*", group="Training (last-blocks, full, scratch)")]
+From = Annotated[str | None, Parameter(name="--from")]
+Switch = Annotated[bool, Parameter(negative="")]
+"""A flag without a --no-flag."""
+
+# Defaults, shared because they are frozen.
+FIT, DATA, TRAIN = FitSettings(), DataSettings(), TrainSettings()
