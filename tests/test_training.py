@@ -243,7 +243,7 @@ def test_a_head_that_cant_go_on_says_why(digits: Path, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="--head-start previous needs --from"):
         regraft.fit(digits, strategy="last-blocks", cut="c3", head_start="previous", **FAST)
     regraft.fit(digits, network="lenet5", strategy="svm", out=tmp_path / "svm")
-    with pytest.raises(SettingsError, match="logistic head on the last stage; the earlier run has rbf-svm"):
+    with pytest.raises(SettingsError, match="logistic head on the last stage; the head of this run is"):
         regraft.fit(
             digits, from_run=tmp_path / "svm", strategy="last-blocks", cut="c3", head_start="previous", **FAST
         )

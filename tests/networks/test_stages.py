@@ -125,7 +125,7 @@ def test_a_network_that_depends_on_values_says_so() -> None:
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return x if x.sum() > 0 else -x
 
-    with pytest.raises(NetworkError, match="Moody can't be staged"):
+    with pytest.raises(NetworkError, match="Moody can't be divided into stages"):
         split_into_stages(Moody())
 
 

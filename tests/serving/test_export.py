@@ -179,14 +179,18 @@ def test_the_card_escapes_what_names_could_do(runs: dict[str, Path], tmp_path: P
 
     assert _plain("<img onerror=x>|[a](b)") == "\\<img onerror=x\\>\\|\\[a\\](b)"
     card = (export_model(runs["probe"], tmp_path).folder / "README.md").read_text()
-    for part in ("## How good it is", "95 %", "licence", "## Limits", "probabilities within"):
+    for part in ("## Accuracy", "95 %", "licence", "## Limits", "probabilities within"):
         assert part in card
 
 
 @pytest.mark.parametrize(
     ("how", "error", "said"),
     [
-        ({"to": "openvino", "int8": True}, SettingsError, "--int8 is for --to onnx, not for --to openvino"),
+        (
+            {"to": "openvino", "int8": True},
+            SettingsError,
+            "--int8 works only with --to onnx",
+        ),
         ({"run": "gone"}, SettingsError, "holds no finished run"),
     ],
 )
@@ -230,5 +234,5 @@ def test_a_run_with_other_scores_is_packed_anew(digits: Path, tmp_path: Path) ->
 
 def test_the_check_is_on_at_least_32_images(runs: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(export, "LEAST_CHECKED", 10_000)
-    with pytest.raises(SettingsError, match=r"\d+ of the run's images are still at hand"):
+    with pytest.raises(SettingsError, match=r"only \d+ of the run's images can be read"):
         export_model(runs["probe"])

@@ -240,8 +240,8 @@ def test_a_token_is_asked_for_where_one_was_set(run: Path, image: bytes) -> None
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--host", "0.0.0.0"], "can be reached from other machines: a token is needed"),
-        (["--token", "short"], "a token of 5 characters can be guessed; use at least 16"),
+        (["--host", "0.0.0.0"], "can be reached from other machines, so a token is needed"),
+        (["--token", "short"], "--token has 5 characters and could be guessed; use at least 16"),
     ],
 )
 def test_an_open_door_is_refused(
