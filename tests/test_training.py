@@ -195,7 +195,8 @@ phases=2,
 """
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.children
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(1, 10))])
 def test_killed_at_any_moment_the_same_command_ends_in_the_same_bytes(
     digits: Path, tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

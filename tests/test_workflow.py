@@ -184,9 +184,10 @@ regraft.fit(sys.argv[1], network="lenet5", strategy="many-stages", out=sys.argv[
 
 
 def test_killed_at_random_moments_it_goes_on_to_the_same_bytes(
-    digits: Path, session_cache: Path, tmp_path: Path
+    digits: Path, session_cache: Path, tmp_path: Path, kills: int
 ) -> None:
-    """Long tier: 150 kills instead of 8; the benchmark kill9.py does 100."""
+@pytest.mark.children
+@pytest.mark.parametrize("kills", [3, pytest.param(150, marks=pytest.mark.soak)])
     regraft.fit(digits, network="lenet5", strategy="probe")  # converts the network, which all of these share
     generator = random.Random(2)
 
@@ -203,7 +204,7 @@ def test_killed_at_random_moments_it_goes_on_to_the_same_bytes(
     started = time.perf_counter()
     assert whole.communicate()[0]
     taken = time.perf_counter() - started
-    for trial in range(150 if os.environ.get("REGRAFT_SOAK") else 8):
+    for trial in range(kills):
         victim = start(str(trial))
         assert victim.stdout is not None
         victim.stdout.readline()
