@@ -15,10 +15,20 @@ from regraft.lab.digits import write_digits
 ROOT = Path(__file__).parents[1]
 
 
+from tests.networks.sample import TURNS, current_turn
 @pytest.fixture(scope="session", autouse=True)
 def session_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """One cache for the whole test run (networks are converted once); never the user's own."""
     folder = tmp_path_factory.mktemp("cache")
+def pytest_configure() -> None:
+    """All workers take the networks of one turn, whatever is committed meanwhile."""
+    os.environ["REGRAFT_SAMPLE"] = str(current_turn())
+
+
+def pytest_report_header() -> str:
+    return f"networks: turn {os.environ['REGRAFT_SAMPLE']} of 0 to {TURNS - 1} ($REGRAFT_SAMPLE)"
+
+
     saved = {name: os.environ.get(name) for name in ("REGRAFT_CACHE", "REGRAFT_CONFIG", "REGRAFT_WEIGHTS")}
     os.environ["REGRAFT_CACHE"] = str(folder)
     os.environ["REGRAFT_CONFIG"] = str(folder / "settings")
