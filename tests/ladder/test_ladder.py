@@ -3,6 +3,8 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import time
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -10,20 +12,20 @@ import pytest
 from PIL import Image
 
 import regraft
+from regraft.ascent import standing_for
 from regraft.errors import SettingsError
 from regraft.plans import Plan
 from regraft.progress import Silent
+from tests.conftest import RUNS, DigitsRun
 
 
 def climbed(data: Path, out: Path, **settings: object) -> regraft.Model:
-    return regraft.fit(data, network="lenet5", out=out, **{"budget": "60s", "lr": 1e-3, **settings})
+    return regraft.fit(data, network="lenet5", out=out, **{**RUNS["climbed"], **settings})
 
 
-@pytest.fixture(scope="module")
-def run(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("ladder") / "run"
-    climbed(digits, folder)
-    return folder
+@pytest.fixture
+def run(digits_run: DigitsRun) -> Path:
+    return digits_run("climbed").folder
 
 
 def rows_of(run: Path) -> list[dict[str, object]]:

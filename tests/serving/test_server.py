@@ -22,6 +22,7 @@ import pytest
 import regraft
 from regraft.cli.app import run as command
 from regraft.prediction.model import Model
+from tests.conftest import DigitsRun
 
 pytest.importorskip("fastapi", reason="the extra regraft[serve] is not installed")
 
@@ -90,10 +91,8 @@ def started(run: Path, *arguments: str, **environment: str) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="module")
-def run(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("served") / "run"
-    regraft.fit(digits, network="lenet5", strategy="svm", out=folder)
-    return folder
+def run(digits_run: DigitsRun) -> Path:
+    return digits_run("svm").folder
 
 
 @pytest.fixture(scope="module")
