@@ -219,7 +219,8 @@ def test_sigterm_answers_what_is_in_work(run: Path, digits: Path) -> None:
     files = [path.read_bytes() for path in sorted(digits.rglob("*.png"))[:24]]
     with started(run) as busy, ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(busy.ask, "/predict?explain=true", *form(*files))
-        time.sleep(0.5)
+        while not waiting.done() and "regraft_images_in_work 0.0" in busy.ask("/metrics")[1]:
+            pass
         busy.process.send_signal(signal.SIGTERM)
         status, body, _ = waiting.result(20)
         assert status == 200
