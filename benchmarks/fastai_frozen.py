@@ -1,4 +1,4 @@
-"""`regraft fit` with a cold cache against fastai's frozen `fit_one_cycle(4)`: whole processes, in turns.
+"""A probe with a cold cache against fastai's frozen `fit_one_cycle(4)`: whole processes, in turns.
 
 Same machine, weights, images and split (clothing: 1,000 training and 372 test photos). fastai lives in
 benchmarks/.venv-fastai, made here. Also times a second `regraft fit` (warm cache).
@@ -45,9 +45,10 @@ def main(rounds: int) -> None:
             env = environment(folder)
             fit = [*regraft(), "fit", str(data), "--network", "mobilenetv1_100", "--weights", str(weights)]
             fit += ["--seed", str(seed), "--json"]
-            cold_s, _ = timed([*fit, "--out", f"{folder}/cold"], env=env)
-            warm_s, _ = timed([*fit, "--out", f"{folder}/warm"], env=env)
-            fast = [*fit, "--precision", "bf16"]
+            probe = [*fit, "--strategy", "probe"]
+            cold_s, _ = timed([*probe, "--out", f"{folder}/cold"], env=env)
+            warm_s, _ = timed([*probe, "--out", f"{folder}/warm"], env=env)
+            fast = [*probe, "--precision", "bf16"]
             bf16_s, _ = timed([*fast, "--out", f"{folder}/bf16"], env=environment(f"{folder}/second"))
             many = [*fit, "--strategy", "many-stages", "--out", f"{folder}/many"]
             many_s, _ = timed(many, env=env)

@@ -67,9 +67,9 @@ def test_parameters_are_kept_as_given_and_cloned() -> None:
     ("images", "labels", "said"),
     [
         (["a.png"], [0, 1], "1 images and 2 labels"),
-        (["a.png", "b.png"], [1, 1], r"all 2 labels are \[1\]; at least two kinds"),
-        ([np.zeros((4, 4, 2), np.uint8)] * 2, [0, 1], r"shape \(4, 4, 2\) and type uint8 is no image"),
-        ([np.zeros((4, 4), float)] * 2, [0, 1], "type float64 is no image"),
+        (["a.png", "b.png"], [1, 1], r"all 2 labels are \[1\]; at least two different labels"),
+        ([np.zeros((4, 4, 2), np.uint8)] * 2, [0, 1], r"shape \(4, 4, 2\) and type uint8 is not an image"),
+        ([np.zeros((4, 4), float)] * 2, [0, 1], "type float64 is not an image"),
     ],
 )
 def test_what_is_no_data_is_refused(images: list[object], labels: list[int], said: str) -> None:

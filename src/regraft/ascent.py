@@ -1,4 +1,4 @@
-"""A fit by the ladder: climb, save what is kept at each rung, and touch the test images once, at the end."""
+"""A fit by the ladder: climb, save every contender that is kept, and use the test images once, at the end."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _USUAL_EXTRACT_S = 0.01
 
 @dataclass(frozen=True)
 class Ascent:
-    """What a climb led to."""
+    """The result of a climb so far."""
 
     contender: Contender
     judgement: Judgement
@@ -48,16 +48,16 @@ def ascend(
     reporter: Reporter,
     keep: Callable[[Ascent], object],
 ) -> Ascent:
-    """Climb, then score what is kept on the test images.
+    """Climb, then evaluate the contender that is kept on the test images.
 
     Args:
         prepared: the data set, with features of its training and validation images.
-        asked: what the user wants.
+        asked: the user's request.
         reading: how images are read.
         start: the weights to start from.
         started: when the fit began, by `time.perf_counter`.
-        reporter: is told what happens.
-        keep: called with every rung that is kept, judged on validation images alone.
+        reporter: receives progress and notes.
+        keep: called with every contender that is kept, evaluated on validation images only.
     """
     job = prepared.job
     standing = standing_for(
@@ -84,17 +84,19 @@ def standing_for(
     started: float,
     reporter: Reporter,
     purpose: str,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> Standing:
-    """Where a climb starts.
+    """The state at the start of a climb.
 
     Args:
         prepared: the data set, with features of its training and validation images.
-        asked: what the user wants.
+        asked: the user's request.
         reading: how images are read.
         start: the weights to start from.
         started: when the command began, by `time.perf_counter`.
-        reporter: is told what happens.
-        purpose: `fit` or `advice`, which keep ledgers of their own.
+        reporter: receives progress and notes.
+        purpose: `fit` or `advice`; each has its own ledger.
+        clock: reads seconds, like `time.perf_counter`; rungs are timed by it.
     """
     weights = start.weights
     budget_s = seconds_in(asked.fit.budget or DEFAULT_BUDGET)
@@ -112,17 +114,17 @@ def standing_for(
         reading.workers or os.cpu_count() or 1,
         book.seconds(name) or _USUAL_EXTRACT_S,
         budget_s,
-        time.perf_counter() - started,
+        clock() - started,
         start.earlier,
     )
     ledger = Ledger(_key(asked, job, weights, purpose))
-    return Standing(terrain, ledger, book, reporter, lambda *_: None)
+    return Standing(terrain, ledger, book, reporter, lambda *_: None, clock)
 
 
 def _predicted_test(
     contender: Contender, prepared: Prepared, asked: Request, reporter: Reporter
 ) -> tuple[Predicted | None, tuple[SkippedFile, ...]]:
-    """What a contender says of the test images, by the runtime that will predict; and those it can't read."""
+    """Predictions of a contender for the test images, and the test images that can't be read."""
     job = prepared.job
     images = on_sides(job.images, job.split, ("test",))
     if not images.items:
@@ -149,7 +151,7 @@ def _predicted_test(
 
 
 def _key(asked: Request, job: Job, weights: Weights, purpose: str) -> str:
-    """Everything that a climb depends on besides the clock."""
+    """Hash of everything that a climb depends on besides time."""
     libraries = ("regraft", "torch", "timm", "scikit-learn", "scipy", "numpy")
     return storage.key_of(
         {

@@ -1,4 +1,4 @@
-"""Runs beside each other: which is better, and can they be told apart?"""
+"""Comparison of runs: which is better, and is the difference more than chance?"""
 
 from __future__ import annotations
 
@@ -21,45 +21,46 @@ from regraft.run_files import RunFiles
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """What a comparison needs to know of a run."""
+    """The facts of a run that a comparison needs."""
 
     folder: Path
     run: Run
     rights: dict[str, bool]
-    """Whether each judged image was right, by its path."""
+    """Whether each evaluated image was predicted correctly, by its path."""
     side: str
-    """`test`, or what it was judged on instead."""
+    """The side of the split that was evaluated: `test`, or another side if there was no test side."""
     fit_s: float
-    """Seconds that its phases took, from its log; cached work is not counted again."""
+    """Seconds that the run's phases took, from its log; cached work is not counted again."""
     bundle_bytes: int
     multiply_adds: int | None
-    """Of one answer, where its networks have cards: of each up to the last stage that a head reads."""
+    """Multiply-adds of one prediction, counted up to the last stage that a head reads; None if one of the
+    networks has no card."""
 
     @property
     def accuracy(self) -> Estimate:
-        """On its judged images."""
+        """Accuracy on the evaluated images."""
         return wilson(sum(self.rights.values()), len(self.rights))
 
 
 @dataclass(frozen=True)
 class Standoff:
-    """One run against the best."""
+    """One run compared with the most accurate run."""
 
     run: FinishedRun
     against_best: PairedComparison | None
-    """None for the best itself; its difference is this run's accuracy minus the best's."""
+    """This run compared with the best (negative: less accurate); None for the best itself."""
     p_value: float
-    """Adjusted for the number of runs (Holm 1979)."""
+    """P-value, adjusted for the number of runs (Holm 1979)."""
 
     @property
     def is_apart(self) -> bool:
-        """Whether it can be told from the best."""
+        """Whether the difference from the best is significant."""
         return self.against_best is not None and self.p_value < ALPHA
 
 
 @dataclass(frozen=True)
 class RunComparison:
-    """All runs, the most accurate first, and the one to take."""
+    """All runs, the most accurate first, and the recommended one."""
 
     rows: tuple[Standoff, ...]
     recommended: FinishedRun
@@ -67,13 +68,13 @@ class RunComparison:
 
 
 def compare_runs(folders: Sequence[str | Path]) -> RunComparison:
-    """Compare runs on the images that they were judged on, pair by pair against the best.
+    """Compare each run with the best, on the images that they were evaluated on.
 
     Args:
-        folders: of at least two finished runs, judged on the same images.
+        folders: folders of at least two finished runs, evaluated on the same images.
 
     Raises:
-        SettingsError: too few, unfinished, or judged on other images; says which.
+        SettingsError: there are too few runs, or a run is unfinished or was evaluated on other images.
     """
     named = list(dict.fromkeys(Path(folder) for folder in folders))
     if len(named) < 2:
@@ -84,9 +85,9 @@ def compare_runs(folders: Sequence[str | Path]) -> RunComparison:
         if other.rights.keys() != first.rights.keys():
             shared = len(other.rights.keys() & first.rights.keys())
             raise SettingsError(
-                f"{first.folder} and {other.folder} were judged on different images ({len(first.rights):,} "
-                f"{first.side} and {len(other.rights):,} {other.side} images, {shared:,} in common): use the "
-                "same data, --seed and --test-share for both"
+                f"{first.folder} and {other.folder} were evaluated on different images "
+                f"({len(first.rights):,} {first.side} and {len(other.rights):,} {other.side} images, "
+                f"{shared:,} in common): use the same data, --seed and --test-share for both"
             )
     runs.sort(key=lambda run: (-run.accuracy.value, _cheapness(run)))
     best, paths = runs[0], sorted(first.rights)
@@ -101,7 +102,8 @@ def compare_runs(folders: Sequence[str | Path]) -> RunComparison:
         reason = "it is better than each of the others"
     elif chosen is best:
         reason = (
-            f"it can't be told apart from {len(alike) - 1} of the others, and is the cheapest of them to use"
+            f"it is the most accurate, and cheaper to use than the {len(alike) - 1} that can't be told apart "
+            "from it"
         )
     else:
         reason = f"it can't be told apart from the most accurate, {best.folder}, and is cheaper to use"
@@ -113,15 +115,17 @@ def _cheapness(run: FinishedRun) -> tuple[float, float, float]:
 
 
 def read_run(folder: Path) -> FinishedRun:
-    """A finished run, as far as a comparison needs it.
+    """Read what a comparison needs from a finished run.
 
     Raises:
-        SettingsError: no finished run; says what is missing.
-        BundleError: its model is missing or damaged.
+        SettingsError: the folder is not a finished run; the message says what is missing.
+        BundleError: the run's model is missing or damaged.
     """
     files = RunFiles(folder)
     if not files.judged:
-        raise SettingsError(f"{folder} judged no images, so there is nothing to compare")
+        raise SettingsError(
+            f"{folder} has no evaluated images, so there is nothing to compare; give a run with test images"
+        )
     rights = {row.path: row.is_right for row in files.judged}
     size = sum(path.stat().st_size for path in (folder / "bundle").glob("*") if path.is_file())
     model = load_model(folder)
@@ -130,7 +134,7 @@ def read_run(folder: Path) -> FinishedRun:
 
 
 def _multiply_adds(model: Model) -> int | None:
-    """Voters that share a network share its work."""
+    """Multiply-adds of one prediction; voters that share a network share its cost."""
     dearest: dict[str, int] = {}
     for voter in model.voters:
         known = card(voter.weights.network)
@@ -138,7 +142,7 @@ def _multiply_adds(model: Model) -> int | None:
             return None
         read = {column.stage for column in voter.head.record.columns}
         places = [place for place, stage in enumerate(known.stages) if stage.name in read]
-        if len(places) < len(read):  # divided more finely than its card
+        if len(places) < len(read):  # the network is divided more finely than its card says
             return known.multiply_adds
         cost = sum(stage.multiply_adds for stage in known.stages[: max(places) + 1])
         dearest[voter.weights.sha256] = max(cost, dearest.get(voter.weights.sha256, 0))

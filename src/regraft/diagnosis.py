@@ -1,4 +1,4 @@
-"""What this machine has for Regraft, what is wrong with it, and how to mend that."""
+"""Checks of this installation: what is available, what is wrong, and how to fix it."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ _EXTRAS = {
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at."""
+    """One thing that was checked."""
 
     name: str
     state: State
     found: str
     mend: str = ""
-    """What to do; empty where nothing is wrong."""
+    """What to do about it; empty if nothing is wrong."""
 
 
 def diagnose(weights: str | None = None) -> list[Check]:
-    """Look at everything; nothing raises, a look that fails is a problem of its own.
+    """Check everything; never raises: a check that fails is reported as a problem.
 
     Args:
-        weights: also look for weights in this folder.
+        weights: a further folder in which to look for weights.
     """
     looks: list[Callable[[], Iterator[Check]]] = [
         _python, _torch, _gpu, _processor, _memory, _cache, lambda: _weights(weights), _extras,
@@ -60,8 +60,8 @@ def diagnose(weights: str | None = None) -> list[Check]:
     for look in looks:
         try:
             found += look()
-        except Exception as error:  # whatever is wrong with a machine, the rest is still of use
-            found.append(Check(getattr(look, "__name__", "a look").strip("_"), "problem", str(error)))
+        except Exception as error:  # noqa: BLE001 (whatever fails here, the other checks are useful)
+            found.append(Check(getattr(look, "__name__", "a check").strip("_"), "problem", str(error)))
     return found
 
 
@@ -74,12 +74,12 @@ def _python() -> Iterator[Check]:
 
 
 def _torch() -> Iterator[Check]:
-    """Torch and torchvision must be built for each other."""
+    """Check that torch, torchvision and timm are installed and that torch and torchvision work together."""
     known = {name: _version(name) for name in ("torch", "torchvision", "timm")}
     for name, version in known.items():
         if version is None:
             yield Check(
-                name, "problem", "not installed", "pip install torch torchvision timm, from one place"
+                name, "problem", "not installed", "pip install torch torchvision timm, from the same index"
             )
             return
     said = ", ".join(f"{name} {version}" for name, version in known.items())
@@ -90,7 +90,7 @@ def _torch() -> Iterator[Check]:
         first = str(error).splitlines()[0]
         yield Check(
             "PyTorch", "problem", f"{said}: {first}",
-            "torch and torchvision are of different builds: pip uninstall torch torchvision, then install "
+            "torch and torchvision come from different builds: pip uninstall torch torchvision, then install "
             "both with one command from one index",
         )  # fmt: skip
         return
@@ -108,11 +108,11 @@ def _gpu() -> Iterator[Check]:
         yield Check(
             "GPU",
             "problem",
-            "there is an NVIDIA driver, but torch can't use it",
+            "an NVIDIA driver is installed, but torch can't use it",
             "install the CUDA build of torch",
         )
     else:
-        yield Check("GPU", "note", "none; everything works on the processor")
+        yield Check("GPU", "note", "none found; everything also works on the processor")
 
 
 def _processor() -> Iterator[Check]:
@@ -123,7 +123,7 @@ def _processor() -> Iterator[Check]:
             if line.startswith(("flags", "Features")):
                 flags = set(line.split(":", 1)[1].split())
                 break
-    best = next((name for flag, name in _INSTRUCTIONS.items() if flag in flags), "no wide instructions known")
+    best = next((name for flag, name in _INSTRUCTIONS.items() if flag in flags), "no known SIMD instructions")
     yield Check(
         "processor", "ok", f"{facts['processor'] or platform.machine()}, {facts['cores']} cores, {best}"
     )
@@ -152,7 +152,7 @@ def _cache() -> Iterator[Check]:
     is_enough = free > 2e9
     found = f"{folder}, {free / 1e9:.0f} GB free on its disk, limit {limit or 'none'}"
     mend = (
-        "" if is_enough else "free some space, or set $REGRAFT_CACHE to another disk; `regraft cache prune`"
+        "" if is_enough else "free some space (`regraft cache prune`), or set $REGRAFT_CACHE to another disk"
     )
     yield Check("cache", "ok" if is_enough else "problem", found, mend)
 
@@ -165,8 +165,9 @@ def _weights(weights: str | None) -> Iterator[Check]:
         yield Check("weights", "ok", f"{', '.join(names[:6])}{more}")
     else:
         yield Check(
-            "weights", "note", "none on this machine but LeNet's, for handwritten digits",
-            "regraft weights fetch mobilenetv3_large_100 (online), or set $REGRAFT_WEIGHTS to their folder",
+            "weights", "note", "none on this machine except LeNet's, for handwritten digits",
+            "download some with `regraft weights fetch mobilenetv3_large_100`, or set $REGRAFT_WEIGHTS to a "
+            "folder that contains them",
         )  # fmt: skip
 
 

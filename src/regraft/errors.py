@@ -1,20 +1,21 @@
 """Every error that Regraft raises for its users, as one tree.
 
     RegraftError
-    ├── SettingsError               a flag, argument or settings file that can't be obeyed
+    ├── SettingsError               a flag, argument or settings file that is invalid
     ├── DataError                   a folder or table that can't be used as it is
     │   ├── NoImagesError
     │   ├── TooManyBadFilesError
-    │   └── ImageError              one file; never stops a run, ends in skipped.csv
+    │   └── ImageError              one unusable file; listed in skipped.csv, never stops a run
     ├── NetworkError                a network that can't be built, staged or cut
     │   ├── UnknownNetworkError
     │   └── WeightsError            weights that are missing, ambiguous or refused
     │       ├── WeightsNotFoundError
-    │       └── LicenceError        weights whose licence somebody must say yes to
-    ├── StorageError                a disk that is full, read-only or holds something else
+    │       ├── DownloadError       a server that doesn't answer, refuses, or sends something else
+    │       └── LicenceError        weights whose licence has not been accepted yet
+    ├── StorageError                a file or folder that can't be written or read
     │   └── DiskFullError
     ├── BundleError                 a saved model that can't be loaded
-    └── ExportError                 an exported model whose answers differ
+    └── ExportError                 an exported model whose predictions differ from the model's
 
 Each message says what was wrong (with the value), what is accepted and what to do.
 """
@@ -26,11 +27,11 @@ from collections.abc import Iterable
 
 
 class RegraftError(Exception):
-    """Base of all errors meant for the user: printed without a traceback, exit code 1."""
+    """Base class of all errors meant for the user: printed without a traceback, exit code 1."""
 
 
 class SettingsError(RegraftError):
-    """A flag, argument or settings file that can't be obeyed. Exit code 2."""
+    """A flag, argument or settings file that is invalid. Exit code 2."""
 
 
 class DataError(RegraftError):
@@ -38,7 +39,7 @@ class DataError(RegraftError):
 
 
 class NoImagesError(DataError):
-    """Nothing to work on was found."""
+    """No images were found."""
 
 
 class TooManyBadFilesError(DataError):
@@ -46,7 +47,7 @@ class TooManyBadFilesError(DataError):
 
 
 class ImageError(DataError):
-    """One image that can't be used; the message is the reason that goes to skipped.csv."""
+    """One image that can't be used; the message is the reason in skipped.csv."""
 
 
 class NetworkError(RegraftError):
@@ -62,11 +63,15 @@ class WeightsError(NetworkError):
 
 
 class WeightsNotFoundError(WeightsError):
-    """No weights for this network in any of the places that were looked at."""
+    """No weights for this network were found in any of the places that were searched."""
+
+
+class DownloadError(WeightsError):
+    """Weights that could not be downloaded: no connection, no permission, no such file, a wrong hash."""
 
 
 class LicenceError(WeightsError):
-    """Weights whose licence forbids commercial use, to which nobody has said yes."""
+    """Weights whose licence forbids commercial use and has not been accepted."""
 
 
 class StorageError(RegraftError):
@@ -74,11 +79,11 @@ class StorageError(RegraftError):
 
 
 class DiskFullError(StorageError):
-    """No space left for a file; what was there before is unharmed."""
+    """No space is left for a file; an older file of that name is unchanged."""
 
 
 class ExportError(RegraftError):
-    """An exported model that does not say what the model says."""
+    """An exported model whose predictions differ from those of the model."""
 
 
 class BundleError(RegraftError):
@@ -86,7 +91,7 @@ class BundleError(RegraftError):
 
 
 def close_names(name: str, known: Iterable[str]) -> str:
-    """`" (did you mean a, b?)"` for the closest known names, or an empty string.
+    """Suggest the closest known names, as `" (did you mean a, b?)"`, or return an empty string.
 
     >>> close_names("resnet5", ["resnet50", "vgg16"])
     ' (did you mean resnet50?)'

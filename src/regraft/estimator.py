@@ -1,4 +1,4 @@
-"""Regraft as a scikit-learn classifier: for cross-validation, grid searches and pipelines."""
+"""Regraft as a scikit-learn classifier, for cross-validation, grid searches and pipelines."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ ImageLike = str | Path | bytes | npt.NDArray[np.uint8]
 class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A pretrained network transferred to labelled images, with scikit-learn's interface.
 
-    Images are paths, whole files as bytes, or arrays `(H, W)` or `(H, W, 3)` of `uint8`; a list of them, or
-    an array `(N, H, W[, 3])`. Features are kept in the cache by the images' content, so folds and grids
-    share them. No test images are set aside: that is what cross-validation does here.
+    Images are given as a list of paths, of whole files as bytes, or of arrays `(H, W)` or `(H, W, 3)` of
+    `uint8`; or as one array `(N, H, W[, 3])`. Features are cached by the images' content, so folds and grids
+    share them. No test images are set aside, because cross-validation does that.
 
     Args:
-        network: as `FitSettings.network`.
-        strategy: as `FitSettings.strategy`.
-        budget: of the ladder (`auto`), for example `2m`; None means its default.
-        weights: as `FitSettings.weights`.
-        head: as `FitSettings.head`.
-        cut: as `FitSettings.cut`.
-        seed: of every draw.
+        network: see `FitSettings.network`.
+        strategy: see `FitSettings.strategy`.
+        budget: time limit of the ladder (`auto`), for example `2m`; None means the default.
+        weights: see `FitSettings.weights`.
+        head: see `FitSettings.head`.
+        cut: see `FitSettings.cut`.
+        seed: random seed of every draw.
         settings: further settings of `FitSettings` or `TrainSettings`, by name.
 
     Attributes:
@@ -70,19 +70,22 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.settings = settings
 
     def fit(self, X: Sequence[ImageLike] | npt.NDArray[Any], y: Sequence[Any]) -> ImageClassifier:  # noqa: N803
-        """Fit on images and their labels.
+        """Fit a model to images and their labels.
 
         Raises:
-            DataError: as many labels as images are needed, of at least two kinds; unreadable images.
+            DataError: the numbers of images and labels differ, there are fewer than two different labels, or
+                too many images can't be read.
         """
         images, labels = list(X), np.asarray(y)
         if len(images) != len(labels):
             raise DataError(
-                f"{len(images)} images and {len(labels)} labels: one label for each image is needed"
+                f"{len(images)} images and {len(labels)} labels were given; give one label for each image"
             )
         classes, numbers = np.unique(labels, return_inverse=True)
         if len(classes) < 2:
-            raise DataError(f"all {len(labels)} labels are {classes.tolist()}; at least two kinds are needed")
+            raise DataError(
+                f"all {len(labels)} labels are {classes.tolist()}; at least two different labels are needed"
+            )
         with tempfile.TemporaryDirectory() as folder:
             table = Path(folder, "images.csv")
             with table.open("w", newline="", encoding="utf-8") as file:
@@ -100,10 +103,10 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def predict_proba(self, X: Sequence[ImageLike] | npt.NDArray[Any]) -> npt.NDArray[np.float64]:  # noqa: N803
-        """`(N, K)`, columns in the order of `classes_`.
+        """Probabilities `(N, K)`, with columns in the order of `classes_`.
 
         Raises:
-            DataError: an image can't be read; names the first.
+            DataError: an image can't be read; the message names the first.
         """
         check_is_fitted(self)
         files = [image if isinstance(image, str | Path | bytes) else _png(image) for image in X]
@@ -112,7 +115,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             first = found.skipped[0]
             raise DataError(
                 f"{len(found.skipped)} of {len(files)} images can't be used; the first is "
-                f"{storage.printable(first.path)}: {first.reason}. `Model.predict` goes on without them"
+                f"{storage.printable(first.path)}: {first.reason}. Leave them out, or call `Model.predict`, "
+                "which skips them"
             )
         chances = np.zeros((len(files), len(self.classes_)))
         places = [int(label) for label in self.model_.labels]
@@ -120,7 +124,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return chances
 
     def predict(self, X: Sequence[ImageLike] | npt.NDArray[Any]) -> npt.NDArray[Any]:  # noqa: N803
-        """`(N,)` labels, as they were given to `fit`."""
+        """Predicted labels `(N,)`, as they were given to `fit`."""
         return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])
 
 
@@ -131,7 +135,7 @@ def _anywhere() -> Any:
 
 
 def _file_of(image: ImageLike, folder: Path, place: int) -> str:
-    """A path below the file system's root; arrays and bytes become files first."""
+    """The image's path relative to the file system's root; arrays and bytes are written to a file first."""
     if isinstance(image, str | Path):
         path = Path(image).absolute()
     else:
@@ -141,17 +145,17 @@ def _file_of(image: ImageLike, folder: Path, place: int) -> str:
 
 
 def _png(pixels: npt.NDArray[np.uint8]) -> bytes:
-    """An array as a file, without loss.
+    """An array as the bytes of a PNG file, which loses nothing.
 
     Raises:
-        DataError: not `(H, W)` or `(H, W, 1 or 3) uint8`.
+        DataError: the array is not `(H, W) uint8` or `(H, W, 1 or 3) uint8`.
     """
     values = np.asarray(pixels)
     if values.ndim == 3 and values.shape[2] == 1:
         values = values[..., 0]
     if values.dtype != np.uint8 or values.ndim not in (2, 3) or (values.ndim == 3 and values.shape[2] != 3):
         raise DataError(
-            f"an array of shape {values.shape} and type {values.dtype} is no image; accepted are (H, W), "
+            f"an array of shape {values.shape} and type {values.dtype} is not an image; accepted are (H, W), "
             "(H, W, 1) and (H, W, 3) of uint8"
         )
     file = io.BytesIO()

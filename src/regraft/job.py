@@ -1,4 +1,4 @@
-"""One data set with its features: who trains, who judges, and how good predictions are."""
+"""A labelled data set with its features: which images train or evaluate, and how predictions are scored."""
 
 from __future__ import annotations
 
@@ -22,35 +22,35 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Judgement:
-    """Scores, and the predictions that they were computed from."""
+    """Scores, and the predictions from which they were computed."""
 
     sheet: ScoreSheet
     probabilities: Floats
     judged: tuple[int, ...]
-    """Rows of the split that the probabilities are for."""
+    """Rows of the split to which the probabilities belong."""
 
 
 @dataclass(frozen=True)
 class Predicted:
-    """Probabilities of some rows of the split."""
+    """Predicted probabilities for some rows of the split."""
 
     rows: tuple[int, ...]
     probabilities: Floats
-    """`(len(rows), K)`."""
+    """Probabilities of the K classes, `(len(rows), K)`."""
     method: str
-    """How they were made, in words."""
+    """How the predictions were made, for example `5-fold cross-validation`."""
 
 
 @dataclass(frozen=True)
 class Said:
-    """What one voter says of the images that it did not learn from."""
+    """The predictions of one voter for images that it was not trained on."""
 
     validation: Predicted | None
     test: Predicted | None
 
 
 def on_average(votes: Sequence[Predicted]) -> Predicted:
-    """Voters' mean probabilities, on the rows that all of them judged; the method is the first's."""
+    """The voters' mean probabilities, on the rows that all of them predicted; the method is the first's."""
     shared = set(votes[0].rows).intersection(*(vote.rows for vote in votes[1:]))
     rows = tuple(row for row in votes[0].rows if row in shared)
     return Predicted(
@@ -59,7 +59,7 @@ def on_average(votes: Sequence[Predicted]) -> Predicted:
 
 
 def on_rows(judged: Predicted, rows: tuple[int, ...]) -> Predicted:
-    """The part of some predictions that is about these rows, in their order."""
+    """The predictions for the given rows alone, in the order of `rows`."""
     if rows == judged.rows:
         return judged
     place = {row: number for number, row in enumerate(judged.rows)}
@@ -68,7 +68,7 @@ def on_rows(judged: Predicted, rows: tuple[int, ...]) -> Predicted:
 
 @dataclass(frozen=True)
 class Job:
-    """What every strategy works on."""
+    """The images, split and features that every strategy uses."""
 
     images: Images
     split: Split
@@ -76,7 +76,7 @@ class Job:
     seed: int
 
     def rows(self, *sides: Side) -> list[int]:
-        """Rows of the split on those sides whose images could be used."""
+        """Numbers of the split's rows on the given sides whose images could be used."""
         return [
             number
             for number, row in enumerate(self.split.rows)
@@ -84,26 +84,26 @@ class Job:
         ]
 
     def keys(self, rows: Sequence[int]) -> list[str]:
-        """The images' hashes."""
+        """The SHA-256 of each row's image."""
         return [self.split.rows[row].sha256 for row in rows]
 
     def truth(self, rows: Sequence[int]) -> Ints:
-        """`(len(rows),)` class numbers."""
+        """The true class numbers, `(len(rows),)`."""
         place = {label: number for number, label in enumerate(self.images.labels)}
         return np.array([place[self.split.rows[row].label] for row in rows], dtype=np.int64)
 
     def training_rows(self, rows: Sequence[int] | None = None) -> TrainingRows:
-        """What heads are fitted on: the training side, or some rows of it.
+        """The data that heads are fitted on: the training side, or the given rows of it.
 
         Raises:
-            DataError: fewer than two classes.
+            DataError: the rows contain fewer than two classes.
         """
         rows = self.rows("train") if rows is None else rows
         truth = self.truth(rows)
-        if len(np.unique(truth)) < 2:
+        if (count := len(np.unique(truth))) < 2:
             raise DataError(
-                f"the training side holds images of {len(np.unique(truth))} class; at least two are needed. "
-                "Add images, or lower --test-share"
+                f"the training set contains {f'only {count} class' if count else 'no images'}; at least 2 "
+                "classes are needed. Add images, or lower --test-share"
             )
         return TrainingRows(
             self.features,
@@ -117,12 +117,13 @@ class Job:
     def held_out(self, share: float) -> tuple[list[int], list[int], str]:
         """`(rows to train on, rows to validate on, how they were chosen)`.
 
-        The official validation side where there is one; else about `share` of the training images, whole
-        groups of look-alikes, stratified; with a share of 0 none.
+        Validation uses the official validation side if there is one. Otherwise about `share` of the training
+        images are held out, stratified by class, with whole groups of look-alikes; a share of 0 holds out
+        none.
         """
         train, validation = self.rows("train"), self.rows("validation")
         if validation:
-            return train, validation, "validation images of the official split, which chose the epoch"
+            return train, validation, "validation images of the official split, which also chose the epoch"
         groups = [self.split.rows[row].group for row in train]
         folds = min(len(set(groups)), round(1 / share) if share else 0)
         if folds < 2:
@@ -130,10 +131,10 @@ class Job:
         number = fold_numbers(self.truth(train), groups, folds=folds, seed=self.seed)
         kept = [row for row, fold in zip(train, number, strict=True) if fold]
         held = [row for row, fold in zip(train, number, strict=True) if not fold]
-        return kept, held, "training images held out, which chose the epoch"
+        return kept, held, "held-out training images, which also chose the epoch"
 
     def predicted(self, head: Head, rows: Sequence[int], method: str) -> Predicted:
-        """What a head says of some rows, by this job's features."""
+        """The predictions of a head for the given rows, from this job's features."""
         keys, columns = self.keys(rows), head.record.columns
         parts = [
             head.probabilities(self.features.matrix(keys[start : start + 4096], columns))
@@ -142,13 +143,13 @@ class Job:
         return Predicted(tuple(rows), np.concatenate(parts), method)
 
     def judge_voters(self, voters: Sequence[Said]) -> Judgement:
-        """Scores of the voters' mean probabilities."""
+        """Evaluate the voters' mean probabilities."""
         validation = [one.validation for one in voters if one.validation is not None]
         test = [one.test for one in voters if one.test is not None]
         return self.judge(on_average(validation) if validation else None, on_average(test) if test else None)
 
     def judge(self, validation: Predicted | None, test: Predicted | None) -> Judgement:
-        """Scores of both sides, and of the trivial baseline beside the better of them."""
+        """Evaluate predictions on both sides, and the trivial baseline on the test side (else validation)."""
         labels = self.images.labels
 
         def scored(one: Predicted) -> Scores:

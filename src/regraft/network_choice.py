@@ -1,4 +1,4 @@
-"""Which network: a prior orders those at hand, a probe on a few of the user's images decides."""
+"""The choice of a network: a prior orders the available ones, probes on a few of the user's images decide."""
 
 from __future__ import annotations
 
@@ -31,25 +31,25 @@ from regraft.rowstore import Rows
 from regraft.settings import FitSettings
 
 FIRST_FEW = 4
-_ROUNDS = (128, 384)  # images of each; the better half goes on
+_ROUNDS = (128, 384)  # images in each round; the better half stays
 
 
 class TriedNetwork(Record):
-    """One candidate; later rounds have more images."""
+    """One candidate network; later rounds use more images."""
 
     network: str
     expected: float
-    """By the prior, per cent."""
+    """Accuracy expected by the prior, in per cent."""
     expected_from: str
     images: int
     accuracy: Estimate | None
-    """Of a cross-validated probe; None where the network was not tried."""
+    """Accuracy of a cross-validated probe; None if the network was not tried."""
     scores: Transferability | None
     verdict: str
 
     @property
     def described(self) -> str:
-        """One line."""
+        """One line that describes the candidate."""
         if self.accuracy is None or self.scores is None:
             return f"{self.network}: {self.verdict} (prior {self.expected:.1f} %, {self.expected_from})"
         scores = self.scores
@@ -61,13 +61,13 @@ class TriedNetwork(Record):
 
 
 class NetworkChoice(Record):
-    """Who was tried, who was chosen."""
+    """The networks that were tried, and the one that was chosen."""
 
     rows: tuple[TriedNetwork, ...]
     chosen: str
     reason: str
     prior_regret: float
-    """What the prior's favourite fell short of the best in the first round, as a share of the same images."""
+    """How much less accurate the prior's favourite was than the best of the first round, as a share."""
 
 
 @dataclass(frozen=True)
@@ -87,16 +87,16 @@ class _Probed:
 def choose_network(
     images: Images, settings: FitSettings, *, limits: LoadLimits, reporter: Reporter
 ) -> NetworkChoice:
-    """The network whose probe does best on a sample of the training images, of the most promising few.
+    """The network whose probe is best on a sample of the training images, among the most promising few.
 
     Args:
-        images: a scanned data set; its test images are left alone.
-        settings: where weights are, what licence will do, how the split is drawn.
-        limits: of the loader.
-        reporter: is told what happens.
+        images: a scanned data set; its test images are not used.
+        settings: where weights are, which licences are accepted, and how the split is drawn.
+        limits: limits of the image loader.
+        reporter: receives progress and notes.
 
     Raises:
-        WeightsNotFoundError: no weights at hand that the licence filter lets through.
+        WeightsNotFoundError: there are no weights on this machine with an accepted licence.
     """
     candidates = _candidates(settings, reporter)
     job = _job(images, settings)
@@ -114,7 +114,7 @@ def choose_network(
             else:
                 dropped.append(one)
         if not probed:
-            raise WeightsNotFoundError("none of the networks at hand could be tried; the reasons are above")
+            raise WeightsNotFoundError("no network on this machine could be loaded; see the warnings above")
         ranked = sorted(probed, key=lambda one: -one.rights.mean())
         kept = ranked[: max(1, (len(ranked) + 1) // 2)]
         if number == 0:
@@ -127,8 +127,8 @@ def choose_network(
     every = (*rows, *dropped)
     regret = max(first.values()) - next(first[one.network] for one in candidates if one.network in first)
     reason = (
-        f"its probe was best, or not to be told apart from the best, on {len(chosen.rights):,} of your "
-        f"images; in the first round the prior's favourite was {100 * regret:.1f} points short of the best"
+        f"its probe was the best, or not significantly worse than the best, on {len(chosen.rights):,} of "
+        f"your images; in the first round the prior's favourite was {100 * regret:.1f} points below the best"
     )
     return NetworkChoice(rows=every, chosen=chosen.prior.network, reason=reason, prior_regret=regret)
 
@@ -136,11 +136,11 @@ def choose_network(
 def _candidates(settings: FitSettings, reporter: Reporter) -> list[Prior]:
     here = weights_here(settings.weights)
     wanted = settings.channels or 3
-    here = [one for one in here if _channels(one.network) in (None, wanted)]  # digits' LeNet sees grey
+    here = [one for one in here if _channels(one.network) in (None, wanted)]  # LeNet needs grey images
     allowed = [one for one in here if settings.accept_license or not forbids_commerce(one.licence)]
     for one in here:
         if one not in allowed:
-            reporter.note(f"{one.network} is left out: its licence, {one.licence}, forbids commercial use")
+            reporter.note(f"{one.network} is left out: its licence ({one.licence}) forbids commercial use")
     if not allowed:
         raise WeightsNotFoundError(
             "--network auto found no weights on this machine; give a folder with --weights, set "
@@ -171,7 +171,7 @@ def _probe(
             device=settings.device,
             reporter=reporter,
         )
-    except RegraftError as error:  # a candidate that can't be loaded is no reason to stop
+    except RegraftError as error:  # the other candidates can still be tried
         reporter.warn(f"{prior.network} can't be tried: {error}")
         return _untried(prior, "can't be loaded")
     training = on_sides(job.images, job.split, ("train",))
@@ -185,7 +185,7 @@ def _probe(
 
 
 def _sampled(images: Images, most: int, seed: int) -> Images:
-    """At most so many images, of each class alike."""
+    """A stratified sample of at most `most` images."""
     place = {label: number for number, label in enumerate(images.labels)}
     labels = np.array([place[item.label] for item in images.items], dtype=np.int64)
     chosen = stratified(labels, most, seed=seed)
@@ -193,7 +193,7 @@ def _sampled(images: Images, most: int, seed: int) -> Images:
 
 
 def _decide(ranked: Sequence[_Probed]) -> _Probed:
-    """The most accurate; of those that can't be told apart from it, the prior's favourite."""
+    """The prior's favourite among the most accurate and those that are not significantly worse."""
     best = ranked[0]
     alike = [
         one
@@ -229,7 +229,7 @@ def _transferability(one: _Probed, reporter: Reporter) -> Transferability:
 
 
 def _source_opinions(one: _Probed, reporter: Reporter) -> tuple[np.ndarray, np.ndarray]:
-    """What the network's own classifier says of part of the sample, `(N, Z)`, and that part's labels."""
+    """Probabilities `(N, Z)` of the network's own classifier for a part of the sample, and its labels."""
     from regraft.features.moments import CLASSIFIER, MomentsRuntime
 
     part = one.rows.sample(_ROUNDS[0])
@@ -241,7 +241,7 @@ def _source_opinions(one: _Probed, reporter: Reporter) -> tuple[np.ndarray, np.n
     return softmax(features.matrix(part.keys, columns).astype(np.float64)), part.labels
 
 
-def _untried(prior: Prior, why: str = "behind the first few") -> TriedNetwork:
+def _untried(prior: Prior, why: str = "less promising than the first few") -> TriedNetwork:
     return TriedNetwork(
         network=prior.network,
         expected=prior.expected,

@@ -1,4 +1,4 @@
-"""What a fit will do (`Plan`) and what was done (`Run`)."""
+"""What a fit will do (`Plan`) and what it did (`Run`)."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ TRAINED = ("last-blocks", "full", "scratch")
 
 
 class SolvedPlan(Record):
-    """A solved head on the frozen network, as one voter of several."""
+    """A solved head that reads the stages of the frozen network, as one voter of several."""
 
     head: HeadKind
     stages: tuple[str, ...]
-    """All of them are read."""
+    """The stages that the head reads."""
     statistics: tuple[Statistic, ...]
 
 
 class Plan(Record):
-    """What a fit will do: the cut, what is trained and how. Print it, save it, edit it, run it again.
+    """What a fit will do: the cut, what is trained and how. It can be printed, saved, edited and run again.
 
     >>> plan = Plan(network="lenet5", strategy="probe", head="logistic", stages=("f6",), statistics=("mean",),
     ...             runtime="torch", precision="fp32", seed=0)
@@ -62,19 +62,19 @@ class Plan(Record):
     """Solved heads on the frozen network whose probabilities are averaged with this plan's own."""
     runtime: Literal["openvino", "torch"]
     precision: Precision
-    """Of the frozen network, while features and activations are computed."""
+    """Precision of the frozen network while features and activations are computed."""
     seed: int
     granularity: Granularity = "default"
     """How finely the network is divided into stages."""
     channels: int | None = None
-    """Channels of the images, if not the network's own."""
+    """Number of channels of the images, if it differs from the network's own."""
     image_size: int | None = None
-    """Side of the network's input, pixels, if not its own."""
+    """Side of the network's input in pixels, if it differs from the network's own."""
     training: TrainSettings | None = None
-    """Every setting of the training, automatic choices included; None where nothing is trained."""
+    """Every setting of the training, automatic choices included; None if nothing is trained."""
 
     def toml(self) -> str:
-        """The plan as TOML text, which `Plan.load` reads back."""
+        """The plan as TOML text, which `Plan.load` can read."""
         values = self.model_dump(mode="json", exclude={"training"}, exclude_none=True)
         if self.training is not None:
             chosen = {name: value for name, value in asdict(self.training).items() if value is not None}
@@ -88,10 +88,10 @@ class Plan(Record):
 
     @classmethod
     def load(cls, path: str | Path) -> Plan:
-        """Read a plan that `save` wrote and somebody may have edited.
+        """Read a plan that `save` wrote and a user may have edited.
 
         Raises:
-            SettingsError: unreadable, or something in it is not understood; names each problem.
+            SettingsError: the file can't be read or has invalid settings; the message lists each problem.
         """
         try:
             return cls.model_validate(tomllib.loads(Path(path).read_text(encoding="utf-8")))
@@ -105,18 +105,18 @@ class Plan(Record):
 
 
 class Run(Record):
-    """`run.json`: what was done, to what, with what. Times and the command are in `log.jsonl`."""
+    """The file `run.json`: data, settings, plan and versions of a fit. Its times are in `log.jsonl`."""
 
     schema_version: Literal[1] = 1
     regraft_version: str
     data_root: str
     settings: dict[str, object]
-    """As the user gave them; a later fit with the same ones continues this run."""
+    """The settings as the user gave them; a later fit with the same settings resumes this run."""
     plan: Plan
     split_sha256: Sha256
     weights: WeightsSource
     lineage: tuple[str, ...] = ()
-    """Where the weights came from, the oldest ancestor first."""
+    """The origin of the weights and every training since, the oldest first."""
     reasons: tuple[str, ...]
-    """Every automatic choice, in words."""
+    """Every automatic choice and the reason for it, one sentence each."""
     versions: dict[str, str]

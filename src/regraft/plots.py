@@ -1,4 +1,4 @@
-"""Plots as SVG or PNG files: the only door to matplotlib."""
+"""Plots as SVG, PNG or PDF files; the only module that imports matplotlib."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MARKS = ("o", "s", "^", "D", "v")
 
 @dataclass(frozen=True)
 class Axes:
-    """What a plot says of its axes."""
+    """Title, axis labels and scales of a plot."""
 
     title: str
     x: str
@@ -26,7 +26,7 @@ class Axes:
     is_log_x: bool = False
     is_log_y: bool = False
     is_from_zero: bool = False
-    """Whether y starts at 0, so that heights can be compared."""
+    """Whether the y axis starts at 0, so that heights can be compared."""
 
 
 def line_plot(
@@ -39,13 +39,13 @@ def line_plot(
     """Draw lines and write them to a file; returns its path.
 
     Args:
-        path: `.svg`, `.png` or `.pdf`.
-        axes: titles and scales.
-        lines: x and y values by name.
-        marked_x: where a vertical line stands, if one does.
+        path: the file to write; it ends in `.svg`, `.png` or `.pdf`.
+        axes: title, axis labels and scales.
+        lines: x and y values of each line, by its name.
+        marked_x: position of a vertical line; None draws none.
 
     Raises:
-        SettingsError: another ending.
+        SettingsError: the file has another extension.
     """
     plot = _empty(path)
     for number, (name, (x, y)) in enumerate(lines.items()):
@@ -63,17 +63,17 @@ def point_plot(
     joined: Collection[str] | None = None,
     is_stepped: bool = False,
 ) -> Path:
-    """Draw named points, those of a group joined in their order, and write them to a file; returns its path.
+    """Draw groups of named points, joined by lines in their order, and write a file; returns its path.
 
     Args:
-        path: `.svg`, `.png` or `.pdf`.
-        axes: titles and scales.
+        path: the file to write; it ends in `.svg`, `.png` or `.pdf`.
+        axes: title, axis labels and scales.
         groups: `(x, y, name)` of each point, by the group's name.
-        joined: the groups whose points are joined; None joins all.
-        is_stepped: joined by steps, as what holds until something better comes.
+        joined: the groups whose points are joined; None joins those of all groups.
+        is_stepped: whether the lines are steps, for values that stay until a better one is found.
 
     Raises:
-        SettingsError: another ending.
+        SettingsError: the file has another extension.
     """
     plot = _empty(path, size=(9, 6))
     for number, (group, points) in enumerate(groups.items()):
@@ -82,7 +82,7 @@ def point_plot(
         line = "-" if joined is None or group in joined else ""
         style = "steps-post" if is_stepped else "default"
         plot.plot(x, y, mark + line, label=group, color=colour, linewidth=1, markersize=5, drawstyle=style)
-        below = -9 if number % 2 else 4  # so that neighbouring groups' names don't meet
+        below = -9 if number % 2 else 4  # keeps the names of neighbouring groups apart
         for across, up, name in points:
             plot.annotate(name, (across, up), xytext=(5, below), textcoords="offset points", fontsize=6.5)
     return _written(path, plot, axes, has_legend=len(groups) > 1)
@@ -95,7 +95,7 @@ def _empty(path: Path, *, size: tuple[float, float] = (7, 4)) -> Any:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=size, layout="constrained")
-    FigureCanvasAgg(figure)  # no window, no display needed
+    FigureCanvasAgg(figure)  # needs neither a window nor a display
     return figure.add_subplot()
 
 
@@ -114,7 +114,7 @@ def _written(path: Path, plot: Any, axes: Axes, *, has_legend: bool) -> Path:
         plot.spines[side].set_visible(False)
     buffer = io.BytesIO()
     quiet: dict[str, Any] = {"Date": None} if path.suffix == ".svg" else {}
-    with rc_context({"svg.hashsalt": "regraft"}):  # the same plot is the same file
+    with rc_context({"svg.hashsalt": "regraft"}):  # the same plot gives the same file
         plot.figure.savefig(buffer, format=path.suffix[1:], dpi=120, metadata=quiet or None)
     storage.write_atomically(path, buffer.getvalue())
     return path

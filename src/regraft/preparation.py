@@ -48,6 +48,15 @@ def found_images(source: str | Path, settings: DataSettings) -> Found:
     return find_images(source, root=settings.root, columns=columns)
 
 
+def located(images: Images | Found | str | Path, settings: DataSettings) -> Images | Found:
+    """A data set whose files are known: the first thing to do, so that a wrong folder is the first error.
+
+    Raises:
+        DataError: nothing usable; says what was found and what is accepted.
+    """
+    return images if isinstance(images, Images | Found) else found_images(images, settings)
+
+
 def scanned(found: Found, settings: DataSettings, reporter: Reporter | None) -> Images:
     """Every file looked at once, corrections obeyed."""
     how = ScanSettings(limits_of(settings), settings.max_bad_share, settings.workers)
@@ -61,7 +70,7 @@ def limits_of(settings: DataSettings) -> LoadLimits:
 
 
 def prepare(
-    images: Images | str | Path,
+    images: Images | Found | str | Path,
     asked: Request,
     reading: DataSettings,
     weights: Weights,
@@ -72,15 +81,14 @@ def prepare(
     """Everything up to the features. The network is converted in a process of its own meanwhile.
 
     Args:
-        images: a scanned data set, or where it is.
+        images: a scanned data set, the files found for one, or where it is.
         asked: what is to be fitted.
         reading: how images are read.
         weights: of the network.
         log: is told what happens.
         sides: whose features are computed; none leaves them out.
     """
-    # A folder that is not there is an error at once, not after the conversion.
-    source = images if isinstance(images, Images) else found_images(images, reading)
+    source = located(images, reading)
     settings, limits = asked.fit, limits_of(reading)
     with ThreadPoolExecutor(1) as background:
         opening = background.submit(

@@ -1,6 +1,6 @@
-"""What a long job tells whoever watches it: one small contract, and the watcher that says nothing.
+"""How a long job reports its progress: the interface `Reporter`, and an implementation that does nothing.
 
-Every layer may be handed a `Reporter`; only `cli` knows how to draw one.
+Every layer can be given a `Reporter`; only `cli` shows one on the screen.
 """
 
 from __future__ import annotations
@@ -11,32 +11,32 @@ from typing import Protocol
 
 
 class Meter(Protocol):
-    """Counts the items of one phase."""
+    """Counts the finished items of one phase."""
 
     def advance(self, count: int = 1) -> None:
-        """Say that `count` more items are done."""
+        """Report that `count` more items are done."""
 
 
 class Reporter(Protocol):
-    """Receives what a job has to say, in order."""
+    """Receives the progress, notes, warnings and decisions of a job, in order."""
 
     @contextmanager
     def phase(self, name: str, total: int, unit: str = "images") -> Iterator[Meter]:
-        """A phase of `total` items; the meter counts them."""
+        """Begin a phase of `total` items; the meter counts them."""
         yield Silent()
 
     def note(self, text: str) -> None:
-        """One line of information."""
+        """Report one line of information."""
 
     def warn(self, text: str) -> None:
-        """One line that the user should not miss."""
+        """Report one line that the user should not miss."""
 
     def decided(self, what: str, because: str, override: str) -> None:
-        """One automatic choice: `decided WHAT because WHY (override with FLAG)`."""
+        """Report one automatic choice: `decided WHAT because WHY (override with FLAG)`."""
 
 
 class Silent:
-    """A reporter and meter that says nothing: the default in Python."""
+    """A reporter and meter that prints nothing: the default in Python."""
 
     @contextmanager
     def phase(self, name: str, total: int, unit: str = "images") -> Iterator[Meter]:

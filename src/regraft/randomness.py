@@ -1,6 +1,7 @@
-"""Randomness by counting: every draw is a function of what it is for, never of what was drawn before.
+"""Counter-based randomness: every draw depends on its purpose alone, never on earlier draws.
 
-An interrupted run therefore has nothing to restore, and neither threads nor processes can change a draw.
+An interrupted run therefore has no generator state to restore, and neither threads nor processes can change
+a draw.
 Source: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3" (Philox).
 """
 
@@ -13,10 +14,10 @@ import numpy as np
 
 
 def generator(*facts: str | int | float) -> np.random.Generator:
-    """A generator for one purpose.
+    """A random generator for one purpose.
 
     Args:
-        facts: what the draws are for: the seed first, then names and counters.
+        facts: the purpose of the draws: the seed first, then names and counters.
 
     >>> bool(generator(0, "order", 3).integers(100) == generator(0, "order", 3).integers(100))
     True
@@ -25,7 +26,7 @@ def generator(*facts: str | int | float) -> np.random.Generator:
 
 
 def torch_seed(*facts: str | int | float) -> int:
-    """A seed in [0, 2^63) for one purpose, for `torch.manual_seed`."""
+    """A seed in [0, 2^63) for one purpose, to be passed to `torch.manual_seed`."""
     return _key(facts) >> 65
 
 

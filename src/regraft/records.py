@@ -1,8 +1,9 @@
-"""The frozen records that cross folders, and the JSON that they are saved as.
+"""The frozen records that several folders share, and the JSON format in which they are saved.
 
-Read this file first: a job turns `Images` into a `Split`, features into a head, and all of it into
-`Scores`; what is to be done, and was, is in `plans.py`. Records that are read back from disk are validated
-(pydantic): unknown fields, wrong types and absurd sizes are refused before anything is built from them.
+Read this file first: a fit divides `Images` by a `Split`, solves a head on their features, and evaluates it
+as `Scores`; what is planned and what was done is in `plans.py`. Records that are read back from disk are
+validated (pydantic): unknown fields, wrong types and absurd sizes are refused before anything is built from
+them.
 """
 
 from __future__ import annotations
@@ -27,46 +28,46 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Record(BaseModel):
-    """Base of the records on disk: frozen, and strict about what it reads."""
+    """Base class of the records on disk: immutable, and validated when it is read."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class InputSpec(Record):
-    """What a network expects to see; shared by `data` (which makes it) and `networks` (which know it)."""
+    """The input that a network expects: `networks` define it, `data` prepares it."""
 
     size_px: int = Field(224, ge=8, le=4096)
-    """Side of the square input, pixels."""
+    """Side of the square input in pixels."""
     channels: int = Field(3, ge=1, le=16)
-    """1 for grey, 3 for RGB; other numbers take files of as many bands as they are."""
+    """1 for grey, 3 for RGB; other numbers need files with that many bands."""
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)
-    """Subtracted from each channel, of values in [0, 1]."""
+    """Mean of each channel, subtracted from values in [0, 1]."""
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
-    """Then divided by, channel by channel."""
+    """Standard deviation of each channel, by which the difference is divided."""
     interpolation: Interpolation = "bicubic"
-    """How pixels are resampled."""
+    """Filter with which the image is resized."""
     crop_share: float = Field(0.875, gt=0, le=1)
     """Side of the central crop as a share of the image's shorter side."""
 
 
 class Recipe(Record):
-    """Which constructor builds a network: data, never code. Only registered names are obeyed."""
+    """The constructor that builds a network and its arguments: data, never code. Names must be registered."""
 
     library: Literal["timm", "torchvision", "regraft"]
     name: str = Field(pattern=r"^[A-Za-z0-9_.]+$", max_length=120)
     kwargs: dict[str, bool | int | float | str | None] = Field(default_factory=dict)
     stages: Granularity = "default"
-    """How finely the network is divided; `default` is what its card says, or coarse."""
+    """How finely the network is divided into stages; `default` is what its card says, or else coarse."""
 
 
 class WeightsSource(Record):
-    """Where a network's weights came from, as recorded in every run."""
+    """Where a network's weights came from; recorded in every run."""
 
     where: str
-    """The file, the package, the hub's identifier, or `random` with its seed."""
+    """The file, the package, the identifier on the hub, or `random` with its seed."""
     sha256: Sha256
     licence: str
-    """As stated by the source; `unknown` where it states none."""
+    """The licence as stated by the source; `unknown` if it states none."""
 
 
 class Column(Record):
@@ -83,14 +84,14 @@ class ImageItem:
     """One usable image of a data set."""
 
     path: str
-    """As found, below the data set's root, with forward slashes."""
+    """Path relative to the data set's root, as it was found, with forward slashes."""
     label: str
     sha256: str
-    """Of the file's bytes: the image's identity in every cache."""
+    """SHA-256 of the file's bytes: the image's identity in every cache."""
     side: Side | None = None
-    """The official side, where the data set has one."""
+    """Side of the official split, if the data set has one."""
     group: str | None = None
-    """Images of one group stay on one side."""
+    """Name of the image's group; all images of a group stay on one side of the split."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Images:
-    """A scanned data set: what is usable, what is not, and what was noticed."""
+    """A scanned data set: its usable images, the skipped files, and what was noticed."""
 
     root: str
     items: tuple[ImageItem, ...]
@@ -126,12 +127,12 @@ class Images:
 
     @property
     def has_official_test(self) -> bool:
-        """Whether the data set came with a test side."""
+        """Whether the data set has a test side of its own."""
         return any(item.side == "test" for item in self.items)
 
 
 class SplitRow(Record):
-    """One image's place in a split."""
+    """One image and the side of the split that it is on."""
 
     path: str
     label: str
@@ -141,18 +142,18 @@ class SplitRow(Record):
 
 
 class Split(Record):
-    """Who trains, who validates and who tests; saved with its seed and hash, and reused."""
+    """Which images train, which validate and which test; saved with its seed and hash, and reused."""
 
     seed: int
     test_share: float
     origin: Literal["official", "drawn"]
     rows: tuple[SplitRow, ...]
     sha256: Sha256
-    """Of the rows; equal hashes mean equal splits."""
+    """SHA-256 of the rows; equal hashes mean equal splits."""
 
 
 class Estimate(Record):
-    """A measured value with its 95 % interval; bounds are None where none can be given."""
+    """A measured value with its 95 % interval; the bounds are None if none can be given."""
 
     value: float
     low: float | None = None
@@ -160,7 +161,7 @@ class Estimate(Record):
 
 
 class ClassScores(Record):
-    """How one class fared."""
+    """The scores of one class."""
 
     label: str
     images: int
@@ -170,7 +171,7 @@ class ClassScores(Record):
 
 
 class Scores(Record):
-    """Scores of one set of predictions; shares in [0, 1], losses in nats."""
+    """Scores of one set of predictions; shares are in [0, 1], losses in nats."""
 
     images: int
     method: str
@@ -182,7 +183,7 @@ class Scores(Record):
     calibration_error: Estimate
     classes: tuple[ClassScores, ...]
     confusion: tuple[tuple[int, ...], ...]
-    """Rows are true classes, columns predicted ones, in the order of `classes`."""
+    """Confusion matrix: rows are true classes, columns predicted ones, in the order of `classes`."""
 
 
 class ScoreSheet(Record):
@@ -191,22 +192,23 @@ class ScoreSheet(Record):
     test: Scores | None
     validation: Scores | None
     baseline: Scores | None
-    """The majority class of the training images, on the same images as the best of the two above."""
+    """Scores of always predicting the training images' majority class: on the test images if there are
+    any, otherwise on the validation images."""
 
 
 class HeadRecord(Record):
-    """A solved head without its arrays."""
+    """A head without its arrays."""
 
     kind: HeadKind
     columns: tuple[Column, ...]
-    """The feature columns it reads, in order."""
+    """The feature columns that the head reads, in order."""
     hyperparameters: dict[str, float]
     temperature: float = 1.0
-    """Scores are divided by it before the softmax (Guo et al. 2017)."""
+    """Temperature by which scores are divided before the softmax (Guo et al. 2017)."""
 
 
 class VoterRecord(Record):
-    """One of several voters in a bundle; the first is the bundle's own network and head."""
+    """A further voter of a bundle; the first voter is the bundle's own network and head."""
 
     network: str
     recipe: Recipe
@@ -215,11 +217,11 @@ class VoterRecord(Record):
     head: HeadRecord
     layout: tuple[Column, ...]
     network_file: Literal["network.safetensors", "network-2.safetensors", "network-3.safetensors"]
-    """Which of the bundle's files holds its network; voters may share one."""
+    """The bundle's file that holds the voter's network; voters may share a file."""
 
 
 class BundleRecord(Record):
-    """`bundle.json`: everything about a saved model but its arrays."""
+    """The file `bundle.json`: everything about a saved model except its arrays."""
 
     schema_version: Literal[2] = 2
     regraft_version: str
@@ -231,11 +233,11 @@ class BundleRecord(Record):
     weights: WeightsSource
     head: HeadRecord
     layout: tuple[Column, ...]
-    """All feature columns of the network, of which the head reads some."""
+    """All feature columns of the network; the head reads some of them."""
     fitted_precision: Precision
     lineage: tuple[str, ...]
-    """From the oldest ancestor to this model."""
+    """The origin of the weights and every training since, the oldest first."""
     others: tuple[VoterRecord, ...] = Field((), max_length=3)
-    """Further voters, whose probabilities are averaged with the first's."""
+    """Further voters, whose probabilities are averaged with those of the first."""
     files: dict[str, Sha256]
-    """The bundle's other files and their hashes."""
+    """Names of the bundle's other files, with their hashes."""

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from regraft.data.sources import Found
 from regraft.errors import SettingsError
 from regraft.plans import Plan
-from regraft.preparation import Prepared, found_images, limits_of, prepare, scanned
+from regraft.preparation import Prepared, limits_of, located, prepare, scanned
 from regraft.records import Images, Record, Side, SkippedFile, StrategyChoice
 from regraft.request import Request, Start, find_start
 from regraft.runs import RunLog
@@ -52,25 +53,25 @@ def begin(
         log: reports progress.
         sides: the sides whose features are computed; with none, nothing is computed.
     """
-    images, asked, networks = with_network(images, asked, reading, log)
+    files, asked, networks = with_network(located(images, reading), asked, reading, log)
     start = find_start(asked, from_run, log)
-    prepared = prepare(images, asked, reading, start.weights, log, sides=sides)
+    prepared = prepare(files, asked, reading, start.weights, log, sides=sides)
     return Begun(asked, start, prepared, networks)
 
 
 def with_network(
-    images: Images | str | Path, asked: Request, reading: DataSettings, log: RunLog
-) -> tuple[Images | str | Path, Request, NetworkChoice | None]:
+    files: Images | Found, asked: Request, reading: DataSettings, log: RunLog
+) -> tuple[Images | Found, Request, NetworkChoice | None]:
     """For `--network auto`: the scanned images, and the network that a probe on some of them chose."""
     if asked.fit.network != "auto":
-        return images, asked, None
+        return files, asked, None
     if asked.fit.strategy == "scratch":
         raise SettingsError(
             "--network auto compares pretrained networks; --strategy scratch starts from none"
         )
     from regraft.network_choice import choose_network
 
-    usable = images if isinstance(images, Images) else scanned(found_images(images, reading), reading, log)
+    usable = files if isinstance(files, Images) else scanned(files, reading, log)
     choice = choose_network(usable, asked.fit, limits=limits_of(reading), reporter=log)
     for row in choice.rows:
         log.note(f"network {row.described}")

@@ -6,9 +6,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from regraft.errors import SettingsError, WeightsNotFoundError
+from regraft.advice.default_network import default_network
+from regraft.errors import SettingsError
 from regraft.networks.licences import check_licence
-from regraft.networks.weights import Weights, find_network, find_weights
+from regraft.networks.weights import Weights, find_weights
 from regraft.plans import TRAINED, Plan
 from regraft.prediction.bundle import load_model
 from regraft.prediction.model import Model
@@ -153,7 +154,7 @@ def _from_scratch(request: Request, reporter: Reporter) -> Start:
         raise SettingsError(
             f"--strategy scratch starts from no weights; leave out --weights {settings.weights}"
         )
-    network = settings.network or _any_network(reporter)
+    network = settings.network or _default_network(settings, reporter)
     from regraft.networks.initialisation import initial_weights
 
     weights = initial_weights(
@@ -164,15 +165,6 @@ def _from_scratch(request: Request, reporter: Reporter) -> Start:
         size_px=settings.image_size,
     )
     return Start(weights, (weights.source.where,))
-
-
-def _any_network(reporter: Reporter) -> str:
-    try:
-        network, reason = find_network()
-    except WeightsNotFoundError:
-        network, reason = "resnet18", "no network was named, and from scratch none needs weights"
-    reporter.decided(f"network {network}", reason, "--network")
-    return network
 
 
 def _from_run(folder: Path, settings: FitSettings) -> Start:
@@ -192,9 +184,14 @@ def _choose_network(settings: FitSettings, reporter: Reporter) -> Weights:
     if network is None:
         if settings.weights == "random":
             raise SettingsError("--weights random needs a --network; `regraft zoo` lists them")
-        network, reason = find_network(weights=settings.weights)
-        reporter.decided(f"network {network}", reason, "--network")
-    weights = find_weights(network, weights=settings.weights, offline=settings.offline)
+        network = _default_network(settings, reporter)
+    weights = find_weights(network, weights=settings.weights, offline=settings.offline, reporter=reporter)
     if settings.weights == "random":
-        reporter.warn(f"{network} has RANDOM weights: it knows nothing, and features of it are worth little")
+        reporter.warn(f"{network} has RANDOM weights: it has learned nothing, so expect little of it")
     return weights
+
+
+def _default_network(settings: FitSettings, reporter: Reporter) -> str:
+    network, reason = default_network(settings.weights, accept_licence=settings.accept_license)
+    reporter.decided(f"network {network}", reason, "--network")
+    return network

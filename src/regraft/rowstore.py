@@ -1,10 +1,10 @@
-"""A content-addressed table on disk: one fixed-width row for each image, computed once.
+"""A content-addressed table on disk: one row of fixed width for each image, computed once.
 
 A store is a folder whose name is the key of everything that its rows depend on besides the image.
-Rows live in shards of at most `SHARD_ROWS`: an array file and a manifest that lists the rows (by the
+Rows are kept in shards of at most `SHARD_ROWS`: an array file and a manifest that lists the rows (by the
 SHA-256 of the image) with the array's own SHA-256. The manifest is renamed into place last, so a
-shard exists completely or not at all. A killed process therefore loses at most the shard it was
-working on; several processes share the work by a lock for each shard; a shard whose bytes don't
+shard exists completely or not at all. A killed process therefore loses at most the shard that it was
+working on; several processes share the work, with a lock for each shard; a shard whose bytes don't
 match its manifest is deleted and computed again.
 """
 
@@ -35,7 +35,7 @@ Array = npt.NDArray[Any]
 
 
 class RowSource(Protocol):
-    """Computes rows for the images of one shard."""
+    """Computes the rows of one shard's images."""
 
     def __call__(self, keys: Sequence[str]) -> Iterable[tuple[str, Array | None]]:
         """Yield `(key, row)` for every key, in any order; None for an image that can't be used."""
@@ -49,7 +49,7 @@ class _Shard:
 
 
 class Rows:
-    """Rows read from a store, memory-mapped: nothing is loaded until it is gathered."""
+    """The rows of a store, memory-mapped: nothing is read from disk until it is gathered."""
 
     def __init__(self, shards: Sequence[Array], places: Mapping[str, tuple[int, int]]) -> None:
         self._shards = shards
@@ -62,8 +62,8 @@ class Rows:
         """The rows of `keys`, in their order, as one array of the store's dtype.
 
         Args:
-            keys: SHA-256 of the images wanted; each must be in the store.
-            columns: which columns; None takes all. Only these are read from disk.
+            keys: SHA-256 of the images; each must be in the store.
+            columns: the columns to read from disk; None reads all.
         """
         chosen = columns or slice(None)
         sample = self._shards[0][:0, chosen] if self._shards else np.empty((0, 0))
@@ -77,7 +77,7 @@ class Rows:
 
 
 def _release(array: Array) -> None:
-    """Give back the pages of a mapping: a read maps its neighbours too, in the end the whole store."""
+    """Release the memory pages of a mapping; without this, reads would end up mapping the whole store."""
     mapping = getattr(array, "_mmap", None)
     if mapping is not None and hasattr(mmap, "MADV_DONTNEED"):
         mapping.madvise(mmap.MADV_DONTNEED)
@@ -87,11 +87,11 @@ class RowStore:
     """The rows that one configuration computes, for any images.
 
     Args:
-        folder: where the store lives; created on the first write.
-        width: columns of a row.
-        dtype: of a row's values.
-        facts: what the rows depend on, written beside them for people to read.
-        shard_rows: rows of a shard, which is computed in memory; None means `SHARD_ROWS`.
+        folder: the store's folder; it is created on the first write.
+        width: number of values in a row.
+        dtype: type of a row's values.
+        facts: what the rows depend on; written next to them for people to read.
+        shard_rows: number of rows in a shard, which is computed in memory; None means `SHARD_ROWS`.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class RowStore:
         reporter: Reporter | None = None,
         phase: str = "computing",
     ) -> Rows:
-        """Compute what is missing, then open the rows of `keys`.
+        """Compute the missing rows of `keys`, then open all of them.
 
         Keys for which `compute` yields None are absent from the result and are tried again next time.
         """
@@ -132,19 +132,19 @@ class RowStore:
             with reporter.phase(phase, len(missing)) as meter:
                 failed |= self._fill(missing, compute, meter)
         raise StorageError(
-            f"the cache at {self.folder} keeps losing shards while it is used. "
-            "Is another process clearing it? Run the command again"
+            f"the cache at {self.folder} keeps losing shards while it is used; another process may be "
+            "clearing it. Run the command again"
         )
 
     def open(self, reporter: Reporter | None = None) -> Rows:
-        """All complete and undamaged rows; damaged shards are removed, with a warning."""
+        """Open all complete and undamaged rows; damaged shards are removed, with a warning."""
         reporter = reporter or Silent()
         arrays: list[Array] = []
         places: dict[str, tuple[int, int]] = {}
         for manifest in self._manifests():
             shard = self._read_shard(manifest)
             if shard is None:
-                reporter.warn(f"cache shard {manifest.stem} was damaged: removed, to be computed again")
+                reporter.warn(f"cache shard {manifest.stem} was damaged; it is removed and computed again")
                 self._remove(manifest.stem)
                 continue
             for row, key in enumerate(shard.keys):
@@ -165,8 +165,8 @@ class RowStore:
             array = np.load(path, mmap_mode="r", allow_pickle=False)
         except (StorageError, KeyError, TypeError, OSError, ValueError):
             return None
-        with contextlib.suppress(OSError):  # a read-only cache is a good cache
-            os.utime(manifest)  # the least recently used shards are pruned first
+        with contextlib.suppress(OSError):  # a read-only cache can be used too
+            os.utime(manifest)  # `prune` deletes the least recently used shards first
         fits = array.shape == (len(keys), self.width) and array.dtype == self.dtype
         return _Shard(manifest.stem, keys, array) if fits else None
 
@@ -176,7 +176,7 @@ class RowStore:
                 (self.folder / f"{name}{suffix}").unlink()
 
     def _fill(self, missing: Sequence[str], compute: RowSource, meter: Meter) -> set[str]:
-        """Compute the missing rows shard by shard; shards that another process holds come last."""
+        """Compute the missing rows shard by shard; shards that another process has locked come last."""
         storage.make_folder(self.folder)
         if not (self.folder / "store.json").exists():
             storage.write_json(self.folder / "store.json", self.facts)
@@ -194,7 +194,7 @@ class RowStore:
         name = hashlib.sha256("".join(keys).encode()).hexdigest()[:24]
         try:
             with self._lock(name, wait=wait):
-                if (self.folder / f"{name}.json").exists():  # another process was faster
+                if (self.folder / f"{name}.json").exists():  # another process has computed it meanwhile
                     meter.advance(len(keys))
                     return True
                 self._write_shard(name, keys, compute, meter, failed)
@@ -211,11 +211,13 @@ class RowStore:
         except filelock.Timeout:
             raise
         except OSError as error:
-            raise StorageError(f"can't lock {path}: {error}; move the cache with $REGRAFT_CACHE") from error
+            raise StorageError(
+                f"can't lock {path}: {error}; set $REGRAFT_CACHE to a folder where files can be locked"
+            ) from error
         try:
             yield
         finally:
-            lock.release()  # the file stays: deleting it would let two later holders in at once
+            lock.release()  # the file stays: deleting it would let two processes take the lock at once
 
     def _write_shard(
         self, name: str, keys: Sequence[str], compute: RowSource, meter: Meter, failed: set[str]
@@ -243,7 +245,7 @@ class RowStore:
 
 
 def _npy_pieces(array: Array) -> list[bytes | memoryview]:
-    """A `.npy` file as its header and the array's own memory: a shard is never copied to be written."""
+    """A `.npy` file as its header and the array's own memory, so that a shard is not copied to be written."""
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(header, np.lib.format.header_data_from_array_1_0(array))
     return [header.getvalue(), array.reshape(-1).view(np.uint8).data]
@@ -251,7 +253,7 @@ def _npy_pieces(array: Array) -> list[bytes | memoryview]:
 
 @dataclass(frozen=True)
 class CacheUse:
-    """What one store takes."""
+    """The size and last use of one store."""
 
     folder: Path
     facts: Mapping[str, Any]
@@ -261,7 +263,7 @@ class CacheUse:
 
 
 def verify_store(folder: Path) -> list[str]:
-    """Remove the shards of a store whose bytes don't match their manifest; returns their names."""
+    """Remove the shards of a store whose bytes don't match their manifest, and return their names."""
     damaged = []
     for manifest in folder.glob("*.json"):
         if manifest.name == "store.json":
@@ -279,7 +281,7 @@ def verify_store(folder: Path) -> list[str]:
 
 
 def stores_below(root: Path) -> list[CacheUse]:
-    """Every store of the cache, the most recently used first."""
+    """All stores of the cache, the most recently used first."""
     uses = []
     for record in root.glob("**/store.json"):
         folder = record.parent
@@ -302,9 +304,9 @@ def _measure(folder: Path, facts: Mapping[str, Any]) -> CacheUse:
 def prune(root: Path, max_bytes: float, *, progress: Callable[[Path], None] | None = None) -> int:
     """Delete the least recently used shards and trainings until `max_bytes` are left; returns bytes freed.
 
-    A process that has a shard open keeps reading it (POSIX); one that opens it later computes it again.
+    A process that has a shard open can go on reading it (POSIX); one that needs it later computes it again.
     """
-    # The manifest first: without it the shard does not exist.
+    # The manifest is deleted first: without it the shard does not exist.
     units: list[tuple[Path, ...]] = [(data.with_suffix(".json"), data) for data in root.glob("**/*.npy")]
     trainings = [tuple(sorted(folder.glob("*"))) for folder in (root / "training").glob("[!.]*")]
     units += [files for files in trainings if files]
@@ -328,7 +330,7 @@ def prune(root: Path, max_bytes: float, *, progress: Callable[[Path], None] | No
 
 
 def remove_stale(root: Path, older_than_s: float = 86_400) -> int:
-    """Delete temporaries that killed processes left behind; returns how many."""
+    """Delete temporary files that killed processes left behind, and return how many there were."""
     count = 0
     for path in root.glob("**/.*.tmp"):
         with contextlib.suppress(OSError):

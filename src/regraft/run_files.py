@@ -1,4 +1,4 @@
-"""A finished run as its folder tells it: everything that a report or a leaderboard shows."""
+"""A finished run, read from its folder: everything that a report or a list of runs shows."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Judged:
     """One line of `predictions.csv`."""
 
     path: str
-    """Below the data set's root."""
+    """Path relative to the data set's root."""
     side: str
     label: str
     predicted: str
@@ -39,10 +39,10 @@ class Judged:
 
 @dataclass(frozen=True)
 class RunFiles:
-    """What a run folder holds, read when it is asked for.
+    """The contents of a run folder; each file is read when it is needed.
 
     Raises:
-        SettingsError: not a finished run, or damaged; says which file.
+        SettingsError: the folder is not a finished run, or a file in it is damaged; the message names it.
     """
 
     folder: Path
@@ -51,7 +51,7 @@ class RunFiles:
         if not (self.folder / "run.json").is_file():
             raise SettingsError(
                 f"{self.folder} holds no finished run: run.json is missing. Give a folder that `regraft fit` "
-                "left behind, for example one below runs/"
+                "has written, for example one below runs/"
             )
 
     @cached_property
@@ -61,26 +61,26 @@ class RunFiles:
 
     @cached_property
     def scores(self) -> ScoreSheet:
-        """How good it is."""
+        """The run's scores."""
         return self._record("scores.json", ScoreSheet)  # type: ignore[no-any-return]
 
     @cached_property
     def ladder(self) -> LadderRecord | None:
-        """The rungs, if it climbed."""
+        """The ladder's rungs; None if the run's strategy was not auto."""
         if not (self.folder / "ladder.json").is_file():
             return None
         return self._record("ladder.json", LadderRecord)  # type: ignore[no-any-return]
 
     @property
     def best(self) -> Scores:
-        """On test images if there were any."""
+        """The scores on the test images if there are any, otherwise on the validation images."""
         found = self.scores.test or self.scores.validation
         assert found is not None
         return found
 
     @cached_property
     def judged(self) -> list[Judged]:
-        """The images that the scores are about."""
+        """The predictions from which the scores were computed."""
         return [
             Judged(
                 _unguarded(row["path"]), row["side"], _unguarded(row["label"]), _unguarded(row["predicted"]),
@@ -91,7 +91,7 @@ class RunFiles:
 
     @cached_property
     def training_images(self) -> tuple[ImageItem, ...]:
-        """The images that it learned from."""
+        """The images that the model was trained on."""
         return tuple(
             ImageItem(_unguarded(row["path"]), _unguarded(row["label"]), row["sha256"])
             for row in self.table("split.csv")
@@ -100,13 +100,13 @@ class RunFiles:
 
     @cached_property
     def root(self) -> Path:
-        """What the paths of its images start from."""
+        """The folder that the image paths are relative to."""
         root = Path(self.run.data_root)
         return (root if root.is_dir() else root.parent).resolve()
 
     @cached_property
     def log(self) -> list[dict[str, Any]]:
-        """The lines of the log, those that can be read."""
+        """The lines of the log; lines that can't be read are left out."""
         lines: list[dict[str, Any]] = []
         for line in self._text("log.jsonl").splitlines():
             try:
@@ -119,20 +119,20 @@ class RunFiles:
 
     @property
     def _last_start(self) -> list[dict[str, Any]]:
-        """What was logged since it was last started."""
+        """The lines of the log since the fit was last started."""
         starts = [place for place, entry in enumerate(self.log) if entry.get("kind") == "started"]
         return self.log[starts[-1] :] if starts else self.log
 
     @property
     def command(self) -> str:
-        """What started it."""
+        """The command that started the run."""
         started = next((entry for entry in self._last_start if entry.get("kind") == "started"), {})
         words = [str(word) for word in started.get("command", [])]
         return shlex.join([Path(words[0]).name, *words[1:]]) if words else ""
 
     @property
     def phases(self) -> list[tuple[str, float]]:
-        """`(name, seconds)` in order, equal names added up, interrupted starts included."""
+        """`(name, seconds)` of each phase in order, summed over equal names and interrupted starts."""
         total: dict[str, float] = {}
         for entry in self.log:
             if entry.get("kind") == "phase":
@@ -142,27 +142,27 @@ class RunFiles:
 
     @property
     def warnings(self) -> list[str]:
-        """What was warned of."""
+        """The warnings since the fit was last started."""
         return [str(entry.get("text")) for entry in self._last_start if entry.get("kind") == "warning"]
 
     @cached_property
     def epochs(self) -> list[dict[str, Any]]:
-        """One row an epoch, if something was trained."""
+        """One row for each epoch; empty if nothing was trained."""
         return [json.loads(line) for line in self._text("metrics.jsonl").splitlines()]
 
     @property
     def spent_s(self) -> float:
-        """Seconds of work: a ladder's clock, else all phases together; cached work is not counted again."""
+        """Seconds of work: the ladder's clock, or the sum of all phases; cached work is not counted again."""
         if self.ladder is not None and self.ladder.rows:
             return max(row.elapsed_s for row in self.ladder.rows)
         return sum(seconds for _, seconds in self.phases)
 
     def table(self, name: str) -> list[dict[str, str]]:
-        """The rows of one of its CSV files; none if it is not there."""
+        """The rows of one of the run's CSV files; empty if the file does not exist."""
         return list(csv.DictReader(self._text(name).splitlines()))
 
     def image(self, path: str) -> Path | None:
-        """The file of one of its images, if it is still where it was, below the data set's root."""
+        """The file of one of the run's images; None if it is no longer below the data set's root."""
         for name in (path, path.removeprefix("'")):
             place = _spelled(self.root, name)
             if place is not None and place.is_file() and place.resolve().is_relative_to(self.root):
@@ -181,11 +181,13 @@ class RunFiles:
         try:
             return kind.model_validate(storage.read_json(self.folder / name))
         except (StorageError, ValidationError) as error:
-            raise SettingsError(f"{self.folder / name} can't be read as part of a run: {error}") from error
+            raise SettingsError(
+                f"{self.folder / name} can't be read: {error}. Run the fit again, or use another run"
+            ) from error
 
 
 def _spelled(root: Path, path: str) -> Path | None:
-    """A file by its path as tables spell it, where control characters are written out."""
+    """Find a file by its path as tables write it, where control characters are escaped."""
     place = root
     for part in Path(path).parts:
         if "\\" in part and not (place / part).exists():
@@ -199,11 +201,11 @@ def _spelled(root: Path, path: str) -> Path | None:
 
 
 def _unguarded(cell: str) -> str:
-    """A cell without the quote that keeps spreadsheets from running it."""
+    """A cell without the quote that keeps spreadsheets from running it as a formula."""
     return cell[1:] if cell[:1] == "'" and cell[1:2] in ("=", "+", "-", "@") else cell
 
 
 def runs_below(folder: Path) -> Iterator[RunFiles]:
-    """The finished runs in a folder, not deeper than two levels."""
+    """The finished runs in a folder, at most two levels deep."""
     for place in sorted({*folder.glob("run.json"), *folder.glob("*/run.json"), *folder.glob("*/*/run.json")}):
         yield RunFiles(place.parent)

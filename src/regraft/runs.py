@@ -1,4 +1,4 @@
-"""The folder that a fit leaves behind: what was done, how good it is, and the model."""
+"""The folder that a fit writes: what was done, how good the model is, and the model itself."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _LIBRARIES = ("torch", "torchvision", "timm", "openvino", "scikit-learn", "scipy
 
 
 def versions() -> dict[str, str]:
-    """Versions of the libraries that results depend on, of those that are installed."""
+    """Versions of Python and of the installed libraries that results depend on."""
     found = {"python": sys.version.split()[0]}
     for name in _LIBRARIES:
         try:
@@ -47,10 +47,10 @@ def versions() -> dict[str, str]:
 
 
 def choose_folder(out: str | Path | None, name: str, settings: dict[str, Any], *, overwrite: bool) -> Path:
-    """The folder of a run: `out`, or `runs/NAME`, numbered if that holds a run of other settings.
+    """The folder of a run: `out`, or `runs/NAME`, numbered if that contains a run with other settings.
 
     Raises:
-        SettingsError: `out` was named and holds a run of other settings.
+        SettingsError: `out` was given and contains a run with other settings.
     """
     if out is not None:
         folder = Path(out)
@@ -80,7 +80,7 @@ def _continues(folder: Path, settings: dict[str, Any]) -> bool:
 
 
 class RunLog:
-    """A reporter that also keeps what is said, with times, in a run's `log.jsonl`."""
+    """A reporter that also writes all messages, with times, to a run's `log.jsonl`."""
 
     def __init__(self, watcher: Reporter, path: Path | None) -> None:
         self._watcher = watcher
@@ -88,7 +88,7 @@ class RunLog:
         self.reasons: list[str] = []
 
     def record(self, kind: str, **facts: Any) -> None:
-        """Append one line; a log that can't be written is no reason to lose a run."""
+        """Append one line; if the log can't be written, warn once and continue the run."""
         if self._path is None:
             return
         line = json.dumps({"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "kind": kind, **facts})
@@ -133,20 +133,20 @@ def write_run(
     history: History | None = None,
     ladder: LadderRecord | None = None,
 ) -> None:
-    """Write everything; `run.json` comes last, so a run without it is unfinished.
+    """Write all files of a run; `run.json` is written last, so a run without it is unfinished.
 
     Args:
         folder: the run folder.
         run: what was done.
-        model: with its scores.
+        model: the model, which has scores.
         images: what the scan found, for the lists of skipped files and findings.
-        split: who trained and who tested.
-        judgement: the predictions that the scores come from.
-        history: of the training, if there was one.
+        split: which images trained, validated and tested.
+        judgement: the predictions from which the scores were computed.
+        history: the training's history, if there was a training.
         ladder: the rungs that were tried, if there was a ladder.
     """
     assert model.scores is not None
-    (folder / "run.json").unlink(missing_ok=True)  # while files of two fits may lie side by side
+    (folder / "run.json").unlink(missing_ok=True)  # the folder may now contain files of two fits
     model.save(folder / "bundle")
     storage.write_json(folder / "split.json", split.model_dump(mode="json", exclude={"rows"}))
     header = ("path", "label", "side", "group", "sha256")
@@ -160,7 +160,7 @@ def write_run(
     _write_predictions(folder / "predictions.csv", model, split, judgement)
     write_scores(folder, model.scores)
     run.plan.save(folder / "plan.toml")
-    for name in _OPTIONAL:  # of an earlier run or rung in this folder
+    for name in _OPTIONAL:  # left by an earlier run or rung in this folder
         (folder / name).unlink(missing_ok=True)
     if history is not None:
         history.write(folder)
@@ -170,7 +170,7 @@ def write_run(
 
 
 def write_ladder(folder: Path, ladder: LadderRecord) -> None:
-    """`ladder.json` and `ladder.csv`: a line for each rung that was tried."""
+    """Write `ladder.json` and `ladder.csv`, with a row for each rung that was tried."""
     storage.write_json(folder / "ladder.json", ladder.model_dump(mode="json"))
     header = (
         "rung",
@@ -196,15 +196,15 @@ def write_ladder(folder: Path, ladder: LadderRecord) -> None:
 
 
 def draw_ladder(folder: Path, ladder: LadderRecord) -> Path:
-    """`ladder.svg`: accuracy on validation images against seconds since the fit began."""
+    """Draw `ladder.svg`: accuracy on validation images over the seconds since the fit began."""
     groups: dict[str, list[tuple[float, float, str]]] = {"kept": [], "tried": [], "baseline": []}
     for row in ladder.rows:
         if row.accuracy is not None:
             group = "baseline" if row.rung == 0 else "kept" if row.is_kept else "tried"
-            name = row.name if row.rung == 0 else str(row.rung)  # rungs' names would cover each other
+            name = row.name if row.rung == 0 else str(row.rung)  # the names of rungs would overlap
             groups[group].append((row.elapsed_s, 100 * row.accuracy.value, name))
     shown = {name: points for name, points in groups.items() if points}
-    title = "What the ladder had, and when (numbers: the rungs in ladder.csv)"
+    title = "Accuracy of the ladder's rungs over time (numbers as in ladder.csv)"
     axes = Axes(title, "seconds since the fit began", "validation accuracy, %")
     return point_plot(folder / "ladder.svg", axes, shown, joined=("kept",), is_stepped=True)
 
@@ -214,7 +214,7 @@ def _bounds(estimate: Estimate | None) -> tuple[Any, ...]:
 
 
 def write_skipped(path: Path, images: Images) -> None:
-    """The files that were not used, with their reasons."""
+    """Write the list of files that were not used, with the reasons."""
     rows = [(file.path, file.reason) for file in images.skipped]
     storage.write_atomically(path, storage.csv_bytes(("path", "reason"), rows))
 
@@ -232,7 +232,7 @@ def _write_predictions(path: Path, model: Model, split: Split, judgement: Judgem
 
 
 def write_scores(folder: Path, sheet: ScoreSheet) -> None:
-    """`scores.json`, `scores.csv` (a line for each measure and class) and `confusion.csv`."""
+    """Write `scores.json`, `scores.csv` (a row for each measure and class) and `confusion.csv`."""
     storage.write_json(folder / "scores.json", sheet.model_dump(mode="json"))
     rows: list[Sequence[Any]] = []
     for name in ("test", "validation", "baseline"):

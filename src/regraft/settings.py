@@ -1,4 +1,4 @@
-"""What a user can set, with the text that becomes the flags' help and the documentation's table."""
+"""All settings of a user; their docstrings are the flags' help and the documentation's tables."""
 
 from __future__ import annotations
 
@@ -21,188 +21,205 @@ class DataSettings:
     """How images are found and read."""
 
     root: str | None = None
-    """What the paths in a table start from; without it, the table's own folder."""
+    """Folder that the paths in a table are relative to; by default the table's own folder."""
     path_column: str = "path"
-    """Name of the table's column of image paths."""
+    """Name of the table column that holds the image paths."""
     label_column: str = "label"
-    """Name of the table's column of labels."""
+    """Name of the table column that holds the labels."""
     split_column: str = "split"
-    """Name of the table's column of sides (train, validation, test), if it has one."""
+    """Name of the table column that says train, validation or test for each image, if the table has one."""
     group_column: str = "group"
-    """Name of the table's column of groups that must stay on one side, if it has one."""
+    """Name of the table column with groups of images that must stay on one side of the split, if the
+    table has one."""
     max_megapixels: float = 64.0
-    """Images of more pixels are skipped."""
+    """Skip images with more megapixels than this."""
     max_file_mb: float = 128.0
-    """Files of more megabytes are skipped."""
+    """Skip files larger than this many megabytes."""
     max_bad_share: float = 0.2
-    """A larger share of unusable files stops the run."""
+    """Stop if more than this share of the files can't be used."""
     corrections: str | None = None
-    """A CSV file of labels to change and images to leave out: the suspects that `regraft advise` lists, with
-    the column action filled in (relabel or exclude)."""
+    """CSV file with labels to change and images to leave out: the list that `regraft advise --suspects`
+    writes, with the column action filled in (relabel or exclude)."""
     workers: int | None = None
-    """Threads that read and decode; without it, one for each core."""
+    """Number of threads that read and decode images; by default one per core."""
 
 
 @dataclass(frozen=True)
 class FitSettings:
-    """How a model is fitted."""
+    """How a model is fitted to the images."""
 
     network: str | None = None
-    """Which network, by its name in the zoo, timm or torchvision; auto lets a probe on your images choose
-    among those whose weights are on this machine; without it, the first of a short list of them."""
+    """Network to transfer, by its name in the zoo, timm or torchvision; its weights are downloaded if they
+    are not on this machine. By default the most promising network on this machine is used, and nothing
+    is downloaded; auto compares the networks on this machine by a probe on your images."""
     weights: str | None = None
-    """A weights file, a folder that holds NETWORK.safetensors, or `random`."""
+    """Where the weights come from: a weights file, a folder that contains NETWORK.safetensors, or
+    `random` for random initial weights."""
     offline: bool = False
     """Never download anything."""
     accept_license: bool = False
-    """Yes to weights whose licence forbids commercial use; asked for once for each licence."""
+    """Use weights whose licence forbids commercial use. This is needed once per licence; the answer is
+    remembered."""
     stages: Granularity = "default"
-    """How finely the network is divided: coarse (groups of blocks), fine (every block), or as its card
-    says."""
+    """How finely the network is divided into stages: coarse (groups of blocks), fine (every block), or
+    default (as the network's card in the zoo says)."""
     channels: int | None = None
-    """Channels of the images, if not the network's own: its first layer is adapted. 1 and 3 take any image;
-    others take files of as many bands (RGBA, CMYK) or grey pages (TIFF)."""
+    """Number of channels of the images, if it differs from the network's own; the first layer is then
+    adapted. 1 and 3 accept any image; other numbers need files with that many bands (RGBA, CMYK) or grey
+    pages (TIFF)."""
     image_size: int | None = None
-    """Side of the network's input in pixels, if not its own; position embeddings are interpolated."""
+    """Side of the network's square input in pixels, if it differs from the network's own; position
+    embeddings are then interpolated."""
     strategy: StrategyChoice = "auto"
-    """auto: a ladder of all these, cheapest first, as long as validation says that it pays. probe: logistic
-    regression on the last stage. svm: a support vector machine on one stage. many-stages: one head on the
-    features of several stages together. last-blocks: train what comes after the cut. full: train everything.
-    scratch: train everything from initial weights."""
+    """auto: a ladder that tries the other strategies, cheapest first, as long as validation shows that
+    they pay. probe: logistic regression on the last stage. svm: a support vector machine on one stage.
+    many-stages: one head on the features of several stages. last-blocks: train the stages after the cut.
+    full: train all stages. scratch: train all stages from new initial weights."""
     cut: str | None = None
-    """A stage: its name, a count (3) or a share (60%). For probe and svm the stage to read (without it: the
-    last for probe, the best by cross-validation for svm); for many-stages all from here on are read (without
-    it: the best set by cross-validation); for last-blocks the last stage that stays frozen (without it: the
-    last quarter of the stages is trained)."""
+    """Stage at which the network is cut: its name, its number (3) or a share of all stages (60%). probe
+    and svm read this stage (by default the last for probe, the best by cross-validation for svm).
+    many-stages reads all stages from this one on (by default the best set by cross-validation).
+    last-blocks freezes the stages up to this one (by default it trains the last quarter)."""
     head: HeadKind | None = None
-    """The kind of head, if not the strategy's own (logistic for probe, rbf-svm for the others)."""
+    """Kind of head, if it differs from the strategy's own: logistic for probe and for strategies that
+    train, rbf-svm for svm and many-stages."""
     budget: str | None = None
-    """Time that the ladder of --strategy auto may take (90s, 5m, 1h); without it, 5m."""
+    """Time that the ladder of --strategy auto may take (90s, 5m, 1h); by default 5m."""
     votes: bool = True
-    """Whether the ladder may average the probabilities of rungs; such a model takes longer to answer."""
+    """Allow the final model to average several models (more accurate, slower to predict)."""
     test_share: float = 0.2
-    """Share of each class that is set aside to test, where the data has no split of its own; 0 tests
-    nothing."""
+    """Share of each class that is set aside as test images, if the data has no split of its own; 0 sets
+    none aside."""
     seed: int = 0
-    """Of the split, the folds and the bootstrap."""
+    """Random seed for the train/test split, the cross-validation folds and the bootstrap intervals."""
     precision: Precision = "fp32"
-    """Arithmetic of the network while features are extracted; bf16 is faster where the processor has it."""
+    """Arithmetic of the network while features are extracted; bf16 is faster on processors that support
+    it."""
     runtime: Literal["auto", "openvino", "torch"] = "auto"
-    """What computes the network."""
+    """Library that runs the network: openvino, torch (PyTorch), or auto, which takes torch on a GPU and
+    otherwise openvino if it is installed."""
     device: str = "auto"
-    """cpu, cuda or cuda:N."""
+    """Device that runs the network: cpu, cuda, cuda:N, or auto for the GPU if there is one."""
 
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """How a tail is trained. What is not set is decided from the data and the machine, and said.
+    """How the tail is trained. Whatever is not set is chosen from the data and the machine, and reported.
 
     Raises:
-        SettingsError: values out of range, all of them in one message.
+        SettingsError: values are out of range; the message lists all of them.
     """
 
     epochs: int | None = None
-    """Passes over the training images; without it, 8, and 60 from scratch."""
+    """Number of passes over the training images; by default 8, and 60 from scratch."""
     lr: float | None = None
-    """Largest learning rate, of the deepest stage and the head; without it, 0.001 for adamw, and for sgd 0.01
-    or, from scratch, 0.05."""
+    """Largest learning rate, used for the head and the deepest stage. By default 0.001 with adamw, 0.01
+    with sgd, and 0.05 with sgd from scratch."""
     optimizer: OptimizerName = "adamw"
-    """adamw (Loshchilov & Hutter 2019), or sgd with Nesterov's momentum (Sutskever et al. 2013)."""
+    """Optimizer: adamw (Loshchilov & Hutter 2019), or sgd with Nesterov momentum (Sutskever et al. 2013)."""
     momentum: float = 0.9
-    """Of sgd; the first beta of adamw."""
+    """Momentum of SGD, or beta1 of AdamW."""
     schedule: ScheduleName = "warmup-cosine"
-    """How the learning rate changes; `regraft plot-schedule` draws each."""
+    """How the learning rate changes during training; `regraft plot-schedule` draws each schedule."""
     warmup: float = 0.1
-    """Share of all steps over which the learning rate rises, for warmup-cosine and one-cycle."""
+    """Share of all training steps during which the learning rate rises (warmup-cosine and one-cycle)."""
     lr_decay: float = 0.8
-    """Learning rate of each stage as a multiple of the next deeper one's (Howard & Ruder 2018, section 3.2);
-    1 gives all the same."""
+    """Learning rate of each stage as a multiple of the next deeper stage's (Howard & Ruder 2018, section
+    3.2); 1 gives all stages the same rate."""
     weight_decay: float = 0.01
-    """Decoupled L2: weights shrink by lr x this each step (Loshchilov & Hutter 2019); not norms and
-    biases."""
+    """Decoupled L2 regularisation: each step shrinks the weights by lr x this (Loshchilov & Hutter 2019).
+    Normalisation layers and biases are exempt."""
     l1: float = 0.0
-    """Decoupled L1: weights move towards zero by lr x this each step, and stay there (proximal step;
-    Tibshirani 1996)."""
+    """Decoupled L1 regularisation: each step moves the weights towards zero by lr x this; those that
+    would cross zero become zero (proximal step; Tibshirani 1996)."""
     l2_sp: float = 0.0
-    """Decoupled L2 towards the starting weights instead of zero (Li et al. 2018, "L2-SP")."""
+    """Decoupled L2 regularisation towards the starting weights instead of zero (Li et al. 2018, "L2-SP")."""
     clip_norm: float = 1.0
-    """Gradients of a larger norm are scaled to it (Pascanu et al. 2013); 0 leaves them."""
+    """Largest norm of the gradient; larger gradients are scaled down to it (Pascanu et al. 2013). 0 turns
+    clipping off."""
     ema: float = 0.0
-    """Decay per step of a moving average of the weights, which is then what is evaluated and kept (Polyak &
-    Juditsky 1992); 0 keeps none."""
+    """Decay per step of a moving average of the weights, which is then evaluated and kept instead of the
+    weights (Polyak & Juditsky 1992). 0 turns averaging off."""
     patience: int = 0
-    """Stop after this many epochs without a better validation score; 0 trains all epochs. The best weights
-    are kept in any case."""
+    """Stop after this many epochs without a better validation score; 0 trains all epochs. The best
+    weights are kept in any case."""
     time_limit: str | None = None
-    """Training stops after this long (90s, 10m, 1h), with the best weights so far."""
+    """Stop training after this time (90s, 10m, 1h) and keep the best weights so far."""
     validation_share: float = 0.15
-    """Share of the training images held out to choose the best epoch, where the data has no validation side;
-    0 trains on all and keeps the last weights."""
+    """Share of the training images held out to choose the best epoch, if the data has no validation
+    images of its own; 0 trains on all images and keeps the last weights."""
     effective_batch: int = 32
-    """Images for each step of the optimizer, whatever memory allows."""
+    """Number of images per optimizer step, however few of them fit into memory at once."""
     micro_batch: int | None = None
-    """Images for each forward pass; gradients accumulate over them. Without it, as many as memory allows."""
+    """Number of images per forward pass; their gradients are accumulated to the effective batch. By
+    default as many as fit into memory."""
     memory_limit: str | None = None
-    """Memory that a forward and backward pass may take (2G); without it, half of what is free."""
+    """Memory that a forward and backward pass may take (for example 2G); by default half of the free
+    memory."""
     phases: int = 1
-    """Depths at which training starts in turn: with 2, the last half of the tail first, then all of it
-    (gradual unfreezing, Howard & Ruder 2018, section 3.3)."""
+    """Number of phases of gradual unfreezing (Howard & Ruder 2018, section 3.3): with 2, the last half of
+    the tail is trained first, then all of it."""
     head_start: Literal["solved", "zero", "previous"] = "solved"
-    """The head starts from the solved logistic regression (Kumar et al. 2022, LP-FT), from zero, or (with
-    --from) from the earlier run's head: its rows for classes of the same name, solved ones for new ones."""
+    """Where the head starts: solved (the logistic regression on the frozen features; LP-FT, Kumar et al.
+    2022), zero, or previous (with --from): the rows of the earlier run's head for classes of the same
+    name, solved rows for new classes."""
     batchnorm: Literal["auto", "frozen", "trained"] = "auto"
-    """Whether BatchNorm keeps its statistics or follows the batches; auto keeps them unless trained from
-    scratch."""
+    """Whether BatchNorm statistics stay frozen or are trained, which means that they follow the batches.
+    auto: frozen, except when training from scratch."""
     init: InitName = "he"
-    """Weights from scratch: he (He et al. 2015), glorot (Glorot & Bengio 2010), orthogonal (Saxe et al.
-    2014), gabor (he, with a first layer of Gabor and colour-opponent filters), layerwise (a stack of
-    autoencoders, Bengio et al. 2007)."""
+    """Initial weights for training from scratch: he (He et al. 2015), glorot (Glorot & Bengio 2010),
+    orthogonal (Saxe et al. 2014), gabor (he, with a first layer of Gabor and colour-opponent filters),
+    layerwise (a stack of autoencoders, Bengio et al. 2007)."""
     augment: Augmentation | None = None
-    """Views of the training images: none, flip (left-right), crop (random area and aspect), crop-flip,
-    trivial (crop-flip, then TrivialAugment, Mueller & Hutter 2021), rand (then RandAugment, Cubuk et al.
-    2020)."""
+    """Augmentation of the training images: none, flip (left-right), crop (random area and aspect ratio),
+    crop-flip, trivial (crop-flip, then TrivialAugment, Mueller & Hutter 2021), rand (crop-flip, then
+    RandAugment, Cubuk et al. 2020). By default none."""
     min_crop: float = 0.5
-    """Smallest share of the image's central area that a crop keeps (Szegedy et al. 2015)."""
+    """Smallest area of a random crop, as a share of the image's central square (Szegedy et al. 2015)."""
     views: int | None = None
-    """Different views of each training image, used in turn by the epochs; 0 makes a fresh one each epoch."""
+    """Number of different augmented views of each training image, which the epochs use in turn; 0 makes a
+    new view in each epoch. By default 4 after a cut, otherwise 0."""
     cache: Literal["auto", "always", "never"] = "auto"
-    """Whether activations at the cut are kept on disk; auto does so where they fit."""
+    """Whether activations at the cut are kept on disk; auto keeps them if they fit into --cache-budget
+    and the free space."""
     cache_budget: str = "20G"
     """Disk space that activations may take."""
     erasing: float = 0.0
-    """Probability that a rectangle of a training view is erased (Zhong et al. 2020)."""
+    """Probability that a random rectangle of a training view is erased (Zhong et al. 2020)."""
     mixup: float = 0.0
-    """Alpha of mixup (Zhang et al. 2018) of what enters the tail: images at cut 0, else activations (manifold
-    mixup, Verma et al. 2019); 0 mixes nothing."""
+    """Alpha of mixup (Zhang et al. 2018) on the input of the tail: the images at cut 0, otherwise
+    activations (manifold mixup, Verma et al. 2019). 0 turns mixup off."""
     cutmix: float = 0.0
-    """Alpha of cutmix (Yun et al. 2019) of what enters the tail, where that is a map."""
+    """Alpha of CutMix (Yun et al. 2019) on the input of the tail, if that is a map; 0 turns CutMix off."""
     activation_flip: bool = False
-    """Half of the maps that enter the tail are mirrored left-right."""
+    """Mirror a random half of the maps that enter the tail left-right."""
     input_noise: float = 0.0
-    """Gaussian noise on what enters the tail, as a share of its standard deviation (Bishop 1995)."""
+    """Gaussian noise added to the input of the tail, as a share of the input's standard deviation (Bishop
+    1995)."""
     gradient_noise: float = 0.0
-    """Variance eta of annealed Gaussian noise on gradients: eta / (1 + step)^0.55 (Neelakantan et al.
-    2015)."""
+    """Variance eta of annealed Gaussian noise added to the gradients: eta / (1 + step)^0.55 (Neelakantan
+    et al. 2015)."""
     dropout: float = 0.0
-    """On the features that the head reads (Srivastava et al. 2014)."""
+    """Dropout rate on the features that the head reads (Srivastava et al. 2014)."""
     drop_path: float = 0.0
-    """Stochastic depth (Huang et al. 2016): rate at the last block, linearly less before, where the network
-    has it."""
+    """Stochastic depth (Huang et al. 2016): drop rate of the last block, decreasing linearly towards the
+    first, in networks that have it."""
     auxiliary_weight: float | None = None
-    """Weight of the losses of auxiliary classifiers, where the network has them (Szegedy et al. 2015, section
-    5); without it, 0.3 from scratch, else 0."""
+    """Weight of the losses of auxiliary classifiers, in networks that have them (Szegedy et al. 2015,
+    section 5); by default 0.3 from scratch, otherwise 0."""
     label_smoothing: float = 0.0
-    """Share of each target spread over all classes (Szegedy et al. 2016)."""
+    """Share of each training target that is spread over all classes (Szegedy et al. 2016)."""
     class_weights: bool = False
-    """Losses weighted so that every class counts the same."""
+    """Weight the losses so that every class counts the same."""
     balanced: bool = False
-    """Training images drawn so that every class is equally frequent."""
+    """Draw the training images so that every class is equally frequent."""
     train_precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """Arithmetic of the training step; bf16 keeps fp32 weights. Auto takes it where the machine has it."""
+    """Arithmetic of the training steps; bf16 keeps fp32 weights. auto uses bf16 if the machine supports
+    it."""
     compile: bool = False
-    """Compile the tail (torch.compile); a minute or more before it can pay."""
+    """Compile the tail with torch.compile, which takes a minute or more before it can pay off."""
 
-    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}  # in plans that people edit
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}  # catches typos in edited plans
     _RANGES: ClassVar[dict[str, tuple[float, float]]] = {
         "epochs": (1, 100_000),
         "lr": (0, 100),
@@ -236,11 +253,11 @@ class TrainSettings:
         problems = []
         for name, (low, high) in self._RANGES.items():
             value = getattr(self, name)
-            if value is not None and not low <= value <= high:  # NaN is in no range
+            if value is not None and not low <= value <= high:  # this also refuses NaN
                 flag = name.replace("_", "-")
                 problems.append(f"--{flag} {value:g} is out of range; accepted are {low:g} to {high:g}")
         if self.lr == 0:
-            problems.append("--lr 0 would train nothing")
+            problems.append("--lr 0 would train nothing; choose a learning rate above 0")
         for name, parse in (
             ("time_limit", seconds_in),
             ("memory_limit", size_in_bytes),
@@ -257,10 +274,10 @@ class TrainSettings:
 
 
 def seconds_in(text: str) -> float:
-    """A time as people write it.
+    """The number of seconds in a time such as 90s, 10m or 1h.
 
     Raises:
-        SettingsError: it isn't one.
+        SettingsError: the text is not a time.
 
     >>> seconds_in("1.5m")
     90.0
@@ -278,21 +295,26 @@ def seconds_in(text: str) -> float:
 
 
 def differences(settings: Any, others: Any) -> list[str]:
-    """Names of the fields in which two settings of one kind differ."""
+    """Names of the fields in which two settings objects of the same class differ."""
     names = [field.name for field in fields(settings)]
     return [name for name in names if getattr(settings, name) != getattr(others, name)]
 
 
 def changed(settings: Any, changes: dict[str, Any], *, also: Any = None) -> Any:
-    """Settings with some fields replaced; `also` is another kind whose names may have been meant.
+    """A copy of settings with some fields replaced.
+
+    Args:
+        settings: the settings to copy.
+        changes: new values by field name.
+        also: settings of another class, whose field names are suggested too.
 
     Raises:
-        SettingsError: a name that isn't a field; close ones are suggested.
+        SettingsError: a name is not a field; the message suggests close ones.
     """
     known = [field.name for kind in (settings, also) if kind is not None for field in fields(kind)]
     for name in changes:
         if name not in known:
             raise SettingsError(
-                f"no setting {name!r}{close_names(name, known)}; there are {', '.join(known)}"
+                f"there is no setting {name!r}{close_names(name, known)}; accepted are {', '.join(known)}"
             )
     return replace(settings, **changes)

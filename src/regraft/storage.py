@@ -1,8 +1,8 @@
-"""Files that are either whole or absent: atomic writes, content hashes, and where things live.
+"""Files that are either complete or absent: atomic writes, content hashes, and standard folders.
 
-A file is written to a temporary name beside it, fsynced and renamed; the folder is fsynced too.
-A process killed at any moment leaves the old file or the new one, and at most one temporary
-(`.NAME.PROCESS.tmp`), which the next writer of the same name removes once its process is gone.
+A file is written under a temporary name in the same folder, fsynced and renamed; the folder is fsynced too.
+A process killed at any moment leaves the old file or the new one, and at most one temporary file
+(`.NAME.PROCESS.tmp`), which the next process that writes the same file removes.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def sha256_of(data: bytes | memoryview) -> str:
 
 
 def sha256_of_file(path: Path) -> str:
-    """SHA-256 of a file's content, read in pieces."""
+    """SHA-256 of a file's content, which is read in pieces."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -50,7 +50,7 @@ def key_of(facts: Any) -> str:
 
 @contextlib.contextmanager
 def explained(path: Path, size_bytes: int | None = None) -> Iterator[None]:
-    """Turn the operating system's write errors into ours, with the path and the bytes needed."""
+    """Turn the operating system's write errors into `StorageError`s with the path and the bytes needed."""
     try:
         yield
     except OSError as error:
@@ -58,26 +58,26 @@ def explained(path: Path, size_bytes: int | None = None) -> Iterator[None]:
         if error.errno in _FULL:
             raise DiskFullError(
                 f"no space left to write {path}{need}; nothing was damaged. "
-                "Free some space and run the same command again: it goes on from here"
+                "Free some space and run the same command again: it resumes from here"
             ) from error
         raise StorageError(
-            f"can't write {path}{need}: {error.strerror or error}. Choose a folder you may write "
-            "to with --out (results) or $REGRAFT_CACHE (cache)"
+            f"can't write {path}{need}: {error.strerror or error}. Choose a folder that you may write "
+            "to, with --out (results) or $REGRAFT_CACHE (cache)"
         ) from error
 
 
 def make_folder(path: Path) -> Path:
-    """Create `path` and its parents if they are not there; returns `path`."""
+    """Create the folder `path` and its parents if they do not exist; returns `path`."""
     with explained(path):
         path.mkdir(parents=True, exist_ok=True)
     return path
 
 
 def write_atomically(path: Path, chunks: bytes | Iterable[bytes | memoryview]) -> None:
-    """Write a file so that it is complete or absent, even through a crash or power cut.
+    """Write a file so that it is complete or absent, even after a crash or power cut.
 
     Raises:
-        DiskFullError: no space left; the temporary is removed, an older file is unharmed.
+        DiskFullError: no space is left; the temporary file is removed, an older file is unchanged.
         StorageError: the folder can't be written to.
     """
     pieces = [chunks] if isinstance(chunks, bytes) else list(chunks)
@@ -87,14 +87,14 @@ def write_atomically(path: Path, chunks: bytes | Iterable[bytes | memoryview]) -
 
 
 def copy_atomically(source: Path, path: Path) -> None:
-    """Copy a file with the guarantees of `write_atomically`, without holding it in memory."""
+    """Copy a file with the guarantees of `write_atomically`, without reading it into memory whole."""
     with _replacing(path, source.stat().st_size) as file, source.open("rb") as reader:
         shutil.copyfileobj(reader, file, _CHUNK_BYTES)
 
 
 @contextlib.contextmanager
 def _replacing(path: Path, size_bytes: int) -> Iterator[BinaryIO]:
-    """A file to write that takes the place of `path` once it is complete and durable."""
+    """A file to write to, which replaces `path` once it is complete and durable."""
     temporary = _temporary(path)
     make_folder(path.parent)
     with explained(path, size_bytes):
@@ -113,12 +113,12 @@ def _replacing(path: Path, size_bytes: int) -> Iterator[BinaryIO]:
 
 
 def _temporary(path: Path) -> Path:
-    """A name of this process's own: two processes may write the same file at once."""
+    """A temporary name that only this process uses: two processes may write the same file at once."""
     return path.with_name(f".{path.name}.{os.getpid()}.tmp")
 
 
 def _remove_orphans(path: Path) -> None:
-    """Remove the temporaries of `path` that killed processes left behind."""
+    """Remove the temporary files of `path` that killed processes left behind."""
     for orphan in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
         with contextlib.suppress(OSError, ValueError):
             if not _is_alive(int(orphan.name.split(".")[-2])):
@@ -136,7 +136,7 @@ def _is_alive(process: int) -> bool:
 
 
 def sync_folder(path: Path) -> None:
-    """Make the names in a folder durable (a no-op where folders can't be opened)."""
+    """Make the names in a folder durable (does nothing where folders can't be opened)."""
     if os.name != "posix":
         return
     descriptor = os.open(path, os.O_RDONLY)
@@ -153,7 +153,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """The value in a JSON file.
+    """Read the value in a JSON file.
 
     Raises:
         StorageError: the file is missing, unreadable or not JSON.
@@ -165,22 +165,22 @@ def read_json(path: Path) -> Any:
 
 
 def cache_folder() -> Path:
-    """Where computed things are kept: `$REGRAFT_CACHE`, else the user's cache folder."""
+    """The folder of cached results: `$REGRAFT_CACHE`, otherwise the user's cache folder."""
     chosen = os.environ.get("REGRAFT_CACHE")
     return Path(chosen) if chosen else Path(platformdirs.user_cache_dir("regraft"))
 
 
 def settings_folder() -> Path:
-    """Where what the user decided is kept: `$REGRAFT_CONFIG`, else the user's settings folder."""
+    """The folder of the user's decisions: `$REGRAFT_CONFIG`, otherwise the user's settings folder."""
     chosen = os.environ.get("REGRAFT_CONFIG")
     return Path(chosen) if chosen else Path(platformdirs.user_config_dir("regraft"))
 
 
 def size_in_bytes(text: str) -> float:
-    """A size as people write it.
+    """The number of bytes in a size such as 500M, 20G or 1T.
 
     Raises:
-        SettingsError: it isn't one.
+        SettingsError: the text is not a size.
 
     >>> size_in_bytes("1.5G")
     1500000000.0
@@ -195,13 +195,13 @@ def size_in_bytes(text: str) -> float:
 
 
 def cache_limit() -> float | None:
-    """How large the cache may grow, bytes: `$REGRAFT_CACHE_MAX`, or None for no limit."""
+    """The size in bytes to which the cache may grow: `$REGRAFT_CACHE_MAX`, or None for no limit."""
     chosen = os.environ.get("REGRAFT_CACHE_MAX")
     return size_in_bytes(chosen) if chosen else None
 
 
 def printable(text: str) -> str:
-    r"""`text` fit for a terminal, a log or a record: undecodable bytes and control characters escaped.
+    r"""Escape undecodable bytes and control characters, so that a terminal, log or record can show `text`.
 
     >>> printable("caf\udce9\x1b[31m.jpg")
     'caf\\xe9\\x1b[31m.jpg'
@@ -211,7 +211,7 @@ def printable(text: str) -> str:
 
 
 def csv_bytes(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
-    """A CSV file (RFC 4180, UTF-8). Text that a spreadsheet would run as a formula gets a leading `'`."""
+    """A CSV file (RFC 4180, UTF-8) as bytes. Text that a spreadsheet would run as a formula gets a `'`."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(header)
@@ -221,6 +221,6 @@ def csv_bytes(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
 
 
 def harmless(cell: str) -> str:
-    """Text that no spreadsheet takes for a formula, and no terminal for a command."""
+    """Escape text so that no spreadsheet takes it for a formula, and no terminal for a command."""
     shown = printable(cell)
     return f"'{shown}" if shown[:1] in ("=", "+", "-", "@") else shown

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from regraft.ascent import Ascent, ascend, standing_for
+from regraft.data.sources import Found
 from regraft.errors import SettingsError
 from regraft.job import Job, Judgement
 from regraft.plans import TRAINED, Plan, Run
 from regraft.prediction.model import Model, Voter
-from regraft.preparation import EVERY_SIDE, found_images, limits_of, prepare, scanned
+from regraft.preparation import EVERY_SIDE, found_images, limits_of, located, prepare, scanned
 from regraft.progress import Reporter, Silent
 from regraft.records import Images, Side
 from regraft.rehearsal import Rehearsal, begin, planned, rehearsed, with_network
@@ -95,7 +96,7 @@ def fit(
     reading = data or DataSettings()
     record = {"data": str(Path(source).resolve()), **asked.record(), **asdict(reading)}
     record |= {"from_run": str(from_run) if from_run else None}
-    images, asked, _ = with_network(images, asked, reading, log)
+    files, asked, _ = with_network(located(images, reading), asked, reading, log)
     start = find_start(asked, from_run, log)
     parts = (Path(source).resolve().stem, start.weights.network, asked.fit.strategy, asked.fit.cut)
     folder = None
@@ -103,8 +104,8 @@ def fit(
         folder = choose_folder(out or None, "-".join(filter(None, parts)), record, overwrite=overwrite)
     log = _started(log, reporter or Silent(), folder)
     if asked.plan is None and asked.fit.strategy == "auto":
-        return _climbed(images, asked, reading, start, log, record, folder, started)
-    prepared = prepare(images, asked, reading, start.weights, log)
+        return _climbed(files, asked, reading, start, log, record, folder, started)
+    prepared = prepare(files, asked, reading, start.weights, log)
     job, made = prepared.job, planned(prepared, asked, log)
     fitted = _carry_out(job, made, asked, reading, start, log)
     model = _model_of(fitted, job, made, folder)
@@ -287,7 +288,7 @@ def _model_of(fitted: _Fitted, job: Job, made: Plan, folder: Path | None) -> Mod
 
 
 def _climbed(
-    images: Images | str | Path,
+    images: Images | Found | str | Path,
     asked: Request,
     reading: DataSettings,
     start: Start,

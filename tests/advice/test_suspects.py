@@ -65,7 +65,7 @@ def test_a_list_that_was_filled_in_is_obeyed(photos: Path, tmp_path: Path) -> No
         ("dark/0.png,dark,light,delete", "action 'delete' is not one of relabel, exclude, keep"),
         ("dark/99.png,dark,light,exclude", "no usable image 'dark/99.png'"),
         ("dark/0.png,light,dark,relabel", "is labelled 'dark', not 'light'"),
-        ("dark/0.png,dark,ligth,relabel", "no class 'ligth' (did you mean light?)"),
+        ("dark/0.png,dark,ligth,relabel", "there is no class 'ligth' (did you mean light?)"),
     ],
 )
 def test_a_list_that_does_not_fit_is_refused(photos: Path, tmp_path: Path, line: str, said: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from regraft.plans import Plan
 from tests.cli.test_app import Ran, command  # noqa: F401  (a fixture)
+from tests.conftest import DigitsRun
 
 Command = Callable[..., Ran]
 
@@ -91,14 +92,13 @@ def test_all_names_of_the_verb_make_the_same_plan(
     assert (tmp_path / "run" / "plan.toml").read_text() == expected
 
 
-def test_compare_prints_who_to_take(command: Command, digits: Path, tmp_path: Path) -> None:  # noqa: F811
-    for strategy in ("probe", "svm"):
-        command("fit", digits, "--network", "lenet5", "--strategy", strategy, "-o", tmp_path / strategy)
-    code, out, _ = command("compare", tmp_path / "probe", tmp_path / "svm")
+def test_compare_prints_who_to_take(command: Command, digits_run: DigitsRun) -> None:  # noqa: F811
+    runs = [digits_run(name).folder for name in ("probe", "svm")]
+    code, out, _ = command("compare", *runs)
     assert code == 0
-    assert f"take {tmp_path}" in out
-    code, out, _ = command("compare", tmp_path / "probe", tmp_path / "svm", "--json")
-    assert json.loads(out)["recommended"] in (str(tmp_path / "probe"), str(tmp_path / "svm"))
+    assert f"recommended: {runs[0].parent}" in out
+    code, out, _ = command("compare", *runs, "--json")
+    assert json.loads(out)["recommended"] in map(str, runs)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ def test_every_schedule_is_drawn(
     monkeypatch.chdir(tmp_path)
     assert run(["plot-schedule", name, "--epochs", "5"]) == 0
     assert (tmp_path / f"schedule-{name}.svg").read_text().startswith("<?xml")
-    assert f"drawn in schedule-{name}.svg" in capsys.readouterr().out
+    assert f"wrote schedule-{name}.svg" in capsys.readouterr().out
 
 
 def test_a_plot_is_the_same_file_each_time(tmp_path: Path) -> None:

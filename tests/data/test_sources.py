@@ -58,7 +58,7 @@ def test_text_files_and_hidden_files_are_ignored(tmp_path: Path) -> None:
 def test_an_empty_class_is_reported(tmp_path: Path) -> None:
     (tmp_path / "bird").mkdir()
     found = find_images(touch(tmp_path, "cat/1.jpg"))
-    assert [f.message for f in found.findings] == ["class folder bird holds no image"]
+    assert [f.message for f in found.findings] == ["class folder bird contains no images"]
 
 
 def test_loops_of_links_end(tmp_path: Path) -> None:
@@ -123,5 +123,5 @@ def test_rows_that_can_not_be_used_are_listed(tmp_path: Path) -> None:
 
 def test_an_unknown_side_is_an_error_with_its_row(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("path,label,split\na.jpg,x,train\nb.jpg,y,holdout\n")
-    with pytest.raises(DataError, match="row 3: split 'holdout' is none of train"):
+    with pytest.raises(DataError, match="row 3: split 'holdout' is not one of train"):
         find_images(tmp_path / "t.csv")

@@ -97,8 +97,8 @@ def test_verify_finds_damage_and_values_that_are_no_numbers(tmp_path: Path) -> N
         module.c1.bias[0] = float("nan")  # type: ignore[union-attr, operator]
     torch.save(module.state_dict(), tmp_path / "other.pth")
     other = import_weights(tmp_path / "other.pth", "lenet5", out=tmp_path / "other")
-    with pytest.raises(WeightsError, match=r"no numbers in c1\.bias"):
+    with pytest.raises(WeightsError, match=r"NaN or infinite values in c1\.bias"):
         verify_weights(WeightsHere("lenet5", other.weights, "a test", "mit"))
     done.weights.write_bytes(other.weights.read_bytes())
-    with pytest.raises(WeightsError, match="its card says"):
+    with pytest.raises(WeightsError, match="expected"):
         verify_weights(here)

@@ -9,13 +9,12 @@ from regraft.cli.app import run as command
 from regraft.errors import NoImagesError, SettingsError
 from regraft.reports.explanation_page import explain_images
 from tests.browser import visiting
+from tests.conftest import DigitsRun
 
 
 @pytest.fixture(scope="module")
-def run(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("explained") / "run"
-    regraft.fit(digits, network="lenet5", strategy="svm", out=folder)
-    return folder
+def run(digits_run: DigitsRun) -> Path:
+    return digits_run("svm").folder
 
 
 def test_the_page_shows_chances_maps_and_neighbours(run: Path, digits: Path, tmp_path: Path) -> None:
@@ -44,8 +43,8 @@ def test_a_bad_file_is_listed_and_stops_nothing(run: Path, digits: Path, tmp_pat
     ("how", "error", "said"),
     [
         ({"images": ["gone.png"]}, NoImagesError, "no image to explain: can't be opened: No such file"),
-        ({"images": []}, NoImagesError, "none were given"),
-        ({"images": ["x.png"], "label": "9"}, SettingsError, "label '9' is not one of the model's: 5, 6, 7"),
+        ({"images": []}, NoImagesError, "name at least one image"),
+        ({"images": ["x.png"], "label": "9"}, SettingsError, "the model has no label '9'; it has 5, 6, 7"),
     ],
 )
 def test_what_cannot_be_explained_is_refused(

@@ -1,1 +1,1 @@
-"""What is measured before anything is trained, and what it says about how to go on."""
+"""Measurements before any training, and what they suggest about the strategy."""

@@ -1,4 +1,4 @@
-"""The methods that won before 2012, beside every result: a guard against data that is too easy."""
+"""Image classification methods from before 2012, shown with every result to reveal data that is too easy."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from regraft.progress import Reporter
 from regraft.records import Estimate, Record
 
 MAJORITY = "majority class"
-_STRENGTH = 10.0  # with 1, machines of two or three images a class hit their bounds and say nothing
+_STRENGTH = 10.0  # with 1, SVMs of two or three images per class reach their bounds and are useless
 
 
 class Baseline(Record):
-    """A simple method, cross-validated on training images."""
+    """The cross-validated accuracy of a simple method on training images."""
 
     name: str
     accuracy: Estimate
@@ -31,7 +31,7 @@ class Baseline(Record):
 
 
 def majority_baseline(data: TrainingRows) -> Baseline:
-    """Always the most frequent class of the other folds."""
+    """The baseline that always predicts the most frequent class of the other folds."""
     right = 0
     for fold in range(int(data.folds.max()) + 1):
         others = np.bincount(data.labels[data.folds != fold], minlength=data.num_classes)
@@ -40,13 +40,13 @@ def majority_baseline(data: TrainingRows) -> Baseline:
 
 
 def classic_baselines(job: Job, *, most: int, limits: LoadLimits, reporter: Reporter) -> tuple[Baseline, ...]:
-    """Nearest neighbour on pixels; colour histogram and HOG with a linear SVM.
+    """Two baselines: nearest neighbour on pixels, and colour histogram with HOG and a linear SVM.
 
     Args:
-        job: the data set; only training images are looked at.
-        most: a larger training side is sampled down to so many images.
-        limits: of the loader.
-        reporter: is told how far it is.
+        job: the data set; only its training images are used.
+        most: largest number of images; of a larger training set, a sample is used.
+        limits: limits of the image loader.
+        reporter: receives progress.
     """
     data = _described(job, ("pixels", "colour", "hog"), most, limits, reporter)
     pixels, colour, gradients = data.features.layout
@@ -57,7 +57,7 @@ def classic_baselines(job: Job, *, most: int, limits: LoadLimits, reporter: Repo
 
 
 def words_baseline(job: Job, *, most: int, limits: LoadLimits, reporter: Reporter) -> Baseline:
-    """A bag of SIFT words with a linear SVM: ten times as dear as the others; arguments as theirs."""
+    """A bag of SIFT words with a linear SVM; ten times as slow as `classic_baselines`, same arguments."""
     data = _described(job, ("sift",), most, limits, reporter)
     words = word_histograms(data.features.matrix(data.keys, data.features.layout), seed=data.seed)
     scores = out_of_fold_scores(data, _gram(words), _STRENGTH)
@@ -67,7 +67,7 @@ def words_baseline(job: Job, *, most: int, limits: LoadLimits, reporter: Reporte
 def _described(
     job: Job, names: tuple[str, ...], most: int, limits: LoadLimits, reporter: Reporter
 ) -> TrainingRows:
-    """A sample of the training images, by their descriptors."""
+    """A sample of the training images, with their descriptors as features."""
     sample = job.training_rows().sample(most)
     wanted = set(sample.keys)
     images = replace(job.images, items=tuple(item for item in job.images.items if item.sha256 in wanted))

@@ -1,4 +1,4 @@
-"""What more images would bring: accuracy on subsets of the cached features, extended by a power law."""
+"""The expected gain from more images: accuracy on subsets of the features, extended by a power law."""
 
 from __future__ import annotations
 
@@ -23,31 +23,31 @@ _SHARES = (0.125, 0.25, 0.5, 1.0)
 _LEAST_IMAGES = 16
 _MAX_IMAGES = 3_000
 _RESAMPLES = 200
-_EVALUATIONS = 40  # that a logistic regression takes, about
+_EVALUATIONS = 40  # approximate number per logistic regression
 _EXPONENTS = np.linspace(0.1, 1.0, 19)
-_FLOORS = np.linspace(0.0, 0.95, 20)  # of the lowest error measured
+_FLOORS = np.linspace(0.0, 0.95, 20)  # shares of the lowest measured error
 
 
 class CurvePoint(Record):
-    """Accuracy with so many training images, on images that were not among them."""
+    """Accuracy with a given number of training images, on other images."""
 
     images: int
     accuracy: Estimate
 
 
 class LearningCurve(Record):
-    """Measured points, and what twice the images is expected to bring."""
+    """The measured points, and the gain that is expected from twice as many images."""
 
     points: tuple[CurvePoint, ...]
     doubling_gain: Estimate | None
-    """Expected gain of accuracy, as a share; None where there are too few points to extend."""
+    """Expected gain of accuracy, as a share; None if there are too few points for a power law."""
 
 
 def learning_curve(data: TrainingRows, head: Head) -> LearningCurve:
-    """Accuracy of a solved head against the number of training images.
+    """Accuracy of a solved head as a function of the number of training images.
 
-    Each fold is judged by heads trained on an eighth, a quarter, half and all of the others, classes alike,
-    with the hyperparameters of the head that was fitted on everything.
+    Each fold is predicted by heads fitted on an eighth, a quarter, half and all images of the other folds
+    (stratified by class), with the hyperparameters of the head that was fitted on everything.
 
     Args:
         data: the training images.
@@ -69,12 +69,12 @@ def learning_curve(data: TrainingRows, head: Head) -> LearningCurve:
 def doubling_gain(sizes: Sequence[int], rights: Bools, *, seed: int = 0) -> Estimate:
     """The gain of accuracy from twice the largest size, by `error(n) = a + b n^-c` (Cortes et al. 1993).
 
-    The interval is that of fits to bootstrap resamples of the images.
+    The interval comes from fits to bootstrap resamples of the images.
 
     Args:
-        sizes: numbers of training images, rising; at least three.
-        rights: `(sizes, N)`, which images were right with each.
-        seed: of the bootstrap.
+        sizes: at least three numbers of training images, in rising order.
+        rights: `(sizes, N)`, which images were predicted correctly with each.
+        seed: random seed of the bootstrap.
     """
     draws = np.random.default_rng(seed).integers(0, rights.shape[1], (_RESAMPLES, rights.shape[1]))
     errors = 1 - rights[:, draws].mean(axis=2)
@@ -85,7 +85,7 @@ def doubling_gain(sizes: Sequence[int], rights: Bools, *, seed: int = 0) -> Esti
 
 
 def _gain(sizes: Sequence[int], errors: Floats) -> float:
-    """Error at the largest size minus error at twice that, by the least-squares power law."""
+    """Error at the largest size minus error at twice that size, by the least-squares power law."""
     n = np.asarray(sizes, dtype=float)
     best, gain = np.inf, 0.0
     for exponent in _EXPONENTS:
@@ -99,7 +99,7 @@ def _gain(sizes: Sequence[int], errors: Floats) -> float:
 
 
 def _rights(data: TrainingRows, head: Head, shares: Sequence[float]) -> Bools:
-    """`(shares, N)`: right or not when heads see a share of the other folds' images of each class."""
+    """`(shares, N)`: which images are predicted correctly by heads fitted on a share of the other folds."""
     rows = standardised(data, head.record.columns)[1]
     settings = head.record.hyperparameters
     folds = int(data.folds.max()) + 1
@@ -118,7 +118,7 @@ def _rights(data: TrainingRows, head: Head, shares: Sequence[float]) -> Bools:
 
 
 def _linear_scores(data: TrainingRows, rows: Floats, strength: float, trained: Bools) -> Floats:
-    """Scores `(N, K)` of each fold by a logistic regression that saw the rows of `trained`, a row a fold."""
+    """Scores `(N, K)`: each fold's by a logistic regression fitted on the images in its row of `trained`."""
     problems = LinearProblems(rows, data.labels, data.num_classes, trained, "softmax")
     scores = np.empty((len(rows), data.num_classes))
     for fold, one in enumerate(solve(problems, strength, tolerance=1e-2)):
@@ -128,7 +128,7 @@ def _linear_scores(data: TrainingRows, rows: Floats, strength: float, trained: B
 
 
 def _some(data: TrainingRows, fold: int, share: float) -> Bools:
-    """A share of each class outside of a fold, at least one image of it."""
+    """A random share of each class outside a fold, at least one image of each class."""
     chosen = np.zeros(len(data.keys), dtype=bool)
     draws = np.random.default_rng([data.seed, fold])
     for label in np.unique(data.labels):

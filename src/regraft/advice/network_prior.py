@@ -1,4 +1,4 @@
-"""Which networks transfer well as a rule: a table measured by us, extended by ImageNet accuracies."""
+"""How well networks usually transfer: a table of our measurements, extended by ImageNet accuracies."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import numpy as np
 
 from regraft.networks.zoo import card
 
-_LINE_OF_TWO = 2  # networks that a line through (top-1, measured) needs at least
+_LINE_OF_TWO = 2  # networks needed for a line through (top-1, measured)
 _UNKNOWN = 0.0
 
 
 @dataclass(frozen=True)
 class Prior:
-    """What is expected of a network before looking at any image."""
+    """The accuracy expected of a network before any image is looked at."""
 
     network: str
     expected: float
-    """Mean accuracy of probes over our data sets, per cent."""
+    """Mean accuracy of probes over our data sets, in per cent."""
     source: str
-    """`measured`, `from its ImageNet top-1`, or `unknown`."""
+    """Source of the value: `measured`, `from its ImageNet top-1`, or `unknown`."""
 
 
 @functools.cache
@@ -33,7 +33,7 @@ def _table() -> dict[str, float]:
 
 
 def prior_of(network: str) -> Prior:
-    """The expectation for one network.
+    """The expected accuracy of one network.
 
     A network that we have not measured gets the value of the line through (ImageNet top-1, measured mean)
     of those that we have: better ImageNet networks transfer better (Kornblith et al. 2019, figure 2).
@@ -56,5 +56,5 @@ def _top1(network: str) -> float | None:
 
 
 def in_order(networks: list[str]) -> list[Prior]:
-    """The networks, the most promising first; of equals by name."""
+    """The networks, the most promising first; equal ones are sorted by name."""
     return sorted((prior_of(name) for name in networks), key=lambda prior: (-prior.expected, prior.network))

@@ -1,10 +1,10 @@
-"""What courses and papers advise from size and similarity alone: a table, to be overruled by measurement.
+"""The advice of courses and papers, by size and similarity of the data only; measurements overrule it.
 
 The four cells are those of Stanford's CS231n notes ("Transfer learning", 2016), which follow Yosinski et
-al. 2014 and Razavian et al. 2014; going through an intermediate task is Tan et al. 2015. What counts as
-large is a matter of scale: BiT-HyperRule (Kolesnikov et al. 2020, section 3.3) calls up to 20,000 images
-small, and trains 500 steps on them. Regraft draws the line where, by its own measurements (docs/choosing.md),
-training begins to pay at all.
+al. 2014 and Razavian et al. 2014; training on an intermediate task first is from Tan et al. 2015. What
+counts as large differs: BiT-HyperRule (Kolesnikov et al. 2020, section 3.3) calls up to 20,000 images small,
+and trains 500 steps on them. Regraft draws the line where, in its own measurements (docs/choosing.md),
+training begins to be better than a solved head.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from regraft.records import Strategy
 
 Size = Literal["small", "large"]
 LARGE_FROM = 1_000
-"""Training images. Below it training seldom gained on the solved heads in our measurements."""
+"""Number of training images; with fewer, training was seldom better than solved heads in our measurements."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What the field advises in one case."""
+    """The usual advice for one combination of size and similarity."""
 
     size: Size
     is_similar: bool
@@ -34,18 +34,19 @@ class Cell:
 
 TABLE = (
     Cell("small", True, "frozen network, new linear classifier", "probe", None,
-         "its last features fit already, and few images would only overfit more"),
+         "the last features already fit, and training on few images would overfit"),
     Cell("small", False, "SVM on an intermediate stage", "svm", None,
-         "late stages are too special to the source, and there is too little to train them"),
+         "late stages are too specific to the source data, and there are too few images to train them"),
     Cell("large", True, "fine-tune with a small learning rate", "last-blocks", "50%",
-         "there is enough to train on without losing what fits"),
-    Cell("large", False, "fine-tune everything; huge: from scratch, or by an intermediate task", "full", None,
-         "late stages must change, and there is enough to change them"),
+         "there are enough images to adapt the network without losing what already fits"),
+    Cell("large", False,
+         "fine-tune everything; with very many images, train from scratch or on an intermediate task first",
+         "full", None, "late stages must change, and there are enough images to change them"),
 )  # fmt: skip
 
 
 def size_of(images: int) -> Size:
-    """Whether so many training images are small or large.
+    """Whether a number of training images counts as small or large.
 
     >>> size_of(300), size_of(2_000)
     ('small', 'large')
@@ -54,7 +55,7 @@ def size_of(images: int) -> Size:
 
 
 def advised(images: int, word: Word) -> Cell:
-    """The table's cell; middling similarity counts as similar, as the nearest data that the table knows.
+    """The advice of the table; it has no middling similarity, which counts as similar.
 
     >>> advised(300, "dissimilar").strategy
     'svm'

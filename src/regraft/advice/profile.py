@@ -1,4 +1,4 @@
-"""The depth profile: what each stage of a network knows about these classes, from one pass."""
+"""The depth profile: how well the features of each stage separate the classes, from one pass."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ _MAX_LOGISTIC_WORK = 1e9  # images x columns x classes x folds, of all stages: a
 
 
 class StageKnowledge(Record):
-    """What heads on one stage get right, by cross-validation on the training images."""
+    """Accuracy of heads on one stage, by cross-validation on the training images."""
 
     stage: str
     svm: Estimate
-    """RBF SVM of middling width and strength on means and standard deviations."""
+    """RBF SVM of medium width and strength on means and standard deviations."""
     logistic: Estimate | None
-    """Logistic regression on the means (or the class token); None where it was left out to save time."""
+    """Logistic regression on the means (or the class token); None if it was left out to save time."""
 
 
 class DepthProfile(Record):
-    """Accuracy at each depth; shares with Wilson's 95 % intervals."""
+    """Accuracy at each depth, as shares with Wilson's 95 % intervals."""
 
     images: int
     folds: int
@@ -36,9 +36,10 @@ class DepthProfile(Record):
 
     @property
     def peak(self) -> StageKnowledge:
-        """Where the SVMs' accuracy peaks, smoothed over neighbours (1/4, 1/2, 1/4); of equals the deepest.
+        """The stage where the SVMs' accuracy peaks after smoothing over neighbours (1/4, 1/2, 1/4).
 
-        The best of many noisy values would flatter itself.
+        Smoothing reduces the bias of choosing the best of many noisy values. Among equal stages, the deepest
+        is chosen.
         """
         values = np.array([stage.svm.value for stage in self.stages])
         padded = np.concatenate([values[:1], values, values[-1:]])
@@ -49,15 +50,15 @@ class DepthProfile(Record):
 def depth_profile(
     data: TrainingRows, layout: Sequence[Column], *, reporter: Reporter | None = None
 ) -> DepthProfile:
-    """Solved heads at every stage, all cross-validated on the same folds.
+    """Measure solved heads at every stage, all cross-validated on the same folds.
 
-    Above 3,000 images a stratified sample of as many is used. With many classes logistic regression is
-    fitted on every few stages only, the last always among them.
+    Of more than 3,000 images, a stratified sample of that size is used. With many classes, logistic
+    regression is fitted only at every second (third, ...) stage, counted from the last.
 
     Args:
         data: the training images.
         layout: all feature columns.
-        reporter: is told how far it is.
+        reporter: receives progress.
     """
     sample = data.sample(MAX_IMAGES)
     stages = list(dict.fromkeys(column.stage for column in layout))
@@ -82,13 +83,13 @@ def depth_profile(
 
 
 def read_by_probe(columns: Sequence[Column]) -> Candidate:
-    """The columns that the network's own classifier would read at a stage: the class token, or the means."""
+    """The columns of a stage that the network's own classifier would read: the class token, or the means."""
     wanted = "token" if any(column.statistic == "token" for column in columns) else "mean"
     return tuple(column for column in columns if column.statistic == wanted)
 
 
 def _affordable(data: TrainingRows, candidates: Sequence[Candidate]) -> set[int]:
-    """The stages whose logistic regression is fitted: all, or every few counted from the last."""
+    """The stages at which logistic regression is fitted: all, or every n-th counted from the last."""
     folds = int(data.folds.max()) + 1
     widths = [sum(c.stop - c.start for c in columns) for columns in candidates]
     work = float(len(data.keys)) * sum(widths) * data.num_classes * folds

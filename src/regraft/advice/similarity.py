@@ -1,4 +1,4 @@
-"""How like the source's images these are, found without the source's images."""
+"""How similar these images are to the source data of a network, measured without the source images."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ Floats = npt.NDArray[Any]
 Word = Literal["similar", "middling", "dissimilar"]
 
 IMAGES = 128
-"""How many images are looked at."""
+"""Number of images that are compared."""
 SIMILAR_BELOW, DISSIMILAR_FROM = 0.025, 0.10
-"""Of the BatchNorm distance; calibrated on seven sets and two networks (docs/choosing.md)."""
+"""Limits of the BatchNorm distance, calibrated on seven data sets and two networks (docs/choosing.md)."""
 SIMILAR_ENTROPY_BELOW, DISSIMILAR_ENTROPY_FROM = 0.35, 0.55
-"""Of the source classifier's entropy, for networks without BatchNorm."""
+"""Limits of the source classifier's entropy, for networks without BatchNorm."""
 _RESAMPLES = 200
-_DEAD = 1e-3  # a channel whose variance is below this share of its layer's median says nothing
-_CLIP = 1.0  # the share of a single channel is bounded: one that was nearly dead must not decide
+_DEAD = 1e-3  # channels whose variance is below this share of the layer's median are left out
+_CLIP = 1.0  # largest distance of one channel, so that a nearly dead channel does not decide
 
 
 class StageDistance(Record):
-    """Distance at the BatchNorms of one stage."""
+    """The distance at the BatchNorm layers of one stage."""
 
     stage: str
     distance: Estimate
 
 
 class Similarity(Record):
-    """What the source's statistics and the source's classifier say of these images; 95 % intervals."""
+    """How these images compare with the source's statistics and classifier; 95 % intervals."""
 
     images: int
     distance: Estimate | None
@@ -52,18 +52,18 @@ class Similarity(Record):
 def similarity(
     features: Features, keys: Sequence[str], source: Sequence[SourceStatistics], *, seed: int = 0
 ) -> Similarity:
-    """How like the source's these images are.
+    """Measure how similar these images are to the source data.
 
-    For each channel of each BatchNorm's input the source's distribution is taken as the Gaussian of its
-    running statistics, the target's as the Gaussian of its moments over all images and positions. Their
+    For each input channel of each BatchNorm, the source distribution is taken as the Gaussian of the
+    running statistics, the target distribution as the Gaussian of its moments over images and positions. The
     squared 2-Wasserstein distance is `(mt - ms)^2 + (st - ss)^2` (Dowson & Landau 1982, one dimension);
     over `4 ss^2` it is in units of the source's own spread.
 
     Args:
-        features: rows of `MomentsRuntime`.
-        keys: of the images to look at, at least two.
+        features: rows computed by `MomentsRuntime`.
+        keys: SHA-256 of the images to compare, at least two.
         source: the network's running statistics.
-        seed: of the bootstrap over images.
+        seed: random seed of the bootstrap over images.
     """
     weights = _resamples(len(keys), seed)
     layers = _layers(features.layout)
@@ -92,7 +92,7 @@ def similarity(
 
 
 def word_for(distance: float | None, entropy: float) -> Word:
-    """The distance in a word; the classifier's entropy where there is no distance.
+    """The distance in a word; without a distance, the classifier's entropy decides.
 
     >>> word_for(0.011, 0.3), word_for(0.046, 0.5), word_for(None, 0.7)
     ('similar', 'middling', 'dissimilar')
@@ -131,7 +131,7 @@ def _distances(means: Floats, stds: Floats, source: SourceStatistics, weights: F
 
 
 def _estimate(draws: Floats) -> Estimate:
-    """The first value, with the interval of the others."""
+    """The first value, with the 95 % interval of the others."""
     low, high = np.quantile(draws[1:], [0.025, 0.975])
     value = float(draws[0])
     return Estimate(value=value, low=min(value, float(low)), high=max(value, float(high)))

@@ -1,4 +1,4 @@
-"""Labels that are probably wrong: by confident learning, and where look-alikes are at odds."""
+"""Labels that are probably wrong: by confident learning, and by look-alikes with different labels."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ HEADER = ("path", "label", "suggested", "own_probability", "suggested_probabilit
 
 
 class Suspect(Record):
-    """An image whose label somebody should look at."""
+    """An image whose label should be checked by a person."""
 
     path: str
     label: str
     suggested: str
     own_probability: float | None
-    """What a model that never saw the image gives its label; None for look-alikes."""
+    """Probability of its label by a model that was not trained on the image; None for look-alikes."""
     suggested_probability: float | None
     reason: str
 
@@ -32,17 +32,17 @@ def label_suspects(
     labels: Sequence[str],
     paths: Sequence[str],
 ) -> list[Suspect]:
-    """Images that confident learning counts off the diagonal (Northcutt et al. 2021, section 3.1).
+    """Images whose labels are wrong according to confident learning (Northcutt et al. 2021, section 3.1).
 
     A class's threshold is its mean probability over the images that carry its label. An image whose most
     probable class among those above their thresholds is not its label is a suspect; the most certain come
     first.
 
     Args:
-        probabilities: `(N, K)`, out of fold: no image was seen by the model that judges it.
+        probabilities: `(N, K)`, out of fold: each image is predicted by a model that was not fitted on it.
         truth: `(N,)` given labels.
-        labels: the K names.
-        paths: the N images.
+        labels: names of the K classes.
+        paths: paths of the N images.
     """
     thresholds = np.full(len(labels), np.inf)
     for label in np.unique(truth):
@@ -59,14 +59,14 @@ def label_suspects(
             suggested=labels[best[place]],
             own_probability=float(own[place]),
             suggested_probability=float(other[place]),
-            reason="a model that never saw it is confident of another class",
+            reason="a model that was not trained on it is confident of another class",
         )
         for place in places[np.argsort(own[places] - other[places], kind="stable")]
     ]
 
 
 def conflicting(findings: Sequence[Finding], label_of: dict[str, str]) -> list[Suspect]:
-    """Look-alikes under different labels, as the scan found them."""
+    """Look-alikes with different labels, as found by the scan."""
     found = []
     for finding in findings:
         if finding.kind != "conflict":
@@ -89,7 +89,7 @@ def conflicting(findings: Sequence[Finding], label_of: dict[str, str]) -> list[S
 
 
 def write_suspects(path: Path, suspects: Sequence[Suspect]) -> None:
-    """The list as CSV; with its column `action` filled in, `--corrections` takes it back."""
+    """Write the list as CSV; `--corrections` reads it after the column `action` has been filled in."""
 
     def shown(value: float | None) -> str:
         return "" if value is None else f"{value:.4f}"

@@ -1,6 +1,7 @@
-"""Scores that guess how well a network transfers; shown beside the probe, never the decider.
+"""Scores that estimate how well a network transfers; they are shown with the probe, but don't decide.
 
-On the tables published with them they don't beat a fixed list of good networks; docs/choosing.md shows ours.
+On their own published tables they are not better than a fixed list of good networks; docs/choosing.md has
+our results.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ _ROUNDS = 20
 
 
 class Transferability(Record):
-    """Larger is better for each of them."""
+    """Four transferability scores; larger is better for each of them."""
 
     logme: float
     h_score: float
@@ -72,8 +73,8 @@ def _evidence(squares: Floats, projected: Floats, residue: float, count: int, wi
 def h_score(features: Floats, labels: Ints) -> float:
     """Spread of the class means in units of the features' covariance (Bao et al. 2019, definition 2).
 
-    With fewer images than features the covariance can't be inverted: it is shrunk towards a multiple of the
-    identity by Ledoit & Wolf's rule, as Ibrahim et al. 2021 do.
+    With fewer images than features the covariance can't be inverted, so it is shrunk towards a multiple of
+    the identity by the rule of Ledoit & Wolf, as in Ibrahim et al. 2021.
     """
     rows = features.astype(np.float64) - features.mean(axis=0)
     means = np.zeros_like(rows)
@@ -84,7 +85,7 @@ def h_score(features: Floats, labels: Ints) -> float:
 
 
 def _shrunk(covariance: Floats, rows: Floats) -> Floats:
-    """Ledoit & Wolf 2004, lemma 3.2 to 3.5; `rows` are centred."""
+    """The covariance shrunk as in Ledoit & Wolf 2004, lemmas 3.2 to 3.5; `rows` are centred."""
     count, width = rows.shape
     scale = np.trace(covariance) / width
     spread = float(np.square(covariance).sum() / width - scale**2)
@@ -99,7 +100,7 @@ def _shrunk(covariance: Floats, rows: Floats) -> Floats:
 
 
 def nce(source: Floats, labels: Ints) -> float:
-    """Minus the entropy of the label given the source classifier's choice (Tran et al. 2019, section 3).
+    """Minus the entropy of the label given the source classifier's prediction (Tran et al. 2019, section 3).
 
     Args:
         source: `(N, Z)` probabilities of the source's classes.

@@ -12,10 +12,10 @@ from regraft.cli.console import show_json, show_table
 
 
 def info(*, json: Annotated[bool, Parameter(negative="")] = False) -> int:
-    """What the cache holds, and how much of the disk it takes.
+    """Show what the cache contains, and how much disk space it takes.
 
     Args:
-        json: print JSON lines instead of a table.
+        json: Print JSON lines instead of a table.
     """
     from regraft.rowstore import stores_below
     from regraft.storage import cache_folder
@@ -45,12 +45,12 @@ def info(*, json: Annotated[bool, Parameter(negative="")] = False) -> int:
     ):
         files = [path for name in names for path in (root / name).glob("**/*") if path.is_file()]
         print(f"{what}: {sum(path.stat().st_size for path in files) / 1e6:,.1f} MB")
-    print("move the cache with $REGRAFT_CACHE, cap it with $REGRAFT_CACHE_MAX (for example 20G)")
+    print("$REGRAFT_CACHE moves the cache; $REGRAFT_CACHE_MAX limits its size (for example 20G)")
     return 0
 
 
 def verify() -> int:
-    """Read everything back and compare with its hashes; damaged shards are removed, to be computed again."""
+    """Compare all cached data with their hashes; damaged shards are removed and will be computed again."""
     from regraft.rowstore import remove_stale, stores_below, verify_store
     from regraft.storage import cache_folder
 
@@ -58,16 +58,16 @@ def verify() -> int:
     damaged = [name for use in stores_below(root) for name in verify_store(use.folder)]
     stale = remove_stale(root, older_than_s=0)
     for name in damaged:
-        print(f"damaged, removed: {name}")
-    print(f"{len(damaged)} damaged shards, {stale} left-over temporaries")
+        print(f"removed the damaged shard {name}")
+    print(f"{len(damaged)} damaged shards and {stale} left-over temporary files were found and removed")
     return 1 if damaged else 0
 
 
 def prune(*, max_size: Annotated[str, Parameter(name=["--max-size", "--max"])]) -> int:
-    """Delete what was used longest ago, until features, activations and trainings take at most a given size.
+    """Delete the least recently used features, activations and trainings until the rest fits a given size.
 
     Args:
-        max_size: for example 500M or 20G; 0 deletes all of them.
+        max_size: Size that may remain, for example 500M or 20G; 0 deletes everything.
     """
     from regraft import rowstore
     from regraft.storage import cache_folder, size_in_bytes
@@ -78,7 +78,7 @@ def prune(*, max_size: Annotated[str, Parameter(name=["--max-size", "--max"])]) 
 
 
 def clear() -> int:
-    """Delete everything that can be computed again: features, activations, trainings. Splits are kept."""
+    """Delete everything that can be computed again: features, activations and trainings. Splits are kept."""
     from regraft.storage import cache_folder
 
     root = cache_folder()

@@ -23,10 +23,11 @@ def check(
     out: Annotated[str | None, Parameter(name=["--out", "-o"])] = None,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
-    """What is in a folder of images, and what is wrong with it, before any training.
+    """Check a folder of images before any training: what it contains, and what is wrong with it.
 
-    Reads every file once: counts by class and side, files that can't be used and why, wrong extensions,
-    duplicates and look-alikes (within a class, across classes, across the split), classes too small.
+    The command reads every file once. It shows the number of images by class and side of the split, files
+    that can't be used and why, wrong extensions, duplicates and look-alikes (within a class, between classes,
+    across the split), and classes that are too small.
 
     ```
     regraft check photos/
@@ -34,12 +35,13 @@ def check(
     ```
 
     Args:
-        data: a folder with a folder per class (or that below train/, val/, test/), or a CSV or Parquet table.
-        reading: how images are found and read.
-        test_share: share of each class that would be set aside to test.
-        seed: of the split.
-        out: a CSV file for all findings and skipped files.
-        json: print one JSON object instead of tables.
+        data: A folder with one folder per class (or these below train/, val/ and test/), or a CSV or Parquet
+            table.
+        reading: How images are found and read.
+        test_share: Share of each class that would be set aside as test images.
+        seed: Random seed of the train/test split.
+        out: CSV file to which all findings and skipped files are written.
+        json: Print one JSON object instead of tables.
     """
     from dataclasses import replace
 
@@ -82,9 +84,9 @@ def _show(images: Images, split: Split, out: str | None) -> None:
         safe = [[printable(cell) for cell in row] for row in problems]
         show_table("Findings", ["kind", "what", "count", "for example"], safe, right=[2])
         if out is None:
-            print("list them all with --out problems.csv")
+            print("to list all of them, add --out problems.csv")
     else:
-        print("nothing wrong was found")
+        print("no problems were found")
 
 
 def _count(findings: list[Finding]) -> int:

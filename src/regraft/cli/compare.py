@@ -12,11 +12,11 @@ from regraft.progress import duration
 
 
 def compare(*runs: str, json: Annotated[bool, Parameter(negative="")] = False) -> int:
-    """Which run is better, and can they be told apart?
+    """Compare runs on the same test images, with significance tests.
 
-    Runs judged on the same images are compared image by image: the difference has a paired bootstrap
-    interval, and McNemar's test (adjusted for the number of runs) says whether it is more than chance. Among
-    those that can't be told apart from the best, the cheapest to use is recommended.
+    Runs are compared image by image: the difference in accuracy has a paired bootstrap interval, and
+    McNemar's test (adjusted for the number of runs) says whether it is more than chance. Among the runs that
+    can't be told apart from the best, the one that is cheapest to use is recommended.
 
     ```
     regraft compare runs/photos-resnet50-probe runs/photos-resnet50-full
@@ -24,8 +24,8 @@ def compare(*runs: str, json: Annotated[bool, Parameter(negative="")] = False) -
     ```
 
     Args:
-        runs: folders of finished runs, judged on the same images.
-        json: print one JSON object instead of a table.
+        runs: Folders of finished runs that were evaluated on the same images.
+        json: Print one JSON object instead of a table.
     """
     from regraft.comparison import compare_runs
 
@@ -72,13 +72,13 @@ def compare(*runs: str, json: Annotated[bool, Parameter(negative="")] = False) -
         "run",
         "strategy",
         "accuracy %",
-        "to the best, points",
+        "minus best, points",
         "p",
         "verdict",
-        "an answer",
+        "mult-adds",
         "bundle",
-        "fit",
+        "fit time",
     ]
     show_table(title, header, rows, right=[2, 3, 4, 6, 7, 8])
-    print(f"take {found.recommended.folder}: {found.reason}")
+    print(f"recommended: {found.recommended.folder}, because {found.reason}")
     return 0

@@ -1,4 +1,4 @@
-"""How progress and results look: bars on a terminal, plain lines in a log, JSON lines for machines."""
+"""How progress and results are shown: bars on a terminal, plain lines in a log, JSON lines for programs."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ _EVERY_S = 10.0
 
 
 def make_reporter(*, json_lines: bool) -> Reporter:
-    """The reporter that fits where the output goes; all of them write to standard error."""
+    """The reporter for JSON lines, a terminal or a log file; all of them write to standard error."""
     if json_lines:
         return JsonReporter()
     return RichReporter() if sys.stderr.isatty() else PlainReporter()
 
 
 def _speed(per_second: float, unit: str) -> str:
-    """Images a second, or seconds an image where that says more."""
+    """A speed as images per second, or as seconds per image if it is slow."""
     if per_second >= 2:
         return f"{per_second:,.0f} {unit}/s"
-    return f"{1 / max(per_second, 1e-9):,.1f} s for each"
+    return f"{1 / max(per_second, 1e-9):,.1f} s each"
 
 
 def _count(total: int, unit: str) -> str:
@@ -45,7 +45,7 @@ def _count(total: int, unit: str) -> str:
 
 
 class PlainReporter:
-    """Lines that read well in a log file: a phase's end, and its state every ten seconds."""
+    """Prints plain lines for a log file: the end of each phase, and its state every ten seconds."""
 
     @contextmanager
     def phase(self, name: str, total: int, unit: str = "images") -> Iterator[Meter]:
@@ -89,7 +89,7 @@ class _LineMeter:
 
 
 class RichReporter:
-    """A live bar with speed and time left."""
+    """Shows a live bar with the speed and the time left."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False)
@@ -136,7 +136,7 @@ class _BarMeter:
 
 
 class JsonReporter(Silent):
-    """One JSON object a line."""
+    """Prints one JSON object per line."""
 
     @contextmanager
     def phase(self, name: str, total: int, unit: str = "images") -> Iterator[Meter]:
@@ -162,7 +162,7 @@ class JsonReporter(Silent):
 def show_table(
     title: str, header: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()
 ) -> None:
-    """Print a table to standard output; columns in `right` are aligned to the right."""
+    """Print a table to standard output; the columns in `right` are aligned to the right."""
     table = Table()
     for number, name in enumerate(header):
         table.add_column(name, justify="right" if number in right else "left", overflow="fold")

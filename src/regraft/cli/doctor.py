@@ -11,7 +11,7 @@ from regraft.cli.console import show_json
 
 
 def doctor(*, weights: str | None = None, json: Annotated[bool, Parameter(negative="")] = False) -> int:
-    """What this machine has, what is wrong, and how to mend it. Exit code 1 if something is wrong.
+    """Check this installation, and show how to fix what is wrong. The exit code is 1 if something is wrong.
 
     ```
     regraft doctor
@@ -19,8 +19,8 @@ def doctor(*, weights: str | None = None, json: Annotated[bool, Parameter(negati
     ```
 
     Args:
-        weights: also look for weights in this folder.
-        json: print JSON lines.
+        weights: Further folder in which to look for weights.
+        json: Print JSON lines.
     """
     from regraft.diagnosis import diagnose
 

@@ -21,7 +21,7 @@ def explain(
     neighbours: int = 6,
     out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path("explanation.html"),
 ) -> int:
-    """Why the model says so: where it looks in an image, and which training images are alike. One page.
+    """Explain predictions on one page: where the model looks, and which training images are most similar.
 
     ```
     regraft explain runs/photos-mobilenetv1_100-auto new/1.jpg new/2.jpg
@@ -30,13 +30,14 @@ def explain(
     ```
 
     Args:
-        run: a folder that fit left behind.
-        images: files.
-        methods: of grad-cam, grad-cam++, rollout (ViT), occlusion and integrated-gradients, with commas.
-        label: explain this label instead of the predicted one.
-        stage: whose activations Grad-CAM weighs; without it, the last that keeps places apart.
-        neighbours: how many of the most similar training images to show.
-        out: the page.
+        run: Folder that fit has written.
+        images: Image files to explain.
+        methods: Names of one or more methods, separated by commas: grad-cam, grad-cam++, rollout (ViT),
+            occlusion and integrated-gradients.
+        label: Explain this label instead of the predicted one.
+        stage: Stage whose activations Grad-CAM uses; by default the last one with a spatial map.
+        neighbours: Number of most similar training images to show.
+        out: HTML file to write.
     """
     from typing import cast
 
@@ -57,8 +58,8 @@ def explain(
         print(f"{printable(row.path)}: {said}")
         if row.neighbours:
             alike = [printable(near.label) for near in row.neighbours]
-            print(f"  most alike in training: {', '.join(alike)}")
+            print(f"  labels of the most similar training images: {', '.join(alike)}")
     for file in found.skipped:
         print(f"skipped {printable(file.path)}: {file.reason}")
-    print(f"wrote {found.write(out)}; open it in a browser, it needs no network")
+    print(f"wrote {found.write(out)}; open it in a browser, which works offline")
     return 0

@@ -18,10 +18,10 @@ def export(
     int8: Annotated[bool, Parameter(negative="")] = False,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
 ) -> int:
-    """The model as a file for others: from decoded pixels to probabilities, compared before it is written.
+    """Export the model as one file, and check its predictions before it is written.
 
-    Resizing, normalisation, network, head (a soft vote or an RBF SVM included) and labels are in one graph.
-    Beside it: a model card and an example that needs numpy and ONNX Runtime alone.
+    One graph contains resizing, normalisation, network and head (also a soft vote or an RBF SVM), and the
+    labels. A model card and an example that needs only numpy and ONNX Runtime are written next to it.
 
     ```
     regraft export runs/photos-mobilenetv1_100-auto
@@ -30,10 +30,10 @@ def export(
     ```
 
     Args:
-        run: a folder that fit left behind.
-        to: onnx (one file), openvino (.xml and .bin) or safetensors (weights and head by name).
-        int8: 8-bit weights and activations, calibrated on training images; the accuracy lost is measured.
-        out: the folder to write into; without it, export/ in the run folder.
+        run: Folder that fit has written.
+        to: Format: onnx (one file), openvino (.xml and .bin) or safetensors (weights and head by name).
+        int8: Use 8-bit weights and activations, calibrated on training images, and measure the lost accuracy.
+        out: Folder to write to; by default export/ in the run folder.
     """
     from regraft.serving.export import export_model
 
@@ -42,13 +42,13 @@ def export(
     print(f"wrote {done.file} ({size / 1e6:.1f} MB), README.md" + (", example.py" if to == "onnx" else ""))
     if done.parity.images:
         print(
-            f"compared with the model on {done.parity.images} images: the same labels, probabilities within "
-            f"{done.parity.largest_difference:.1g}"
+            f"compared with the model on {done.parity.images} images: the labels are the same, probabilities "
+            f"differ by at most {done.parity.largest_difference:.1g}"
         )
     if done.quantised is not None:
         lost = done.quantised
         print(
-            f"int8: {100 * lost.accuracy_int8:.1f} % of {lost.images} judged images right, fp32 "
-            f"{100 * lost.accuracy_fp32:.1f} %; the same label on {100 * lost.agreement:.1f} %"
+            f"accuracy on {lost.images} evaluated images: int8 {100 * lost.accuracy_int8:.1f} %, fp32 "
+            f"{100 * lost.accuracy_fp32:.1f} %; both give the same label for {100 * lost.agreement:.1f} %"
         )
     return 0

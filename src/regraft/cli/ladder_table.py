@@ -1,4 +1,4 @@
-"""How a ladder, and the advice that its first rungs give, look in a terminal."""
+"""Tables for the terminal: a ladder and the depth profile, and how shares and times are written."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from regraft.records import Estimate
 
 
 def show_ladder(ladder: LadderRecord) -> None:
-    """Every rung: what it got, what it was predicted to take and took, and why it was kept or not."""
+    """Print every rung: its accuracy, its predicted and measured time, and why it was kept or not."""
     rows = [
         [
             str(row.rung),
@@ -23,8 +23,8 @@ def show_ladder(ladder: LadderRecord) -> None:
         ]
         for row in sorted(ladder.rows, key=_order)
     ]
-    header = ["rung", "strategy", "accuracy (val) %", "predicted", "took", "kept", "why"]
-    show_table(f"The ladder, budget {duration(ladder.budget_s)}", header, rows, right=[2, 3, 4])
+    header = ["rung", "strategy", "accuracy (val) %", "predicted time", "time", "kept", "reason"]
+    show_table(f"The ladder (budget {duration(ladder.budget_s)})", header, rows, right=[2, 3, 4])
 
 
 def _order(row: RungRow) -> int:
@@ -32,7 +32,7 @@ def _order(row: RungRow) -> int:
 
 
 def percent(estimate: Estimate) -> str:
-    """`85.2 ± 1.6`: the interval's half width; bounds where it is lopsided by more than a point."""
+    """A share in per cent with its interval: `85.2 ± 1.6`, or both bounds if they differ by over a point."""
     value = 100 * estimate.value
     if estimate.low is None or estimate.high is None:
         return f"{value:.1f}"
@@ -43,19 +43,19 @@ def percent(estimate: Estimate) -> str:
 
 
 def show_depths(profile: DepthProfile) -> None:
-    """What each depth knows, a line a stage, with a bar."""
+    """Print the depth profile: the accuracy of heads on each stage, with a bar."""
     rows = []
     for one in profile.stages:
         bar = "█" * round(20 * one.svm.value)
         mark = " ← peak" if one == profile.peak else ""
         linear = "–" if one.logistic is None else percent(one.logistic)
         rows.append([one.stage, percent(one.svm), linear, bar + mark])
-    header = ["stage", "SVM %", "logistic %", "what it knows about your classes"]
-    show_table("Depth profile, cross-validated", header, rows, right=[1, 2])
+    header = ["stage", "SVM %", "logistic %", "accuracy of the SVM"]
+    show_table("Depth profile: cross-validated accuracy of heads on each stage", header, rows, right=[1, 2])
 
 
 def points(difference: Estimate) -> str:
-    """A difference of shares with its interval, in points."""
+    """A difference of shares with its interval, in percentage points."""
     assert difference.low is not None
     assert difference.high is not None
     return f"{100 * difference.value:+.1f} [{100 * difference.low:+.1f}, {100 * difference.high:+.1f}]"

@@ -22,9 +22,10 @@ def plot_schedule(
     warmup: float = 0.1,
     out: Annotated[str | None, Parameter(name=["--out", "-o"])] = None,
 ) -> int:
-    """See a learning-rate schedule before using it: a table, and a plot.
+    """Show a learning-rate schedule as a table and a plot.
 
-    `plateau` depends on what validation says; drawn is what it does when nothing improves after a third.
+    `plateau` depends on the validation scores; the plot assumes that they stop improving after a third of
+    the epochs.
 
     ```
     regraft plot-schedule warmup-cosine --epochs 10
@@ -32,12 +33,12 @@ def plot_schedule(
     ```
 
     Args:
-        schedule: which.
-        epochs: as in fit.
-        steps_per_epoch: training images divided by the effective batch.
-        lr: the largest learning rate.
-        warmup: share of the steps over which the rate rises, where it does.
-        out: a .svg, .png or .pdf file; without it, schedule-NAME.svg.
+        schedule: Name of the schedule.
+        epochs: Number of epochs.
+        steps_per_epoch: Steps per epoch: the number of training images divided by the effective batch.
+        lr: Largest learning rate.
+        warmup: Share of the steps during which the learning rate rises (warmup-cosine and one-cycle).
+        out: File for the plot (.svg, .png or .pdf); by default schedule-NAME.svg.
     """
     from regraft.plots import Axes, line_plot
     from regraft.training.schedules import rates
@@ -55,5 +56,5 @@ def plot_schedule(
     marks = sorted({round(part * (len(values) - 1) / 10) for part in range(11)})
     rows = [[f"{step:,}", f"{step / steps_per_epoch:.1f}", f"{values[step]:.2e}"] for step in marks]
     show_table(f"{schedule}: learning rate", ["step", "epoch", "rate"], rows, right=(0, 1, 2))
-    print(f"drawn in {path}")
+    print(f"wrote {path}")
     return 0

@@ -28,9 +28,9 @@ def predict(
     max_file_mb: float = 128.0,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
-    """Labels and probabilities for images, in the order given.
+    """Predict labels and probabilities for images, in the given order.
 
-    Files that can't be used never stop it: they are listed on standard error and, with --out, in
+    Files that can't be used are skipped: they are listed on standard error and, with --out, in
     OUT.skipped.csv.
 
     ```
@@ -40,15 +40,17 @@ def predict(
     ```
 
     Args:
-        model: a run folder, a bundle, or an exported .onnx file (fp32, by ONNX Runtime).
-        images: files, folders (searched through), globs, or - for a list of paths on standard input.
-        out: a CSV file, or JSON lines if it ends in .jsonl; without it, CSV on standard output.
-        top: how many labels for each image, the most probable first.
-        precision: fp32 gives the same probabilities on every machine, to 1e-5.
-        runtime: what computes the network.
-        max_megapixels: images of more pixels are skipped.
-        max_file_mb: files of more megabytes are skipped.
-        json: JSON lines instead of CSV.
+        model: A run folder, a bundle, or an exported .onnx file (fp32, run by ONNX Runtime).
+        images: Files, folders (with their subfolders), globs, or - for a list of paths on standard input.
+        out: File for the predictions, CSV, or JSON lines if it ends in .jsonl; by default CSV on standard
+            output.
+        top: Number of labels for each image, the most probable first.
+        precision: Arithmetic of the network; fp32 gives the same probabilities on every machine, to 1e-5.
+        runtime: Library that runs the network: openvino, torch (PyTorch), or auto, which takes torch on a GPU
+            and otherwise openvino if it is installed.
+        max_megapixels: Skip images with more megapixels than this.
+        max_file_mb: Skip files larger than this many megabytes.
+        json: Print JSON lines instead of CSV.
     """
     from regraft import storage
     from regraft.data.loading import LoadLimits
@@ -62,13 +64,15 @@ def predict(
     paths = list(_expand(images))
     if not paths:
         raise NoImagesError(
-            f"no images in {' '.join(images) or 'an empty list'}; give files, folders, globs or -"
+            f"no images were found in {' '.join(images) or 'an empty list'}; give files, folders, globs or -"
         )
     reporter = make_reporter(json_lines=json)
     limits = LoadLimits(max_megapixels, max_file_mb)
     if isinstance(loaded, OnnxModel):
         if precision != "fp32" or runtime != "auto":
-            raise SettingsError("--precision and --runtime are for runs and bundles, not for .onnx files")
+            raise SettingsError(
+                "--precision and --runtime have no effect on .onnx files; remove them, or give a run folder"
+            )
         found = loaded.predict(paths, limits=limits)
     else:
         found = loaded.predict(paths, precision=precision, runtime=runtime, limits=limits, reporter=reporter)
@@ -84,7 +88,7 @@ def predict(
     for file in found.skipped[:20]:
         reporter.warn(f"skipped {storage.printable(file.path)}: {file.reason}")
     if len(found.skipped) > 20:
-        reporter.warn(f"skipped {len(found.skipped) - 20:,} more")
+        reporter.warn(f"skipped {len(found.skipped) - 20:,} more files")
     if found.skipped and out is not None:
         rows = [(file.path, file.reason) for file in found.skipped]
         storage.write_atomically(Path(f"{out}.skipped.csv"), storage.csv_bytes(("path", "reason"), rows))

@@ -17,7 +17,7 @@ def report(
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
     explain: bool = True,
 ) -> int:
-    """One page about a run: how good it is, why it was chosen, where it fails. Opens offline in any browser.
+    """Write a page about a run: how good the model is, why it was chosen and where it fails; works offline.
 
     ```
     regraft report runs/photos-mobilenetv1_100-auto
@@ -25,12 +25,13 @@ def report(
     ```
 
     Args:
-        run: a folder that fit left behind.
-        out: the file to write; without it, report.html in the run folder.
-        explain: draw where the network looks (Grad-CAM), for the surest mistakes and some right answers.
+        run: Folder that fit has written.
+        out: HTML file to write; by default report.html in the run folder.
+        explain: Show where the network looks (Grad-CAM), for the most confident mistakes and some correct
+            predictions.
     """
     from regraft.reports.run_report import write_report
 
     page = write_report(run, out, explain=explain, reporter=make_reporter(json_lines=False))
-    print(f"wrote {page} ({page.stat().st_size / 1e6:.1f} MB); open it in a browser, it needs no network")
+    print(f"wrote {page} ({page.stat().st_size / 1e6:.1f} MB); open it in a browser, which works offline")
     return 0

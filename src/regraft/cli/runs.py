@@ -16,9 +16,9 @@ from regraft.storage import printable
 
 
 def runs(folder: Path = Path("runs"), /, *, json: Annotated[bool, Parameter(negative="")] = False) -> int:
-    """All runs in a folder, the most accurate first, those on the same images together.
+    """List all runs in a folder, grouped by the images they were evaluated on, the most accurate first.
 
-    Only runs on the same split can be compared; `regraft compare` says whether two can be told apart.
+    Only runs on the same split can be compared; `regraft compare` tests whether they differ.
 
     ```
     regraft runs
@@ -26,14 +26,14 @@ def runs(folder: Path = Path("runs"), /, *, json: Annotated[bool, Parameter(nega
     ```
 
     Args:
-        folder: where to look, not deeper than two levels.
-        json: print JSON lines.
+        folder: Folder in which to look for runs, at most two levels deep.
+        json: Print JSON lines.
     """
     from regraft.run_files import RunFiles, runs_below
 
     if not folder.is_dir():
         raise SettingsError(
-            f"{folder} is not a folder; `regraft fit` writes runs into runs/ below where it is called"
+            f"{folder} is not a folder; `regraft fit` writes runs to the folder runs/ in the current folder"
         )
     found: list[RunFiles] = []
     for one in runs_below(folder):
@@ -44,7 +44,10 @@ def runs(folder: Path = Path("runs"), /, *, json: Annotated[bool, Parameter(nega
         except RegraftError as error:
             print(f"left out: {error}", file=sys.stderr)
     if not found:
-        raise SettingsError(f"{folder} holds no finished run (a folder with run.json)")
+        raise SettingsError(
+            f"{folder} holds no finished run (a folder with run.json); give a folder that `regraft fit` has "
+            "written, or the folder above it"
+        )
     best_of: dict[str, float] = {}
     for one in found:
         key = one.run.split_sha256
@@ -83,5 +86,7 @@ def runs(folder: Path = Path("runs"), /, *, json: Annotated[bool, Parameter(nega
     ]
     header = ["run", "data", "split", "network", "strategy", "accuracy %", "images", "time"]
     show_table(f"{len(rows)} runs in {folder}", header, rows, right=[5, 6, 7])
-    print("runs of one split can be compared: regraft compare RUN RUN; a page about one: regraft report RUN")
+    print(
+        "runs on the same split can be compared: regraft compare RUN RUN; page of a run: regraft report RUN"
+    )
     return 0

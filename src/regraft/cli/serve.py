@@ -20,9 +20,10 @@ def serve(
     workers: int | None = None,
     queue: int = 32,
 ) -> int:
-    """The model on the web: a page to drop images on, and an interface for programs.
+    """Serve the model over HTTP, with a web page to drop images on and an interface for programs.
 
-    It listens on this machine alone unless --host says otherwise, and then wants a token.
+    By default the server accepts connections from this machine only. With another --host it accepts others
+    too, and then needs a token.
 
     ```
     regraft serve runs/photos-mobilenetv1_100-auto
@@ -32,18 +33,20 @@ def serve(
     ```
 
     Args:
-        run: a folder that fit left behind.
-        host: the address to listen on; any other than this machine's own needs a token.
-        port: 0 takes any free one.
-        token: that every request must bear; better given as $REGRAFT_TOKEN, which `ps` does not show.
-        name: a further host name by which it may be called; may be repeated.
-        workers: decoding processes and threads of the network; without it, one for each core.
-        queue: images that may be in work or wait; beyond that requests are told to come back (503).
+        run: Folder that fit has written.
+        host: Address to listen on; any address that other machines can reach needs a token.
+        port: Port to listen on; 0 takes any free port.
+        token: Token that every request must contain; better set as $REGRAFT_TOKEN, which `ps` does not show.
+        name: Further host name of this server; may be given several times.
+        workers: Number of decoding processes and of network threads; by default one per core.
+        queue: Largest number of images in work or waiting; further requests are refused (503).
     """
     try:
         from regraft.serving.server import serve as run_server
     except ImportError as error:
-        raise SettingsError(f"serve needs {error.name}: pip install 'regraft[serve]'") from error
+        raise SettingsError(
+            f"regraft serve needs {error.name}, which is not installed: pip install 'regraft[serve]'"
+        ) from error
     run_server(
         run, host=host, port=port, token=token or os.environ.get("REGRAFT_TOKEN") or None, names=name,
         workers=workers, capacity=queue, reporter=make_reporter(json_lines=False),

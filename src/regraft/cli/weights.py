@@ -7,17 +7,17 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from regraft.cli.console import show_json, show_table
+from regraft.cli.console import make_reporter, show_json, show_table
 from regraft.errors import RegraftError, SettingsError
 
 Flag = Annotated[bool, Parameter(negative="")]
 
 
 def list_weights(*, weights: str | None = None, json: Flag = False) -> int:
-    """Whose weights are on this machine: where, how large, under which licence.
+    """List the pretrained weights on this machine: where they are, how large, under which licence.
 
     Args:
-        weights: also look in this folder.
+        weights: a further folder to look in.
         json: print JSON lines instead of a table.
     """
     from regraft.networks.weights import weights_here
@@ -31,34 +31,45 @@ def list_weights(*, weights: str | None = None, json: Flag = False) -> int:
         return 0
     rows = [[one.network, f"{one.path.stat().st_size / 1e6:,.1f}", one.licence, one.where] for one in found]
     show_table("Weights on this machine", ["network", "MB", "licence", "where"], rows, right=[1])
-    print("`regraft weights fetch NETWORK` downloads others once; `regraft weights import` takes files")
+    print(
+        "`regraft weights fetch NETWORK` downloads others; `regraft weights import` takes weights from a file"
+    )
     return 0
 
 
 def fetch(network: str, /, *, offline: bool = False) -> int:
     """Download the published weights of a network, once; later commands find them.
 
+    Size, licence and origin are shown before the first byte. After an interruption the same
+    command resumes. Files end in the caches of the Hugging Face hub and of torch.hub, so other programs find
+    them, too.
+
+    ```
+    regraft weights fetch resnet50
+    ```
+
     Args:
         network: a name of the zoo, timm or torchvision.
-        offline: only say whether they are here.
+        offline: download nothing; only say whether the weights are on this machine.
     """
     from regraft.networks.licences import forbids_commerce
     from regraft.networks.weights import find_weights
 
-    found = find_weights(network, offline=offline)
+    reporter = make_reporter(json_lines=False)
+    found = find_weights(network, offline=offline, reporter=reporter)
     print(f"{network}: {found.path}\nfrom {found.source.where}; sha256 {found.sha256}")
     print(f"licence: {found.source.licence}")
     if forbids_commerce(found.source.licence):
-        print("not for commercial use; fit asks for one yes (--accept-license)")
+        print("This licence forbids commercial use; `regraft fit` asks you once to agree (--accept-license)")
     return 0
 
 
 def verify(*networks: str, weights: str | None = None) -> int:
-    """Read weights back: are they whole, do they fit their network, is every value finite?
+    """Read weights back and check them: undamaged, right for their network, every value finite.
 
     Args:
-        networks: which; without them, all that are on this machine.
-        weights: also look in this folder.
+        networks: names of networks; without any, all weights on this machine.
+        weights: a further folder to look in.
     """
     from regraft.networks.weights import verify_weights, weights_here
 
@@ -87,9 +98,9 @@ def import_file(
     origin: str = "",
     labels: Path | None = None,
 ) -> int:
-    """Take weights from a PyTorch checkpoint, a safetensors or an ONNX file; write safetensors and a card.
+    """Import weights from a PyTorch checkpoint, a safetensors or an ONNX file, as safetensors with a card.
 
-    Tensors are matched by name and shape, or by a shape that is unique; anything less certain is refused.
+    Tensors are matched by name and shape, or by a shape that is unique; anything less certain is an error.
 
     ```
     regraft weights import checkpoint.pth --network resnet50 --license mit --out weights
@@ -97,12 +108,12 @@ def import_file(
     ```
 
     Args:
-        source: the file (.pth, .pt, .bin, .safetensors, .onnx).
-        network: which network of the zoo, timm or torchvision they are for.
+        source: the weights file (.pth, .pt, .bin, .safetensors or .onnx).
+        network: network that the weights are for: a name of the zoo, timm or torchvision.
         out: folder for NETWORK.safetensors and NETWORK.json.
-        license: of the weights, as their source states it.
-        origin: where they are from, to be kept in the card.
-        labels: a text file of class names, one a line, in the order of the classifier.
+        license: licence of the weights, as their source states it.
+        origin: where the weights are from; kept in the card.
+        labels: text file of class names, one per line, in the order of the classifier.
     """
     from regraft.networks.importing import import_weights
 

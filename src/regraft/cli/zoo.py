@@ -32,9 +32,9 @@ def list_networks(
     weights: str | None = None,
     json: Flag = False,
 ) -> int:
-    """Which networks there are, and whose weights are on this machine.
+    """List the networks of the zoo, and whether their weights are on this machine.
 
-    Any other classification network of timm or torchvision works by its name there.
+    Any other classification network of timm or torchvision can be used by its name there.
 
     ```
     regraft zoo
@@ -44,15 +44,15 @@ def list_networks(
     ```
 
     Args:
-        network: show this one, as `regraft zoo show` does.
-        sort: order of the table; the largest comes last, and so does the most accurate.
-        family: only networks whose family has this in its name.
-        license: commercial shows only weights whose licence is known to allow it.
-        max_params: only networks of at most this many parameters (10M).
-        max_multiply_adds: only networks of at most this many multiply-adds an image (1G).
-        at_hand: only networks whose weights are on this machine.
-        weights: also look for weights in this folder.
-        json: print JSON lines instead of a table.
+        network: Show this network, as `regraft zoo show` does.
+        sort: Column by which the table is sorted; the largest value comes last.
+        family: Show only networks whose family name contains this text.
+        license: commercial shows only networks whose weights have a licence known to allow commercial use.
+        max_params: Show only networks with at most this many parameters (for example 10M).
+        max_multiply_adds: Show only networks with at most this many multiply-adds per image (for example 1G).
+        at_hand: Show only networks whose weights are on this machine.
+        weights: Further folder in which to look for weights.
+        json: Print JSON lines instead of a table.
     """
     if network is not None:
         return show(network, json=json)
@@ -79,8 +79,10 @@ def list_networks(
     ]  # fmt: skip
     rows = [_row(one, places[one.name]) for one in chosen]
     show_table(f"{len(rows)} networks", header, rows, right=[1, 2, 3, 4, 5, 6, 7])
-    print("top-1: of one network on ImageNet, as its source measured it (`regraft zoo show NAME` names it)")
-    print("any other classification network of timm or torchvision works by its name there")
+    print(
+        "top-1: accuracy on ImageNet in %, as the network's source measured it (see `regraft zoo show NAME`)"
+    )
+    print("any other classification network of timm or torchvision can be used by its name there")
     return 0
 
 
@@ -97,7 +99,9 @@ def show(
     weights: str | None = None,
     json: Flag = False,
 ) -> int:
-    """One network as a tree: what each stage gives, holds and costs. Any network of timm or torchvision.
+    """Show a network as a tree of its stages, with the shape, parameters and cost of each.
+
+    The network can be any one of the zoo, timm or torchvision.
 
     ```
     regraft zoo show resnet50
@@ -107,20 +111,23 @@ def show(
     ```
 
     Args:
-        network: its name in the zoo, timm or torchvision.
-        stages: coarse (groups of blocks), fine (every block), or as its card says.
-        channels: of the images, if not its own.
-        image_size: side of its input in pixels, if not its own.
-        html: write a page with the network as blocks, to be pointed at, instead.
-        cut: on the page, colour what would stay frozen (up to here), be trained, and be new.
-        image: on the page, show what every stage makes of this image; needs the weights.
-        weights: also look for weights in this folder.
-        json: print one JSON line instead of a tree.
+        network: Name of the network in the zoo, timm or torchvision.
+        stages: How finely the network is divided into stages: coarse (groups of blocks), fine (every block),
+            or default (as its card says).
+        channels: Number of channels of the images, if it differs from the network's own.
+        image_size: Side of the network's input in pixels, if it differs from the network's own.
+        html: Write an interactive page that shows the network as blocks, instead of the tree.
+        cut: Colour the blocks of the page: frozen up to this stage, trained after it, and new.
+        image: Show on the page what every stage makes of this image; needs the network's weights.
+        weights: Further folder in which to look for weights.
+        json: Print one JSON line instead of a tree.
     """
     from regraft.networks.zoo import card
 
     if html is None and (cut is not None or image is not None):
-        raise SettingsError("--cut and --image are for the page: name its file with --html network.html")
+        raise SettingsError(
+            "--cut and --image are for the page: add its file, for example --html network.html"
+        )
     found = card(network)
     if found is None or stages != "default" or channels is not None or image_size is not None:
         found = _described(network, stages, channels, image_size)
@@ -138,7 +145,7 @@ def show(
 
 
 def compare(name: str | None = None, /, *, json: Flag = False) -> int:
-    """Why networks are built as they are: parameters and multiply-adds of the choices, counted.
+    """Compare designs of networks by their numbers of parameters and multiply-adds.
 
     ```
     regraft zoo compare
@@ -146,13 +153,13 @@ def compare(name: str | None = None, /, *, json: Flag = False) -> int:
     ```
 
     Args:
-        name: one comparison: depthwise, bottleneck, small-filters, inception or scaling; without it, all.
-        json: print JSON lines instead of tables.
+        name: One comparison: depthwise, bottleneck, small-filters, inception or scaling; by default all.
+        json: Print JSON lines instead of tables.
     """
     from regraft.networks.comparisons import COMPARISONS, compare_designs
 
     if name is not None and name not in COMPARISONS:
-        raise SettingsError(f"no comparison is called {name!r}; there are {', '.join(COMPARISONS)}")
+        raise SettingsError(f"there is no comparison {name!r}; accepted are {', '.join(COMPARISONS)}")
     for one in compare_designs(name):
         if json:
             show_json(one.model_dump(mode="json"))
@@ -167,14 +174,14 @@ def compare(name: str | None = None, /, *, json: Flag = False) -> int:
             ]
             for row in one.rows
         ]
-        header = ["design", "parameters", "mult-adds", "the paper's formula", "gives"]
+        header = ["design", "parameters", "mult-adds", "formula of the paper", "by the formula"]
         show_table(one.title, header, rows, right=[1, 2, 4])
         print(f"{one.finding} ({one.source})\n")
     return 0
 
 
 def card_lines(card: Card) -> list[str]:
-    """A card as text: what is known about the network, then its stages as a tree."""
+    """The lines of a card as text: what is known about the network, then its stages as a tree."""
     spec = card.input_spec
     known = ", ".join(filter(None, [card.family, str(card.year or ""), card.paper]))
     lines = [f"{card.name} ({known})"]
@@ -193,7 +200,7 @@ def card_lines(card: Card) -> list[str]:
             f"{sees:>9}{stage.activation_bytes / 1e3:>10,.1f}"
         )
     lines += [
-        f"in all {card.parameters:,} parameters, {card.multiply_adds / 1e9:,.2f} G multiply-adds, "
+        f"in total {card.parameters:,} parameters, {card.multiply_adds / 1e9:,.2f} G multiply-adds, "
         f"{card.depth} weighted layers deep",
         f"input {spec.size_px} px (at least {card.smallest_px}), {spec.channels} channels; "
         f"weights: {card.licence}, {card.hub or 'none published'}",
@@ -233,7 +240,7 @@ def _sorted(cards: Sequence[Card], order: Order) -> list[Card]:
 
 
 def _number(text: str | None, flag: str) -> float:
-    """`10M` as ten million; no limit for None."""
+    """The number in a text such as `10M`; None gives infinity, which is no limit."""
     if text is None:
         return float("inf")
     factor = _SUFFIXES.get(text[-1:])
@@ -241,7 +248,7 @@ def _number(text: str | None, flag: str) -> float:
         return float(text[:-1] if factor else text) * (factor or 1)
     except ValueError:
         raise SettingsError(
-            f"{flag} {text} is no number; accepted are numbers like 500k, 10M or 1G"
+            f"{flag} {text} is not a number; accepted are numbers like 500k, 10M or 1G"
         ) from None
 
 

@@ -1,1 +1,1 @@
-"""Data: sources, guarded loading, scans and splits."""
+"""Image data: sources, guarded loading, scans, splits and views."""

@@ -1,4 +1,4 @@
-"""A list of labels to change and images to leave out, as somebody edited it."""
+"""Corrections of a data set: a user's list of labels to change and images to leave out."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _ACTIONS = ("", "keep", "relabel", "exclude")
 
 
 def corrected(images: Images, table: str | Path) -> Images:
-    """A data set after the corrections of a CSV file with the columns path, label, suggested and action.
+    """Apply the corrections in a CSV file with the columns path, label, suggested and action.
 
-    `relabel` gives the image the label in `suggested`; `exclude` leaves it out; nothing, or `keep`, changes
-    nothing.
+    The action `relabel` gives the image the label in `suggested`; `exclude` leaves the image out; `keep` or
+    an empty cell changes nothing.
 
     Raises:
-        DataError: the file can't be read, or lines in it don't fit the data set; names all of them.
+        DataError: the file can't be read, or lines in it don't fit the data set; the message lists them.
     """
     wanted = _read(Path(table))
     known = {harmless(item.path): item for item in images.items}
@@ -61,8 +61,8 @@ def _read(path: Path) -> list[dict[str, str]]:
             missing = {"path", "label", "suggested", "action"} - set(reader.fieldnames or ())
             if missing:
                 raise DataError(
-                    f"{path} lacks the columns {', '.join(sorted(missing))}; `regraft advise --suspects` "
-                    "writes such a file"
+                    f"{path} lacks the columns {', '.join(sorted(missing))}; use a file that "
+                    "`regraft advise --suspects` has written"
                 )
             return [
                 {name: (row[name] or "").strip() if name != "path" else row[name] for name in row if name}
@@ -74,17 +74,19 @@ def _read(path: Path) -> list[dict[str, str]]:
 
 def _problems(line: dict[str, str], known: dict[str, ImageItem], labels: tuple[str, ...]) -> list[str]:
     if line["action"] not in _ACTIONS:
-        return [f"{line['path']}: action {line['action']!r} is not one of relabel, exclude, keep or nothing"]
+        return [
+            f"{line['path']}: action {line['action']!r} is not one of relabel, exclude, keep or an empty cell"
+        ]
     if line["action"] in ("", "keep"):
         return []
     item = known.get(line["path"])
     if item is None:
-        return [f"no usable image {line['path']!r}"]
+        return [f"no usable image {line['path']!r} in the data set"]
     if item.label != line["label"]:
         return [f"{line['path']} is labelled {item.label!r}, not {line['label']!r}"]
     if line["action"] == "relabel" and line["suggested"] not in labels:
         return [
-            f"{line['path']}: no class {line['suggested']!r}{close_names(line['suggested'], labels)}; "
-            f"there are {', '.join(labels[:20])}"
+            f"{line['path']}: there is no class {line['suggested']!r}"
+            f"{close_names(line['suggested'], labels)}; the classes are {', '.join(labels[:20])}"
         ]
     return []

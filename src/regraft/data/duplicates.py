@@ -1,4 +1,4 @@
-"""Images that are the same picture, by their bytes or by their looks."""
+"""Images that look the same, and the groups that pairs of equal images form."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import numpy.typing as npt
 THUMBNAIL_PX = 16
 _BLOCK = 2048
 _MIN_CORRELATION = 0.985  # finds 60 of 61 pairs of two independent lists (docs/log.md)
-_MIN_CONTRAST = 4.0  # standard deviation of grey levels; flatter thumbnails say too little to compare
+_MIN_CONTRAST = 4.0  # standard deviation of grey levels; flatter thumbnails can't be compared reliably
 
 
 def near_duplicates(thumbnails: npt.NDArray[np.uint8]) -> Iterator[tuple[int, int]]:
-    """Pairs `(i, j)`, i < j, of images that look alike: thumbnails correlate above 0.985.
+    """Pairs `(i, j)`, i < j, of images that look alike: their thumbnails correlate above 0.985.
 
-    Correlation ignores brightness and contrast, so re-exports and re-compressions are found; crops and
+    Correlation ignores brightness and contrast, so re-exported and re-compressed copies are found; crops and
     mirror images are not. All pairs are compared, in blocks: `N^2 * 256` multiply-adds, about a minute
     for 100,000 images on two cores.
 
     Args:
-        thumbnails: `(N, 256) uint8`, 16 x 16 grey.
+        thumbnails: grey thumbnails of 16 x 16 pixels, `(N, 256) uint8`.
     """
     values = thumbnails.astype(np.float32)
     values -= values.mean(axis=1, keepdims=True)
@@ -37,7 +37,7 @@ def near_duplicates(thumbnails: npt.NDArray[np.uint8]) -> Iterator[tuple[int, in
 
 
 def connected(count: int, pairs: Sequence[tuple[int, int]]) -> list[int]:
-    """The smallest member of each item's group, where `pairs` connect items (union-find).
+    """The smallest member of each item's group, if `pairs` connect items (union-find).
 
     >>> connected(4, [(0, 2), (2, 3)])
     [0, 1, 0, 0]

@@ -1,10 +1,10 @@
-"""One guarded way from a file's bytes to upright RGB pixels, for training, prediction and serving alike.
+"""The guarded loader, from a file's bytes to upright RGB pixels; training, prediction and serving use it.
 
-The order of the guards matters: is it a regular file (a FIFO or device would hang), is it small
-enough, does the header name an allowed format, does the header promise a sane number of pixels,
-and only then is anything decoded. Everything that fails is an `ImageError` whose text is the reason.
+The order of the checks matters: is it a regular file (a FIFO or device would hang), is it small
+enough, does the header name an allowed format, does the header promise an acceptable number of pixels?
+Only then is anything decoded. Every failure is an `ImageError` whose text is the reason.
 
-Bump `LOADER_VERSION` with every change that can change pixels: it is part of every cache key.
+Increase `LOADER_VERSION` with every change that can change pixels: it is part of every cache key.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ RESAMPLING = {
     "bicubic": Image.Resampling.BICUBIC,
     "lanczos": Image.Resampling.LANCZOS,
 }
-_TURNS = {  # EXIF 2.32, tag 0x0112: what undoes each orientation
+_TURNS = {  # EXIF 2.32, tag 0x0112: the operation that undoes each orientation
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -55,17 +55,17 @@ _TURNS = {  # EXIF 2.32, tag 0x0112: what undoes each orientation
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-# A progressive JPEG repeats its whole decode for each scan; encoders write about ten. Each scan of a
-# 64-megapixel image costs about a second, so the allowed product of both is bounded too.
+# A progressive JPEG is decoded once for each of its scans; encoders write about ten. A scan of a
+# 64-megapixel image takes about a second, so the product of scans and megapixels is limited too.
 _MAX_SCANS = 100
 _MAX_SCAN_MEGAPIXELS = 400
-_MAX_TEXT_MEGAPIXELS = 1  # PPM written as decimal text is parsed at a megapixel or so a second
+_MAX_TEXT_MEGAPIXELS = 1  # PPM written as decimal text is parsed at about a megapixel per second
 _BAND_ROWS = 256
 _LARGE_PIXELS = 8_000_000
-_one_large_image = threading.Lock()  # bounds memory: two 64-megapixel decodes at once are 400 MB
+_one_large_image = threading.Lock()  # bounds memory: decoding two 64-megapixel images at once takes 400 MB
 
-# Our own check of the header follows every open and is a setting; Pillow's is a constant that would
-# contradict it. What Pillow warns about is otherwise an error here, in every thread.
+# Our own limit of pixels is a setting, checked after every open; Pillow's is a constant that would
+# contradict it. Pillow's other warnings are errors here, in every thread.
 Image.MAX_IMAGE_PIXELS = None
 warnings.filterwarnings("error", module=r"PIL\.")
 warnings.filterwarnings("ignore", message="Corrupt EXIF data", module=r"PIL\.")  # the pixels are fine
@@ -75,39 +75,40 @@ Pixels = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class LoadLimits:
-    """What the loader accepts."""
+    """Sizes that the loader accepts."""
 
     max_megapixels: float = 64.0
-    """Images whose header promises more pixels are refused before decoding."""
+    """Images with more megapixels, according to their header, are refused before they are decoded."""
     max_file_mb: float = 128.0
-    """Larger files are refused before reading."""
+    """Larger files are refused before they are read."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A decoded image: upright, with what was noticed on the way."""
+    """A decoded, upright image, with notes about what was unusual."""
 
     image: Image.Image
-    """RGB."""
+    """The image in RGB."""
     bands: tuple[Image.Image, ...]
-    """Each band as it is stored, of 8 bits, where as many were asked for; else empty."""
+    """The image's bands with 8 bits each, if another number of channels than 1 or 3 was requested."""
     format: str
     width: int
-    """As stored in the file, before rotation and any reduced decode, pixels."""
+    """Width in pixels as stored in the file, before rotation and any reduction while decoding."""
     height: int
     notes: tuple[str, ...]
 
 
 def read_file(path: str | Path, limits: LoadLimits | None = None) -> bytes:
-    """The bytes of a regular file; never waits on a FIFO, socket or device.
+    """The bytes of a regular file; never waits for a FIFO, socket or device.
 
     Raises:
-        ImageError: not a regular file, too large, or the operating system refuses.
+        ImageError: the path is not a regular file, is too large, or can't be opened.
     """
     limits = limits or LoadLimits()
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
-        # stat first: opening a device can have effects of its own. fstat again: names can change hands.
+        # stat first, because opening a device can have side effects; fstat again, because the path may by
+        # then name another file.
         _check_regular(os.stat(path), limits)
         descriptor = os.open(path, flags)
         with open(descriptor, "rb") as file:
@@ -135,14 +136,14 @@ def decode(
 
     Args:
         data: a whole file.
-        min_side_px: when given, a large image may be decoded at a reduced size whose shorter side
-            is still at least this long (3-6 times faster on camera JPEGs); None decodes all pixels.
+        min_side_px: a large image may be decoded at a reduced size whose shorter side is still at least
+            this long (3-6 times faster on camera JPEGs); None decodes all pixels.
         limits: see `LoadLimits`.
-        channels: 1 and 3 take any image; for others it must hold as many bands (RGBA and CMYK hold 4), or as
-            many grey pages (TIFF).
+        channels: 1 and 3 accept any image; other numbers need an image with that many bands (4 for RGBA and
+            CMYK) or that many grey pages (TIFF).
 
     Raises:
-        ImageError: with the reason, for anything that can't be used.
+        ImageError: the image can't be used; the message is the reason.
 
     >>> import io; from PIL import Image
     >>> file = io.BytesIO(); Image.new("L", (20, 10), 255).save(file, "PNG")
@@ -151,8 +152,8 @@ def decode(
     """
     limits = limits or LoadLimits()
     try:
-        # Pillow's ways to fail on hostile bytes are many (OSError, ValueError, SyntaxError, struct.error,
-        # IndexError, MemoryError, ...): whatever it raises about one file is a reason, not a crash.
+        # Pillow raises many kinds of errors for malformed files (OSError, ValueError, SyntaxError,
+        # struct.error, IndexError, MemoryError, ...); each is a reason to skip the file, not to stop.
         image = Image.open(io.BytesIO(data), formats=FORMATS)
         _check_header(image, data, limits)
         if image.width * image.height > _LARGE_PIXELS:
@@ -182,9 +183,14 @@ def _check_header(image: Image.Image, data: bytes, limits: LoadLimits) -> None:
     if image.format in ("JPEG", "MPO"):
         scans = data.count(b"\xff\xda")
         if scans > _MAX_SCANS or (scans > 12 and scans * megapixels > _MAX_SCAN_MEGAPIXELS):
-            raise ImageError(f"JPEG of {scans} scans at {megapixels:.1f} megapixels: too dear to decode")
+            raise ImageError(
+                f"progressive JPEG with {scans} scans ({megapixels:.1f} megapixels); the limits are "
+                f"{_MAX_SCANS} scans and {_MAX_SCAN_MEGAPIXELS} scans x megapixels"
+            )
     if data[:2] in (b"P1", b"P2", b"P3") and megapixels > _MAX_TEXT_MEGAPIXELS:
-        raise ImageError(f"PPM of {megapixels:.1f} megapixels written as text: too dear to decode")
+        raise ImageError(
+            f"PPM written as text with {megapixels:.1f} megapixels; the limit is {_MAX_TEXT_MEGAPIXELS}"
+        )
 
 
 def _decode_opened(image: Image.Image, min_side_px: int | None, channels: int) -> Picture:
@@ -195,7 +201,7 @@ def _decode_opened(image: Image.Image, min_side_px: int | None, channels: int) -
         bands = [_upright(band, orientation) for band in _bands(image, channels, min_side_px, notes)]
         return Picture(bands[0].convert("RGB"), tuple(bands), format_name, width, height, tuple(notes))
     if getattr(image, "is_animated", False) and format_name != "MPO":
-        notes.append("several frames: the first is used")
+        notes.append("several frames: only the first is used")
     if min_side_px and isinstance(image, ImageFile.ImageFile):
         image.draft(None, _draft_size(image, min_side_px))
     image.load()
@@ -206,7 +212,7 @@ def _decode_opened(image: Image.Image, min_side_px: int | None, channels: int) -
 def _bands(
     image: Image.Image, channels: int, min_side_px: int | None, notes: list[str]
 ) -> Iterator[Image.Image]:
-    """The bands of an image as grey images of 8 bits: its own, or a page each."""
+    """The bands of an image as grey images of 8 bits: its own bands, or its pages."""
     names, pages = image.getbands(), getattr(image, "n_frames", 1)
     reduction = _reduction(image, min_side_px)
     if len(names) == channels:
@@ -222,16 +228,16 @@ def _bands(
             yield _to_rgb(image, reduction, notes).getchannel(0)
     else:
         raise ImageError(
-            f"{len(names)} bands ({image.mode}) on {pages} pages; the network takes {channels} channels: as "
-            "many bands, or as many grey pages, are accepted"
+            f"{len(names)} bands ({image.mode}) on {pages} pages; the network takes {channels} channels, so "
+            f"{channels} bands or {channels} grey pages are needed"
         )
 
 
 def _orientation(image: Image.Image, notes: list[str]) -> int:
     try:
         value = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except Exception:  # EXIF is a format of its own, with its own broken files; the pixels are fine
-        notes.append("unreadable EXIF: not rotated")
+    except Exception:  # noqa: BLE001 (broken EXIF data raises many errors; the pixels are fine)
+        notes.append("unreadable EXIF data: the image is not rotated")
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
@@ -242,14 +248,14 @@ def _draft_size(image: Image.Image, min_side_px: int) -> tuple[int, int]:
 
 
 def _reduction(image: Image.Image, min_side_px: int | None) -> int:
-    """By how much an image may be shrunk before its shorter side falls below twice the need."""
+    """The factor by which an image can be reduced if its shorter side must stay twice `min_side_px`."""
     if not min_side_px or image.width * image.height <= _LARGE_PIXELS:
         return 1
     return max(1, min(image.size) // (2 * min_side_px))
 
 
 def _to_rgb(image: Image.Image, reduction: int, notes: list[str]) -> Image.Image:
-    """RGB pixels, band by band where the image is large, so that copies stay small."""
+    """RGB pixels; a large image is converted in strips, so that copies stay small."""
     scale = _grey_scale(image, notes)
     if image.width * image.height <= _LARGE_PIXELS:
         return _compose(image, scale)
@@ -264,7 +270,7 @@ def _to_rgb(image: Image.Image, reduction: int, notes: list[str]) -> Image.Image
 
 
 def _grey_scale(image: Image.Image, notes: list[str]) -> tuple[float, float] | None:
-    """`(low, high)`: the values that become 0 and 255, for images of more than 8 bits a channel."""
+    """`(low, high)`: the values that become 0 and 255, for images with more than 8 bits per channel."""
     if image.mode.startswith("I;16"):
         return 0.0, 65535.0
     if image.mode not in ("I", "F"):
@@ -276,7 +282,7 @@ def _grey_scale(image: Image.Image, notes: list[str]) -> tuple[float, float] | N
         return 0.0, 255.0
     if image.mode == "I" and low >= 0 and high <= 65535:
         return 0.0, 65535.0
-    notes.append(f"values from {low:g} to {high:g}: stretched to 0-255")
+    notes.append(f"values from {low:g} to {high:g} are stretched to 0-255")
     return low, high
 
 
@@ -289,12 +295,12 @@ def _finite_extrema(image: Image.Image) -> tuple[float, float]:
             lows.append(float(finite.min()))
             highs.append(float(finite.max()))
     if not lows:
-        raise ImageError("no finite pixel value")
+        raise ImageError("all pixel values are NaN or infinite")
     return min(lows), max(highs)
 
 
 def _compose(image: Image.Image, scale: tuple[float, float] | None) -> Image.Image:
-    """RGB from any mode; transparency is laid over white."""
+    """RGB from any mode; transparent pixels are shown on white."""
     if scale is not None:
         low, high = scale
         values = np.nan_to_num(np.asarray(image, dtype=np.float32), nan=low, posinf=high, neginf=low)
@@ -314,8 +320,8 @@ def _upright(image: Image.Image, orientation: int) -> Image.Image:
 def fit_input(picture: Picture, spec: InputSpec) -> Pixels:
     """The central square of an image at a network's input size: the view called `centre`.
 
-    Equal to scaling the shorter side to `size_px / crop_share` and cropping the centre, in one
-    resampling of the cropped box alone, so that a 1 x 20000 image costs no more than any other.
+    The result equals scaling the shorter side to `size_px / crop_share` and cropping the centre, but only
+    the cropped box is resampled, so that a 1 x 20000 image costs no more than any other.
 
     Returns:
         `(size_px, size_px, channels) uint8`.
@@ -344,15 +350,15 @@ def needed_side_px(spec: InputSpec) -> int:
 
 
 def load_input(source: str | Path | bytes, spec: InputSpec, limits: LoadLimits | None = None) -> Pixels:
-    """From a file (path or bytes) to a network's input: `(size_px, size_px, channels) uint8`.
+    """Load a file (path or bytes) as a network's input, `(size_px, size_px, channels) uint8`.
 
     Raises:
-        ImageError: with the reason, for anything that can't be used.
+        ImageError: the image can't be used; the message is the reason.
     """
     data = source if isinstance(source, bytes) else read_file(source, limits)
     return fit_input(decode_for(data, spec, needed_side_px(spec), limits), spec)
 
 
 def decode_for(data: bytes, spec: InputSpec, min_side_px: int, limits: LoadLimits | None = None) -> Picture:
-    """`decode`, with the number of bands that a network takes."""
+    """Decode an image to the number of bands that a network takes; see `decode`."""
     return decode(data, min_side_px=min_side_px, limits=limits, channels=spec.channels)

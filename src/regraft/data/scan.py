@@ -1,4 +1,4 @@
-"""One parallel pass over a source: which files are usable images, which are not and why, which repeat."""
+"""One parallel pass over all files: which are usable images, which are not and why, which are duplicates."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from regraft.records import Finding, ImageItem, Images, SkippedFile
 from regraft.rowstore import Rows, RowStore
 from regraft.storage import printable
 
-_LOOK_PX = 4 * THUMBNAIL_PX  # decoded at least this large: less, and copies of other sizes look different
+_LOOK_PX = 4 * THUMBNAIL_PX  # smallest decoded side: below it, copies of other sizes would look different
 _FACTS = np.dtype(
     [
         ("thumbnail", "u1", (THUMBNAIL_PX**2,)),
@@ -41,19 +41,19 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True)
 class ScanSettings:
-    """How forgiving a scan is."""
+    """Limits of a scan."""
 
     limits: LoadLimits = field(default_factory=LoadLimits)
     max_bad_share: float = 0.2
-    """More bad files than this share stop the run."""
+    """Largest share of unusable files; more of them stop the run."""
     workers: int | None = None
-    """Threads; None means one for each core."""
+    """Number of threads; None means one for each core."""
 
 
 def in_order(
     function: Callable[[_Item], _Result], items: Iterable[_Item], *, workers: int, ahead: int
 ) -> Iterator[_Result]:
-    """Map in threads, in order, with at most `ahead` results waiting: bounded memory for any length."""
+    """Map in threads, in order, with at most `ahead` results waiting, so that memory is bounded."""
     with ThreadPoolExecutor(workers) as pool:
         iterator = iter(items)
         waiting = deque(pool.submit(function, item) for item in islice(iterator, ahead))
@@ -68,9 +68,9 @@ def in_order(
 
 
 def scan(found: Found, settings: ScanSettings | None = None, *, reporter: Reporter | None = None) -> Images:
-    """Read every candidate once, in parallel, and say what can be used.
+    """Read every candidate once, in parallel, and sort out which can be used.
 
-    Decoding is cached by content: a second scan only hashes the files.
+    Results are cached by content: a second scan only hashes the files.
 
     Raises:
         TooManyBadFilesError: more than `max_bad_share` of the files can't be used.
@@ -97,19 +97,19 @@ def scan(found: Found, settings: ScanSettings | None = None, *, reporter: Report
 
         return in_order(examine, keys, workers=workers, ahead=4 * workers)
 
-    rows = store.ensure(list(files), compute, reporter=reporter, phase="looking at new images")
+    rows = store.ensure(list(files), compute, reporter=reporter, phase="checking new images")
     return _assemble(found, hashes, reasons, rows, settings)
 
 
 def _scan_key(limits: LoadLimits) -> str:
-    # Tighter limits must refuse what looser ones accepted, so they are part of the key.
+    # Lower limits must refuse images that higher limits accepted, so the limits are part of the key.
     return storage.key_of([LOADER_VERSION, THUMBNAIL_PX, _LOOK_PX, limits.max_megapixels, limits.max_file_mb])
 
 
 def _hash_all(
     candidates: Sequence[Candidate], limits: LoadLimits, workers: int, reporter: Reporter
 ) -> tuple[list[str | None], dict[str, str]]:
-    """SHA-256 of every readable candidate (None for others), and the reasons by path of the rest."""
+    """SHA-256 of every readable candidate (None for the others), and the others' reasons by path."""
     reasons: dict[str, str] = {}
 
     def hash_one(candidate: Candidate) -> str | None:
@@ -159,7 +159,8 @@ def _assemble(
     if len(labels) < 2:
         raise DataError(
             f"found {len(labels)} class{'es' if len(labels) != 1 else ''} ({', '.join(labels) or 'none'}) "
-            f"among {len(items)} usable images; a classifier needs at least two, each in a folder of its own"
+            f"among {len(items)} usable images; a classifier needs at least two classes. Put the images of "
+            "each class in a folder of its own"
         )
     return Images(str(found.root), items, tuple(skipped), (*found.findings, *findings), labels)
 
@@ -171,9 +172,9 @@ def _check_bad_share(found: Found, skipped: Sequence[SkippedFile], settings: Sca
         causes = "; ".join(f"{count} x {reason}" for reason, count in common)
         examples = ", ".join(printable(file.path) for file in skipped[:3])
         raise TooManyBadFilesError(
-            f"{len(skipped)} of {total} files can't be used ({len(skipped) / total:.0%}, "
-            f"allowed are {settings.max_bad_share:.0%}): {causes}; for example {examples}. "
-            "Mend or remove them, or allow more with --max-bad-share"
+            f"{len(skipped)} of {total} files can't be used ({len(skipped) / total:.0%}, the limit is "
+            f"{settings.max_bad_share:.0%}): {causes}; for example {examples}. "
+            "Fix or remove them, or raise --max-bad-share"
         )
 
 

@@ -1,4 +1,4 @@
-"""Finding the images and their labels: folders, split folders, or a table. Nothing is decoded here."""
+"""Finding the images and their labels in folders, split folders or a table. Nothing is decoded here."""
 
 from __future__ import annotations
 
@@ -66,10 +66,10 @@ _LAYOUTS = (
 
 @dataclass(frozen=True)
 class Candidate:
-    """A file that may be an image, with what its place says about it."""
+    """A file that may be an image, with the label, side and group that its location or table row gives."""
 
     path: str
-    """Below the root, with forward slashes; undecodable bytes as surrogates (PEP 383)."""
+    """Path relative to the root, with forward slashes; undecodable bytes are surrogates (PEP 383)."""
     file: Path
     label: str
     side: Side | None = None
@@ -78,7 +78,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Found:
-    """What a source holds, before any file is opened."""
+    """The contents of a source, before any file is opened."""
 
     root: Path
     candidates: tuple[Candidate, ...]
@@ -88,7 +88,7 @@ class Found:
 
 @dataclass(frozen=True)
 class TableColumns:
-    """Which columns of a table to read."""
+    """Names of the table columns to read."""
 
     path: str = "path"
     label: str = "label"
@@ -98,7 +98,7 @@ class TableColumns:
 
 @dataclass
 class _Walk:
-    """One walk over a folder: what was seen, so that loops of links end."""
+    """A walk over a folder, which remembers the folders it has seen, so that loops of links end."""
 
     seen: set[tuple[int, int]] = field(default_factory=set)
     skipped: list[SkippedFile] = field(default_factory=list)
@@ -128,22 +128,22 @@ class _Walk:
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a loop of links: not a folder, and the loader will say why it is no file either
+    except OSError:  # a loop of links is not a folder; the loader reports why it is not a file either
         return False
 
 
 def find_images(
     source: str | Path, *, root: str | Path | None = None, columns: TableColumns | None = None
 ) -> Found:
-    """The candidates of a folder or table.
+    """Find the candidates in a folder or table.
 
     Args:
-        source: a folder, or a `.csv` or `.parquet` file.
-        root: what the paths in a table start from; None means the table's own folder.
+        source: a folder, or a `.csv`, `.tsv` or `.parquet` file.
+        root: the folder that the paths in a table are relative to; None means the table's own folder.
         columns: the table's column names.
 
     Raises:
-        NoImagesError: nothing there that could be an image with a label.
+        NoImagesError: there is no file that could be an image with a label.
         DataError: the table can't be read or lacks a column.
     """
     source = Path(source)
@@ -155,7 +155,7 @@ def find_images(
         state = "is not a folder or table" if source.exists() else "does not exist"
         raise NoImagesError(f"{printable(str(source))} {state}. {_LAYOUTS}")
     if not found.candidates:
-        raise NoImagesError(f"no images with labels in {printable(str(source))}. {_LAYOUTS}")
+        raise NoImagesError(f"{printable(str(source))} contains no images with labels. {_LAYOUTS}")
     return found
 
 
@@ -191,13 +191,13 @@ def _ignored(paths: Sequence[str], root: Path) -> tuple[Finding, ...]:
     if not paths:
         return ()
     names = tuple(Path(path).relative_to(root).as_posix() for path in paths)
-    return (Finding("ignored", f"{len(names)} files whose names say that they are no images", names),)
+    return (Finding("ignored", f"{len(names)} files whose extensions are not those of images", names),)
 
 
 def _empty_classes(tops: Sequence[Path], candidates: Sequence[Candidate]) -> tuple[Finding, ...]:
     used = {candidate.label for candidate in candidates}
     empty = {printable(folder.name) for top in tops for folder in _subfolders(top)} - used
-    return tuple(Finding("empty-class", f"class folder {name} holds no image") for name in sorted(empty))
+    return tuple(Finding("empty-class", f"class folder {name} contains no images") for name in sorted(empty))
 
 
 def _from_table(table: Path, root: Path, columns: TableColumns) -> Found:
@@ -208,7 +208,7 @@ def _from_table(table: Path, root: Path, columns: TableColumns) -> Found:
             raise DataError(
                 f"{table} has no column {needed}{close_names(needed, names)}; "
                 f"it has {', '.join(sorted(names))}. "
-                "Needed are path and label; split and group are optional"
+                "The columns path and label are needed; split and group are optional"
             )
     candidates: list[Candidate] = []
     skipped: list[SkippedFile] = []
@@ -239,7 +239,7 @@ def _row_problem(path: Any, label: Any, seen: set[str], base: str) -> str | None
     if str(path) in seen:
         return "path listed twice"
     if not os.path.abspath(os.path.join(base, str(path))).startswith(os.path.join(base, "")):
-        return f"path outside of {base} (choose another root with --root)"
+        return f"path outside of {base} (choose another folder with --root)"
     return None
 
 
@@ -248,7 +248,7 @@ def _side(value: Any, table: Path, number: int) -> Side | None:
         return None
     side = _SIDES.get(str(value).strip().lower())
     if side is None:
-        raise DataError(f"{table}, row {number}: split {value!r} is none of {', '.join(_SIDES)}")
+        raise DataError(f"{table}, row {number}: split {value!r} is not one of {', '.join(_SIDES)}")
     return side
 
 
@@ -268,7 +268,7 @@ def _read_table(path: Path) -> list[Mapping[str, Any]]:
             table = pyarrow.csv.read_csv(
                 path,
                 parse_options=pyarrow.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
-                # labels such as 007 or NA are names, not numbers or gaps
+                # labels such as 007 or NA are names, not numbers or missing values
                 convert_options=pyarrow.csv.ConvertOptions(
                     column_types={name: pa.string() for name in header}, strings_can_be_null=False
                 ),
@@ -280,5 +280,5 @@ def _read_table(path: Path) -> list[Mapping[str, Any]]:
 
 
 def files_below(folder: Path) -> Iterator[Path]:
-    """Files of a folder and its subfolders that may be images, in order of name; loops of links end."""
+    """The files of a folder and its subfolders that may be images, ordered by name."""
     return _Walk().files(folder)

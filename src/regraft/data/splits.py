@@ -1,7 +1,7 @@
-"""Who trains and who tests: stratified by class, whole groups on one side, stable from run to run.
+"""Which images train and which test: stratified by class, whole groups on one side, stable between runs.
 
-A group's place depends on a hash of the seed and the group, not on the order of files, so adding or
-removing images leaves the others where they are; a saved split is reused for the images that it knows.
+A group's side depends on a hash of the seed and the group, not on the order of files, so adding or
+removing images does not move the others; a saved split is reused for the images that it contains.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ def split_images(
     folder: Path | None = None,
     save: bool = True,
 ) -> Split:
-    """The split of a data set: its official one, else the saved one, else a new draw that is saved.
+    """The split of a data set: its official one, else the saved one, else a new one, which is saved.
 
     Args:
-        images: what a scan found.
-        seed: of the draw.
-        test_share: share of each class that tests, in [0, 0.9]; 0 leaves no test images.
-        folder: where drawn splits are saved; None means the cache.
-        save: whether a drawn split is saved.
+        images: the scanned data set.
+        seed: random seed of a new split.
+        test_share: share of each class that is set aside as test images, in [0, 0.9].
+        folder: the folder of saved splits; None means the cache.
+        save: whether a new split is saved.
 
     Raises:
         SettingsError: `test_share` is out of range.
     """
     if not 0 <= test_share <= 0.9:
-        raise SettingsError(f"test share {test_share:g} is outside of 0 to 0.9; 0.2 is usual")
+        raise SettingsError(f"test share {test_share:g} is outside of 0 to 0.9; a usual value is 0.2")
     if any(item.side for item in images.items):
         sides: list[Side] = [item.side or "train" for item in images.items]
         return _record(images, sides, seed=seed, test_share=test_share, origin="official")
@@ -116,7 +116,7 @@ def _rank(seed: int, key: str) -> bytes:
 
 
 def split_findings(split: Split) -> list[Finding]:
-    """What a split's owner should know: leaks across official sides, classes too small to be tested."""
+    """Problems of a split: images that leak between official sides, and classes that are too small."""
     findings = []
     groups: dict[str, list[SplitRow]] = defaultdict(list)
     for row in split.rows:
@@ -124,13 +124,13 @@ def split_findings(split: Split) -> list[Finding]:
     for rows in groups.values():
         if len({row.side for row in rows}) > 1:
             named = tuple(f"{row.side}: {row.path}" for row in rows)
-            findings.append(Finding("leak", "the same picture on different sides of the split", named))
+            findings.append(Finding("leak", "the same image on different sides of the split", named))
     train = Counter(row.label for row in split.rows if row.side == "train")
     test = Counter(row.label for row in split.rows if row.side == "test")
     for label in sorted({row.label for row in split.rows}):
         if train[label] < 5:
             plural = "" if train[label] == 1 else "s"
-            text = f"class {label} has {train[label]} training image{plural}: expect little of it"
+            text = f"class {label} has {train[label]} training image{plural}: expect poor results for it"
             findings.append(Finding("tiny-class", text))
         if test and not test[label]:
             findings.append(Finding("tiny-class", f"class {label} has too few images to be tested"))
@@ -138,14 +138,16 @@ def split_findings(split: Split) -> list[Finding]:
 
 
 def stratified(labels: npt.NDArray[np.int64], most: int, *, seed: int) -> npt.NDArray[np.int64]:
-    """Row numbers, in order, of at most so many rows, of each class its share; they depend on the seed alone.
+    """Choose at most `most` rows, in proportion to the classes; returns their numbers, in order.
+
+    The choice depends on the labels and the seed alone.
 
     >>> labels = np.array([0, 0, 0, 0, 1, 1])
     >>> labels[stratified(labels, 3, seed=0)].tolist()
     [0, 0, 1]
     """
     order = np.random.default_rng(seed).permutation(len(labels))
-    rank = np.empty(len(order), dtype=np.int64)  # of each row within its class
+    rank = np.empty(len(order), dtype=np.int64)  # rank of each row within its class, scaled by its frequency
     for label in np.unique(labels):
         own = order[labels[order] == label]
         rank[own] = np.arange(len(own)) * len(order) // len(own)
@@ -155,10 +157,10 @@ def stratified(labels: npt.NDArray[np.int64], most: int, *, seed: int) -> npt.ND
 def fold_numbers(
     labels: Sequence[int] | npt.NDArray[np.int64], groups: Sequence[str], *, folds: int, seed: int
 ) -> npt.NDArray[np.int64]:
-    """A fold for each image, for cross-validation: stratified, whole groups together.
+    """The cross-validation fold of each image: stratified by class, with whole groups in one fold.
 
-    Groups are dealt, in an order that depends on the seed alone, to the fold that has the fewest images
-    of the group's most frequent class so far.
+    Groups are assigned, large ones first, to the fold that has the fewest images of the group's most
+    frequent class so far.
 
     Returns:
         `(N,) int64` in 0 .. folds-1.
@@ -172,7 +174,7 @@ def fold_numbers(
     labels = np.asarray(labels, dtype=np.int64)
     counts = np.zeros((folds, int(labels.max()) + 1), dtype=np.int64)
     result = np.zeros(len(labels), dtype=np.int64)
-    # Large groups first: what is dealt last can still even things out.
+    # Large groups first: the small ones that follow can still even out the folds.
     order = sorted(members, key=lambda group: (-len(members[group]), _rank(seed, group)))
     for group in order:
         classes = np.bincount(labels[members[group]], minlength=counts.shape[1])

@@ -1,7 +1,7 @@
 """Views: deterministic ways to cut a network's input out of an image.
 
-View 0 is `centre`, what evaluation sees. View v of an image is a function of the seed, v and the image's
-hash alone, so a view can be cached, and made again to the same bits by any thread or process.
+View 0 is `centre`, the view that evaluation uses. View v of an image depends on the seed, v and the image's
+hash alone, so a view can be cached, and any thread or process makes the same view bit for bit.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _RATIOS = (3 / 4, 4 / 3)
 
 @dataclass(frozen=True)
 class ViewPolicy:
-    """How views other than the centre are made."""
+    """The augmentations that make the views other than the centre."""
 
     augment: Augmentation = "none"
     min_crop: float = 0.5
@@ -39,16 +39,16 @@ class ViewPolicy:
 
     @property
     def is_identity(self) -> bool:
-        """Whether every view is the centre."""
+        """Whether every view is the centre, because nothing is augmented."""
         return self.augment == "none" and not self.erasing
 
     @property
     def is_heavy(self) -> bool:
-        """Whether torchvision has work to do after the crop (`distorted`)."""
+        """Whether the views need torchvision's distortions after the crop (`distorted`)."""
         return self.augment in ("trivial", "rand") or self.erasing > 0
 
     def facts(self, view: int) -> Any:
-        """What the pixels of a view depend on besides the image."""
+        """Everything that the pixels of a view depend on besides the image."""
         return "centre" if view == 0 or self.is_identity else {**asdict(self), "view": view}
 
 
@@ -58,15 +58,15 @@ def decode_view(
     """The pixels of one view, `(size_px, size_px, channels) uint8`, before `distorted`.
 
     Args:
-        data: the image file.
+        data: the bytes of the image file.
         spec: the network's input.
         policy: how views are made.
-        view: 0 is the centre.
+        view: number of the view; 0 is the centre.
         key: SHA-256 of the file.
-        limits: of the loader.
+        limits: limits of the loader.
 
     Raises:
-        ImageError: with the reason, for anything that can't be used.
+        ImageError: the image can't be used; the message is the reason.
     """
     if view == 0 or policy.augment == "none":
         return fit_input(decode_for(data, spec, needed_side_px(spec), limits), spec)
@@ -80,31 +80,31 @@ def decode_view(
 
 
 def _crop(picture: Picture, spec: InputSpec, draws: np.random.Generator, min_crop: float) -> Pixels:
-    """A random area and aspect ratio (Szegedy et al. 2015, section 6), of the largest central square."""
+    """A crop of random area and aspect ratio (Szegedy et al. 2015, section 6) near the central square."""
     image = picture.image
     side = min(image.size)
     area = side * side * draws.uniform(min_crop, 1.0)
     ratio = float(np.exp(draws.uniform(*np.log(_RATIOS))))
     width = min(image.width, (area * ratio) ** 0.5)
     height = min(image.height, (area / ratio) ** 0.5)
-    # The corner stays where the crop overlaps the central square, which holds the object in most data.
+    # The crop lies within the central square if it fits, because that shows the object in most data.
     left = draws.uniform(*_span(image.width, side, width))
     top = draws.uniform(*_span(image.height, side, height))
     return resampled(picture, spec, (left, top, left + width, top + height))
 
 
 def _span(whole: int, side: int, part: float) -> tuple[float, float]:
-    """Where a part may start so that it stays in the image, and in the central square if it can."""
+    """The range of starts for which a part stays in the image, and in the central square if it fits."""
     low, high = (whole - side) / 2, (whole + side) / 2 - part
     low, high = min(low, high), max(low, high)
     return max(0.0, low), min(float(whole - part), max(high, 0.0))
 
 
 def distorted(pixels: npt.NDArray[np.uint8], policy: ViewPolicy, view: int, key: str) -> Pixels:
-    """Photometric and geometric distortions of a view by torchvision, `(H, W, C) uint8` in and out.
+    """Apply torchvision's photometric and geometric distortions to a view, `(H, W, C) uint8` in and out.
 
-    Not for threads: torchvision draws from torch's global generator, which is seeded for the image here and
-    put back afterwards.
+    This is not safe in threads: torchvision draws from torch's global generator, which is seeded for the
+    image here and restored afterwards.
     """
     if view == 0 or not policy.is_heavy:
         return pixels

@@ -1,1 +1,1 @@
-"""Evaluation: from predictions to scores."""
+"""Evaluation: scores of predictions, and comparisons of two sets of predictions."""

@@ -1,4 +1,4 @@
-"""Whether two sets of predictions of the same images can be told apart. Pure: arrays in, records out."""
+"""Significance of the difference between two sets of predictions of the same images; pure functions."""
 
 from __future__ import annotations
 
@@ -13,34 +13,35 @@ from regraft.records import Estimate, Record
 Bools = npt.NDArray[np.bool_]
 ALPHA = 0.05
 _RESAMPLES = 10_000
-_EXACT_MAX = 1_000  # disagreements; the binomial sum is exact, and beyond nothing is gained by it
+_EXACT_MAX = 1_000  # disagreements up to which the exact binomial sum is used; beyond, it gains nothing
 
 
 class PairedComparison(Record):
-    """Two models on the same images."""
+    """Comparison of two models on the same images."""
 
     images: int
     difference: Estimate
     """Accuracy of the first minus that of the second, with a 95 % interval by paired bootstrap."""
     only_first: int
-    """Images that the first alone has right."""
+    """Number of images that only the first predicted correctly."""
     only_second: int
+    """Number of images that only the second predicted correctly."""
     p_value: float
-    """Two-sided exact McNemar test (1947; the mid-p variant of Fagerland et al. 2013)."""
+    """P-value of the two-sided exact McNemar test (1947; the mid-p variant of Fagerland et al. 2013)."""
 
     @property
     def differs(self) -> bool:
-        """Whether the two can be told apart at 5 %."""
+        """Whether the difference is significant at the 5 % level."""
         return self.p_value < ALPHA
 
 
 def compare(first: Bools, second: Bools, *, seed: int = 0) -> PairedComparison:
-    """Two models compared on the images that both judged.
+    """Compare two models on the images that both predicted.
 
     Args:
-        first: `(N,)`, whether the first was right on each image.
-        second: the same of the second.
-        seed: of the bootstrap.
+        first: `(N,)`, whether the first model predicted each image correctly.
+        second: the same for the second model.
+        seed: random seed of the bootstrap.
 
     >>> one = np.array([True] * 8 + [False] * 2)
     >>> other = np.array([True] * 4 + [False] * 6)
@@ -64,7 +65,7 @@ def compare(first: Bools, second: Bools, *, seed: int = 0) -> PairedComparison:
 
 
 def mcnemar(won: int, lost: int) -> float:
-    """Two-sided mid-p value that both are equally often right where they disagree.
+    """Two-sided mid-p value for the hypothesis that both are right equally often where they disagree.
 
     >>> mcnemar(4, 0), mcnemar(3, 3)
     (0.0625, 1.0)
@@ -85,7 +86,7 @@ def _normal_tail(z: float) -> float:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """P-values adjusted for how many there are (Holm 1979).
+    """Adjust p-values for the number of comparisons (Holm 1979).
 
     >>> [round(value, 3) for value in holm([0.01, 0.04, 0.03])]
     [0.03, 0.06, 0.06]

@@ -1,6 +1,7 @@
-"""From predictions and labels to scores with intervals. Pure: arrays in, records out.
+"""Scores of predictions, with intervals; pure functions from arrays to records.
 
-Intervals are 95 %. Accuracy has Wilson's (1927); the others percentile bootstrap over images (Efron 1979).
+Intervals are 95 %. The interval of the accuracy is Wilson's (1927); the others are percentile bootstraps over
+the images (Efron 1979).
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ def score(probabilities: Floats, truth: Ints, labels: Sequence[str], *, method: 
     """All scores of one set of predictions.
 
     Args:
-        probabilities: `(N, K)`, rows sum to one.
-        truth: `(N,)` class numbers.
-        labels: the K names.
+        probabilities: predicted probabilities `(N, K)`; each row sums to one.
+        truth: true class numbers `(N,)`.
+        labels: names of the K classes.
         method: how the predictions were made, in words; kept in the record.
-        seed: of the bootstrap.
+        seed: random seed of the bootstrap.
     """
     predicted = probabilities.argmax(axis=1).astype(np.int64)
     classes = len(labels)
@@ -56,7 +57,7 @@ def score(probabilities: Floats, truth: Ints, labels: Sequence[str], *, method: 
 
 
 def wilson(successes: int, count: int) -> Estimate:
-    """A share with its 95 % interval by Wilson (1927), equation for the score interval.
+    """A share with its 95 % score interval (Wilson 1927).
 
     >>> estimate = wilson(9, 10)
     >>> round(estimate.low, 3), round(estimate.high, 3)
@@ -69,7 +70,7 @@ def wilson(successes: int, count: int) -> Estimate:
 
 
 def mean_interval(values: Sequence[float]) -> Estimate:
-    """The mean of independent draws with its 95 % interval by Student's t; no bounds for a single draw."""
+    """The mean of independent draws with its 95 % interval by Student's t; a single draw has no bounds."""
     count = len(values)
     mean = float(np.mean(values))
     if count < 2:
@@ -95,7 +96,7 @@ def _student(freedom: int) -> float:
 
 
 def confusion_matrix(truth: Ints, predicted: Ints, classes: int) -> Ints:
-    """`(K, K)`: rows are true classes, columns predicted ones."""
+    """The confusion matrix `(K, K)`: rows are true classes, columns predicted ones."""
     return np.bincount(truth * classes + predicted, minlength=classes**2).reshape(classes, classes)
 
 
@@ -112,7 +113,7 @@ def _f1(recall: Floats, precision: Floats) -> Floats:
 
 
 def balanced_accuracy(confusion: Floats) -> float:
-    """Mean recall of the classes that occur."""
+    """Mean recall of the classes that occur among the true ones."""
     occurs = confusion.sum(axis=-1) > 0
     return float(_recall_precision(confusion)[0][occurs].mean())
 
@@ -134,7 +135,7 @@ def calibration_error(top: Floats, rights: Floats) -> float:
 def _resampled_class_scores(
     truth: Ints, predicted: Ints, classes: int, draws: npt.NDArray[np.int32]
 ) -> tuple[Floats, Floats]:
-    """Balanced accuracy and macro-F1 of each bootstrap draw, from counts by class alone."""
+    """Balanced accuracy and macro-F1 of each bootstrap draw, computed from counts by class."""
     balanced, macro = np.empty(len(draws)), np.empty(len(draws))
     rights = truth == predicted
     for number, draw in enumerate(draws):
@@ -169,6 +170,6 @@ def _class_scores(confusion: Ints, labels: Sequence[str]) -> tuple[ClassScores, 
 
 
 def majority(train: Ints, count: int, classes: int) -> Floats:
-    """The trivial baseline's probabilities, `(count, K)`: training class frequencies, smoothed by one."""
+    """Probabilities `(count, K)` of the trivial baseline: class frequencies in training, smoothed by one."""
     frequencies = (np.bincount(train, minlength=classes) + 1.0) / (len(train) + classes)
     return np.tile(frequencies, (count, 1))

@@ -1,1 +1,1 @@
-"""What a model looks at, what its network has learned, and which training images are alike."""
+"""Where a model looks, what its network has learned, and which training images are similar."""

@@ -1,4 +1,4 @@
-"""What the first layer looks for: its filters, as pictures."""
+"""The filters of a network's first layer, as pictures."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from regraft.prediction.graph import NetworkPart
 
 
 def first_filters(part: NetworkPart) -> list[Pixels]:
-    """The filters of the first convolution over image channels, each `(k, k, 1 or 3) uint8`.
+    """The filters of the first spatial convolution, each `(k, k, 1 or 3) uint8`.
 
-    Each is stretched to its own range around mid-grey, so strengths can't be compared. Empty for a network
-    without such a layer.
+    Each filter is scaled to its own range around mid-grey, so the strengths of filters can't be compared. The
+    list is empty for a network without such a layer.
     """
     for module in part.stages.modules():
         if isinstance(module, nn.Conv2d) and module.weight.shape[-1] > 1:

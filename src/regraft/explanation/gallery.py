@@ -1,4 +1,4 @@
-"""Which training images are alike, as the model sees them."""
+"""Search for the training images that are most similar in the model's features."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Neighbour:
-    """A training image and how alike it is."""
+    """A training image and its similarity."""
 
     path: str
     label: str
     similarity: float
-    """Cosine, in [-1, 1]."""
+    """Cosine similarity, in [-1, 1]."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Space:
 
     @classmethod
     def of(cls, model: Model) -> Space:
-        """Of a model's own head."""
+        """The space of a model's own head."""
         read = model.head.record.columns
         last = read[-1].stage
         kept = [column for column in read if column.stage == last and column.statistic in ("mean", "token")]
@@ -52,7 +52,7 @@ class Space:
         return cls(columns, mean, scale)
 
     def place(self, rows: npt.NDArray[Any]) -> Floats:
-        """`(N, D)` directions of length one, from the values of its columns."""
+        """Unit vectors `(N, D)` from the values of the space's columns."""
         centred = (rows.astype(np.float32) - self.mean) * self.scale
         length = np.linalg.norm(centred, axis=1, keepdims=True)
         return np.asarray(centred / np.maximum(length, 1e-12), dtype=np.float32)
@@ -60,20 +60,20 @@ class Space:
 
 @dataclass(frozen=True)
 class Gallery:
-    """The training images of a run, to be searched."""
+    """The training images of a run, as a searchable index."""
 
     space: Space
     directions: Floats
-    """`(N, D)`."""
+    """`(N, D)` unit vectors of the images."""
     paths: tuple[str, ...]
     labels: tuple[str, ...]
 
     def nearest(self, row: npt.NDArray[Any], count: int = 6) -> list[Neighbour]:
-        """The images most alike.
+        """The most similar images.
 
         Args:
-            row: a whole feature row of the image.
-            count: how many.
+            row: the complete feature row of the image.
+            count: number of images to return.
         """
         (column,) = self.space.columns
         own = self.space.place(row[None, column.start : column.stop])[0]
@@ -85,7 +85,7 @@ class Gallery:
 
 
 def open_gallery(files: RunFiles, model: Model, reporter: Reporter) -> Gallery:
-    """The training images that are still at hand; their features come from the cache where it has them."""
+    """The training images that can still be read; features are taken from the cache where possible."""
     images = Images(str(files.root), files.training_images, labels=model.labels)
     runtime = open_runtime(model.weights, precision=model.fitted_precision, reporter=reporter)
     features = extract(images, runtime, model.weights.input_spec, reporter=reporter)

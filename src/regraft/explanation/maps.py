@@ -1,7 +1,7 @@
 """Where a model looks: heat maps over one image, by five methods.
 
-Class-specific methods explain the model's score of one label; the score is taken before the softmax, which
-would mix in all other labels. A model of several networks is explained by its first, its own head's.
+Class-specific methods explain the model's score of one label. The score is taken before the softmax, which
+would mix in all other labels. Of a model with several networks, the network of its own head is explained.
 """
 
 from __future__ import annotations
@@ -29,30 +29,30 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class HeatMap:
-    """How much each place of the input counts, by one method."""
+    """How much each position of the input contributes, according to one method."""
 
     method: Method
     values: Floats
-    """`(size_px, size_px)`, in [0, 1]; all 0 where nothing speaks for the label."""
+    """`(size_px, size_px)`, in [0, 1]; all 0 if nothing supports the label."""
     stage: str
-    """Whose activations were weighed; empty for methods that look at the pixels."""
+    """The stage whose activations were weighted; empty for methods that work on the pixels."""
 
 
 def heat_map(
     graph: ModelGraph, pixels: Pixels, label: int, method: Method, *, stage: str | None = None
 ) -> HeatMap:
-    """Where the model sees a label.
+    """Where in an image the model sees evidence for a label.
 
     Args:
         graph: the model.
         pixels: `(H, W, C) uint8` at the network's input size.
-        label: the class to explain, its place among the model's labels.
+        label: number of the class to explain.
         method: one of `METHODS`.
-        stage: for Grad-CAM, whose activations are weighed; None means the last map of at least 3 x 3 places
-            that the score depends on.
+        stage: for Grad-CAM, the stage whose activations are weighted; None means the last one with at least
+            3 x 3 positions that the score depends on.
 
     Raises:
-        SettingsError: the method does not fit the network; says which do.
+        SettingsError: the method does not work with this network; the message names one that does.
     """
     if method == "grad-cam" or method == "grad-cam++":
         return _grad_cam(graph, pixels, label, method, stage)
@@ -62,7 +62,7 @@ def heat_map(
         return HeatMap(method, occlusion(pixels, _chance(graph, label)), "")
     if method == "integrated-gradients":
         return HeatMap(method, integrated_gradients(graph.first, pixels, label), "")
-    raise SettingsError(f"method {method!r} is not known; accepted are {', '.join(METHODS)}")
+    raise SettingsError(f"unknown method {method!r}; accepted are {', '.join(METHODS)}")
 
 
 def _grad_cam(graph: ModelGraph, pixels: Pixels, label: int, method: Method, stage: str | None) -> HeatMap:
@@ -82,9 +82,9 @@ def _grad_cam(graph: ModelGraph, pixels: Pixels, label: int, method: Method, sta
 def _weighed(
     part: NetworkPart, pixels: Pixels, label: int, stage: str | None
 ) -> tuple[str, torch.Tensor, torch.Tensor]:
-    """The stage asked for, or the last map that the score depends on, with its activation and gradient.
+    """A stage with its activation and gradient: the given one, or the last map that the score depends on.
 
-    A head that reads the class token depends on the patches of earlier blocks alone.
+    A head that reads the class token depends only on the patches of earlier blocks.
     """
     places = [stage] if stage else reversed(maps_of(part, pixels))
     for name in places:
@@ -95,10 +95,10 @@ def _weighed(
 
 
 def maps_of(part: NetworkPart, pixels: Pixels) -> list[str]:
-    """The stages whose activations have at least 3 x 3 places.
+    """The stages whose activations have at least 3 x 3 positions.
 
     Raises:
-        SettingsError: there are none.
+        SettingsError: there is no such stage.
     """
     found: list[str] = []
     with torch.inference_mode():
@@ -109,7 +109,7 @@ def maps_of(part: NetworkPart, pixels: Pixels) -> list[str]:
             if maps is not None and min(maps.shape[-2:]) >= 3:
                 found.append(name)
     if not found:
-        raise SettingsError("no stage of this network keeps places apart; occlusion works with any network")
+        raise SettingsError("no stage of this network has a spatial map; use --methods occlusion")
     return found
 
 
@@ -128,7 +128,7 @@ def as_maps(value: torch.Tensor) -> torch.Tensor | None:
 def _activation_and_gradient(
     part: NetworkPart, pixels: Pixels, label: int, name: str
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Both `(C, H, W)`: what a stage gives, and how the label's score changes with it."""
+    """A stage's activation and the gradient of the label's score, both `(C, H, W)`."""
     if name not in part.names:
         raise SettingsError(f"stage {name!r} is not read by this model; accepted are {', '.join(part.names)}")
     kept: list[torch.Tensor] = []
@@ -145,7 +145,7 @@ def _activation_and_gradient(
         handle.remove()
     maps, slopes = as_maps(kept[0].detach()), as_maps(gradient)
     if maps is None or slopes is None:
-        raise SettingsError(f"stage {name} keeps no places apart, so it has no map; name an earlier --stage")
+        raise SettingsError(f"stage {name} has no spatial map; choose an earlier one with --stage")
     return maps[0], slopes[0]
 
 
@@ -160,7 +160,7 @@ def scores(part: NetworkPart, images: torch.Tensor) -> torch.Tensor:
 
 
 class _Attention(TorchFunctionMode):
-    """Sees every scaled dot-product attention and keeps its weights, averaged over heads."""
+    """Records the weights of every scaled dot-product attention, averaged over heads."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -177,7 +177,7 @@ class _Attention(TorchFunctionMode):
 
 
 def attention_rollout(part: NetworkPart, pixels: Pixels) -> Floats:
-    """How much each patch flows into the class token, over all blocks (Abnar & Zuidema 2020, section 3).
+    """The flow of each patch into the class token, over all blocks (Abnar & Zuidema 2020, section 3).
 
     It does not depend on a label. Without a class token, the mean over all tokens is taken.
     """
@@ -213,7 +213,7 @@ def _chance(graph: ModelGraph, label: int) -> Callable[[Pixels], Floats]:
 
 
 def integrated_gradients(part: NetworkPart, pixels: Pixels, label: int) -> Floats:
-    """Each pixel's share of the score against a grey image (Sundararajan et al. 2017), by captum.
+    """Each pixel's contribution to the score, relative to a grey image (Sundararajan et al. 2017; captum).
 
     Raises:
         SettingsError: captum is not installed.
@@ -222,14 +222,14 @@ def integrated_gradients(part: NetworkPart, pixels: Pixels, label: int) -> Float
         from captum.attr import IntegratedGradients
     except ImportError as error:
         raise SettingsError(
-            "integrated-gradients needs captum: pip install 'regraft[explain]'; the other methods do not"
+            "method integrated-gradients needs captum: pip install 'regraft[explain]'; other methods don't"
         ) from error
     images = part.normalised(_batch(pixels))
     grey = images.mean(dim=(2, 3), keepdim=True).expand_as(images).contiguous()
     method = IntegratedGradients(lambda batch: scores(part, batch))
     shares = method.attribute(images, grey, target=label, n_steps=32, internal_batch_size=8)
     speaking = shares[0].sum(dim=0).clamp_min(0)[None, None]
-    window = 2 * (pixels.shape[0] // 40) + 1  # single pixels are too small to be seen
+    window = 2 * (pixels.shape[0] // 40) + 1  # single pixels are too small to see
     smooth = nn.functional.avg_pool2d(speaking, window, stride=1, padding=window // 2)
     return _scaled(smooth[0, 0].detach().numpy())
 
@@ -253,7 +253,7 @@ def _scaled(heat: npt.NDArray[Any]) -> Floats:
 
 @contextmanager
 def randomised(part: NetworkPart, *, seed: int = 0) -> Iterator[None]:
-    """The network with weights drawn anew, for the sanity check of Adebayo et al. 2018; put back after."""
+    """Replace the weights by random ones within this context (sanity check of Adebayo et al. 2018)."""
     generator = torch.Generator().manual_seed(seed)
     state = {name: value.clone() for name, value in part.stages.state_dict().items()}
     try:

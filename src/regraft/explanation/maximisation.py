@@ -1,7 +1,8 @@
-"""Images made to excite a unit: gradient ascent from noise, with what keeps the result readable.
+"""Images that excite a unit, made by gradient ascent from noise, regularised so that people can read them.
 
-Source: Olah, Mordvintsev & Schubert, Feature Visualization, Distill 2017: the image is its Fourier
-coefficients, scaled by frequency, in decorrelated colours; every step shifts, scales and turns it a little.
+Source: Olah, Mordvintsev & Schubert, Feature Visualization, Distill 2017: the image is represented by its
+Fourier coefficients, scaled by frequency, in decorrelated colours; every step shifts, scales and rotates it
+slightly.
 """
 
 from __future__ import annotations
@@ -34,16 +35,16 @@ def maximised(
     seed: int = 0,
     reporter: Reporter | None = None,
 ) -> list[Pixels]:
-    """An image for each of some channels of a stage that drives its mean activation up.
+    """For each channel, an image that increases the channel's mean activation.
 
     Args:
         part: the network.
-        stage: its stage.
-        channels: of the stage's activation.
-        steps: of gradient ascent.
-        side_px: of the images.
-        seed: of the start and of the shifts.
-        reporter: is told how far it is.
+        stage: name of the stage.
+        channels: channels of the stage's activation.
+        steps: number of steps of gradient ascent.
+        side_px: side of the images.
+        seed: random seed of the start and of the shifts.
+        reporter: receives progress.
 
     Returns:
         `(side_px, side_px, 3 or 1) uint8`, one for each channel.
@@ -72,7 +73,7 @@ def maximised(
 
 
 def _falloff(side_px: int) -> torch.Tensor:
-    """One over the frequency, as in natural images."""
+    """The inverse of the frequency, as in the spectrum of natural images."""
     rows = torch.fft.fftfreq(side_px)[:, None]
     columns = torch.fft.rfftfreq(side_px)[None]
     frequency: torch.Tensor = (rows.square() + columns.square()).sqrt()
@@ -80,7 +81,7 @@ def _falloff(side_px: int) -> torch.Tensor:
 
 
 def _image(spectrum: torch.Tensor, weights: torch.Tensor, side_px: int) -> torch.Tensor:
-    """`(N, C, side, side)` in [0, 1] from coefficients."""
+    """Images `(N, C, side, side)` in [0, 1] from their Fourier coefficients."""
     waves = torch.view_as_complex(spectrum) * weights
     plain = torch.fft.irfft2(waves, s=(side_px, side_px), norm="ortho") / 4
     if plain.shape[1] == 3:
@@ -89,7 +90,7 @@ def _image(spectrum: torch.Tensor, weights: torch.Tensor, side_px: int) -> torch
 
 
 def _jittered(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """All images shifted, scaled and turned alike, by a little; edges are mirrored."""
+    """All images, slightly shifted, scaled and rotated in the same way; edges are mirrored."""
     shift = (torch.rand(2, generator=generator) - 0.5) * 0.12
     scale = 1 + (torch.rand(1, generator=generator) - 0.5) * 0.2
     angle = (torch.rand(1, generator=generator) - 0.5) * 0.26  # radians: 7.5 degrees either way

@@ -14,12 +14,12 @@ _BATCH = 8
 
 
 def occlusion(pixels: Pixels, chance_of: Callable[[Pixels], Floats], *, grid: int = 9) -> Floats:
-    """How far the probability falls when a grey square covers a place, `(H, W)`, the largest fall being 1.
+    """The drop in probability when a grey square covers each position, `(H, W)`; the largest drop is 1.
 
     Args:
         pixels: `(H, W, C) uint8`.
-        chance_of: the label's probability for a batch `(N, H, W, C) uint8`, as `(N,)`.
-        grid: overlapping squares along each side.
+        chance_of: returns the label's probabilities `(N,)` for a batch `(N, H, W, C) uint8`.
+        grid: number of overlapping squares along each side.
     """
     side = pixels.shape[0]
     square = max(2, round(2 * side / (grid + 1)))

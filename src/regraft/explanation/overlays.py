@@ -1,4 +1,4 @@
-"""Pictures for people: thumbnails, and heat maps laid over them, as files that a page can hold."""
+"""Pictures for pages: thumbnails, and heat maps laid over images, as `data:` addresses."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from PIL import Image
 from regraft.data.loading import Pixels
 
 _STRENGTH = 0.6
-# Five points of viridis (van der Walt & Smith 2015): ordered in lightness, so it reads in grey, too.
+# Five points of viridis (van der Walt & Smith 2015), whose lightness rises, so it can be read in grey.
 _VIRIDIS = np.array(
     [[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]], dtype=np.float32
 )
 
 
 def coloured(values: npt.NDArray[np.float32]) -> Pixels:
-    """`(H, W, 3) uint8` in viridis from `(H, W)` in [0, 1]."""
+    """Viridis colours `(H, W, 3) uint8` of values `(H, W)` in [0, 1]."""
     place = np.clip(values, 0, 1) * (len(_VIRIDIS) - 1)
     low = np.minimum(place.astype(int), len(_VIRIDIS) - 2)
     share = (place - low)[..., None]
@@ -28,7 +28,7 @@ def coloured(values: npt.NDArray[np.float32]) -> Pixels:
 
 
 def overlaid(pixels: Pixels, values: npt.NDArray[np.float32]) -> Image.Image:
-    """A heat map over its image; where nothing counts, the image is darkened and grey."""
+    """A heat map over its image; where the map is 0, the image is dark and grey."""
     grey = pixels.mean(axis=2, keepdims=True)
     share = _STRENGTH * values[..., None]
     base = 0.55 * grey + 0.15 * pixels[..., :3] + 30
@@ -37,13 +37,13 @@ def overlaid(pixels: Pixels, values: npt.NDArray[np.float32]) -> Image.Image:
 
 
 def picture(pixels: Pixels) -> Image.Image:
-    """`(H, W, C) uint8` as an image: grey, RGB, or the first band of others."""
+    """An image of `(H, W, C) uint8` pixels: grey, RGB, or the first band of other formats."""
     plain = np.ascontiguousarray(pixels if pixels.shape[2] == 3 else pixels[..., 0])
     return Image.fromarray(plain).convert("RGB")
 
 
 def data_uri(image: Image.Image, *, side_px: int, quality: int = 75) -> str:
-    """A JPEG as a `data:` address, its longer side at most so many pixels."""
+    """An image as a JPEG in a `data:` address, its longer side at most `side_px` pixels."""
     copy = image.convert("RGB")
     copy.thumbnail((side_px, side_px), Image.Resampling.BICUBIC)
     file = io.BytesIO()
@@ -52,6 +52,6 @@ def data_uri(image: Image.Image, *, side_px: int, quality: int = 75) -> str:
 
 
 def enlarged(image: Image.Image, side_px: int) -> Image.Image:
-    """A small picture with its pixels made larger, so that browsers don't blur them."""
+    """A small picture with enlarged pixels, so that browsers don't blur it."""
     factor = max(1, side_px // max(image.size))
     return image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)

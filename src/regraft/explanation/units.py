@@ -1,4 +1,4 @@
-"""What single units of a network respond to: maps, exciting patches, and patches taken back to the pixels."""
+"""What single units of a network respond to: maps, exciting patches, and deconvolved patches."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from regraft.prediction.graph import NetworkPart, Trunk
 from regraft.progress import Reporter, Silent
 
 _BATCH = 16
-_FELT = 0.02  # of the strongest influence: what a unit feels less is not part of its patch
+_FELT = 0.02  # pixels with less than this share of the strongest influence are not part of a patch
 _ACTIVATIONS = {
     "relu", "relu_", "relu6", "hardtanh", "hardtanh_", "leaky_relu", "leaky_relu_", "elu", "silu", "silu_",
     "gelu", "hardswish", "hardswish_", "mish",
@@ -25,19 +25,19 @@ _ACTIVATIONS = {
 
 @dataclass(frozen=True)
 class StageMaps:
-    """What one stage makes of an image."""
+    """The response of one stage to an image."""
 
     stage: str
     shape: tuple[int, ...]
-    """Of the whole activation, without the batch."""
+    """Shape of the whole activation, without the batch."""
     channels: tuple[int, ...]
-    """The most active ones."""
+    """Numbers of the most active channels."""
     maps: tuple[Floats, ...]
-    """`(H, W)` of those channels, each stretched to [0, 1]."""
+    """Maps `(H, W)` of those channels, each scaled to [0, 1]."""
 
 
 def stage_maps(part: Trunk, pixels: Pixels, *, count: int = 8) -> list[StageMaps]:
-    """The maps of the most active channels after every stage; stages without places have none."""
+    """The maps of the most active channels after every stage; stages without positions have none."""
     found = []
     with torch.inference_mode():
         value = part.normalised(torch.from_numpy(pixels.copy())[None])
@@ -55,23 +55,23 @@ def stage_maps(part: Trunk, pixels: Pixels, *, count: int = 8) -> list[StageMaps
 
 @dataclass(frozen=True)
 class Patch:
-    """A place in an image that excites a unit."""
+    """A part of an image that excites a unit."""
 
     image: int
-    """Which of the images that were looked at."""
+    """Number of the image among those that were searched."""
     box: tuple[int, int, int, int]
-    """Left, top, right, bottom of what the unit feels there, pixels of the network's input."""
+    """Left, top, right, bottom of the pixels that influence the unit, in the network's input."""
     size_px: int
-    """Of the whole input."""
+    """Side of the whole input."""
     pixels: Pixels
-    """The patch."""
+    """Pixels of the patch."""
     deconvolved: Pixels
-    """What of it excites the unit, taken back to the pixels (Zeiler & Fergus 2014, section 2.1)."""
+    """The exciting part of the patch, by deconvolution (Zeiler & Fergus 2014, section 2.1)."""
 
 
 @dataclass(frozen=True)
 class Unit:
-    """A channel of a stage, and what excites it most."""
+    """A channel of a stage, and the patches that excite it most."""
 
     stage: str
     channel: int
@@ -91,11 +91,11 @@ def exciting_patches(
 
     Args:
         part: the network.
-        images: to look at, at the network's input size.
-        stages: whose units.
-        units: how many of each stage.
-        patches: how many of each unit, from different images.
-        reporter: is told how far it is.
+        images: images to search, at the network's input size.
+        stages: stages whose units are shown.
+        units: number of units per stage.
+        patches: number of patches per unit, from different images.
+        reporter: receives progress.
     """
     found: list[Unit] = []
     tops, places = _responses(part, images, stages, reporter or Silent())
@@ -119,7 +119,7 @@ def exciting_patches(
 def _responses(
     part: NetworkPart, images: Sequence[Pixels], stages: Sequence[str], reporter: Reporter
 ) -> tuple[dict[str, Floats], dict[str, Any]]:
-    """For each stage, each unit's strongest response to each image `(N, C)`, and where it is."""
+    """For each stage, the strongest response of each unit to each image `(N, C)`, and its position."""
     tops: dict[str, list[Floats]] = {stage: [] for stage in stages}
     places: dict[str, list[Any]] = {stage: [] for stage in stages}
     with torch.inference_mode(), reporter.phase("looking at units", len(images)) as meter:
@@ -143,7 +143,7 @@ def _responses(
 def _taken_back(
     part: NetworkPart, images: Sequence[Pixels], stage: str, channel: int, places: Sequence[int]
 ) -> list[tuple[tuple[int, int, int, int], Pixels, Pixels]]:
-    """For each image, the box that the unit feels at its place, the patch, and the deconvolved patch."""
+    """For each image, the box that influences the unit, the patch, and the deconvolved patch."""
     batch = part.normalised(torch.from_numpy(np.stack(images)))
     with _Deconvolution(is_rectified=False):
         plain = _backward(part, batch, stage, channel, places)
@@ -162,7 +162,7 @@ def _taken_back(
 def _backward(
     part: NetworkPart, batch: torch.Tensor, stage: str, channel: int, places: Sequence[int]
 ) -> torch.Tensor:
-    """`(N, C, H, W)`: how one unit's value at one place of each image changes with its pixels."""
+    """Gradient `(N, C, H, W)` of a unit's value at one position of each image, by the image's pixels."""
     images = batch.clone().requires_grad_(True)
     maps = as_maps(part.after(stage, images))
     assert maps is not None
@@ -172,10 +172,11 @@ def _backward(
 
 
 class _Deconvolution(TorchFunctionMode):
-    """While it is entered, activations pass signals back whatever they let through forward.
+    """A context in which activation functions pass gradients back regardless of their input.
 
-    Rectified, only positive ones: a deconvolutional network as a backward pass (Springenberg et al. 2015,
-    fig. 1). Otherwise all: what reaches a pixel then is what the unit could feel there, saturated or not.
+    If rectified, only positive gradients: a deconvolutional network as a backward pass (Springenberg et al.
+    2015, fig. 1). Otherwise all: a pixel's gradient then shows whether it can influence the unit at all,
+    even where an activation is saturated.
     """
 
     def __init__(self, *, is_rectified: bool) -> None:
@@ -207,7 +208,7 @@ class _Rectified(_Passed):
 
 
 def _felt_box(influence: Floats) -> tuple[int, int, int, int]:
-    """Left, top, right, bottom of the square around where a unit feels anything, at least 8 pixels wide."""
+    """Left, top, right, bottom of the square around all influential pixels, at least 8 pixels wide."""
     rows, columns = np.nonzero(influence > _FELT * max(float(influence.max()), 1e-12))
     if not len(rows):
         return 0, 0, influence.shape[1], influence.shape[0]

@@ -1,1 +1,1 @@
-"""Features: runtimes, extraction and solved heads."""
+"""Features of images: runtimes that compute them, extraction, and the heads solved on them."""

@@ -1,6 +1,6 @@
 """Activations at a cut, computed once for each view of each image and kept on disk.
 
-At cut 0 the activation is the image itself: what is kept are its pixels.
+At cut 0 the activation is the image itself, so its pixels are kept.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ _SHARD_BYTES = 64 << 20
 
 @dataclass(frozen=True)
 class Activations:
-    """What enters the tail, for the views of a data set's images.
+    """The inputs of the tail, for each view of a data set's images.
 
     Args:
-        images: which there are.
+        images: the images of the data set.
         spec: the network's input.
         policy: how views are made.
-        runtime: computes the frozen prefix; None where there is none (cut 0).
-        limits: of the loader.
-        workers: decoding threads.
+        runtime: computes the frozen prefix; None if there is none (cut 0).
+        limits: limits of the loader.
+        workers: number of decoding threads.
     """
 
     images: Images
@@ -50,13 +50,13 @@ class Activations:
 
     @property
     def row_bytes(self) -> int:
-        """Bytes on disk for one view of one image."""
+        """Bytes that one view of one image takes on disk."""
         if self.runtime is None:
             return self.spec.size_px**2 * self.spec.channels
         return 2 * self.runtime.width
 
     def decoding(self, view: int) -> Decoding:
-        """Decodes one view of the images, before what torchvision adds to it."""
+        """A decoder of one view of the images, before torchvision's distortions."""
 
         def load(data: bytes, key: str) -> Pixels:
             return decode_view(data, self.spec, self.policy, view, key, self.limits)
@@ -64,10 +64,10 @@ class Activations:
         return Decoding(self.images, load, self.limits)
 
     def rows(self, keys: Sequence[str], view: int, *, reporter: Reporter | None = None) -> Rows:
-        """The rows of one view, from the cache where they are known.
+        """The rows of one view, from the cache if they are there.
 
         Raises:
-            DataError: an image that was fine before can't be used any more.
+            DataError: an image that was usable before can't be used any more.
         """
         view = 0 if self.policy.is_identity else view
         job = self.decoding(view)
@@ -82,17 +82,19 @@ class Activations:
                 yield from ((key, as_half(row)) for key, row in self.runtime.run(pixels))
             yield from ((key, None) for key in keys if key in job.reasons)
 
-        phase = f"view {view} at the cut" if view else "the cut's activations"
+        phase = f"activations at the cut, view {view}" if view else "activations at the cut"
         rows = self._store(view).ensure(keys, compute, reporter=reporter or Silent(), phase=phase)
         lost = [key for key in keys if key not in rows]
         if lost:
             path = job.files[lost[0]]
-            reason = job.reasons.get(lost[0], "no reason known")
-            raise DataError(f"{len(lost)} images can't be read any more, first {path}: {reason}. Run again")
+            reason = job.reasons.get(lost[0], "the reason is unknown")
+            raise DataError(
+                f"{len(lost)} images can't be read any more, first {path}: {reason}. Run the command again"
+            )
         return rows
 
     def forget(self, view: int) -> None:
-        """Give a view's disk space back."""
+        """Delete the rows of a view from the disk."""
         with contextlib.suppress(OSError):
             shutil.rmtree(self._store(view).folder)
 
@@ -115,7 +117,7 @@ class Activations:
 
 
 def free_bytes() -> int:
-    """Free space where the cache is."""
+    """Free bytes on the disk that holds the cache."""
     place = storage.cache_folder()
     while not place.exists() and place != place.parent:
         place = Path(place.parent)

@@ -1,11 +1,12 @@
-"""Converting a network for OpenVINO, once, in a process of its own.
+"""Conversion of a network for OpenVINO, done once, in a separate process.
 
     python -m regraft.features.conversion REQUEST.json
 
-The child imports torch and timm (seconds, most of a gigabyte) while its parent already reads images; a
-process that has imported torch itself converts without a child. What is left in the cache lets every
-later run extract without importing torch at all.
-OpenVINO's `convert_model` is avoided: it reports usage to its maker. The same front end is called directly.
+The child process imports torch and timm (which takes seconds and most of a gigabyte) while its parent already
+reads images; a process that has imported torch itself converts without a child. The converted network is
+cached, so that later runs extract features without importing torch at all.
+OpenVINO's `convert_model` is avoided because it sends usage data to its vendor; the same front end is called
+directly.
 """
 
 from __future__ import annotations
@@ -34,10 +35,10 @@ _CONVERSION_VERSION = 2
 
 @dataclass(frozen=True)
 class Conversion:
-    """What a converted network puts out."""
+    """The output of a converted network."""
 
     layout: tuple[Column, ...]
-    """Empty for activations."""
+    """The columns of a feature row; empty for activations."""
     width: int
 
 
@@ -60,7 +61,8 @@ def converted(weights: Weights, cut: int | None = None) -> tuple[Path, Conversio
     With a `cut`, the network ends after that many stages.
 
     Raises:
-        NetworkError: the conversion failed; says why.
+        NetworkError: the conversion failed; the message says why.
+        StorageError: the converted network in the cache is damaged.
     """
     key = storage.key_of(conversion_facts(weights, cut))[:24]
     folder = storage.cache_folder() / "networks" / key
@@ -76,12 +78,12 @@ def converted(weights: Weights, cut: int | None = None) -> tuple[Path, Conversio
                     _convert_in_child(weights, folder, cut)
                 conversion = _complete(folder)
     if conversion is None:
-        raise StorageError(f"the converted network at {folder} is damaged; delete the folder and run again")
+        raise StorageError(f"the converted network in {folder} is damaged; delete the folder and run again")
     return folder, conversion
 
 
 def _complete(folder: Path) -> Conversion | None:
-    """The output of a converted network whose files are all there and undamaged."""
+    """The output of a converted network; None unless all its files are present and undamaged."""
     try:
         record = storage.read_json(folder / "layout.json")
         for name, sha256 in record["files"].items():
@@ -94,7 +96,7 @@ def _complete(folder: Path) -> Conversion | None:
 
 
 def _has_torch() -> bool:
-    """Whether this process has paid for torch already, and no other thread may be tracing with it."""
+    """Whether this process has imported torch already, and no other thread may be tracing with it."""
     return "torch" in sys.modules and threading.current_thread() is threading.main_thread()
 
 
@@ -102,11 +104,11 @@ def _convert_here(weights: Weights, folder: Path, cut: int | None) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of torch's tracing, about sizes that are fixed here
+            warnings.simplefilter("ignore")  # torch's tracing warns about sizes, which are fixed here
             _convert(weights, folder, cut)
     except StorageError:
         raise
-    except Exception as error:  # whatever the front end raises
+    except Exception as error:  # the front end can raise anything
         raise _failed(weights, " ".join(str(error).split())[:500]) from error
 
 
@@ -165,7 +167,7 @@ def _convert(weights: Weights, folder: Path, cut: int | None) -> None:
         "files": {name: storage.sha256_of_file(folder / name) for name in names},
         "facts": conversion_facts(weights, cut),
     }
-    storage.write_json(folder / "layout.json", record)  # last: a folder without it is no conversion
+    storage.write_json(folder / "layout.json", record)  # last: without it the conversion is incomplete
 
 
 def _main(request: Path) -> int:
@@ -180,7 +182,7 @@ def _main(request: Path) -> int:
     )
     try:
         _convert(weights, Path(record["folder"]), record["cut"])
-    except Exception as error:  # whatever the front end raises is the parent's message, on one line
+    except Exception as error:  # noqa: BLE001 (the parent process shows any error of the front end)
         sys.stderr.write(" ".join(str(error).split())[:500] + "\n")
         return 1
     return 0

@@ -1,7 +1,7 @@
-"""Descriptors from before deep networks, as a `Runtime`: what any transferred network has to beat.
+"""Image descriptors from before deep networks, as a `Runtime`: baselines that a network should beat.
 
-`pixels` are the image at 32 x 32; `colour` is a joint histogram (Swain & Ballard 1991); `hog` are
-histograms of oriented gradients (Dalal & Triggs 2005); `sift` are local descriptors at key points (Lowe
+`pixels` is the image at 32 x 32; `colour` is a joint histogram (Swain & Ballard 1991); `hog` is a
+histogram of oriented gradients (Dalal & Triggs 2005); `sift` are local descriptors at key points (Lowe
 2004), from which a bag of visual words is made (Csurka et al. 2004).
 """
 
@@ -33,10 +33,10 @@ Values = npt.NDArray[np.float32]
 
 
 class DescriptorRuntime:
-    """See `Runtime`: pixels `(128, 128, 3) uint8` in, descriptors out; threads work side by side.
+    """A `Runtime` that computes descriptors of `(128, 128, 3) uint8` pixels, in parallel threads.
 
     Args:
-        names: which descriptors, of `pixels`, `colour`, `hog` and `sift`.
+        names: the descriptors to compute: any of `pixels`, `colour`, `hog` and `sift`.
     """
 
     def __init__(self, names: Sequence[str]) -> None:
@@ -62,18 +62,18 @@ class DescriptorRuntime:
                 yield from pool.map(lambda pair: (pair[0], self.describe(pair[1])), several)
 
     def describe(self, pixels: Pixels) -> Row:
-        """The row of one image."""
+        """The descriptors of one image, side by side."""
         return np.concatenate([_METHODS[column.stage](pixels) for column in self.layout])
 
 
 def grey(pixels: Pixels) -> npt.NDArray[np.uint8]:
-    """Luma `(H, W) uint8` (ITU-R BT.601)."""
+    """Grey levels (luma) of RGB pixels, `(H, W) uint8` (ITU-R BT.601)."""
     weighted = pixels.astype(np.float32) @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
     return np.clip(np.rint(weighted), 0, 255).astype(np.uint8)
 
 
 def small_pixels(pixels: Pixels) -> Values:
-    """The image at 32 x 32, each value the mean of a square, in [0, 1]."""
+    """The image at 32 x 32 pixels; each value is the mean of a square, in [0, 1]."""
     side = SIZE_PX // _PIXELS_SIDE
     squares = pixels.astype(np.float32).reshape(_PIXELS_SIDE, side, _PIXELS_SIDE, side, 3)
     values: Values = squares.mean(axis=(1, 3)).reshape(-1) / 255
@@ -89,7 +89,7 @@ def colour_histogram(pixels: Pixels) -> Values:
 
 
 def oriented_gradients(pixels: Pixels) -> Values:
-    """Nine orientations in cells of 16 px, blocks of 2 x 2 cells, `(1764,)`."""
+    """Histograms of nine gradient orientations in cells of 16 px and blocks of 2 x 2 cells, `(1764,)`."""
     from skimage.feature import hog
 
     values: Values = hog(
@@ -99,7 +99,7 @@ def oriented_gradients(pixels: Pixels) -> Values:
 
 
 def local_descriptors(pixels: Pixels) -> Values:
-    """Up to 48 SIFT descriptors of 128 values in 0..255, spread over those found; else zeros."""
+    """Up to 48 SIFT descriptors of 128 values in 0..255, spread over those found; missing ones are zero."""
     from skimage.feature import SIFT
 
     values = np.zeros((SIFT_POINTS, SIFT_WIDTH), dtype=np.float32)

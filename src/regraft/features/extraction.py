@@ -1,4 +1,4 @@
-"""From images to features: decode and forward pass overlapped, and nothing computed twice."""
+"""Extraction of features from images: decoding overlaps the forward pass, and nothing is computed twice."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ from regraft.rowstore import Rows, RowStore
 
 _HALF_MAX = float(np.finfo(np.float16).max)
 _WAITING_BYTES = 256 << 20
-_AHEAD = 8  # decoded images waiting for each core: enough to never starve, 1 MB each at most
+_AHEAD = 8  # decoded images waiting per core: enough to keep it busy, at most 1 MB each
 
 
 @dataclass(frozen=True)
 class Features:
-    """The features of a data set's images, on disk; read only where they are asked for."""
+    """The features of a data set's images, on disk; they are read only when they are needed."""
 
     rows: Rows
     layout: tuple[Column, ...]
     skipped: tuple[SkippedFile, ...]
-    """Images that turned out to be unusable only when fully decoded."""
+    """Images that were found to be unusable when they were fully decoded."""
 
     def matrix(self, keys: Sequence[str], columns: Sequence[Column]) -> npt.NDArray[np.float32]:
-        """`(len(keys), total width of columns) float32`."""
+        """The given columns of the given images, `(len(keys), total width of columns) float32`."""
         parts = [self.rows.gather(keys, slice(start, stop)) for start, stop in _runs(columns)]
         return np.concatenate(parts, axis=1, dtype=np.float32)
 
 
 def _runs(columns: Sequence[Column]) -> list[tuple[int, int]]:
-    """Neighbouring columns joined, so that each piece of a row is read once."""
+    """Join neighbouring columns, so that each piece of a row is read once."""
     runs: list[tuple[int, int]] = []
     for column in columns:
         if runs and runs[-1][1] == column.start:
@@ -52,7 +52,7 @@ def _runs(columns: Sequence[Column]) -> list[tuple[int, int]]:
 
 
 def feature_store(runtime: Runtime, spec: InputSpec) -> RowStore:
-    """Where the features of one configuration are kept: its key holds all that their bits depend on."""
+    """The store of one configuration's features; its key contains everything that their bits depend on."""
     facts = {
         "what": "features",
         "loader_version": LOADER_VERSION,
@@ -74,16 +74,16 @@ def extract(
     decoded: dict[str, Pixels] | None = None,
     reporter: Reporter | None = None,
 ) -> Features:
-    """The features of all images after every stage, from the cache where they are known.
+    """The features of all images after every stage, from the cache if they are there.
 
     Args:
         images: a scanned data set.
-        runtime: computes what the cache lacks.
+        runtime: computes features that are not in the cache.
         spec: the network's input.
-        limits: of the loader.
-        workers: decoding threads; None means one for each core.
-        decoded: inputs that are ready, by content hash; they are taken out as they are used.
-        reporter: is told how far it is.
+        limits: limits of the loader.
+        workers: number of decoding threads; None means one for each core.
+        decoded: inputs that are decoded already, by content hash; they are removed as they are used.
+        reporter: receives the progress.
     """
     reporter = reporter or Silent()
     bounds = limits or LoadLimits()
@@ -93,7 +93,7 @@ def extract(
     def compute(keys: Sequence[str]) -> Iterator[tuple[str, npt.NDArray[np.float16] | None]]:
         for key, row in runtime.run(job.ahead(keys, workers or os.cpu_count() or 1)):
             if not np.isfinite(row).all():
-                reasons[key] = "the network's output is not finite for it"
+                reasons[key] = "the network's output for this image is NaN or infinite"
             else:
                 yield key, as_half(row)
         for key in keys:
@@ -103,7 +103,7 @@ def extract(
     store = feature_store(runtime, spec)
     rows = store.ensure(list(job.files), compute, reporter=reporter, phase="extracting features")
     skipped = tuple(
-        SkippedFile(item.path, reasons.get(item.sha256, "no features"))
+        SkippedFile(item.path, reasons.get(item.sha256, "its features could not be computed"))
         for item in images.items
         if item.sha256 not in rows
     )
@@ -111,14 +111,14 @@ def extract(
 
 
 def as_half(row: Row) -> npt.NDArray[np.float16]:
-    """A row as it is kept: half precision, the few larger values at its bounds."""
+    """A row in half precision, as it is kept; values out of its range are clipped."""
     return np.clip(row, -_HALF_MAX, _HALF_MAX).astype(np.float16)
 
 
 def decode_while_waiting(
     images: Images, spec: InputSpec, opening: Future[Runtime], *, limits: LoadLimits | None = None
 ) -> dict[str, Pixels]:
-    """Inputs decoded while a runtime gets ready, at most 256 MB: one core has nothing better to do."""
+    """Decode inputs, at most 256 MB, while a runtime is being opened and cores would be idle."""
     bounds = limits or LoadLimits()
     job = Decoding(images, lambda data, _: load_input(data, spec, bounds), bounds)
     most = _WAITING_BYTES // (spec.size_px**2 * spec.channels)
@@ -132,13 +132,13 @@ def decode_while_waiting(
 
 
 class Decoding:
-    """Decodes the images of a data set by their content hash, and remembers why some could not be.
+    """Decodes the images of a data set by their content hash, and records why some could not be decoded.
 
     Args:
-        images: which there are.
-        load: from a file's bytes and hash to pixels.
-        limits: of the loader.
-        ready: pixels that need not be decoded; they are taken out as they are used.
+        images: the images of the data set.
+        load: makes pixels from a file's bytes and hash.
+        limits: limits of the loader.
+        ready: pixels that are decoded already; they are removed as they are used.
     """
 
     def __init__(
@@ -153,13 +153,13 @@ class Decoding:
         self._load, self._limits, self._ready = load, limits, {} if ready is None else ready
 
     def ahead(self, keys: Sequence[str], workers: int) -> Iterator[tuple[str, Pixels]]:
-        """Inputs in order, decoded in threads a little ahead of whoever takes them."""
+        """Yield inputs in order, decoded by threads that work a little ahead."""
         for key, pixels in in_order(self.decode, keys, workers=workers, ahead=_AHEAD * workers):
             if pixels is not None:
                 yield key, pixels
 
     def decode(self, key: str) -> tuple[str, Pixels | None]:
-        """The key and its pixels; None for an image that can't be used, with its reason in `reasons`."""
+        """The key and its pixels; None for an image that can't be used, whose reason goes to `reasons`."""
         if key in self._ready:
             return key, self._ready.pop(key)
         try:

@@ -1,4 +1,4 @@
-"""Fitting heads on cached features: hyperparameters by cross-validation, never by the test images."""
+"""Fitting heads on cached features; hyperparameters are chosen by cross-validation, never by test images."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from regraft.records import HeadKind
 
 
 def fit_head(data: TrainingRows, kind: HeadKind, candidates: Sequence[Candidate]) -> FittedHead:
-    """The best head of a kind over some choices of columns.
+    """Fit the head of a kind on each candidate set of columns, and return the most accurate one.
 
     Args:
         data: the training images.
-        kind: see `Head`.
+        kind: the kind of head; see `Head`.
         candidates: sets of feature columns to choose from, by cross-validated accuracy.
     """
     if kind == "rbf-svm":

@@ -1,4 +1,4 @@
-"""Head2Toe (Evci et al. 2022): logistic regression on those features of all stages that a lasso chooses."""
+"""Head2Toe (Evci et al. 2022): logistic regression on the features of all stages that a lasso selects."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from regraft.features.training_rows import (
 Bools = npt.NDArray[np.bool_]
 _SHARES = (0.01, 0.03, 0.1, 0.3)
 _STRENGTH = 100.0
-_LASSO = 0.05  # of the penalty at which no feature is left
+_LASSO = 0.05  # penalty, as a share of the one at which no feature is left
 _ROUNDS = 60
 
 
 def fit_head2toe(data: TrainingRows, columns: Candidate) -> FittedHead:
-    """The share of features kept is chosen by cross-validation, with a selection of its own in every fold.
+    """Fit a Head2Toe head; cross-validation, with a selection in every fold, chooses the share of features.
 
-    Deviations: features are standardised by stage as for all heads here, where the paper normalises each
-    stage's vector; the final head is the solved logistic regression, where the paper trains one.
+    Deviations from the paper: features are standardised by stage, as for all heads here, while the paper
+    normalises each stage's vector; the final logistic regression is solved, while the paper trains it.
 
     Args:
         data: the training images.
-        columns: of all stages to choose from.
+        columns: the columns of all stages from which features are selected.
     """
     standard, rows = standardised(data, columns)
     folds = int(data.folds.max()) + 1
@@ -65,7 +65,7 @@ def fit_head2toe(data: TrainingRows, columns: Candidate) -> FittedHead:
 
 
 def _solved(rows: Floats, data: TrainingRows, kept: Bools) -> Floats:
-    # Rows of unit length over all stages would be tiny on a few of them: C is for the length that they have.
+    # Rows have unit length over all stages, but little on a few columns: C is meant for rows of unit length.
     length = float(np.sqrt(np.square(rows).sum(axis=1).mean())) or 1.0
     problems = LinearProblems(rows / length, data.labels, data.num_classes, kept[None])
     weights: Floats = solve(problems, _STRENGTH, tolerance=5e-4)[0]
@@ -74,7 +74,7 @@ def _solved(rows: Floats, data: TrainingRows, kept: Bools) -> Floats:
 
 
 def _ranked(rows: Floats, labels: npt.NDArray[np.int64], num_classes: int) -> npt.NDArray[np.int64]:
-    """Features, the most relevant first: by the norms of their weights in a group lasso, then gradients."""
+    """Feature numbers, the most relevant first: by the norms of lasso weights, then by gradient."""
     relevance, gradient = group_lasso(rows, labels, num_classes)
     return np.lexsort((-gradient, -relevance))
 
@@ -82,16 +82,16 @@ def _ranked(rows: Floats, labels: npt.NDArray[np.int64], num_classes: int) -> np
 def group_lasso(
     rows: Floats, labels: npt.NDArray[np.int64], num_classes: int, *, share: float = _LASSO
 ) -> tuple[Floats, Floats]:
-    """Norms `(D,)` of each feature's weights, and of its gradient at nought.
+    """Norms `(D,)` of each feature's weights in a group lasso, and of its gradient at zero weights.
 
-    Minimises mean cross-entropy + penalty x sum of the norms of each feature's K weights (Yuan & Lin 2006) by
-    accelerated proximal gradient (Beck & Teboulle 2009); intercepts are class frequencies.
+    The lasso minimises mean cross-entropy + penalty x sum of the norms of each feature's K weights (Yuan &
+    Lin 2006) by accelerated proximal gradient (Beck & Teboulle 2009); intercepts are class frequencies.
 
     Args:
-        rows: `(N, D)`, standardised.
-        labels: `(N,)`.
-        num_classes: K.
-        share: of the penalty at which all weights are nought.
+        rows: standardised features `(N, D)`.
+        labels: class numbers `(N,)`.
+        num_classes: number of classes K.
+        share: the penalty, as a share of the smallest one at which all weights are zero.
     """
     count = len(rows)
     targets = np.zeros((count, num_classes), dtype=rows.dtype)
@@ -115,7 +115,7 @@ def group_lasso(
 
 
 def _largest_square(rows: Floats) -> float:
-    """The largest eigenvalue of `rows' rows`, from above by a little: power iteration."""
+    """The largest eigenvalue of `rows' rows` by power iteration, with a margin of 10 %."""
     vector = np.full(rows.shape[1], rows.shape[1] ** -0.5, dtype=rows.dtype)
     size = 0.0
     for _ in range(20):

@@ -1,4 +1,4 @@
-"""Solved heads: from a feature row to probabilities. Only numpy is needed to use one."""
+"""Heads, which map feature rows to probabilities; using one needs only numpy."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Head:
     Every kind standardises first: `z = (x - mean) * scale`. Then
 
     - `logistic`, `linear-svm`, `head2toe`: scores `z @ weights + intercepts`;
-    - `rbf-svm`: `exp(-gamma |z - v|^2)` against its vectors v, then either one-against-one votes
-      (Knerr et al. 1990, as in libsvm) and how far each class is behind in them, or, for many images,
+    - `rbf-svm`: `exp(-gamma |z - v|^2)` with its vectors v, then either one-against-one votes
+      (Knerr et al. 1990, as in libsvm) and by how many votes each class is behind, or, for many images,
       Nystroem features (Williams & Seeger 2001) and linear scores;
     - `centroid`: minus half the squared distance to each class's mean (Rocchio).
 
@@ -35,11 +35,11 @@ class Head:
     arrays: Mapping[str, Floats]
 
     def probabilities(self, rows: Floats) -> npt.NDArray[np.float64]:
-        """`(N, K) float64` from feature rows `(N, width of the columns)`."""
+        """Probabilities `(N, K) float64` from feature rows `(N, width of the columns)`."""
         return softmax(self.scores(rows) / self.record.temperature)
 
     def scores(self, rows: Floats) -> npt.NDArray[np.float64]:
-        """Uncalibrated scores `(N, K) float64`, N at least 1; the largest is the prediction."""
+        """Uncalibrated scores `(N, K) float64`, N at least 1; the largest score is the prediction."""
         parts = [self._scores(rows[start : start + _CHUNK]) for start in range(0, len(rows), _CHUNK)]
         return np.concatenate(parts)
 
@@ -92,34 +92,34 @@ class Head:
 
 
 def softmax(scores: Floats) -> npt.NDArray[np.float64]:
-    """Rows that sum to one."""
+    """The softmax of each row, which then sums to one."""
     shifted = np.exp(scores - scores.max(axis=1, keepdims=True))
     result: npt.NDArray[np.float64] = shifted / shifted.sum(axis=1, keepdims=True)
     return result
 
 
 def squared_distances(a: Floats, b: Floats) -> Floats:
-    """`(N, M)`: squared Euclidean distances between the rows of `a` and of `b`."""
+    """Squared Euclidean distances between the rows of `a` and of `b`, `(N, M)`."""
     products: Floats = a @ b.T
     products *= -2
     products += np.einsum("nd,nd->n", a, a)[:, None]
     products += np.einsum("md,md->m", b, b)[None]
-    np.maximum(products, 0, out=products)  # rounding can leave a little below zero
+    np.maximum(products, 0, out=products)  # rounding can give values slightly below zero
     return products
 
 
 def vote(kernel: Floats, dual: Floats, intercepts: Floats, counts: Floats) -> npt.NDArray[np.float64]:
-    """One-against-one decisions turned into votes for each class, `(N, K)`.
+    """Turn one-against-one decisions into votes for each class, `(N, K)`.
 
-    Two classes have half the decision each, for and against. More have the number of pairs won plus the
-    summed margins squeezed into (-1/3, 1/3), which break ties: scikit-learn's
-    `decision_function_shape="ovr"`.
+    With two classes, the votes are plus and minus half the decision. With more, a class has the number of
+    pairs that it wins plus its summed margins, squeezed into (-1/3, 1/3), which break ties; this is
+    scikit-learn's `decision_function_shape="ovr"`.
 
     Args:
-        kernel: `(N, V)` between rows and support vectors, the vectors ordered by class.
-        dual: `(K - 1, V)` coefficients in libsvm's layout.
-        intercepts: `(K (K - 1) / 2,)`.
-        counts: `(K,)` support vectors of each class.
+        kernel: kernel `(N, V)` between rows and support vectors, with the vectors ordered by class.
+        dual: coefficients `(K - 1, V)` in libsvm's layout.
+        intercepts: intercepts of the pairs, `(K (K - 1) / 2,)`.
+        counts: number of support vectors of each class, `(K,)`.
     """
     classes = len(counts)
     ends = np.cumsum(counts)
@@ -143,12 +143,12 @@ def vote(kernel: Floats, dual: Floats, intercepts: Floats, counts: Floats) -> np
 
 
 def lag(votes: Floats) -> npt.NDArray[np.float64]:
-    """Votes `(N, K)` as scores: minus the logarithm of one more than the votes that a class is behind.
+    """Turn votes `(N, K)` into scores: minus the logarithm of 1 + the votes by which a class is behind.
 
-    An exponential in the votes, which reach from 0 to K - 1, can't give the winner its due and still leave
-    something to a class that is forty behind, as the true one now and then is. A power can, and the softmax
-    of these scores over a temperature T is one: `(1 + votes behind) ** (-1 / T)`. Of two classes the decision
-    itself is the score, as in Platt 1999.
+    Votes range from 0 to K - 1, and the true class is sometimes forty votes behind. An exponential of the
+    votes can't both be confident in the winner and leave some probability to such a class. A power can: the
+    softmax of these scores over a temperature T is `(1 + votes behind) ** (-1 / T)`, normalised. With two
+    classes the decision itself is the score, as in Platt 1999.
 
     >>> lag(np.array([[2.0, 1.0, 0.0]])).round(3)
     array([[-0.   , -0.693, -1.099]])

@@ -1,4 +1,4 @@
-"""Support vector machines with a Gaussian kernel over the features of one stage or several."""
+"""Support vector machines with a Gaussian kernel on the features of one or several stages."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from regraft.features.training_rows import (
     standardised,
 )
 
-EXACT_KERNEL_MAX = 8_000  # rows; beyond, an exact kernel matrix alone would take half a gigabyte
+EXACT_KERNEL_MAX = 8_000  # rows; above that, the exact kernel matrix alone would take half a gigabyte
 _SEARCH_ROWS = 4_000  # the part of a large data set on which kernel hyperparameters are chosen
 _LANDMARKS = 1_024
 _STRENGTHS = (3.0, 10.0, 30.0)
@@ -35,7 +35,7 @@ _WIDTHS = (0.5, 1.0, 2.0)
 
 
 def fit_kernel(data: TrainingRows, candidates: Sequence[Candidate]) -> FittedHead:
-    """The columns of best cross-validated accuracy, then the kernel's width and strength on them."""
+    """Fit an SVM: choose the columns by cross-validated accuracy, then the kernel's width and strength."""
     search = data
     if len(data.keys) > EXACT_KERNEL_MAX:
         chosen = np.random.default_rng(data.seed).permutation(len(data.keys))[:_SEARCH_ROWS]
@@ -55,7 +55,7 @@ def fit_kernel(data: TrainingRows, candidates: Sequence[Candidate]) -> FittedHea
 def _choose_columns(
     data: TrainingRows, candidates: Sequence[Candidate]
 ) -> tuple[Candidate, Floats, tuple[tuple[str, float], ...]]:
-    """The candidate of best cross-validated accuracy at middling settings, with its distances."""
+    """The candidate with the best cross-validated accuracy at medium settings, with its distances."""
     trials = []
     best: tuple[float, Candidate, Floats] | None = None
     for columns, distances in _distances_of(data, candidates):
@@ -72,7 +72,7 @@ def _choose_columns(
 
 
 def _distances_of(data: TrainingRows, candidates: Sequence[Candidate]) -> Iterator[tuple[Candidate, Floats]]:
-    """Squared distances for each candidate: means over its stages, each new stage added once."""
+    """Squared distances for each candidate, averaged over its stages; each stage is computed once."""
     total: Floats = np.zeros((1, 1), dtype=np.float32)
     done: list[str] = []
     for columns in candidates:
@@ -101,10 +101,10 @@ def _choose_kernel(data: TrainingRows, distances: Floats, middle: float) -> tupl
 
 
 def cross_validated_svm(data: TrainingRows, columns: Candidate) -> Floats:
-    """Out-of-fold scores `(N, K)` of a machine of middling width and strength, nothing searched."""
+    """Out-of-fold scores `(N, K)` of an SVM of medium width and strength, without a search."""
     rows = standardised(data, columns)[1]
     distances = squared_distances(rows, rows)
-    middle = max(float(np.median(distances[::7])), 1e-12)  # 0 for columns that never change
+    middle = max(float(np.median(distances[::7])), 1e-12)  # the median of constant columns is 0
     distances /= -middle
     kernel = np.exp(distances, out=distances)
     return out_of_fold_scores(data, kernel, _MIDDLING_STRENGTH, tolerance=_ROUGH)
@@ -113,7 +113,7 @@ def cross_validated_svm(data: TrainingRows, columns: Candidate) -> Floats:
 def out_of_fold_scores(
     data: TrainingRows, kernel: Floats, strength: float, *, tolerance: float = _FINE
 ) -> Floats:
-    """Scores `(N, K)` of each row by a machine that did not see its fold, from any kernel matrix `(N, N)`."""
+    """Scores `(N, K)` of each row by an SVM not fitted on its fold, from any kernel matrix `(N, N)`."""
     folds = int(data.folds.max()) + 1
     trained = np.stack([data.folds != fold for fold in range(folds)])
     return masked_scores(data, kernel, strength, trained, tolerance=tolerance)
@@ -127,16 +127,16 @@ def masked_scores(
     *,
     tolerance: float = _FINE,
 ) -> Floats:
-    """Scores `(N, K)` of each fold by a machine that saw some of the other folds' rows.
+    """Scores `(N, K)` of each fold's rows by an SVM fitted on the given rows of the other folds.
 
     Args:
         data: the training images.
-        kernel: `(N, N)`.
-        strength: C.
-        trained: `(folds, N)`, the rows that the machine of each fold sees.
-        tolerance: of libsvm's stopping rule.
+        kernel: kernel matrix `(N, N)`.
+        strength: C, the inverse of the regularisation strength.
+        trained: the rows on which the SVM of each fold is fitted, `(folds, N)`.
+        tolerance: tolerance of libsvm's stopping rule.
     """
-    import sklearn.svm  # noqa: F401  (once, before threads want it)
+    import sklearn.svm  # noqa: F401  (imported once, before the threads need it)
 
     votes = np.zeros((len(kernel), data.num_classes))
 
@@ -152,14 +152,14 @@ def masked_scores(
         votes[np.ix_(held, present)] = decided = machine.decide(kernel[np.ix_(held, kept)])
         votes[np.ix_(held, absent)] = decided.min(axis=1, keepdims=True) - 1
 
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:  # libsvm works without the interpreter
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:  # libsvm releases the interpreter's lock
         list(pool.map(judge, range(len(trained))))
     return lag(votes)
 
 
 @dataclass(frozen=True)
 class _Machine:
-    """What libsvm found, in its own layout."""
+    """A solved SVM in libsvm's layout."""
 
     support: npt.NDArray[np.int64]
     dual: Floats
@@ -209,7 +209,7 @@ def _finish_exact(
 
 
 def _finish_nystroem(data: TrainingRows, columns: Candidate, gamma: float) -> FittedHead:
-    """Kernel features towards random landmarks, then a linear SVM: memory grows with N, not its square."""
+    """Fit a linear SVM on kernels with random landmarks (Nystroem): memory grows with N, not its square."""
     standard = standardisation(data, columns)
     chosen = np.sort(np.random.default_rng(data.seed).permutation(len(data.keys))[:_LANDMARKS])
     vectors = data.features.matrix([data.keys[row] for row in chosen], columns)

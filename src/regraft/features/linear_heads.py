@@ -1,4 +1,4 @@
-"""Heads that are linear in standardised features, and nearest centroids."""
+"""Heads that are linear in standardised features, and the nearest-centroid head."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ _STRENGTHS: dict[Loss, tuple[float, ...]] = {
     "squared-hinge": (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0),
 }
 _MIDDLING_STRENGTH = 100.0
-_EVALUATIONS = 200  # that a search for the strength takes, about; one strength alone takes a fifth of them
+_EVALUATIONS = 200  # about as many as a search for the strength takes; a single strength takes a fifth
 
 
 def fit_logistic(data: TrainingRows, columns: Candidate) -> FittedHead:
-    """Multinomial logistic regression; its probabilities need no calibration."""
+    """Fit a multinomial logistic regression; its probabilities need no calibration."""
     return _fit_linear(data, columns, kind="logistic", loss="softmax")
 
 
 def fit_linear_svm(data: TrainingRows, columns: Candidate) -> FittedHead:
-    """One-against-rest linear SVM with squared hinge loss, calibrated."""
+    """Fit a calibrated one-against-rest linear SVM with squared hinge loss."""
     return _fit_linear(data, columns, kind="linear-svm", loss="squared-hinge")
 
 
@@ -58,21 +58,21 @@ def _fit_linear(data: TrainingRows, columns: Candidate, *, kind: HeadKind, loss:
 
 
 def solve_all(data: TrainingRows, rows: Floats, loss: Loss, strength: float) -> Floats:
-    """Weights and intercepts `(D + 1, K)` for all rows at one strength."""
+    """Solve for weights and intercepts `(D + 1, K)` on all rows, at one strength."""
     every = np.ones((1, len(rows)), dtype=bool)
     weights: Floats = solve(LinearProblems(rows, data.labels, data.num_classes, every, loss), strength)[0]
     return weights
 
 
 def cross_validated_logistic(data: TrainingRows, columns: Candidate) -> Floats:
-    """Out-of-fold scores `(N, K)` at a middling strength, solved no further than accuracy needs."""
+    """Out-of-fold scores `(N, K)` at a medium strength, solved just precisely enough for accuracy."""
     rows = standardised(data, columns)[1]
     space = row_space(rows, _EVALUATIONS // 5 * _scores_together(data))
     return choose_strength(data, space.rows, "softmax", strengths=(_MIDDLING_STRENGTH,), tolerance=1e-2)[1]
 
 
 def _scores_together(data: TrainingRows) -> int:
-    """How many scores an image gets in each evaluation of all folds."""
+    """How many scores each image gets when all folds are evaluated once."""
     return data.num_classes * (int(data.folds.max()) + 1)
 
 
@@ -84,16 +84,16 @@ def choose_strength(
     strengths: Sequence[float] | None = None,
     tolerance: float = 2e-3,
 ) -> tuple[float, Floats]:
-    """The strength of least cross-validated loss, and its out-of-fold scores.
+    """The strength with the smallest cross-validated loss, and its out-of-fold scores.
 
-    All folds are solved together, each strength starting from the optima of the one before; the search
-    ends when two strengths in a row were no better.
+    All folds are solved together; each strength starts from the optima of the one before. The search
+    ends when two strengths in a row are no better.
 
     Args:
         data: the training images.
-        rows: their standardised features.
-        loss: of the head.
-        strengths: to choose from, rising; None means those of the loss.
+        rows: standardised features of the training images.
+        loss: the head's loss.
+        strengths: the strengths to choose from, in rising order; None means those of the loss.
         tolerance: see `solve`.
     """
     folds = data.folds
@@ -121,7 +121,7 @@ def choose_strength(
 
 
 def fit_centroid(data: TrainingRows, columns: Candidate) -> FittedHead:
-    """Nearest class mean, calibrated."""
+    """Fit a calibrated head that predicts the nearest class mean."""
     standard, rows = standardised(data, columns)
     scores = np.empty((len(rows), data.num_classes))
     for fold in range(data.folds.max() + 1):
@@ -141,7 +141,7 @@ def fit_centroid(data: TrainingRows, columns: Candidate) -> FittedHead:
 
 
 def _class_means(rows: Floats, labels: npt.NDArray[np.int64], num_classes: int) -> Floats:
-    """`(K, D)`; a class without rows is put far away, where nothing is nearest to it."""
+    """Class means `(K, D)`; a class without rows is put far away, so that no image is nearest to it."""
     means = np.full((num_classes, rows.shape[1]), 1e3, dtype=np.float32)
     for label in np.unique(labels):
         means[label] = rows[labels == label].mean(axis=0)

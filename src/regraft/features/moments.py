@@ -1,4 +1,4 @@
-"""What a network sees in images: channel moments where it normalises, and what its own classifier says."""
+"""Channel moments at each BatchNorm of a network, and the logits of the network's own classifier."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ _BATCH = 16  # every batch has this size, the last one padded: kernels are chose
 
 @dataclass(frozen=True)
 class SourceStatistics:
-    """Running statistics of one BatchNorm: what its input looked like on the source's images."""
+    """Running statistics of one BatchNorm: the moments of its input on the images of the pretraining."""
 
     stage: str
     mean: npt.NDArray[np.float32]
-    """`(C,)`."""
+    """Mean of each channel, `(C,)`."""
     variance: npt.NDArray[np.float32]
-    """`(C,)`."""
+    """Variance of each channel, `(C,)`."""
 
 
 class MomentsRuntime:
-    """A `Runtime` whose rows hold the moments of each BatchNorm's input, then the source's logits.
+    """A `Runtime` whose rows are the moments of each BatchNorm's input, then the pretrained logits.
 
-    For the b-th BatchNorm with C channels the row holds the C means and the C standard deviations over the
-    image's positions, under the name of its stage; after all of them the logits of the network's own
-    classifier. In torch, on the CPU, in fp32: a few dozen images are enough.
+    For each BatchNorm with C channels the row contains the C means and the C standard deviations over the
+    image's positions, under the name of its stage; the logits of the network's own classifier follow. It
+    computes in torch, on the CPU, in fp32, because a few dozen images are enough.
     """
 
     def __init__(self, weights: Weights) -> None:
@@ -62,7 +62,7 @@ class MomentsRuntime:
 
     @property
     def source(self) -> list[SourceStatistics]:
-        """What the source's images looked like, for each BatchNorm in order."""
+        """The moments on the images of the pretraining, for each BatchNorm in order."""
         return [
             SourceStatistics(stage, _numpy(norm.running_mean), _numpy(norm.running_var))
             for stage, norm in self._norms

@@ -1,4 +1,4 @@
-"""Features by OpenVINO, the fastest runtime on CPUs: one image a request, one request a core."""
+"""Features computed by OpenVINO, the fastest runtime on CPUs: one image and one thread per request."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _HINTS = {"fp32": "f32", "bf16": "bf16"}
 
 
 class OpenVinoRuntime:
-    """See `Runtime`.
+    """A `Runtime` that computes with OpenVINO.
 
-    Every request holds one image and runs on one thread, so bits depend neither on neighbours nor on the
-    number of cores; requests run side by side. On the CPUs measured this is also as fast as any batch
-    (docs/log.md). The network is compiled at the first image: a run with a warm cache never loads it.
+    Every request contains one image and runs on one thread, so its bits depend neither on other images nor on
+    the number of cores; requests run in parallel. On the CPUs measured this is also as fast as any batch
+    (docs/log.md). The network is compiled at the first image, so a run with a warm cache never loads it.
     """
 
     def __init__(self, weights: Weights, *, precision: Precision = "fp32", cut: int | None = None) -> None:
@@ -44,9 +44,9 @@ class OpenVinoRuntime:
 
         if self._compiled is None:
             self._compiled = self._compile(openvino)
-        # Requests are waited for in turn. OpenVINO's own queue calls back into Python from its threads,
-        # which still want the interpreter's lock after `wait_all`: a deadlock or an abort at exit, one
-        # run in ten on a busy machine (openvino 2026.4.1).
+        # Requests are awaited in order. OpenVINO's own queue calls back into Python from its threads,
+        # which still need the interpreter's lock after `wait_all`; on a busy machine, one run in ten
+        # deadlocked or aborted at exit (openvino 2026.4.1).
         count = 2 * int(self._compiled.get_property("NUM_STREAMS"))
         idle = [self._compiled.create_infer_request() for _ in range(count)]
         busy: deque[tuple[Key, Any]] = deque()
@@ -73,19 +73,22 @@ class OpenVinoRuntime:
     def _compile(self, openvino: Any) -> Any:
         core = openvino.Core()
         if self.precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-            raise SettingsError("this CPU has no bf16 arithmetic (AVX512-BF16 or AMX); use --precision fp32")
+            raise SettingsError(
+                "--precision bf16 needs a CPU with AVX512-BF16 or AMX, and this one has neither; "
+                "use --precision fp32"
+            )
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         settings = {
             "INFERENCE_PRECISION_HINT": _HINTS[self.precision],
             "NUM_STREAMS": cores,
             "INFERENCE_NUM_THREADS": cores,
-            "ENABLE_CPU_PINNING": False,  # decoding threads share the cores
+            "ENABLE_CPU_PINNING": False,  # because decoding threads share the cores
         }
         return core.compile_model(core.read_model(self._folder / "network.xml"), "CPU", settings)
 
 
 def _cpu_name() -> str:
-    """The processor's model: kernels, and so bits, are chosen by it."""
+    """The processor's model, on which the choice of kernels depends, and with it the bits of a row."""
     try:
         with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
             facts = dict(

@@ -1,4 +1,4 @@
-"""Pooled features after every stage, from one forward pass."""
+"""Pooled features of every stage, from one forward pass."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from regraft.networks.network import Network
 from regraft.records import Column, InputSpec, Statistic
 
 _MAX_PREFIX_TOKENS = 8
-_WHOLE_MAP_MAX = 2_048  # values: LeNet's maps are this small, and where something is matters in them
+_WHOLE_MAP_MAX = 2_048  # values: LeNet's maps are this small, and positions in them matter
 
 
 class PooledStages(nn.Module):
-    """From pixels to one row of features: the statistics of every stage's activation, side by side.
+    """A module from pixels to one row of features: the statistics of every stage's activation, side by side.
 
-    Input `(N, H, W, C) uint8`, output `(N, F) float32`. Normalisation is part of it, so that a runtime
-    is handed plain pixels. Maps `(N, C, H, W)` give the mean and the standard deviation of each channel
-    over all positions, and small maps (at most 2,048 values) themselves; token sequences `(N, L, C)` the
-    same over the patches, and the class token; vectors `(N, C)` are their own mean.
+    Input `(N, H, W, C) uint8`, output `(N, F) float32`. The module also normalises, so that a runtime
+    takes plain pixels. A map `(N, C, H, W)` gives the mean and the standard deviation of each channel over
+    all positions, and the whole map if it is small (at most 2,048 values); a token sequence `(N, L, C)` gives
+    the mean and standard deviation over the patches, and the class token; a vector `(N, C)` is its own mean.
     """
 
     scale: torch.Tensor
@@ -42,10 +42,10 @@ class PooledStages(nn.Module):
 
 
 class PrefixActivation(nn.Module):
-    """From pixels to what a cut's tail is fed, as one row: `(N, H, W, C) uint8` to `(N, F) float32`.
+    """A module from pixels `(N, H, W, C) uint8` to the activation at a cut, as one row `(N, F) float32`.
 
-    Maps are laid out with their channels last, `(H, W, C)`, which is how tails are trained fastest; other
-    activations as they come.
+    Maps have their channels last, `(H, W, C)`, because tails are trained fastest so; other activations keep
+    their order.
     """
 
     scale: torch.Tensor
@@ -65,7 +65,7 @@ class PrefixActivation(nn.Module):
 
 
 def activation_shape(network: Network, count: int) -> tuple[int, ...]:
-    """The shape of what enters the tail for one image, channels first; of the image itself for no stage."""
+    """Shape of one image's activation after `count` stages, channels first; 0 stages give the image's."""
     value = empty_input(network.input_spec)
     with torch.inference_mode():
         for stage in network.stages[:count]:
@@ -74,7 +74,7 @@ def activation_shape(network: Network, count: int) -> tuple[int, ...]:
 
 
 def normalisation(spec: InputSpec) -> dict[str, torch.Tensor]:
-    """What pixels are multiplied by, and what is then added."""
+    """The normalisation as two tensors: `scale`, by which pixels are multiplied, and `shift`, then added."""
     shifts = [-m / s for m, s in zip(spec.mean, spec.std, strict=True)]
     return {"scale": _channels([1 / (255 * value) for value in spec.std]), "shift": _channels(shifts)}
 
@@ -84,15 +84,15 @@ def _channels(values: Sequence[float]) -> torch.Tensor:
 
 
 def summarise(activation: torch.Tensor) -> list[tuple[Statistic, torch.Tensor]]:
-    """The statistics of one activation, each `(N, C)`.
+    """The statistics of one activation, each `(N, C)`, or `(N, C H W)` for a whole map.
 
     Raises:
-        ValueError: an activation of a shape that is neither map, tokens nor vector.
+        ValueError: the activation's shape is not that of a map, a token sequence or a vector.
     """
     if activation.ndim == 2:
         return [("mean", activation)]
     if activation.ndim == 4:
-        # Channels come first, except in networks that work on (N, H, W, C); images here are square.
+        # Channels come first, except in networks that use (N, H, W, C); all maps here are square.
         last = activation.shape[1] == activation.shape[2] != activation.shape[3]
         moments = _moments(activation, (1, 2) if last else (2, 3))
         is_small = len(moments) == 2 and activation[0].numel() <= _WHOLE_MAP_MAX
@@ -111,7 +111,7 @@ def _moments(activation: torch.Tensor, positions: tuple[int, ...]) -> list[tuple
         return [("mean", mean.reshape(size))]
     # Two passes: E[x^2] - E[x]^2 would lose most digits in half precision.
     variance = (activation - mean).square().mean(dim=positions)
-    if variance.requires_grad:  # the root's slope at 0 is infinite, and 0 times that is no number
+    if variance.requires_grad:  # the root's slope at 0 is infinite, and 0 times infinity is NaN
         is_flat = variance <= 0
         std = torch.where(is_flat, torch.ones_like(variance), variance).sqrt().masked_fill(is_flat, 0.0)
     else:
@@ -128,7 +128,7 @@ def _prefix_tokens(length: int) -> int:
 
 
 def layout_of(network: Network) -> tuple[Column, ...]:
-    """Which columns of a feature row hold what, found by one forward pass of an empty image."""
+    """The columns of a feature row, found by a forward pass of an empty image."""
     columns: list[Column] = []
     value = empty_input(network.input_spec)
     start = 0
@@ -143,5 +143,5 @@ def layout_of(network: Network) -> tuple[Column, ...]:
 
 
 def empty_input(spec: InputSpec) -> torch.Tensor:
-    """`(1, C, H, W) float32` zeros at a network's input size."""
+    """An image of zeros at a network's input size, `(1, C, H, W) float32`."""
     return torch.zeros(1, spec.channels, spec.size_px, spec.size_px)

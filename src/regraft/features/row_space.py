@@ -1,10 +1,10 @@
-"""Rows in coordinates of the space that they span: fewer numbers where images are fewer than columns.
+"""Coordinates of rows in the space that they span: fewer numbers if there are fewer images than columns.
 
 A linear classifier with a quadratic penalty has its optimum in the span of its training rows (Hastie &
 Tibshirani 2004, "Efficient quadratic regularization for expression arrays", theorem 1). In an orthonormal
 basis of that span the same problem has as many columns as there are images, the same optimum, and, since
-L-BFGS does not care how the space is turned, the same steps on the way. The basis is found once, by QR, for
-all folds and strengths.
+L-BFGS is invariant to rotations, the same steps on the way. The basis is found once, by QR, for all folds and
+strengths.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ Floats = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class RowSpace:
-    """Some rows, and how to come back from their coordinates."""
+    """Rows as coordinates in a basis, and the basis, with which weights are converted back."""
 
     rows: Floats
-    """`(N, R)`, with the scalar products of the rows as they were."""
+    """Coordinates `(N, R)`, with the same scalar products as the original rows."""
     basis: Floats | None
-    """`(D, R)`, orthonormal; None where the coordinates are the columns themselves."""
+    """Orthonormal basis `(D, R)`; None if the coordinates are the columns themselves."""
 
     def weights(self, solved: Floats) -> Floats:
-        """Weights `(D + 1, K)` for the columns, from those for the coordinates; intercepts last.
+        """Convert weights for the coordinates to weights `(D + 1, K)` for the columns; intercepts last.
 
         Args:
-            solved: `(R + 1, K)`, intercepts last.
+            solved: weights for the coordinates, `(R + 1, K)`, intercepts last.
         """
         if self.basis is None:
             return solved
@@ -40,12 +40,12 @@ class RowSpace:
 
 
 def row_space(rows: Floats, products: int) -> RowSpace:
-    """Coordinates in which the rows are square, if that saves more than it costs; else as they are.
+    """Convert rows to N coordinates if that saves more than it costs; otherwise leave them as they are.
 
     Args:
-        rows: `(N, D)`, float32 or float64, which the result is, too.
-        products: of vectors with the rows that are to come; each saves 4 N (D - N) FLOP, the basis takes
-            4 N N D.
+        rows: rows `(N, D)`, float32 or float64; the result has the same precision.
+        products: number of products of a vector with the rows that will follow; each saves 4 N (D - N) FLOP,
+            and the basis takes 4 N N D.
 
     Example:
         >>> space = row_space(np.array([[3.0, 0.0, 4.0]]), 100)

@@ -1,4 +1,4 @@
-"""What computes features: one small contract, and the choice between those that fulfil it."""
+"""The interface of the runtimes that compute features, and the choice between them."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ Key = TypeVar("Key")
 class Runtime(Protocol):
     """Computes pooled features of all stages, or activations at a cut, on some device, at some precision.
 
-    The bits of a row depend on the image and on `facts` alone: not on its neighbours in a batch, the
-    order of images, or who else is asking. That is what lets a cache hold single images.
+    The bits of a row depend on the image and on `facts` alone: not on the other images of a batch, the order
+    of images, or other work on the machine. Therefore the cache can keep the rows of single images.
     """
 
     layout: tuple[Column, ...]
-    """What is where in a row; empty for activations."""
+    """The columns of a row; empty for activations."""
     width: int
-    """Values in a row."""
+    """Number of values in a row."""
     precision: Precision
     facts: Mapping[str, Any]
-    """Everything that the bits depend on besides the image: part of the cache's key."""
+    """Everything that a row's bits depend on besides the image; part of the cache key."""
 
     def run(self, images: Iterable[tuple[Key, Pixels]]) -> Iterator[tuple[Key, Row]]:
-        """Rows for `(key, (H, W, C) uint8)` pairs, in any order, while the iterator is drawn on."""
+        """Yield rows for `(key, (H, W, C) uint8)` pairs, in any order, while reading the iterable."""
 
 
 def open_runtime(
@@ -48,12 +48,12 @@ def open_runtime(
     cut: int | None = None,
     reporter: Reporter,
 ) -> Runtime:
-    """A runtime for a network: the GPU if there is one, else OpenVINO if installed, else torch on the CPU.
+    """Open a runtime for a network: torch on a GPU, else OpenVINO if it is installed, else torch on the CPU.
 
-    With a `cut`, its rows are the activations after that many stages instead of pooled features.
+    With a `cut`, the rows are activations after that many stages instead of pooled features.
 
     Raises:
-        SettingsError: the runtime asked for is not installed, or can't work at this precision.
+        SettingsError: the requested runtime is not installed, or does not support this precision.
     """
     chosen, reason = choose_runtime(name, device)
     if name == "auto":
@@ -68,29 +68,29 @@ def open_runtime(
 
 
 def choose_runtime(name: RuntimeName, device: str) -> tuple[str, str]:
-    """`(runtime, why)`: the reason is empty where one was asked for.
+    """`(runtime, reason)`; the reason is empty if a runtime was requested.
 
     Raises:
-        SettingsError: it is not installed, or does not work on that device.
+        SettingsError: the requested runtime is not installed, or does not work on the device.
     """
     has_openvino = importlib.util.find_spec("openvino") is not None
     if name == "openvino" and not has_openvino:
-        raise SettingsError("runtime openvino is not installed: pip install openvino, or use --runtime torch")
+        raise SettingsError("OpenVINO is not installed: pip install openvino, or use --runtime torch")
     if name == "openvino" and device not in ("auto", "cpu"):
-        raise SettingsError(f"runtime openvino works on the cpu, not on {device}; use --runtime torch")
+        raise SettingsError(f"--runtime openvino works on the cpu, not on {device}; use --runtime torch")
     if name != "auto":
         return name, ""
     if device not in ("auto", "cpu"):
-        return "torch", f"--device {device} was asked for"
+        return "torch", f"--device {device} was given"
     if device == "auto" and _has_gpu():
-        return "torch", "there is a GPU"
+        return "torch", "this machine has a GPU"
     if has_openvino:
-        return "openvino", "it is installed, and the fastest on a CPU"
-    return "torch", "openvino is not installed (pip install openvino is several times faster on a CPU)"
+        return "openvino", "it is the fastest runtime on a CPU"
+    return "torch", "openvino is not installed (it is several times faster on a CPU: pip install openvino)"
 
 
 def _has_gpu() -> bool:
-    """Whether an NVIDIA driver answers, found without importing torch on machines that have none."""
+    """Whether there is a usable NVIDIA GPU; torch is imported only on machines with a driver."""
     from pathlib import Path
 
     if not Path("/proc/driver/nvidia/version").exists() and not Path("/dev/nvidia0").exists():

@@ -1,8 +1,8 @@
-"""Many small convex problems solved at once: linear classifiers for several folds and strengths.
+"""A solver for many small convex problems at once: the linear classifiers of all folds.
 
-L-BFGS (Nocedal & Wright 2006, algorithm 7.5) with backtracking, run side by side for problems that
-share their data and differ in which rows count. One matrix product serves all of them, so
-cross-validation costs little more than one fit. Each problem has its own step and stops on its own.
+L-BFGS (Nocedal & Wright 2006, algorithm 7.5) with backtracking runs side by side for problems that share
+their data and differ in the rows that they use. One matrix product serves all of them, so
+cross-validation costs little more than one fit. Each problem has its own step size and stops on its own.
 scikit-learn solves the same problems one after the other; `benchmarks/heads.py` compares optima and time.
 """
 
@@ -19,12 +19,12 @@ Loss = Literal["softmax", "squared-hinge"]
 _MEMORY = 10
 _ARMIJO = 1e-4
 _MAX_HALVINGS = 12
-_PROGRESS = 1e-6  # relative gain below which an iteration led nowhere: float32 can't see much less
+_PROGRESS = 1e-6  # relative gain below which an iteration made no progress; float32 resolves little less
 
 
 @dataclass(frozen=True)
 class LinearProblems:
-    """P linear classification problems over the same rows.
+    """P linear classification problems on the same features.
 
     Problem p minimises, over weights W `(D, K)` and intercepts b `(K,)`,
 
@@ -35,12 +35,12 @@ class LinearProblems:
     """
 
     features: Floats
-    """`(N, D)`, float32 or float64: the precision of the result."""
+    """Features `(N, D)`, float32 or float64; the result has the same precision."""
     labels: npt.NDArray[np.int64]
-    """`(N,)` in 0 .. num_classes-1."""
+    """Class numbers `(N,)` in 0 .. num_classes-1."""
     num_classes: int
     rows: npt.NDArray[np.bool_]
-    """`(P, N)`: which rows each problem sees."""
+    """The rows that each problem uses, `(P, N)`."""
     loss: Loss = "softmax"
 
 
@@ -52,15 +52,15 @@ def solve(
     tolerance: float = 3e-4,
     max_iterations: int = 500,
 ) -> Floats:
-    """The optima, `(P, D + 1, K)` with the intercepts last.
+    """Find the optima `(P, D + 1, K)`, with the intercepts last.
 
     Args:
-        problems: what to solve.
-        strength: C, the inverse of regularisation.
-        start: where to start, for example the optima for another strength.
-        tolerance: stop when the gradient's norm is this share of what it is at zero weights; how the columns
-            are turned makes no difference.
-        max_iterations: of L-BFGS.
+        problems: the problems to solve.
+        strength: C, the inverse of the regularisation strength.
+        start: weights to start from, for example the optima for another strength; None starts from zero.
+        tolerance: stop when the gradient's norm is this share of its norm at zero weights; a rotation of the
+            columns makes no difference.
+        max_iterations: largest number of L-BFGS iterations.
     """
     count, (_, width) = len(problems.rows), problems.features.shape
     shape = (count, width + 1, problems.num_classes)
@@ -89,7 +89,7 @@ def solve(
         was_steepest = np.ones(count, dtype=bool)
         for _, _, rho in history:
             was_steepest &= rho == 0
-        for _, _, rho in history:  # a direction that led nowhere: forget, and try the gradient itself
+        for _, _, rho in history:  # no progress in this direction: forget it and try the gradient itself
             rho[active[stuck]] = 0
         history = [*history[-_MEMORY + 1 :], (step, change, _curvature(step, change))]
         small = _norm(gradient[active]) <= goal[active]
@@ -108,14 +108,14 @@ def _inner(a: Floats, b: Floats) -> Floats:
 
 
 def _curvature(step: Floats, change: Floats) -> Floats:
-    """1 / (s . y), or 0 where the pair says nothing (it is then left out of the recursion)."""
+    """1 / (s . y), or 0 for a pair without information, which the recursion then leaves out."""
     product = _inner(step, change)
     usable = product > 1e-10 * np.maximum(_inner(change, change), 1e-30)
     return np.where(usable, 1 / np.where(usable, product, 1), 0).astype(step.dtype)
 
 
 def _direction(gradient: Floats, history: list[tuple[Floats, Floats, Floats]]) -> Floats:
-    """Two-loop recursion, for every problem at once."""
+    """The search directions by the two-loop recursion, for all problems at once."""
     q = gradient.copy()
     alphas = []
     for step, change, rho in reversed(history):
@@ -145,7 +145,7 @@ def _line_search(
     *,
     first: bool,
 ) -> tuple[Floats, Floats, Floats]:
-    """Backtracking until each active problem has gained enough (Armijo); those that can't stay put."""
+    """Backtrack until each active problem has gained enough (Armijo); those that can't do not move."""
     slope = _inner(gradient[active], direction)
     uphill = slope >= 0
     direction[uphill], slope[uphill] = (
@@ -179,7 +179,7 @@ def _line_search(
 def _evaluate(
     problems: LinearProblems, weights: Floats, strength: float, which: npt.NDArray[np.int64]
 ) -> tuple[Floats, Floats]:
-    """Objective `(A,)` and gradient `(A, D + 1, K)` of some of the problems."""
+    """Objective `(A,)` and gradient `(A, D + 1, K)` of the A problems in `which`."""
     count, width, classes = len(which), weights.shape[1] - 1, weights.shape[2]
     flat = weights[:, :-1].transpose(1, 0, 2).reshape(width, count * classes)
     scores = (problems.features @ flat).reshape(-1, count, classes) + weights[:, -1]
@@ -199,7 +199,7 @@ def _evaluate(
 
 
 def _softmax_loss(scores: Floats, labels: npt.NDArray[np.int64]) -> tuple[Floats, Floats]:
-    """Cross-entropy `(N, P)` and its derivative by the scores; overwrites `scores`."""
+    """Cross-entropy `(N, P)` and its derivative with respect to the scores; overwrites `scores`."""
     rows = np.arange(len(labels))
     scores -= scores.max(axis=2, keepdims=True)
     own = scores[rows, :, labels]
@@ -212,7 +212,7 @@ def _softmax_loss(scores: Floats, labels: npt.NDArray[np.int64]) -> tuple[Floats
 
 
 def _squared_hinge_loss(scores: Floats, labels: npt.NDArray[np.int64]) -> tuple[Floats, Floats]:
-    """Squared hinge summed over one-against-rest problems; overwrites `scores`."""
+    """Squared hinge loss `(N, P)`, summed over the classes, and its derivative; overwrites `scores`."""
     rows = np.arange(len(labels))
     scores[rows, :, labels] *= -1
     scores += 1

@@ -1,4 +1,4 @@
-"""Features by PyTorch itself, on any device."""
+"""Features computed by PyTorch, on any device."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from regraft.networks.network import load_network
 from regraft.networks.weights import Weights
 from regraft.records import Precision
 
-# Every batch has this size, the last one padded: kernels are chosen by shape, and with them the bits.
+# Every batch has this size; the last one is padded. The shape decides which kernels run, and so the bits.
 _BATCH = {"cpu": 16, "cuda": 64}
 
 
 class TorchRuntime:
-    """See `Runtime`. bf16 is autocast around fp32 weights; pooling happens in fp32 where autocast says so."""
+    """A `Runtime` that computes with PyTorch; bf16 is autocast around fp32 weights."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class TorchRuntime:
         module: nn.Module = PooledStages(network) if cut is None else PrefixActivation(network, cut)
         self._module = module.eval().to(self.device)
         for module in self._module.modules():
-            if isinstance(module, nn.Conv2d):  # faster; buffers of other ranks can't follow
+            if isinstance(module, nn.Conv2d):  # faster; buffers with other numbers of dimensions can't be
                 module.to(memory_format=torch.channels_last)
         name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu"
         self.facts: Mapping[str, Any] = {
@@ -83,7 +83,11 @@ class TorchRuntime:
 
 
 def find_device(name: str) -> torch.device:
-    """The device of that name; `auto` is the GPU if there is one."""
+    """The device of the given name; `auto` is the GPU if there is one.
+
+    Raises:
+        SettingsError: there is no such device, or torch can't use it.
+    """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

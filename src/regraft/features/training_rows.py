@@ -1,4 +1,4 @@
-"""What heads are fitted on: the training images' features, standardised, with their folds."""
+"""The data that heads are fitted on: standardised features of the training images, with their folds."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CHUNK_ROWS = 4_096
 
 @dataclass(frozen=True)
 class TrainingRows:
-    """The training images of a data set, as their features."""
+    """The features, labels and groups of a data set's training images."""
 
     features: Features
     keys: tuple[str, ...]
@@ -35,18 +35,21 @@ class TrainingRows:
 
     @cached_property
     def folds(self) -> npt.NDArray[np.int64]:
-        """Five folds, fewer if the groups are fewer; whole groups together."""
+        """The fold of each image: five folds, or fewer if there are fewer groups; groups stay together."""
         count = min(5, len(set(self.groups)))
         if count < 2:
-            raise DataError("the training images form a single group of look-alikes: nothing to validate on")
+            raise DataError(
+                "all training images form a single group of look-alikes, so cross-validation is impossible; "
+                "add images that differ"
+            )
         return fold_numbers(self.labels, self.groups, folds=count, seed=self.seed)
 
     def sample(self, most: int) -> TrainingRows:
-        """At most so many of the rows, of each class alike; which ones depends on the seed alone."""
+        """At most `most` of the rows, in proportion to the classes; the choice depends on the seed alone."""
         return self if len(self.keys) <= most else self.subset(stratified(self.labels, most, seed=self.seed))
 
     def subset(self, rows: npt.NDArray[np.int64]) -> TrainingRows:
-        """Some of the rows."""
+        """The given rows alone."""
         return TrainingRows(
             self.features,
             tuple(self.keys[row] for row in rows),
@@ -59,36 +62,36 @@ class TrainingRows:
 
 @dataclass(frozen=True)
 class FittedHead:
-    """A head, and what cross-validation on the training images said about it."""
+    """A head, and its cross-validation on the training images."""
 
     head: Head
     out_of_fold: npt.NDArray[np.float64]
-    """`(N, K)` probabilities of each training image by heads that did not see its fold."""
+    """Probabilities `(N, K)` of each training image, from heads that were not fitted on its fold."""
     folds: int
     trials: tuple[tuple[str, float], ...] = field(default=())
-    """What was compared (stage or stages) and its cross-validated accuracy."""
+    """The stage or stages of each candidate that was compared, with its cross-validated accuracy."""
 
 
 def describe(columns: Sequence[Column]) -> str:
-    """`layer3` for one stage, `layer2 ... layer4 (3 stages)` for several."""
+    """Name the stages of some columns: `layer3`, or `layer2 ... layer4 (3 stages)`."""
     stages = list(dict.fromkeys(column.stage for column in columns))
     return stages[0] if len(stages) == 1 else f"{stages[0]} ... {stages[-1]} ({len(stages)} stages)"
 
 
 def accuracy(scores: Floats, labels: npt.NDArray[np.int64]) -> float:
-    """Share of rows whose largest score is their label's."""
+    """Share of the rows whose largest score is that of their label."""
     return float(np.mean(scores.argmax(axis=1) == labels))
 
 
 def log_loss(probabilities: Floats, labels: npt.NDArray[np.int64]) -> float:
-    """Mean surprise, nats."""
+    """Mean negative log-likelihood of the labels in nats."""
     own = probabilities[np.arange(len(labels)), labels]
     return float(-np.log(np.maximum(own, 1e-12)).mean())
 
 
 @dataclass(frozen=True)
 class Standard:
-    """Standardisation of some columns: each stage to unit variance, divided by the root of its width."""
+    """Standardisation of columns: unit variance, divided by the root of the stage's width."""
 
     mean: Floats
     scale: Floats
@@ -101,7 +104,7 @@ class Standard:
 
 
 def standardisation(data: TrainingRows, columns: Candidate) -> Standard:
-    """From all training rows, labels unseen; a column that never changes is left out (scale 0)."""
+    """The standardisation that fits all training rows; a constant column is left out (its scale is 0)."""
     width = sum(column.stop - column.start for column in columns)
     total, squares = np.zeros(width), np.zeros(width)
     for start in range(0, len(data.keys), CHUNK_ROWS):
@@ -119,7 +122,7 @@ def standardisation(data: TrainingRows, columns: Candidate) -> Standard:
 
 
 def standardised(data: TrainingRows, columns: Candidate) -> tuple[Standard, npt.NDArray[np.float32]]:
-    """The training rows of some columns, `(N, D) float32`, and how they were standardised."""
+    """How some columns are standardised, and the standardised training rows, `(N, D) float32`."""
     standard = standardisation(data, columns)
     return standard, standard.apply(data.features.matrix(data.keys, columns))
 
@@ -135,7 +138,7 @@ def finished(
     scores: Floats,
     temperature: float | None = None,
 ) -> FittedHead:
-    """A head put together, calibrated on out-of-fold scores unless its temperature is given."""
+    """Assemble a head, and calibrate it on its out-of-fold scores unless its temperature is given."""
     heat = best_temperature(scores, data.labels) if temperature is None else temperature
     record = HeadRecord(kind=kind, columns=columns, hyperparameters=hyperparameters, temperature=heat)
     head = Head(record, {"mean": standard.mean, "scale": standard.scale, **arrays})
@@ -143,11 +146,11 @@ def finished(
 
 
 def best_temperature(scores: Floats, labels: npt.NDArray[np.int64]) -> float:
-    """The temperature of least log-loss on out-of-fold scores (Guo et al. 2017), by golden section.
+    """The temperature with the smallest log-loss on out-of-fold scores (Guo et al. 2017), by golden section.
 
-    One image more, of every class equally, is counted in: otherwise a few images that are all right would
-    make a model certain of all. (Platt 1999, section 2.2, counts one in for each class; with K of them that
-    is K images, and where N / K is small, they drown what was seen.)
+    One extra image, which belongs to every class equally, is added: otherwise a few images that are all
+    predicted correctly would make the model certain of everything. (Platt 1999, section 2.2, adds one image
+    for each of the K classes; if N / K is small, these outweigh the observed images.)
     """
     count = len(scores)
     smooth = 1 / (count + 1)

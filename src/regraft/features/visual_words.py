@@ -1,4 +1,4 @@
-"""Bags of visual words (Csurka et al. 2004): local descriptors of an image, counted by their nearest word."""
+"""Bags of visual words (Csurka et al. 2004): an image's local descriptors, counted by their nearest word."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _WORDS = 200
 
 
 def word_histograms(descriptors: Floats, *, seed: int, words: int = _WORDS) -> Floats:
-    """Shares of each visual word, square roots taken (Hellinger), `(N, words) float32`.
+    """Square roots (Hellinger) of the share of each visual word, `(N, words) float32`.
 
-    The vocabulary is k-means over the descriptors themselves, labels unseen.
+    The vocabulary is found by k-means over the descriptors, without their labels.
 
     Args:
-        descriptors: `(N, 48 * 128)` as `DescriptorRuntime` gives them; missing points are zeros.
-        seed: of k-means.
-        words: size of the vocabulary; fewer where there are fewer descriptors.
+        descriptors: descriptors `(N, 48 * 128)` from `DescriptorRuntime`; missing points are zeros.
+        seed: random seed of k-means.
+        words: size of the vocabulary, which is smaller if there are fewer descriptors.
     """
     from sklearn.cluster import MiniBatchKMeans
 

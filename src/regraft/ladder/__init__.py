@@ -1,1 +1,1 @@
-"""Fitting as a ladder: a usable model at once, dearer rungs while they are expected to pay."""
+"""Fitting as a ladder: a usable model first, then more expensive rungs while they are expected to help."""

@@ -1,4 +1,4 @@
-"""Which trainings a ladder tries: cuts and learning rates, thinned by short trials (successive halving)."""
+"""The trainings that a ladder tries: cuts and learning rates, chosen by successive halving."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ _TRIAL_EPOCHS = (2, 4)
 
 @dataclass(frozen=True)
 class Arm:
-    """One training to try."""
+    """One training to try: a cut and a learning rate."""
 
     count: int
-    """Stages that stay frozen."""
+    """Number of stages that stay frozen."""
     lr: float
 
     def named(self, stages: Sequence[str]) -> str:
-        """`train layer3…layer4 at 0.001`, or `train everything at 0.001`."""
+        """The arm in words: `train layer3…layer4 at 0.001`, or `train everything at 0.001`."""
         last = stages[self.count :]
         what = "everything" if self.count == 0 else last[0] if len(last) == 1 else f"{last[0]}…{last[-1]}"
         return f"train {what} at {self.lr:g}"
 
 
 def possible_arms(stages: int, lr: float) -> list[Arm]:
-    """Arms in the order in which they are worth a trial: half of the network, all, a quarter; other rates.
+    """All arms, the most promising first: half of the network, all, a quarter; then other learning rates.
 
     Args:
-        stages: of the network.
-        lr: the usual learning rate.
+        stages: number of stages of the network.
+        lr: the learning rate to try first.
     """
     half, quarter = max(1, stages // 2), min(stages - 1, round(0.75 * stages))
     cuts = list(dict.fromkeys(count for count in (half, 0, quarter) if 0 <= count < stages))
@@ -40,7 +40,7 @@ def possible_arms(stages: int, lr: float) -> list[Arm]:
 
 @dataclass(frozen=True)
 class Tournament:
-    """Arms that fit into the time, and the epochs of each round; the last round is the training itself."""
+    """Arms that fit into the time, and the epochs of each round; the last round is the final training."""
 
     arms: tuple[Arm, ...]
     rounds: tuple[int, ...]
@@ -50,12 +50,12 @@ class Tournament:
 def choose_tournament(
     arms: Sequence[Arm], cost: Callable[[Arm, int, bool], float], time_left_s: float
 ) -> Tournament | None:
-    """The largest tournament that fits; None where not even the cheapest arm does.
+    """The largest tournament that fits into the time; None if not even the cheapest arm fits.
 
     Args:
-        arms: in order of preference.
-        cost: seconds of an arm at so many epochs, and whether it is only a trial.
-        time_left_s: what there is.
+        arms: the arms in order of preference.
+        cost: returns the seconds of an arm, given its number of epochs and whether it is only a trial.
+        time_left_s: seconds that the tournament may take.
     """
     for size in (*(n for n in (6, 4, 2) if n <= len(arms)), 1):
         fitting = [arm for arm in arms if cost(arm, FINAL_EPOCHS, False) <= time_left_s][:size]
@@ -73,7 +73,7 @@ def choose_tournament(
 
 
 def tournament_seconds(arms: Sequence[Arm], cost: Callable[[Arm, int, bool], float]) -> float:
-    """Predicted: of later rounds the dearest arms, since nobody knows yet who survives."""
+    """Predicted seconds; for later rounds, those of the most expensive arms, as the survivors are unknown."""
     halves = _halves(len(arms))
     total = 0.0
     for epochs, size in zip((*_TRIAL_EPOCHS[: len(halves) - 1], FINAL_EPOCHS), halves, strict=True):
@@ -84,7 +84,7 @@ def tournament_seconds(arms: Sequence[Arm], cost: Callable[[Arm, int, bool], flo
 
 
 def _halves(size: int) -> list[int]:
-    """How many arms each round has: 6 3 1, 4 2 1, 2 1, 1.
+    """Number of arms in each round: 6 3 1, 4 2 1, 2 1, 1.
 
     >>> _halves(6), _halves(1)
     ([6, 3, 1], [1])
@@ -99,13 +99,13 @@ def survivors(scores: Sequence[tuple[Arm, float, float]], size: int) -> list[Arm
     """The best arms of a round by validation accuracy, then by loss.
 
     Args:
-        scores: `(arm, accuracy, loss)`.
-        size: how many go on.
+        scores: `(arm, accuracy, loss)` of each arm.
+        size: number of arms that survive.
     """
     ranked = sorted(scores, key=lambda score: (-score[1], score[2]))
     return [arm for arm, _, _ in ranked[:size]]
 
 
 def next_size(size: int) -> int:
-    """How many arms go on from a round of so many."""
+    """Number of arms that survive a round of `size` arms."""
     return max(1, size // 2)

@@ -1,4 +1,4 @@
-"""The climb: rungs from the cheapest up, each tried while time is left, kept only if validation says so."""
+"""The climb: rungs from the cheapest up, tried while time is left, kept only if validation shows a gain."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from regraft.ladder.trained_rungs import climb_trained
 
 
 def climb(standing: Standing) -> Contender:
-    """Climb as far as it pays; returns what is kept."""
+    """Try all rungs that the budget allows; returns the contender that is kept."""
     standing.start()
     climb_first(standing)
     climb_depths(standing)

@@ -1,4 +1,4 @@
-"""What a ladder decided by the clock, kept so that the same command decides the same again."""
+"""The times by which a ladder decided, kept so that the same command decides the same again."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from regraft.errors import StorageError
 class Ledger:
     """Rungs with their predicted and measured times, by name.
 
-    A climb depends on time twice: how long rungs took, and what is predicted of the next. Both are written
-    here as they become known; a later run with the same key reads them instead of measuring, and so takes
-    the same turns.
+    A climb depends on the time that rungs took and on the time predicted for the next one. Both are recorded
+    here as soon as they are known. A later run with the same key reads them instead of measuring, and so
+    makes the same decisions.
 
     Args:
-        key: of everything else that the climb depends on.
-        folder: where ledgers are kept; None means the cache.
+        key: hash of everything else that the climb depends on.
+        folder: folder of the ledgers; None means the cache.
     """
 
     def __init__(self, key: str, folder: Path | None = None) -> None:
@@ -29,10 +29,10 @@ class Ledger:
             self._entries = {}
 
     def recall(self, rung: str, what: str) -> Any:
-        """What was noted of a rung, or None."""
+        """A recorded fact about a rung; None if there is none."""
         return self._entries.get(rung, {}).get(what)
 
     def note(self, rung: str, **facts: Any) -> None:
-        """Keep facts of a rung."""
+        """Record facts about a rung."""
         self._entries[rung] = {**self._entries.get(rung, {}), **facts}
         storage.write_json(self._path, self._entries)

@@ -1,4 +1,4 @@
-"""A reporter for trials: their automatic choices are nobody's concern."""
+"""A reporter for trials, whose automatic choices are not shown."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from regraft.progress import Reporter, Silent
 
 
 class Quiet(Silent):
-    """Passes bars and warnings on, and keeps notes and choices to itself."""
+    """Forwards progress bars and warnings, and drops notes and automatic choices."""
 
     def __init__(self, reporter: Reporter) -> None:
         self.phase = reporter.phase  # type: ignore[method-assign]

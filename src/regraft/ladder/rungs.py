@@ -1,4 +1,4 @@
-"""What stands on a ladder: contenders, and the rows of its table."""
+"""The contenders of a ladder, the rule by which one is kept, and the rows of the ladder's table."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from regraft.records import Estimate, Record
 from regraft.training.history import History
 
 KEEP_AT = 0.9
-"""A dearer rung is kept if it is more accurate with this probability."""
+"""A more expensive rung is kept if it is more accurate with at least this probability."""
 HEDGE_AT = 0.25
-"""A vote of two is kept unless it is probably worse: two that err differently seldom are."""
+"""A vote of two is kept unless it is probably worse; models with different errors seldom vote worse."""
 SOLVED_SCALE, TRAINED_SCALE = 2.0, 5.0
-"""How far apart, in points, true accuracies of two solved heads, and of training and none, usually are."""
+"""Prior standard deviation, in points, of the true difference between two solved heads, and of training."""
 
 
 class RungRow(Record):
@@ -31,15 +31,15 @@ class RungRow(Record):
     rung: int
     name: str
     accuracy: Estimate | None
-    """On validation images, or by cross-validation; None where it was not tried."""
+    """Accuracy on validation images or by cross-validation; None if the rung was not tried."""
     images: int
     predicted_s: float | None
     took_s: float | None
     elapsed_s: float
-    """Since the fit began."""
+    """Seconds since the fit began."""
     is_kept: bool
     verdict: str
-    """Why it was kept, or not, or not tried."""
+    """Why the rung was kept, not kept, or not tried."""
 
 
 class LadderRecord(Record):
@@ -48,31 +48,31 @@ class LadderRecord(Record):
     budget_s: float
     rows: tuple[RungRow, ...]
     profile: DepthProfile | None = None
-    """What each depth of the network knows, as far as the climb came to it."""
+    """The accuracy at each depth of the network; None if the climb ended before it was measured."""
 
 
 @dataclass(frozen=True)
 class Contender:
-    """A model that could be the answer."""
+    """A model that may become the result of the ladder."""
 
     name: str
     plan: Plan
-    """Carries it out again."""
+    """The plan that makes this model again."""
     voters: tuple[Voter, ...]
     judged: Predicted
-    """What it says of images that it did not learn from."""
+    """Predictions for images that it was not trained on."""
     out_of_fold: Predicted | None = None
-    """Of a solved head: what it says of each training image by heads that did not see it."""
+    """For a solved head: predictions for each training image by heads that were not fitted on it."""
     history: History | None = None
     lineage: tuple[str, ...] = ()
 
     def accuracy(self, job: Job) -> Estimate:
-        """On the images that it was judged on, with Wilson's interval."""
+        """Accuracy on the images that it was evaluated on, with Wilson's interval."""
         rights = self.rights(job)
         return wilson(int(rights.sum()), len(rights))
 
     def rights(self, job: Job) -> npt.NDArray[np.bool_]:
-        """Which of the images that it was judged on it had right."""
+        """Which of the images that it was evaluated on are predicted correctly."""
         rights: npt.NDArray[np.bool_] = self.judged.probabilities.argmax(axis=1) == job.truth(
             self.judged.rows
         )
@@ -80,13 +80,13 @@ class Contender:
 
 
 def common_rows(one: Contender, other: Contender) -> tuple[int, ...]:
-    """Rows that both judged."""
+    """Rows of the split on which both were evaluated."""
     known = set(other.judged.rows)
     return tuple(row for row in one.judged.rows if row in known)
 
 
 def duel(challenger: Contender, holder: Contender, job: Job) -> PairedComparison:
-    """The two on the images that both judged."""
+    """Compare two contenders on the images on which both were evaluated."""
     rows = common_rows(challenger, holder)
     truth = job.truth(rows)
     first, second = (
@@ -96,11 +96,11 @@ def duel(challenger: Contender, holder: Contender, job: Job) -> PairedComparison
 
 
 def chance_better(result: PairedComparison, scale_points: float) -> float:
-    """Probability that the first is the more accurate, by the images on which just one of the two is right.
+    """Probability that the first is more accurate, from the images on which exactly one of the two is right.
 
-    The difference of accuracies is normal around the true one; true ones are normal around nought with the
-    standard deviation `scale_points`. So a few images say little, and many say what they say (normal-normal
-    model, Gelman et al. 2013, section 2.5).
+    The measured difference of accuracies is normal around the true difference, whose prior is normal around
+    zero with standard deviation `scale_points`. So a few images change little, and with many images the prior
+    hardly matters (normal-normal model, Gelman et al. 2013, section 2.5).
 
     >>> from regraft.evaluation.comparison import compare
     >>> import numpy as np
@@ -116,12 +116,12 @@ def chance_better(result: PairedComparison, scale_points: float) -> float:
 
 
 def soft_vote(name: str, main: Contender, also: Contender) -> Contender:
-    """Both together: probabilities averaged over all voters, on the images that both judged.
+    """A vote of two contenders: probabilities averaged over all voters, on common images.
 
     Args:
-        name: of the result.
-        main: whose plan is extended.
-        also: of solved heads on the frozen network.
+        name: name of the result.
+        main: the contender whose plan is extended.
+        also: a contender with solved heads on the frozen network.
     """
     votes = [main.judged] * len(main.voters) + [also.judged] * len(also.voters)
     heads = (solved_part(also.plan), *also.plan.vote)
@@ -135,5 +135,5 @@ def soft_vote(name: str, main: Contender, also: Contender) -> Contender:
 
 
 def solved_part(plan: Plan) -> SolvedPlan:
-    """A solved plan as one voter of another."""
+    """The part of a solved plan that makes it a voter in another plan."""
     return SolvedPlan(head=plan.head, stages=plan.stages, statistics=plan.statistics)

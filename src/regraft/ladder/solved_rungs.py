@@ -1,4 +1,4 @@
-"""The rungs that take seconds: baselines, and heads solved on the frozen network's features."""
+"""The rungs that take seconds: baselines, and heads that are solved on features of the frozen network."""
 
 from __future__ import annotations
 
@@ -31,23 +31,23 @@ from regraft.training.costs import (
 from regraft.training.planning import make_plan
 from regraft.training.solved import say_solved, set_sizes
 
-_TELLING_S = 0.5  # what is quicker is mostly overhead, and says nothing of larger work
-_COMPUTED_S = 5e-4  # for each image: what is faster was in the cache
-_EASY = 0.02  # a baseline that comes so near is a warning
-_MEMORY_SHARE = 0.5  # of what is free, for one rung
-_MACHINES = 9  # widths x strengths that an RBF SVM is chosen from
+_TELLING_S = 0.5  # shorter times are mostly overhead and say nothing about more work
+_COMPUTED_S = 5e-4  # per image: whatever is faster came from the cache
+_EASY = 0.02  # a baseline this close to the best model causes a warning
+_MEMORY_SHARE = 0.5  # share of the free memory that one rung may use
+_MACHINES = 9  # combinations of width and strength tried for an RBF SVM
 
 
 def climb_first(standing: Standing) -> None:
-    """The majority class, and a probe on the last stage: the first usable model."""
+    """The majority class, and a probe on the last stage, which is the first usable model."""
     found = majority_baseline(standing.training_rows)
-    standing.tell(0, found.name, "what guessing gets", accuracy=found.accuracy, images=found.images, took_s=0)
+    standing.tell(0, found.name, "guessing", accuracy=found.accuracy, images=found.images, took_s=0)
     last = standing.stages[-1:]
     solve(standing, f"probe @ {last[0]}", "probe", "logistic", last)
 
 
 def climb_classics(standing: Standing) -> None:
-    """The methods of before 2012, on as many images as a part of the budget allows."""
+    """Image classification methods from before 2012, on as many images as a share of the budget allows."""
     terrain, reporter = standing.terrain, standing.reporter
 
     def classics(most: int) -> Sequence[Baseline]:
@@ -62,15 +62,15 @@ def climb_classics(standing: Standing) -> None:
 
 
 def _warn_if_easy(standing: Standing) -> None:
-    """A method without any network that does nearly as well means that the images give their labels away."""
+    """Warn if a method without any network is nearly as accurate as the best model."""
     simple = [row for row in standing.rows if row.rung == 0 and row.accuracy is not None]
     best = max(simple, key=lambda row: row.accuracy.value if row.accuracy else 0.0)
     assert standing.best is not None
     share = standing.best.accuracy(standing.terrain.job).value
     if best.accuracy is not None and best.accuracy.value >= share - _EASY:
         standing.reporter.warn(
-            f"{best.name} gets {100 * best.accuracy.value:.1f} % without any network: the data is easy, or "
-            "gives its labels away (background, size, colour)"
+            f"{best.name} reaches {100 * best.accuracy.value:.1f} % without any network: the data is easy, "
+            "or the background, size or colour of the images gives their labels away"
         )
 
 
@@ -81,7 +81,7 @@ def _measure_baselines(
     sizes: Sequence[int],
     share: float,
 ) -> None:
-    """Measure on the largest of some samples that takes no more than a share of the budget."""
+    """Measure baselines on the largest sample size that takes at most a share of the budget."""
     count = len(standing.training_rows.keys)
     each = standing.book.seconds(name)
     allowed = share * standing.terrain.budget_s
@@ -111,7 +111,7 @@ def _measure_baselines(
 
 
 def climb_depths(standing: Standing) -> DepthProfile:
-    """The depth profile; then several stages together, two heads that vote, and SVMs."""
+    """The depth profile; then heads on several stages, a vote of two heads, and SVMs."""
     layout = standing.terrain.job.features.layout
 
     def measure() -> DepthProfile:
@@ -132,7 +132,7 @@ def climb_depths(standing: Standing) -> DepthProfile:
 
 
 def solve(standing: Standing, name: str, strategy: Strategy, kind: HeadKind, stages: Sequence[str]) -> None:
-    """Fit a solved head on some stages, and let it challenge what is kept."""
+    """Fit a solved head on some stages, and compare it with the contender that is kept."""
     chosen = tuple(c for c in standing.terrain.job.features.layout if c.stage in stages)
     columns = read_by_probe(chosen) if strategy == "probe" else chosen
     width = sum(column.stop - column.start for column in columns)
@@ -191,7 +191,7 @@ def _contender(
 
 
 def _vote(standing: Standing) -> None:
-    """The probe and the logistic regression on several stages together, which err differently."""
+    """A vote of the probe and the logistic regression on several stages, whose errors differ."""
     if not standing.terrain.settings.votes or len(standing.solved) < 2:
         return
     first, second = standing.solved[:2]
@@ -200,7 +200,7 @@ def _vote(standing: Standing) -> None:
 
 
 def best_of(standing: Standing, several: Sequence[Contender]) -> Contender:
-    """The most accurate of some contenders; of equals the first, which is the cheapest."""
+    """The most accurate of some contenders; among equals the first, which is the cheapest."""
     return max(several, key=lambda one: float(one.rights(standing.terrain.job).mean()))
 
 

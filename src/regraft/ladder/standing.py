@@ -1,4 +1,4 @@
-"""Where a climb stands: what is kept, the table so far, and the clock."""
+"""The state of a climb: the contender that is kept, the table so far, and the clock."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ from regraft.training.planning import Circumstances
 
 @dataclass(frozen=True)
 class Terrain:
-    """What a climb works on and may use; no test image is part of it."""
+    """The data, settings and limits of a climb; no test image is part of them."""
 
     job: Job
-    """With features of the training and validation images alone."""
+    """The data set, with features of the training and validation images only."""
     weights: Weights
     around: Circumstances
     settings: FitSettings
@@ -44,24 +44,25 @@ class Terrain:
     limits: LoadLimits
     workers: int
     extract_s: float
-    """Seconds for an image from file to features, as measured."""
+    """Measured seconds that one image takes from file to features."""
     budget_s: float
     spent_s: float
-    """Before the climb: reading, converting, extracting."""
+    """Seconds spent before the climb on reading, converting and extracting."""
     earlier: Model | None = None
-    """The run that the weights are from, for --head-start previous."""
+    """The model of the run that the weights come from, for `--head-start previous`."""
 
 
 @dataclass
 class Standing:
-    """What is kept so far, the table and the clock; rungs are tried against it.
+    """The contender that is kept so far, the table and the clock; rungs challenge it.
 
     Args:
-        terrain: what the climb works on.
-        ledger: of decisions by the clock.
-        book: of costs.
-        reporter: is told what happens.
-        keep: called with each contender that is kept, so that there always is a saved model.
+        terrain: data, settings and limits of the climb.
+        ledger: recorded times, by which rungs are chosen.
+        book: measured costs of units of work.
+        reporter: receives progress and notes.
+        keep: called with each contender that is kept, so that a saved model always exists.
+        clock: reads seconds; rungs are timed by it.
     """
 
     terrain: Terrain
@@ -69,15 +70,16 @@ class Standing:
     book: CostBook
     reporter: Reporter
     keep: Callable[[Contender, LadderRecord], None]
+    clock: Callable[[], float] = time.perf_counter
     rows: list[RungRow] = field(default_factory=list)
     best: Contender | None = None
     solved: list[Contender] = field(default_factory=list)
-    """Contenders whose head is solved, in the order in which they were tried."""
+    """Contenders with a solved head, in the order in which they were tried."""
     profile: DepthProfile | None = None
     elapsed_s: float = 0.0
 
     def start(self) -> None:
-        """Set the clock to what was spent before the first rung, when the climb was first made."""
+        """Set the clock to the time spent before the first rung, as recorded by the first such climb."""
         self.elapsed_s = self._remembered("start", "spent_s", self.terrain.spent_s)
 
     @property
@@ -87,7 +89,7 @@ class Standing:
 
     @property
     def next_rung(self) -> int:
-        """The number of the rung to come; baselines are 0."""
+        """Number of the next rung; baselines have the number 0."""
         return 1 + max((row.rung for row in self.rows), default=0)
 
     @property
@@ -97,12 +99,12 @@ class Standing:
 
     @cached_property
     def training_rows(self) -> TrainingRows:
-        """What solved heads are fitted on."""
+        """The features and labels that solved heads are fitted on."""
         return self.terrain.job.training_rows()
 
     @cached_property
     def amounts(self) -> Amounts:
-        """How much there is to do."""
+        """The amount of work that every rung has: images, classes and folds."""
         job = self.terrain.job
         train, held, _ = job.held_out(self.terrain.training.validation_share)
         folds = int(self.training_rows.folds.max()) + 1
@@ -110,23 +112,23 @@ class Standing:
 
     @property
     def time_left_s(self) -> float:
-        """Of the budget."""
+        """Seconds of the budget that are left."""
         return self.terrain.budget_s - self.elapsed_s
 
     def clocked(self, rung: str, work: Callable[[], object]) -> float:
-        """Do a rung's work; returns the seconds that it took when it was first done."""
-        started = time.perf_counter()
+        """Carry out the work of a rung; returns the seconds that it took when it was first done."""
+        started = self.clock()
         work()
-        took = self._remembered(rung, "took_s", time.perf_counter() - started)
+        took = self._remembered(rung, "took_s", self.clock() - started)
         self.elapsed_s += took
         return took
 
     def predicted(self, rung: str, seconds: float) -> float:
-        """What was predicted of a rung when it was first considered."""
+        """The seconds that were predicted for a rung when it was first considered."""
         return self._remembered(rung, "predicted_s", seconds)
 
     def _remembered(self, rung: str, what: str, seconds: float) -> float:
-        """What the ledger knows; else these seconds, as they will be read back."""
+        """The recorded seconds; if there are none, record these, rounded as they will be read back."""
         known: float | None = self.ledger.recall(rung, what)
         if known is None:
             known = round(seconds, 3)
@@ -142,14 +144,14 @@ class Standing:
         needed: float = KEEP_AT,
         scale: float = SOLVED_SCALE,
     ) -> None:
-        """Let a contender challenge what is kept; it is kept if it is probably better.
+        """Compare a contender with the one that is kept; it takes its place if it is probably better.
 
         Args:
-            contender: who challenges.
-            predicted_s: what it was expected to take, if anything was.
-            took_s: what it took.
-            needed: how probable it must be that it is more accurate.
-            scale: how far apart the two usually are, points.
+            contender: the challenger.
+            predicted_s: predicted seconds; None if there is no prediction.
+            took_s: measured seconds.
+            needed: the least probability of being more accurate.
+            scale: prior standard deviation of the difference, in points.
         """
         job = self.terrain.job
         verdict, is_kept = "the first usable model", True
@@ -176,7 +178,7 @@ class Standing:
             self.keep(contender, self.record)
 
     def skip(self, name: str, predicted_s: float | None, why: str = "") -> None:
-        """Write down that a rung was not tried, and why; without a reason, for lack of time."""
+        """Record that a rung was not tried, and why; without a reason, the time is too short."""
         left = max(0.0, self.time_left_s)
         reason = why or f"predicted {predicted_s or 0:.0f} s, {left:.0f} s left of the budget"
         self.tell(self.next_rung, name, f"not tried: {reason}", predicted_s=predicted_s)
@@ -193,7 +195,7 @@ class Standing:
         took_s: float | None = None,
         is_kept: bool = False,
     ) -> None:
-        """One more line of the table."""
+        """Add a line to the table, and report it."""
         row = RungRow(
             rung=rung,
             name=name,

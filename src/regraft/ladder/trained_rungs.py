@@ -1,4 +1,4 @@
-"""The rungs that train: short trials choose cut and learning rate, then one training is carried through."""
+"""The rungs that train: short trials choose the cut and learning rate of one full training."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ from regraft.training.costs import Cost, TailCost, logistic_cost, measure_step, 
 from regraft.training.planning import make_plan
 
 LEAST_HELD = 60
-"""Fewer held-out images can't tell whether training paid: one of them is more than 1.5 points."""
+"""Fewer held-out images can't tell whether training helped: each counts more than 1.5 points."""
 KEEP_TRAINED_AT = 0.75
-"""How probable it must be that training made it more accurate: it was paid for already."""
+"""The least probability of a gain for keeping a trained tail; lower, as its time is already spent."""
 _USUAL_RATE = 1e-3
-_RESERVE = 0.05  # of the budget, for the test images at the end
+_RESERVE = 0.05  # share of the budget for the test images at the end
 
-if TYPE_CHECKING:  # it imports torch, which the rungs before do without
+if TYPE_CHECKING:  # it imports torch, which earlier rungs do not need
     from regraft.training.tuned import Tuned, TunedJob
 
 TrainingCosts = Callable[..., Cost]
-"""Of an arm at so many `epochs`, as a trial (`is_trial`) or not."""
+"""Returns the cost of an arm, given its number of `epochs` and whether it is a trial (`is_trial`)."""
 
 
 def climb_trained(standing: Standing) -> None:
-    """Train what the trials recommend, where validation can judge it and the budget allows it."""
+    """Train the winner of short trials, if there are enough validation images and time."""
     held = standing.amounts.held
     if held < LEAST_HELD:
-        why = f"{held} held-out images can't tell whether it pays; --strategy last-blocks trains anyway"
+        why = f"{held} held-out images can't tell whether it helps; --strategy last-blocks trains anyway"
         standing.skip("train the last stages", None, why)
         return
     arms = allowed_arms(standing)
@@ -81,7 +81,7 @@ def climb_trained(standing: Standing) -> None:
 
 
 def _refit(standing: Standing, found: list[Contender], job: TunedJob, tuned: Tuned) -> None:
-    """A solved head on several stages of the trained network; it joins the contenders found."""
+    """Add a contender: a solved head on several stages of the trained network."""
     from regraft.training.refit import refit, refit_plan
 
     plan = job.plan.model_copy(update={"refit": refit_plan(standing.stages)})
@@ -89,7 +89,7 @@ def _refit(standing: Standing, found: list[Contender], job: TunedJob, tuned: Tun
     name = f"{found[0].name}, then logistic @ {plan.refit.stages[0]}…{plan.refit.stages[-1]}"
     layout = tuned.features.layout
     width = sum(column.stop - column.start for column in layout if column.stage in plan.refit.stages)
-    # Those held out have features already, of when the training was judged.
+    # Features of the held-out images were computed when the training was evaluated.
     amounts = replace(standing.amounts, train=standing.amounts.train - standing.amounts.held)
     solving = logistic_cost(amounts, width, standing.book).seconds
     seconds = amounts.train * standing.terrain.extract_s + solving
@@ -114,20 +114,20 @@ def _refit(standing: Standing, found: list[Contender], job: TunedJob, tuned: Tun
 
 
 def allowed_arms(standing: Standing) -> list[Arm]:
-    """The trainings worth a trial; at the user's learning rate alone, if there is one."""
+    """All trainings worth a trial; only those with the user's learning rate, if one is set."""
     rate = standing.terrain.training.lr
     arms = possible_arms(len(standing.stages), rate or _USUAL_RATE)
     return [arm for arm in arms if rate is None or arm.lr == rate]
 
 
 def usual_arms(standing: Standing) -> list[Arm]:
-    """Those at the learning rate that is tried first."""
+    """The allowed arms with the learning rate that is tried first."""
     arms = allowed_arms(standing)
     return [arm for arm in arms if arm.lr == arms[0].lr]
 
 
 def measured_costs(standing: Standing, arms: list[Arm]) -> TrainingCosts:
-    """What arms are predicted to take; a training step is timed once at each of their cuts."""
+    """The predicted costs of arms; a training step is timed once at each of their cuts."""
     tails: dict[int, TailCost] = {}
 
     def measure() -> None:
@@ -148,7 +148,7 @@ def measured_costs(standing: Standing, arms: list[Arm]) -> TrainingCosts:
 
 
 def _tail_cost(standing: Standing, count: int) -> TailCost:
-    """As the ledger remembers it, so that an interrupted climb predicts what it predicted before."""
+    """The cost of training after a cut; from the ledger, if an interrupted climb has measured it before."""
     known = standing.ledger.recall(f"cut {count}", "cost")
     if known is not None:
         return TailCost.model_validate(known)
@@ -168,7 +168,7 @@ def _tail_cost(standing: Standing, count: int) -> TailCost:
 
 
 def arm_plan(standing: Standing, arm: Arm, epochs: int, *, is_trial: bool = False) -> Plan:
-    """The plan of one arm, every choice made; epochs that the user set are those of the last training."""
+    """The complete plan of an arm; if the user set the number of epochs, it is that of the final training."""
     terrain = standing.terrain
     settings = replace(
         terrain.settings,
@@ -182,15 +182,15 @@ def arm_plan(standing: Standing, arm: Arm, epochs: int, *, is_trial: bool = Fals
 
 
 def _play(standing: Standing, tournament: Tournament) -> Arm:
-    """Short trials thin the arms out until one is left (successive halving, Jamieson & Talwalkar 2016)."""
+    """Eliminate arms by short trials until one is left (successive halving, Jamieson & Talwalkar 2016)."""
     arms = list(tournament.arms)
     for epochs in tournament.rounds[:-1]:
         scores = [(arm, *_trial(standing, arm, epochs)) for arm in arms]
         arms = survivors(scores, next_size(len(arms)))
         listed = ", ".join(f"{arm.named(standing.stages)}: {100 * share:.1f} %" for arm, share, _ in scores)
         standing.reporter.decided(
-            f"to go on with {', '.join(arm.named(standing.stages) for arm in arms)}",
-            f"after {epochs} epochs of each, the held-out images say {listed}",
+            f"to continue with {', '.join(arm.named(standing.stages) for arm in arms)}",
+            f"the accuracy on held-out images after {epochs} epochs was {listed}",
             "--strategy, --cut and --lr",
         )
     return arms[0]

@@ -1,8 +1,9 @@
 """Where a network's weights are, and where they came from. Imports neither torch nor timm until it must.
 
-Looked at in this order: `--weights` (a file or folder), `$REGRAFT_WEIGHTS`, the package's own, the
-hub's cache on disk, a download. A JSON recipe beside a weights file is data: it may name a library
-out of three, a registered network and allow-listed arguments, and nothing else of it is obeyed.
+Places are tried in this order: `--weights` (a file or folder), `$REGRAFT_WEIGHTS`, the package itself,
+installed packages that carry weights, the hubs' caches on this machine, a download. A JSON recipe beside
+a weights file is data: it may name a library out of three, a registered network and allow-listed
+arguments, and nothing else in it is used.
 """
 
 from __future__ import annotations
@@ -15,12 +16,15 @@ from typing import Any
 from pydantic import ValidationError
 
 from regraft import storage
-from regraft.errors import WeightsError, WeightsNotFoundError, close_names
-from regraft.networks.hubs import Found, download, from_hub_cache, hub_home, torch_home
-from regraft.networks.zoo import PREFERRED, card, cards
+from regraft.errors import DownloadError, WeightsError, WeightsNotFoundError, close_names
+from regraft.networks import hubs
+from regraft.networks.distributions import CARRIED, converted, installed
+from regraft.networks.hubs import Found, from_hub_cache
+from regraft.networks.zoo import card, cards
+from regraft.progress import Reporter, Silent
 from regraft.records import InputSpec, Recipe, WeightsSource
 
-_SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
+WEIGHTS_SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
 _PACKAGED = Path(__file__).parent / "pretrained"
 
 
@@ -38,62 +42,52 @@ class Weights:
     source: WeightsSource
 
 
-def find_weights(network: str, *, weights: str | Path | None = None, offline: bool = False) -> Weights:
-    """The weights of a network, from the first place that has them.
+def find_weights(
+    network: str,
+    *,
+    weights: str | Path | None = None,
+    offline: bool = False,
+    reporter: Reporter | None = None,
+) -> Weights:
+    """The weights of a network, from the first place that has them; downloaded if none does.
 
     Args:
         network: a name of the zoo, timm or torchvision.
-        weights: a file, a folder that holds `NETWORK.safetensors`, or `random` (seed 0) to do without.
+        weights: a file, a folder that holds `NETWORK.safetensors`, or `random` (seed 0) for untrained ones.
         offline: never download.
+        reporter: receives the size, licence and progress of a download.
 
     Raises:
-        WeightsNotFoundError: nowhere; says what was looked for and how to get it.
+        WeightsNotFoundError: no place has them; says how to get them.
+        DownloadError: the download failed; says why and what to do.
         WeightsError: found, but refused.
         UnknownNetworkError: no such network.
     """
     if str(weights) == "random":
         return _random(network)
-    looked: list[str] = []
-    found = _find(network, weights, looked)
-    if found is None and weights is None:
-        found = from_hub_cache(network, looked) or download(network, looked, offline=offline)
-    if found is None:
-        raise _not_found(network, looked)
+    found = _find(network, weights)
+    if found is None and weights is not None:
+        raise _not_in(Path(weights), network)
+    found = found or from_hub_cache(network, []) or _downloaded(network, offline, reporter or Silent())
     return _described(network, found)
 
 
-def find_network(*, weights: str | Path | None = None) -> tuple[str, str]:
-    """The first of the preferred networks whose weights are at hand, and why it was chosen.
-
-    Raises:
-        WeightsNotFoundError: none is at hand.
-    """
-    looked: list[str] = []
-    if weights and Path(weights).is_file() and Path(weights).suffix in _SUFFIXES:
-        return Path(weights).stem, f"the file is called {Path(weights).name}"
-    for name in PREFERRED:
-        found = _find(name, weights, looked) or (None if weights else from_hub_cache(name, looked))
-        if found:
-            return name, f"it is the first of {', '.join(PREFERRED)} whose weights are here ({found.where})"
-    hubs = [str(hub_home()), str(torch_home() / "hub" / "checkpoints")]
-    places = [str(weights)] if weights else [*filter(None, [os.environ.get("REGRAFT_WEIGHTS")]), *hubs]
-    raise WeightsNotFoundError(
-        f"no network was named and no weights are at hand for any of {', '.join(PREFERRED)}. "
-        f"Looked in: {'; '.join(places)}. "
-        f"{_HOW_TO_GET.format(name='NAME')}"
-    )
+def _downloaded(network: str, offline: bool, reporter: Reporter) -> Found:
+    forbidden = hubs.offline_because(offline)
+    if forbidden or not hubs.is_published(network):
+        raise _not_here(network, forbidden)
+    try:
+        return hubs.download(network, reporter)
+    except DownloadError as error:
+        raise DownloadError(f"can't download {network}: {error}. {_BY_HAND.format(name=network)}") from error
 
 
-_HOW_TO_GET = (
-    "Give a file or folder with --weights, set $REGRAFT_WEIGHTS to a folder that holds {name}.safetensors, "
-    "name a network with --network while online (without --offline) to download it once, "
-    "or start from random weights with --weights random"
-)
+_BY_HAND = "Or put {name}.safetensors into a folder by hand and pass --weights FOLDER"
 
 
 def at_hand(network: str, weights: str | Path | None = None) -> str | None:
     """Where a network's weights are on this machine, or None."""
-    found = _find(network, weights, []) or from_hub_cache(network, [])
+    found = _find(network, weights) or from_hub_cache(network, [])
     return found.where if found else None
 
 
@@ -108,13 +102,13 @@ class WeightsHere:
 
 
 def weights_here(weights: str | Path | None = None) -> list[WeightsHere]:
-    """All weights on this machine: of a folder, `$REGRAFT_WEIGHTS`, the package and the hubs' caches."""
+    """All weights here: in a folder, in `$REGRAFT_WEIGHTS`, in installed packages and in the hubs' caches."""
     folders = [Path(place) for place in (weights, os.environ.get("REGRAFT_WEIGHTS")) if place]
     files = [path for folder in folders for path in sorted(folder.glob("*"))]
-    named = [path.stem for path in files if path.suffix in _SUFFIXES]
+    named = [path.stem for path in files if path.suffix in WEIGHTS_SUFFIXES]
     result = []
-    for network in dict.fromkeys([*named, *cards()]):
-        found = _find(network, weights, []) or _find(network, None, [])
+    for network in dict.fromkeys([*named, *cards(), *CARRIED]):
+        found = _find(network, weights) or _find(network, None)
         found = found or (from_hub_cache(network, []) if network in cards() else None)
         if found:
             beside = found.path.with_suffix(".json")
@@ -127,72 +121,103 @@ def verify_weights(here: WeightsHere) -> str:
     """What was found when the weights were read back, loaded strictly and looked at.
 
     Raises:
-        WeightsError: they are damaged, don't fit the network, or hold values that are no numbers.
+        WeightsError: they are damaged, don't fit the network, or contain NaN or infinite values.
     """
     import torch
 
     from regraft.networks.building import build
     from regraft.networks.states import load_state
 
-    beside = here.path.with_suffix(".json")
-    stated = storage.read_json(beside).get("sha256") if beside.is_file() else None
+    stated = _stated_sha256(here)
     sha256 = storage.sha256_of_file(here.path)
     if stated and stated != sha256:
-        raise WeightsError(f"{here.path} has sha256 {sha256}, its card says {stated}: import it again")
+        raise WeightsError(f"{here.path} has sha256 {sha256}, expected {stated}: delete it and get it again")
     found = _described(here.network, Found(here.path, here.where, here.licence))
     module = build(found.recipe)
     load_state(module, found.path)
     bad = [name for name, value in module.state_dict().items() if not bool(torch.isfinite(value).all())]
     if bad:
-        raise WeightsError(f"{here.path} holds values that are no numbers in {', '.join(bad[:3])}")
+        raise WeightsError(f"{here.path} contains NaN or infinite values in {', '.join(bad[:3])}")
     count = sum(parameter.numel() for parameter in module.parameters())
-    same = "as its card says" if stated else "no hash to compare with"
+    same = "as expected" if stated else "no hash to compare with"
     return f"{count:,} parameters fit, all finite; sha256 {sha256[:16]}… ({same}); {here.path}"
 
 
-def _find(network: str, weights: str | Path | None, looked: list[str]) -> Found | None:
+def _stated_sha256(here: WeightsHere) -> str | None:
+    """What the card, the table of installed packages or the hub's cache says of a file; None if none does."""
+    beside = here.path.with_suffix(".json")
+    if beside.is_file():
+        stated = storage.read_json(beside).get("sha256")
+        return None if stated is None else str(stated)
+    carried = installed(here.network)
+    if carried is not None and carried.path == here.path:
+        return carried.carried.sha256
+    return hubs.expected_sha256(here.path)
+
+
+def _find(network: str, weights: str | Path | None) -> Found | None:
     if weights is not None:
-        return _in_place(Path(weights), network, looked)
+        return _in_place(Path(weights), network)
     chosen = os.environ.get("REGRAFT_WEIGHTS")
     if chosen:
-        found = _in_place(Path(chosen), network, looked)
+        found = _in_place(Path(chosen), network)
         if found:
             return found
     own = card(network)
-    if own and own.hub is None:
-        path = _PACKAGED / f"{network}.safetensors"
-        looked.append(str(path))
-        if path.exists():
-            return Found(path, f"regraft package, {path.name}", own.licence)
-    return None
+    path = _PACKAGED / f"{network}.safetensors"
+    if own and own.hub is None and path.exists():
+        return Found(path, f"regraft package, {path.name}", own.licence)
+    carried = installed(network)
+    return Found(carried.path, carried.where, carried.carried.licence) if carried else None
 
 
-def _in_place(place: Path, network: str, looked: list[str]) -> Found | None:
+def _in_place(place: Path, network: str) -> Found | None:
     if place.is_file():
-        if place.suffix not in _SUFFIXES:
-            raise WeightsError(f"{place} is no weights file; accepted are {', '.join(_SUFFIXES)}")
+        if place.suffix not in WEIGHTS_SUFFIXES:
+            raise WeightsError(
+                f"{place} is not a weights file; accepted endings are {', '.join(WEIGHTS_SUFFIXES)}"
+            )
         return Found(place, str(place))
-    looked.append(str(place / f"{network}.safetensors"))
-    for suffix in _SUFFIXES:
+    for suffix in WEIGHTS_SUFFIXES:
         path = place / f"{network}{suffix}"
         if path.is_file():
             return Found(path, str(path))
     return None
 
 
-def _not_found(network: str, looked: list[str]) -> WeightsNotFoundError:
-    near = ""
-    folders = {Path(place).parent for place in looked if place.endswith(".safetensors")}
-    names = [path.stem for folder in folders for path in folder.glob("*.safetensors")]
-    if names:
-        near = f" There are weights for {', '.join(sorted(names))}{close_names(network, names)}."
+def _not_in(place: Path, network: str) -> WeightsNotFoundError:
+    if not place.exists():
+        return WeightsNotFoundError(
+            f"--weights {place} does not exist; accepted are a weights file and a folder that holds "
+            f"{network}.safetensors"
+        )
+    names = sorted({path.stem for path in place.glob("*") if path.suffix in WEIGHTS_SUFFIXES})
+    holds = f"weights for {', '.join(names)}{close_names(network, names)}" if names else "no weights"
     return WeightsNotFoundError(
-        f"no weights for {network}. Looked for: {'; '.join(looked) or 'nothing to look for'}.{near} "
-        f"{_HOW_TO_GET.format(name=network)}"
+        f"no weights for {network} in {place}, which holds {holds}. Put {network}.safetensors there, or "
+        "leave --weights out to use the published ones"
+    )
+
+
+def _not_here(network: str, forbidden: str | None) -> WeightsNotFoundError:
+    text = f"no pretrained weights for {network} on this machine"
+    if not hubs.is_published(network):
+        return WeightsNotFoundError(
+            f"{text}, and none are published. Train it with --strategy scratch, try --weights random, or put "
+            f"{network}.safetensors into a folder and pass --weights FOLDER"
+        )
+    size = hubs.published_mb(network)
+    about = "once" if size is None else f"about {size} MB, once"
+    return WeightsNotFoundError(
+        f"{text}, and {forbidden} forbids a download. Download them while online ({about}): regraft weights "
+        f"fetch {network}. {_BY_HAND.format(name=network)}"
     )
 
 
 def _described(network: str, found: Found) -> Weights:
+    carried = installed(network)
+    if carried is not None and carried.path == found.path:
+        found = Found(converted(carried), found.where, found.licence)
     beside = found.path.with_suffix(".json")
     if beside.is_file():
         recipe, spec, stated = _read_recipe(beside)
@@ -206,6 +231,12 @@ def _described(network: str, found: Found) -> Weights:
 
             (recipe, spec), licence = find_recipe(network), found.licence
     sha256 = storage.sha256_of_file(found.path)
+    stated_sha256 = hubs.expected_sha256(found.path)
+    if stated_sha256 not in (None, sha256):
+        raise WeightsError(
+            f"{found.path} has sha256 {sha256}, expected {stated_sha256}: the download was damaged later. "
+            f"Delete {found.path.resolve()} and run the same command again"
+        )
     source = WeightsSource(where=found.where, sha256=sha256, licence=licence or "unknown")
     if found.path.suffix == ".safetensors":
         return Weights(network, found.path, sha256, recipe, spec, source)

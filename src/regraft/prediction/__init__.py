@@ -1,1 +1,1 @@
-"""Prediction: models in use, and as bundles on disk."""
+"""Prediction: fitted models, in memory and as bundles or exported files on disk."""

@@ -1,6 +1,6 @@
-"""A model as a folder: `bundle.json`, `network.safetensors`, `head.safetensors`. Data, never code.
+"""A model as a folder with `bundle.json`, `network.safetensors` and `head.safetensors`: data, never code.
 
-A soft vote has further heads (`head-2.safetensors`, ...) and, where voters differ in it, further networks.
+A soft vote has further heads (`head-2.safetensors`, ...) and, if its voters use several, further networks.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _MAX_RECORD_BYTES = 64 << 20
 
 
 def save_bundle(model: Model, folder: Path) -> Path:
-    """Write a model; each file is whole or absent, and the record, written last, names the others' hashes."""
+    """Write a model; each file is complete or absent, and the record, written last, lists their hashes."""
     files: dict[str, str] = {}
     for name, voter in zip(_HEADS, model.voters, strict=False):
         arrays = {key: np.ascontiguousarray(array) for key, array in voter.head.arrays.items()}
@@ -58,7 +58,7 @@ def save_bundle(model: Model, folder: Path) -> Path:
         files=dict(sorted(files.items())),
     )
     storage.write_json(folder / _RECORD, record.model_dump(mode="json"))
-    for name in {*_HEADS, *_NETWORKS} - set(files):  # of an earlier model in this folder
+    for name in {*_HEADS, *_NETWORKS} - set(files):  # left by an earlier model in this folder
         (folder / name).unlink(missing_ok=True)
     return folder
 
@@ -83,12 +83,12 @@ def _same(one: Path, other: Path) -> bool:
 
 
 def load_model(folder: str | Path) -> Model:
-    """A model that `Model.save` or `regraft fit` left behind: a bundle, or a run folder that holds one.
+    """Load a model that `Model.save` or `regraft fit` has written: a bundle, or a run folder with one.
 
-    Takes milliseconds: the network itself is loaded at the first prediction.
+    This takes milliseconds, because the network itself is loaded at the first prediction.
 
     Raises:
-        BundleError: not a bundle, damaged, or of another version of the loader or schema.
+        BundleError: the folder is not a bundle, is damaged, or has another version of the loader or schema.
     """
     place = Path(folder)
     if not (place / _RECORD).exists() and (place / "bundle" / _RECORD).exists():
@@ -128,7 +128,8 @@ def load_model(folder: str | Path) -> Model:
     ]
     if any(other.weights.input_spec != first.weights.input_spec for other in others):
         raise BundleError(
-            f"{place / _RECORD}: voters that expect different inputs can't share decoded images"
+            f"{place / _RECORD}: the voters' networks expect different inputs, which one bundle can't have; "
+            "fit again"
         )
     return Model(
         record.labels,
@@ -149,25 +150,31 @@ def _read_head(path: Path, record: HeadRecord, num_classes: int) -> Head:
     try:
         head.check(num_classes)
     except ValueError as error:
-        raise BundleError(f"{path} doesn't fit its record: {error}") from error
+        raise BundleError(
+            f"{path} doesn't fit bundle.json: {error}. Fit again, or copy the bundle again"
+        ) from error
     return head
 
 
 def _read_record(place: Path) -> BundleRecord:
     path = place / _RECORD
     if not path.is_file():
-        raise BundleError(f"no model at {place}: neither {path} nor {place / 'bundle' / _RECORD} exists")
+        raise BundleError(
+            f"no model at {place}: neither {path} nor {place / 'bundle' / _RECORD} exists. Give a run folder "
+            "or a bundle"
+        )
     if path.stat().st_size > _MAX_RECORD_BYTES:
-        raise BundleError(f"{path} has {path.stat().st_size:,} bytes, more than any bundle needs")
+        raise BundleError(f"{path} has {path.stat().st_size:,} bytes; the limit is {_MAX_RECORD_BYTES:,}")
     try:
         record = BundleRecord.model_validate(storage.read_json(path))
     except (StorageError, ValidationError) as error:
         raise BundleError(
-            f"{path} is not a bundle of this version; fit again, or install the regraft that made it: {error}"
+            f"{path} is not a bundle of this version; fit again, or install the version of regraft that "
+            f"wrote it: {error}"
         ) from error
     if record.loader_version != LOADER_VERSION:
         raise BundleError(
-            f"{path} was made with loader version {record.loader_version}, this is {LOADER_VERSION}: pixels "
-            f"would differ. Install regraft {record.regraft_version} or fit again"
+            f"{path} was made with loader version {record.loader_version}, this is {LOADER_VERSION}, which "
+            f"gives other pixels. Install regraft {record.regraft_version} or fit again"
         )
     return record

@@ -1,6 +1,6 @@
-"""A whole model as one differentiable torch module: pixels in, probabilities out.
+"""A whole model as one differentiable torch module, from pixels to probabilities.
 
-Prediction itself needs only numpy for its heads; this is for gradients (explanations) and for export.
+Explanations need its gradients, and export traces it; prediction computes the heads with numpy instead.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from regraft.records import Column
 
 
 class ModelGraph(nn.Module):
-    """Everything that a model does after decoding.
+    """Everything that a model computes after an image is decoded.
 
-    Input `(N, H, W, C) uint8` at the network's input size, output `(N, K) float32`, rows that sum to one.
-    Voters that read one network share its forward pass; stages that no head reads are left out.
+    Input `(N, H, W, C) uint8` at the network's input size, output `(N, K) float32`; rows sum to one.
+    Voters that read the same network share its forward pass; stages that no head reads are left out.
     """
 
     def __init__(self, model: Model) -> None:
@@ -41,7 +41,7 @@ class ModelGraph(nn.Module):
 
     @property
     def networks(self) -> list[NetworkPart]:
-        """Each network with the heads that read it; the model's own first."""
+        """Each network with the heads that read it; the network of the model's own head comes first."""
         return [part for part in self.parts if isinstance(part, NetworkPart)]
 
     @property
@@ -56,7 +56,7 @@ def mean_vote(votes: Sequence[torch.Tensor]) -> torch.Tensor:
 
 
 class Trunk(nn.Module):
-    """The first stages of a network, with its normalisation."""
+    """The first stages of a network, preceded by its normalisation."""
 
     scale: torch.Tensor
     shift: torch.Tensor
@@ -69,11 +69,11 @@ class Trunk(nn.Module):
             self.register_buffer(name, values)
 
     def normalised(self, images: torch.Tensor) -> torch.Tensor:
-        """`(N, C, H, W) float32` as the network was trained to see them, from `(N, H, W, C) uint8`."""
+        """Normalised images `(N, C, H, W) float32`, as the network expects, from `(N, H, W, C) uint8`."""
         return images.permute(0, 3, 1, 2).to(self.scale.dtype) * self.scale + self.shift
 
     def after(self, stage: str, images: torch.Tensor) -> torch.Tensor:
-        """The activation after a stage, of normalised images."""
+        """The activation of normalised images after a stage."""
         for name, module in zip(self.names, self.stages, strict=True):
             images = module(images)
             if name == stage:
@@ -82,7 +82,7 @@ class Trunk(nn.Module):
 
 
 class NetworkPart(Trunk):
-    """One network as far as its heads read it, and those heads."""
+    """One network, up to the last stage that its heads read, and those heads."""
 
     def __init__(self, network: Network, heads: Sequence[Head]) -> None:
         read = {column.stage for head in heads for column in head.record.columns}
@@ -96,7 +96,7 @@ class NetworkPart(Trunk):
         return self.judged(self.features(self.normalised(images)))
 
     def features(self, value: torch.Tensor) -> dict[tuple[str, str], torch.Tensor]:
-        """By stage and statistic, `(N, width)`, from normalised images."""
+        """Features `(N, width)` of normalised images, by stage and statistic."""
         found: dict[tuple[str, str], torch.Tensor] = {}
         for name, stage in zip(self.names, self.stages, strict=True):
             value = stage(value)
@@ -105,7 +105,7 @@ class NetworkPart(Trunk):
         return found
 
     def judged(self, features: dict[tuple[str, str], torch.Tensor]) -> list[torch.Tensor]:
-        """Each head's probabilities."""
+        """The probabilities of each head."""
         return [
             torch.softmax(scores, dim=1)
             for scores in (
@@ -120,7 +120,7 @@ def _name(column: Column) -> tuple[str, str]:
 
 
 class HeadGraph(nn.Module):
-    """A head's scores over its temperature, `(N, D)` to `(N, K)`: the same formulas as `Head`."""
+    """A head as a torch module, from rows `(N, D)` to scores over the temperature `(N, K)`, as in `Head`."""
 
     mean: torch.Tensor
     scale: torch.Tensor
@@ -164,7 +164,7 @@ class HeadGraph(nn.Module):
         return rows @ self.weights + self.intercepts
 
     def _vote(self, kernel: torch.Tensor) -> torch.Tensor:
-        """One against one, as in `heads.vote` and `heads.lag`, for all pairs at once."""
+        """One-against-one voting as in `heads.vote` and `heads.lag`, for all pairs at once."""
         dual = self.get_buffer("dual")
         blocks = torch.stack(
             [kernel[:, start : start + n] @ dual[:, start : start + n].T for start, n in self.blocks], dim=1
@@ -184,6 +184,6 @@ class HeadGraph(nn.Module):
 
 
 def _squared_distances(rows: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
-    """`(N, M)`."""
+    """Squared Euclidean distances between rows, `(N, M)`."""
     products = (rows * rows).sum(dim=1, keepdim=True) - 2 * rows @ others.T + (others * others).sum(dim=1)
     return products.clamp_min(0)

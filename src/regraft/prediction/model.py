@@ -1,4 +1,4 @@
-"""A fitted model: pictures in, labels and probabilities out."""
+"""A fitted model, which predicts labels and probabilities of images."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ from regraft.progress import Reporter, Silent
 from regraft.records import Column, Precision, Scores, ScoreSheet, SkippedFile
 
 _AHEAD = 8
-_CHUNK = 128  # decoded images that wait for the next network
+_CHUNK = 128  # decoded images that are kept until the next network has processed them
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model says of one image."""
+    """A model's prediction for one image."""
 
     path: str
     label: str
     probability: float
     probabilities: npt.NDArray[np.float64] = field(repr=False)
-    """`(K,)`, in the order of the model's labels; sums to one."""
+    """Probabilities `(K,)` in the order of the model's labels; they sum to one."""
 
 
 @dataclass(frozen=True)
 class Predictions(Sequence[Prediction]):
-    """Predictions in the order of the images asked for, and what could not be read."""
+    """Predictions in the order of the given images, and the files that could not be read."""
 
     labels: tuple[str, ...]
     rows: tuple[Prediction, ...]
@@ -59,19 +59,20 @@ class Predictions(Sequence[Prediction]):
 
 @dataclass(frozen=True)
 class Voter:
-    """A network up to the stages that a head reads, and the head."""
+    """A network and the head that reads some of its stages."""
 
     weights: Weights
     head: Head
     layout: tuple[Column, ...]
-    """All feature columns of the network, of which the head reads some."""
+    """All feature columns of the network; the head reads some of them."""
 
 
 @dataclass(frozen=True)
 class Model:
-    """A network up to the stages that a head reads, and the head; or several, which vote.
+    """A network with a head, or several of them whose probabilities are averaged (a soft vote).
 
-    Made by `regraft.fit` or `regraft.load_model`; immutable. The network is loaded at the first prediction.
+    `regraft.fit` and `regraft.load_model` make models; they are immutable. The network is loaded at the first
+    prediction.
     """
 
     labels: tuple[str, ...]
@@ -81,14 +82,14 @@ class Model:
     fitted_precision: Precision
     lineage: tuple[str, ...]
     scores: ScoreSheet | None = None
-    """How good it is; None for a model that was loaded from a bundle."""
+    """The model's scores; None for a model that was loaded from a bundle."""
     run_folder: Path | None = None
     others: tuple[Voter, ...] = ()
-    """Further voters (a soft vote); most models have none."""
+    """Further voters; most models have none."""
 
     @property
     def voters(self) -> tuple[Voter, ...]:
-        """All that vote, the model's own network and head first."""
+        """All voters; the model's own network and head come first."""
         return (Voter(self.weights, self.head, self.layout), *self.others)
 
     def _repr_html_(self) -> str:
@@ -96,7 +97,7 @@ class Model:
 
     @property
     def test_scores(self) -> Scores | None:
-        """Scores on the test images, if there were any."""
+        """Scores on the test images; None if there were none."""
         return self.scores.test if self.scores else None
 
     def predict(
@@ -108,17 +109,17 @@ class Model:
         limits: LoadLimits | None = None,
         reporter: Reporter | None = None,
     ) -> Predictions:
-        """Labels and probabilities of images.
+        """Predict labels and probabilities of images.
 
         Args:
-            images: paths, or whole files as bytes; one or many.
-            precision: fp32 gives the same probabilities on every machine, to 1e-5.
-            runtime: what computes the network.
-            limits: of the loader.
-            reporter: is told how far it is.
+            images: one or several images, as paths or as whole files in bytes.
+            precision: arithmetic of the network; fp32 gives the same probabilities on every machine, to 1e-5.
+            runtime: the library that runs the network.
+            limits: limits of the loader.
+            reporter: receives the progress.
 
         Returns:
-            Predictions in the order asked; files that can't be used are in `skipped` and nowhere else.
+            Predictions in the order of the images; files that can't be used are only in `skipped`.
         """
         several = [images] if isinstance(images, str | Path | bytes) else list(images)
         skipped: list[SkippedFile] = []
@@ -139,7 +140,7 @@ class Model:
         limits: LoadLimits | None = None,
         reporter: Reporter | None = None,
     ) -> Iterator[tuple[int, Prediction]]:
-        """Like `predict`, one `(place, prediction)` at a time in any order; appends to `skipped`."""
+        """Like `predict`, but yields `(place, prediction)` pairs in any order and appends to `skipped`."""
         reporter = reporter or Silent()
         networks = {voter.weights.sha256: voter.weights for voter in self.voters}
         engines = {
@@ -158,7 +159,7 @@ class Model:
         return Prediction(_name(image), self.labels[best], float(probabilities[best]), probabilities)
 
     def _probabilities(self, rows: Mapping[str, Row]) -> npt.NDArray[np.float64]:
-        """`(K,)`: what the voters say on average; `rows` are an image's features by the network's hash."""
+        """The voters' mean probabilities `(K,)`; `rows` are an image's features by the network's hash."""
         votes = []
         for voter in self.voters:
             row = rows[voter.weights.sha256]
@@ -170,11 +171,11 @@ class Model:
     def looked_at(
         self, pixels: Pixels, *, precision: Precision = "fp32"
     ) -> tuple[npt.NDArray[np.float64], Row]:
-        """`(probabilities, feature row of the model's own network)` of one decoded image.
+        """The probabilities of one decoded image, and its feature row of the model's own network.
 
         Args:
-            pixels: `(H, W, C) uint8` at the network's input size, as `load_input` gives them.
-            precision: of the network.
+            pixels: pixels `(H, W, C) uint8` at the network's input size, from `load_input`.
+            precision: arithmetic of the network.
         """
         rows: dict[str, Row] = {}
         for voter in self.voters:
@@ -224,7 +225,7 @@ class Model:
 def _together(
     engines: Mapping[str, Runtime], images: Iterator[tuple[int, Pixels]]
 ) -> Iterator[tuple[int, dict[str, Row]]]:
-    """Each image's rows of all networks; with several, a chunk of images goes through one after the other."""
+    """Yield each image's rows of all networks; several networks process a chunk of images in turn."""
     if len(engines) == 1:
         ((sha256, engine),) = engines.items()
         for place, row in engine.run(images):

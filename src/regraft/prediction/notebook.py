@@ -1,4 +1,4 @@
-"""How models and predictions show themselves in notebooks: small tables, all text escaped."""
+"""How notebooks show models and predictions: as small tables in which all text is escaped."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ROWS = 20
 
 
 def model_html(model: Model) -> str:
-    """What it is and how good."""
+    """A table of a model's classes, network, head and accuracy."""
     labels = ", ".join(model.labels[:8]) + (
         f" and {len(model.labels) - 8} more" if len(model.labels) > 8 else ""
     )
@@ -39,12 +39,12 @@ def model_html(model: Model) -> str:
 
 
 def predictions_html(predictions: Predictions) -> str:
-    """The first rows, and how many there are."""
+    """A table of the first predictions, and the number of further ones."""
     rows = [(row.path, row.label, f"{100 * row.probability:.1f} %") for row in predictions.rows[:_ROWS]]
     more = len(predictions.rows) - len(rows)
     said = [f"{more:,} more"] if more else []
     if predictions.skipped:
-        said.append(f"{len(predictions.skipped):,} files could not be used: see .skipped")
+        said.append(f"{len(predictions.skipped):,} files could not be used; see the attribute skipped")
     return _table(["image", "label", "probability"], rows) + "".join(f"<p>{escape(one)}</p>" for one in said)
 
 

@@ -1,4 +1,4 @@
-"""A model from an exported ONNX file: the same answers, without torch and without the network's library."""
+"""A model in an exported ONNX file: the same predictions, without torch and the network's library."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from regraft.prediction.model import Prediction, Predictions
 from regraft.records import InputSpec, SkippedFile
 
 FACT = "regraft"
-"""The key of the metadata that an exported file carries, as JSON."""
+"""Key of an exported file's metadata, which is JSON."""
 _MAX_BYTES = 4 << 30
 
 
 class OnnxModel:
-    """An exported model: whole decoded images in, probabilities out; ONNX Runtime computes it.
+    """An exported model, from whole decoded images to probabilities; ONNX Runtime computes it.
 
     Args:
-        path: of the `.onnx` file that `regraft export` wrote.
+        path: the `.onnx` file that `regraft export` has written.
 
     Raises:
-        BundleError: not such a file, or ONNX Runtime is not installed.
+        BundleError: the file is not one that `regraft export` has written, or ONNX Runtime is not installed.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -37,13 +37,17 @@ class OnnxModel:
         self._session = open_session(self.path)
         known = self._session.get_modelmeta().custom_metadata_map.get(FACT)
         if known is None:
-            raise BundleError(f"{self.path} was not written by `regraft export`: it names no labels")
+            raise BundleError(
+                f"{self.path} contains no labels, so `regraft export` did not write it; export it again"
+            )
         try:
             self.facts: dict[str, Any] = json.loads(known)
             self.labels = tuple(str(label) for label in self.facts["labels"])
             self.input_spec = InputSpec.model_validate(self.facts["input_spec"])
         except (ValueError, KeyError, TypeError) as error:
-            raise BundleError(f"{self.path} has metadata that can't be read: {error}") from error
+            raise BundleError(
+                f"the metadata of {self.path} can't be read: {error}. Export it again"
+            ) from error
 
     def predict(
         self,
@@ -51,11 +55,11 @@ class OnnxModel:
         *,
         limits: LoadLimits | None = None,
     ) -> Predictions:
-        """Labels and probabilities of images; files that can't be used are in `skipped`.
+        """Predict labels and probabilities of images; files that can't be used are in `skipped`.
 
         Args:
-            images: paths, or whole files as bytes; one or many.
-            limits: of the loader.
+            images: one or several images, as paths or as whole files in bytes.
+            limits: limits of the loader.
         """
         several = [images] if isinstance(images, str | Path | bytes) else list(images)
         rows: list[Prediction] = []
@@ -80,20 +84,20 @@ class OnnxModel:
         return Predictions(self.labels, tuple(rows), tuple(skipped))
 
     def decoded(self, source: str | Path | bytes, limits: LoadLimits | None = None) -> npt.NDArray[np.uint8]:
-        """`(H, W, C) uint8` as the graph takes it: upright, whole, by the guarded loader."""
+        """The whole upright image from the guarded loader, `(H, W, C) uint8`, as the graph takes it."""
         data = source if isinstance(source, bytes) else read_file(source, limits)
         picture = decode_for(data, self.input_spec, needed_side_px(self.input_spec), limits)
         bands: Sequence[Any] = picture.bands
         return np.stack([np.asarray(band) for band in bands], axis=-1) if bands else np.asarray(picture.image)
 
     def probabilities(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
-        """`(N, K)` for decoded images of one size, `(N, H, W, C) uint8`."""
+        """Probabilities `(N, K)` of decoded images of one size, `(N, H, W, C) uint8`."""
         (found,) = self._session.run(["probabilities"], {"images": np.ascontiguousarray(images)})
         return np.asarray(found, dtype=np.float64)
 
 
 def open_session(path: Path, *, threads: int | None = None) -> Any:
-    """An ONNX Runtime session on the CPU.
+    """Open an ONNX Runtime session on the CPU.
 
     Raises:
         BundleError: the file can't be opened, or ONNX Runtime is not installed.
@@ -103,14 +107,14 @@ def open_session(path: Path, *, threads: int | None = None) -> Any:
     except ImportError as error:
         raise BundleError(f"{path} needs ONNX Runtime: pip install 'regraft[export]'") from error
     if not path.is_file() or path.stat().st_size > _MAX_BYTES:
-        raise BundleError(f"{path} is no file, or larger than {_MAX_BYTES >> 30} GB")
+        raise BundleError(f"{path} is not a file, or is larger than the limit of {_MAX_BYTES >> 30} GB")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     if threads is not None:
         options.intra_op_num_threads = threads
-        # a thread that spins while it waits takes its core from whoever decodes the next image
+        # a thread that spins while it waits takes the core from the thread that decodes the next image
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # its errors share no base class of their own
+    except Exception as error:  # ONNX Runtime's errors have no common base class
         raise BundleError(f"{path} is not a graph that ONNX Runtime can open: {error}") from error

@@ -1,4 +1,4 @@
-"""One door to every saved model: a run, a bundle, or an exported file."""
+"""One function to load any saved model: a run, a bundle or an exported file."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from regraft.prediction.onnx_model import OnnxModel
 
 
 def load_model(place: str | Path) -> Model | OnnxModel:
-    """A model that `Model.save`, `regraft fit` or `regraft export` left behind.
+    """Load a model that `Model.save`, `regraft fit` or `regraft export` has written.
 
-    An exported `.onnx` file (or a folder that holds `model.onnx` and no bundle) needs ONNX Runtime alone:
-    neither torch nor the library that the network is from.
+    An exported `.onnx` file (or a folder with `model.onnx` and no bundle) needs only ONNX Runtime, neither
+    torch nor the library that the network comes from.
 
     Raises:
-        BundleError: not a model, damaged, or of another version.
+        BundleError: the place is not a model, or the model is damaged or has another version.
     """
     path = Path(place)
     if path.suffix == ".onnx":

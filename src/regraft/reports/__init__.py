@@ -1,1 +1,1 @@
-"""What people look at: a run, an image explained, a network's features, its shape: an HTML page each."""
+"""HTML pages about a run, explained images, the features of a network, and its architecture."""

@@ -1,4 +1,4 @@
-"""A page that shows a network as blocks: as tall as its maps, as thick as it has channels."""
+"""A page that shows a network as blocks, whose heights are map sizes and whose widths are channels."""
 
 from __future__ import annotations
 
@@ -27,39 +27,39 @@ _MAP_PX = 84
 
 @dataclass(frozen=True)
 class Block:
-    """One stage as it is drawn; lengths in pixels."""
+    """One stage as it is drawn, with lengths in pixels."""
 
     stage: StageCard
     state: State
     share: float
-    """Of the network's multiply-adds."""
+    """The stage's share of the network's multiply-adds."""
     x: float
     y: float
     thickness: float
     side: float
     maps: tuple[tuple[int, str], ...]
-    """Channels and their maps, as `data:` addresses."""
+    """Channel numbers and their maps, as `data:` addresses."""
 
     @property
     def depth(self) -> float:
-        """How far the block reaches back, both right and up."""
+        """Horizontal and vertical extent of the block's receding edges."""
         return round(self.side * _SLANT, 1)
 
     @property
     def top(self) -> str:
-        """The upper face."""
+        """Corners of the upper face."""
         x, y, w, d = self.x, self.y, self.thickness, self.depth
         return f"{x},{y} {x + d:.1f},{y - d:.1f} {x + w + d:.1f},{y - d:.1f} {x + w:.1f},{y}"
 
     @property
     def flank(self) -> str:
-        """The right face."""
+        """Corners of the right face."""
         x, y, d, s = self.x + self.thickness, self.y, self.depth, self.side
         return f"{x:.1f},{y} {x + d:.1f},{y - d:.1f} {x + d:.1f},{y + s - d:.1f} {x:.1f},{y + s:.1f}"
 
     @property
     def shape(self) -> str:
-        """`512 x 14 x 14`."""
+        """The shape in words, such as `512 x 14 x 14`."""
         return " × ".join(map(str, self.stage.shape))
 
 
@@ -74,11 +74,11 @@ def write_architecture(
     """Write the page; returns its path.
 
     Args:
-        card: of the network.
-        out: the page.
-        cut: what would stay frozen ends here; None colours nothing.
-        image: whose activations are shown inside; needs the network's weights.
-        weights: a folder to look for them in, too.
+        card: the network's card.
+        out: path of the page.
+        cut: colour the stages before this cut as frozen; None for no colours.
+        image: image whose activations are shown in the blocks; needs the network's weights.
+        weights: an additional folder to search for weights.
 
     Raises:
         RegraftError: an unknown cut, an image that can't be read, or no weights.
@@ -104,7 +104,7 @@ def write_architecture(
 
 
 def _floor() -> float:
-    """Where blocks stand."""
+    """Vertical position of the line on which blocks stand."""
     return _TOP + _TALLEST * (1 + _SLANT)
 
 
@@ -129,7 +129,7 @@ def _blocks(card: Card, frozen: int | None, maps: dict[str, tuple[tuple[int, str
 
 
 def _side_of(stage: StageCard) -> float:
-    """Places along one side of its activation: 1 for a vector, the root of its length for tokens."""
+    """Positions along a side of the activation; 1 for a vector, the root of the length for tokens."""
     if len(stage.shape) == 3:
         return float(stage.shape[1] if stage.channels == stage.shape[0] else stage.shape[0])
     return float(stage.shape[0]) ** 0.5 if len(stage.shape) == 2 else 1.0

@@ -1,6 +1,6 @@
-"""Small charts as SVG, drawn for pages: colours come from the page's style, so they follow light and dark.
+"""Small SVG charts for pages; colours come from the page's style, so they follow light and dark mode.
 
-Nothing here is interactive; every mark has a `<title>`, which browsers show and screen readers read.
+Charts are not interactive; marks have a `<title>`, which browsers show and screen readers read.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ _LEFT, _RIGHT, _TOP = 66, 14, 10
 
 @dataclass
 class Chart:
-    """A frame with two axes, to which marks are added; `svg` is the picture.
+    """A chart with two axes, to which marks are added; `svg` is the picture.
 
     Args:
-        title: read aloud instead of the picture.
-        x_label: with its unit.
-        y_label: with its unit.
+        title: what screen readers read in place of the picture.
+        x_label: label of the x axis, with its unit.
+        y_label: label of the y axis, with its unit.
         x_range: `(low, high)`.
         y_range: `(low, high)`.
-        is_log: whether x is logarithmic.
+        is_log: whether the x axis is logarithmic.
     """
 
     title: str
@@ -36,12 +36,12 @@ class Chart:
     height: int = 300
     is_log: bool = False
     x_names: Sequence[str] = ()
-    """Names of x = 0, 1, 2, ... instead of numbers."""
+    """Names to show at x = 0, 1, 2, ... instead of numbers."""
     marks: list[str] = field(default_factory=list)
 
     @property
     def _bottom(self) -> float:
-        """Room below the axis: more where names are long."""
+        """Space below the x axis, which depends on the length of its names."""
         longest = max((len(name) for name in self.x_names), default=0)
         return 44 + (3.2 * longest if self._is_crowded else 0)
 
@@ -53,7 +53,7 @@ class Chart:
         self.x_range, self.y_range = _widened(self.x_range), _widened(self.y_range)
 
     def x(self, value: float) -> float:
-        """Pixels from the left."""
+        """Pixels from the left edge."""
         low, high = self.x_range
         if self.is_log:
             low, high, value = math.log10(low), math.log10(high), math.log10(max(value, 1e-30))
@@ -61,13 +61,13 @@ class Chart:
         return round(_LEFT + share * (self.width - _LEFT - _RIGHT), 1)
 
     def y(self, value: float) -> float:
-        """Pixels from the top."""
+        """Pixels from the top edge."""
         low, high = self.y_range
         share = (min(max(value, low), high) - low) / (high - low)
         return round(self.height - self._bottom - share * (self.height - _TOP - self._bottom), 1)
 
     def line(self, points: Iterable[tuple[float, float]], kind: str, *, is_stepped: bool = False) -> None:
-        """A line through points; `kind` is its class in the style sheet."""
+        """Add a line through points; `kind` is its class in the style sheet."""
         placed = [(self.x(x), self.y(y)) for x, y in points]
         steps = [f"H{x} V{y}" if is_stepped else f"L{x} {y}" for x, y in placed[1:]]
         if placed:
@@ -75,18 +75,18 @@ class Chart:
             self.marks.append(f'<path class="line {kind}" d="{path}"/>')
 
     def dot(self, x: float, y: float, kind: str, said: str, *, radius: float = 4) -> None:
-        """A point that says something when it is pointed at."""
+        """Add a point that shows a text when the mouse is over it."""
         self.marks.append(
             f'<circle class="dot {kind}" cx="{self.x(x)}" cy="{self.y(y)}" r="{radius:g}">'
             f"<title>{escape(said)}</title></circle>"
         )
 
     def interval(self, x: float, low: float, high: float, kind: str) -> None:
-        """A vertical bar: an interval."""
+        """Add a vertical line that shows an interval."""
         self.marks.append(f'<path class="interval {kind}" d="M{self.x(x)} {self.y(low)} V{self.y(high)}"/>')
 
     def column(self, x: float, y: float, kind: str, said: str, *, width_px: float) -> None:
-        """A bar from the axis."""
+        """Add a bar that rises from the x axis."""
         left, top, bottom = self.x(x) - width_px / 2, self.y(y), self.y(self.y_range[0])
         self.marks.append(
             f'<rect class="column {kind}" x="{left:.1f}" y="{top}" width="{width_px:.1f}" '
@@ -94,7 +94,7 @@ class Chart:
         )
 
     def text(self, x: float, y: float, words: str, *, anchor: str = "start", dy: float = -7) -> None:
-        """A few words at a point."""
+        """Add a short text at a point."""
         self.marks.append(
             f'<text class="note" x="{self.x(x)}" y="{self.y(y) + dy:.1f}" text-anchor="{anchor}">'
             f"{escape(words)}</text>"
@@ -102,7 +102,7 @@ class Chart:
 
     @property
     def svg(self) -> Markup:
-        """The picture."""
+        """The chart as SVG."""
         bottom, right = self.height - self._bottom, self.width - _RIGHT
         parts = [
             f'<svg class="chart" width="{self.width}" viewBox="0 0 {self.width} {self.height}" role="img" '
@@ -148,7 +148,7 @@ class Chart:
 
 
 def ticks(low: float, high: float, *, about: int = 5) -> list[float]:
-    """Round numbers between two bounds: 1, 2 or 5 times a power of ten apart.
+    """Round numbers between two bounds, at distances of 1, 2 or 5 times a power of ten.
 
     >>> ticks(0, 1), ticks(83, 97)
     ([0.0, 0.2, 0.4, 0.6, 0.8, 1.0], [85.0, 90.0, 95.0])

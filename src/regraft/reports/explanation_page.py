@@ -1,4 +1,4 @@
-"""A page about single images: what the model says, where it looks, and which training images are alike."""
+"""A page about single images: predictions, heat maps, and the most similar training images."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ _TOP = 5
 
 @dataclass(frozen=True)
 class Explained:
-    """One image, explained."""
+    """One image with its predictions, heat maps and similar training images."""
 
     path: str
     label: str
-    """That the maps are for."""
+    """The label that the heat maps explain."""
     chances: tuple[tuple[str, float], ...]
-    """The most probable labels."""
+    """The most probable labels, with their probabilities."""
     maps: tuple[HeatMap, ...]
     neighbours: tuple[Neighbour, ...]
     pixels: Pixels
-    """What the network saw."""
+    """The network's input."""
 
     @property
     def image(self) -> str:
-        """What the network saw, as a `data:` address."""
+        """The network's input as a `data:` address."""
         return data_uri(picture(self.pixels), side_px=_SIDE_PX, quality=85)
 
     @property
     def overlays(self) -> list[tuple[HeatMap, str]]:
-        """Each map over the image."""
+        """Each heat map, and its picture over the image."""
         return [
             (one, data_uri(overlaid(self.pixels, one.values), side_px=_SIDE_PX, quality=85))
             for one in self.maps
@@ -54,7 +54,7 @@ class Explained:
 
 @dataclass(frozen=True)
 class Explanations:
-    """What `explain_images` found."""
+    """The result of `explain_images`."""
 
     rows: tuple[Explained, ...]
     skipped: tuple[SkippedFile, ...]
@@ -89,25 +89,25 @@ def explain_images(
     neighbours: int = 6,
     reporter: Reporter | None = None,
 ) -> Explanations:
-    """Why a run's model says what it says of some images.
+    """Explain the predictions of a run's model for some images.
 
     Args:
         run: a folder that `regraft fit` left behind.
-        images: files.
-        methods: of `METHODS`, in this order.
-        label: explain this one instead of the predicted one.
-        stage: whose activations Grad-CAM weighs; None means the last that is a map.
-        neighbours: how many training images to show; 0 leaves the search out.
-        reporter: is told how far it is.
+        images: image files.
+        methods: methods from `METHODS`, in the order in which they are shown.
+        label: the label to explain; None means the predicted one.
+        stage: the stage whose activations Grad-CAM weights; None means the last with a spatial map.
+        neighbours: number of similar training images to show; 0 skips the search.
+        reporter: receives progress.
 
     Raises:
-        SettingsError: a label, stage or method that this model does not have.
-        NoImagesError: none of the images could be read; the first reason is in the message.
+        SettingsError: the model has no such label, stage or method.
+        NoImagesError: none of the images could be read; the message has the first reason.
     """
     files, reporter = RunFiles(Path(run)), reporter or Silent()
     model = load_model(files.folder)
     if label is not None and label not in model.labels:
-        raise SettingsError(f"label {label!r} is not one of the model's: {', '.join(model.labels[:20])}")
+        raise SettingsError(f"the model has no label {label!r}; it has {', '.join(model.labels[:20])}")
     gallery = open_gallery(files, model, reporter) if neighbours else None
     explainer = _Explainer(model, ModelGraph(model).eval(), gallery, methods, label, stage, neighbours)
     rows, skipped = [], []
@@ -121,14 +121,14 @@ def explain_images(
                 continue
             rows.append(explainer.explained(str(image), pixels))
     if not rows:
-        reason = skipped[0].reason if skipped else "none were given"
+        reason = skipped[0].reason if skipped else "name at least one image"
         raise NoImagesError(f"no image to explain: {reason}")
     return Explanations(tuple(rows), tuple(skipped), files, model)
 
 
 @dataclass(frozen=True)
 class _Explainer:
-    """A model, and what is to be said of each image."""
+    """A model, and the parts of each image's explanation."""
 
     model: Model
     graph: ModelGraph

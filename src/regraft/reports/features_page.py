@@ -1,4 +1,4 @@
-"""A page about what a network has learned: filters, maps, patches, and images made for single units."""
+"""A page about what a network has learned: filters, maps, patches, and images that excite single units."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ class ShownUnit:
 
     channel: int
     patches: list[tuple[str, str]]
-    """Each patch, and the same deconvolved."""
+    """Each patch with its deconvolution."""
     made: str
-    """The image made for it; empty where none was."""
+    """The image made to excite the unit; empty if there is none."""
 
 
 @dataclass(frozen=True)
 class Level:
-    """Units of one stage."""
+    """The shown units of one stage."""
 
     name: str
     stage: str
     field_px: int
-    """Side of the largest of its patches."""
+    """Side of the largest patch."""
     units: list[ShownUnit]
 
 
@@ -63,14 +63,14 @@ def write_features(
 
     Args:
         run: a folder that `regraft fit` left behind.
-        image: whose feature maps are shown; None takes the first training image that is at hand.
-        out: the page.
-        units: how many units of each level.
-        steps: of gradient ascent for the images made for units; 0 makes none.
-        reporter: is told how far it is.
+        image: image whose feature maps are shown; None means the first training image that can be read.
+        out: path of the page.
+        units: number of units of each level.
+        steps: steps of gradient ascent for the images that excite units; 0 for no such images.
+        reporter: receives progress.
 
     Raises:
-        SettingsError: no finished run, or a network whose stages keep no places apart.
+        SettingsError: the run is not finished, or no stage of its network has a spatial map.
     """
     files, reporter = RunFiles(Path(run)), reporter or Silent()
     model = load_model(files.folder)
@@ -78,7 +78,9 @@ def write_features(
     images = _training_images(files, model)
     shown = load_input(image, model.weights.input_spec) if image else next(iter(images), None)
     if shown is None:
-        raise SettingsError(f"the images of {files.folder} are no longer at {files.root}; give an image")
+        raise SettingsError(
+            f"the training images of {files.folder} are no longer at {files.root}; name another image to show"
+        )
     stages = _levels(maps_of(part, shown))
     found = exciting_patches(part, images or [shown], stages, units=units, reporter=reporter)
     levels = []
@@ -110,13 +112,13 @@ def _tile(image: Image.Image) -> str:
 
 
 def _levels(stages: Sequence[str]) -> list[str]:
-    """Three of the stages, from early to late; fewer where there are fewer."""
+    """Three stages, from early to late; fewer if the network has fewer."""
     places = dict.fromkeys(round(share * (len(stages) - 1)) for share in (0.15, 0.55, 1.0))
     return [stages[place] for place in places]
 
 
 def _training_images(files: RunFiles, model: Model) -> list[Pixels]:
-    """A sample of the training images that are still at hand, evenly over the list."""
+    """A sample of the training images that can still be read, spread evenly over the list."""
     listed = files.training_images
     step = max(1, len(listed) // _IMAGES)
     found = []
@@ -131,7 +133,7 @@ def _training_images(files: RunFiles, model: Model) -> list[Pixels]:
 
 
 def _made(part: NetworkPart, stage: str, units: Sequence[Unit], steps: int, reporter: Reporter) -> list[str]:
-    """Images made for units; networks that take one size alone get theirs."""
+    """Images made to excite units, at the network's own size if it accepts no other."""
     if not steps or not units:
         return [""] * len(units)
     channels = [unit.channel for unit in units]

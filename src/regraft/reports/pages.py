@@ -1,7 +1,7 @@
-"""From a template and values to one HTML file that needs nothing else: no network, no other file.
+"""Write a template with its values as one HTML file that needs no network and no other file.
 
-Everything that is shown is escaped by the template engine; a content security policy names the hashes of
-the page's own style and script, so nothing else could run even if something slipped through.
+The template engine escapes every value. A content security policy contains the hashes of the page's own
+style and script, so no other script could run even if a value were not escaped.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ def write_page(path: Path, template: str, *, script: str = "", **values: Any) ->
     """Fill in a template and write the page; returns the path.
 
     Args:
-        path: of the HTML file.
-        template: its name below `templates/`.
-        script: the name of the script that the page uses, if any.
-        values: what the template shows.
+        path: path of the HTML file.
+        template: name of the template below `templates/`.
+        script: name of the script that the page uses, if any.
+        values: the values that the template shows.
     """
     storage.write_atomically(path, page(template, script=script, **values).encode("utf-8", "replace"))
     return path
@@ -54,7 +54,7 @@ def page(template: str, *, script: str = "", **values: Any) -> str:
 
 
 def _policy(style: str, script: str) -> str:
-    """Only this style, only this script, images only from the page itself, and no requests at all."""
+    """A policy that allows only this style and script, images within the page, and no requests."""
     scripts = _hash(script) if script else "'none'"
     return (
         f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {scripts}; "
@@ -87,7 +87,7 @@ def _environment() -> jinja2.Environment:
 
 
 def shown(text: str) -> Markup:
-    """A name from the user's files: control characters spelled out, and its direction kept to itself."""
+    """A name from the user's files, with control characters spelled out and its text direction isolated."""
     plain = storage.printable(text)
     marks = "".join(
         c if unicodedata.category(c) not in ("Cf", "Co", "Cn") else f"\\u{ord(c):04x}" for c in plain
@@ -96,12 +96,12 @@ def shown(text: str) -> Markup:
 
 
 def percent(value: float | None, digits: int = 1) -> str:
-    """`94.8`; a dash where there is none."""
+    """A share in per cent, such as `94.8`; a dash for None."""
     return "–" if value is None else f"{100 * value:.{digits}f}"
 
 
 def interval(estimate: Any) -> str:
-    """`[92.5, 96.4]` in per cent; empty where it has none."""
+    """An interval in per cent, such as `[92.5, 96.4]`; empty if there is none."""
     if estimate is None or estimate.low is None or estimate.high is None:
         return ""
     return f"[{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"

@@ -1,4 +1,4 @@
-"""The charts of a run's report: the ladder, depths, epochs, calibration, how far stages moved."""
+"""The charts of a run's report: the ladder, depths, epochs, calibration, and changes of stages."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BINS = 10
 
 
 def ladder_chart(files: RunFiles) -> Markup | None:
-    """Accuracy on validation images against seconds; None for a fit that did not climb."""
+    """Validation accuracy against seconds; None for a fit without the ladder."""
     ladder = files.ladder
     rows = [row for row in ladder.rows if row.accuracy] if ladder else []
     if not rows:
@@ -30,7 +30,7 @@ def ladder_chart(files: RunFiles) -> Markup | None:
     )  # fmt: skip
     kept = [(row.elapsed_s, 100 * row.accuracy.value) for row in rows if row.is_kept and row.accuracy]
     chart.line([*kept, (last, kept[-1][1])] if kept else [], "main", is_stepped=True)
-    for row in sorted(rows, key=lambda row: row.is_kept):  # what is kept lies on top
+    for row in sorted(rows, key=lambda row: row.is_kept):  # kept rungs are drawn on top
         assert row.accuracy is not None
         kind = "faint" if row.rung == 0 else "main" if row.is_kept else "tried"
         value = row.accuracy
@@ -41,7 +41,7 @@ def ladder_chart(files: RunFiles) -> Markup | None:
 
 
 def depth_chart(files: RunFiles) -> Markup | None:
-    """What each stage knows; None where no profile was measured."""
+    """Accuracy at each stage; None if no depth profile was measured."""
     profile = files.ladder.profile if files.ladder else None
     if profile is None:
         return None
@@ -49,7 +49,7 @@ def depth_chart(files: RunFiles) -> Markup | None:
     known: list[Estimate] = [one for stage in stages for one in (stage.svm, stage.logistic) if one]
     low = min(100 * (one.low or 0) for one in known)
     chart = Chart(
-        "What each depth of the network knows about these classes", "stage", "cross-validated accuracy, %",
+        "Accuracy of heads at each depth of the network", "stage", "cross-validated accuracy, %",
         (-0.3, len(stages) - 0.7), (max(0, low - 2), 100), height=330,
         x_names=[stage.stage for stage in stages],
     )  # fmt: skip
@@ -65,7 +65,7 @@ def depth_chart(files: RunFiles) -> Markup | None:
 
 
 def training_charts(epochs: Sequence[dict[str, Any]]) -> list[tuple[str, Markup]]:
-    """Loss and accuracy over epochs, and the learning rate that each part had."""
+    """Charts of loss, accuracy and learning rates over epochs, with their captions."""
     if len(epochs) < 2:
         return []
     places = list(range(1, len(epochs) + 1))
@@ -98,20 +98,20 @@ def training_charts(epochs: Sequence[dict[str, Any]]) -> list[tuple[str, Markup]
     )
     for part, kind in ((parts[-1], "main"), (parts[0], "second")):
         chart.line([(place, row.get(part, 0.0)) for place, row in zip(places, rates, strict=True)], kind)
-    charts.append((f"Learning rate at each epoch's end: {parts[-1]} (first colour), {parts[0]}", chart.svg))
+    charts.append((f"Learning rate at each epoch's end: {parts[-1]} (blue), {parts[0]}", chart.svg))
     return charts
 
 
 def calibration_chart(judged: Sequence[Judged]) -> Markup | None:
-    """How often the model is right against how sure it is, in ten bins of equal width."""
+    """Accuracy against the model's mean probability, in ten bins of equal width."""
     if not judged:
         return None
     sure = np.array([row.probability for row in judged])
     rights = np.array([row.is_right for row in judged])
     bins = np.minimum((sure * _BINS).astype(int), _BINS - 1)
     chart = Chart(
-        "How often the model is right against how sure it is",
-        "how sure it is, %", "how often it is right, %",
+        "Accuracy against the probability of the predicted label",
+        "probability of the predicted label, %", "accuracy, %",
         (0, 100), (0, 100), width=460, height=320,
     )  # fmt: skip
     chart.line([(0, 0), (100, 100)], "faint")
@@ -122,7 +122,7 @@ def calibration_chart(judged: Sequence[Judged]) -> Markup | None:
             value = wilson(int(rights[inside].sum()), int(inside.sum()))
             at = 100 * float(sure[inside].mean())
             chart.interval(at, 100 * (value.low or 0), 100 * (value.high or 1), "main")
-            said = f"{int(inside.sum())} images, {at:.0f} % sure on average, {100 * value.value:.0f} % right"
+            said = f"{int(inside.sum())} images: probability {at:.0f} %, accuracy {100 * value.value:.0f} %"
             chart.dot(at, 100 * value.value, "main", said)
             points.append((at, 100 * value.value))
     chart.line(points, "main")
@@ -130,18 +130,18 @@ def calibration_chart(judged: Sequence[Judged]) -> Markup | None:
 
 
 def moved_chart(rows: Sequence[dict[str, str]]) -> Markup | None:
-    """How far each stage's weights went, and how much its features changed."""
+    """How much training changed the weights and features of each stage."""
     if not rows:
         return None
     names = [row["stage"] for row in rows]
     change = [100 * float(row["relative_weight_change"]) for row in rows]
     chart = Chart(
-        "How far training moved each stage", "stage", "weights moved, % of their norm",
+        "How much training changed each stage", "stage", "change of weights, % of their norm",
         (-0.6, len(names) - 0.4), (0, max([*change, 1e-6])), x_names=names, height=270,
     )  # fmt: skip
     width = 0.6 * (chart.x(1) - chart.x(0)) if len(names) > 1 else 60
     for place, (name, value, row) in enumerate(zip(names, change, rows, strict=True)):
         alike = float(row["feature_similarity_cka"])
-        said = f"{name}: weights moved {value:.3g} %, features alike {alike:.4f} (CKA)"
+        said = f"{name}: weights changed by {value:.3g} %, feature similarity {alike:.4f} (CKA)"
         chart.column(place, value, "main" if value else "wash", said, width_px=width)
     return chart.svg

@@ -1,4 +1,4 @@
-"""The report of a run: one page that answers how good it is, why, and where it fails."""
+"""The report of a run: one page that shows how good the model is, why, and where it fails."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _THUMB_PX, _THUMBS = 112, 240
 _EXPLAINED = (8, 4)  # wrong and right images with heat maps
 _WORST = 24
 _EXAMPLES = 6
-_MATRIX_MAX = 60  # classes: more make no readable matrix
+_MATRIX_MAX = 60  # a matrix of more classes can't be read
 _CELL_MAX = 12
 
 
@@ -37,7 +37,7 @@ class Shown:
 
     judged: Judged
     image: str
-    """A `data:` address; empty where the file is no longer at hand."""
+    """A `data:` address; empty if the file can no longer be read."""
     overlay: str = ""
 
 
@@ -48,7 +48,7 @@ class Cell:
     count: int
     shade: str
     images: str
-    """The id of its images on the page; empty where none are shown."""
+    """Id of the section with its images; empty if none are shown."""
 
 
 @dataclass(frozen=True)
@@ -60,18 +60,18 @@ class Gallery:
     predicted: str
     count: int
     images: list[Shown]
-    """Not more than a dozen, the surest first."""
+    """At most twelve images, the most probable first."""
 
 
 @dataclass(frozen=True)
 class Noticed:
-    """What was noticed about the data, of one kind."""
+    """Findings about the data with the same kind and message."""
 
     kind: str
     message: str
     count: int
     examples: list[tuple[list[str], str, str]]
-    """Paths, and pictures of the first two."""
+    """Paths of each example, with pictures of the first two."""
 
 
 def write_report(
@@ -87,10 +87,10 @@ def write_report(
         folder: a run that `regraft fit` left behind.
         out: the file to write; None means `report.html` in the run folder.
         explain: whether Grad-CAM maps are computed, which loads the network into torch.
-        reporter: is told how far it is.
+        reporter: receives progress.
 
     Raises:
-        SettingsError: no finished run, or damaged.
+        SettingsError: the run is not finished, or it is damaged.
     """
     files, reporter = RunFiles(Path(folder)), reporter or Silent()
     thumbnails = _Thumbnails(files)
@@ -134,7 +134,7 @@ def write_report(
 
 
 class _Thumbnails:
-    """Small pictures of a run's images, as many as the page can hold, each made once."""
+    """Small pictures of a run's images, each made once, up to the number that fits on the page."""
 
     def __init__(self, files: RunFiles) -> None:
         self._files = files
@@ -144,7 +144,7 @@ class _Thumbnails:
         return Shown(row, self.of(row.path))
 
     def of(self, path: str) -> str:
-        """A `data:` address; empty where the file is gone or the page is full."""
+        """A `data:` address; empty if the file can no longer be read or the page is full."""
         if path not in self._made:
             self._made[path] = self._uri(path) if len(self._made) < _THUMBS else ""
         return self._made[path]
@@ -162,8 +162,8 @@ class _Thumbnails:
 def _confusion(
     best: Scores, judged: Sequence[Judged], thumbnails: _Thumbnails
 ) -> tuple[list[tuple[str, list[Cell]]], list[Gallery]]:
-    """Rows of cells, and the galleries that some of them open, mistakes first."""
-    labels = [printable(one.label) for one in best.classes]  # as predictions.csv spells them
+    """The rows of the confusion matrix, and the galleries of its cells, mistakes first."""
+    labels = [printable(one.label) for one in best.classes]  # as they are written in predictions.csv
     if len(labels) > _MATRIX_MAX:
         return [], []
     place = {label: number for number, label in enumerate(labels)}
@@ -197,7 +197,7 @@ def _confusion(
 
 
 def _noticed(rows: Sequence[dict[str, str]], thumbnails: _Thumbnails) -> list[Noticed]:
-    """Findings of one kind and message together, with a few pairs of images."""
+    """Findings grouped by kind and message, with a few pairs of images."""
     together: dict[tuple[str, str], list[list[str]]] = {}
     for row in rows:
         paths = [path for path in row["paths"].split(" | ") if path]
@@ -219,7 +219,7 @@ def _shade(share: float, *, is_right: bool) -> str:
 
 
 def _explained(files: RunFiles, wrong: Sequence[Judged], reporter: Reporter) -> list[Shown]:
-    """The surest mistakes and some right answers, with Grad-CAM for what was predicted."""
+    """The most confident mistakes and some correct images, with Grad-CAM of the predicted label."""
     right = [row for row in files.judged if row.is_right]
     chosen = [*wrong[: _EXPLAINED[0]], *right[:: max(1, len(right) // _EXPLAINED[1])][: _EXPLAINED[1]]]
     found: list[Shown] = []
@@ -243,6 +243,6 @@ def _explained(files: RunFiles, wrong: Sequence[Judged], reporter: Reporter) -> 
                 found.append(
                     Shown(row, data_uri(picture(pixels), side_px=224), data_uri(overlay, side_px=224))
                 )
-    except (RegraftError, ValueError) as error:  # a report without them is still a report
-        reporter.warn(f"no Grad-CAM in the report: {error}")
+    except (RegraftError, ValueError) as error:  # the report is still useful without them
+        reporter.warn(f"the report has no Grad-CAM maps: {error}")
     return found

@@ -1,1 +1,1 @@
-"""Training: carrying out a plan."""
+"""Training: how a plan is carried out."""

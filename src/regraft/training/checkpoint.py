@@ -20,19 +20,19 @@ _VERSION = 1
 
 @dataclass
 class Score:
-    """How good weights are on the validation images; more accurate is better, then a smaller loss."""
+    """Score of weights on the validation images; higher accuracy is better, then smaller loss."""
 
     accuracy: float
     loss: float
 
     def is_better_than(self, other: Score | None) -> bool:
-        """Whether these weights are the ones to keep."""
+        """Whether this score is better; any score is better than None."""
         return other is None or (self.accuracy, -self.loss) > (other.accuracy, -other.loss)
 
 
 @dataclass
 class Sums:
-    """What an epoch has added up so far."""
+    """Sums over the current epoch so far."""
 
     images: float = 0.0
     loss: float = 0.0
@@ -43,13 +43,13 @@ class Sums:
 
 @dataclass
 class Position:
-    """How far a training is; with the tensors beside it, all that going on depends on."""
+    """Progress of a training; together with the saved tensors, all that is needed to resume it."""
 
     phase: int = 0
     epoch: int = 0
-    """Of the phase."""
+    """Epoch within the phase."""
     batch: int = 0
-    """Of the epoch."""
+    """Batch within the epoch."""
     step: int = 0
     """Optimizer steps in this phase."""
     micro_batch: int = 0
@@ -57,23 +57,23 @@ class Position:
     plateau: Plateau = field(default_factory=Plateau)
     best: Score | None = None
     best_epoch: int = 0
-    """Over all phases; 0 is the start."""
+    """Number of the best epoch, counted over all phases; 0 is the start."""
     waited: int = 0
-    """Epochs since the best."""
+    """Number of epochs since the best one."""
     sums: Sums = field(default_factory=Sums)
     history: list[dict[str, Any]] = field(default_factory=list)
     stopped: str = ""
-    """Why training ended before its last step."""
+    """Why training ended before its last step; empty if it did not."""
     finished: bool = False
 
 
 def save(path: Path, key: str, position: Position, tensors: Mapping[str, torch.Tensor]) -> None:
-    """Write a checkpoint, complete or not at all.
+    """Write a checkpoint atomically: the whole file or nothing.
 
     Args:
         path: the file.
-        key: of everything that the training depends on; a checkpoint of another key is not read.
-        position: how far it is.
+        key: hash of everything that the training depends on; `load` rejects a checkpoint with another key.
+        position: progress of the training.
         tensors: weights, averages, optimizer state, best weights.
     """
     state = json.dumps({"version": _VERSION, "key": key, "position": asdict(position)})
@@ -82,7 +82,7 @@ def save(path: Path, key: str, position: Position, tensors: Mapping[str, torch.T
 
 
 def load(path: Path, key: str) -> tuple[Position, dict[str, torch.Tensor]] | None:
-    """A checkpoint of that key, or None: there is none, or it is of another training or damaged."""
+    """The checkpoint with this key; None if there is none, or if it is damaged or of another training."""
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             state = json.loads((file.metadata() or {}).get("state", "{}"))

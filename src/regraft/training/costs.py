@@ -1,4 +1,4 @@
-"""What carrying out a plan takes on this machine, predicted from a short calibration that is kept."""
+"""Predicted time, disk and memory of a plan on this machine, from a short calibration kept in the cache."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from regraft.settings import TrainSettings
 if TYPE_CHECKING:
     from regraft.networks.network import Network
 
-# Seconds a unit where nothing has been measured yet; the first measurement replaces them.
+# Seconds per unit where nothing has been measured yet; the first measurement replaces them.
 _FIRST_GUESSES = {
     "softmax": 2.2e-6,
     "kernel": 7.5e-11,
@@ -28,13 +28,13 @@ _FIRST_GUESSES = {
     "classics": 0.0025,
     "words": 0.05,
 }
-_SAMPLE = 16  # images of a timed training step
-_BASIS = 4.5e-5  # units of a logistic regression's work for each images x images x columns of the basis
-_DUEL = 1.3e5  # units of a kernel machine's work that a pair of classes takes, however few its images
+_SAMPLE = 16  # images in a timed training step
+_BASIS = 4.5e-5  # units of logistic-regression work for each (images x images x columns) of the basis
+_DUEL = 1.3e5  # units of kernel work that every pair of classes takes, even with few images
 
 
 class Cost(Record):
-    """Predicted for one plan."""
+    """Predicted cost of one plan."""
 
     seconds: float
     disk_bytes: int = 0
@@ -42,12 +42,12 @@ class Cost(Record):
 
 
 class CostBook:
-    """Seconds that units of work take on this machine, measured once and corrected by every run.
+    """Seconds that each unit of work takes on this machine, measured once and corrected by every run.
 
-    Kept in the cache, one small file for each processor model and number of cores.
+    The values are kept in the cache, in one small file per processor model and number of cores.
 
     Args:
-        folder: where; None means the cache.
+        folder: folder of the file; None means the cache.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -62,15 +62,15 @@ class CostBook:
         return name in self._known
 
     def seconds(self, name: str) -> float:
-        """Of one unit, as last measured; a first guess before that."""
+        """Seconds that one unit takes, as last measured; a first guess before that."""
         return self._known.get(name, _FIRST_GUESSES.get(name, 0.0))
 
     def known(self, name: str) -> float | None:
-        """Of one unit, if it was ever measured here."""
+        """Seconds that one unit takes; None if it was never measured on this machine."""
         return self._known.get(name)
 
     def learn(self, name: str, seconds: float) -> None:
-        """Take a measurement in: the first counts whole, later ones half (geometric mean)."""
+        """Record a measurement: the first is taken as it is, later ones are averaged in (geometric mean)."""
         if seconds <= 0:
             return
         known = self._known.get(name)
@@ -80,12 +80,12 @@ class CostBook:
 
 
 def extract_name(weights: Weights, runtime: str, precision: str) -> str:
-    """What a book calls the seconds for one image, from its file to features."""
+    """The name under which a cost book keeps the seconds that one image takes from file to features."""
     return f"extract {weights.network}@{weights.input_spec.size_px}/{runtime}/{precision}"
 
 
 def available_bytes() -> float:
-    """Memory that this machine has left; 4 GB where it can't be asked."""
+    """Bytes of memory that are free on this machine; 4 GB where the system does not report it."""
     try:
         with open("/proc/meminfo", encoding="ascii") as file:
             facts = dict(line.split(":", 1) for line in file)
@@ -95,7 +95,7 @@ def available_bytes() -> float:
 
 
 def machine_facts() -> dict[str, Any]:
-    """What makes two machines alike for timings."""
+    """The facts by which two machines count as the same for timings: processor and number of cores."""
     name = ""
     try:
         with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
@@ -109,41 +109,41 @@ def machine_facts() -> dict[str, Any]:
 
 
 class StepCost(Record):
-    """One image of a training step at a cut."""
+    """The cost of one image in a training step after a cut."""
 
     step_s: float
-    """Forward, backward and its share of the optimizer."""
+    """Seconds of the forward pass, the backward pass and the image's share of the optimizer step."""
     forward_s: float
     disk_bytes: int
-    """Of its activation at the cut."""
+    """Size of the image's activation at the cut."""
     memory_bytes: int
-    """Kept by the forward pass for the backward pass."""
+    """Bytes that the forward pass keeps for the backward pass."""
 
 
 class TailCost(Record):
-    """What training after a cut is made of, as the machine was when it was reckoned."""
+    """The parts that the time of a training after a cut consists of, as measured on this machine."""
 
     step: StepCost
     has_prefix: bool
     open_s: float
-    """To load a network for training."""
+    """Seconds to load a network for training."""
     convert_s: float
-    """To convert one for the runtime that infers."""
+    """Seconds to convert a network for the inference runtime."""
     extract_s: float
-    """An image, from its file to features."""
+    """Seconds that one image takes from file to features."""
 
 
 def measure_step(
     weights: Weights, count: int, settings: TrainSettings, book: CostBook, *, classes: int, device: str
 ) -> StepCost:
-    """What a training step costs after a cut, timed on random activations unless the book knows it.
+    """The cost of a training step after a cut, timed on random activations unless the book has it already.
 
     Args:
         weights: the network.
-        count: stages before the cut.
-        settings: of the training; its precision decides.
-        book: where times are kept.
-        classes: of the head.
+        count: number of stages before the cut.
+        settings: training settings; only the precision matters here.
+        book: the cost book that keeps the times.
+        classes: number of classes of the head.
         device: as in `FitSettings.device`.
     """
     from regraft.features.pooling import activation_shape
@@ -170,7 +170,7 @@ def measure_step(
 def _timed(
     network: Network, count: int, shape: tuple[int, ...], settings: TrainSettings, classes: int, device: str
 ) -> tuple[float, float, float]:
-    """Seconds an image of a step and of a forward pass, and bytes that a sample keeps."""
+    """Seconds per image of a step and of a forward pass, and the bytes that one image keeps."""
     import torch
 
     from regraft.features.pooling import layout_of
@@ -219,7 +219,7 @@ def _wait(where: Any) -> None:
 
 
 def _seconds(work: Any) -> float:
-    """The faster of two runs, after one to warm up."""
+    """The time of the faster of two runs, after a warm-up run."""
     work()
     times = []
     for _ in range(2):
@@ -231,17 +231,17 @@ def _seconds(work: Any) -> float:
 
 @dataclass(frozen=True)
 class Amounts:
-    """How much there is to do, for the rungs of one data set."""
+    """The amount of work that every rung on one data set has: images, classes and folds."""
 
     train: int
-    """Training images, those held out included."""
+    """Number of training images, including those held out for validation."""
     held: int
     classes: int
     folds: int
 
 
 def training_cost(amounts: Amounts, tail: TailCost, *, epochs: int, is_trial: bool = False) -> Cost:
-    """Of training a tail: the prefix pass, the epochs, and the trained network's conversion and judgement."""
+    """The cost of training a tail: prefix pass, epochs, and conversion and evaluation of the result."""
     step, seconds = tail.step, tail.open_s
     if tail.has_prefix:
         seconds += tail.convert_s + amounts.train * tail.extract_s
@@ -253,18 +253,19 @@ def training_cost(amounts: Amounts, tail: TailCost, *, epochs: int, is_trial: bo
 
 
 def logistic_cost(amounts: Amounts, width: int, book: CostBook) -> Cost:
-    """Of cross-validating and solving a logistic regression on so many columns."""
+    """The cost of cross-validating and solving a logistic regression on `width` columns."""
     seconds = 0.1 + logistic_work(amounts, width) * book.seconds("softmax")
-    copies = 3 if width > amounts.train else 1  # the rows, and for their coordinates a copy and the basis
+    copies = 3 if width > amounts.train else 1  # the rows; with a basis, also a copy and the basis
     return Cost(seconds=seconds, memory_bytes=4 * copies * amounts.train * width)
 
 
 def logistic_work(amounts: Amounts, width: int) -> float:
-    """Units of work: for each fold (images x coordinates)^0.79 x classes^0.45, and the basis once.
+    """Units of work: (images x coordinates)^0.79 x classes^0.45 per fold, and the basis once.
 
-    Coordinates are columns, or images where those are fewer; these have a basis (`features/row_space.py`).
-    The powers were fitted to processor seconds on 10 to 2,176 images, 1,024 to 7,168 columns and 2 to 136
-    classes: small matrix products are less efficient than large ones, so the powers are less than one.
+    The number of coordinates is the number of columns or, where that is smaller, the number of images; in the
+    second case a basis is computed (`features/row_space.py`). The powers were fitted to processor seconds on
+    10 to 2,176 images, 1,024 to 7,168 columns and 2 to 136 classes. They are less than one because small
+    matrix products are less efficient than large ones.
     """
     numbers = float(amounts.train) * min(width, amounts.train)
     basis = _BASIS * float(amounts.train) ** 2 * width if width > amounts.train else 0.0
@@ -272,15 +273,15 @@ def logistic_work(amounts: Amounts, width: int) -> float:
 
 
 def kernel_cost(amounts: Amounts, width: int, book: CostBook, *, machines: int) -> Cost:
-    """Of an RBF SVM: distances over so many columns, then so many machines for each fold."""
+    """The cost of an RBF SVM: distances over `width` columns, then `machines` SVMs for each fold."""
     work = kernel_work(amounts, width, machines)
     return Cost(seconds=0.1 + work * book.seconds("kernel"), memory_bytes=12 * amounts.train**2)
 
 
 def kernel_work(amounts: Amounts, width: int, machines: int) -> float:
-    """Units of work: pairs of images x (columns + 40 a machine and fold, a little more with more classes).
+    """Units of work: pairs of images x (columns + 40 per machine and fold, slightly more with more classes).
 
-    libsvm solves each pair of classes by itself, some ten microseconds however few its images are.
+    libsvm solves each pair of classes separately, which takes about ten microseconds even with few images.
     """
     each = 40 * amounts.folds * (1 + amounts.classes / 30)
     duels = machines * amounts.folds * amounts.classes * (amounts.classes - 1) / 2

@@ -1,7 +1,7 @@
-"""The training loop: run, phase, epoch. It knows nothing of images, plans or folders.
+"""The training loop: run, phase, epoch. It does not know about images, plans or folders.
 
-Interrupted anywhere and run again, it ends in the same bits (on a CPU; on one machine): a checkpoint holds
-the whole state, and all randomness is by counting.
+A training that was interrupted and is run again ends with the same bits (on the same CPU): a checkpoint
+contains the whole state, and all random draws are functions of counters.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _EVALUATED = 64
 
 
 class Trainer:
-    """Trains a task's tail in place; afterwards it holds the best weights, in evaluation mode."""
+    """Trains the tail of a task in place; afterwards the tail has its best weights, in evaluation mode."""
 
     def __init__(self, task: Task, reporter: Reporter) -> None:
         self.task, self.settings, self.reporter = task, task.settings, reporter
@@ -45,7 +45,7 @@ class Trainer:
         self._saved_at = self._counted_at = time.perf_counter()
 
     def run(self) -> Position:
-        """Train all phases, from the checkpoint if there is one; returns what happened."""
+        """Train all phases, from the checkpoint if there is one; returns the final position."""
         if not self.position.finished:
             with torch.random.fork_rng(), self._interruption.handled():
                 try:
@@ -62,7 +62,7 @@ class Trainer:
             self._save()
         return self.position
 
-    # Where training starts, and where it goes on.
+    # Start and resumption.
 
     def _resume(self) -> None:
         path = self.task.checkpoint
@@ -76,16 +76,16 @@ class Trainer:
             groups[kind][rest] = value
         tail = self.task.tail
         tail.restore(groups["kept"])
-        self._kept = tail.snapshot()  # of the tail's device and memory layout
+        self._kept = tail.snapshot()  # on the tail's device, in its memory layout
         tail.restore(groups["tail"])
         self._saved = {f"optimizer/{name}": value for name, value in groups["optimizer"].items()}
         self._saved |= {f"average/{name}": value for name, value in groups["average"].items()}
         if not self.position.finished:
             done = f"epoch {self.position.epoch + 1}, {self.position.step} steps done"
-            self.reporter.note(f"going on from the checkpoint: phase {self.position.phase + 1}, {done}")
+            self.reporter.note(f"resuming from the checkpoint: phase {self.position.phase + 1}, {done}")
 
     def _begin(self) -> None:
-        """Before the first step: how good the start is, and how large a micro-batch may be."""
+        """Before the first step, evaluate the start and choose the size of micro-batches."""
         self._counted_at = time.perf_counter()
         if self.position.micro_batch:
             return
@@ -104,7 +104,7 @@ class Trainer:
         if micro < share and not self.settings.micro_batch:
             self.reporter.decided(
                 f"micro-batches of {micro} for an effective batch of {self.settings.effective_batch}",
-                "no more fit into memory; gradients add up to the same",
+                "larger ones do not fit into memory; the summed gradient is the same",
                 "--micro-batch",
             )
         with self._interruption.held_back():
@@ -112,7 +112,7 @@ class Trainer:
             self._save()
 
     def _save(self) -> None:
-        """Write the whole state, if this process is the one that writes."""
+        """Write the whole state, if this is the process that writes checkpoints."""
         self._count_time()
         self._saved_at = time.perf_counter()
         if self.task.checkpoint is None or self._rank != 0:
@@ -147,7 +147,7 @@ class Trainer:
         with self._interruption.held_back():
             self._stepper.close_phase()
             if not position.stopped:
-                tail.restore(self._kept)  # what is deeper starts from the best so far
+                tail.restore(self._kept)  # the next phase starts from the best weights so far
                 position.phase, position.epoch, position.step, position.waited = position.phase + 1, 0, 0, 0
             self._save()
 
@@ -186,7 +186,7 @@ class Trainer:
         return sum(phase_epochs(self.settings, phase) for phase in range(self.position.phase))
 
     def _batches(self) -> list[Places]:
-        """The epoch's batches: sizes differ by one at most, so that none is a left-over."""
+        """The epoch's batches; their sizes differ by at most one, so that no small batch is left over."""
         position, labels = self.position, self.task.labels
         draws = generator(self.task.seed, "order", position.phase, position.epoch)
         order = draws.permutation(len(labels))
@@ -209,7 +209,7 @@ class Trainer:
         return bool(self.position.stopped)
 
     def _finish_epoch(self, epochs: int) -> None:
-        """Evaluate, keep the best weights, and write down how it went."""
+        """Evaluate, keep the best weights, and record the epoch's metrics."""
         position = self.position
         if position.sums.steps == 0:
             return
@@ -224,7 +224,7 @@ class Trainer:
             self._keep_best(score)
             self.reporter.note(describe_epoch(position.history[-1], epochs))
             if self.settings.patience and position.waited >= self.settings.patience:
-                self.reporter.note(f"no better validation score for {position.waited} epochs: enough")
+                self.reporter.note(f"stopping early: no better validation score for {position.waited} epochs")
                 position.epoch = epochs
             if time.perf_counter() - self._saved_at > CHECKPOINT_EVERY_S:
                 self._save()
@@ -250,7 +250,7 @@ class Trainer:
         }
 
     def _keep_best(self, score: Score | None) -> None:
-        """Copy the weights if they are the best so far; without validation the last are."""
+        """Copy the weights if they are the best so far; without validation images the latest are the best."""
         position = self.position
         if score is not None and not score.is_better_than(position.best):
             return
@@ -260,7 +260,7 @@ class Trainer:
 
     @torch.no_grad()
     def _evaluate(self) -> Score | None:
-        """How good the weights (or their average) are on the validation images."""
+        """The score of the weights (or of their moving average) on the validation images."""
         source, labels, tail = self.task.validation, self.task.validation_labels, self.task.tail
         share_first(tail.statistics().values())
         if source is None or labels is None:
@@ -289,7 +289,7 @@ class Trainer:
 
 
 def phase_epochs(settings: TrainSettings, phase: int) -> int:
-    """Epochs of a phase: as equal as can be, the later phases longer.
+    """Number of epochs of a phase; all phases are as equal as possible, later ones may have one more.
 
     >>> [phase_epochs(TrainSettings(epochs=7, phases=3), phase) for phase in range(3)]
     [2, 2, 3]
@@ -299,7 +299,7 @@ def phase_epochs(settings: TrainSettings, phase: int) -> int:
 
 
 def describe_epoch(row: dict[str, object], epochs: int) -> str:
-    """One line about an epoch."""
+    """One line that describes an epoch."""
     parts = [f"epoch {row['epoch']} of {epochs}: training loss {row['train_loss']:.3f}"]
     if row["validation_accuracy"] is not None:
         parts.append(f"validation {100 * float(str(row['validation_accuracy'])):.1f} %")

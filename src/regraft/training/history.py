@@ -1,4 +1,4 @@
-"""What a training leaves in its run: how it went epoch by epoch, and which stages moved."""
+"""The history of a training, as its run keeps it: metrics of each epoch, and which stages changed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from regraft import storage
 
-if TYPE_CHECKING:  # it imports torch, which whoever only reads a run does without
+if TYPE_CHECKING:  # it imports torch, which reading a run does not need
     from regraft.training.movement import Movement
 
 _PLAIN = (
@@ -23,10 +23,10 @@ _PLAIN = (
 
 @dataclass(frozen=True)
 class History:
-    """One row an epoch, and one record a stage.
+    """One row for each epoch, and one record for each stage.
 
-    Each row holds the phase, the epoch in it, optimizer steps so far in it, losses (nats), accuracies
-    (shares), the learning rate and mean gradient norm of each part, seconds so far, and images a second.
+    Each row contains the phase, the epoch and the optimizer steps within it, losses (nats), accuracies
+    (shares), the learning rate and mean gradient norm of each part, seconds so far, and images per second.
     """
 
     rows: Sequence[dict[str, Any]]
@@ -59,7 +59,7 @@ class History:
     def _write_tensorboard(self, folder: Path) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        shutil.rmtree(folder, ignore_errors=True)  # events only ever add up
+        shutil.rmtree(folder, ignore_errors=True)  # TensorBoard adds to the events that are there
         with SummaryWriter(str(folder)) as writer:
             for number, row in enumerate(self.rows, start=1):
                 values = {name: row[name] for name in _PLAIN[3:] if row[name] is not None}

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM during training: they wait until no step is half done."""
+"""Ctrl-C and SIGTERM during training wait until the current step is complete."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 
 class Interruption:
-    """Turns the first Ctrl-C or SIGTERM inside a step into one at its end; a second one is obeyed at once."""
+    """Delays the first Ctrl-C or SIGTERM within a step to the step's end; a second one acts immediately."""
 
     def __init__(self) -> None:
         self._inside = False
@@ -19,7 +19,7 @@ class Interruption:
 
     @contextmanager
     def handled(self) -> Iterator[None]:
-        """Handle the signals within; elsewhere than in the main thread Python allows no handlers."""
+        """Handle signals within this context; outside the main thread (Python forbids it) do nothing."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -40,7 +40,7 @@ class Interruption:
 
     @contextmanager
     def held_back(self) -> Iterator[None]:
-        """A section that is not interrupted; what arrived meanwhile is obeyed at its end."""
+        """A section that is not interrupted; a signal that arrives meanwhile takes effect at its end."""
         self._inside = True
         try:
             yield

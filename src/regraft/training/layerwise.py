@@ -1,9 +1,9 @@
 """Greedy layer-wise unsupervised pretraining: a stack of convolutional autoencoders, one stage at a time.
 
-Stage k learns to give back what stage k - 1 puts out for it: its output goes through a decoder (a 1 x 1
-convolution after upsampling, or a linear layer), whose mean squared error against the standardised,
-noise-free input is minimised; the input has noise on it. Then the stage is fixed, and the next one learns
-from its output. Decoders are thrown away.
+Stage k learns to reconstruct its input, the output of stage k - 1, from a noisy copy of it: the stage's
+output goes through a decoder (a 3 x 3 convolution after upsampling, or a linear layer), whose mean squared
+error against the standardised, noise-free input is minimised. Then the stage is frozen, and the next one
+learns from its output. Decoders are discarded.
 
 Source: Bengio et al. 2007, "Greedy layer-wise training of deep networks", section 4 (autoencoders); Vincent
 et al. 2008 (noise); Masci et al. 2011 (convolutions). Deviation: the decoder is a single linear map with
@@ -33,7 +33,7 @@ _RATE = 1e-3
 
 
 class Autoencoder(nn.Module):
-    """A stage with a decoder: from `(N, ...)` to the error of what it gives back, a share of the variance."""
+    """A stage with a decoder: from `(N, ...)` to the reconstruction error, as a share of the variance."""
 
     def __init__(self, name: str, stage: nn.Module, given: torch.Tensor) -> None:
         super().__init__()
@@ -42,8 +42,8 @@ class Autoencoder(nn.Module):
             code = stage.eval()(given)
         if code.ndim not in (2, 4):
             raise NetworkError(
-                f"stage {name} puts out {tuple(code.shape)}: layer-wise pretraining knows maps and vectors; "
-                "use another --init"
+                f"the output of stage {name} has shape {tuple(code.shape)}, but layer-wise pretraining needs "
+                "a feature map or a vector. Use another --init"
             )
         is_map = code.ndim == given.ndim == 4
         self.decoder: nn.Module = (
@@ -73,19 +73,19 @@ def pretrain(
     folder: Path,
     reporter: Reporter,
 ) -> list[tuple[float, float]]:
-    """Pretrain stages in place, the first one first; returns each one's first and last error.
+    """Pretrain stages in place, one after the other; returns the first and last error of each.
 
     Args:
-        stages: whose modules run one after the other.
-        source: gives the images.
-        epochs: for each stage.
-        batch: images of a step.
-        seed: of order, noise and decoders.
-        folder: where finished stages are kept, so that an interrupted pretraining goes on with the next.
-        reporter: is told how far it is.
+        stages: the stages, in the order in which they run.
+        source: where the images come from.
+        epochs: number of epochs for each stage.
+        batch: images in a step.
+        seed: random seed of the order, the noise and the decoders.
+        folder: folder for finished stages, so that an interrupted pretraining resumes with the next one.
+        reporter: receives progress.
 
     Raises:
-        NetworkError: a stage puts out something that is neither a map nor a vector.
+        NetworkError: the output of a stage is neither a map nor a vector.
     """
     errors = []
     for number, stage in enumerate(stages):
@@ -124,7 +124,7 @@ def _pretrain_one(
     reporter: Reporter,
     meter: Meter,
 ) -> list[float]:
-    """One stage's errors, epoch by epoch."""
+    """The error of one stage after each epoch."""
 
     def entering(raw: torch.Tensor, places: Places) -> torch.Tensor:
         with torch.no_grad():

@@ -1,4 +1,4 @@
-"""How many images fit into memory at once."""
+"""The number of images that fit into memory at once."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ def micro_batch(
     limit: str | None,
     precision: str,
 ) -> int:
-    """Images whose forward and backward pass fit into the memory limit; at most the effective batch.
+    """Number of images whose forward and backward pass fit into memory; at most the effective batch.
 
     Args:
-        tail: in training mode.
-        sample: `(1, ...)`, what enters the tail for one image.
-        effective_batch: images of an optimizer step.
+        tail: the tail, in training mode.
+        sample: `(1, ...)`, the input of the tail for one image.
+        effective_batch: images in an optimizer step.
         limit: as in `TrainSettings.memory_limit`.
-        precision: of the forward pass.
+        precision: precision of the forward pass.
     """
     each = max(1, kept_bytes(tail, sample, precision))
     allowed = size_in_bytes(limit) if limit else _SHARE * free_memory(sample.device)
-    # Gradients of activations live beside the activations while the backward pass goes through them.
+    # During the backward pass, gradients of activations take memory in addition to the activations.
     fitting = max(1, int(allowed / (1.5 * each)))
     return min(effective_batch, fitting)
 
 
 def kept_bytes(tail: Tail, sample: torch.Tensor, precision: str) -> int:
-    """Bytes that the forward pass of a sample keeps for the backward pass, parameters not counted."""
+    """Bytes that the forward pass of a sample keeps for the backward pass, without parameters."""
     own = {parameter.untyped_storage().data_ptr() for parameter in tail.parameters()}
     seen: dict[int, int] = {}
 
@@ -50,7 +50,7 @@ def kept_bytes(tail: Tail, sample: torch.Tensor, precision: str) -> int:
 
     kept = {name: value.clone() for name, value in tail.statistics().items()}
     mode = tail.training
-    tail.eval()  # one image is no batch for BatchNorm; what is kept is the same
+    tail.eval()  # BatchNorm can't train on one image; the kept tensors are the same
     with torch.autograd.graph.saved_tensors_hooks(note, lambda value: value):
         with autocast(sample.device, precision):
             logits = tail(sample)
@@ -61,7 +61,7 @@ def kept_bytes(tail: Tail, sample: torch.Tensor, precision: str) -> int:
 
 
 def free_memory(device: torch.device) -> float:
-    """Bytes that this process may still take on a device."""
+    """Bytes of memory that this process can still allocate on a device."""
     if device.type == "cuda":
         return float(torch.cuda.mem_get_info(device)[0])
     free = [available_bytes(), _cgroup_free(), _address_space_free()]
@@ -69,7 +69,7 @@ def free_memory(device: torch.device) -> float:
 
 
 def _cgroup_free() -> float | None:
-    """What a container leaves, where it limits memory (cgroup version 2)."""
+    """Bytes left within a container's memory limit (cgroup version 2); None if there is no limit."""
     try:
         with open("/sys/fs/cgroup/memory.max", encoding="ascii") as file:
             limit = file.read().strip()
@@ -80,7 +80,7 @@ def _cgroup_free() -> float | None:
 
 
 def _address_space_free() -> float | None:
-    """What `ulimit -v` leaves."""
+    """Bytes left within the limit of `ulimit -v`; None if there is no limit."""
     try:
         import resource
 
@@ -93,7 +93,7 @@ def _address_space_free() -> float | None:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory is full, on whatever device."""
+    """Whether an error means that the memory of any device is full."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     text = str(error)

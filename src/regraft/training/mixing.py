@@ -1,7 +1,7 @@
-"""What a training step does to a batch before the tail sees it: targets, mixup, cutmix, flips, noise.
+"""What a training step does to a batch before it enters the tail: targets, mixup, cutmix, flips, noise.
 
-Everything is decided for the whole effective batch by counting (`randomness`), so micro-batches, processes
-and interruptions can't change it.
+All random draws are made for the whole effective batch from counters (`randomness`), so they do not depend
+on micro-batches, processes or interruptions.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ from regraft.settings import TrainSettings
 
 @dataclass(frozen=True)
 class Mix:
-    """What is done to one effective batch of N."""
+    """The random draws that are applied to one effective batch of N images."""
 
     partners: torch.Tensor | None
-    """`(N,)`: whom each image is mixed with; None mixes nothing."""
+    """`(N,)`: the image that each image is mixed with; None for no mixing."""
     share: float
-    """Of the image itself, in [0, 1]; the partner has the rest."""
+    """Weight of the image itself, in [0, 1]; its partner has the rest."""
     box: tuple[float, float, float, float] | None
-    """For cutmix: top, left, height, width of what the partner covers, as shares."""
+    """For cutmix: top, left, height and width of the box that the partner covers, as shares of the side."""
     flips: torch.Tensor | None
-    """`(N,) bool`."""
+    """`(N,) bool`: which activations are flipped horizontally; None for no flips."""
     noise: float
     noise_seed: int
 
 
 def draw_mix(settings: TrainSettings, count: int, *, seed: int, phase: int, step: int) -> Mix:
-    """The mix of one step.
+    """The random draws of one step.
 
-    Mixup (Zhang et al. 2018, equation 1) draws one share from Beta(alpha, alpha) a batch; cutmix (Yun et al.
-    2019, section 3.1) covers a box of `1 - share` of the area, whose place is uniform. With both, a coin
-    decides.
+    Mixup (Zhang et al. 2018, equation 1) draws one share from Beta(alpha, alpha) per batch; cutmix (Yun et
+    al. 2019, section 3.1) covers a box of `1 - share` of the area, at a uniformly random place. If both are
+    set, one of them is chosen with equal probability.
     """
     draws = generator(seed, "mix", phase, step)
     use_cutmix = bool(settings.cutmix) and (not settings.mixup or draws.random() < 0.5)
@@ -65,11 +65,11 @@ def make_targets(labels: torch.Tensor, num_classes: int, settings: TrainSettings
 
 
 def mix_values(values: torch.Tensor, mix: Mix) -> tuple[torch.Tensor, float]:
-    """What enters the tail, mixed; and the share that each image kept, which is its targets' share too.
+    """The mixed input of the tail, and the share that each image kept, which its target keeps as well.
 
     Args:
         values: `(N, ...) float32` of the whole effective batch.
-        mix: what to do.
+        mix: the draws to apply.
     """
     share = mix.share
     if mix.flips is not None and values.ndim == 4:

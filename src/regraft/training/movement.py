@@ -1,4 +1,4 @@
-"""Which stages moved: how far the weights went, and how alike the features still are."""
+"""How much training changed each stage: its weights and its features."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ _MOST_IMAGES = 1_000
 
 @dataclass(frozen=True)
 class Movement:
-    """What training did to one stage."""
+    """How much training changed one stage."""
 
     stage: str
     weight_change: float
-    """`|w - w0| / |w0|` over all of the stage's parameters (Euclidean norms); 0 for a frozen stage."""
+    """`|w - w0| / |w0|` over all parameters of the stage (Euclidean norms); 0 for a frozen stage."""
     feature_similarity: float
-    """Linear CKA of the stage's features before and after, in [0, 1]; 1 for unchanged ones."""
+    """Linear CKA of the stage's features before and after training, in [0, 1]; 1 for unchanged features."""
 
 
 def stage_weights(network: Network) -> dict[str, torch.Tensor]:
-    """Each stage's parameters as one vector, copied."""
+    """A copy of each stage's parameters, as one vector per stage."""
     return {
         stage.name: torch.cat([p.detach().reshape(-1).float().cpu() for p in stage.module.parameters()])
         if any(True for _ in stage.module.parameters())
@@ -45,14 +45,14 @@ def movements(
     new: Features,
     keys: Sequence[str],
 ) -> list[Movement]:
-    """One record for each stage.
+    """The change of every stage between two states of a network.
 
     Args:
-        before: from `stage_weights`, ahead of training.
-        after: the same afterwards.
-        old: the features of the network ahead of training.
-        new: those of the trained network.
-        keys: images that both know; the first 1,000 are compared.
+        before: result of `stage_weights` before training.
+        after: result of `stage_weights` after training.
+        old: features of the network before training.
+        new: features of the trained network.
+        keys: images that have both features; the first 1,000 are compared.
     """
     chosen = list(dict.fromkeys(keys))[:_MOST_IMAGES]
     result = []

@@ -1,4 +1,4 @@
-"""Optimizers, parameter groups, and what is done to gradients and weights around a step."""
+"""Optimizers, parameter groups, and operations on gradients and weights before and after a step."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from regraft.training.tail import Tail
 
 @dataclass(frozen=True)
 class Group:
-    """Parameters of one part that share a learning rate and whether they shrink."""
+    """Parameters of one part that have the same learning rate and the same regularisation."""
 
     part: str
     lr_factor: float
-    """Of the largest learning rate: `lr_decay ** stages deeper`."""
+    """Factor of the largest learning rate: `lr_decay ** (stages between the part and the last)`."""
     shrinks: bool
-    """Whether weight decay, L1 and L2-SP act; not on normalisations and biases (He et al. 2019, section
+    """Whether weight decay, L1 and L2-SP apply; not to normalisations and biases (He et al. 2019, section
     3.1)."""
     names: tuple[str, ...]
     parameters: tuple[nn.Parameter, ...]
 
 
 def make_groups(tail: Tail, *, lr_decay: float) -> list[Group]:
-    """The parameters that train, by part and kind.
+    """The trained parameters, grouped by part and by whether they are regularised.
 
-    Discriminative learning rates: each stage has `lr_decay` times the rate of the next deeper one (Howard &
+    Discriminative learning rates: each stage has `lr_decay` times the rate of the stage after it (Howard &
     Ruder 2018, section 3.2).
     """
     names = {id(parameter): name for name, parameter in tail.named_parameters()}
@@ -45,7 +45,7 @@ def make_groups(tail: Tail, *, lr_decay: float) -> list[Group]:
 
 
 def make_optimizer(groups: Sequence[Group], settings: TrainSettings) -> torch.optim.Optimizer:
-    """AdamW or SGD over the groups, fused; weights shrink in `shrink`, not here."""
+    """Fused AdamW or SGD over the groups; weight decay is applied by `shrink`, not by the optimizer."""
     parameters = [{"params": list(group.parameters), "lr": 0.0} for group in groups]
     if settings.optimizer == "sgd":
         return torch.optim.SGD(
@@ -64,8 +64,7 @@ def shrink(
 
     - L2: `w <- w (1 - lr weight_decay)` (Loshchilov & Hutter 2019, equation 12);
     - L2-SP: `w <- w - lr l2_sp (w - w0)`, w0 the starting weights (Li et al. 2018, equation 4; decoupled
-      here,
-      the paper has it in the loss); the head has no pretrained weights and is left to L2, as in the paper;
+      here, part of the loss in the paper); the head has no pretrained weights, so it is exempt, as there;
     - L1: `w <- sign(w) max(|w| - lr l1, 0)`, the proximal step of `l1 |w|` (Beck & Teboulle 2009, equation
       2.6).
     """
@@ -118,10 +117,10 @@ def clip(groups: Sequence[Group], norm: float, largest: float) -> None:
 
 @torch.no_grad()
 def follow(average: dict[str, torch.Tensor], tail: nn.Module, decay: float, step: int) -> None:
-    """Move an exponential moving average of the weights one step on, in place.
+    """Update an exponential moving average of the weights after a step, in place.
 
-    The decay starts lower, at `(1 + step) / (10 + step)`, so that the average soon forgets the start (as in
-    Szegedy et al. 2016's released code). Buffers are copied.
+    The decay starts lower, at `(1 + step) / (10 + step)`, so that the average soon forgets the starting
+    weights (as in the released code of Szegedy et al. 2016). Buffers are copied.
     """
     now = min(decay, (1 + step) / (10 + step))
     for name, value in tail.state_dict().items():

@@ -1,4 +1,4 @@
-"""From settings to a plan: every choice that was left open is made, and said."""
+"""Turn settings into a plan: every open choice is made and reported."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _RATES: dict[str, dict[Strategy, float]] = {
     "adamw": {"last-blocks": 1e-3, "full": 1e-3, "scratch": 1e-3},
     "sgd": {"last-blocks": 0.01, "full": 0.01, "scratch": 0.05},
 }
-_LARGE_INPUT_PX = 96  # below it, converting to bf16 costs more than its arithmetic saves
+_LARGE_INPUT_PX = 96  # below this, converting to bf16 takes longer than its arithmetic saves
 
 
 @dataclass(frozen=True)
 class Circumstances:
-    """What choices depend on besides the settings."""
+    """The network and the machine, on which a plan depends besides the settings."""
 
     network: str
     layout: Sequence[Column]
@@ -36,23 +36,25 @@ class Circumstances:
 def make_plan(
     settings: FitSettings, training: TrainSettings, around: Circumstances, reporter: Reporter
 ) -> Plan:
-    """Settings made concrete for a network and a machine.
+    """The plan that carries out some settings with a given network on this machine.
 
     Raises:
-        NetworkError: the cut is no place in this network.
-        SettingsError: settings that contradict each other.
+        NetworkError: the network has no such cut.
+        SettingsError: settings contradict each other.
     """
     stages = list(dict.fromkeys(column.stage for column in around.layout))
     strategy, cut = _named(settings), settings.cut
     if len(stages) == 1:
-        reporter.note(f"{around.network} can't be divided into stages: it is used whole, without a cut")
+        reporter.note(f"{around.network} can't be divided into stages, so it is used whole, without a cut")
     if strategy in TRAINED:
         return _make_trained(settings, training, around, reporter)
     head: HeadKind = settings.head or ("logistic" if strategy == "probe" else "rbf-svm")
     if cut is not None:
         count = cut_count(stages, cut)
         if count == 0:
-            raise NetworkError(f"a cut at {cut} leaves no stage to read; the first is {stages[0]}")
+            raise NetworkError(
+                f"a cut at {cut} leaves no stage for the head to read; the first possible cut is {stages[0]}"
+            )
         stages = stages[count - 1 :] if strategy == "many-stages" else stages[count - 1 : count]
     elif strategy == "probe":
         stages = stages[-1:]
@@ -75,10 +77,10 @@ def make_plan(
 
 
 def check_plan(plan: Plan, around: Circumstances) -> Plan:
-    """A plan from elsewhere, compared with the network that it is for.
+    """Check that a plan from a file fits its network, and return it.
 
     Raises:
-        SettingsError: something in it does not fit; says what is accepted.
+        SettingsError: the plan does not fit; the message lists every problem and what is accepted.
     """
     stages = list(dict.fromkeys(column.stage for column in around.layout))
     solved = [*plan.vote, *([plan.refit] if plan.refit else [])]
@@ -87,7 +89,7 @@ def check_plan(plan: Plan, around: Circumstances) -> Plan:
     trains = plan.strategy in TRAINED
     problems = [f"stage {name!r} is not one of {', '.join(stages)}" for name in unknown]
     if not plan.stages:
-        problems.append("stages is empty")
+        problems.append("stages is empty; name at least one")
     elif trains and list(plan.stages) != stages[len(stages) - len(plan.stages) :]:
         problems.append(f"the trained stages must be the last ones, for example {', '.join(stages[-2:])}")
     if trains != (plan.training is not None):
@@ -102,7 +104,7 @@ def check_plan(plan: Plan, around: Circumstances) -> Plan:
 
 
 def has_bf16(device: str) -> bool:
-    """Whether a device multiplies bf16 natively (AMX or AVX512-BF16 on a CPU)."""
+    """Whether a device multiplies bf16 numbers natively (AMX or AVX512-BF16 on a CPU)."""
     import torch
 
     from regraft.features.torch_runtime import find_device
@@ -118,7 +120,7 @@ def has_bf16(device: str) -> bool:
 
 
 def _one_statistic(known: Sequence[Statistic]) -> tuple[Statistic, ...]:
-    """What the network's own classifier would read."""
+    """The statistic that the network's own classifier reads."""
     return ("token",) if "token" in known else ("mean",)
 
 
@@ -127,8 +129,8 @@ def _make_trained(
 ) -> Plan:
     if settings.head not in (None, "logistic"):
         raise SettingsError(
-            f"--head {settings.head} is solved, not trained; with --strategy {settings.strategy} the head is "
-            "logistic. Choose --strategy svm or many-stages for the others"
+            f"--head {settings.head} can't be trained: with --strategy {settings.strategy} the head is "
+            "always logistic. Remove --head, or choose --strategy svm or many-stages"
         )
     stages = list(dict.fromkeys(column.stage for column in around.layout))
     count = _frozen_count(settings, stages, reporter)
@@ -153,15 +155,15 @@ def _frozen_count(settings: FitSettings, stages: Sequence[str], reporter: Report
     if settings.strategy != "last-blocks":
         if settings.cut is not None and cut_count(stages, settings.cut) != 0:
             raise SettingsError(
-                f"--cut {settings.cut} freezes stages, --strategy {settings.strategy} trains all of them; "
-                "leave one of the two out, or use --strategy last-blocks"
+                f"--cut {settings.cut} freezes stages, but --strategy {settings.strategy} trains all of "
+                "them. Remove one of the two, or use --strategy last-blocks"
             )
         return 0
     if settings.cut is None:
         count = min(len(stages) - 1, cut_count(stages, "75%"))
         reporter.decided(
             f"cut after {stages[count - 1] if count else 'the image'}",
-            "the last quarter of the stages is trained",
+            "by default the last quarter of the stages is trained",
             "--cut",
         )
         return count
@@ -182,7 +184,7 @@ def _resolved(
     has_prefix: bool,
     reporter: Reporter,
 ) -> TrainSettings:
-    """Every setting of the training that was left open, decided."""
+    """The training settings with every open choice made."""
     strategy = _named(settings)
     is_scratch = strategy == "scratch"
     chosen = replace(
@@ -201,13 +203,13 @@ def _resolved(
         chosen = replace(chosen, train_precision="bf16" if is_large and has_bf16(around.device) else "fp32")
         if chosen.train_precision == "bf16":
             reporter.decided(
-                "bf16 training steps", "this machine multiplies it natively", "--train-precision"
+                "bf16 training steps", "this machine multiplies bf16 numbers natively", "--train-precision"
             )
     return chosen
 
 
 def _named(settings: FitSettings) -> Strategy:
-    assert settings.strategy != "auto"  # the ladder names a strategy for each of its rungs
+    assert settings.strategy != "auto"  # the ladder chooses a strategy for each of its rungs
     return settings.strategy
 
 
@@ -225,8 +227,8 @@ def _decided_auxiliaries(training: TrainSettings, network: str, *, is_scratch: b
         return 0.3 if is_scratch and has_auxiliaries(network) else 0.0
     if training.auxiliary_weight and not has_auxiliaries(network):
         raise NetworkError(
-            f"{network} has no auxiliary classifiers (--auxiliary-weight {training.auxiliary_weight:g}); "
-            "leave it out"
+            f"{network} has no auxiliary classifiers, so --auxiliary-weight {training.auxiliary_weight:g} "
+            "has no effect. Remove it"
         )
     return training.auxiliary_weight
 

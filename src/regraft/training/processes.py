@@ -1,4 +1,4 @@
-"""Several processes that train together (torchrun, or any process group); one is the common case."""
+"""Training in several processes (torchrun, or any process group); usually there is only one."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ import torch
 import torch.distributed as dist
 
 if dist.is_available():
-    # Its default arguments take hold of the group that exists at its import, which torch's optimizers cause.
-    # Were that after the group was made, `destroy_process_group` would end none of the group's threads, and
-    # one that drops a tensor while the interpreter shuts down aborts the process.
+    # Default arguments of this module refer to the group that exists when it is imported, and torch's
+    # optimizers import it. If that happened after the group was created, `destroy_process_group` would not
+    # end the group's threads, and a thread that frees a tensor while the interpreter shuts down aborts the
+    # process.
     import torch.distributed.nn.functional
 
 
 def world() -> tuple[int, int]:
-    """`(rank, number of processes)` of the process group, if there is one; else `(0, 1)`."""
+    """`(rank, number of processes)` of the process group; `(0, 1)` if there is none."""
     if dist.is_available() and dist.is_initialized():
         return dist.get_rank(), dist.get_world_size()
     return 0, 1
@@ -34,7 +35,7 @@ def add_up(tensors: Sequence[torch.Tensor]) -> None:
 
 
 def share_first(tensors: Iterable[torch.Tensor]) -> None:
-    """Give every process the first one's values."""
+    """Copy the values of the first process to all others."""
     if world()[1] > 1:
         for tensor in tensors:
             dist.broadcast(tensor, 0)

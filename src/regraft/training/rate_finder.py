@@ -1,4 +1,4 @@
-"""A learning-rate finder: the loss while the learning rate rises from nothing to too much."""
+"""A learning-rate finder: the training loss while the learning rate rises from too small to too large."""
 
 from __future__ import annotations
 
@@ -20,19 +20,20 @@ _TOO_MUCH = 4.0
 
 @dataclass(frozen=True)
 class RateSearch:
-    """Learning rates that were tried, and the smoothed training loss at each."""
+    """The learning rates that were tried, and the smoothed training loss at each."""
 
     rates: tuple[float, ...]
     losses: tuple[float, ...]
     suggested: float
-    """Where the loss falls fastest."""
+    """The learning rate at which the loss falls fastest."""
 
 
 def search_rate(task: Task, reporter: Reporter, *, steps: int = 80) -> RateSearch:
-    """Train for some steps with an exponentially rising rate, and put the weights back.
+    """Train for some steps with an exponentially rising learning rate, then restore the weights.
 
-    The loss is smoothed exponentially with bias correction; the search ends when it is four times its best,
-    or no number. Source: Smith 2017, "Cyclical learning rates", section 3.3; smoothing and end as in fastai.
+    The loss is smoothed exponentially with bias correction; the search ends when it is four times its best
+    value or not finite. Source: Smith 2017, "Cyclical learning rates", section 3.3; smoothing and end as in
+    fastai.
     """
     start = task.tail.snapshot()
     rates: list[float] = []

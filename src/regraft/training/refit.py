@@ -1,7 +1,7 @@
-"""A solved head on the stages of a network that was trained, instead of the head that was trained with it.
+"""A solved head on several stages of a trained network, instead of the head that was trained with it.
 
-The trained head reads the last stage alone; several stages together say more, after training as before it
-(benchmarks/refit.py).
+The trained head reads only the last stage. Several stages together are more accurate, after training as
+well as before it (benchmarks/refit.py).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from regraft.training.tuned import Tuned, TunedJob
 
 
 def refit_plan(stages: Sequence[str]) -> SolvedPlan:
-    """Logistic regression on the last third of some stages.
+    """The plan of a logistic regression on the last third of the given stages.
 
     >>> refit_plan(["stem", "layer1", "layer2", "layer3", "layer4"]).stages
     ('layer3', 'layer4')
@@ -32,14 +32,14 @@ def refit_plan(stages: Sequence[str]) -> SolvedPlan:
 
 
 def refit(trainer: TunedJob, tuned: Tuned, reporter: Reporter) -> Tuned:
-    """The same trained network with a solved head, judged on the same images.
+    """The same trained network with a solved head, evaluated on the same images.
 
-    The head is solved on the images that the network was trained on, and calibrated on those held out.
+    The head is solved on the images that the network was trained on, and calibrated on the held-out images.
 
     Args:
-        trainer: what trained it; its plan has a `refit`.
-        tuned: what training gave.
-        reporter: is told how far it is.
+        trainer: the job that trained the network; its plan has a `refit`.
+        tuned: the result of the training.
+        reporter: receives progress.
     """
     job, plan = trainer.job, trainer.plan
     assert plan.refit is not None

@@ -1,7 +1,7 @@
-"""Learning-rate schedules as pure functions: optimizer step to factor of the largest learning rate.
+"""Learning-rate schedules as pure functions from the optimizer step to a factor of the largest learning rate.
 
-Steps are optimizer steps, whatever the number of micro-batches. `plateau` alone depends on what was measured;
-its state is a record that the checkpoint holds.
+Steps are optimizer steps, regardless of micro-batches. Only `plateau` depends on measurements; its state is
+a record in the checkpoint.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from dataclasses import dataclass, replace
 from regraft.settings import ScheduleName
 
 FLOOR = 0.01
-"""Where warm-up starts and cosines end, as a factor."""
+"""The factor at which warm-ups start and cosines end."""
 
 
 def constant(step: int, total: int, warmup: float = 0.0) -> float:
-    """1 throughout."""
+    """The factor 1 at every step."""
     del step, total, warmup
     return 1.0
 
 
 def step_decay(step: int, total: int, warmup: float = 0.0) -> float:
-    """A tenth after each third of the steps (He et al. 2016, section 3.4, who divide at plateaus).
+    """Division by ten after each third of the steps (He et al. 2016, section 3.4, divide at plateaus).
 
     >>> [step_decay(step, 9) for step in (0, 3, 6)]
     [1.0, 0.1, 0.01]
@@ -40,7 +40,7 @@ def cosine(step: int, total: int, warmup: float = 0.0) -> float:
 
 
 def warmup_cosine(step: int, total: int, warmup: float = 0.1) -> float:
-    """Linear from `FLOOR` to 1 (Goyal et al. 2017, section 2.2), then a cosine."""
+    """A linear rise from `FLOOR` to 1 (Goyal et al. 2017, section 2.2), then a cosine."""
     rising = round(total * warmup)
     if step < rising:
         return FLOOR + (1 - FLOOR) * step / rising
@@ -48,7 +48,7 @@ def warmup_cosine(step: int, total: int, warmup: float = 0.1) -> float:
 
 
 def one_cycle(step: int, total: int, warmup: float = 0.3) -> float:
-    """Half a cosine up from 1/25, half a cosine down to 1/10,000 of that (Smith 2018; fastai's form).
+    """Half a cosine up from 1/25, then half a cosine down to 1/10,000 of that (Smith 2018; fastai's form).
 
     >>> one_cycle(0, 100, 0.3)
     0.04
@@ -100,13 +100,13 @@ class Plateau:
     def after(
         self, loss: float, *, patience: int = 2, divide: float = 0.3, threshold: float = 1e-4
     ) -> Plateau:
-        """The state after an epoch of that validation loss.
+        """The state after an epoch with the given validation loss.
 
         Args:
-            loss: the lower the better.
-            patience: epochs without improvement that are waited for.
-            divide: what the factor is then multiplied by.
-            threshold: relative improvement that counts.
+            loss: validation loss of the epoch.
+            patience: number of epochs without improvement before the factor falls.
+            divide: number that the factor is multiplied by.
+            threshold: smallest relative improvement that counts.
 
         >>> state = Plateau().after(1.0).after(1.0).after(1.0).after(1.0)
         >>> state.factor
@@ -120,7 +120,7 @@ class Plateau:
 
 
 def rates(schedule: ScheduleName, epochs: int, steps_per_epoch: int, warmup: float) -> list[float]:
-    """The factor at every step of a training; for `plateau`, of one that stops improving after a third."""
+    """The factor at every step of a training; for `plateau`, one that stops improving after a third."""
     total, state, result = epochs * steps_per_epoch, Plateau(), []
     for epoch in range(epochs):
         factors = [

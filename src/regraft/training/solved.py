@@ -1,4 +1,4 @@
-"""Carrying out a plan whose head is solved, not trained: candidates, fit, evaluation."""
+"""Carry out a plan whose head is solved rather than trained: candidates, fit, evaluation."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from regraft.records import Statistic
 
 
 def fit_solved(job: Job, plan: Plan, *, reporter: Reporter) -> FittedHead:
-    """The head of a plan, fitted on the training side.
+    """The head of a plan, fitted on the training images.
 
     Args:
         job: the data set with its features.
-        plan: whose head is solved.
-        reporter: is told what was chosen.
+        plan: the plan whose head is solved.
+        reporter: receives progress and what was chosen.
     """
     candidates = _candidates(job, plan)
     with reporter.phase(f"solving the {plan.head} head", 1, "heads") as meter:
@@ -34,11 +34,11 @@ def fit_solved(job: Job, plan: Plan, *, reporter: Reporter) -> FittedHead:
 
 
 def fit_voters(job: Job, plan: Plan, *, reporter: Reporter) -> list[FittedHead]:
-    """The solved heads that vote beside a plan's own."""
+    """The additional solved heads whose probabilities are averaged with those of the plan's own head."""
     wanted = [_columns(job, voter.stages, voter.statistics) for voter in plan.vote]
     if not wanted:
         return []
-    with reporter.phase("solving the heads that vote too", len(wanted), "heads") as meter:
+    with reporter.phase("solving the other heads of the vote", len(wanted), "heads") as meter:
         fitted = []
         for voter, columns in zip(plan.vote, wanted, strict=True):
             fitted.append(fit_head(job.training_rows(), voter.head, [columns]))
@@ -51,7 +51,7 @@ def _columns(job: Job, stages: Sequence[str], statistics: Sequence[Statistic]) -
 
 
 def _candidates(job: Job, plan: Plan) -> list[Candidate]:
-    """What the head may read, smallest first, for cross-validation to choose from."""
+    """The sets of columns that cross-validation chooses from, the smallest first."""
     if plan.reads == "all":
         return [_columns(job, plan.stages, plan.statistics)]
     if plan.strategy != "many-stages":
@@ -60,7 +60,7 @@ def _candidates(job: Job, plan: Plan) -> list[Candidate]:
 
 
 def set_sizes(total: int) -> list[int]:
-    """How many of the last stages the sets hold that many-stages chooses from.
+    """Sizes of the sets of last stages that the strategy many-stages chooses from.
 
     >>> set_sizes(14)
     [1, 5, 10, 14]
@@ -69,7 +69,7 @@ def set_sizes(total: int) -> list[int]:
 
 
 def say_solved(job: Job, fitted: FittedHead) -> Said:
-    """What a solved head says of the test side, and of the validation side or by cross-validation."""
+    """Predictions of a solved head: for test images, and for validation images or by cross-validation."""
     held, test = job.rows("validation"), job.rows("test")
     if held:
         validation = job.predicted(fitted.head, held, "validation images of the official split")

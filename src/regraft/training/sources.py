@@ -1,4 +1,4 @@
-"""Where batches come from: memory, activations kept on disk, or images decoded as they are needed."""
+"""Sources of batches: tensors in memory, activations kept on disk, or images decoded when needed."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ from regraft.rowstore import Rows
 from regraft.training.tail import autocast
 
 Places = npt.NDArray[np.int64]
-_AHEAD = 2  # batches fetched while one is trained on
+_AHEAD = 2  # batches that are fetched while another is used
 _CHUNK = 64
 
 
 class Source(Protocol):
-    """Gives what enters the tail, by the images' places in the training (or validation) set."""
+    """Provides the input of the tail, by the images' places in the training (or validation) set."""
 
     def __len__(self) -> int:
-        """How many images there are."""
+        """Number of images."""
 
     def begin(self, epoch: int, reporter: Reporter) -> None:
-        """Get ready for an epoch, whose view of the images it is."""
+        """Prepare for an epoch, which decides the view of the images."""
 
     def fetch(self, places: Places) -> torch.Tensor:
         """The images of a batch as they are kept, on the CPU; called from another thread."""
 
     def prepare(self, raw: torch.Tensor, places: Places) -> torch.Tensor:
-        """What enters the tail, `(N, ...) float32` on the device; called from the training's own thread."""
+        """The input of the tail, `(N, ...) float32` on the device; called from the training thread."""
 
 
 class TensorSource:
@@ -62,17 +62,17 @@ class TensorSource:
 
 
 class ViewSource:
-    """Views of images on disk: their activations from the cache, or computed batch by batch.
+    """Views of images: their activations are read from the cache, or computed batch by batch.
 
     Args:
-        activations: knows the images, their views and the cache.
-        keys: SHA-256 of the images, in the order of their places.
-        shape: of what enters the tail for one image, channels first.
+        activations: the images with their views and cached activations.
+        keys: SHA-256 of each image, in the order of their places.
+        shape: shape of the tail's input for one image, channels first.
         prefix: the frozen stages in torch, for batches that are not kept; None at cut 0.
-        device: where the tail is.
-        precision: of the prefix in torch.
-        views: how many views there are to cycle through; 0 makes a fresh one each epoch.
-        kept_views: how many of them the disk may hold; 0 computes every batch anew.
+        device: the device of the tail.
+        precision: precision of the prefix in torch.
+        views: number of views to cycle through; 0 for a new view in each epoch.
+        kept_views: number of views that are kept on disk; 0 to compute every batch when it is needed.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class ViewSource:
         return len(self._keys)
 
     def view_of(self, epoch: int) -> int:
-        """Which view an epoch sees; 0 is the centre."""
+        """Number of the view that an epoch uses; 0 is the central one."""
         if self._activations.policy.is_identity or self._views == 1:
             return 0
         return epoch % self._views if self._views else 1 + epoch
@@ -130,7 +130,9 @@ class ViewSource:
         decoded = list(in_order(job.decode, keys, workers=workers, ahead=2 * workers))
         lost = next((key for key, pixels in decoded if pixels is None), None)
         if lost is not None:
-            raise DataError(f"{job.files[lost]} can't be read any more: {job.reasons[lost]}. Run again")
+            raise DataError(
+                f"{job.files[lost]} can no longer be read: {job.reasons[lost]}. Run the command again"
+            )
         return torch.from_numpy(np.stack([pixels for _, pixels in decoded if pixels is not None]))
 
     def prepare(self, raw: torch.Tensor, places: Places) -> torch.Tensor:
@@ -149,11 +151,11 @@ class ViewSource:
     def _frozen(self, prefix: nn.Module, images: torch.Tensor) -> torch.Tensor:
         with torch.inference_mode(), autocast(self._device, self._precision):
             parts = [prefix(part) for part in torch.split(images, _CHUNK)]
-        return torch.cat(parts).float().clone()  # outside of inference mode: it is part of a graph now
+        return torch.cat(parts).float().clone()  # autograd needs a copy from outside inference mode
 
 
 def _channels_first(rows: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
-    """Activations as the tail wants them; maps are kept with their channels last, and need no copy."""
+    """Activations in the shape of the tail's input; maps are stored channels last and need no copy."""
     if len(shape) != 3:
         return rows.reshape(-1, *shape)
     channels, height, width = shape
@@ -161,7 +163,7 @@ def _channels_first(rows: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
 
 
 def fetched(source: Source, batches: Sequence[Places]) -> Iterator[torch.Tensor]:
-    """The batches in order, fetched by another thread a little ahead of whoever takes them."""
+    """The batches in order; another thread fetches them shortly before they are needed."""
     with ThreadPoolExecutor(1, thread_name_prefix="batches") as pool:
         waiting: list[Future[Any]] = [pool.submit(source.fetch, places) for places in batches[:_AHEAD]]
         try:

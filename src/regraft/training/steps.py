@@ -1,4 +1,4 @@
-"""One optimizer step: the gradients of an effective batch, and what they do to the weights."""
+"""One optimizer step: the gradients of an effective batch, and the update of the weights."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Task:
-    """What is to be trained, on what."""
+    """A tail to be trained, with its batches, labels and settings."""
 
     tail: Tail
     train: Source
@@ -46,25 +46,25 @@ class Task:
     """`(N,)` class numbers of the training images."""
     num_classes: int
     settings: TrainSettings
-    """Every automatic choice made: `epochs` and `lr` are set."""
+    """Settings without open choices: `epochs` and `lr` are set."""
     validation: Source | None = None
     validation_labels: Ints | None = None
     seed: int = 0
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     key: str = ""
-    """Of everything that the training depends on; see `checkpoint`."""
+    """Hash of everything that the training depends on; see `checkpoint`."""
     checkpoint: Path | None = None
-    """Where the state is kept; None keeps none."""
+    """File of the checkpoint; None for no checkpoints."""
 
 
 class Stepper:
-    """Takes optimizer steps on a task's tail; counts them in the training's position.
+    """Takes optimizer steps on the tail of a task, and counts them in the training's position.
 
     Args:
-        task: what is trained.
-        position: how far it is; changed in place.
+        task: the task to train.
+        position: progress of the training; changed in place.
         start: the weights that training started from, for L2-SP.
-        reporter: is told when memory was full, or the loss was no number.
+        reporter: receives a message when memory is full or the loss is not finite.
     """
 
     def __init__(
@@ -91,11 +91,11 @@ class Stepper:
             kind, _, name = label.partition("/")
             parameter = parameters[name]
             if value.shape == parameter.shape:
-                value = torch.empty_like(parameter).copy_(value)  # of the parameter's memory layout
+                value = torch.empty_like(parameter).copy_(value)  # in the parameter's memory layout
             self.optimizer.state[parameter][kind] = value.detach()
 
     def close_phase(self) -> None:
-        """Forget what belongs to the phase alone."""
+        """Drop the optimizer and the moving average, which belong to one phase."""
         self.optimizer, self.average = None, {}
 
     def optimizer_state(self) -> dict[str, torch.Tensor]:
@@ -114,7 +114,7 @@ class Stepper:
             yield from zip(group.names, group.parameters, strict=True)
 
     def own(self, places: Places) -> Places:
-        """The images of a batch that this process needs: its part, or all where the batch is mixed."""
+        """The images of a batch that this process needs: its share, or all of them if the batch is mixed."""
         return places if self._is_mixed else places[self._rank :: self._world]
 
     @property
@@ -123,12 +123,12 @@ class Stepper:
         return bool(settings.mixup or settings.cutmix or settings.activation_flip or settings.input_noise)
 
     def logits(self, values: torch.Tensor) -> list[torch.Tensor]:
-        """`(N, K)` of the head, then of auxiliary classifiers, at the training's precision."""
+        """Logits `(N, K)` of the head, then of the auxiliary classifiers, at the training precision."""
         with autocast(values.device, self.settings.train_precision):
             return self._forward(values)
 
     def step(self, places: Places, raw: torch.Tensor, total: int) -> None:
-        """One optimizer step on one effective batch; when memory is full, again in smaller pieces."""
+        """Take an optimizer step on one effective batch; if memory is full, with smaller micro-batches."""
         tail, position = self.task.tail, self.position
         tail.train()
         statistics = {name: value.clone() for name, value in tail.statistics().items()}
@@ -137,7 +137,7 @@ class Stepper:
                 self._clear_gradients()
                 loss, right = self._gradients(places, raw)
                 break
-            except Exception as error:
+            except (MemoryError, RuntimeError) as error:
                 if not is_out_of_memory(error) or position.micro_batch <= 1:
                     raise
                 tail.restore(statistics)
@@ -146,7 +146,7 @@ class Stepper:
         self._update(places, loss, right, raw, total)
 
     def _halve(self) -> None:
-        """Out of memory: smaller micro-batches from now on, the effective batch as it was."""
+        """After running out of memory, halve the micro-batches; the effective batch stays the same."""
         self._clear_gradients()
         if self.task.device.type == "cuda":
             torch.cuda.empty_cache()
@@ -162,10 +162,10 @@ class Stepper:
             parameter.grad = None
 
     def _gradients(self, places: Places, raw: torch.Tensor) -> tuple[float, float]:
-        """Add up the gradients of one batch over its micro-batches; returns summed loss and number right.
+        """Sum the gradients of a batch over its micro-batches; returns the summed loss and number correct.
 
-        Each image's loss is divided by the whole effective batch's weight, so the sum over micro-batches and
-        processes is the batch's own gradient.
+        Each image's loss is divided by the weight of the whole effective batch, so the sum over micro-batches
+        and processes is the gradient of that batch.
         """
         task, settings, position = self.task, self.settings, self.position
         own = self.own(places)
@@ -200,20 +200,20 @@ class Stepper:
 
     @cached_property
     def _class_weights(self) -> torch.Tensor:
-        """`(K,)`: `N / (K n_k)`, so that the classes' weights add up to the same (King & Zeng 2001)."""
+        """`(K,)`: `N / (K n_k)`, so that every class has the same total weight (King & Zeng 2001)."""
         counts = np.bincount(self.task.labels, minlength=self.task.num_classes)
         present = counts > 0
         weights = np.where(present, len(self.task.labels) / (present.sum() * np.maximum(counts, 1)), 0.0)
         return torch.from_numpy(weights.astype(np.float32))
 
     def _agree(self, loss: float, right: float) -> tuple[float, float]:
-        """Sum gradients, loss and number right over the processes; once a step, not once a micro-batch."""
+        """Sum gradients, loss and number correct over all processes; once per step, not per micro-batch."""
         if self._world == 1:
             return loss, right
         gradients = []
         for group in self.groups:
             for parameter in group.parameters:
-                if parameter.grad is None:  # a process whose part of the batch is empty
+                if parameter.grad is None:  # this process has no image of the batch
                     parameter.grad = torch.zeros_like(parameter)
                 gradients.append(parameter.grad)
         sums = torch.tensor([loss, right], device=self.task.device)
@@ -258,10 +258,10 @@ class Stepper:
 
     @torch.no_grad()
     def _diagnosis(self, loss: float, norm: float, places: Places, raw: torch.Tensor) -> str:
-        """In words: what became infinite first, and what may help."""
+        """A message that says which values became infinite first, and what may help."""
         settings, position = self.settings, self.position
         values = self.task.train.prepare(raw, self.own(places))
-        where = "the gradients, while every stage's output was finite"
+        where = "the gradients (the outputs of all stages were finite)"
         for name, finite in self._finiteness(values):
             if not finite:
                 where = name
@@ -273,12 +273,12 @@ class Stepper:
             advice.append("--train-precision fp32")
         return (
             f"training stopped at step {position.step + 1} of phase {position.phase + 1}: the loss was "
-            f"{loss:g}, the gradient's norm {norm:g}; first not finite: {where}. "
+            f"{loss:g}, the gradient's norm {norm:g}; first value that was not finite: {where}. "
             f"The best weights so far are kept. Try {', '.join(advice)}"
         )
 
     def _finiteness(self, values: torch.Tensor) -> Iterator[tuple[str, bool]]:
-        yield "what enters the tail", bool(values.isfinite().all())
+        yield "the input of the tail", bool(values.isfinite().all())
         with autocast(values.device, self.settings.train_precision):
             for name, stage in zip(self.task.tail.names, self.task.tail.stages, strict=True):
                 weights = all(bool(p.isfinite().all()) for p in stage.parameters())

@@ -1,4 +1,4 @@
-"""What is trained: the stages after the cut, and the head."""
+"""The part of a network that is trained: the stages after the cut, and the head."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _BatchNorm = nn.modules.batchnorm._BatchNorm
 
 @dataclass(frozen=True)
 class EarlierHead:
-    """A head of other classes, some of which may come again."""
+    """The head of an earlier run, some of whose classes may be the same."""
 
     labels: tuple[str, ...]
     head: Head
-    """Logistic."""
+    """A logistic head."""
 
     def facts(self) -> dict[str, Any]:
-        """What a training that starts from it depends on."""
+        """Everything about this head that a training started from it depends on."""
         arrays = {name: sha256_of(array.tobytes()) for name, array in self.head.arrays.items()}
         return {"labels": self.labels, "arrays": arrays}
 
@@ -42,7 +42,7 @@ class HeadStart:
     mean: npt.NDArray[np.float32]
     """`(D,)`."""
     scale: npt.NDArray[np.float32]
-    """`(D,)`; 0 leaves a feature out."""
+    """`(D,)`; features with scale 0 are not used."""
     weights: npt.NDArray[np.float32]
     """`(D, K)`."""
     intercepts: npt.NDArray[np.float32]
@@ -50,10 +50,10 @@ class HeadStart:
 
     @classmethod
     def from_solved(cls, head: Head) -> HeadStart:
-        """The logistic head that was solved, its features brought to unit variance.
+        """A solved logistic head, with its features rescaled to unit variance.
 
-        A solved head divides each feature by the root of their number; trained as they are, its weights
-        would be large and move too little for the same learning rate.
+        A solved head divides each feature by the square root of their number. Trained on such features, its
+        weights would be large and change too little at the same learning rate.
         """
         arrays = {name: np.asarray(array, dtype=np.float64) for name, array in head.arrays.items()}
         root = arrays["scale"].size ** 0.5
@@ -66,10 +66,10 @@ class HeadStart:
 
     @classmethod
     def remapped(cls, earlier: EarlierHead, labels: Sequence[str], solved: HeadStart) -> HeadStart:
-        """The earlier head for classes of the same name, the solved one for the others, on equal terms.
+        """The earlier head for classes of the same name, the solved head for the others, made comparable.
 
-        Both are brought to the earlier standardisation, and each to a mean of zero over its classes, which
-        changes no probability of its own.
+        Both are converted to the earlier standardisation, and each to a mean of zero over its classes, which
+        does not change its probabilities.
         """
         old = cls.from_solved(earlier.head)
         scale = np.divide(solved.scale, old.scale, out=np.zeros_like(old.scale), where=old.scale != 0)
@@ -85,7 +85,7 @@ class HeadStart:
 
     @classmethod
     def zero(cls, width: int, num_classes: int, *, like: HeadStart | None = None) -> HeadStart:
-        """Zero weights; features standardised as in `like`, or taken as they are."""
+        """A head of zero weights; features are standardised as in `like`, or used as they are."""
         mean = like.mean if like else np.zeros(width, dtype=np.float32)
         scale = like.scale if like else np.ones(width, dtype=np.float32)
         weights = np.zeros((width, num_classes), dtype=np.float32)
@@ -93,7 +93,7 @@ class HeadStart:
 
 
 def _centred(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Minus the mean over the classes, which come last."""
+    """Values minus their mean over the classes, which are the last axis."""
     mean: npt.NDArray[np.float32] = values.mean(axis=-1, keepdims=True, dtype=np.float32)
     return values - mean
 
@@ -101,7 +101,7 @@ def _centred(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 class LinearHead(nn.Module):
     """From the last stage's activation to logits `(N, K) float32`: pooling, standardisation, dropout, linear.
 
-    Dropout is Srivastava et al. 2014's, inverted: kept features are divided by the probability to be kept.
+    Dropout as in Srivastava et al. 2014, inverted: kept features are divided by the probability of keeping.
     """
 
     mean: torch.Tensor
@@ -126,7 +126,7 @@ class LinearHead(nn.Module):
         return logits
 
     def solved(self, columns: Sequence[Column], *, temperature: float = 1.0) -> Head:
-        """The same head as a solved one, which every runtime and bundle can use."""
+        """This head in the form of a solved one, which every runtime and bundle can use."""
         arrays = {
             "mean": self.mean,
             "scale": self.scale,
@@ -143,10 +143,10 @@ class Tail(nn.Module):
     """The stages after a cut, then a head: from activations to logits `(N, K) float32`.
 
     Args:
-        stages: in order; may be none.
-        head: reads the last stage's activation.
-        trains_batchnorm: whether BatchNorm follows the batches; else its statistics keep every bit.
-        auxiliaries: classifiers that only train, by the number of the stage whose output they read.
+        stages: the stages in order; may be empty.
+        head: the head, which reads the last stage's activation.
+        trains_batchnorm: whether BatchNorm uses the statistics of batches; otherwise its own stay fixed.
+        auxiliaries: classifiers used only in training, by the number of the stage whose output they read.
     """
 
     def __init__(
@@ -167,7 +167,7 @@ class Tail(nn.Module):
         self.train_from(0)
 
     def train_from(self, first: int) -> None:
-        """Train the stages from number `first` on, and the head; those before stand still."""
+        """Train the stages from number `first` on, and the head; freeze the stages before."""
         self._first = first
         for number, stage in enumerate(self.stages):
             stage.requires_grad_(number >= first)
@@ -177,7 +177,7 @@ class Tail(nn.Module):
         self.train(self.training)
 
     def train(self, mode: bool = True) -> Tail:
-        """Training or evaluation mode; frozen stages and frozen BatchNorms are always in evaluation."""
+        """Set training or evaluation mode; frozen stages and BatchNorms always stay in evaluation mode."""
         super().train(mode)
         numbered = [*enumerate(self.stages), *((int(at), one) for at, one in self.auxiliaries.items())]
         for number, part in numbered:
@@ -190,7 +190,7 @@ class Tail(nn.Module):
         return self.all_logits(activation)[0]
 
     def all_logits(self, activation: torch.Tensor) -> list[torch.Tensor]:
-        """The head's logits, and in training mode those of the auxiliary classifiers that train, too."""
+        """The head's logits and, in training mode, those of the auxiliary classifiers that are trained."""
         beside: list[torch.Tensor] = []
         for number, stage in enumerate(self.stages):
             activation = stage(activation)
@@ -199,7 +199,7 @@ class Tail(nn.Module):
         return [self.head(activation), *beside]
 
     def parts(self) -> Iterator[tuple[str, int, nn.Module]]:
-        """The parts that train, as `(name, how many stages deeper the deepest is, module)`; the head last."""
+        """The trained parts as `(name, number of stages after it, module)`; the head comes last."""
         for number in range(self._first, len(self.stages)):
             yield self.names[number], len(self.stages) - 1 - number, self.stages[number]
         for at, auxiliary in self.auxiliaries.items():
@@ -213,7 +213,7 @@ class Tail(nn.Module):
 
     @torch.no_grad()
     def restore(self, values: Mapping[str, torch.Tensor]) -> None:
-        """Copy values into the parameters and buffers of the same names, whose memory layout stays."""
+        """Copy values into the parameters and buffers of the same names, keeping their memory layout."""
         own = self.state_dict()
         for name, value in values.items():
             own[name].copy_(value)
@@ -228,9 +228,9 @@ class Tail(nn.Module):
 
 
 def channels_last(module: nn.Module) -> None:
-    """Lay convolutions' weights out as the CPU's and the GPU's fastest kernels want them."""
+    """Put the weights of convolutions into the memory layout of the fastest CPU and GPU kernels."""
     for one in module.modules():
-        if isinstance(one, nn.Conv2d):  # buffers of other ranks can't follow
+        if isinstance(one, nn.Conv2d):  # tensors of other ranks have no such layout
             one.to(memory_format=torch.channels_last)
 
 
@@ -246,5 +246,5 @@ def soft_cross_entropy(logits: torch.Tensor, targets: torch.Tensor) -> torch.Ten
 
 
 def autocast(device: torch.device, precision: str) -> Any:
-    """bf16 where it is safe (Micikevicius et al. 2018), around fp32 weights; nothing for fp32."""
+    """Autocast to bf16 with fp32 weights, where it is safe (Micikevicius et al. 2018); no effect for fp32."""
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")

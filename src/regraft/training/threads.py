@@ -1,4 +1,4 @@
-"""How many threads of the processor a training uses."""
+"""The number of processor threads that a training uses."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from regraft.training.tail import Tail
 
-_SINGLE_THREAD_FLOPS = 2e9  # below it a step is faster on one core than with the cores waiting for each other
+_SINGLE_THREAD_FLOPS = 2e9  # below this, one core is faster than several that wait for each other
 
 
 @contextmanager
 def threads_for(tail: Tail, shape: Sequence[int], batch: int) -> Iterator[None]:
-    """One thread for steps so small that the cores would mostly wait for each other; a rule, not a race.
+    """Use one thread for steps so small that several cores would mostly wait for each other.
 
     Args:
-        tail: to be trained; on another device than the processor nothing changes.
-        shape: of what enters it, without the batch.
-        batch: images of an optimizer's step.
+        tail: the tail to train; on other devices than the CPU nothing changes.
+        shape: shape of its input, without the batch.
+        batch: images of an optimizer step.
     """
     before = torch.get_num_threads()
     if next(tail.parameters()).device.type == "cpu":
@@ -35,5 +35,5 @@ def threads_for(tail: Tail, shape: Sequence[int], batch: int) -> Iterator[None]:
 
 
 def cpu_kernels() -> str:
-    """Kernels, and with them bits, are chosen by instruction set and number of threads."""
+    """The instruction set and number of threads, by which kernels (and so the result's bits) are chosen."""
     return f"{torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads"

@@ -1,4 +1,4 @@
-"""Carrying out a plan that trains: a frozen prefix computed once, a tail and a head that learn."""
+"""Carry out a plan that trains: the frozen prefix is computed once, the tail and the head are trained."""
 
 from __future__ import annotations
 
@@ -50,26 +50,26 @@ from regraft.training.threads import cpu_kernels, threads_for
 
 @dataclass(frozen=True)
 class Tuned:
-    """What training leaves: a network of its own, a head, and how it went."""
+    """The result of a training: the trained network, its head, its predictions and its history."""
 
     weights: Weights
     head: Head
     said: Said
     features: Features
-    """Of the validation and test images, by the trained network."""
+    """Features of the validation and test images, computed by the trained network."""
     history: History
 
 
 @dataclass(frozen=True)
 class _Bench:
-    """Everything laid out for training."""
+    """Everything that a training needs, prepared."""
 
     network: Network
     tail: Tail
     sources: tuple[ViewSource, ...]
-    """Of the images to train on, and of those to validate on."""
+    """Sources of the training batches and of the validation batches."""
     train: tuple[int, ...]
-    """Rows of the split."""
+    """Rows of the split to train on; `held` are those to validate on."""
     held: tuple[int, ...]
     method: str
     """How the validation images were chosen."""
@@ -78,16 +78,16 @@ class _Bench:
 
 @dataclass(frozen=True)
 class TunedJob:
-    """A data set, a plan, and where the computing happens.
+    """A data set and a plan that trains, with the device and limits to carry it out.
 
     Args:
-        job: the data set, with the features of the network as it was before.
-        plan: with its training settings.
-        weights: to start from.
+        job: the data set, with the features of the network before training.
+        plan: the plan, with its training settings.
+        weights: the weights to start from.
         device: `cpu`, `cuda`, `cuda:N` or `auto`.
-        limits: of the loader.
-        workers: decoding threads.
-        earlier: the head of the run that the weights are from, to start from.
+        limits: limits of the image loader.
+        workers: number of decoding threads.
+        earlier: the head of the run that the weights come from, to start from.
     """
 
     job: Job
@@ -104,7 +104,7 @@ class TunedJob:
         return self.plan.training
 
     def fit(self, reporter: Reporter) -> Tuned:
-        """Train, join the best weights with the frozen ones, and judge the network as it will be used."""
+        """Train, join the best weights with the frozen ones, and evaluate the network as it will be used."""
         bench = self._bench(reporter)
         before = stage_weights(bench.network)
         with self._workspace(reporter) as folder, self._threads(bench):
@@ -115,14 +115,14 @@ class TunedJob:
         return self._judged(bench, weights, position, before, reporter)
 
     def trial(self, reporter: Reporter) -> Score | None:
-        """How good the plan's training gets on the validation images; nothing is kept but its checkpoint."""
+        """The best validation score of the plan's training; nothing but its checkpoint is kept."""
         bench = self._bench(reporter)
         with self._workspace(reporter) as folder, self._threads(bench):
             self._pretrain(bench, folder, reporter)
             return Trainer(self._task(bench, folder), reporter).run().best
 
     def search_rate(self, reporter: Reporter, *, steps: int = 80) -> RateSearch:
-        """The loss over learning rates, from the plan's start; see `rate_finder`."""
+        """The loss at each learning rate, from the plan's starting weights; see `rate_finder`."""
         bench = self._bench(reporter)
         with self._threads(bench):
             return search_rate(self._task(bench, None), reporter, steps=steps)
@@ -171,7 +171,7 @@ class TunedJob:
         )
 
     def _tail(self, network: Network, count: int, rows: Sequence[int], reporter: Reporter) -> Tail:
-        """The tail with its head, which starts from the solution on the features, or from zero."""
+        """The tail with its head, which starts from a solved head, an earlier run's head or zero."""
         settings = self._settings
         last, statistic = network.stage_names[-1], self.plan.statistics[0]
         columns = tuple(c for c in self.job.features.layout if c.stage == last and c.statistic == statistic)
@@ -199,25 +199,25 @@ class TunedJob:
         return tail
 
     def _earlier(self, columns: Sequence[Column]) -> EarlierHead:
-        """The earlier run's head, if it reads what this one will.
+        """The earlier run's head, if it reads the same features as the new one.
 
         Raises:
-            SettingsError: there is none, or it reads something else.
+            SettingsError: there is no earlier run, or its head reads other features.
         """
         if self.earlier is None:
-            raise SettingsError("--head-start previous needs --from, an earlier run to go on from")
+            raise SettingsError("--head-start previous needs --from with an earlier run that has the head")
         record = self.earlier.head.record
         reads = [(column.stage, column.statistic) for column in record.columns]
         wanted = [(column.stage, column.statistic) for column in columns]
         if record.kind != "logistic" or reads != wanted:
             raise SettingsError(
-                "--head-start previous needs a logistic head on the last stage; the earlier run has "
-                f"{record.kind} on {', '.join(dict.fromkeys(stage for stage, _ in reads))}"
+                "--head-start previous needs an earlier run with a logistic head on the last stage; the head "
+                f"of this run is {record.kind} on {', '.join(dict.fromkeys(stage for stage, _ in reads))}"
             )
         return self.earlier
 
     def _auxiliaries(self, network: Network, count: int, classes: int) -> dict[int, nn.Module]:
-        """The network's auxiliary classifiers after the cut, for these classes, if they are to count."""
+        """Auxiliary classifiers after the cut, for these classes; none if their weight is zero."""
         if not self._settings.auxiliary_weight:
             return {}
         places = {network.stage_names.index(stage): module for stage, module in network.auxiliaries}
@@ -258,7 +258,7 @@ class TunedJob:
             self.limits or LoadLimits(),
             self.workers,
         )
-        where = f"after {network.stage_names[count - 1]}" if count else "of the decoded images"
+        where = f"after {network.stage_names[count - 1]}" if count else "at the input (decoded images)"
         kept = kept_views(settings, activations, images=sum(map(len, sides)), where=where, reporter=reporter)
         prefix = nn.Sequential(*(stage.module for stage in network.stages[:count])) if count else None
         if prefix is not None and kept == 0:
@@ -275,19 +275,19 @@ class TunedJob:
                 views=views,
                 kept_views=kept,
             )
-            for rows, views in zip(sides, (settings.views or 0, 1), strict=True)  # validation sees the centre
+            for rows, views in zip(sides, (settings.views or 0, 1), strict=True)  # validation: the centre
         ]
 
     @contextmanager
     def _workspace(self, reporter: Reporter) -> Iterator[Path]:
-        """The training's folder in the cache, named after everything it depends on; one process at a time."""
+        """The training's folder in the cache, named after all it depends on and locked by one process."""
         folder = storage.cache_folder() / "training" / storage.key_of(self._facts())[:24]
         storage.make_folder(folder)
         lock = filelock.FileLock(folder.parent / f".{folder.name}.lock")
         try:
             lock.acquire(timeout=0)
         except filelock.Timeout:
-            reporter.note("another process trains exactly this; waiting for it")
+            reporter.note("another process is running the same training; waiting for it to finish")
             lock.acquire()
         try:
             yield folder
@@ -312,7 +312,7 @@ class TunedJob:
         return threads_for(bench.tail, bench.sources[0].shape, self._settings.effective_batch)
 
     def _trained_weights(self, network: Network, folder: Path) -> Weights:
-        """The whole network's weights after training, as a file like any others."""
+        """The weights of the whole network after training, saved like any other weights file."""
         path = folder / "network.safetensors"
         save_state(network.module.state_dict(), path)
         sha256 = storage.sha256_of_file(path)
@@ -327,11 +327,11 @@ class TunedJob:
         if position.best is not None:
             epoch = f"epoch {position.best_epoch}" if position.best_epoch else "the start"
             reporter.note(
-                f"kept the weights of {epoch}: {100 * position.best.accuracy:.1f} % of the validation "
-                f"images, loss {position.best.loss:.3f}"
+                f"kept the weights of {epoch}: validation accuracy {100 * position.best.accuracy:.1f} %, "
+                f"loss {position.best.loss:.3f}"
             )
             if position.best_epoch == 0:
-                reporter.warn("no epoch was better than the start: training did not pay here")
+                reporter.warn("no epoch improved on the start, so the weights from before training are kept")
 
     def _judged(
         self,
@@ -341,7 +341,7 @@ class TunedJob:
         before: dict[str, torch.Tensor],
         reporter: Reporter,
     ) -> Tuned:
-        """Scores of the saved network, by the runtime that will predict with it."""
+        """The saved network with its predictions, computed by the runtime that will be used later."""
         rows, trained = bench.held, bench.tail.head
         test = self.job.rows("test")
         shown = [*rows, *test] or self.job.rows("train")
@@ -361,7 +361,7 @@ class TunedJob:
         last, statistic = bench.network.stage_names[-1], self.plan.statistics[0]
         columns = [c for c in features.layout if c.stage == last and c.statistic == statistic]
         head = trained.solved(columns)
-        if rows:  # calibrated where the epoch was chosen
+        if rows:  # calibrated on the images that chose the epoch
             scores = head.scores(features.matrix(job.keys(rows), columns))
             head = trained.solved(columns, temperature=best_temperature(scores, job.truth(rows)))
         judged = [
@@ -369,7 +369,7 @@ class TunedJob:
             for side, text in ((rows, bench.method), (test, "held-out test images"))
         ]
         if judged == [None, None]:
-            judged[0] = job.predicted(head, shown, "the training images themselves: this says little")
+            judged[0] = job.predicted(head, shown, "the training images: too optimistic")
         moved = movements(
             before, stage_weights(bench.network), old=self.job.features, new=features, keys=job.keys(shown)
         )
@@ -377,7 +377,7 @@ class TunedJob:
 
 
 def describe_cut(network: Network, count: int) -> list[str]:
-    """The network as a tree: what is frozen, what is trained, what is new."""
+    """The lines of a tree of the network that shows which parts are frozen, trained or new."""
     lines = [f"{network.name}"]
     for number, stage in enumerate(network.stages):
         size = sum(parameter.numel() for parameter in stage.module.parameters())
@@ -388,6 +388,6 @@ def describe_cut(network: Network, count: int) -> list[str]:
 
 
 def _libraries(runtime: str) -> tuple[str, ...]:
-    """What decides about bits; numpy and scipy, because they solve the head that training starts from."""
+    """Libraries that the result's bits depend on; numpy and scipy solve the head to start from."""
     inference = ("openvino",) if runtime == "openvino" else ()
     return ("torch", "timm", "torchvision", "numpy", "scipy", *inference)
