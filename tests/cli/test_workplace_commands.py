@@ -86,9 +86,9 @@ def test_a_dry_run_counts_and_writes_nothing(
     said = capsys.readouterr().out
     assert "3 classes · 542 images" in said
     assert "not timed on this machine yet" in said
-    assert "a ladder with a budget of 300 s" in said
+    assert "a ladder with a budget of 5 min" in said
     assert not (tmp_path / "runs").exists()
-    assert {path.name for path in own_cache.iterdir()} <= {"scan"}
+    assert {path.name for path in own_cache.iterdir()} <= {"scan", "splits"}
 
 
 def test_a_dry_run_names_bad_files(
