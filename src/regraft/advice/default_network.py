@@ -1,4 +1,4 @@
-"""The network that is used when none is named: the most promising of those whose weights are here."""
+"""The network that is used when none is named: the most promising one with weights on this machine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from regraft.networks.weights import WEIGHTS_SUFFIXES, WeightsHere, usable_here
 from regraft.networks.zoo import card
 
 MOST_MULTIPLY_ADDS = 5_000_000_000
-"""Of one image's forward pass; a larger network takes too long on a laptop to be used unasked."""
+"""Multiply-adds of a forward pass; larger networks are too slow on a laptop to be used by default."""
 
 
 def default_network(weights: str | Path | None = None, *, accept_licence: bool = False) -> tuple[str, str]:
