@@ -1,12 +1,18 @@
 # make demo    set up .venv, then run the main job on an embedded example
-# make test    set up .venv, then every test
+# make test    set up .venv, then every test but those that take hours; a tenth of the networks by turns
+# make quick   the tests that take under a minute together: no fits, no child processes, no browser
+# make soak    all tests, with every network and many more kills
 # make check   exactly what CI runs: tests, lint, format, types
 # make docs    the documentation as a site, in docs/_build
 # make bench   every figure of the README, raw output into benchmarks/results/
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test lint check docs bench soak format
+# Two workers on two cores: more threads in each, or in what it starts, would only wait for each other.
+test quick soak: export OMP_NUM_THREADS = 1
+PYTEST := $(BIN)/pytest -n 2 --dist loadfile
+
+.PHONY: setup demo test quick lint check docs bench soak format
 
 setup: .venv/ready
 
@@ -19,7 +25,10 @@ demo: setup
 	$(BIN)/regraft demo
 
 test: setup
-	$(BIN)/pytest -n 2 --durations 12
+	$(PYTEST) --durations 25
+
+quick: setup
+	$(PYTEST) -m "not (soak or slow or children or browser)"
 
 lint: setup
 	$(BIN)/ruff check .
@@ -39,4 +48,4 @@ bench: setup
 	$(BIN)/python benchmarks/run_all.py
 
 soak: setup
-	REGRAFT_SOAK=1 $(BIN)/pytest -n 2
+	$(PYTEST) -m "soak or not soak"

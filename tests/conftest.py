@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+import regraft
 from regraft.lab.digits import write_digits
+from tests.networks.sample import TURNS, current_turn
 
 ROOT = Path(__file__).parents[1]
+
+
+def pytest_configure() -> None:
+    """All workers take the networks of one turn, whatever is committed meanwhile."""
+    os.environ["REGRAFT_SAMPLE"] = str(current_turn())
+
+
+def pytest_report_header() -> str:
+    return f"networks: turn {os.environ['REGRAFT_SAMPLE']} of 0 to {TURNS - 1} ($REGRAFT_SAMPLE)"
 
 
 @pytest.fixture(scope="session", autouse=True)
 def session_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """One cache for the whole test run (networks are converted once); never the user's own."""
     folder = tmp_path_factory.mktemp("cache")
+    (folder / "networks").mkdir()  # tests with a cache of their own link to it
     saved = {name: os.environ.get(name) for name in ("REGRAFT_CACHE", "REGRAFT_CONFIG", "REGRAFT_WEIGHTS")}
     os.environ["REGRAFT_CACHE"] = str(folder)
     os.environ["REGRAFT_CONFIG"] = str(folder / "settings")
@@ -67,3 +82,39 @@ def photos(tmp_path: Path) -> Path:
             pixels = generator.integers(base - 40, base + 40, (24, 32, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(path)
     return tmp_path / "photos"
+
+
+RUNS: dict[str, dict[str, Any]] = {
+    "probe": {"strategy": "probe"},
+    "svm": {"strategy": "svm"},
+    "many-stages": {"strategy": "many-stages"},
+    "tuned": {
+        "strategy": "last-blocks", "cut": "c3", "head_start": "zero", "runtime": "torch", "epochs": 3,
+    },
+    "climbed": {"budget": "60s", "lr": 1e-3},
+}  # fmt: skip
+"""How LeNet is fitted to the digits for the tests that only need some run of this kind."""
+
+
+@dataclass(frozen=True)
+class FittedRun:
+    """A model as `fit` returned it, and the folder that it left; tests that change files copy them first."""
+
+    folder: Path
+    model: regraft.Model
+
+
+DigitsRun = Callable[[str], FittedRun]
+
+
+@pytest.fixture(scope="session")
+def digits_run(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> DigitsRun:
+    """One of `RUNS` by its name, fitted when it is first asked for."""
+    folder = tmp_path_factory.mktemp("runs")
+
+    @functools.cache
+    def fitted(name: str) -> FittedRun:
+        model = regraft.fit(digits, network="lenet5", out=folder / name, **RUNS[name])
+        return FittedRun(folder / name, model)
+
+    return fitted

@@ -8,21 +8,21 @@ import pytest
 import regraft
 from regraft.comparison import read_run
 from regraft.errors import SettingsError
+from tests.conftest import DigitsRun
 
 
 @pytest.fixture(scope="module")
-def runs(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def runs(digits: Path, digits_run: DigitsRun, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("runs")
     ways = {
-        "probe": {"strategy": "probe"},
-        "svm": {"strategy": "svm"},
         "poor": {"strategy": "svm", "head": "centroid", "cut": "c1"},
         "elsewhere": {"strategy": "probe", "seed": 1},
     }
     for name, how in ways.items():
         regraft.fit(digits, network="lenet5", out=folder / name, **how)
     spoil(folder / "poor" / "predictions.csv")
-    return {name: folder / name for name in ways}
+    usual = {name: digits_run(name).folder for name in ("probe", "svm")}
+    return usual | {name: folder / name for name in ways}
 
 
 def spoil(path: Path) -> None:

@@ -189,13 +189,14 @@ def content(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir() if not path.name.endswith(".lock")}
 
 
-def test_killed_at_random_moments_it_goes_on_to_the_same_bits(tmp_path: Path) -> None:
-    """Long tier: 1,000 kills instead of 15."""
+@pytest.mark.children
+@pytest.mark.parametrize("kills", [15, pytest.param(1000, marks=pytest.mark.soak)])
+def test_killed_at_random_moments_it_goes_on_to_the_same_bits(tmp_path: Path, kills: int) -> None:
     done = writer(tmp_path / "whole")
     assert done.wait() == 0
     whole = content(tmp_path / "whole")
     generator = random.Random(1)
-    for trial in range(1000 if os.environ.get("REGRAFT_SOAK") else 15):
+    for trial in range(kills):
         folder = tmp_path / f"killed{trial}"
         process = writer(folder)
         assert process.stdout is not None
@@ -213,6 +214,7 @@ def test_killed_at_random_moments_it_goes_on_to_the_same_bits(tmp_path: Path) ->
     done.stdout.close()
 
 
+@pytest.mark.children
 def test_processes_share_the_work(tmp_path: Path) -> None:
     processes = [writer(tmp_path / "one") for _ in range(4)]
     outputs = [process.communicate()[0].split() for process in processes]

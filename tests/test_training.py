@@ -21,17 +21,16 @@ import regraft
 from regraft.errors import NetworkError, SettingsError
 from regraft.networks.weights import find_weights
 from regraft.plans import Plan, Run
+from tests.conftest import DigitsRun
 from tests.test_workflow import content
 
 FAST: dict[str, Any] = {"network": "lenet5", "runtime": "torch", "epochs": 3}
 
 
-@pytest.fixture(scope="module")
-def tuned(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture
+def tuned(digits_run: DigitsRun) -> Path:
     """A run that trained the last stages of LeNet."""
-    folder = tmp_path_factory.mktemp("tuned") / "run"
-    regraft.fit(digits, strategy="last-blocks", cut="c3", head_start="zero", out=folder, **FAST)
-    return folder
+    return digits_run("tuned").folder
 
 
 def state(folder: Path) -> dict[str, torch.Tensor]:
@@ -195,7 +194,8 @@ phases=2,
 """
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.children
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(1, 10))])
 def test_killed_at_any_moment_the_same_command_ends_in_the_same_bytes(
     digits: Path, tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -239,14 +239,12 @@ def test_a_head_goes_on_with_more_classes(digits: Path, tmp_path: Path) -> None:
     assert model.test_scores.accuracy.value > 0.8
 
 
-def test_a_head_that_cant_go_on_says_why(digits: Path, tmp_path: Path) -> None:
+def test_a_head_that_cant_go_on_says_why(digits: Path, digits_run: DigitsRun) -> None:
     with pytest.raises(SettingsError, match="--head-start previous needs --from"):
         regraft.fit(digits, strategy="last-blocks", cut="c3", head_start="previous", **FAST)
-    regraft.fit(digits, network="lenet5", strategy="svm", out=tmp_path / "svm")
-    with pytest.raises(SettingsError, match="logistic head on the last stage; the earlier run has rbf-svm"):
-        regraft.fit(
-            digits, from_run=tmp_path / "svm", strategy="last-blocks", cut="c3", head_start="previous", **FAST
-        )
+    svm = digits_run("svm").folder
+    with pytest.raises(SettingsError, match="logistic head on the last stage; the head of this run is"):
+        regraft.fit(digits, from_run=svm, strategy="last-blocks", cut="c3", head_start="previous", **FAST)
 
 
 def test_a_plan_keeps_how_the_network_is_divided_and_fed(photos: Path, tmp_path: Path) -> None:

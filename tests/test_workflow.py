@@ -20,6 +20,7 @@ import regraft
 from regraft.errors import NetworkError, SettingsError
 from regraft.plans import Run
 from regraft.records import ScoreSheet
+from tests.conftest import DigitsRun
 
 
 def fitted(data: Path, out: Path, **settings: object) -> regraft.Model:
@@ -38,11 +39,11 @@ def content(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("strategy", ["probe", "svm", "many-stages"])
-def test_a_fit_learns_and_leaves_a_run(digits: Path, tmp_path: Path, strategy: str) -> None:
-    model = fitted(digits, tmp_path / "run", strategy=strategy)
-    assert model.test_scores is not None
-    assert model.test_scores.accuracy.value > 0.9
-    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
+def test_a_fit_learns_and_leaves_a_run(digits_run: DigitsRun, strategy: str) -> None:
+    fit = digits_run(strategy)
+    assert fit.model.test_scores is not None
+    assert fit.model.test_scores.accuracy.value > 0.9
+    assert sorted(path.name for path in fit.folder.iterdir()) == [
         "bundle",
         "confusion.csv",
         "findings.csv",
@@ -58,29 +59,30 @@ def test_a_fit_learns_and_leaves_a_run(digits: Path, tmp_path: Path, strategy: s
     ]
 
 
-def test_records_read_back(digits: Path, tmp_path: Path) -> None:
-    model = fitted(digits, tmp_path / "run")
-    sheet = ScoreSheet.model_validate_json((tmp_path / "run" / "scores.json").read_text())
-    assert sheet == model.scores
-    run = Run.model_validate_json((tmp_path / "run" / "run.json").read_text())
-    assert run.weights.sha256 == model.weights.sha256
+def test_records_read_back(digits_run: DigitsRun) -> None:
+    fit = digits_run("probe")
+    sheet = ScoreSheet.model_validate_json((fit.folder / "scores.json").read_text())
+    assert sheet == fit.model.scores
+    run = Run.model_validate_json((fit.folder / "run.json").read_text())
+    assert run.weights.sha256 == fit.model.weights.sha256
     assert any("runtime" in reason for reason in run.reasons)
 
 
-def test_saved_predictions_give_the_saved_accuracy(digits: Path, tmp_path: Path) -> None:
-    fitted(digits, tmp_path / "run")
-    with (tmp_path / "run" / "predictions.csv").open(newline="") as file:
+def test_saved_predictions_give_the_saved_accuracy(digits_run: DigitsRun) -> None:
+    folder = digits_run("probe").folder
+    with (folder / "predictions.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     accuracy = np.mean([row["label"] == row["predicted"] for row in rows])
-    scores = json.loads((tmp_path / "run" / "scores.json").read_text())
+    scores = json.loads((folder / "scores.json").read_text())
     assert scores["test"]["accuracy"]["value"] == pytest.approx(accuracy)
     assert {row["side"] for row in rows} == {"test"}
 
 
-def test_the_same_fit_twice_leaves_the_same_bytes(digits: Path, tmp_path: Path) -> None:
-    fitted(digits, tmp_path / "one", strategy="many-stages")
-    fitted(digits, tmp_path / "two", strategy="many-stages")
-    assert content(tmp_path / "one") == content(tmp_path / "two")
+def test_the_same_fit_twice_leaves_the_same_bytes(
+    digits: Path, digits_run: DigitsRun, tmp_path: Path
+) -> None:
+    fitted(digits, tmp_path / "again", strategy="many-stages")
+    assert content(tmp_path / "again") == content(digits_run("many-stages").folder)
 
 
 def test_test_labels_change_nothing_but_the_scores(digits: Path, tmp_path: Path) -> None:
@@ -111,8 +113,10 @@ def test_without_a_test_side_the_scores_say_that_they_are_cross_validated(
     assert "5-fold cross-validation" in model.scores.validation.method
 
 
-def test_a_run_is_not_overwritten_by_other_settings(digits: Path, tmp_path: Path) -> None:
-    fitted(digits, tmp_path / "run")
+def test_a_run_is_not_overwritten_by_other_settings(
+    digits: Path, digits_run: DigitsRun, tmp_path: Path
+) -> None:
+    shutil.copytree(digits_run("probe").folder, tmp_path / "run")
     with pytest.raises(SettingsError, match="already holds a run with other settings"):
         fitted(digits, tmp_path / "run", seed=1)
     fitted(digits, tmp_path / "run", seed=1, overwrite=True)
@@ -183,10 +187,11 @@ regraft.fit(sys.argv[1], network="lenet5", strategy="many-stages", out=sys.argv[
 """
 
 
+@pytest.mark.children
+@pytest.mark.parametrize("kills", [3, pytest.param(150, marks=pytest.mark.soak)])
 def test_killed_at_random_moments_it_goes_on_to_the_same_bytes(
-    digits: Path, session_cache: Path, tmp_path: Path
+    digits: Path, session_cache: Path, tmp_path: Path, kills: int
 ) -> None:
-    """Long tier: 150 kills instead of 8; the benchmark kill9.py does 100."""
     regraft.fit(digits, network="lenet5", strategy="probe")  # converts the network, which all of these share
     generator = random.Random(2)
 
@@ -203,7 +208,7 @@ def test_killed_at_random_moments_it_goes_on_to_the_same_bytes(
     started = time.perf_counter()
     assert whole.communicate()[0]
     taken = time.perf_counter() - started
-    for trial in range(150 if os.environ.get("REGRAFT_SOAK") else 8):
+    for trial in range(kills):
         victim = start(str(trial))
         assert victim.stdout is not None
         victim.stdout.readline()

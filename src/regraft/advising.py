@@ -1,9 +1,9 @@
-"""Advice: what is measured in seconds, what the field's table says, and which of the two speaks."""
+"""Advice: a plan from measurements that take seconds, from the textbook table, or for a named strategy."""
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
+from typing import Literal
 
 from regraft.advice.learning_curve import LearningCurve, learning_curve
 from regraft.advice.prior import Cell, advised
@@ -24,6 +24,7 @@ from regraft.plans import Plan
 from regraft.preparation import Prepared
 from regraft.progress import Reporter
 from regraft.records import Record
+from regraft.rehearsal import Rehearsal
 from regraft.storage import printable
 from regraft.training.costs import Cost, logistic_work
 
@@ -36,33 +37,38 @@ class Option(Record):
     name: str
     cost: Cost
     fits: bool
-    """Into the budget."""
+    """Whether it fits into the budget."""
 
 
-class Advice(Record):
-    """What `regraft advise` found; shares in [0, 1], 95 % intervals."""
+class Measured(Record):
+    """What was measured to give advice; shares in [0, 1], 95 % intervals."""
 
-    network: str
-    networks: NetworkChoice | None
-    """Who else was tried; None where the network was named."""
-    classes: int
-    images: int
-    """To train on."""
-    smallest_class: int
-    largest_class: int
     similarity: Similarity
     profile: DepthProfile
     ladder: LadderRecord
-    """What was measured."""
+    """The strategies that were tried."""
     options: tuple[Option, ...]
-    """What was only predicted."""
+    """The trainings whose cost was only predicted."""
     curve: LearningCurve
     table_says: str
-    speaker: str
-    """`measurement` or `table`."""
-    reason: str
-    plan: Plan
+    """What the textbook table advises for data of this size and similarity."""
     suspects: tuple[Suspect, ...]
+    """Training images whose label is probably wrong."""
+
+
+class Advice(Record):
+    """What `regraft advise` recommends: a plan, and what it is based on."""
+
+    rehearsal: Rehearsal
+    """The images, their split and the network."""
+    networks: NetworkChoice | None
+    """The networks that were compared; None where the network was named."""
+    plan: Plan
+    speaker: Literal["measurement", "table", "user"]
+    """Where the plan comes from: the measurements, the textbook table, or a strategy that the user named."""
+    reason: str
+    measured: Measured | None
+    """None where the user named a strategy: then nothing is measured."""
 
 
 def advise(
@@ -71,18 +77,19 @@ def advise(
     weights: Weights,
     reporter: Reporter,
     *,
+    rehearsal: Rehearsal,
     networks: NetworkChoice | None = None,
 ) -> Advice:
-    """Measure what takes seconds, predict the rest, and recommend a plan. No test image is looked at.
+    """Measure what takes seconds, predict the rest, and recommend a plan. Test images are not used.
 
     Args:
         prepared: the data set, with features of its training and validation images.
-        standing: to measure from; nothing is saved.
-        weights: of the network.
-        reporter: is told what happens.
+        standing: where measuring starts; nothing is saved.
+        weights: the weights of the network.
+        reporter: reports progress.
+        rehearsal: the beginning of a fit.
         networks: how the network was chosen, if it was not named.
     """
-    job = prepared.job
     near = measured_similarity(prepared, weights, reporter)
     standing.start()
     climb_first(standing)
@@ -91,31 +98,38 @@ def advise(
     rows = standing.training_rows
     curve = learning_curve(rows, _quick_head(standing))
     options, plans = _options(standing)
-    counts = Counter(row.label for row in job.split.rows if row.side == "train")
     cell = advised(len(rows.keys), near.word)
     plan, speaker, reason = recommend(standing, cell, options, plans)
-    return Advice(
-        network=weights.network,
-        networks=networks,
-        classes=len(job.images.labels),
-        images=len(rows.keys),
-        smallest_class=min(counts.values()),
-        largest_class=max(counts.values()),
+    measured = Measured(
         similarity=near,
         profile=profile,
         ladder=standing.record,
         options=tuple(options),
         curve=curve,
         table_says=f"{cell.advice} ({cell.size} and {'similar' if cell.is_similar else 'dissimilar'})",
-        speaker=speaker,
+        suspects=tuple(_suspects(prepared.job, standing)),
+    )
+    return Advice(
+        rehearsal=rehearsal, networks=networks, plan=plan, speaker=speaker, reason=reason, measured=measured
+    )
+
+
+def named_advice(rehearsal: Rehearsal, networks: NetworkChoice | None) -> Advice:
+    """The plan of a strategy that the user named; nothing is measured."""
+    assert rehearsal.plan is not None
+    reason = f"--strategy {rehearsal.strategy} was given"
+    return Advice(
+        rehearsal=rehearsal,
+        networks=networks,
+        plan=rehearsal.plan,
+        speaker="user",
         reason=reason,
-        plan=plan,
-        suspects=tuple(_suspects(job, standing)),
+        measured=None,
     )
 
 
 def measured_similarity(prepared: Prepared, weights: Weights, reporter: Reporter) -> Similarity:
-    """How like the source's images a sample of the training images is."""
+    """How similar a sample of the training images is to the images that the network was trained on."""
     from regraft.features.moments import MomentsRuntime
 
     job = prepared.job
@@ -133,11 +147,12 @@ def recommend(
     cell: Cell,
     options: list[Option],
     plans: dict[str, Plan],
-) -> tuple[Plan, str, str]:
-    """`(plan, who spoke, why)`: the best that was measured, unless the table has a case for training.
+) -> tuple[Plan, Literal["measurement", "table"], str]:
+    """`(plan, where it comes from, why)`: the best that was measured, unless the table advises training.
 
-    Measurement speaks wherever it can: between solved heads always. Whether training pays is not measured
-    here; where the table advises it, validation could judge it and the budget allows it, the table speaks.
+    Solved heads are always compared by measuring. Whether training improves on them is not measured here:
+    where the table advises training, enough images are held out to evaluate it, and the budget allows it,
+    the recommendation follows the table.
     """
     best, held = standing.best, standing.amounts.held
     assert best is not None
@@ -146,21 +161,23 @@ def recommend(
     if cell.strategy in ("last-blocks", "full") and held >= LEAST_HELD and fitting:
         chosen = fitting[0]
         reason = (
-            f"{standing.amounts.train:,} images are enough to train on, and the field's table advises it; "
-            f"not measured yet: it has to beat {best.name} at {share:.1f} %, and `regraft fit` finds out"
+            f"{standing.amounts.train:,} images are enough to train on, and the textbook table advises it; "
+            f"this was not measured: `regraft fit` keeps it only if it beats {best.name} ({share:.1f} %)"
         )
         return plans[chosen.name], "table", reason
-    reason = f"{best.name} is the best of what was measured, {share:.1f} %"
+    reason = f"{best.name} is the most accurate of the strategies that were measured ({share:.1f} %)"
     first = standing.solved[0]
     if best is not first:
         gain = share - 100 * first.accuracy(standing.terrain.job).value
         reason += f", {gain:+.1f} points against {first.name}"
     if cell.strategy in ("last-blocks", "full"):
-        reason += "; the table would train, but " + (
-            f"{held} held-out images could not judge it" if held < LEAST_HELD else "the budget is too short"
+        reason += "; the textbook table advises training, but " + (
+            f"{held} held-out images are too few to evaluate it"
+            if held < LEAST_HELD
+            else "the budget is too short"
         )
     elif cell.strategy != best.plan.strategy:
-        reason += f"; the table would have said: {cell.advice}"
+        reason += f"; the textbook table advises: {cell.advice}"
     return best.plan, "measurement", reason
 
 
@@ -176,7 +193,7 @@ def _quick_head(standing: Standing) -> Head:
 
 
 def _options(standing: Standing) -> tuple[list[Option], dict[str, Plan]]:
-    """The trainings that the ladder would consider at the usual rate, cheapest cut first by preference."""
+    """The trainings that the ladder would consider at the usual learning rate, the preferred cut first."""
     arms = usual_arms(standing)
     costs = measured_costs(standing, arms)
     options, plans = [], {}
@@ -189,7 +206,7 @@ def _options(standing: Standing) -> tuple[list[Option], dict[str, Plan]]:
 
 
 def _suspects(job: Job, standing: Standing) -> list[Suspect]:
-    """Labels to look at among the training images; look-alikes at odds on any side but the test's."""
+    """Suspicious labels of training images, and look-alikes with different labels outside the test side."""
     known = [row for row in job.split.rows if row.side != "test"]
     label_of = {row.path: row.label for row in known}
     found = conflicting(job.images.findings, label_of)

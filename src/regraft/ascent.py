@@ -84,6 +84,7 @@ def standing_for(
     started: float,
     reporter: Reporter,
     purpose: str,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> Standing:
     """The state at the start of a climb.
 
@@ -95,6 +96,7 @@ def standing_for(
         started: when the command began, by `time.perf_counter`.
         reporter: receives progress and notes.
         purpose: `fit` or `advice`; each has its own ledger.
+        clock: reads seconds, like `time.perf_counter`; rungs are timed by it.
     """
     weights = start.weights
     budget_s = seconds_in(asked.fit.budget or DEFAULT_BUDGET)
@@ -112,11 +114,11 @@ def standing_for(
         reading.workers or os.cpu_count() or 1,
         book.seconds(name) or _USUAL_EXTRACT_S,
         budget_s,
-        time.perf_counter() - started,
+        clock() - started,
         start.earlier,
     )
     ledger = Ledger(_key(asked, job, weights, purpose))
-    return Standing(terrain, ledger, book, reporter, lambda *_: None)
+    return Standing(terrain, ledger, book, reporter, lambda *_: None, clock)
 
 
 def _predicted_test(

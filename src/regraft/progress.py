@@ -53,3 +53,21 @@ class Silent:
 
     def decided(self, what: str, because: str, override: str) -> None:
         return None
+
+
+def duration(seconds: float | None) -> str:
+    """A time as people read it; a dash where there is none.
+
+    >>> [duration(one) for one in (0, 0.34, 8, 75, 150, 300, 840, 7560)]
+    ['0 s', '0.3 s', '8 s', '75 s', '2.5 min', '5 min', '14 min', '2.1 h']
+    >>> duration(None)
+    '–'
+    """
+    if seconds is None:
+        return "–"
+    unit, size = next((unit, size) for unit, size, limit in _UNITS if seconds < limit)
+    amount = seconds / size
+    return f"{amount:.1f}".removesuffix(".0") + f" {unit}" if amount < 10 else f"{amount:.0f} {unit}"
+
+
+_UNITS = (("s", 1, 120), ("min", 60, 7200), ("h", 3600, float("inf")))

@@ -49,9 +49,9 @@ class FitSettings:
     """How a model is fitted to the images."""
 
     network: str | None = None
-    """Network to transfer, by its name in the zoo, timm or torchvision; its weights are downloaded if they are
-    not on this machine. By default the most promising network on this machine is used, and nothing is
-    downloaded; auto compares the networks on this machine by a probe on your images."""
+    """Network to transfer, by its name in the zoo, timm or torchvision; its weights are downloaded if they
+    are not on this machine. By default the most promising network on this machine is used, and nothing
+    is downloaded; auto compares the networks on this machine by a probe on your images."""
     weights: str | None = None
     """Where the weights come from: a weights file, a folder that contains NETWORK.safetensors, or
     `random` for random initial weights."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,20 +16,19 @@ from regraft.errors import SettingsError
 from regraft.job import Job, Judgement
 from regraft.plans import TRAINED, Plan, Run
 from regraft.prediction.model import Model, Voter
-from regraft.preparation import Prepared, found_images, limits_of, located, prepare, scanned
+from regraft.preparation import EVERY_SIDE, found_images, limits_of, located, prepare, scanned
 from regraft.progress import Reporter, Silent
-from regraft.records import Images
+from regraft.records import Images, Side
+from regraft.rehearsal import Rehearsal, begin, planned, rehearsed, with_network
 from regraft.request import Request, Start, find_start, make_request
 from regraft.runs import RunLog, choose_folder, draw_ladder, versions, write_run
 from regraft.settings import DataSettings, FitSettings, TrainSettings, changed
 from regraft.storage import make_folder
 from regraft.training.history import History
-from regraft.training.planning import check_plan, make_plan
 from regraft.training.solved import fit_solved, fit_voters, say_solved
 
 if TYPE_CHECKING:  # they import torch, which solved heads do without
     from regraft.advising import Advice
-    from regraft.network_choice import NetworkChoice
     from regraft.training.rate_finder import RateSearch
     from regraft.training.tuned import TunedJob
 
@@ -97,7 +96,7 @@ def fit(
     reading = data or DataSettings()
     record = {"data": str(Path(source).resolve()), **asked.record(), **asdict(reading)}
     record |= {"from_run": str(from_run) if from_run else None}
-    files, asked, _ = _with_network(located(images, reading), asked, reading, log)
+    files, asked, _ = with_network(located(images, reading), asked, reading, log)
     start = find_start(asked, from_run, log)
     parts = (Path(source).resolve().stem, start.weights.network, asked.fit.strategy, asked.fit.cut)
     folder = None
@@ -107,7 +106,7 @@ def fit(
     if asked.plan is None and asked.fit.strategy == "auto":
         return _climbed(files, asked, reading, start, log, record, folder, started)
     prepared = prepare(files, asked, reading, start.weights, log)
-    job, made = prepared.job, _planned(prepared, asked, log)
+    job, made = prepared.job, planned(prepared, asked, log)
     fitted = _carry_out(job, made, asked, reading, start, log)
     model = _model_of(fitted, job, made, folder)
     if folder is not None:
@@ -120,35 +119,6 @@ def fit(
     return model
 
 
-def plan(
-    images: Images | str | Path,
-    settings: FitSettings | None = None,
-    *,
-    training: TrainSettings | None = None,
-    data: DataSettings | None = None,
-    from_run: str | Path | None = None,
-    reporter: Reporter | None = None,
-    **changes: Any,
-) -> Plan:
-    """What `fit` would do with these settings, every choice made; to be printed, saved, edited and run.
-
-    Raises:
-        RegraftError: of the kind that says what to change.
-    """
-    asked = make_request(settings, training, None, changes)
-    log = RunLog(reporter or Silent(), None)
-    reading = data or DataSettings()
-    files, asked, _ = _with_network(located(images, reading), asked, reading, log)
-    start = find_start(asked, from_run, log)
-    if asked.fit.strategy == "auto":
-        raise SettingsError(
-            "--strategy auto makes its plan by measuring: `regraft advise` does that, and writes the plan; "
-            "or name a strategy"
-        )
-    prepared = prepare(files, asked, reading, start.weights, log, sides=())
-    return _planned(prepared, asked, log)
-
-
 def advise(
     images: Images | str | Path,
     settings: FitSettings | None = None,
@@ -159,36 +129,75 @@ def advise(
     reporter: Reporter | None = None,
     **changes: Any,
 ) -> Advice:
-    """Which strategy suits a data set: measured where that takes seconds, predicted where it does not.
+    """A plan for a data set: measured, or made for a named strategy; to be printed, edited and run.
 
-    Nothing is trained, nothing is saved, and no test image is looked at.
+    With the strategy left at `auto`, cheap strategies are measured, the cost of the others is predicted, and
+    one is recommended. With another strategy, its plan is made and nothing is measured. In both cases no tail
+    is trained, no run is saved, and test images are not used.
 
     Args:
-        images: as in `fit`, like all others.
-        settings: with the strategy left at `auto`.
+        images: the images, as in `fit`.
+        settings: the strategy, the network and the budget.
         training: how a tail would be trained.
         data: how images are read.
         from_run: an earlier run to start from.
-        reporter: is told what happens.
-        changes: single settings.
+        reporter: reports progress.
+        changes: single settings, by name.
 
     Raises:
         RegraftError: of the kind that says what to change.
     """
     from regraft.advising import advise as advised
+    from regraft.advising import named_advice
 
     started = time.perf_counter()
     asked = make_request(settings, training, None, changes)
-    if asked.fit.strategy != "auto":
-        raise SettingsError(
-            f"--strategy {asked.fit.strategy} is decided already; `regraft plan` shows what it would do"
-        )
     log, reading = RunLog(reporter or Silent(), None), data or DataSettings()
-    files, asked, choice = _with_network(located(images, reading), asked, reading, log)
-    start = find_start(asked, from_run, log)
-    prepared = prepare(files, asked, reading, start.weights, log, sides=("train", "validation"))
-    standing = standing_for(prepared, asked, reading, start, started=started, reporter=log, purpose="advice")
-    return advised(prepared, standing, start.weights, log, networks=choice)
+    is_named = asked.fit.strategy != "auto"
+    sides: tuple[Side, ...] = () if is_named else ("train", "validation")
+    begun = begin(images, asked, reading, from_run, log, sides=sides)
+    if is_named:
+        return named_advice(rehearsed(begun, log), begun.networks)
+    standing = standing_for(
+        begun.prepared, begun.asked, reading, begun.start, started=started, reporter=log, purpose="advice"
+    )
+    return advised(
+        begun.prepared, standing, begun.start.weights, log,
+        rehearsal=rehearsed(begun, log), networks=begun.networks,
+    )  # fmt: skip
+
+
+def plan(images: Images | str | Path, settings: FitSettings | None = None, **others: Any) -> Plan:
+    """The plan alone of what `advise` returns for the same arguments.
+
+    Raises:
+        RegraftError: of the kind that says what to change.
+    """
+    return advise(images, settings, **others).plan
+
+
+def rehearse(
+    images: Images | str | Path,
+    settings: FitSettings | None = None,
+    *,
+    training: TrainSettings | None = None,
+    data: DataSettings | None = None,
+    plan: Plan | str | Path | None = None,
+    from_run: str | Path | None = None,
+    reporter: Reporter | None = None,
+    **changes: Any,
+) -> Rehearsal:
+    """How `fit` would begin with the same arguments; it stops before features are computed.
+
+    Nothing is written but the cache's record of the files and of the split, and with `network="auto"` the
+    features of the images that choose the network.
+
+    Raises:
+        RegraftError: what `fit` would stop at before it computes features.
+    """
+    asked = make_request(settings, training, plan, changes)
+    log = RunLog(reporter or Silent(), None)
+    return rehearsed(begin(images, asked, data or DataSettings(), from_run, log, sides=()), log)
 
 
 def find_lr(
@@ -223,34 +232,11 @@ def find_lr(
             f"--strategy {asked.fit.strategy} trains nothing, so there is no learning rate to find; "
             f"strategies that train are {', '.join(TRAINED)}"
         )
-    log = RunLog(reporter or Silent(), None)
-    reading = data or DataSettings()
-    files, asked, _ = _with_network(located(images, reading), asked, reading, log)
-    start = find_start(asked, from_run, log)
-    prepared = prepare(files, asked, reading, start.weights, log)
-    job, made = prepared.job, _planned(prepared, asked, log)
-    return _tuned_job(job, made, asked, reading, start).search_rate(log, steps=steps)
-
-
-def _with_network(
-    images: Images | Found | str | Path, asked: Request, reading: DataSettings, log: RunLog
-) -> tuple[Images | Found | str | Path, Request, NetworkChoice | None]:
-    """For `--network auto`: the images looked at, the network chosen by a probe on some of them."""
-    if asked.fit.network != "auto":
-        return images, asked, None
-    if asked.fit.strategy == "scratch":
-        raise SettingsError(
-            "--network auto compares pretrained networks; --strategy scratch starts from none"
-        )
-    from regraft.network_choice import choose_network
-
-    files = located(images, reading)
-    usable = files if isinstance(files, Images) else scanned(files, reading, log)
-    choice = choose_network(usable, asked.fit, limits=limits_of(reading), reporter=log)
-    for row in choice.rows:
-        log.note(f"network {row.described}")
-    log.decided(f"network {choice.chosen}", choice.reason, "--network")
-    return usable, replace(asked, fit=replace(asked.fit, network=choice.chosen)), choice
+    log, reading = RunLog(reporter or Silent(), None), data or DataSettings()
+    begun = begin(images, asked, reading, from_run, log, sides=EVERY_SIDE)
+    made = planned(begun.prepared, begun.asked, log)
+    trainer = _tuned_job(begun.prepared.job, made, begun.asked, reading, begun.start)
+    return trainer.search_rate(log, steps=steps)
 
 
 @dataclass(frozen=True)
@@ -261,12 +247,6 @@ class _Fitted:
     judgement: Judgement
     lineage: tuple[str, ...]
     history: History | None
-
-
-def _planned(prepared: Prepared, asked: Request, log: RunLog) -> Plan:
-    if asked.plan:
-        return check_plan(asked.plan, prepared.around)
-    return make_plan(asked.fit, asked.training, prepared.around, log)
 
 
 def _carry_out(

@@ -9,6 +9,7 @@ import pytest
 
 from regraft.plans import Plan
 from tests.cli.test_app import Ran, command  # noqa: F401  (a fixture)
+from tests.conftest import DigitsRun
 
 Command = Callable[..., Ran]
 
@@ -30,10 +31,10 @@ def test_advice_is_a_table_a_reason_and_a_plan(command: Command, digits: Path, t
     )
     assert code == 0
     for text in (
-        "similarity to what the network has seen",
+        "similarity to the images that the network was trained on",
         "Depth profile",
         "majority class",
-        "spoke)",
+        "recommended (from the ",
         "← yours",
     ):
         assert text in out, text
@@ -52,26 +53,66 @@ def test_advice_as_json(command: Command, digits: Path, tmp_path: Path) -> None:
     found = json.loads(out)
     assert code == 0
     assert found["speaker"] in ("measurement", "table")
-    assert found["profile"]["stages"][0]["stage"] == "c1"
+    assert found["measured"]["profile"]["stages"][0]["stage"] == "c1"
 
 
-def test_compare_prints_who_to_take(command: Command, digits: Path, tmp_path: Path) -> None:  # noqa: F811
-    for strategy in ("probe", "svm"):
-        command("fit", digits, "--network", "lenet5", "--strategy", strategy, "-o", tmp_path / strategy)
-    code, out, _ = command("compare", tmp_path / "probe", tmp_path / "svm")
+def test_a_named_strategy_is_shown_as_a_plan_and_nothing_is_measured(
+    command: Command,  # noqa: F811
+    photos: Path,
+    tmp_path: Path,
+    own_cache: Path,
+) -> None:
+    plan = tmp_path / "plan.toml"
+    code, out, err = command("advise", photos, "--strategy", "full", "--network", "lenet5", "-o", plan)
     assert code == 0
-    assert f"recommended: {tmp_path}" in out
-    code, out, _ = command("compare", tmp_path / "probe", tmp_path / "svm", "--json")
-    assert json.loads(out)["recommended"] in (str(tmp_path / "probe"), str(tmp_path / "svm"))
+    assert 'strategy = "full"' in out
+    assert "extracting features" not in err
+    assert {path.name for path in own_cache.iterdir()} <= {"scan", "splits"}
+    assert Plan.load(plan).strategy == "full"
+
+
+@pytest.mark.parametrize("strategy", ["probe", "svm", "last-blocks"])
+def test_all_names_of_the_verb_make_the_same_plan(
+    command: Command,  # noqa: F811
+    photos: Path,
+    tmp_path: Path,
+    strategy: str,
+) -> None:
+    named = [photos, "--network", "lenet5", "--strategy", strategy]
+    for verb in ("advise", "plan"):
+        _, out, err = command(verb, *named, "-o", tmp_path / f"{verb}.toml")
+        assert (tmp_path / f"{verb}.toml").read_text() in out
+    assert f"plan is now a part of advise: regraft advise {photos} --strategy {strategy}" in err
+    expected = (tmp_path / "advise.toml").read_text()
+    assert (tmp_path / "plan.toml").read_text() == expected
+    _, out, err = command("fit", *named, "--dry-run")
+    assert expected in out
+    assert f"fit --dry-run is now a part of advise: regraft advise {photos} --strategy {strategy}" in err
+    command("fit", *named, "-o", tmp_path / "run")
+    assert (tmp_path / "run" / "plan.toml").read_text() == expected
+
+
+def test_compare_prints_who_to_take(command: Command, digits_run: DigitsRun) -> None:  # noqa: F811
+    runs = [digits_run(name).folder for name in ("probe", "svm")]
+    code, out, _ = command("compare", *runs)
+    assert code == 0
+    assert f"recommended: {runs[0].parent}" in out
+    code, out, _ = command("compare", *runs, "--json")
+    assert json.loads(out)["recommended"] in map(str, runs)
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
         (
-            ["advise", "{photos}", "--network", "lenet5", "--strategy", "svm"],
+            ["advise", "{photos}", "--network", "lenet5", "--strategy", "svm", "--suspects", "s.csv"],
             2,
-            "--strategy svm is decided already",
+            "--suspects s.csv needs measurements, and --strategy svm makes a plan without measuring",
+        ),
+        (
+            ["advise", "{photos}", "--network", "lenet5", "--strategy", "svm", "--cut", "c9"],
+            1,
+            "c1, c3, c5, f6",
         ),
         (["advise", "{photos}/nowhere", "--network", "lenet5"], 1, "nowhere"),
         (
@@ -79,7 +120,6 @@ def test_compare_prints_who_to_take(command: Command, digits: Path, tmp_path: Pa
             2,
             "time 'later' is not understood",
         ),
-        (["plan", "{photos}", "--network", "lenet5"], 2, "`regraft advise` does that"),
         (["compare", "{photos}"], 2, "give at least two run folders"),
         (["compare", "{photos}", "elsewhere"], 2, "holds no finished run"),
         (

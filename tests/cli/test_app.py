@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from regraft.cli.app import run
+from tests.conftest import DigitsRun
 
 Ran = tuple[int, str, str]
 
@@ -30,11 +31,9 @@ def command(capfd: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
     return call
 
 
-@pytest.fixture(scope="module")
-def fitted(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("cli") / "run"
-    assert run(["fit", str(digits), "--network", "lenet5", "--out", str(folder)]) == 0
-    return folder
+@pytest.fixture
+def fitted(digits_run: DigitsRun) -> Path:
+    return digits_run("climbed").folder
 
 
 def test_fit_prints_scores_with_intervals_beside_the_baseline(

@@ -82,7 +82,7 @@ def test_designs_are_compared(command: Callable[..., Ran]) -> None:
         ),
         (["zoo", "compare", "dephtwise"], 2, "there is no comparison 'dephtwise'; accepted are depthwise"),
         (["zoo", "show", "resnet51"], 1, "no network is called 'resnet51' (did you mean resnet51q, resnet50"),
-        (["zoo", "show", "vgg11", "--image-size", "20"], 1, "smallest that it takes are of 32 px"),
+        (["zoo", "show", "vgg11", "--image-size", "20"], 1, "its smallest size is 32 px"),
         (["weights", "import", "no.pth", "--network", "lenet5"], 2, "no.pth is not a file"),
         (["weights", "verify", "resnet50"], 2, "no weights on this machine for resnet50"),
         (["weights", "fetch", "resnet50", "--offline"], 1, "timm/resnet50.a1_in1k on huggingface.co"),

@@ -6,7 +6,6 @@ from typing import get_args
 import pytest
 
 from regraft.cli.app import run
-from regraft.plans import Plan
 from regraft.settings import ScheduleName
 
 LENET = ["--network", "lenet5", "--runtime", "torch"]
@@ -50,15 +49,6 @@ def test_an_unknown_schedule_is_answered_with_those_there_are(capsys: pytest.Cap
     assert run(["plot-schedule", "cosines"]) == 2
     printed = capsys.readouterr()
     assert "warmup-cosine" in printed.out + printed.err
-
-
-def test_a_plan_is_printed_or_written(
-    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run(["plan", str(photos), "--strategy", "full", *LENET]) == 0
-    assert 'strategy = "full"' in capsys.readouterr().out
-    assert run(["plan", str(photos), "--strategy", "full", *LENET, "-o", str(tmp_path / "plan.toml")]) == 0
-    assert Plan.load(tmp_path / "plan.toml").strategy == "full"
 
 
 def test_a_training_on_the_command_line_says_what_it_does(

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
-import regraft
 from regraft import diagnosis
 from regraft.cli.app import run
 from regraft.diagnosis import Check, diagnose
+from tests.conftest import DigitsRun
 
 
 def test_doctor_looks_at_everything_and_finds_this_environment_well(
@@ -53,10 +54,10 @@ def test_a_look_that_fails_leaves_the_others(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_runs_are_listed_the_most_accurate_first(
-    digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    digits_run: DigitsRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for strategy, cut in (("probe", None), ("svm", "c1")):
-        regraft.fit(digits, network="lenet5", strategy=strategy, cut=cut, out=tmp_path / "runs" / strategy)
+    for name in ("probe", "svm"):
+        shutil.copytree(digits_run(name).folder, tmp_path / "runs" / name)
     (tmp_path / "runs" / "broken").mkdir()
     (tmp_path / "runs" / "broken" / "run.json").write_text("{}")
     assert run(["runs", str(tmp_path / "runs"), "--json"]) == 0
@@ -85,9 +86,9 @@ def test_a_dry_run_counts_and_writes_nothing(
     said = capsys.readouterr().out
     assert "3 classes · 542 images" in said
     assert "not timed on this machine yet" in said
-    assert "a ladder with a budget of 300 s" in said
+    assert "a ladder with a budget of 5 min" in said
     assert not (tmp_path / "runs").exists()
-    assert {path.name for path in own_cache.iterdir()} <= {"scan"}
+    assert {path.name for path in own_cache.iterdir()} <= {"scan", "splits"}
 
 
 def test_a_dry_run_names_bad_files(

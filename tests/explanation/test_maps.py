@@ -159,7 +159,7 @@ def test_the_graph_says_what_the_model_says(digits: Path, kind: str, strategy: s
     [
         ("rollout", None, "this network has no attention"),
         ("grad-cam", "layer9", "stage 'layer9' is not read by this model; accepted are "),
-        ("guided", None, "method 'guided' is not known; accepted are grad-cam"),
+        ("guided", None, "unknown method 'guided'; accepted are grad-cam"),
     ],
 )
 def test_what_does_not_fit_is_refused(

@@ -62,9 +62,7 @@ def test_the_embedding_of_tokens_is_resampled_as_timm_does() -> None:
 
 
 def test_impossible_sizes_say_the_smallest() -> None:
-    with pytest.raises(
-        NetworkError, match=r"of 24 px and 3 channels; the smallest that it takes are of 32 px"
-    ):
+    with pytest.raises(NetworkError, match=r"of 24 px with 3 channels; its smallest size is 32 px"):
         adapted(find_weights("vgg11", weights="random"), size_px=24)
 
 

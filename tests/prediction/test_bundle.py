@@ -12,11 +12,12 @@ import pytest
 import regraft
 from regraft.errors import BundleError
 from regraft.records import HeadKind
+from tests.conftest import DigitsRun
 
 
-@pytest.fixture(scope="module")
-def model(digits: Path) -> regraft.Model:
-    return regraft.fit(digits, network="lenet5", strategy="many-stages")
+@pytest.fixture
+def model(digits_run: DigitsRun) -> regraft.Model:
+    return digits_run("many-stages").model
 
 
 @pytest.fixture

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import regraft
+from tests.conftest import DigitsRun
 
 
-def test_models_and_predictions_show_themselves_and_escape_names(digits: Path, tmp_path: Path) -> None:
-    model = regraft.fit(digits, network="lenet5", strategy="probe")
+def test_models_and_predictions_show_themselves_and_escape_names(
+    digits: Path, digits_run: DigitsRun, tmp_path: Path
+) -> None:
+    model = digits_run("probe").model
     shown = model._repr_html_()
     assert model.test_scores is not None
     assert f"{100 * model.test_scores.accuracy.value:.1f} %" in shown

@@ -9,13 +9,12 @@ from regraft.cli.app import run as command
 from regraft.errors import NoImagesError, SettingsError
 from regraft.reports.explanation_page import explain_images
 from tests.browser import visiting
+from tests.conftest import DigitsRun
 
 
 @pytest.fixture(scope="module")
-def run(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("explained") / "run"
-    regraft.fit(digits, network="lenet5", strategy="svm", out=folder)
-    return folder
+def run(digits_run: DigitsRun) -> Path:
+    return digits_run("svm").folder
 
 
 def test_the_page_shows_chances_maps_and_neighbours(run: Path, digits: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import time
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from urllib.parse import quote
 import numpy as np
 import pytest
 
-import regraft
+from tests.conftest import DigitsRun
 from tests.corpus import write_corpus
 from tests.serving.test_server import Server, form, started
 
@@ -21,10 +22,10 @@ CANARY = "the canary sings"
 
 
 @pytest.fixture(scope="module")
-def server(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(digits_run: DigitsRun, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """With a file beside the run and one in it that no answer may hold."""
     folder = tmp_path_factory.mktemp("hostile")
-    regraft.fit(digits, network="lenet5", strategy="svm", out=folder / "run")
+    shutil.copytree(digits_run("svm").folder, folder / "run")
     for place in (folder, folder / "run"):
         (place / "canary.txt").write_text(CANARY)
     with started(folder / "run") as found:

@@ -5,16 +5,14 @@ from pathlib import Path
 
 import pytest
 
-import regraft
 from tests.browser import Visit, visiting
+from tests.conftest import DigitsRun
 from tests.serving.test_server import Server, started
 
 
 @pytest.fixture(scope="module")
-def server(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("page") / "run"
-    regraft.fit(digits, network="lenet5", strategy="probe", out=folder)
-    with started(folder) as found:
+def server(digits_run: DigitsRun) -> Iterator[Server]:
+    with started(digits_run("probe").folder) as found:
         yield found
 
 
@@ -94,9 +92,9 @@ def test_the_keyboard_reaches_everything(visit: Visit) -> None:
     assert {"files", "camera", "explain", "alike"} <= reached
 
 
-def test_the_page_asks_for_the_token(digits: Path, server: Server, tmp_path: Path) -> None:
-    regraft.fit(digits, network="lenet5", strategy="probe", out=tmp_path / "run")
-    with started(tmp_path / "run", REGRAFT_TOKEN="a token of some length") as guarded, visiting() as visit:
+def test_the_page_asks_for_the_token(digits_run: DigitsRun) -> None:
+    run = digits_run("probe").folder
+    with started(run, REGRAFT_TOKEN="a token of some length") as guarded, visiting() as visit:
         visit.open(guarded.url)
         visit.page.locator("#key").wait_for()
         visit.page.fill("#token", "a token of some length")

@@ -8,16 +8,15 @@ from pathlib import Path
 
 import pytest
 
-import regraft
+from tests.conftest import DigitsRun
 from tests.serving.test_server import started
 
 pytest.importorskip("schemathesis", reason="schemathesis is not installed")
 
 
-def test_made_up_requests_find_no_broken_promise(digits: Path, tmp_path: Path) -> None:
-    regraft.fit(digits, network="lenet5", strategy="probe", out=tmp_path / "run")
+def test_made_up_requests_find_no_broken_promise(digits_run: DigitsRun, tmp_path: Path) -> None:
     tool = Path(sys.executable).with_name("schemathesis")
-    with started(tmp_path / "run", "--queue", "64") as server:
+    with started(digits_run("probe").folder, "--queue", "64") as server:
         done = subprocess.run(
             [
                 str(tool), "run", f"{server.url}openapi.json", "--max-examples", "40", "--seed", "1",

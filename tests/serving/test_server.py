@@ -22,6 +22,7 @@ import pytest
 import regraft
 from regraft.cli.app import run as command
 from regraft.prediction.model import Model
+from tests.conftest import DigitsRun
 
 pytest.importorskip("fastapi", reason="the extra regraft[serve] is not installed")
 
@@ -90,10 +91,8 @@ def started(run: Path, *arguments: str, **environment: str) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="module")
-def run(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("served") / "run"
-    regraft.fit(digits, network="lenet5", strategy="svm", out=folder)
-    return folder
+def run(digits_run: DigitsRun) -> Path:
+    return digits_run("svm").folder
 
 
 @pytest.fixture(scope="module")
@@ -220,7 +219,8 @@ def test_sigterm_answers_what_is_in_work(run: Path, digits: Path) -> None:
     files = [path.read_bytes() for path in sorted(digits.rglob("*.png"))[:24]]
     with started(run) as busy, ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(busy.ask, "/predict?explain=true", *form(*files))
-        time.sleep(0.5)
+        while not waiting.done() and "regraft_images_in_work 0.0" in busy.ask("/metrics")[1]:
+            pass
         busy.process.send_signal(signal.SIGTERM)
         status, body, _ = waiting.result(20)
         assert status == 200
@@ -240,8 +240,8 @@ def test_a_token_is_asked_for_where_one_was_set(run: Path, image: bytes) -> None
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--host", "0.0.0.0"], "can be reached from other machines: a token is needed"),
-        (["--token", "short"], "a token of 5 characters can be guessed; use at least 16"),
+        (["--host", "0.0.0.0"], "can be reached from other machines, so a token is needed"),
+        (["--token", "short"], "--token has 5 characters and could be guessed; use at least 16"),
     ],
 )
 def test_an_open_door_is_refused(

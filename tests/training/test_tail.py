@@ -1,28 +1,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from regraft.features.heads import Head
-from regraft.features.pooling import summarise
-from regraft.networks.building import build
-from regraft.networks.catalogues import find_recipe
-from regraft.networks.network import load_network
-from regraft.networks.states import save_state
-from regraft.networks.weights import Weights
-from regraft.networks.zoo import cards
-from regraft.progress import Silent
-from regraft.records import Column, HeadRecord, WeightsSource
-from regraft.settings import TrainSettings
-from regraft.training.engine import Trainer
-from regraft.training.sources import Places, TensorSource
-from regraft.training.steps import Task
-from regraft.training.tail import EarlierHead, HeadStart, LinearHead, Tail
-from tests.networks.families import FAMILIES, small_side
+from regraft.records import Column, HeadRecord
+from regraft.training.tail import EarlierHead, HeadStart, LinearHead
 from tests.training.examples import small_tail
 
 
@@ -104,59 +90,3 @@ def test_stages_before_the_first_stand_still_in_evaluation() -> None:
     assert not any(p.requires_grad for p in tail.stages[0].parameters())
     assert not any(m.training for m in tail.stages[0].modules())
     assert tail.stages[1].training
-
-
-class PrefixedSource(TensorSource):
-    """Runs a frozen prefix as training does when nothing is kept on disk."""
-
-    def __init__(self, values: torch.Tensor, prefix: torch.nn.Module) -> None:
-        super().__init__(values)
-        self._prefix = prefix
-
-    def prepare(self, raw: torch.Tensor, places: Places) -> torch.Tensor:
-        with torch.inference_mode():
-            values = self._prefix(raw)
-        return values.clone()
-
-
-def random_weights(name: str, folder: Path) -> Weights:
-    recipe, spec = find_recipe(name)
-    path = folder / f"{name}.safetensors"
-    torch.manual_seed(0)
-    save_state(build(recipe).state_dict(), path)
-    source = WeightsSource(where="random", sha256="0" * 64, licence="none")
-    return Weights(name, path, "0" * 64, recipe, spec, source)
-
-
-@pytest.mark.parametrize("name", [*cards(), *FAMILIES])
-def test_a_frozen_prefix_keeps_every_bit_through_a_training(name: str, tmp_path: Path) -> None:
-    """Parameters and buffers, with BatchNorm trained in the tail: the table, and other families."""
-    network = load_network(random_weights(name, tmp_path))
-    count = len(network.stages) // 2
-    prefix, _ = network.cut(count)
-    spec = network.input_spec
-    size = small_side(find_recipe(name)[0], spec)
-    images = torch.randn(4, spec.channels, size, size, generator=torch.Generator().manual_seed(0))
-    with torch.no_grad():
-        value = images
-        for stage in network.stages:
-            value = stage.module(value)
-    statistics = dict(summarise(value))
-    statistic = "token" if "token" in statistics else "mean"
-    width = statistics[statistic].shape[1]
-    network.module.requires_grad_(False)
-    start = HeadStart.zero(width, 2)
-    head_weights = np.random.default_rng(0).normal(size=start.weights.shape).astype(np.float32)
-    head = LinearHead(replace(start, weights=head_weights), statistic)  # type: ignore[arg-type]
-    tail = Tail(network.stages[count:], head, trains_batchnorm=True)
-    before = {k: v.clone() for k, v in network.module.state_dict().items()}
-    frozen = {
-        id(v) for stage in network.stages[:count] for v in stage.module.state_dict(keep_vars=True).values()
-    }
-    settings = TrainSettings(epochs=1, lr=1e-3, effective_batch=4, micro_batch=4, train_precision="fp32")
-    labels = np.array([0, 1, 0, 1], dtype=np.int64)
-    Trainer(Task(tail, PrefixedSource(images, prefix), labels, 2, settings), Silent()).run()
-    after = network.module.state_dict(keep_vars=True)
-    moved = {name for name, value in after.items() if not torch.equal(value, before[name])}
-    assert moved
-    assert not [name for name in moved if id(after[name]) in frozen]

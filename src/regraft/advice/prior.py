@@ -1,9 +1,10 @@
 """The advice of courses and papers, by size and similarity of the data only; measurements overrule it.
 
 The four cells are those of Stanford's CS231n notes ("Transfer learning", 2016), which follow Yosinski et
-al. 2014 and Razavian et al. 2014. What counts as large differs: BiT-HyperRule (Kolesnikov et al. 2020,
-section 3.3) calls up to 20,000 images small, and trains 500 steps on them. Regraft draws the line where, in
-its own measurements (docs/choosing.md), training begins to be better than a solved head.
+al. 2014 and Razavian et al. 2014; training on an intermediate task first is from Tan et al. 2015. What
+counts as large differs: BiT-HyperRule (Kolesnikov et al. 2020, section 3.3) calls up to 20,000 images small,
+and trains 500 steps on them. Regraft draws the line where, in its own measurements (docs/choosing.md),
+training begins to be better than a solved head.
 """
 
 from __future__ import annotations
@@ -38,8 +39,9 @@ TABLE = (
          "late stages are too specific to the source data, and there are too few images to train them"),
     Cell("large", True, "fine-tune with a small learning rate", "last-blocks", "50%",
          "there are enough images to adapt the network without losing what already fits"),
-    Cell("large", False, "fine-tune everything; with very many images, train from scratch", "full", None,
-         "late stages must change, and there are enough images to change them"),
+    Cell("large", False,
+         "fine-tune everything; with very many images, train from scratch or on an intermediate task first",
+         "full", None, "late stages must change, and there are enough images to change them"),
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The command `regraft advise`."""
+"""The command `regraft advise`, which also makes the plans that `regraft plan` made."""
 
 from __future__ import annotations
 
@@ -8,54 +8,63 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from regraft.cli.console import make_reporter, show_json, show_table
-from regraft.cli.ladder_table import percent, points, seconds, show_depths, show_ladder
-from regraft.settings import DataSettings, FitSettings, TrainSettings
+from regraft.cli.ladder_table import percent, points, show_depths, show_ladder
+from regraft.cli.parameters import DATA, FIT, TRAIN, DataFlags, FitFlags, From, Switch, TrainFlags
+from regraft.cli.rehearsal import show_rehearsal
+from regraft.errors import SettingsError
+from regraft.progress import duration
 
 if TYPE_CHECKING:
-    from regraft.advising import Advice
+    from regraft.advising import Advice, Measured
 
 
 def advise(
     data: str,
     /,
     *,
-    settings: Annotated[FitSettings, Parameter(name="*")] = FitSettings(),  # noqa: B008 (frozen)
-    reading: Annotated[DataSettings, Parameter(name="*", group="Reading images")] = DataSettings(),  # noqa: B008 (frozen)
-    training: Annotated[
-        TrainSettings, Parameter(name="*", group="Training (last-blocks, full, scratch)")
-    ] = TrainSettings(),  # noqa: B008 (frozen)
-    from_: Annotated[str | None, Parameter(name="--from")] = None,
+    settings: FitFlags = FIT,
+    reading: DataFlags = DATA,
+    training: TrainFlags = TRAIN,
+    from_: From = None,
     out: Annotated[str, Parameter(name=["--out", "-o"])] = "plan.toml",
     suspects: str | None = None,
-    explain: Annotated[bool, Parameter(negative="")] = False,
-    json: Annotated[bool, Parameter(negative="")] = False,
+    explain: Switch = False,
+    json: Switch = False,
 ) -> int:
-    """Which layers to freeze, what to train, and whether the data is enough: measured, in seconds.
+    """Measure which layers to freeze, what to train and whether you have enough images; write it as a plan.
 
-    Measures what every depth of the network knows about your classes, how like its own training images yours
-    are, and what the cheap strategies get; predicts what the dear ones take; says which to choose and why.
-    Test images are not looked at.
+    Without --strategy, a head on every stage of the network is measured, the similarity of your images to
+    those that the network was trained on, and the cheap strategies; the cost of the expensive ones is
+    predicted; and one strategy is recommended, with the reason. With --strategy, nothing is measured: the
+    plan of that strategy is shown, with every automatic choice made. In both cases the plan is a file that
+    you can edit and carry out. Test images are not used.
 
     ```
     regraft advise photos/ --budget 10m
     regraft advise photos/ --explain --suspects suspects.csv
+    regraft advise photos/ --strategy full --epochs 10
     regraft fit photos/ --plan plan.toml
     ```
 
     Args:
-        data: as in fit.
+        data: the images, as in fit.
         settings: how a model would be fitted.
         reading: how images are found and read.
         training: how a tail would be trained.
         from_: an earlier run or bundle, whose network is where this one would start.
         out: the file for the plan, to be edited and given to fit --plan.
-        suspects: a CSV file for labels that are probably wrong; filled in, fit --corrections takes it back.
-        explain: say how each figure comes about, and what the field's table says.
+        suspects: a CSV file to write, for labels that are probably wrong; fill it in for fit --corrections.
+        explain: say how each figure is computed, and show the textbook table.
         json: print one JSON object instead of tables.
     """
     from regraft import workflow
-    from regraft.advice.suspects import write_suspects
 
+    if settings.strategy != "auto" and (explain or suspects):
+        flag = "--explain" if explain else f"--suspects {suspects}"
+        raise SettingsError(
+            f"{flag} needs measurements, and --strategy {settings.strategy} makes a plan without measuring; "
+            "leave out one of the two"
+        )
     advice = workflow.advise(
         data,
         settings,
@@ -66,75 +75,86 @@ def advise(
     )
     advice.plan.save(Path(out))
     if suspects is not None:
-        write_suspects(Path(suspects), advice.suspects)
+        _write_suspects(advice, suspects)
     if json:
         show_json(advice.model_dump(mode="json"))
         return 0
-    _show(advice)
-    if explain:
-        _explain(advice)
-    if suspects is not None:
-        print(
-            f"wrote {len(advice.suspects)} suspects to {suspects}; fill in its column action (relabel or "
-            f"exclude), then: regraft fit {data} --corrections {suspects}"
-        )
-    elif advice.suspects:
-        print(f"{len(advice.suspects)} labels look wrong: list them with --suspects suspects.csv")
-    print(f"wrote {out}; regraft fit {data} --plan {out} does this, regraft fit {data} climbs the ladder")
+    show_rehearsal(advice.rehearsal)
+    if advice.measured is not None:
+        _show_measured(advice, advice.measured, data, suspects)
+        if explain:
+            _explain(advice, advice.measured)
+    print(f"wrote {out}; to carry it out, as it is or edited: regraft fit {data} --plan {out}")
     return 0
 
 
-def _show(advice: Advice) -> None:
-    near, curve = advice.similarity, advice.curve
-    print(
-        f"{advice.classes} classes · {advice.images:,} training images · {advice.smallest_class:,}–"
-        f"{advice.largest_class:,} a class · {advice.network}"
-    )
+def _write_suspects(advice: Advice, path: str) -> None:
+    from regraft.advice.suspects import write_suspects
+
+    assert advice.measured is not None
+    write_suspects(Path(path), advice.measured.suspects)
+
+
+def _show_measured(advice: Advice, measured: Measured, data: str, suspects: str | None) -> None:
+    near, curve = measured.similarity, measured.curve
     measures = [f"entropy of its own classifier {100 * near.entropy.value:.0f} % of the largest"]
     if near.distance is not None and near.distance.low is not None and near.distance.high is not None:
         distance = near.distance
         measures.insert(
             0, f"BatchNorm distance {distance.value:.3f} [{distance.low:.3f}, {distance.high:.3f}]"
         )
-    stages = [stage.stage for stage in advice.profile.stages]
-    place = 1 + stages.index(advice.profile.peak.stage)
+    stages = [stage.stage for stage in measured.profile.stages]
+    place = 1 + stages.index(measured.profile.peak.stage)
     measures.append(f"best depth {place} of {len(stages)}")
-    print(f"similarity to what the network has seen: {near.word} ({', '.join(measures)})")
+    print(f"similarity to the images that the network was trained on: {near.word} ({', '.join(measures)})")
     if curve.doubling_gain is not None:
-        print(f"twice the images would add {points(curve.doubling_gain)} points, by the learning curve")
-    show_depths(advice.profile)
-    show_ladder(advice.ladder)
+        print(
+            f"twice as many images would add {points(curve.doubling_gain)} points (from the learning curve)"
+        )
+    show_depths(measured.profile)
+    show_ladder(measured.ladder)
     rows = [
         [
             option.name,
-            seconds(option.cost.seconds),
+            duration(option.cost.seconds),
             f"{option.cost.disk_bytes / 1e6:,.0f} MB",
             f"{option.cost.memory_bytes / 1e6:,.0f} MB",
             "yes" if option.fits else "no",
         ]
-        for option in advice.options
+        for option in measured.options
     ]
-    header = ["not measured, only predicted", "time", "disk", "memory", "fits the budget"]
+    header = ["predicted, not measured", "time", "disk", "memory", "fits the budget"]
     show_table("What training would take", header, rows, right=[1, 2, 3])
-    print(f"advice ({advice.speaker} spoke): {advice.plan.strategy}, because {advice.reason}")
+    if suspects is not None:
+        print(
+            f"wrote {len(measured.suspects)} suspects to {suspects}; fill in its column action (relabel or "
+            f"exclude), then: regraft fit {data} --corrections {suspects}"
+        )
+    elif measured.suspects:
+        print(f"{len(measured.suspects)} labels look wrong: list them with --suspects suspects.csv")
+    print(f"recommended ({_SOURCES[advice.speaker]}): {advice.plan.strategy}, because {advice.reason}")
 
 
-def _explain(advice: Advice) -> None:
+_SOURCES = {"measurement": "from the measurements", "table": "from the textbook table"}
+
+
+def _explain(advice: Advice, measured: Measured) -> None:
     from regraft.advice import prior, similarity
 
-    near = advice.similarity
+    near = measured.similarity
+    images = sum(advice.rehearsal.training.values())
     rows = [
         [
             cell.size,
             "similar" if cell.is_similar else "dissimilar",
             cell.advice,
             cell.because,
-            "← yours" if cell == prior.advised(advice.images, near.word) else "",
+            "← yours" if cell == prior.advised(images, near.word) else "",
         ]
         for cell in prior.TABLE
     ]
-    title = f"What the field's table says (large: {prior.LARGE_FROM:,} training images or more)"
-    show_table(title, ["data", "to the source", "advice", "because", ""], rows)
+    title = f"The textbook table (large: {prior.LARGE_FROM:,} training images or more)"
+    show_table(title, ["data", "similarity", "advice", "because", ""], rows)
     print(
         f"similarity: on {near.images} images, the squared Wasserstein distance of each channel's moments to "
         "the network's BatchNorm statistics, in units of four source variances; similar below "
@@ -146,13 +166,13 @@ def _explain(advice: Advice) -> None:
         f"  its own classifier: mean largest probability {percent(near.confidence)} %, entropy "
         f"{percent(near.entropy)} % of the largest possible"
     )
-    measured = ", ".join(
-        f"{point.images:,} images {percent(point.accuracy)} %" for point in advice.curve.points
+    measurements = ", ".join(
+        f"{point.images:,} images {percent(point.accuracy)} %" for point in measured.curve.points
     )
-    print(f"learning curve: {measured}; extended by error(n) = a + b n^-c")
+    print(f"learning curve: {measurements}; extrapolated by error(n) = a + b n^-c")
     print(
         "a rung is kept if it is more accurate with 90 % probability (a vote of two: unless it is probably "
-        "worse), by the images that just one of the two has right; predicted times come from timed training "
-        "steps and from earlier runs on this machine"
+        "worse), estimated from the images that only one of the two classifies correctly; predicted times "
+        "come from timed training steps and from earlier runs on this machine"
     )
-    print(f"the table says: {advice.table_says}; {advice.speaker} spoke: {advice.reason}")
+    print(f"the textbook table advises: {measured.table_says}")

@@ -7,7 +7,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from regraft.cli.console import show_json, show_table
-from regraft.cli.ladder_table import percent, points, seconds
+from regraft.cli.ladder_table import percent, points
+from regraft.progress import duration
 
 
 def compare(*runs: str, json: Annotated[bool, Parameter(negative="")] = False) -> int:
@@ -45,7 +46,7 @@ def compare(*runs: str, json: Annotated[bool, Parameter(negative="")] = False) -
                 verdict,
                 "–" if cost is None else f"{cost / 1e9:.2f} G",
                 f"{run.bundle_bytes / 1e6:.1f} MB",
-                seconds(run.fit_s),
+                duration(run.fit_s),
             ]
         )
         lines.append(

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from regraft.cli.console import make_reporter, show_json, show_table
-from regraft.cli.parameters import DATA, FIT, TRAIN, DataFlags, FitFlags, From, Switch, TrainFlags
+from regraft.cli.parameters import (
+    DATA,
+    FIT,
+    TRAIN,
+    DataFlags,
+    FitFlags,
+    From,
+    Switch,
+    TrainFlags,
+    advise_command,
+)
 from regraft.errors import RegraftError
 from regraft.progress import Reporter
 from regraft.records import Estimate, Scores, ScoreSheet
@@ -34,11 +44,12 @@ def fit(
 ) -> int:
     """Transfer a pretrained network to your images.
 
-    Leaves a run folder: the model (bundle/), scores, the split, predictions, skipped files, the log. The
-    same command again reuses everything that was computed, and after an interruption goes on.
+    It leaves a run folder with the model (bundle/), scores, the split, predictions, skipped files and the
+    log. The same command run again reuses everything that was computed, and resumes after an interruption.
 
-    Without --strategy it climbs a ladder: a usable model in seconds, then dearer strategies as long as the
-    budget lasts and validation says that they pay. Ctrl-C leaves the best so far.
+    Without --strategy it climbs a ladder: a usable model in seconds, then more expensive strategies, as long
+    as the budget lasts; each is kept only if it is better on validation images. Ctrl-C leaves the best of
+    them.
 
     ```
     regraft fit photos/
@@ -54,24 +65,25 @@ def fit(
         settings: how the model is fitted.
         reading: how images are found and read.
         training: how a tail is trained.
-        plan: a plan file (`regraft plan`) to carry out instead of the settings.
+        plan: a plan file (from `regraft advise`) to carry out instead of the settings.
         from_: an earlier run or bundle, whose network is where this one starts.
         out: the run folder; without it, runs/DATA-NETWORK-STRATEGY.
         overwrite: replace a run with other settings in --out.
         report: write report.html into the run folder.
-        dry_run: say what would be done, with counts, bad files and known costs; compute and write nothing.
+        dry_run: show how the fit would begin (counts, bad files, known costs, the plan of a named strategy)
+            and stop before features are computed; `regraft advise` shows the same.
         json: print JSON lines instead of tables and bars.
     """
     from regraft import workflow
-    from regraft.rehearsal import rehearse
 
     reporter = make_reporter(json_lines=json)
     if dry_run:
-        _show_rehearsal(
-            rehearse(
-                data, settings, training=training, data=reading, plan=plan, from_run=from_, reporter=reporter
-            )
+        if plan is None:
+            reporter.note(f"fit --dry-run is now a part of advise: {advise_command(data, settings)}")
+        found = workflow.rehearse(
+            data, settings, training=training, data=reading, plan=plan, from_run=from_, reporter=reporter
         )
+        _show_dry_run(found, json_lines=json)
         return 0
     model = workflow.fit(
         data,
@@ -105,29 +117,14 @@ def fit(
     return 0
 
 
-def _show_rehearsal(found: Rehearsal) -> None:
-    from collections import Counter
+def _show_dry_run(found: Rehearsal, *, json_lines: bool) -> None:
+    if json_lines:
+        show_json(found.model_dump(mode="json"))
+        return
+    from regraft.cli.rehearsal import show_rehearsal
 
-    from regraft.storage import printable
-
-    images, sides = found.images, Counter(row.side for row in found.split.rows)
-    listed = " · ".join(f"{count:,} {side}" for side, count in sides.items())
-    print(f"{len(images.labels)} classes · {len(images):,} images · {listed} ({found.split.origin} split)")
-    smallest = sorted(Counter(row.label for row in found.split.rows).items(), key=lambda one: one[1])[:3]
-    print("smallest classes: " + ", ".join(f"{printable(name)} {count}" for name, count in smallest))
-    for file in images.skipped[:10]:
-        print(f"can't be used: {printable(file.path)}: {file.reason}")
-    if len(images.skipped) > 10:
-        print(f"and {len(images.skipped) - 10:,} more that can't be used")
-    kinds = Counter(finding.kind for finding in images.findings)
-    if kinds:
-        print(
-            "noticed: " + ", ".join(f"{count} x {kind}" for kind, count in kinds.items()) + " (regraft check)"
-        )
-    cost = "not timed on this machine yet" if found.extract_s is None else f"about {found.extract_s:.0f} s"
-    budget = "" if found.budget_s is None else f", a ladder with a budget of {found.budget_s:.0f} s"
-    print(f"network {found.network}; features of all images: {cost}, less where they are in the cache")
-    print(f"strategy {found.strategy}{budget}; nothing was computed or written. Without --dry-run it begins")
+    show_rehearsal(found)
+    print("nothing was trained or saved; without --dry-run the fit begins")
 
 
 def _report(folder: Path, reporter: Reporter) -> Path | None:

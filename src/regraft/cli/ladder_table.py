@@ -5,6 +5,7 @@ from __future__ import annotations
 from regraft.advice.profile import DepthProfile
 from regraft.cli.console import show_table
 from regraft.ladder.rungs import LadderRecord, RungRow
+from regraft.progress import duration
 from regraft.records import Estimate
 
 
@@ -15,15 +16,15 @@ def show_ladder(ladder: LadderRecord) -> None:
             str(row.rung),
             row.name,
             "–" if row.accuracy is None else percent(row.accuracy),
-            seconds(row.predicted_s),
-            seconds(row.took_s),
+            duration(row.predicted_s),
+            duration(row.took_s),
             "✓" if row.is_kept else "",
             row.verdict,
         ]
         for row in sorted(ladder.rows, key=_order)
     ]
     header = ["rung", "strategy", "accuracy (val) %", "predicted time", "time", "kept", "reason"]
-    show_table(f"The ladder (budget {seconds(ladder.budget_s)})", header, rows, right=[2, 3, 4])
+    show_table(f"The ladder (budget {duration(ladder.budget_s)})", header, rows, right=[2, 3, 4])
 
 
 def _order(row: RungRow) -> int:
@@ -39,19 +40,6 @@ def percent(estimate: Estimate) -> str:
     if abs(above - below) > 1:
         return f"{value:.1f} [{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
     return f"{value:.1f} ± {(above + below) / 2:.1f}"
-
-
-def seconds(value: float | None) -> str:
-    """A time in seconds or minutes.
-
-    >>> seconds(0.3), seconds(75), seconds(840), seconds(None)
-    ('0.3 s', '75 s', '14 min', '–')
-    """
-    if value is None:
-        return "–"
-    if value >= 600:
-        return f"{value / 60:.0f} min"
-    return f"{value:.0f} s" if value >= 10 or value == 0 else f"{value:.1f} s"
 
 
 def show_depths(profile: DepthProfile) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -17,3 +18,9 @@ Switch = Annotated[bool, Parameter(negative="")]
 
 # Defaults, shared because they are frozen.
 FIT, DATA, TRAIN = FitSettings(), DataSettings(), TrainSettings()
+
+
+def advise_command(data: str, settings: FitSettings) -> str:
+    """The command to type instead of an earlier one that advise has replaced."""
+    named = "" if settings.strategy == "auto" else f" --strategy {settings.strategy}"
+    return f"regraft advise {shlex.quote(data)}{named}"

@@ -9,8 +9,9 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from regraft.cli.console import show_json, show_table
-from regraft.cli.ladder_table import percent, seconds
+from regraft.cli.ladder_table import percent
 from regraft.errors import RegraftError, SettingsError
+from regraft.progress import duration
 from regraft.storage import printable
 
 
@@ -79,7 +80,7 @@ def runs(folder: Path = Path("runs"), /, *, json: Annotated[bool, Parameter(nega
             one.run.plan.strategy,
             percent(one.best.accuracy),
             f"{one.best.images:,} {'test' if one.scores.test else 'validation'}",
-            seconds(one.spent_s),
+            duration(one.spent_s),
         ]
         for one in found
     ]

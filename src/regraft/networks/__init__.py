@@ -1,1 +1,1 @@
-"""Networks: the zoo, weights, stages and cuts."""
+"""Networks: the zoo, pretrained weights, stages and cuts."""

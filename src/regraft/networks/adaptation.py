@@ -1,4 +1,4 @@
-"""Weights for other images than those they were trained on: other channels, other sizes."""
+"""Adapt weights to images with another number of channels or another size."""
 
 from __future__ import annotations
 
@@ -19,25 +19,26 @@ from regraft.networks.states import load_state, save_state
 from regraft.networks.weights import Weights
 from regraft.records import InputSpec, Recipe
 
-_VERSION = 1  # of the arithmetic here; part of the key
+_VERSION = 1  # version of the arithmetic here; part of the cache key
 
 
 def adapted(weights: Weights, *, channels: int | None = None, size_px: int | None = None) -> Weights:
-    """The same weights for images of another number of channels or another size, kept in the cache.
+    """The weights for images with another number of channels or another size, kept in the cache.
 
-    The first layer's filters are summed for one channel, and repeated in turn for others, scaled so that an
-    image whose channels are all alike gives what it gave before. Position embeddings are interpolated.
+    The first layer's filters are summed for one channel. For other numbers of channels they are repeated in
+    turn, and scaled so that an image with equal channels has the same output as before. Position embeddings
+    are interpolated.
 
     Args:
-        weights: of a network.
-        channels: of the images, 1 to 16; None leaves them.
-        size_px: side of the input, pixels; None leaves it.
+        weights: weights of a network.
+        channels: number of channels, 1 to 16; None means the network's own.
+        size_px: side of the input; None means the network's own.
 
     Raises:
-        NetworkError: the network takes no such images; says which it does.
+        NetworkError: the network can't process such images; the message says which it can.
     """
     recipe, spec = adapted_recipe(weights.recipe, weights.input_spec, channels=channels, size_px=size_px)
-    if recipe == weights.recipe:  # a convolution takes any size
+    if recipe == weights.recipe:  # convolutions accept any size
         return replace(weights, input_spec=spec)
     facts = {"weights": weights.sha256, "recipe": recipe.model_dump(), "version": _VERSION}
     path = storage.cache_folder() / "weights" / f"adapted-{storage.key_of(facts)[:24]}.safetensors"
@@ -53,10 +54,10 @@ def adapted(weights: Weights, *, channels: int | None = None, size_px: int | Non
 def adapted_recipe(
     recipe: Recipe, spec: InputSpec, *, channels: int | None = None, size_px: int | None = None
 ) -> tuple[Recipe, InputSpec]:
-    """The recipe and the input of a network for other images; the same where nothing differs.
+    """The recipe and the input of a network for other images; unchanged if nothing differs.
 
     Raises:
-        NetworkError: the network takes no such images; says which it does.
+        NetworkError: the network can't process such images; the message says which it can.
     """
     wanted = _spec(
         spec,
@@ -69,8 +70,8 @@ def adapted_recipe(
     if wanted != spec and not accepts(changed, wanted.channels, wanted.size_px):
         smallest = smallest_px(recipe, spec)
         raise NetworkError(
-            f"{recipe.name} doesn't take images of {wanted.size_px} px and {wanted.channels} channels; the "
-            f"smallest that it takes are of {smallest} px, its own of {spec.size_px} px"
+            f"{recipe.name} can't process images of {wanted.size_px} px with {wanted.channels} channels; its "
+            f"smallest size is {smallest} px, its usual size {spec.size_px} px"
         )
     return changed, wanted
 
@@ -88,7 +89,7 @@ def _spec(old: InputSpec, channels: int, size_px: int) -> InputSpec:
         return InputSpec.model_validate({**old.model_dump(), **changes})
     except ValidationError as error:
         problems = "; ".join(f"{e['loc'][0]} {e['input']}: {e['msg']}" for e in error.errors())
-        raise SettingsError(f"no images are like that: {problems}") from error
+        raise SettingsError(f"invalid image format: {problems}") from error
 
 
 def _adapted_state(weights: Weights, recipe: Recipe, spec: InputSpec) -> dict[str, torch.Tensor]:
@@ -104,7 +105,7 @@ def _adapted_state(weights: Weights, recipe: Recipe, spec: InputSpec) -> dict[st
     if problems:
         raise NetworkError(
             f"{weights.network} can't be adapted to {spec.size_px} px and {spec.channels} channels: "
-            f"{', '.join(problems[:4])} would have other shapes"
+            f"the shapes of {', '.join(problems[:4])} would not fit"
         )
     return {name: state[name] for name in wanted}
 
@@ -122,9 +123,9 @@ def _resized(network: nn.Module, recipe: Recipe, side: int) -> dict[str, torch.T
         return dict(interpolate_embeddings(side, patch, network.state_dict()))
     resize: Any = getattr(network, "set_input_size", None)
     if resize is not None and sized(recipe, side) != recipe:
-        with warnings.catch_warnings():  # of copies while tables are interpolated
+        with warnings.catch_warnings():  # warnings about copies while tables are interpolated
             warnings.simplefilter("ignore", UserWarning)
-            # Windows stay as large as they are: that is what the recipe, with a size alone, builds.
+            # Windows keep their size, because the recipe builds them so when only the image size is given.
             windows = getattr(network, "_ref_window_sizes", None)
             resize(img_size=(side, side), **({"window_size": windows} if windows else {}))
     return dict(network.state_dict())

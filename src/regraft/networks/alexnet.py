@@ -1,4 +1,4 @@
-"""AlexNet as published, and ZFNet, which looked inside it and changed its first two layers."""
+"""AlexNet as published, and ZFNet, which changed its first two layers after visualising them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import nn
 
 
 class _EightLayers(nn.Module):
-    """Five convolutions, then three full layers."""
+    """A network of five convolutions and three fully connected layers."""
 
     def __init__(self, convolutions: OrderedDict[str, nn.Module], num_classes: int) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class AlexNet2012(_EightLayers):
 
     Source: Krizhevsky, Sutskever, Hinton, "ImageNet Classification with Deep Convolutional Neural
     Networks", NeurIPS 2012, section 3 and figure 2. Deviations: images of 224 px padded by 2, as the
-    figure's 55 x 55 maps need; other sizes are averaged to the 6 x 6 map that the first full layer reads.
+    figure's 55 x 55 maps need; other sizes are averaged to the 6 x 6 map of the first fully connected layer.
 
     >>> sum(p.numel() for p in AlexNet2012().parameters())
     60965224

@@ -1,7 +1,7 @@
-"""What a network is made of, counted while an image's shape passes through it on the meta device.
+"""Parameters, work, depth and receptive fields of a network, counted on the meta device.
 
-Nothing is computed: operations are watched as PyTorch dispatches them, on tensors without values. So any
-network can be counted at any input size in about a second, whatever its weights weigh.
+Nothing is computed: operations are observed as PyTorch dispatches them, on tensors without values. So any
+network can be counted at any input size in about a second, regardless of its size.
 """
 
 from __future__ import annotations
@@ -21,39 +21,39 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 @dataclass(frozen=True)
 class Trace:
-    """What lies between the image and one value."""
+    """The path from the image to one value: its depth and receptive field."""
 
     depth: int = 0
-    """Weighted layers (convolutions and matrix products) on the longest way."""
+    """Number of weighted layers (convolutions and matrix products) on the longest path."""
     field_px: float = 1
     """Side of the square of pixels that one position depends on; infinite after attention.
 
-    Windows of convolutions and poolings only: gates that average over the whole map (squeeze and
-    excitation) are left out, as is usual (Araujo et al., "Computing Receptive Fields", Distill 2019).
+    Only windows of convolutions and poolings count; gates that average over the whole map (squeeze and
+    excitation) are ignored, as is usual (Araujo et al., "Computing Receptive Fields", Distill 2019).
     """
     jump_px: float = 1
-    """Pixels between neighbouring positions."""
+    """Distance of neighbouring positions in pixels."""
     is_gate: bool = False
-    """Averaged over all positions: says nothing of where."""
+    """Whether the value is averaged over all positions, and so has no position."""
 
 
 @dataclass(frozen=True)
 class Count:
-    """One part of a network in numbers, for one image."""
+    """The counts of one part of a network, for one image."""
 
     shape: tuple[int, ...]
-    """Of what leaves it, without the batch: `(C, H, W)`, `(L, C)` or `(C,)`."""
+    """Shape of its output, without the batch: `(C, H, W)`, `(L, C)` or `(C,)`."""
     parameters: int
     multiply_adds: int
-    """Half of what `torch.utils.flop_counter` counts."""
+    """Half of the operations that `torch.utils.flop_counter` counts."""
     trace: Trace
 
 
 def count_parts(parts: list[nn.Module], image_shape: tuple[int, ...]) -> list[Count]:
-    """Each part of a network counted, in order, from an image of that shape.
+    """Count each part of a network in order, for an image of a given shape.
 
     Args:
-        parts: modules on the meta device; each takes what the one before gives.
+        parts: modules on the meta device; the input of each is the output of the one before.
         image_shape: `(C, H, W)`.
 
     >>> from torch import nn
@@ -84,12 +84,12 @@ def count_parts(parts: list[nn.Module], image_shape: tuple[int, ...]) -> list[Co
 
 
 class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Carries a trace from the inputs of every operation to its outputs."""
+    """Computes the traces of every operation's outputs from those of its inputs."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.traces: Any = WeakIdKeyDictionary()
-        self.weights: Any = WeakIdKeyDictionary()  # parameters, and what is only a view or a cast of them
+        self.weights: Any = WeakIdKeyDictionary()  # parameters, and views and casts of them
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -115,7 +115,7 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def _joined(traces: list[Trace]) -> Trace:
-    """Of a value that depends on several: the deepest, and the widest that is not a gate."""
+    """The trace of a value with several inputs: the greatest depth, and the widest field of no gate."""
     depth = max(trace.depth for trace in traces)
     places = [trace for trace in traces if not trace.is_gate] or traces
     widest = max(places, key=lambda trace: trace.field_px)
@@ -127,7 +127,7 @@ def _deeper(trace: Trace) -> Trace:
 
 
 def _everywhere(trace: Trace, values: int) -> Trace:
-    """A product of two values that both come from the image is attention: every position sees all."""
+    """A product of two values that both depend on the image is attention: its field is infinite."""
     return Trace(trace.depth, math.inf, trace.jump_px) if values > 1 else trace
 
 
@@ -149,7 +149,7 @@ def _pooled(trace: Trace, args: tuple[Any, ...]) -> Trace:
 
 
 def _averaged(trace: Trace, args: tuple[Any, ...]) -> Trace:
-    """A mean over positions is a gate; over channels (a normalisation) it is not."""
+    """A mean over positions is a gate; a mean over channels (a normalisation) is not."""
     dims = args[1] if len(args) > 1 and isinstance(args[1], (list, tuple)) else []
     rank = args[0].ndim
     over = {dim % rank for dim in dims}

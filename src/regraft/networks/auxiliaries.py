@@ -1,4 +1,4 @@
-"""Classifiers in the middle of a network, which help its first stages to learn and are then dropped.
+"""Auxiliary classifiers in the middle of a network, which help its first stages to learn.
 
 Source: Szegedy et al., "Going Deeper with Convolutions", arXiv:1409.4842, section 5: two classifiers, whose
 losses count 0.3 each; Szegedy et al., arXiv:1512.00567, section 4, keep one, as a regulariser.
@@ -15,7 +15,7 @@ from regraft.networks.zoo import card
 from regraft.randomness import torch_seed
 from regraft.records import Recipe
 
-# In torchvision's networks: the module, and the stage whose output it reads.
+# Networks of torchvision with their auxiliary modules, and the stages whose output these read.
 _PLACES = {
     "googlenet": {"aux1": "inception4a", "aux2": "inception4d"},
     "inception_v3": {"AuxLogits": "Mixed_6e"},
@@ -41,8 +41,8 @@ def with_classes(auxiliary: nn.Module, num_classes: int, *, seed: int) -> nn.Mod
 
     Args:
         auxiliary: from activations `(N, C, H, W)` to logits.
-        num_classes: of the copy.
-        seed: of the last layer's weights, normal with a standard deviation of 0.01.
+        num_classes: number of classes of the copy.
+        seed: random seed of the last layer's weights, normal with a standard deviation of 0.01.
     """
     fresh = copy.deepcopy(auxiliary)
     name, last = [(n, m) for n, m in fresh.named_modules() if isinstance(m, nn.Linear)][-1]

@@ -1,4 +1,4 @@
-"""From a recipe to a network in memory: built without weights."""
+"""Build the network of a recipe, without pretrained weights."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _OWN: dict[str, Callable[..., nn.Module]] = {
     **{f"cifar_resnet{depth}": partial(CifarResNet, depth) for depth in _CIFAR_DEPTHS},
     **{f"cifar_plain{depth}": partial(CifarResNet, depth, shortcuts=False) for depth in _CIFAR_DEPTHS},
 }
-# What a recipe may ask for: sizes and numerical details of a registered network. Everything else
-# (checkpoint paths, layer classes, ...) is refused, because recipes arrive beside files from elsewhere.
+# Arguments that a recipe may have: sizes and numerical details of a registered network. All others
+# (checkpoint paths, layer classes, ...) are refused, because recipes come with files from other people.
 _ALLOWED = {
     "timm": frozenset(
         {
@@ -57,10 +57,10 @@ _ALLOWED = {
 
 
 def check_recipe(recipe: Recipe) -> None:
-    """Refuse a recipe with an argument that is not on the list.
+    """Refuse a recipe with an argument that is not allowed.
 
     Raises:
-        WeightsError: names the argument and what is accepted.
+        WeightsError: an argument is not allowed; the message lists the accepted ones.
     """
     allowed = _ALLOWED[recipe.library]
     for name, value in recipe.kwargs.items():
@@ -70,15 +70,15 @@ def check_recipe(recipe: Recipe) -> None:
                 f"accepted for {recipe.library} are {', '.join(sorted(allowed))}"
             )
     if recipe.kwargs.get("weights") is not None:
-        raise WeightsError(f"the recipe of {recipe.name} asks for weights of its own; weights must be null")
+        raise WeightsError(f"the recipe of {recipe.name} names weights of its own; weights must be null")
 
 
 def build(recipe: Recipe) -> nn.Module:
     """The network of a recipe, with random weights, in evaluation mode.
 
     Raises:
-        UnknownNetworkError: the name is not registered.
-        WeightsError: the recipe asks for something that is not allowed.
+        UnknownNetworkError: no such network is registered.
+        WeightsError: the recipe has an argument that is not allowed.
     """
     check_recipe(recipe)
     arguments: dict[str, Any] = dict(recipe.kwargs)
@@ -92,7 +92,7 @@ def build(recipe: Recipe) -> nn.Module:
         if recipe.name not in models.list_models(module=models):
             raise unknown(recipe.name, models.list_models(module=models))
         if recipe.name in ("googlenet", "inception_v3"):
-            arguments["init_weights"] = False  # minutes of truncated normal numbers, overwritten anyway
+            arguments["init_weights"] = False  # it takes minutes, and the weights are overwritten anyway
         channels = arguments.pop("in_chans", 3)
         module = _as_module(models.get_model(recipe.name, **{**arguments, "weights": None}))
         return module if channels == 3 else _with_channels(module, channels)
@@ -104,7 +104,7 @@ def build(recipe: Recipe) -> nn.Module:
 
 
 def _with_channels(network: nn.Module, channels: int) -> nn.Module:
-    """A network whose first convolution, made anew, takes another number of channels."""
+    """The network with a new first convolution for another number of channels."""
     name, old = next((n, m) for n, m in network.named_modules() if isinstance(m, nn.Conv2d))
     new = nn.Conv2d(
         channels,
@@ -122,7 +122,7 @@ def with_drop_path(recipe: Recipe, rate: float) -> Recipe:
     """The recipe with a rate of stochastic depth.
 
     Raises:
-        NetworkError: a network without it.
+        NetworkError: the network has no stochastic depth.
     """
     if not rate:
         return recipe
@@ -133,7 +133,9 @@ def with_drop_path(recipe: Recipe, rate: float) -> Recipe:
             return changed
     except TypeError:  # the constructor has no such argument
         pass
-    raise NetworkError(f"{recipe.name} has no stochastic depth (--drop-path {rate:g}); try --dropout")
+    raise NetworkError(
+        f"{recipe.name} has no stochastic depth, so --drop-path {rate:g} can't be used; try --dropout"
+    )
 
 
 def _has_drop_path(network: nn.Module) -> bool:

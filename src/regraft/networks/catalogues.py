@@ -1,4 +1,4 @@
-"""What timm and torchvision say about the networks that they have: recipes, inputs, weights and licences."""
+"""Facts from timm and torchvision about their networks: recipes, inputs, weights and licences."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from regraft.records import InputSpec, Recipe
 
 
 def find_recipe(name: str) -> tuple[Recipe, InputSpec]:
-    """How to build the network of that name, and what it expects to see; asks timm, then torchvision.
+    """The recipe and input of the network of that name, from the zoo, timm or torchvision.
 
     Raises:
-        UnknownNetworkError: neither has it.
+        UnknownNetworkError: no library has a network of that name.
     """
     known = card(name)
     if known:
@@ -25,7 +25,7 @@ def find_recipe(name: str) -> tuple[Recipe, InputSpec]:
 
 
 def timm_input(name: str) -> InputSpec:
-    """What timm's default weights of a network expect to see."""
+    """The input that timm's default weights of a network expect."""
     from timm.data import resolve_data_config
     from timm.models import get_pretrained_cfg
 
@@ -51,7 +51,7 @@ def hub_of(name: str) -> str | None:
 
 
 def published_at(recipe: Recipe) -> str | None:
-    """The same, as the recipe's library says it."""
+    """Where the recipe's library publishes its default weights, as in `hub_of`."""
     from timm.models import get_pretrained_cfg
 
     name = recipe.name
@@ -66,13 +66,13 @@ def published_at(recipe: Recipe) -> str | None:
 
 
 def torchvision_input(name: str) -> InputSpec:
-    """What torchvision's default weights of a network expect to see."""
+    """The input that torchvision's default weights of a network expect."""
     from torchvision.models import get_model_weights
 
     transforms = get_model_weights(name).DEFAULT.transforms()
     crop, resize = transforms.crop_size[0], transforms.resize_size[0]
     spec = InputSpec(size_px=crop, interpolation=transforms.interpolation.value, crop_share=crop / resize)
-    if name in ("googlenet", "inception_v3"):  # torchvision rescales to this inside them
+    if name in ("googlenet", "inception_v3"):  # the networks themselves rescale to this
         spec = spec.model_copy(update={"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)})
     return spec
 
@@ -88,13 +88,13 @@ def _torchvision_names() -> list[str]:
 
 
 def licence_of(name: str) -> str:
-    """The licence of the default weights of a network; `unknown` where nobody states one."""
+    """The licence of the default weights of a network; `unknown` if none is stated."""
     known = card(name)
     return known.licence if known else stated_licence(find_recipe(name)[0])
 
 
 def stated_licence(recipe: Recipe) -> str:
-    """The same, as the recipe's library says it."""
+    """The licence that the recipe's library states; `unknown` if it states none."""
     from timm.models import get_pretrained_cfg
 
     published = get_pretrained_cfg(recipe.name) if recipe.library == "timm" else None
@@ -104,7 +104,7 @@ def stated_licence(recipe: Recipe) -> str:
 
 
 def sized(recipe: Recipe, side: int) -> Recipe:
-    """The recipe for images of another side; most networks need no change, token networks one of theirs."""
+    """The recipe for images of another size; only some networks, mostly with tokens, need a change."""
     if recipe.library == "torchvision" and recipe.name.startswith("vit_"):
         return recipe.model_copy(update={"kwargs": {**recipe.kwargs, "image_size": side}})
     if recipe.library != "timm":

@@ -1,4 +1,4 @@
-"""The small residual networks of the ResNet paper for 32 px images, and the same ones without shortcuts."""
+"""The small residual networks of the ResNet paper for 32 px images, with and without shortcuts."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from torch.nn import functional
 class CifarResNet(nn.Module):
     """ResNet for small images: `(N, C, 32, 32) float32` to logits `(N, K)`.
 
-    `depth` weighted layers: one convolution, three stages of `(depth - 2) / 6` blocks with 16, 32 and 64
-    channels, and the classifier. Shortcuts are identities (option A: channels padded with zeros), so that the
-    *plain* network, `shortcuts=False`, has exactly the same parameters and operations.
+    The network has `depth` weighted layers: one convolution, three stages of `(depth - 2) / 6` blocks with
+    16, 32 and 64 channels, and the classifier. Shortcuts are identities (option A: channels padded with
+    zeros), so that the *plain* network, `shortcuts=False`, has exactly the same parameters and operations.
 
     Args:
         depth: 6 n + 2: 20, 32, 44, 56 or 110 in the paper.

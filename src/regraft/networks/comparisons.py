@@ -1,7 +1,7 @@
-"""Why networks are built as they are: the choices of their papers, built as layers and counted.
+"""Design choices of network papers, compared by building the layers and counting their work.
 
-Each row is counted from real layers on the meta device; where the paper gives a formula, its value stands
-beside the count.
+Each row is counted from real layers on the meta device. If the paper gives a formula, its value is shown
+next to the count.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from regraft.records import Recipe, Record
 
 
 class Row(Record):
-    """One design, counted."""
+    """The counts of one design."""
 
     design: str
     parameters: int
     multiply_adds: int
     formula: str | None = None
-    """The paper's formula for the multiply-adds, where it gives one."""
+    """The paper's formula for the multiply-adds, if there is one."""
     predicted: float | None = None
-    """What the formula gives."""
+    """The value of the formula."""
 
 
 class Comparison(Record):
-    """Designs beside each other, and what follows."""
+    """Several designs side by side, and the conclusion."""
 
     name: str
     title: str
@@ -67,7 +67,7 @@ def _depthwise() -> Comparison:
         title=f"Depthwise-separable convolution: {inputs} to {outputs} channels, {side} x {side} positions",
         source="Howard et al. 2017, arXiv:1704.04861, section 3.1",
         rows=rows,
-        finding=f"The separable one does {share:.3f} of the work; the paper's 1/N + 1/Dk² is "
+        finding=f"The separable one needs {share:.3f} of the work; the paper's formula 1/N + 1/Dk² gives "
         f"{1 / outputs + 1 / kernel**2:.3f}",
     )
 
@@ -87,9 +87,9 @@ def _bottleneck() -> Comparison:
         title=f"Residual blocks at {side} x {side} positions",
         source='He et al. 2015, arXiv:1512.03385, figure 5: "similar time complexity"',
         rows=rows,
-        finding=f"For {rows[1].multiply_adds / rows[0].multiply_adds:.2f} of the basic block's work, a "
-        f"bottleneck carries four times the channels; two 3x3 at that width would take "
-        f"{rows[2].multiply_adds / rows[1].multiply_adds:.0f} times the bottleneck's",
+        finding=f"With {rows[1].multiply_adds / rows[0].multiply_adds:.2f} of the basic block's work, a "
+        f"bottleneck has four times the channels; two 3x3 convolutions of that width would need "
+        f"{rows[2].multiply_adds / rows[1].multiply_adds:.0f} times the bottleneck's work",
     )
 
 
@@ -116,17 +116,17 @@ def _small_filters() -> Comparison:
         )
     return Comparison(
         name="small-filters",
-        title=f"One large filter or small ones that see as much: {channels} channels, {side} x {side}",
+        title=f"One large filter or small ones with the same field: {channels} channels, {side} x {side}",
         source="Szegedy et al. 2015, arXiv:1512.00567, section 3.1; Simonyan & Zisserman 2014, section 2.3",
         rows=tuple(rows),
-        finding=f"Two 3x3 see 5 x 5 pixels for {rows[1].multiply_adds / rows[0].multiply_adds:.2f} of the "
-        f"work (18/25), three see 7 x 7 for {rows[3].multiply_adds / rows[2].multiply_adds:.2f} (27/49), "
-        "with more non-linearities in between",
+        finding=f"Two 3x3 cover 5 x 5 pixels with {rows[1].multiply_adds / rows[0].multiply_adds:.2f} "
+        f"of the work (18/25), three cover 7 x 7 with {rows[3].multiply_adds / rows[2].multiply_adds:.2f} "
+        "(27/49), with more non-linearities in between",
     )
 
 
 class _Inception(nn.Module):
-    """Branches side by side, joined channel by channel."""
+    """Parallel branches whose outputs are concatenated along the channels."""
 
     def __init__(self, *branches: nn.Module) -> None:
         super().__init__()
@@ -155,8 +155,8 @@ def _inception() -> Comparison:
         title=f"Inception 3a: {inputs} channels, {side} x {side} positions",
         source="Szegedy et al. 2014, arXiv:1409.4842, figure 2 and table 1",
         rows=rows,
-        finding=f"Reductions leave {rows[1].multiply_adds / rows[0].multiply_adds:.2f} of the work, and 256 "
-        "channels instead of 416, so that the next module is not wider still",
+        finding=f"Reductions need {rows[1].multiply_adds / rows[0].multiply_adds:.2f} of the work, and "
+        "output 256 channels instead of 416, so that the next module is not even wider",
     )
 
 
@@ -179,12 +179,12 @@ def _scaling() -> Comparison:
     last = rows[-1].multiply_adds / rows[0].multiply_adds
     return Comparison(
         name="scaling",
-        title="EfficientNet B0 to B7: depth, width and resolution grown together",
+        title="EfficientNet B0 to B7: depth, width and resolution scaled together",
         source="Tan & Le 2019, arXiv:1905.11946, section 3.3 and table 2",
         rows=tuple(rows),
-        finding=f"B7 is {_SCALED[-1][1]:g} times as deep, {_SCALED[-1][0]:g} times as wide and sees "
-        f"{600 / 224:.1f} times the resolution: {last:.0f} times the work. Blocks and channels are rounded "
-        "up, so the counts lie above the formula",
+        finding=f"B7 is {_SCALED[-1][1]:g} times as deep, {_SCALED[-1][0]:g} times as wide and has "
+        f"{600 / 224:.1f} times the resolution, which is {last:.0f} times the work. Blocks and channels are "
+        "rounded up, so the counts are higher than the formula",
     )
 
 

@@ -1,4 +1,4 @@
-"""The card of any network, computed: built without values and counted, in about a second."""
+"""Compute the card of any network in about a second: it is built without values and counted."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from regraft.records import InputSpec, Recipe
 _SMALLEST: tuple[int, ...] = (*range(8, 129, 8), 160, 192, 224, 256, 299, 384, 448, 512, 600)
 
 
-_FACTS = {"family", "year", "paper", "hub", "licence", "ilsvrc_top5", "imagenet_top1"}  # can't be computed
+_FACTS = {"family", "year", "paper", "hub", "licence", "ilsvrc_top5", "imagenet_top1"}  # not computable
 
 
 def describe_network(name: str, *, recipe: Recipe | None = None, input_spec: InputSpec | None = None) -> Card:
-    """The card of a network of the zoo, timm or torchvision by its name, counted now.
+    """Compute the card of a network of the zoo, timm or torchvision, given by name.
 
     Args:
-        name: as `regraft fit --network` takes it.
-        recipe: how it is built and divided, if not as its library does.
-        input_spec: of the images, if not its own.
+        name: a name that `regraft fit --network` accepts.
+        recipe: how it is built and divided; None means its library's recipe.
+        input_spec: its input; None means the network's own.
 
     Raises:
-        UnknownNetworkError: no library has it.
+        UnknownNetworkError: no library has a network of that name.
 
     >>> describe_network("lenet5").depth
     5
@@ -75,7 +75,7 @@ def _stage_card(name: str, count: Count) -> StageCard:
 
 
 def smallest_px(recipe: Recipe, spec: InputSpec, network: nn.Module | None = None) -> int:
-    """Side of the smallest square input that a network accepts, of the multiples of 8; its own if none is."""
+    """Side of the smallest square input that a network accepts among common sizes; at most its own size."""
     own = spec.size_px
     for side in _SMALLEST:
         if side >= own:
@@ -86,13 +86,13 @@ def smallest_px(recipe: Recipe, spec: InputSpec, network: nn.Module | None = Non
 
 
 def accepts(recipe: Recipe, channels: int, side: int, network: nn.Module | None = None) -> bool:
-    """Whether a network's forward pass takes images of that side.
+    """Whether a network's forward pass accepts square images of a given side.
 
     Args:
-        recipe: of the network.
-        channels: of the images.
-        side: pixels.
-        network: as the recipe builds it, on the meta device, where it is at hand.
+        recipe: recipe of the network.
+        channels: number of channels of the images.
+        side: side of the images in pixels.
+        network: the network that the recipe builds, on the meta device; None to build it here.
     """
     changed = sized(recipe, side)
     try:
@@ -101,6 +101,6 @@ def accepts(recipe: Recipe, channels: int, side: int, network: nn.Module | None 
                 network = build(changed)
         with torch.no_grad():
             network(torch.zeros(1, channels, side, side, device="meta"))
-    except Exception:  # noqa: BLE001 (a network may raise anything on a size that it can't take)
+    except Exception:  # noqa: BLE001 (networks raise different errors for sizes that they don't accept)
         return False
     return True

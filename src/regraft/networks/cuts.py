@@ -1,4 +1,4 @@
-"""Where a network is cut, in the words people use: a stage's name, a count or a share."""
+"""Cuts of a network, given as the name of a stage, a number of stages or a share."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from regraft.errors import NetworkError, close_names
 
 
 def cut_count(stages: Sequence[str], place: str | int) -> int:
-    """How many stages lie before a cut.
+    """The number of stages before a cut.
 
     Raises:
-        NetworkError: no such stage, or a count or share out of range.
+        NetworkError: there is no such stage, or the count or share is out of range.
 
     >>> cut_count(["stem", "layer1", "layer2", "layer3"], "layer2")
     3
@@ -26,7 +26,7 @@ def cut_count(stages: Sequence[str], place: str | int) -> int:
         share = float(text[:-1]) / 100 if text.endswith("%") else None
         count = int(text) if share is None else round(len(stages) * share)
     except ValueError:
-        raise NetworkError(f"no stage {text!r}{close_names(text, stages)}; {accepted}") from None
+        raise NetworkError(f"there is no stage {text!r}{close_names(text, stages)}; {accepted}") from None
     if not 0 <= count <= len(stages) or (share is not None and not 0 <= share <= 1):
         raise NetworkError(f"a cut at {text} is out of range; {accepted}")
     return count

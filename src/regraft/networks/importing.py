@@ -1,7 +1,8 @@
-"""Weights from elsewhere, matched to a network by name and shape, and written as safetensors with a card.
+"""Import weights: match a file's tensors to a network by name and shape, write safetensors and a card.
 
-A tensor is taken by its name, after a prefix that all share; one whose name is unknown is taken by its
-shape, if only one tensor and only one place have that shape. Anything less certain is refused.
+A tensor is matched by its name, without a prefix that all names share. A tensor with an unknown name is
+matched by its shape if it is the only one left with that shape, in the file and in the network. Anything
+less certain is refused.
 """
 
 from __future__ import annotations
@@ -26,20 +27,20 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Matches:
-    """Which of a file's tensors goes where."""
+    """The assignment of a file's tensors to a network's."""
 
     by_name: dict[str, str]
-    """The network's name: the file's name."""
+    """The file's name of a tensor for each of the network's names."""
     by_shape: dict[str, str]
     unused: tuple[str, ...]
-    """Names in the file that nothing took."""
+    """Names of the file's tensors that were not used."""
     prefix: str
-    """What the file's names start with and the network's don't."""
+    """The prefix that the file's names have and the network's don't."""
 
 
 @dataclass(frozen=True)
 class Imported:
-    """What an import wrote."""
+    """The files that an import wrote."""
 
     weights: Path
     card: Path
@@ -60,15 +61,14 @@ def import_weights(
 
     Args:
         source: `.safetensors`, `.pth`, `.pt`, `.bin` or `.onnx`.
-        network: which network of the zoo, timm or torchvision they are for. A classifier for another number
-            of classes is taken as it is.
-        out: a folder, for `--weights`.
-        licence: of the weights, as their source states it.
-        origin: where they are from, in words or as an address.
+        network: name of their network in the zoo, timm or torchvision. The number of classes may differ.
+        out: the folder to write into, for use with `--weights`.
+        licence: licence of the weights, as stated by their source.
+        origin: source of the weights, in words or as an address.
         labels: names of the classes, in the order of the classifier's rows.
 
     Raises:
-        WeightsError: something is missing, fits nowhere or fits in several places; nothing is written.
+        WeightsError: a tensor is missing, fits nowhere or fits in several places; nothing is written.
     """
     source, out = Path(source), Path(out)
     found = read_state(source)
@@ -83,7 +83,7 @@ def import_weights(
         state[name] = found[theirs].to(state[name].dtype)
     rows = [value for value in state.values() if value.ndim > 1][-1].shape[0]
     if labels and len(labels) != rows:
-        raise WeightsError(f"{len(labels)} labels were given, and the classifier in {source} has {rows} rows")
+        raise WeightsError(f"{len(labels)} labels were given, but the classifier in {source} has {rows} rows")
     target = out / f"{network}.safetensors"
     storage.make_folder(out)
     save_state(state, target)
@@ -106,10 +106,10 @@ def import_weights(
 
 
 def match(own: Mapping[str, Shape], found: Mapping[str, Shape]) -> Matches:
-    """Which of the tensors that were found belongs where, by name and shape, or by a shape that is unique.
+    """Assign the tensors of a file to those of a network, by name and shape, or by a unique shape.
 
     Raises:
-        WeightsError: a place stays empty, has another shape, or several would fit.
+        WeightsError: no tensor, a tensor of another shape, or several tensors fit one of the network's.
 
     >>> match({"fc.weight": (2, 3)}, {"module.fc.weight": (2, 3)}).by_name
     {'fc.weight': 'module.fc.weight'}
@@ -142,19 +142,19 @@ def match(own: Mapping[str, Shape], found: Mapping[str, Shape]) -> Matches:
         more = f" and {len(problems) - 6} more" if len(problems) > 6 else ""
         raise WeightsError(
             f"{len(by_name)} of {len(own)} tensors were found by name; {'; '.join(problems[:6])}{more}. "
-            "Rename the tensors in the file to the network's names, or choose the network that they are of"
+            "Rename the tensors in the file to the network's names, or choose the network that they belong to"
         )
     used = {*by_name.values(), *by_shape.values()}
     return Matches(by_name, by_shape, tuple(name for name in found if name not in used), prefix)
 
 
 def _can_be_absent(name: str) -> bool:
-    """BatchNorm's counter of batches is in few files, and nothing depends on it."""
+    """Whether a tensor is BatchNorm's counter of batches, which is in few files and has no effect."""
     return name.endswith("num_batches_tracked")
 
 
 def _common_prefix(own: Mapping[str, Shape], found: Mapping[str, Shape]) -> str:
-    """The prefix without which the most names are the network's."""
+    """The prefix whose removal gives the largest number of the network's names."""
     prefixes = {""}
     for name in found:
         parts = name.split(".")
@@ -163,7 +163,7 @@ def _common_prefix(own: Mapping[str, Shape], found: Mapping[str, Shape]) -> str:
 
 
 def _with_classes(recipe: Recipe, found: Mapping[str, Shape]) -> tuple[Recipe, dict[str, Shape]]:
-    """The recipe with as many classes as the file's classifier, and the shapes that it then has."""
+    """The recipe with the number of classes of the file's classifier, and the shapes of its tensors."""
     own = _shapes(recipe)
     prefix = _common_prefix(own, found)
     theirs = {name.removeprefix(prefix): shape for name, shape in found.items()}
@@ -183,13 +183,13 @@ def _shapes(recipe: Recipe) -> dict[str, Shape]:
 
 
 def in_order(recipe: Recipe, found: Mapping[str, torch.Tensor], *, source: Path) -> dict[str, torch.Tensor]:
-    """A file's tensors under the network's names, where both list the same tensors in the same order.
+    """A file's tensors under the network's names, if both list the same tensors in the same order.
 
-    For files of a known hash whose names differ: every pair must agree in shape and in the last part of
-    its name (`weight`, `running_mean`, ...).
+    For files with a known hash and other names. The tensors of every pair must have the same shape and the
+    same last part of the name (`weight`, `running_mean`, ...).
 
     Raises:
-        WeightsError: they don't; names the first pair that differs.
+        WeightsError: the tensors differ; the message names the first pair that does.
     """
     own = _shapes(recipe)
     if len(own) != len(found):
@@ -206,7 +206,7 @@ def in_order(recipe: Recipe, found: Mapping[str, torch.Tensor], *, source: Path)
 def card_of_file(
     recipe: Recipe, spec: InputSpec, target: Path, *, source: Mapping[str, str], labels: tuple[str, ...] = ()
 ) -> dict[str, Any]:
-    """The card that is kept beside a weights file, as `networks/weights.py` reads it back."""
+    """The card that is saved next to a weights file, in the form that `networks/weights.py` reads."""
     return {
         "library": recipe.library,
         "args": [recipe.name],

@@ -1,7 +1,7 @@
-"""Weights to start from when nothing is transferred.
+"""Initial weights of networks that are trained from scratch.
 
-A network is built with its library's own initial weights; then every convolution and linear layer is drawn
-anew by the rule asked for, with biases at zero, and normalisations start as the identity.
+A network is built with its library's own initial weights. Then the weights of every convolution and linear
+layer are drawn by the chosen rule, biases are set to zero, and normalisations to the identity.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ _WEIGHTED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 def initial_weights(
     network: str, init: InitName, *, seed: int, channels: int | None = None, size_px: int | None = None
 ) -> Weights:
-    """A network's initial weights, kept in the cache like any others.
+    """The initial weights of a network, kept in the cache like any other weights.
 
     Args:
         network: a name of the zoo, timm or torchvision.
-        init: the rule; `layerwise` starts from `he`, and goes on with the images.
-        seed: of the draws.
-        channels: of the images, if not the network's own.
-        size_px: side of its input, if not its own.
+        init: the rule; `layerwise` starts from `he`, and continues with the images.
+        seed: random seed.
+        channels: number of channels of the images; None means the network's own.
+        size_px: side of the input; None means the network's own.
 
     Raises:
-        UnknownNetworkError: no such network.
-        NetworkError: the network's first layer is no convolution (for `gabor`).
+        UnknownNetworkError: there is no such network.
+        NetworkError: the network's first layer is not a convolution (for `gabor`).
     """
     recipe, spec = adapted_recipe(*find_recipe(network), channels=channels, size_px=size_px)
     rule: InitName = "he" if init == "layerwise" else init
@@ -64,12 +64,12 @@ def initial_weights(
 
 @torch.no_grad()
 def initialise(network: nn.Module, init: InitName, *, seed: int) -> None:
-    """Draw the weights of a network anew, in place.
+    """Draw new weights for a network, in place.
 
     - `he`: normal, variance 2 / fan-in (He et al. 2015, equation 10);
     - `glorot`: uniform, variance 2 / (fan-in + fan-out) (Glorot & Bengio 2010, equation 16);
     - `orthogonal`: orthonormal rows or columns, times the square root of 2 (Saxe et al. 2014, section 3);
-    - `gabor`: he, and a first convolution of Gabor and colour-opponent filters (`gabor_bank`).
+    - `gabor`: as `he`, with a first convolution of Gabor and colour-opponent filters (`gabor_bank`).
     """
     generator = torch.Generator().manual_seed(torch_seed(seed, "initial weights"))
     for module in network.modules():
@@ -101,18 +101,18 @@ def _put_gabor(network: nn.Module) -> None:
     first = next((m for m in network.modules() if isinstance(m, _WEIGHTED)), None)
     if not isinstance(first, nn.Conv2d):
         raise NetworkError(
-            f"{type(network).__name__} doesn't start with a convolution: gabor has no place in it"
+            f"{type(network).__name__} doesn't start with a convolution, so --init gabor can't be used"
         )
     filters, channels, height, width = first.weight.shape
     size = min(height, width)
     bank = gabor_bank(filters, channels, size)
-    spread = math.sqrt(2 / (channels * size * size))  # of he
+    spread = math.sqrt(2 / (channels * size * size))  # as in `he`
     first.weight.zero_()
     first.weight[:, :, :size, :size] = bank * (spread / bank.std().clamp(min=1e-9))
 
 
 def gabor_bank(filters: int, channels: int, size: int) -> torch.Tensor:
-    """Hand-designed first-layer filters, `(filters, channels, size, size) float32`, zero mean each.
+    """Hand-designed filters for a first layer, `(filters, channels, size, size) float32`, each of mean zero.
 
     Two thirds are grey Gabor filters, `exp(-(x'^2 + y'^2 / 4) / 2 s^2) cos(2 pi x' / l + phase)`: eight
     orientations, two phases, wavelengths l of half the size and shorter (Daugman 1985); the others, where

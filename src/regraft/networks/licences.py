@@ -1,4 +1,4 @@
-"""What the licence of pretrained weights allows, as far as its name says, and who said yes to it."""
+"""What the licences of pretrained weights allow, judging by their names, and which ones were accepted."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from regraft.errors import LicenceError
 from regraft.progress import Reporter
 from regraft.records import WeightsSource
 
-# Names as SPDX and the model hubs write them, in lower case.
+# Parts of licence names as written by SPDX and the model hubs, in lower case.
 _PERMISSIVE = (
     "apache", "mit", "bsd", "cc-by-4.0", "cc-by-sa", "cc0", "isc", "unlicense", "openrail", "none needed",
     "public domain", "own weights",
@@ -18,7 +18,7 @@ _NON_COMMERCIAL = (
 
 
 def allows_commerce(licence: str) -> bool:
-    """Whether a licence is known to allow commercial use; an unknown one is not.
+    """Whether a licence is known to allow commercial use; False for unknown licences.
 
     >>> allows_commerce("apache-2.0"), allows_commerce("cc-by-nc-4.0"), allows_commerce("unknown")
     (True, False, False)
@@ -28,7 +28,7 @@ def allows_commerce(licence: str) -> bool:
 
 
 def forbids_commerce(licence: str) -> bool:
-    """Whether a licence says that it is not for commercial use.
+    """Whether a licence is known to forbid commercial use; False for unknown licences.
 
     >>> forbids_commerce("CC-BY-NC 4.0"), forbids_commerce("mit"), forbids_commerce("unknown")
     (True, False, False)
@@ -37,10 +37,10 @@ def forbids_commerce(licence: str) -> bool:
 
 
 def check_licence(source: WeightsSource, *, is_accepted: bool, reporter: Reporter) -> None:
-    """Say what licence weights have; one that forbids commercial use needs one yes, which is remembered.
+    """Report the licence of weights; one that forbids commercial use must be accepted once.
 
     Raises:
-        LicenceError: nobody has said yes.
+        LicenceError: the licence forbids commercial use and was not accepted.
     """
     licence = source.licence
     reporter.note(f"weights: {source.where}; licence: {licence}")
@@ -52,10 +52,10 @@ def check_licence(source: WeightsSource, *, is_accepted: bool, reporter: Reporte
         return
     if not is_accepted:
         raise LicenceError(
-            f"the licence of these weights ({source.where}) is {licence}: not for commercial use, and so is "
-            "what is trained from them. Say yes once with --accept-license, or choose others: "
-            "`regraft zoo --license commercial` lists them"
+            f"the licence of these weights ({source.where}) is {licence}: not for commercial use, which also "
+            "applies to models trained from them. Accept it once with --accept-license, or choose another "
+            "network: `regraft zoo --license commercial` lists those without this restriction"
         )
     storage.make_folder(path.parent)
     storage.write_json(path, sorted({*accepted, licence}))
-    reporter.note(f"your yes to {licence} is kept in {path}")
+    reporter.note(f"you accepted the licence {licence}; this is recorded in {path}")

@@ -1,4 +1,4 @@
-"""A network with its weights, as ordered stages: what everything above works with."""
+"""A network with its weights, as ordered stages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from regraft.records import InputSpec, Recipe, WeightsSource
 
 @dataclass(frozen=True)
 class Network:
-    """Stages in order, then the classifier that it was trained with."""
+    """A network as stages in order, and the classifier that it was trained with."""
 
     name: str
     input_spec: InputSpec
@@ -28,11 +28,11 @@ class Network:
     stages: tuple[Stage, ...]
     classifier: nn.Module
     module: nn.Module
-    """The network as its library builds it; stages share its parameters and buffers."""
+    """The network as its library builds it; the stages share its parameters and buffers."""
     uncut: str = ""
-    """Why it is a single stage, where it can't be divided."""
+    """Why the network can't be divided and is a single stage; empty if it can be divided."""
     auxiliaries: tuple[tuple[str, nn.Module], ...] = ()
-    """Classifiers beside the trunk that only train, each with the stage whose output it reads."""
+    """Classifiers that are used only in training, each with the stage whose output it reads."""
 
     @property
     def stage_names(self) -> tuple[str, ...]:
@@ -40,14 +40,14 @@ class Network:
         return tuple(stage.name for stage in self.stages)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Logits of the original classes from normalised images `(N, C, H, W) float32`."""
+        """Logits of the original classes for normalised images `(N, C, H, W) float32`."""
         for stage in self.stages:
             images = stage.module(images)
         logits: torch.Tensor = self.classifier(images)
         return logits
 
     def cut(self, place: str | int) -> tuple[nn.Sequential, nn.Sequential]:
-        """The network as `(prefix, tail)` at a cut; the classifier belongs to neither.
+        """Divide the network at a cut into `(prefix, tail)`; the classifier belongs to neither.
 
         Args:
             place: a stage's name (the prefix ends with it), a count of stages (`3`) or a share (`60%`).
@@ -58,14 +58,14 @@ class Network:
 
 
 def load_network(weights: Weights, *, drop_path: float = 0.0) -> Network:
-    """Build a network, load its weights strictly, and split it into stages; all in evaluation mode.
+    """Build a network in evaluation mode, load its weights, and divide it into stages.
 
     Args:
-        weights: which, and its recipe.
-        drop_path: rate of stochastic depth, which acts in training mode only.
+        weights: the weights, with the network's recipe.
+        drop_path: rate of stochastic depth, which has an effect only in training mode.
 
     Raises:
-        NetworkError: the network has no stochastic depth to set.
+        NetworkError: the network has no stochastic depth.
     """
     module = build(with_drop_path(weights.recipe, drop_path))
     load_state(module, weights.path)
@@ -84,7 +84,7 @@ def load_network(weights: Weights, *, drop_path: float = 0.0) -> Network:
 
 
 def stages_of(module: nn.Module, recipe: Recipe) -> tuple[StagedNetwork, str]:
-    """A network's stages as its recipe divides it, and why it is one stage where it can't be divided."""
+    """The stages of a network according to its recipe, and the reason if it can't be divided."""
     known = card_of(recipe)
     wanted = known.recipe.stages if known and recipe.stages == "default" else recipe.stages
     try:

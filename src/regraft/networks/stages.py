@@ -1,10 +1,10 @@
-"""Any traceable network as ordered stages that can be cut between.
+"""Divide any traceable network into ordered stages; a cut is possible between any two stages.
 
-A network is traced once (torch.fx) into the list of its operations. Between two operations it can be
-cut if exactly one value crosses: then everything before is a function of the image, and everything
-after is a function of that value. Stages are the runs of operations between such places, named after
-the modules they come from. Composed, they are the same operations on the same values, so the result
-is the network's own, bit for bit.
+A network is traced once (torch.fx) into the list of its operations. It can be cut between two
+operations if exactly one value crosses: then everything before is a function of the image, and
+everything after is a function of that value. Stages are the runs of operations between such positions,
+named after the modules that they come from. Together they are the same operations on the same values,
+so their result equals the network's, bit for bit.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from torch import fx, nn
 
 from regraft.errors import NetworkError
 
-# A container that holds this share of all parameters or of all layers is opened; a smaller one is a stage.
+# Containers with at least this share of all parameters or layers are divided; smaller ones are a stage.
 _MIN_PARAMETERS, _MIN_LAYERS = 0.1, 0.25
 _ACTIVATIONS = frozenset(
     {
@@ -45,7 +45,7 @@ _ACTIVATIONS = frozenset(
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage: a name from the network's own modules, and what it computes."""
+    """One stage: its operations, and a name from the network's own modules."""
 
     name: str
     module: nn.Module
@@ -53,7 +53,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class StagedNetwork:
-    """The stages of a network, then the classifier that it was trained with (pooling included)."""
+    """The stages of a network, and the classifier that it was trained with (including pooling)."""
 
     stages: tuple[Stage, ...]
     classifier: nn.Module
@@ -61,22 +61,23 @@ class StagedNetwork:
 
 @dataclass
 class _Group:
-    """Consecutive operations of one label."""
+    """Consecutive operations with the same label."""
 
     label: str
     nodes: list[fx.Node]
 
 
 def split_into_stages(network: nn.Module, *, fine: bool = False) -> StagedNetwork:
-    """The stages of a network in evaluation mode.
+    """Divide a network into stages, in evaluation mode.
 
     Args:
         network: a classification network; its parameters are shared with the stages, not copied.
-        fine: every block a stage (numbered modules of at least two weighted layers), not every group of them.
+        fine: make every block a stage (numbered modules with at least two weighted layers), not every group
+            of blocks.
 
     Raises:
-        NetworkError: the network can't be traced (its forward pass depends on values), or nowhere in it
-            does a single value cross.
+        NetworkError: the network can't be traced (its forward pass depends on values), or there is no
+            position at which a single value crosses.
     """
     graph, names = _trace(network)
     nodes = [node for node in graph.nodes if node.op not in ("placeholder", "output")]
@@ -86,7 +87,7 @@ def split_into_stages(network: nn.Module, *, fine: bool = False) -> StagedNetwor
     stages = _merge(network, body)
     stages = _join_uncuttable(stages, head, graph)
     if not stages:
-        raise NetworkError(f"{type(network).__name__} can't be cut: several values cross everywhere in it")
+        raise NetworkError(f"{type(network).__name__} can't be cut: at every position several values cross")
     result, entry = [], next(node for node in graph.nodes if node.op == "placeholder")
     for group in stages:
         module, entry = _extract(network, group.nodes, entry)
@@ -102,7 +103,7 @@ def _trace(network: nn.Module) -> tuple[fx.Graph, dict[fx.Node, str]]:
     leaves = [*get_notrace_modules(), *_stochastic_modules()]
 
     class ImagesTracer(NodePathTracer):  # type: ignore[misc]
-        """Options of the forward pass keep their defaults; symbolic ones would count as given."""
+        """A tracer that keeps the default values of the forward pass's options."""
 
         def create_args_for_root(self, root_fn: Any, *_: Any) -> tuple[Any, list[Any]]:
             return inspect.unwrap(root_fn), [self.root, self.create_proxy("placeholder", "images", (), {})]
@@ -112,13 +113,13 @@ def _trace(network: nn.Module) -> tuple[fx.Graph, dict[fx.Node, str]]:
         graph = tracer.trace(network.eval())
     except Exception as error:  # torch.fx raises whatever the traced code raises on a symbolic value
         raise NetworkError(
-            f"{type(network).__name__} can't be staged: tracing it failed with {error}"
+            f"{type(network).__name__} can't be divided into stages: tracing it failed with {error}"
         ) from error
     return graph, dict(tracer.node_to_qualname)
 
 
 def _stochastic_modules() -> list[type[nn.Module]]:
-    """Modules that do nothing in evaluation: traced through, they would do nothing in training either."""
+    """Modules without effect in evaluation mode; if traced, they would have no effect in training either."""
     from timm.layers import DropBlock2d, DropPath, PatchDropout
     from torchvision.ops import StochasticDepth
 
@@ -172,7 +173,7 @@ def _grouped(nodes: Sequence[fx.Node], label_of: Callable[[fx.Node], str]) -> li
 
 
 def _weighted_modules(network: nn.Module, group: _Group) -> list[nn.Module]:
-    """The group's modules that learn something other than a normalisation."""
+    """The modules of a group that have parameters and are not normalisations."""
     found = []
     for node in group.nodes:
         if node.op == "call_module":
@@ -195,7 +196,7 @@ def _is_activation(network: nn.Module, node: fx.Node) -> bool:
 
 
 def _take_classifier(network: nn.Module, groups: list[_Group]) -> tuple[list[_Group], _Group]:
-    """Split off the last weighted group, with the pooling before it; an activation stays with its stage."""
+    """Split off the last weighted group with the pooling before it; activations stay with their stage."""
     last = max((n for n, group in enumerate(groups) if _weighted_modules(network, group)), default=0)
     start = last
     while start > 0 and not any(True for _ in _parameters(network, groups[start - 1])):
@@ -219,7 +220,7 @@ def _parameters(network: nn.Module, group: _Group) -> Iterator[nn.Parameter]:
 
 
 def _merge(network: nn.Module, groups: list[_Group]) -> list[_Group]:
-    """Join what learns nothing of its own to the stage before, and plain layers at the start to a stem."""
+    """Join groups without weights to the stage before, and single layers at the start to a stem."""
     merged: list[_Group] = []
     for group in groups:
         if merged and not _weighted_modules(network, group):
@@ -254,7 +255,7 @@ def _join_uncuttable(groups: list[_Group], head: _Group, graph: fx.Graph) -> lis
 
 
 def _common_label(labels: Sequence[str]) -> str:
-    """The module that holds all of them, or the last one where only the network does."""
+    """The innermost module that contains all labels; if that is the whole network, the last label."""
     common = labels[0].split(".")
     for label in labels[1:]:
         pairs = zip(common, label.split("."), strict=False)
@@ -263,7 +264,7 @@ def _common_label(labels: Sequence[str]) -> str:
 
 
 def keep_uncut(network: nn.Module) -> StagedNetwork:
-    """A network that can't be divided as one stage: up to its classifier where timm can say so, or whole."""
+    """A network that can't be divided, as a single stage; without its classifier if timm knows it."""
     ask: Any = getattr(network, "get_classifier", None)
     classifier = ask() if ask else None
     if isinstance(classifier, nn.Linear) and hasattr(network, "forward_head"):
@@ -297,7 +298,7 @@ def _crossing(graph: fx.Graph, end: int, position: dict[fx.Node, int]) -> list[f
 
 
 def _constants(graph: fx.Graph) -> set[fx.Node]:
-    """Parameters, and what is computed from them alone: any stage can read or compute them anew."""
+    """Parameters, and values computed only from them, which any stage can read or compute again."""
     found: set[fx.Node] = set()
     for node in graph.nodes:
         if node.op not in ("placeholder", "output") and all(one in found for one in node.all_input_nodes):
@@ -306,7 +307,7 @@ def _constants(graph: fx.Graph) -> set[fx.Node]:
 
 
 def _extract(network: nn.Module, nodes: Sequence[fx.Node], entry: fx.Node) -> tuple[nn.Module, fx.Node]:
-    """A module of some operations, from the value `entry` to the one value that leaves them."""
+    """A module of the given operations, from the value `entry` to the one value that leaves them."""
     graph = fx.Graph()
     inside = set(nodes)
     environment: dict[fx.Node, fx.Node] = {entry: graph.placeholder("x")}

@@ -1,4 +1,4 @@
-"""State dictionaries: from files into networks and back, as safetensors."""
+"""Read state dictionaries from files into networks, and write them as safetensors."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")
 
 
 def load_state(network: nn.Module, path: Path) -> None:
-    """Load a safetensors file into a network, strictly, casting to the network's own types.
+    """Load a safetensors file into a network; all names and shapes must match, types are cast.
 
-    Auxiliary classifiers that the network is built without are left out.
+    Auxiliary classifiers that the network does not have are ignored.
 
     Raises:
-        WeightsError: unreadable, or names or shapes don't match; the first few differences are named.
+        WeightsError: the file can't be read, or names or shapes don't match; lists the first few differences.
     """
     try:
         state = safetensors.torch.load_file(path)
@@ -43,13 +43,13 @@ def load_state(network: nn.Module, path: Path) -> None:
 
 
 def read_state(path: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a file by their names; only tensors are read, never code.
+    """Read the tensors of a file, by their names; only tensors are read, never code.
 
     Args:
         path: `.safetensors`, a PyTorch checkpoint (`weights_only=True`), or `.onnx` (its initialisers).
 
     Raises:
-        WeightsError: unreadable, or something else than a state dictionary of tensors.
+        WeightsError: the file can't be read, or is not a state dictionary of tensors.
     """
     if path.suffix == ".safetensors":
         try:
@@ -62,16 +62,16 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
 def _from_checkpoint(path: Path) -> dict[str, torch.Tensor]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # unpickling a hostile or foreign file fails in many ways, all of them final
+    except Exception as error:  # loading a malicious or foreign file can fail in many ways
         raise WeightsError(
             f"{path} is not a plain PyTorch state dictionary ({str(error).splitlines()[0][:200]}). "
-            "Convert it to safetensors where you trust it"
+            "Convert it to safetensors on a machine where you trust it"
         ) from error
     for key in ("state_dict", "model"):
         if isinstance(state, dict) and isinstance(state.get(key), dict):
             state = state[key]
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise WeightsError(f"{path} holds something else than a state dictionary of tensors")
+        raise WeightsError(f"{path} is not a state dictionary of tensors")
     return {name.removeprefix("module."): value for name, value in state.items()}
 
 
@@ -87,13 +87,13 @@ def _from_onnx(path: Path) -> dict[str, torch.Tensor]:
         arrays = {} if outside else {
             one.name: onnx.numpy_helper.to_array(one) for one in model.graph.initializer
         }  # fmt: skip
-    except Exception as error:  # the parser's own errors, of which there are many
+    except Exception as error:  # the parser raises many kinds of errors
         raise WeightsError(
             f"can't read {path} as ONNX ({(str(error) or type(error).__name__).splitlines()[0][:200]})"
         ) from error
     if outside:
         raise WeightsError(
-            f"{path} keeps {outside[0]} in another file, which is not read; save it with all data inside"
+            f"{path} stores {outside[0]} in another file, which is not read; save all data in one file"
         )
     floats = {name: array for name, array in arrays.items() if array.dtype.kind == "f"}
     return {name: torch.from_numpy(array.copy()) for name, array in floats.items()}
@@ -103,7 +103,7 @@ def to_safetensors(source: Path, target: Path) -> None:
     """Convert a PyTorch checkpoint to safetensors; only tensors are read from it.
 
     Raises:
-        WeightsError: not a plain state dictionary.
+        WeightsError: the checkpoint is not a plain state dictionary.
     """
     save_state(_from_checkpoint(source), target)
 

@@ -1,10 +1,10 @@
 """A faster backward pass of strided depthwise convolutions on the CPU.
 
-oneDNN (as in torch 2.15) has no fast kernel for the gradient of such a convolution's input in bf16: one of
-them takes as long as ten others of the network together (benchmarks/depthwise.py). The same sums are those
-of a depthwise convolution of stride 1 over the output's gradient with zeros put between its values, by the
-kernel turned by 180 degrees; and that kernel is fast. In fp32, and on GPUs, torch's own code is the faster
-one and is kept.
+oneDNN (as in torch 2.15) has no fast kernel for the gradient of such a convolution's input in bf16: one such
+convolution takes as long as ten other layers of the network together (benchmarks/depthwise.py). A depthwise
+convolution of stride 1 over the output's gradient, with zeros between its values and the filter rotated by
+180 degrees, computes the same sums with a fast kernel. In fp32, and on GPUs, torch's own code is faster and
+is kept.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch.nn import functional
 
 
 class StridedDepthwise(torch.autograd.Function):
-    """`conv2d` of one filter a channel, without bias or dilation, on input that is padded already."""
+    """`conv2d` with one filter per channel, without bias or dilation, on input that is already padded."""
 
     @staticmethod
     def forward(context: Any, images: torch.Tensor, weight: torch.Tensor, stride: int) -> torch.Tensor:
@@ -46,7 +46,7 @@ def _input_gradient(
 ) -> torch.Tensor:
     count, channels, height, width = shape
     size = weight.shape[-1]
-    # A frame of size - 1 zeros on each side makes the stride-1 convolution below give the input's own size.
+    # With size - 1 zeros on each side, the stride-1 convolution below has an output of the input's size.
     spread = gradient.new_zeros((count, channels, height + size - 1, width + size - 1))
     spread = spread.contiguous(memory_format=torch.channels_last)
     rows, columns = gradient.shape[2], gradient.shape[3]
@@ -61,9 +61,9 @@ def _input_gradient(
 
 
 def quicken(network: nn.Module) -> int:
-    """Give the network's strided depthwise convolutions the faster backward pass; returns how many they are.
+    """Use the faster backward pass in all strided depthwise convolutions; returns their number.
 
-    Parameters, buffers and their names stay as they are.
+    Parameters, buffers and their names do not change.
     """
     count = 0
     for module in network.modules():
@@ -85,7 +85,7 @@ def _forward(module: nn.Conv2d, images: torch.Tensor) -> torch.Tensor:
     if torch.is_autocast_enabled(images.device.type):
         kind = torch.get_autocast_dtype(images.device.type)
         images, weight = images.to(kind), weight.to(kind)
-    if images.device.type != "cpu" or images.dtype != torch.bfloat16:  # there torch's own is the faster one
+    if images.device.type != "cpu" or images.dtype != torch.bfloat16:  # torch's own code is faster
         return type(module).forward(module, images)
     result: torch.Tensor = StridedDepthwise.apply(_padded(module, images), weight, module.stride[0])
     return result

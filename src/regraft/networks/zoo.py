@@ -1,7 +1,7 @@
-"""The networks that Regraft knows without importing them: their cards, read from a computed table.
+"""The cards of the networks that Regraft describes, read from a computed table.
 
-`zoo.json` is written by `scripts/build_zoo.py`, which builds every network and counts; nothing in it
-that can be computed is typed. Any other timm or torchvision classification network works by its name.
+`scripts/build_zoo.py` writes `zoo.json`; it builds and counts every network, so that everything that can be
+computed is computed. Any other classification network of timm or torchvision works by its name.
 """
 
 from __future__ import annotations
@@ -17,41 +17,41 @@ from regraft.records import InputSpec, Recipe, Record
 
 
 class StageCard(Record):
-    """One stage in numbers, for one image at the card's input size."""
+    """The counts of one stage, for one image at the card's input size."""
 
     name: str
     shape: tuple[int, ...]
-    """Of its output: `(C, H, W)`, `(L, C)` or `(C,)`; `(H, W, C)` where channels come last."""
+    """Shape of its output: `(C, H, W)`, `(L, C)` or `(C,)`; `(H, W, C)` if channels come last."""
     parameters: int
     multiply_adds: int
     depth: int
-    """Weighted layers on the longest way from the image to its output."""
+    """Number of weighted layers on the longest path from the image to its output."""
     field_px: int | None
-    """Side of its receptive field by windows alone, pixels; None where attention sees the whole image."""
+    """Side of its receptive field (windows only); None if attention sees the whole image."""
 
     @property
     def channels(self) -> int:
-        """Features that its output gives when pooled."""
+        """Number of features of its pooled output."""
         return channels_of(self.shape)
 
     @property
     def activation_bytes(self) -> int:
-        """What a cut after it takes on disk for each image: half-precision values."""
+        """Bytes of the activation of one image on disk, in half precision."""
         return 2 * math.prod(self.shape)
 
 
 class Published(Record):
-    """A figure that somebody else measured, and where it is printed."""
+    """A figure from a publication, with its source."""
 
     value: float
-    """Percent."""
+    """The figure in per cent."""
     source: str
     multiply_adds: int | None = None
-    """Of the network that was measured, at the input size that it was measured at."""
+    """Multiply-adds of the measured network, at the measured input size."""
 
 
 class Card(Record):
-    """What there is to know about a network before using it. Counts are computed, facts have a source."""
+    """Facts about a network that are known without using it. Counts are computed, others have a source."""
 
     name: str
     family: str
@@ -59,33 +59,33 @@ class Card(Record):
     paper: str = ""
     recipe: Recipe
     hub: str | None
-    """Where its pretrained weights are published; None where nobody publishes them."""
+    """Where its pretrained weights are published; None if they are not published."""
     licence: str
-    """Of the published weights."""
+    """Licence of the published weights."""
     input_spec: InputSpec
     smallest_px: int
-    """Side of the smallest square input that it accepts, of the multiples of 8."""
+    """Side of the smallest square input that it accepts, among multiples of 8."""
     parameters: int
-    """Auxiliary heads, which only train, are left out."""
+    """Number of parameters, without auxiliary classifiers."""
     multiply_adds: int
-    """Of one forward pass at the input size, classifier included."""
+    """Multiply-adds of one forward pass at the input size, including the classifier."""
     depth: int
-    """Weighted layers on the longest way from image to classes."""
+    """Number of weighted layers on the longest path from the image to the classes."""
     ilsvrc_top5: Published | None = None
     """Top-5 error of its entry in the ImageNet challenge (ILSVRC), usually an ensemble."""
     imagenet_top1: Published | None = None
-    """Accuracy of one network on ImageNet-1k's validation images."""
+    """Accuracy of a single network on the validation images of ImageNet-1k."""
     stages: tuple[StageCard, ...]
     classifier: StageCard
 
     @property
     def is_commercial(self) -> bool:
-        """Whether the weights' licence allows commercial use, as far as its name says."""
+        """Whether the weights' licence allows commercial use, according to its name."""
         return allows_commerce(self.licence)
 
 
 def channels_of(shape: tuple[int, ...]) -> int:
-    """How many channels an activation of that shape has.
+    """Number of channels of an activation with the given shape.
 
     >>> channels_of((512, 7, 7)), channels_of((7, 7, 512)), channels_of((197, 384)), channels_of((4096,))
     (512, 512, 384, 4096)
@@ -96,7 +96,7 @@ def channels_of(shape: tuple[int, ...]) -> int:
 
 @functools.cache
 def cards() -> dict[str, Card]:
-    """All cards, by name. Imports neither torch nor timm."""
+    """All cards, by name; this imports neither torch nor timm."""
     text = resources.files("regraft.networks").joinpath("zoo.json").read_text(encoding="utf-8")
     return {entry["name"]: Card.model_validate(entry) for entry in json.loads(text)}
 
@@ -107,14 +107,14 @@ def card(name: str) -> Card | None:
 
 
 def card_of(recipe: Recipe) -> Card | None:
-    """The card of the network that a recipe builds, whatever that is called here."""
+    """The card of the network that a recipe builds; None if it is not in the table."""
     known = [card for card in cards().values() if card.recipe.name == recipe.name]
     return next((card for card in known if card.recipe.library == recipe.library), None)
 
 
 def unknown(name: str, known: list[str]) -> UnknownNetworkError:
-    """The error for a name that no library has registered."""
+    """The error for a name that no library knows."""
     return UnknownNetworkError(
         f"no network is called {name!r}{close_names(name, known)}. `regraft zoo` lists those described here; "
-        "any classification network of timm or torchvision works by its name there"
+        "any other classification network of timm or torchvision works by its name, too"
     )

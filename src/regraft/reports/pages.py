@@ -18,6 +18,7 @@ import jinja2
 from markupsafe import Markup, escape
 
 from regraft import __version__, storage
+from regraft.progress import duration
 
 _FOLDER = "templates"
 
@@ -81,7 +82,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters |= {"name": shown, "percent": percent, "seconds": seconds, "interval": interval}
+    found.filters |= {"name": shown, "percent": percent, "seconds": duration, "interval": interval}
     return found
 
 
@@ -104,14 +105,3 @@ def interval(estimate: Any) -> str:
     if estimate is None or estimate.low is None or estimate.high is None:
         return ""
     return f"[{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
-
-
-def seconds(value: float | None) -> str:
-    """A duration in words, such as `0.4 s`, `54 s`, `12 min` or `2.1 h`."""
-    if value is None:
-        return "–"
-    if value < 10:
-        return f"{value:.1f} s"
-    if value < 120:
-        return f"{value:.0f} s"
-    return f"{value / 60:.0f} min" if value < 7200 else f"{value / 3600:.1f} h"

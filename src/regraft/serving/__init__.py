@@ -1,1 +1,1 @@
-"""Models that leave this machine: exported files, and a server with its page."""
+"""Models for use elsewhere: exported files, and an HTTP server with a web page."""

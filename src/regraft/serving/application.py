@@ -1,4 +1,4 @@
-"""The server's addresses: predict, health, metrics, the model's card, and a page for people."""
+"""The server's addresses: prediction, health, metrics, the model's card, and a web page."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from regraft.serving.multipart import MAX_FILES, BadRequestError, UploadedFile, 
 from regraft.serving.predictor import Predictor
 
 _MOST_NEIGHBOURS = 24
-_EXPLAINED = 4  # files of a request that get a heat map: each costs fifty forward passes
+_EXPLAINED = 4  # files per request that get a heat map: each takes fifty forward passes
 _ASSETS = {"/app.js": "text/javascript", "/style.css": "text/css"}
 _FORMS = "multipart/form-data with one part for each file, or the bytes of one image file"
 
 
 def create_app(predictor: Predictor) -> FastAPI:
-    """The application; `guards.Guards` goes around it."""
+    """Create the application; `guards.Guards` is to be wrapped around it."""
     app = FastAPI(
         title="regraft", version=__version__, docs_url=None, redoc_url=None, openapi_url="/openapi.json"
     )
@@ -71,7 +71,7 @@ def create_app(predictor: Predictor) -> FastAPI:
     async def readyz() -> PlainTextResponse:
         return PlainTextResponse("draining\n", 503) if predictor.is_draining else PlainTextResponse("ready\n")
 
-    @app.get("/metrics", summary="For Prometheus", response_class=PlainTextResponse)
+    @app.get("/metrics", summary="Metrics for Prometheus", response_class=PlainTextResponse)
     async def metrics() -> Response:
         return Response(generate_latest(meters.registry), media_type=CONTENT_TYPE_LATEST)
 
@@ -79,7 +79,7 @@ def create_app(predictor: Predictor) -> FastAPI:
     async def model() -> JSONResponse:
         return JSONResponse(predictor.package.facts)
 
-    @app.get("/docs", summary="This interface, for people", response_class=HTMLResponse)
+    @app.get("/docs", summary="This description of the interface", response_class=HTMLResponse)
     async def docs() -> HTMLResponse:
         return HTMLResponse(_docs(app.openapi()))
 
@@ -98,12 +98,12 @@ def create_app(predictor: Predictor) -> FastAPI:
 
 _RESPONSES: dict[int | str, dict[str, Any]] = {
     400: {"description": "the request can't be read"},
-    413: {"description": "larger than allowed"},
-    415: {"description": f"accepted are {_FORMS}"},
-    422: {"description": "the image can't be used; says why"},
-    503: {"description": "more requests than the queue holds; try again after Retry-After"},
+    413: {"description": "the request is larger than allowed"},
+    415: {"description": f"the content type is not accepted; send {_FORMS}"},
+    422: {"description": "the image can't be used, for the reason given"},
+    503: {"description": "the queue is full; try again after the time in Retry-After"},
 }
-_DRAINING: dict[int | str, dict[str, Any]] = {503: {"description": "draining"}}
+_DRAINING: dict[int | str, dict[str, Any]] = {503: {"description": "the server is shutting down"}}
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _BODY = {
     "requestBody": {
@@ -130,15 +130,15 @@ _BODY = {
 
 
 class _Meters:
-    """What `/metrics` counts."""
+    """The counters that `/metrics` shows."""
 
     def __init__(self, predictor: Predictor) -> None:
         self.registry = CollectorRegistry()
         self.requests = Counter(
             "regraft_requests", "Requests to /predict by status", ["status"], registry=self.registry
         )
-        self.seconds = Histogram("regraft_request_seconds", "Time in /predict", registry=self.registry)
-        waiting = Gauge("regraft_images_in_work", "Images in work or waiting", registry=self.registry)
+        self.seconds = Histogram("regraft_request_seconds", "Time in /predict, s", registry=self.registry)
+        waiting = Gauge("regraft_images_in_work", "Images being processed or waiting", registry=self.registry)
         waiting.set_function(lambda: predictor.waiting)
 
 
@@ -148,7 +148,7 @@ async def _predicted(
     kind = request.headers.get("content-type", "").lower()
     is_form = kind.startswith("multipart/form-data")
     if not is_form and not kind.startswith(("image/", "application/octet-stream")):
-        return _error(415, f"content-type {kind[:80] or 'missing'}; accepted are {_FORMS}")
+        return _error(415, f"content-type is {kind[:80] or 'missing'}; accepted are {_FORMS}")
     body = await request.body()
     try:
         content_type = request.headers["content-type"]
@@ -173,9 +173,7 @@ async def _predicted(
                 )
             )
     except Overloaded:
-        return _error(
-            503, "more requests than this machine can take; try again in a second", {"Retry-After": "1"}
-        )
+        return _error(503, "the server has too many requests; try again in a second", {"Retry-After": "1"})
     if len(rows) == 1 and "error" in rows[0]:
         return _error(422, rows[0]["error"])
     return JSONResponse({"predictions": rows})
@@ -208,7 +206,7 @@ def _serve(name: str, kind: str) -> Any:
 
 
 def _docs(schema: dict[str, Any]) -> str:
-    """The interface as a plain page; no script, nothing from elsewhere."""
+    """The description of the interface as a page without scripts or external files."""
     parts = []
     for path, methods in schema["paths"].items():
         for method, what in methods.items():

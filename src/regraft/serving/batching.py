@@ -1,4 +1,4 @@
-"""Dynamic batching: images of different requests go through the network together, in a bounded queue."""
+"""Dynamic batching: images of different requests are processed in common batches, from a bounded queue."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ Run = Callable[[npt.NDArray[np.uint8]], Answer]
 
 
 class Overloaded(Exception):  # noqa: N818 (it is a state, not a mistake)
-    """More waits than the queue holds."""
+    """The queue is full."""
 
 
 class Batcher:
-    """Threads that take what waits, up to a batch each, and answer each image by itself.
+    """Threads that take waiting images, up to one batch each, and answer every image separately.
 
-    One thread of the network for each core, on a batch of its own, does a tenth more than all of them on one
-    batch (benchmarks/serving.py), and nobody waits for a batch to fill.
+    One thread per core, each with its own batch, has ten per cent more throughput than all threads on one
+    batch (benchmarks/serving.py), and no request waits for a batch to fill.
 
     Args:
-        run: the network: `(N, H, W, C) uint8` to arrays of N rows; called from several threads at once.
-        threads: how many.
-        most: images in a batch.
-        capacity: images that may wait.
+        run: the network, from `(N, H, W, C) uint8` to arrays of N rows; called from several threads at once.
+        threads: number of threads.
+        most: largest number of images in a batch.
+        capacity: number of images that may wait.
     """
 
     def __init__(self, run: Run, *, threads: int = 1, most: int = 8, capacity: int = 256) -> None:
@@ -45,7 +45,7 @@ class Batcher:
             thread.start()
 
     def submit(self, pixels: Pixels) -> Future[Any]:
-        """The image's rows, when they are there.
+        """Queue an image; the future gets its rows.
 
         Raises:
             Overloaded: the queue is full.
@@ -58,7 +58,7 @@ class Batcher:
         return future
 
     def close(self) -> None:
-        """Answer what waits, then end."""
+        """Answer the waiting images, then end the threads."""
         for _ in self._threads:
             self._queue.put(None)
         for thread in self._threads:

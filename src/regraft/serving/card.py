@@ -1,4 +1,4 @@
-"""The texts beside an exported model: what it is and is not good for, and how to run it."""
+"""The texts that accompany an exported model: its model card, and an example program."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def model_card(
     """A model card (Mitchell et al. 2019) as Markdown.
 
     Args:
-        files: of the run.
-        model: its model.
-        file: the exported one.
-        checked: images on which it was compared, and the largest difference of a probability.
-        quantised: accuracy at fp32 and at int8, and on how many images; None where it is fp32.
+        files: files of the run.
+        model: the run's model.
+        file: name of the exported file.
+        checked: number of compared images, and the largest difference of a probability.
+        quantised: accuracy at fp32 and at int8, and the number of images; None for fp32.
     """
     best, run, spec = files.best, files.run, model.weights.input_spec
     name = _plain(run.data_root.rstrip("/").rsplit("/", 1)[-1])
@@ -33,11 +33,11 @@ def model_card(
     lines = [
         f"# {name}: {len(model.labels)} classes, {model.weights.network}",
         "",
-        f"`{file}` tells images of these classes apart: {labels}{more}.",
+        f"`{file}` classifies images into these classes: {labels}{more}.",
         "",
-        "## How good it is",
+        "## Accuracy",
         "",
-        f"| | value | on |\n|---|---|---|\n| accuracy | {_share(best.accuracy)} | {best.images} images: "
+        f"| | value | images |\n|---|---|---|\n| accuracy | {_share(best.accuracy)} | {best.images} images: "
         f"{best.method} |\n| balanced accuracy | {_share(best.balanced_accuracy)} | the same |",
     ]
     if files.scores.baseline is not None:
@@ -47,15 +47,15 @@ def model_card(
     if quantised is not None:
         fp32, int8, images = quantised
         lines += [
-            f"| accuracy at int8 | {100 * int8:.1f} % | {images} of them; at fp32 {100 * fp32:.1f} % |",
+            f"| accuracy at int8 | {100 * int8:.1f} % | {images} of these; at fp32 {100 * fp32:.1f} % |",
         ]
     listed = ", ".join(f"{_plain(one.label)} ({100 * one.recall:.0f} % of {one.images})" for one in weakest)
     lines += [
         "",
-        f"Found least often: {listed}. Intervals are 95 %. How far its certainty is off, on "
-        f"average (expected calibration error): {100 * best.calibration_error.value:.1f} points.",
+        f"Classes with the lowest recall: {listed}. Intervals are 95 % intervals. Expected calibration "
+        f"error of the probabilities: {100 * best.calibration_error.value:.1f} points.",
         "",
-        "## What it was made from",
+        "## Training data and weights",
         "",
         f"- {len(files.training_images)} training images of {name}; split {run.split_sha256[:12]}",
         f"- strategy {run.plan.strategy}, {run.plan.head} head"
@@ -66,23 +66,23 @@ def model_card(
         "",
         "## Input and output",
         "",
-        "- `images`: `(N, H, W, 3) uint8`, RGB, upright, any size of one batch; the centre "
-        f"{100 * spec.crop_share:.0f} % are scaled to {spec.size_px} pixels inside."
+        "- `images`: `(N, H, W, 3) uint8`, RGB, upright, all images of a batch with the same size. The model "
+        f"crops the central {100 * spec.crop_share:.0f} % and scales them to {spec.size_px} pixels."
         if spec.channels in (1, 3)
         else f"- `images`: `(N, H, W, {spec.channels}) uint8`.",
         f"- `probabilities`: `(N, {len(model.labels)}) float32`, in the order of the labels in the metadata.",
         "",
         "## Limits",
         "",
-        "- It knows these classes only, and gives every image one of them: a picture of something else gets "
-        "a label, too, sometimes with certainty.",
-        "- The figures hold for images made like those it was tested on: another camera, site or season can "
-        "be worse.",
+        "- The model assigns one of these classes to every image, also to a picture of something else, "
+        "sometimes with a high probability.",
+        "- The figures are valid for images like those it was tested on. With another camera, site or season "
+        "the accuracy can be lower.",
     ]
     if checked is not None and checked[0]:
         lines.append(
-            f"- Compared with the model it was exported from on {checked[0]} images: the same labels, "
-            f"probabilities within {checked[1]:.1g}" + (" before it was quantised." if quantised else ".")
+            f"- Compared with the original model on {checked[0]} images, it gives the same labels, and "
+            f"probabilities within {checked[1]:.1g}" + (" (before quantisation)." if quantised else ".")
         )
     return "\n".join(lines) + "\n"
 
@@ -103,7 +103,7 @@ session = onnxruntime.InferenceSession("model.onnx", providers=["CPUExecutionPro
 labels = json.loads(session.get_modelmeta().custom_metadata_map["regraft"])["labels"]
 
 for path in sys.argv[1:]:
-    image = ImageOps.exif_transpose(Image.open(path)).convert("{mode}")  # upright, as cameras mean it
+    image = ImageOps.exif_transpose(Image.open(path)).convert("{mode}")  # apply the camera's orientation
     batch = np.asarray(image)[None]  # (1, height, width, channels), 0 to 255
     (probabilities,) = session.run(["probabilities"], {{"images": batch}})
     for place in probabilities[0].argsort()[::-1][:3]:
@@ -119,6 +119,6 @@ def _share(value: Estimate) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text that is no Markdown and no HTML."""
+    """Text with all characters escaped that Markdown or HTML would interpret."""
     shown = storage.printable(text)
     return "".join(f"\\{c}" if c in "\\`*_{}[]<>#|!" else c for c in shown)

@@ -1,4 +1,4 @@
-"""Decoding in processes of their own: a bomb costs a process its life, not the server."""
+"""Decoding in separate processes, so that a decompression bomb ends a worker and not the server."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ LIMITS = LoadLimits(max_megapixels=64, max_file_mb=20)
 
 
 class DecodePool:
-    """Worker processes that turn files into a network's input, each limited in memory and time.
+    """Worker processes that turn files into a network's input, with limits of memory and time.
 
     Args:
-        spec: of the network.
-        workers: how many processes.
-        seconds: that one file may take; a worker that takes longer is killed and replaced.
+        spec: input of the network.
+        workers: number of processes.
+        seconds: time limit per file; a worker that takes longer is killed and replaced.
     """
 
     def __init__(self, spec: InputSpec, *, workers: int, seconds: float = SECONDS) -> None:
@@ -42,7 +42,7 @@ class DecodePool:
         """The network's input from a file's bytes; waits for a free worker.
 
         Raises:
-            ImageError: with the reason.
+            ImageError: the file can't be used, for the reason given.
         """
         worker = self._free.get()
         try:
@@ -84,10 +84,10 @@ class _Worker:
         try:
             self._ours.send_bytes(data)
             if not self._ours.poll(seconds):
-                raise _WorkerLostError(f"takes longer than {seconds:g} s to decode")
+                raise _WorkerLostError(f"decoding takes longer than {seconds:g} s")
             answer = self._ours.recv_bytes()
         except (EOFError, OSError) as error:
-            raise _WorkerLostError("can't be decoded within the memory allowed") from error
+            raise _WorkerLostError("decoding needs more memory than allowed") from error
         if answer[:1] == b"!":
             raise ImageError(answer[1:].decode("utf-8", "replace"))
         side, channels = int.from_bytes(answer[1:5], "big"), int.from_bytes(answer[5:7], "big")
@@ -100,10 +100,10 @@ class _Worker:
 
 
 def _work(pipe: Connection, spec_values: dict[str, Any]) -> None:
-    """A worker's life: files in, pixels or a reason out."""
+    """The loop of a worker: receive a file, send back pixels or the reason why there are none."""
     import signal
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which ends its workers
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server handles Ctrl-C and ends its workers
     spec = InputSpec.model_validate(spec_values)
     _limit_memory()
     with contextlib.suppress(EOFError, OSError):
@@ -114,7 +114,7 @@ def _work(pipe: Connection, spec_values: dict[str, Any]) -> None:
             except ImageError as error:
                 pipe.send_bytes(b"!" + str(error).encode())
             except MemoryError:
-                pipe.send_bytes(b"!can't be decoded within the memory allowed")
+                pipe.send_bytes(b"!decoding needs more memory than allowed")
             else:
                 side, channels = pixels.shape[0], pixels.shape[2]
                 head = b"+" + side.to_bytes(4, "big") + channels.to_bytes(2, "big")

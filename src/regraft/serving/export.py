@@ -1,4 +1,4 @@
-"""Export: a model as one file that others can run, with its answers compared before anybody gets it."""
+"""Export a model as a file that other software can run, after comparing its predictions with the model's."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ _CHECKED, _CALIBRATED, _MEASURED = 64, 128, 500
 
 @dataclass(frozen=True)
 class Parity:
-    """How an export compares with the model that it is of."""
+    """How the predictions of an exported file compare with those of its model."""
 
     images: int
     largest_difference: float
-    """Of any probability."""
+    """Largest difference of any probability."""
     agreement: float
     """Share of images with the same most probable label."""
 
 
 @dataclass(frozen=True)
 class Quantised:
-    """What int8 costs: shares of the judged images that are right."""
+    """The accuracy of int8 compared with fp32, as shares of the same images."""
 
     images: int
     accuracy_fp32: float
@@ -52,7 +52,7 @@ class Quantised:
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written."""
+    """The exported files and how they compare with the model."""
 
     folder: Path
     file: Path
@@ -75,15 +75,16 @@ def export_model(
         out: the folder to write into; None means `export` in the run folder.
         to: `onnx`, one file from decoded pixels to probabilities; `openvino`, the same as .xml and .bin;
             `safetensors`, all weights by their names in the network's library, and the head's arrays.
-        int8: weights and activations of 8 bits (ONNX), calibrated on training images; the loss is measured.
-        reporter: is told how far it is.
+        int8: use 8-bit weights and activations (ONNX), calibrated on training images; the change of accuracy
+            is measured.
+        reporter: receives progress.
 
     Raises:
-        ExportError: its answers differ from the model's; nothing is left behind.
-        SettingsError: no finished run, or too few images at hand to compare on.
+        ExportError: the predictions differ from the model's; nothing is written.
+        SettingsError: the run is not finished, or too few of its images can be read for the comparison.
     """
     if int8 and to != "onnx":
-        raise SettingsError(f"--int8 is for --to onnx, not for --to {to}")
+        raise SettingsError(f"--int8 works only with --to onnx, not with --to {to}")
     files, reporter = RunFiles(Path(run)), reporter or Silent()
     model, folder = load_model(files.folder), Path(out) if out else files.folder / "export"
     storage.make_folder(folder)
@@ -93,7 +94,7 @@ def export_model(
         _write_texts(folder, files, model, file.name, to, None, None)
         return Exported(folder, file, parity, None)
     paths = _some(files, _MEASURED if int8 else _CHECKED)
-    with tempfile.TemporaryDirectory(dir=folder) as place:  # nothing is seen before it was compared
+    with tempfile.TemporaryDirectory(dir=folder) as place:  # nothing is visible before the comparison
         made, quantised = Path(place, "model.onnx"), None
         with reporter.phase(f"exporting to {to}", 1, "files") as meter:
             _write_onnx(model, made, facts)
@@ -117,7 +118,7 @@ def export_model(
 
 
 def _facts(files: RunFiles, model: Model) -> dict[str, Any]:
-    """What travels inside the file."""
+    """The facts that are written into the file."""
     best = files.best
     return {
         "labels": list(model.labels),
@@ -144,7 +145,7 @@ def _write_onnx(model: Model, path: Path, facts: dict[str, Any]) -> None:
 
 
 def _some(files: RunFiles, most: int) -> list[Path]:
-    """Judged images that are still at hand, then training images, evenly over their lists."""
+    """Evaluated images that can still be read, then training images, spread evenly over their lists."""
     judged = [row.path for row in files.judged]
     training = [item.path for item in files.training_images]
     found: list[Path] = []
@@ -154,8 +155,9 @@ def _some(files: RunFiles, most: int) -> list[Path]:
         found += [place for place in places if place is not None][: most - len(found)]
     if len(found) < LEAST_CHECKED:
         raise SettingsError(
-            f"{len(found)} of the run's images are still at hand below {files.root}; an export is compared "
-            f"with its model on at least {LEAST_CHECKED}. Put the images back, or fit again where they are"
+            f"only {len(found)} of the run's images can be read below {files.root}, but an export is "
+            f"compared with its model on at least {LEAST_CHECKED}. Put the images back, or fit again where "
+            "they are now"
         )
     return found
 
@@ -167,7 +169,7 @@ def _some_training(files: RunFiles) -> list[Path]:
 
 
 def _compared(exported: OnnxModel, model: Model, paths: Sequence[Path], reporter: Reporter) -> Parity:
-    """Both on the same files."""
+    """Compare the exported file and the model on the same images."""
     with reporter.phase("comparing with the model", len(paths)) as meter:
         theirs = exported.predict(paths)
         meter.advance(len(paths))
@@ -183,20 +185,20 @@ def _parity(ones: Sequence[Any], others: Sequence[Any]) -> Parity:
 def _require(parity: Parity) -> None:
     if parity.largest_difference > TOLERANCE or parity.agreement < 1:
         raise ExportError(
-            f"the exported graph differs from the model on {parity.images} images: probabilities by up to "
-            f"{parity.largest_difference:.2g} (allowed: {TOLERANCE:g}), the same label on "
-            f"{100 * parity.agreement:.1f} %. Nothing was written; please report network and versions"
+            f"the exported graph differs from the model on {parity.images} images: probabilities differ by "
+            f"up to {parity.largest_difference:.2g} (allowed: {TOLERANCE:g}), the labels are the same on "
+            f"{100 * parity.agreement:.1f} %. Nothing was written; please report the network and the versions"
         )
 
 
 def _measured(
     files: RunFiles, exported: OnnxModel, model: Model, paths: Sequence[Path], reporter: Reporter
 ) -> Quantised:
-    """Both against the truth, on the judged images."""
+    """Accuracy of the exported file and of the model on the evaluated images."""
     truth = {str(files.root / row.path): row.label for row in files.judged}
     known = [path for path in paths if str(path) in truth]
     if not known:
-        raise SettingsError(f"no judged image is still at hand below {files.root} to measure int8 on")
+        raise SettingsError(f"no evaluated image can be read below {files.root}, so int8 can't be measured")
     with reporter.phase("measuring int8", len(known)) as meter:
         ours, theirs = model.predict(known).rows, exported.predict(known).rows
         meter.advance(len(known))
@@ -209,7 +211,7 @@ def _measured(
 
 
 def _openvino(made: Path, folder: Path, model: Model, paths: Sequence[Path]) -> tuple[Path, Parity]:
-    """OpenVINO's form of the graph, compared once more: its own kernels compute it."""
+    """Convert the graph to OpenVINO and compare again, because OpenVINO has its own kernels."""
     from regraft.serving.openvino_file import OpenVinoFile, convert
 
     hidden = made.with_name("model.xml")
@@ -234,7 +236,7 @@ def _openvino(made: Path, folder: Path, model: Model, paths: Sequence[Path]) -> 
 
 
 def _safetensors(model: Model, folder: Path, facts: dict[str, Any]) -> Path:
-    """Every array under one name: the network's as its library names them, the heads' after `head.`."""
+    """All arrays in one file: the network's under their library names, the heads' with the prefix `head.`."""
     import safetensors.numpy
 
     arrays: dict[str, npt.NDArray[Any]] = {}

@@ -1,4 +1,4 @@
-"""A model as ONNX graphs: the crop from decoded pixels, and what comes after it; joined or by themselves."""
+"""A model as ONNX graphs: the crop from decoded pixels, and the rest; joined or separate."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from regraft.records import InputSpec
 from regraft.serving.resampling import CentreCrop
 
 OPSET = 20
-_IR_VERSION = 10  # what runtimes of the last two years read
+_IR_VERSION = 10  # supported by runtimes of the last two years
 
 
 class _Core(nn.Module):
-    """Probabilities, and where the image lies among others, from pixels at the network's input size."""
+    """Probabilities and the image's direction in feature space, from pixels at the input size."""
 
     def __init__(self, model: Model) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ def core_graph(model: Model) -> onnx.ModelProto:
 
 
 def crop_graph(spec: InputSpec) -> onnx.ModelProto:
-    """From `images (N, H, W, C) uint8` of any size to `pixels`, as the loader would have cropped them."""
+    """From `images (N, H, W, C) uint8` of any size to `pixels`, cropped as by the image loader."""
     dim = torch.export.Dim
     bands = 3 if spec.channels == 1 else spec.channels
     example = torch.zeros(2, 240, 300, bands, dtype=torch.uint8)
@@ -86,7 +86,7 @@ def joined(crop: onnx.ModelProto, core: onnx.ModelProto, facts: dict[str, str]) 
 
 
 def saved(graph: onnx.ModelProto) -> bytes:
-    """The file's bytes."""
+    """The graph as the bytes of a file."""
     return bytes(graph.SerializeToString())
 
 
@@ -112,7 +112,7 @@ def _exported(
 
 
 def _forget_origins(graph: onnx.ModelProto) -> None:
-    """Where in the exporter's source each node came from: paths of this machine, and most of a small file."""
+    """Remove the source locations of nodes: they contain local paths and are most of a small file."""
     del graph.metadata_props[:]
     del graph.graph.metadata_props[:]
     graph.doc_string = ""
@@ -125,7 +125,7 @@ def _forget_origins(graph: onnx.ModelProto) -> None:
 
 @contextlib.contextmanager
 def _quietly() -> Iterator[None]:
-    """The exporter talks of its own steps and of opsets."""
+    """Silence the exporter, which prints its steps and warns about opsets."""
     level = logging.getLogger("torch.onnx").level
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):

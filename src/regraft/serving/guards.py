@@ -1,4 +1,4 @@
-"""What stands before every request: size, host, origin, token, and the headers of every answer."""
+"""Checks of every request (size, host, origin, token), and security headers of every answer."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 MAX_BODY_BYTES = 20_000_000
 MAX_HEADERS = 100
 OPEN = ("/", "/healthz", "/readyz", "/docs", "/app.js", "/style.css", "/favicon.ico")
-"""What is answered without a token: nothing here says anything about images or the model."""
+"""Paths that need no token; their answers contain nothing about images or the model."""
 _HEADERS = {
     b"content-security-policy": (
         b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
@@ -40,13 +40,13 @@ class _RefusedError(Exception):
 
 
 class Guards:
-    """Wraps an application: what is refused never reaches it, and no body is larger than allowed.
+    """Wraps an application so that it receives only allowed requests, with bodies of limited size.
 
     Args:
         app: the application.
-        hosts: names by which it may be called, without ports.
-        token: that requests must bear, if any.
-        max_body_bytes: larger bodies are cut off.
+        hosts: accepted host names, without ports.
+        token: the bearer token that requests need; None if they need none.
+        max_body_bytes: largest body; larger ones are refused.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Guards:
         self._hosts = {host.lower() for host in hosts}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Check, then hand over."""
+        """Check a request, then pass it to the application."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -82,23 +82,25 @@ class Guards:
     def _check(self, scope: Scope) -> None:
         headers: list[tuple[bytes, bytes]] = scope["headers"]
         if len(headers) > MAX_HEADERS:
-            raise _RefusedError(431, f"more than {MAX_HEADERS} headers")
+            raise _RefusedError(431, f"the request has more than {MAX_HEADERS} headers")
         lengths = [value for name, value in headers if name == b"content-length"]
         is_chunked = any(name == b"transfer-encoding" for name, _ in headers)
         if len(lengths) > 1 or (lengths and is_chunked):
             raise _RefusedError(400, "the length of the body is stated more than once")
         if lengths and (not lengths[0].isdigit() or int(lengths[0]) > self._max):
-            raise _RefusedError(413, f"larger than {self._max / 1e6:g} MB")
+            raise _RefusedError(413, f"the request is larger than {self._max / 1e6:g} MB")
         self._check_host(headers)
         self._check_token(scope, headers)
 
     def _check_host(self, headers: Sequence[tuple[bytes, bytes]]) -> None:
         hosts = [value.decode("latin-1") for name, value in headers if name == b"host"]
         if len(hosts) != 1 or not self._is_ours(f"//{hosts[0]}"):
-            raise _RefusedError(421, "this server does not go by that name; use the address that it printed")
+            raise _RefusedError(
+                421, "unknown host name; use the address printed at start-up, or add it with --name"
+            )
         for name, value in headers:
             if name == b"origin" and not self._is_ours(value.decode("latin-1")):
-                raise _RefusedError(403, "a page of another site may not ask here")
+                raise _RefusedError(403, "requests from pages of other sites are not allowed")
 
     def _is_ours(self, address: str) -> bool:
         try:
@@ -113,7 +115,7 @@ class Guards:
         wanted = f"Bearer {self._token}".encode()
         given = next((value for name, value in headers if name == b"authorization"), b"")
         if not hmac.compare_digest(given, wanted):
-            raise _RefusedError(401, "a token is needed: Authorization: Bearer TOKEN")
+            raise _RefusedError(401, "this server needs a token; send the header Authorization: Bearer TOKEN")
 
     def _counted(self, receive: Receive) -> Receive:
         size = 0
@@ -123,7 +125,7 @@ class Guards:
             message = await receive()
             size += len(message.get("body", b""))
             if size > self._max:
-                reason = f"larger than {self._max / 1e6:g} MB"
+                reason = f"the request is larger than {self._max / 1e6:g} MB"
                 raise HTTPException(413, reason, headers={"connection": "close"})
             return message
 
@@ -131,7 +133,7 @@ class Guards:
 
 
 async def _answer(send: Send, status: int, reason: str) -> None:
-    """A refusal, after which the connection is closed: what follows on it can't be trusted."""
+    """Send a refusal and close the connection, because what follows on it can't be trusted."""
     body = json.dumps({"error": reason}).encode()
     headers = [
         (b"content-type", b"application/json"),
@@ -143,7 +145,7 @@ async def _answer(send: Send, status: int, reason: str) -> None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address is this machine's own.
+    """Whether an address is the loopback address of this machine.
 
     >>> is_loopback("127.0.0.1"), is_loopback("localhost"), is_loopback("0.0.0.0")
     (True, True, False)

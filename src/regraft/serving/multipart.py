@@ -1,4 +1,4 @@
-"""Files from a request's body, within bounds: nothing of a client's names or counts is taken on trust."""
+"""Files from the body of a request, with limits on everything that a client can choose."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ class UploadedFile:
     """One file of a request."""
 
     name: str
-    """As the client calls it: to be shown, never to be opened."""
+    """The client's name of the file, which is only shown and never opened."""
     data: bytes
 
 
 def files_of(body: bytes, content_type: str) -> list[UploadedFile]:
-    """The files of a `multipart/form-data` body; fields that are no files are left out.
+    """The files of a `multipart/form-data` body; other fields are ignored.
 
     Raises:
-        BadRequestError: malformed, no files, or too many.
+        BadRequestError: the body is malformed, or has no files or too many.
     """
     boundary = _parameter(content_type.encode("latin-1", "replace"), b"boundary")
     if not boundary or len(boundary) > 200:
-        raise BadRequestError("multipart/form-data without a usable boundary")
+        raise BadRequestError("multipart/form-data needs a boundary of at most 200 characters")
     parts: list[_Part] = []
 
     def begin() -> None:
         if len(parts) >= 2 * MAX_FILES:
-            raise BadRequestError(f"more than {MAX_FILES} files in one request")
+            raise BadRequestError(f"the request has more than {MAX_FILES} files")
         parts.append(_Part())
 
     def grow(buffer: bytearray, data: bytes) -> None:
@@ -77,16 +77,16 @@ def files_of(body: bytes, content_type: str) -> list[UploadedFile]:
     except (MultipartParseError, ValueError, IndexError) as error:
         raise BadRequestError(f"malformed multipart/form-data: {error}") from error
     if not is_whole:
-        raise BadRequestError("malformed multipart/form-data: it ends before its last boundary")
+        raise BadRequestError("malformed multipart/form-data: the last boundary is missing")
     found = [
         UploadedFile(_shown(name), bytes(part.data))
         for part in parts
         if (name := _parameter(part.disposition, b"filename")) is not None
     ]
     if not found:
-        raise BadRequestError("no file in the form; send at least one part with a filename")
+        raise BadRequestError("the form has no file; send at least one part with a filename")
     if len(found) > MAX_FILES:
-        raise BadRequestError(f"more than {MAX_FILES} files in one request")
+        raise BadRequestError(f"the request has more than {MAX_FILES} files")
     return found
 
 

@@ -1,4 +1,4 @@
-"""An exported model in OpenVINO's own form."""
+"""An exported model in OpenVINO's file format."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from regraft.errors import SettingsError
 
 
 def convert(onnx_file: Path, target: Path) -> None:
-    """Write `target` (.xml) and the .bin beside it, all weights in fp32."""
+    """Write `target` (.xml) and a .bin file next to it, with all weights in fp32."""
     try:
         import openvino
     except ImportError as error:
@@ -20,10 +20,10 @@ def convert(onnx_file: Path, target: Path) -> None:
 
 
 class OpenVinoFile:
-    """A file that `convert` wrote, at fp32.
+    """A file that `convert` wrote, run at fp32.
 
     Args:
-        path: of the .xml.
+        path: path of the .xml file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -33,5 +33,5 @@ class OpenVinoFile:
         self._graph = openvino.Core().compile_model(str(path), "CPU", hints)
 
     def probabilities(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
-        """`(N, K)` for decoded images of one size, `(N, H, W, C) uint8`."""
+        """Probabilities `(N, K)` of decoded images `(N, H, W, C) uint8` of the same size."""
         return np.asarray(self._graph([images])[0], dtype=np.float64)

@@ -1,6 +1,6 @@
-"""What a server needs of a run, made once: the graph, the labels, and the training images to compare with.
+"""What a server needs from a run: the graph, the labels, and the training images to compare with.
 
-Making it needs torch; using it does not. So it is made by a process of its own and kept in the cache.
+Making a package needs torch, using it does not, so it is made once by a separate process and cached.
 """
 
 from __future__ import annotations
@@ -28,32 +28,32 @@ _VERSION = 2
 
 @dataclass(frozen=True)
 class Package:
-    """A model as a server holds it."""
+    """A model as a server uses it."""
 
     labels: tuple[str, ...]
     input_spec: InputSpec
     graph: Path
     facts: dict[str, Any]
-    """What `/model` says."""
+    """The answer of `/model`."""
     places: npt.NDArray[np.float32]
-    """`(N, D)`: where training images lie, as directions."""
+    """`(N, D)` unit vectors of the training images in feature space."""
     neighbours: tuple[tuple[str, str], ...]
-    """Their paths and labels."""
+    """Paths and labels of the training images."""
     thumbnails: tuple[bytes, ...]
-    """JPEG files; empty where an image was not at hand."""
+    """JPEG files of the training images; empty where an image could not be read."""
 
 
 def open_package(run: str | Path, reporter: Reporter) -> Package:
-    """The package of a run, from the cache or made now.
+    """The package of a run, from the cache if it is there.
 
     Raises:
-        BundleError: it could not be made; says why.
-        SettingsError: no finished run.
+        BundleError: the package could not be made, for the reason given.
+        SettingsError: the run is not finished.
     """
     files = RunFiles(Path(run).resolve())
     bundle = files.folder / "bundle" / "bundle.json"
     if not bundle.is_file():
-        raise BundleError(f"{files.folder} holds no model: {bundle} is missing")
+        raise BundleError(f"{files.folder} contains no model: {bundle} is missing")
     shown = [bundle, *(files.folder / name for name in ("run.json", "scores.json", "split.csv"))]
     facts = [_VERSION, __version__, *map(storage.sha256_of_file, shown), str(files.root)]
     folder = storage.cache_folder() / "serving" / storage.key_of(facts)[:24]
@@ -65,7 +65,7 @@ def open_package(run: str | Path, reporter: Reporter) -> Package:
 
 
 def _make_apart(run: Path, folder: Path) -> None:
-    """In a process of its own, which may import torch."""
+    """Make the package in a separate process, which may import torch."""
     command = [sys.executable, "-m", "regraft.serving.packing", str(run), str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -74,7 +74,7 @@ def _make_apart(run: Path, folder: Path) -> None:
 
 
 def read_package(folder: Path) -> Package:
-    """What `write_package` wrote."""
+    """Read a package that `write_package` wrote."""
     try:
         record = storage.read_json(folder / "package.json")
         arrays = safetensors.numpy.load_file(folder / "neighbours.safetensors")
@@ -91,7 +91,7 @@ def read_package(folder: Path) -> Package:
             thumbnails,
         )
     except (RegraftError, OSError, KeyError, ValueError, safetensors.SafetensorError) as error:
-        raise BundleError(f"{folder} is damaged ({error}); delete it and start again") from error
+        raise BundleError(f"{folder} is damaged ({error}). Delete it and run the command again") from error
 
 
 def write_package(
@@ -102,7 +102,7 @@ def write_package(
     places: npt.NDArray[np.float32],
     thumbnails: list[bytes],
 ) -> None:
-    """Write everything; the record comes last, so that a folder without it is unfinished."""
+    """Write a package; its record is written last, so that a folder without it is incomplete."""
     storage.make_folder(folder)
     storage.write_atomically(folder / "core.onnx", graph)
     arrays: dict[str, npt.NDArray[Any]] = {

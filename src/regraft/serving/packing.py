@@ -1,4 +1,4 @@
-"""Making a server's package from a run; run as `python -m regraft.serving.packing RUN FOLDER`."""
+"""Make a server's package from a run: `python -m regraft.serving.packing RUN FOLDER`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a server says of an image: decode, judge, compare, explain."""
+"""The steps of a prediction in the server: decode, predict, compare, explain."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from regraft.serving.decoding import DecodePool
 from regraft.serving.package import Package
 
 QUEUE = 32
-"""Images that may be in work or wait; more are refused."""
+"""Number of images that may be processed or wait; more are refused."""
 _GRID = 7
 _BATCH = 2
 
 
 class Predictor:
-    """A package in use, with its worker processes and its batcher.
+    """A package with its worker processes and its batcher.
 
     Args:
-        package: what to serve.
-        workers: decoding processes and threads of the network; None means one for each core.
-        capacity: images that may be in work or wait.
+        package: the model to serve.
+        workers: number of decoding processes and of network threads; None means one per core.
+        capacity: number of images that may be processed or wait.
     """
 
     def __init__(self, package: Package, *, workers: int | None = None, capacity: int = QUEUE) -> None:
@@ -51,10 +51,10 @@ class Predictor:
 
     @contextmanager
     def admitted(self, images: int) -> Iterator[None]:
-        """Room for so many images, while it is held.
+        """Reserve room for some images within this context.
 
         Raises:
-            Overloaded: there is none.
+            Overloaded: there is not enough room.
         """
         with self._lock:
             if self._busy + images > max(self.capacity, images if not self._busy else 0):
@@ -68,21 +68,21 @@ class Predictor:
 
     @property
     def executor(self) -> ThreadPoolExecutor:
-        """Where `judge` is to be called from."""
+        """The threads from which `judge` is to be called."""
         return self._threads
 
     @property
     def waiting(self) -> int:
-        """Images in work."""
+        """Number of images that are processed or wait."""
         return self._busy
 
     def judge(self, data: bytes, *, top: int, neighbours: int, explain: bool) -> dict[str, Any]:
-        """What is to be said of one file.
+        """Predict one file.
 
         Args:
             data: the whole file.
-            top: how many labels.
-            neighbours: how many training images.
+            top: number of labels.
+            neighbours: number of similar training images.
             explain: whether to add a heat map (occlusion).
 
         Raises:
@@ -120,7 +120,7 @@ class Predictor:
         return found
 
     def close(self) -> None:
-        """End processes and threads, after what is in work."""
+        """Finish the current images, then end processes and threads."""
         self._threads.shutdown()
         self._batcher.close()
         self._pool.close()

@@ -1,4 +1,4 @@
-"""HTTP with deadlines: whoever drips headers, a body or its reading is cut off, and ambiguity is refused."""
+"""HTTP with deadlines: slow clients are disconnected, and ambiguous requests are refused."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 HEADERS_S = 10.0
 REQUEST_S = 30.0
 _MAX_HEAD_BYTES = 16_384
-_MANY_CHUNKS, _CHUNK_BYTES = 2_000, 64  # more of them have to be this large on average
+_MANY_CHUNKS, _CHUNK_BYTES = 2_000, 64  # if there are more chunks, they must have this average size
 _REFUSAL = (
     b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\ncontent-length: 12\r\nconnection: close\r\n\r\n"
     b"bad request\n"
@@ -19,10 +19,10 @@ _REFUSAL = (
 
 
 class GuardedProtocol(H11Protocol):
-    """uvicorn's HTTP/1.1, with a deadline for headers (10 s) and for a whole request and answer (30 s).
+    """uvicorn's HTTP/1.1 with deadlines for headers (10 s) and for a whole request and answer (30 s).
 
-    Heads with bare line feeds or folded lines are refused: proxies read them in more than one way. So are
-    bodies in chunks of a few bytes: a quarter of a megabyte of them would hold up everybody for a second.
+    Headers with bare line feeds or folded lines are refused, because proxies interpret them differently.
+    Bodies in chunks of a few bytes are refused, because 250 kB of them would block all clients for a second.
     """
 
     _deadline: asyncio.TimerHandle | None = None
@@ -32,12 +32,12 @@ class GuardedProtocol(H11Protocol):
     _body_bytes = _line_ends = 0
 
     def connection_made(self, transport: Any) -> None:
-        """Start the clock."""
+        """Start the deadline for headers."""
         super().connection_made(transport)
         self._wait_at_most(HEADERS_S)
 
     def data_received(self, data: bytes) -> None:
-        """Look at heads before anybody parses them."""
+        """Check headers before they are parsed."""
         if self._is_between_requests():
             self._head += data
             head, end, body = self._head.partition(b"\r\n\r\n")
@@ -60,7 +60,7 @@ class GuardedProtocol(H11Protocol):
             self._wait_at_most(REQUEST_S)
 
     def on_response_complete(self) -> None:
-        """The next head has its own deadline."""
+        """Start the deadline for the next request's headers."""
         self._is_timed = False
         self._head = b""
         if not self.transport.is_closing():
@@ -68,13 +68,13 @@ class GuardedProtocol(H11Protocol):
         super().on_response_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Nothing is left to wait for."""
+        """Cancel the deadline."""
         if self._deadline is not None:
             self._deadline.cancel()
         super().connection_lost(exc)
 
     def _is_crumbs(self, body: bytes) -> bool:
-        """Whether a body has come in too many chunks for its size."""
+        """Whether a body consists of too many chunks for its size."""
         self._body_bytes += len(body)
         self._line_ends += body.count(b"\r\n")
         return self._line_ends > _MANY_CHUNKS and self._body_bytes < _CHUNK_BYTES * self._line_ends
@@ -93,7 +93,7 @@ class GuardedProtocol(H11Protocol):
 
 
 def _is_plain(head: bytes) -> bool:
-    """Whether every line ends with CR LF, none is folded, and the body's length is stated once at most."""
+    """Whether all lines end with CR LF, none is folded, and the body's length is stated at most once."""
     lines = head.split(b"\r\n")
     if any(line[:1] in (b" ", b"\t") or any(odd in line for odd in (b"\n", b"\r", b"\0")) for line in lines):
         return False

@@ -24,16 +24,16 @@ def quantise(
 ) -> None:
     """Write a graph whose convolutions work on 8-bit integers.
 
-    Ranges are the largest and smallest values that some training images give (min-max calibration); weights
-    have one scale for each channel. The first convolution and grouped (depthwise) ones stay in fp32: they are
-    a few per cent of the work, and most of what is lost (docs/log.md).
+    Ranges are the smallest and largest values on some training images (min-max calibration); weights have one
+    scale per channel. The first convolution and grouped (depthwise) convolutions stay in fp32, because they
+    are a few per cent of the work but cause most of the loss of accuracy (docs/log.md).
 
     Args:
         source: the fp32 graph.
         target: the file to write.
-        reader: decodes the images as the graph takes them.
-        images: to calibrate on.
-        reporter: is told how far it is.
+        reader: decodes images into the graph's input.
+        images: images for calibration.
+        reporter: receives progress.
     """
     graph = onnx.load(str(source))
     spared = [node.name for node in graph.graph.node if node.name.startswith("crop/")]
@@ -77,7 +77,7 @@ class _Calibration(CalibrationDataReader):  # type: ignore[misc]
 
 @contextlib.contextmanager
 def _quietly() -> Iterator[None]:
-    """It advises on the root logger and on standard output."""
+    """Silence the quantiser, which writes to the root logger and to standard output."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -1,9 +1,9 @@
-"""The centre crop and its resampling as tensor operations: what the loader does to pixels, for export.
+"""The centre crop and its resampling as tensor operations, equal to the image loader's, for export.
 
 Pillow resamples 8-bit images in two passes, with weights of 22 binary digits and rounding after each pass.
-The same arithmetic as two matrix products in double precision, where all of it is exact, gives the same
-pixels. It shrinks across first, unless the height shrinks by more than twice as many pixels as the width
-(Pillow 13, found by trying sizes on both sides; python-pillow/Pillow#9549).
+Two matrix products in double precision, where the same arithmetic is exact, give the same pixels. The
+horizontal pass comes first, unless the height shrinks by more than twice as many pixels as the width
+(Pillow 13, found by trying sizes; python-pillow/Pillow#9549).
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from regraft.records import InputSpec, Interpolation
 
 _SUPPORT = {"nearest": 0.5, "bilinear": 1.0, "bicubic": 2.0, "lanczos": 3.0}
 _DIGITS = float(1 << 22)
-_GREY = (19595, 38470, 7471)  # of 65536: ITU-R 601-2 luma, as Pillow's convert("L") has it
+_GREY = (19595, 38470, 7471)  # of 65536: ITU-R 601-2 luma, as in Pillow's convert("L")
 
 
 class CentreCrop(nn.Module):
-    """From decoded pixels of any size to a network's input.
+    """A module from decoded pixels of any size to a network's input.
 
-    Input `(N, H, W, C) uint8`, output `(N, size_px, size_px, C) uint8`; a network of one channel takes RGB.
+    Input `(N, H, W, C) uint8`, output `(N, size_px, size_px, C) uint8`; a grey network takes RGB images.
     """
 
     def __init__(self, spec: InputSpec) -> None:
@@ -53,7 +53,7 @@ def _rounded(values: torch.Tensor) -> torch.Tensor:
 def _weights(
     length: int, start: torch.Tensor, side: torch.Tensor, size: int, rule: Interpolation
 ) -> torch.Tensor:
-    """`(size, length) float64`: how much each input pixel counts for each output pixel."""
+    """`(size, length) float64`: the weight of each input pixel for each output pixel."""
     scale = side / size
     centre = (start + (torch.arange(size, dtype=torch.float64) + 0.5) * scale)[:, None]
     place = torch.arange(length, dtype=torch.float64)[None]

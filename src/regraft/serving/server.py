@@ -1,4 +1,4 @@
-"""Running the server: its address, its limits, and an orderly end."""
+"""Run the server: its address, its limits, and an orderly shutdown."""
 
 from __future__ import annotations
 
@@ -34,30 +34,30 @@ def serve(
     reporter: Reporter,
     ready: Callable[[str], None],
 ) -> None:
-    """Answer requests until it is told to stop (Ctrl-C, SIGTERM); then finish what is in work.
+    """Answer requests until Ctrl-C or SIGTERM, then finish the requests that are being processed.
 
     Args:
         run: a folder that `regraft fit` left behind.
-        host: the address to listen on; any but this machine's own needs a token.
-        port: 0 takes any free one.
-        token: that requests must bear.
-        names: further host names by which it may be called.
-        workers: decoding processes and network threads; None means one for each core.
-        capacity: images that may be in work or wait before requests are refused.
-        reporter: is told what happens before.
-        ready: is called with the address when requests are taken.
+        host: the address to listen on; all but the loopback address need a token.
+        port: the port; 0 means any free one.
+        token: the bearer token that requests need; None if they need none.
+        names: additional accepted host names.
+        workers: number of decoding processes and of network threads; None means one per core.
+        capacity: images that may be processed or wait before requests are refused.
+        reporter: receives progress before the server starts.
+        ready: called with the address when the server accepts requests.
 
     Raises:
-        SettingsError: a public address without a token, or a short one.
-        BundleError: the run holds no model.
+        SettingsError: a public address without a token, or a token that is too short.
+        BundleError: the run contains no model.
     """
     if not is_loopback(host) and token is None:
         raise SettingsError(
-            f"--host {host} can be reached from other machines: a token is needed, for example "
+            f"--host {host} can be reached from other machines, so a token is needed, for example "
             f"--token {secrets.token_urlsafe(24)}"
         )
     if token is not None and len(token) < 16:
-        raise SettingsError(f"a token of {len(token)} characters can be guessed; use at least 16")
+        raise SettingsError(f"--token has {len(token)} characters and could be guessed; use at least 16")
     package = open_package(run, reporter)
     predictor = Predictor(package, workers=workers, capacity=capacity)
     allowed = ("localhost", "127.0.0.1", "::1", host, *names)
@@ -84,28 +84,28 @@ def serve(
 
 
 class _Server(uvicorn.Server):
-    """Says when it is ready, and says no to load balancers while it ends."""
+    """A server that reports when it is ready, and tells load balancers when it shuts down."""
 
     def __init__(self, config: uvicorn.Config, predictor: Predictor, ready: Callable[[str], None]) -> None:
         super().__init__(config)
         self._predictor, self._ready = predictor, ready
 
     async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
-        """As ever, then tell the address."""
+        """Start as usual, then report the address."""
         await super().startup(sockets)  # type: ignore[arg-type]
         if self.servers and self.servers[0].sockets:
             host, port = self.servers[0].sockets[0].getsockname()[:2]
             self._ready(f"http://{f'[{host}]' if ':' in host else host}:{port}/")
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Drain: what is in work is answered, new requests go elsewhere."""
+        """Begin to drain: current requests are answered, and load balancers send new ones elsewhere."""
         self._predictor.is_draining = True
         super().handle_exit(sig, frame)
-        self._captured_signals.clear()  # it would raise them again: an orderly end is no failure
+        self._captured_signals.clear()  # uvicorn would raise them again as failures
 
 
 def _raise_descriptors() -> None:
-    """As many open files as this process may have: every connection is one."""
+    """Raise the limit of open files, because every connection is one."""
     with contextlib.suppress(ImportError, ValueError, OSError):
         import resource
 

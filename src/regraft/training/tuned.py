@@ -211,8 +211,8 @@ class TunedJob:
         wanted = [(column.stage, column.statistic) for column in columns]
         if record.kind != "logistic" or reads != wanted:
             raise SettingsError(
-                "--head-start previous needs an earlier run with a logistic head on the last stage; this run "
-                f"has a {record.kind} head on {', '.join(dict.fromkeys(stage for stage, _ in reads))}"
+                "--head-start previous needs an earlier run with a logistic head on the last stage; the head "
+                f"of this run is {record.kind} on {', '.join(dict.fromkeys(stage for stage, _ in reads))}"
             )
         return self.earlier
 

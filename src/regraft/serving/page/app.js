@@ -18,7 +18,7 @@ async function introduce() {
   const model = await answer.json();
   const share = (100 * model.accuracy.value).toFixed(1);
   const most = model.labels.slice(0, 12).join(", ") + (model.labels.length > 12 ? ` and ${model.labels.length - 12} more` : "");
-  $("about").textContent = `It tells ${model.labels.length} classes apart: ${most}. Right on ${share} % of ${model.judged_on}. Anything else gets one of these labels, too.`;
+  $("about").textContent = `This model knows ${model.labels.length} classes: ${most}. Its accuracy is ${share} % on ${model.judged_on}. Pictures of anything else get one of these labels, too.`;
 }
 
 function take(files) {
@@ -50,7 +50,7 @@ function work() {
 
 async function ask({ file, card }, tries = 0) {
   const name = file.name || "pasted image";
-  if (file.size > MOST_BYTES) return fail(card, name, `The file has ${(file.size / 1e6).toFixed(0)} MB; up to ${MOST_BYTES / 1e6} MB are accepted.`);
+  if (file.size > MOST_BYTES) return fail(card, name, `The file has ${(file.size / 1e6).toFixed(0)} MB, but at most ${MOST_BYTES / 1e6} MB are accepted.`);
   const neighbours = $("alike").checked ? 5 : 0;
   let answer;
   try {
@@ -64,7 +64,7 @@ async function ask({ file, card }, tries = 0) {
     await new Promise((resolve) => setTimeout(resolve, 500 + 1000 * Math.random()));
     return ask({ file, card }, tries + 1);
   }
-  const said = await answer.json().catch(() => ({ error: `The server answered ${answer.status}.` }));
+  const said = await answer.json().catch(() => ({ error: `The server answered with status ${answer.status}.` }));
   if (answer.status === 401) $("key").hidden = false;
   if (!answer.ok) return fail(card, name, `This file can't be used: ${said.error}`);
   show(card, name, said.predictions[0]);
