@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from regraft.lab.demonstration import Comparison
 
 _BAR = 40  # characters that stand for 100 %
+_WIDTH = 100
 
 
 def demo(
@@ -27,9 +29,10 @@ def demo(
     """Compare transfer with training from scratch on two small data sets that are installed already.
 
     An EfficientNet-Lite0 that learned ImageNet is transferred to handwritten digits, and to crops of photos
-    with and without a face. With few labelled images of each class, heads on its stages are compared with a
-    LeNet-5 trained from scratch and with classifiers on the grey values, over several draws of the labelled
-    images. Nothing is downloaded. The same command after an interruption reuses the features computed so far.
+    with and without a face. With few labelled images of each class, heads on its stages are compared with
+    LeNet-5, a small network made for digits, trained from scratch, and with classifiers on the grey values,
+    over several draws of the labelled images. Nothing is downloaded. After an interruption, the same command
+    reuses what was computed.
 
     Args:
         out: folder for the images and for the run of the first draw.
@@ -97,10 +100,11 @@ def _show(found: Comparison, network: str) -> None:
         scratch = "" if is_reference else _points(one.over_scratch)
         last = "" if one.name == LAST else _points(one.over_last)
         rows.append([one.name, _share(one.accuracy), scratch, last])
-    header = ["method", "test accuracy % [95 %]", "points over scratch", "points over last stage"]
-    show_table(f"{found.name}: {found.labelled_images} labelled images", header, rows, right=[1, 2, 3])
+    header = ["method", "accuracy % [95 %]", "over scratch", "over last stage"]
+    title = "Mean test accuracy over the draws, and the mean difference of the same draws, in points"
+    show_table(title, header, rows, right=[1, 2, 3])
     for sentence in _conclusions(found):
-        print(sentence)
+        print(textwrap.fill(sentence, _WIDTH))
 
 
 def _conclusions(found: Comparison) -> list[str]:
@@ -108,10 +112,10 @@ def _conclusions(found: Comparison) -> list[str]:
     from regraft.lab.demonstration import BEST, SEVERAL
 
     sentences = []
-    for name, what in ((BEST, "the stage that cross-validation chose"), (SEVERAL, "several stages together")):
+    for name, what in ((BEST, "a head on the best stage"), (SEVERAL, "a head on several stages")):
         one = found.contender(name)
         sentences.append(
-            f"On {found.name}, {what} {_verdict(one.over_last)} the last stage alone and "
+            f"On {found.name}, {what} {_verdict(one.over_last)} the last stage and "
             f"{_verdict(one.over_scratch)} training from scratch."
         )
     return sentences
@@ -130,6 +134,9 @@ def _verdict(difference: Estimate) -> str:
 
 
 def _share(one: Estimate) -> str:
+    """A share in per cent; bounds of Student's t may lie outside of what a share can be."""
+    if one.low is not None and one.high is not None:
+        one = Estimate(value=one.value, low=max(0.0, one.low), high=min(1.0, one.high))
     return f"{100 * one.value:.1f}{_bounds(one, '.1f')}"
 
 

@@ -273,7 +273,7 @@ def _on_pixels(job: Job, pixels: Mapping[str, np.ndarray]) -> dict[str, float]:
 def _line(drawn: _Drawn) -> str:
     found = drawn.contenders
     return (
-        f"best stage {drawn.chosen} {found[BEST]:.1%}, several {found[SEVERAL]:.1%}, last {found[LAST]:.1%}, "
+        f"best {drawn.chosen} {found[BEST]:.1%}, several {found[SEVERAL]:.1%}, last {found[LAST]:.1%}, "
         f"scratch {found[SCRATCH]:.1%}, pixels {found[PIXELS_SVM]:.1%}"
     )
 
