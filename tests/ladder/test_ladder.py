@@ -144,8 +144,8 @@ def test_without_votes_a_single_head_answers(digits: Path, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"cut": "c3"}, "--cut c3 is for one strategy"),
-        ({"head": "centroid"}, "--head centroid is for one strategy"),
+        ({"cut": "c3"}, "--cut c3 needs a single strategy"),
+        ({"head": "centroid"}, "--head centroid needs a single strategy"),
         ({"budget": "soon"}, "time 'soon' is not understood"),
         ({"strategy": "probe", "budget": "5m"}, "--budget 5m is for the ladder"),
     ],
