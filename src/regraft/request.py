@@ -58,10 +58,10 @@ def make_request(
         _check_ladder(fit)
         if how != TrainSettings() and fit.strategy not in (*TRAINED, "auto"):
             flags, verb = _flags(differences(how, TrainSettings()))
-            *others, last = TRAINED
+            *first, last = TRAINED
             raise SettingsError(
                 f"{flags} {verb} no effect: --strategy {fit.strategy} does not train. "
-                f"Use {', '.join(others)} or {last}"
+                f"Use {', '.join(first)} or {last}"
             )
         return Request(fit, how, None)
     chosen = plan if isinstance(plan, Plan) else Plan.load(plan)
