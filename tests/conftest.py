@@ -29,6 +29,14 @@ def pytest_report_header() -> str:
     return f"networks: turn {os.environ['REGRAFT_SAMPLE']} of 0 to {TURNS - 1} ($REGRAFT_SAMPLE)"
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest deselects by marker
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever works on digits or on real data fits a model or passes images through a network."""
+    for item in items:
+        if {"digits", "shared"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def session_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """One cache for the whole test run (networks are converted once); never the user's own."""

@@ -45,6 +45,7 @@ def random_head(stages: Sequence[Stage], images: torch.Tensor) -> LinearHead:
     return LinearHead(replace(start, weights=draws), statistic)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", by_turns())
 def test_a_frozen_prefix_keeps_every_bit_through_a_training(name: str) -> None:
     """Parameters and buffers, with BatchNorm trained in the tail: the table, and other families."""
