@@ -37,11 +37,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
 
 
+def shared_networks(factory: pytest.TempPathFactory) -> Path:
+    """Where all workers keep converted networks: each is converted once, by a process that imports torch."""
+    root = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+    (root / "networks").mkdir(exist_ok=True)
+    return root / "networks"
+
+
 @pytest.fixture(scope="session", autouse=True)
 def session_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """One cache for the whole test run (networks are converted once); never the user's own."""
     folder = tmp_path_factory.mktemp("cache")
-    (folder / "networks").mkdir()  # tests with a cache of their own link to it
+    (folder / "networks").symlink_to(shared_networks(tmp_path_factory))
     saved = {name: os.environ.get(name) for name in ("REGRAFT_CACHE", "REGRAFT_CONFIG", "REGRAFT_WEIGHTS")}
     os.environ["REGRAFT_CACHE"] = str(folder)
     os.environ["REGRAFT_CONFIG"] = str(folder / "settings")
