@@ -118,6 +118,7 @@ def test_files_stay_readable(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= 450
 
 
+@pytest.mark.children
 @pytest.mark.parametrize(
     "arguments",
     [["--help"], ["fit", "--help"], ["zoo"], ["predict", "--help"], ["cache", "info"]],

@@ -24,6 +24,8 @@ from regraft.plans import Plan, Run
 from tests.conftest import DigitsRun
 from tests.test_workflow import content
 
+pytestmark = pytest.mark.slow
+
 FAST: dict[str, Any] = {"network": "lenet5", "runtime": "torch", "epochs": 3}
 
 

@@ -18,6 +18,8 @@ from regraft.plans import Plan
 from regraft.progress import Silent
 from tests.conftest import RUNS, DigitsRun
 
+pytestmark = pytest.mark.slow
+
 
 def climbed(data: Path, out: Path, **settings: object) -> regraft.Model:
     return regraft.fit(data, network="lenet5", out=out, **{**RUNS["climbed"], **settings})
