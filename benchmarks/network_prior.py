@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from common import save, shared
+from common import earlier, save, shared
 from few_images import drawn
 
 import regraft
@@ -22,15 +22,15 @@ TABLE = Path(__file__).parents[1] / "src" / "regraft" / "advice" / "network_prio
 
 
 def main() -> None:
-    rows = []
+    rows = earlier("network_prior")
     with tempfile.TemporaryDirectory() as folder:
-        os.environ["REGRAFT_CACHE"] = folder
-        sets = {data: drawn(data, None, 0, Path(folder)) for data in DATA}
-        for network in sorted(
-            one.network for one in weights_here(shared("weights")) if one.network != "lenet5"
-        ):
+        os.environ.update(REGRAFT_CACHE=folder, REGRAFT_WEIGHTS=str(shared("weights")))
+        networks = sorted(one.network for one in weights_here() if one.network != "lenet5")
+        networks = [name for name in networks if name not in {row["network"] for row in rows}]
+        sets = {data: drawn(data, None, 0, Path(folder)) for data in DATA} if networks else {}
+        for network in networks:
             for data, images in sets.items():
-                model = regraft.fit(images, network=network, weights=str(shared("weights")), strategy="probe")
+                model = regraft.fit(images, network=network, strategy="probe")
                 assert model.scores is not None
                 assert model.scores.validation is not None
                 estimate = model.scores.validation.accuracy

@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 
 SCRIPTS = (
+    ["demo.py"],
+    ["lenet_transfer.py"],
     ["extraction.py"],
     ["extraction.py", "5", "bf16"],
     ["heads.py"],

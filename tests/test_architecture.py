@@ -52,7 +52,7 @@ DOORS = {
     "timm": {"networks"},
     "torchvision": {"data", "networks"},
     "openvino": {"features", "serving"},
-    "skimage": {"features"},
+    "skimage": {"features", "lab"},
     "sklearn": {"estimator", "features", "evaluation", "lab"},
     "scipy": {"features"},
     "PIL": {"data", "estimator", "explanation", "lab", "reports"},

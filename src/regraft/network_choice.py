@@ -22,7 +22,7 @@ from regraft.features.runtimes import open_runtime
 from regraft.features.training_rows import TrainingRows
 from regraft.job import Job
 from regraft.networks.licences import forbids_commerce
-from regraft.networks.weights import Weights, find_weights, weights_here
+from regraft.networks.weights import Weights, find_weights, usable_here
 from regraft.networks.zoo import card
 from regraft.preparation import on_sides
 from regraft.progress import Reporter
@@ -134,7 +134,7 @@ def choose_network(
 
 
 def _candidates(settings: FitSettings, reporter: Reporter) -> list[Prior]:
-    here = weights_here(settings.weights)
+    here = usable_here(settings.weights)
     wanted = settings.channels or 3
     here = [one for one in here if _channels(one.network) in (None, wanted)]  # LeNet needs grey images
     allowed = [one for one in here if settings.accept_license or not forbids_commerce(one.licence)]

@@ -183,10 +183,3 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path, digits: Path) -> None:
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "run the same command again to resume" in err
-
-
-def test_the_demo_ends_with_a_table(command: Callable[..., Ran], tmp_path: Path) -> None:
-    code, out, _ = command("demo", "--out", tmp_path / "demo", "--draws", 2)
-    assert code == 0
-    assert "from scratch" in out
-    assert (tmp_path / "demo" / "run" / "bundle" / "bundle.json").exists()

@@ -43,7 +43,7 @@ def test_another_number_of_classes_is_taken_as_it_is(tmp_path: Path) -> None:
 
 def test_labels_that_dont_fit_are_refused(tmp_path: Path) -> None:
     torch.save(lenet(7).state_dict(), tmp_path / "mine.pth")
-    with pytest.raises(WeightsError, match=r"2 labels were given, and the classifier in .* has 7 rows"):
+    with pytest.raises(WeightsError, match=r"2 labels were given, but the classifier in .* has 7 rows"):
         import_weights(tmp_path / "mine.pth", "lenet5", out=tmp_path, labels=("a", "b"))
 
 

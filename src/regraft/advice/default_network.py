@@ -1,4 +1,4 @@
-"""The network that is used when none is named: the most promising of those whose weights are here."""
+"""The network that is used when none is named: the most promising one with weights on this machine."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from pathlib import Path
 from regraft.advice.network_prior import in_order
 from regraft.errors import WeightsNotFoundError
 from regraft.networks.licences import forbids_commerce
-from regraft.networks.weights import WEIGHTS_SUFFIXES, WeightsHere, weights_here
+from regraft.networks.weights import WEIGHTS_SUFFIXES, WeightsHere, usable_here
 from regraft.networks.zoo import card
 
 MOST_MULTIPLY_ADDS = 5_000_000_000
-"""Of one image's forward pass; a larger network takes too long on a laptop to be used unasked."""
+"""Multiply-adds of a forward pass; larger networks are too slow on a laptop to be used by default."""
 
 
 def default_network(weights: str | Path | None = None, *, accept_licence: bool = False) -> tuple[str, str]:
@@ -27,7 +27,7 @@ def default_network(weights: str | Path | None = None, *, accept_licence: bool =
     """
     if weights and Path(weights).is_file() and Path(weights).suffix in WEIGHTS_SUFFIXES:
         return Path(weights).stem, f"the file is called {Path(weights).name}"
-    here = [one for one in weights_here(weights) if weights is None or one.path.parent == Path(weights)]
+    here = usable_here(weights)
     ordered = in_order([one.network for one in here if _is_suitable(one, accept_licence=accept_licence)])
     if not ordered:
         raise _none_here(weights, [one.network for one in here])

@@ -3,55 +3,141 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
 from regraft.cli.console import make_reporter, show_json, show_table
+from regraft.records import Estimate
+
+if TYPE_CHECKING:
+    from regraft.lab.demonstration import Comparison
+
+_BAR = 40  # characters that stand for 100 %
 
 
 def demo(
     *,
     out: Annotated[str, Parameter(name=["--out", "-o"])] = "runs/demo",
-    draws: int = 10,
+    draws: int = 5,
     per_class: int = 10,
+    runtime: Literal["auto", "openvino", "torch"] = "auto",
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
-    """The main job in small: a LeNet-5 that learned the digits 0-4 is transferred to the digits 5-9.
+    """Compare transfer with training from scratch on two small data sets that are installed already.
 
-    The images are written out as PNG files, a folder per class. With few labelled images a class, the
-    transferred network is compared with the same network trained from scratch, over several draws.
+    An EfficientNet-Lite0 that learned ImageNet is transferred to handwritten digits, and to crops of photos
+    with and without a face. With few labelled images of each class, heads on its stages are compared with a
+    LeNet-5 trained from scratch and with classifiers on the grey values, over several draws of the labelled
+    images. Nothing is downloaded. The same command after an interruption reuses the features computed so far.
 
     Args:
-        out: where the images, the tables of the draws and the first run go.
-        draws: how many times the labelled images are drawn anew.
-        per_class: labelled images of each class.
-        json: print one JSON object instead of a table.
+        out: folder for the images and for the run of the first draw.
+        draws: number of times that the labelled images are drawn.
+        per_class: number of labelled images of each class.
+        runtime: library that computes the network.
+        json: print one JSON object instead of tables.
     """
     from dataclasses import asdict
 
     from regraft.errors import SettingsError
-    from regraft.lab.digits import compare
+    from regraft.lab.demonstration import MOST_PER_CLASS, demonstrate
 
-    if draws < 1 or not 2 <= per_class <= 150:
-        raise SettingsError(f"--draws {draws} must be at least 1, and --per-class {per_class} from 2 to 150")
-    folder = Path(out)
-    result = compare(folder, draws=draws, per_class=per_class, reporter=make_reporter(json_lines=json))
-    if json:
-        show_json([{**asdict(c), "accuracy": c.accuracy.model_dump()} for c in result.contenders])
-        return 0
-    rows = []
-    for one in result.contenders:
-        low, high = one.accuracy.low, one.accuracy.high
-        bounds = "" if low is None or high is None else f" [{low:.1%}, {high:.1%}]"
-        taken = f"{one.seconds:.2f} s" if one.seconds else ""
-        wins = "" if not one.name.startswith("transfer") else f"{one.wins} of {result.draws}"
-        rows.append([one.name, f"{one.accuracy.value:.1%}{bounds}", wins, taken])
-    title = (
-        f"LeNet-5, digits 0-4 to digits 5-9: {result.train_images} labelled images, "
-        f"{result.test_images} tested, {result.draws} draws"
+    problems = []
+    if not 1 <= draws <= 100:
+        problems.append(f"--draws {draws} is out of range; accepted are 1 to 100")
+    if not 2 <= per_class <= MOST_PER_CLASS:
+        problems.append(f"--per-class {per_class} is out of range; accepted are 2 to {MOST_PER_CLASS}")
+    if problems:
+        raise SettingsError("; ".join(problems))
+    found = demonstrate(
+        Path(out), draws=draws, per_class=per_class, runtime=runtime, reporter=make_reporter(json_lines=json)
     )
-    header = ["strategy", "test accuracy [95 %]", "not below scratch", "time a draw"]
-    show_table(title, header, rows, right=[1, 2, 3])
-    print(f"try: regraft predict {result.run_folder} {folder / 'images' / '7'} | head")
+    if json:
+        show_json(_plain(asdict(found)))
+        return 0
+    for comparison in found.comparisons:
+        _show(comparison, found.network)
+    print(
+        f"Took {found.wall_s:.0f} s. The model of the first draw of digits: regraft report {found.run_folder}"
+    )
+    print("Next, with a folder of your own images, a folder per class:")
+    for command in ("check photos/", "fit photos/ --out runs/photos", "report runs/photos"):
+        print(f"  regraft {command}")
     return 0
+
+
+def _plain(value: object) -> object:
+    """Records and paths as JSON values."""
+    if isinstance(value, dict):
+        return {name: _plain(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, Estimate):
+        return value.model_dump()
+    return str(value) if isinstance(value, Path) else value
+
+
+def _show(found: Comparison, network: str) -> None:
+    from regraft.lab.demonstration import LAST, SCRATCH
+
+    print()
+    print(f"{found.name.upper()}: {found.about}.")
+    draws = "1 draw" if found.draws == 1 else f"{found.draws} draws"
+    labelled = f"{found.labelled_images} labelled images of {found.classes} classes"
+    print(f"{labelled}, {found.test_images} test images, {draws}")
+    print(f"Test accuracy of a logistic regression after each stage of {network}, from one pass:")
+    for depth in found.depths:
+        bar = "█" * round(_BAR * depth.accuracy.value)
+        chosen = f"  chosen in {depth.chosen}" if depth.chosen else ""
+        print(f"  {depth.stage:<10} {_share(depth.accuracy):>20}  {bar}{chosen}")
+    rows = []
+    for one in found.contenders:
+        is_reference = one.name == SCRATCH
+        scratch = "" if is_reference else _points(one.over_scratch)
+        last = "" if one.name == LAST else _points(one.over_last)
+        rows.append([one.name, _share(one.accuracy), scratch, last])
+    header = ["method", "test accuracy % [95 %]", "points over scratch", "points over last stage"]
+    show_table(f"{found.name}: {found.labelled_images} labelled images", header, rows, right=[1, 2, 3])
+    for sentence in _conclusions(found):
+        print(sentence)
+
+
+def _conclusions(found: Comparison) -> list[str]:
+    """What the intervals allow to say."""
+    from regraft.lab.demonstration import BEST, SEVERAL
+
+    sentences = []
+    for name, what in ((BEST, "the stage that cross-validation chose"), (SEVERAL, "several stages together")):
+        one = found.contender(name)
+        sentences.append(
+            f"On {found.name}, {what} {_verdict(one.over_last)} the last stage alone and "
+            f"{_verdict(one.over_scratch)} training from scratch."
+        )
+    return sentences
+
+
+def _verdict(difference: Estimate) -> str:
+    """In words, and only what the interval allows: a difference whose interval holds zero is none."""
+    low, high = difference.low, difference.high
+    if low is None or high is None:
+        return f"is in this single draw {100 * difference.value:+.1f} points against"
+    if low > 0:
+        return f"beats (by {100 * difference.value:.1f} points)"
+    if high < 0:
+        return f"loses (by {-100 * difference.value:.1f} points) to"
+    return "can't be told apart from"
+
+
+def _share(one: Estimate) -> str:
+    return f"{100 * one.value:.1f}{_bounds(one, '.1f')}"
+
+
+def _points(one: Estimate) -> str:
+    return f"{100 * one.value:+.1f}{_bounds(one, '+.1f')}"
+
+
+def _bounds(one: Estimate, form: str) -> str:
+    if one.low is None or one.high is None:
+        return ""
+    return f" [{format(100 * one.low, form)}, {format(100 * one.high, form)}]"

@@ -117,6 +117,11 @@ def weights_here(weights: str | Path | None = None) -> list[WeightsHere]:
     return result
 
 
+def usable_here(weights: str | Path | None = None) -> list[WeightsHere]:
+    """The weights that `find_weights` would find with the same `weights`: a folder is then the only place."""
+    return [one for one in weights_here(weights) if weights is None or one.path.parent == Path(weights)]
+
+
 def verify_weights(here: WeightsHere) -> str:
     """What was found when the weights were read back, loaded strictly and looked at.
 

@@ -1,0 +1,328 @@
+"""What `regraft demo` measures: a pretrained network against training from scratch, with few labelled images.
+
+One pass of the network over all images gives the features after every stage. Each draw of labelled images
+then solves heads on them; all choices are made by cross-validation on the labelled images, and the test
+images are the same in every draw.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from regraft import storage
+from regraft.data.loading import load_input
+from regraft.data.splits import split_images
+from regraft.evaluation.scores import majority, mean_interval
+from regraft.features.extraction import Features, extract
+from regraft.features.fitting import fit_head
+from regraft.features.heads import Head
+from regraft.features.runtimes import RuntimeName, open_runtime
+from regraft.features.training_rows import Candidate, FittedHead, TrainingRows, accuracy, log_loss
+from regraft.job import Job
+from regraft.lab.pictures import write_digit_pictures, write_faces
+from regraft.networks.adaptation import adapted
+from regraft.networks.weights import find_weights
+from regraft.progress import Reporter, Silent
+from regraft.records import Estimate, Granularity, Images, InputSpec, Side
+from regraft.settings import DataSettings, TrainSettings
+from regraft.training.solved import set_sizes
+from regraft.workflow import fit, load_images
+
+NETWORK = "tf_efficientnet_lite0"
+INPUT_PX = 96
+GRANULARITY: Granularity = "coarse"
+TEST_PER_CLASS = 50
+MOST_PER_CLASS = 50
+BEST, SEVERAL, LAST = "transfer, best stage", "transfer, several stages", "transfer, last stage"
+SCRATCH = "LeNet-5 from scratch"
+PIXELS_SVM, PIXELS_LOGISTIC = "pixels, RBF SVM", "pixels, logistic regression"
+MAJORITY = "majority class"
+CONTENDERS = (BEST, SEVERAL, LAST, SCRATCH, PIXELS_SVM, PIXELS_LOGISTIC, MAJORITY)
+_PIXELS = InputSpec(size_px=32, channels=1, mean=(0.0,), std=(1.0,), interpolation="bilinear", crop_share=1.0)
+_SCRATCH = TrainSettings(epochs=100, lr=2e-3, init="glorot", validation_share=0.0, augment="none")
+
+
+@dataclass(frozen=True)
+class Task:
+    """A data set that the demonstration makes."""
+
+    name: str
+    about: str
+    """What its pictures show and how they were made, in one sentence."""
+    write: Callable[[Path], None]
+
+
+TASKS = (
+    Task(
+        "digits",
+        "scikit-learn's handwritten digits, each enlarged and put at a random place on plain paper",
+        write_digit_pictures,
+    ),
+    Task(
+        "faces",
+        "scikit-image's crops of 25 x 25 pixels from photos, half of them faces",
+        write_faces,
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Depth:
+    """What a logistic regression on the features of one stage gets."""
+
+    stage: str
+    accuracy: Estimate
+    chosen: int
+    """In how many draws cross-validation on the labelled images chose this stage."""
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One way to get a classifier."""
+
+    name: str
+    accuracy: Estimate
+    """Mean test accuracy over the draws with its 95 % interval."""
+    over_scratch: Estimate
+    """Mean of the draws' differences to training from scratch."""
+    over_last: Estimate
+    """Mean of the draws' differences to the last stage."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All contenders on one data set."""
+
+    name: str
+    about: str
+    classes: int
+    labelled_images: int
+    test_images: int
+    draws: int
+    first_choice: str
+    """The stage that was chosen in the first draw."""
+    depths: tuple[Depth, ...]
+    contenders: tuple[Contender, ...]
+    wall_s: float
+
+    def contender(self, name: str) -> Contender:
+        """One of them by its name."""
+        return next(one for one in self.contenders if one.name == name)
+
+
+@dataclass(frozen=True)
+class Demonstration:
+    """What the demonstration found, and the run that it leaves."""
+
+    network: str
+    comparisons: tuple[Comparison, ...]
+    run_folder: Path
+    wall_s: float
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """Test accuracies of one draw."""
+
+    depths: Mapping[str, float]
+    chosen: str
+    """The stage of best cross-validated accuracy."""
+    contenders: Mapping[str, float]
+
+
+def demonstrate(
+    folder: Path,
+    *,
+    draws: int = 5,
+    per_class: int = 10,
+    runtime: RuntimeName = "auto",
+    reporter: Reporter | None = None,
+) -> Demonstration:
+    """Compare transfer with training from scratch on every task, and leave a run of the first draw of digits.
+
+    Args:
+        folder: where the images, the table of the first draw and the run are written.
+        draws: how many times the labelled images are drawn.
+        per_class: labelled images of each class, at most `MOST_PER_CLASS`.
+        runtime: what computes the network.
+        reporter: receives a line for every step.
+    """
+    started, reporter = time.perf_counter(), reporter or Silent()
+    comparisons = []
+    for task in TASKS:
+        comparison = _compared(task, folder, draws=draws, per_class=per_class, runtime=runtime, log=reporter)
+        comparisons.append(comparison)
+    stage = comparisons[0].first_choice
+    run_folder = _left_run(folder, per_class=per_class, stage=stage, runtime=runtime)
+    reporter.note(f"run: saved the model of the first draw of {TASKS[0].name} in {run_folder}")
+    return Demonstration(NETWORK, tuple(comparisons), run_folder, time.perf_counter() - started)
+
+
+def _images_folder(folder: Path, task: Task) -> Path:
+    return folder / "images" if task is TASKS[0] else folder / task.name
+
+
+def _compared(
+    task: Task, folder: Path, *, draws: int, per_class: int, runtime: RuntimeName, log: Reporter
+) -> Comparison:
+    started, root = time.perf_counter(), _images_folder(folder, task)
+    task.write(root)
+    images = load_images(root, reporter=log)
+    log.note(f"{task.name}: {len(images):,} pictures in {root}: {task.about}")
+    features = _features(images, runtime, log)
+    pixels = {i.sha256: load_input(Path(root, i.path), _PIXELS).reshape(-1) / 255 for i in images.items}
+    drawn = []
+    for draw in range(draws):
+        few = _drawn_images(images, draw=draw, per_class=per_class)
+        job = Job(few, split_images(few, seed=draw), features, draw)
+        drawn.append(_measured(job, pixels))
+        log.note(f"{task.name}, draw {draw + 1} of {draws}: {_line(drawn[-1])}")
+    return _summary(task, job, drawn, time.perf_counter() - started)
+
+
+def _features(images: Images, runtime: RuntimeName, log: Reporter) -> Features:
+    """The features after every stage, from one pass; rows that the cache holds are not computed again."""
+    weights = adapted(find_weights(NETWORK, offline=True), size_px=INPUT_PX)
+    weights = replace(weights, recipe=weights.recipe.model_copy(update={"stages": GRANULARITY}))
+    opened = open_runtime(weights, name=runtime, reporter=log)
+    return extract(images, opened, weights.input_spec, reporter=log)
+
+
+def _drawn_images(images: Images, *, draw: int, per_class: int) -> Images:
+    """The fixed test images, and some of the others as training images."""
+    sides: dict[int, Side] = {}
+    labels = np.array([item.label for item in images.items])
+    for label in images.labels:
+        order = np.random.default_rng(0).permutation(np.flatnonzero(labels == label))
+        sides |= dict.fromkeys(order[:TEST_PER_CLASS].tolist(), "test")
+        pool = np.random.default_rng([1, draw]).permutation(order[TEST_PER_CLASS:])
+        sides |= dict.fromkeys(pool[:per_class].tolist(), "train")
+    chosen = tuple(replace(item, side=sides[n]) for n, item in enumerate(images.items) if n in sides)
+    return replace(images, items=chosen)
+
+
+def _measured(job: Job, pixels: Mapping[str, np.ndarray]) -> _Drawn:
+    rows, truth = job.training_rows(), job.truth(job.rows("test"))
+    layout = job.features.layout
+    stages = list(dict.fromkeys(column.stage for column in layout))
+
+    def tested(head: Head) -> float:
+        return accuracy(job.predicted(head, job.rows("test"), "").probabilities, truth)
+
+    def columns(names: Sequence[str]) -> Candidate:
+        return tuple(column for column in layout if column.stage in names)
+
+    heads = {stage: fit_head(rows, "logistic", [columns([stage])]) for stage in stages}
+    depths = {stage: tested(one.head) for stage, one in heads.items()}
+    chosen = max(stages, key=lambda stage: _promise(heads[stage], rows))
+    sets = [stages[-size:] for size in set_sizes(len(stages)) if size > 1]
+    several = [fit_head(rows, "logistic", [columns(names)]) for names in sets]
+    trivial = majority(rows.labels, len(truth), rows.num_classes)
+    found = {
+        BEST: depths[chosen],
+        SEVERAL: tested(max(several, key=lambda one: _promise(one, rows)).head),
+        LAST: depths[stages[-1]],
+        SCRATCH: _from_scratch(job),
+        **_on_pixels(job, pixels),
+        MAJORITY: accuracy(trivial, truth),
+    }
+    return _Drawn(depths, chosen, found)
+
+
+def _promise(fitted: FittedHead, rows: TrainingRows) -> tuple[float, float]:
+    """Cross-validated accuracy; few images often give several stages the same, which log-loss tells apart."""
+    return accuracy(fitted.out_of_fold, rows.labels), -log_loss(fitted.out_of_fold, rows.labels)
+
+
+def _from_scratch(job: Job) -> float:
+    model = fit(
+        job.images, network="lenet5", strategy="scratch", seed=job.seed, training=_SCRATCH, runtime="torch"
+    )
+    assert model.scores is not None
+    assert model.scores.test is not None
+    return model.scores.test.accuracy.value
+
+
+def _on_pixels(job: Job, pixels: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """Test accuracies of scikit-learn's classifiers on the grey values, settings by cross-validation."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import GridSearchCV
+    from sklearn.svm import SVC
+
+    def side(name: Side) -> tuple[np.ndarray, np.ndarray]:
+        rows = job.rows(name)
+        return np.stack([pixels[key] for key in job.keys(rows)]), job.truth(rows)
+
+    train, test = side("train"), side("test")
+    folds = min(5, int(np.bincount(train[1]).min()))
+    variance = float(train[0].var()) or 1.0
+    widths = [factor / (train[0].shape[1] * variance) for factor in (0.3, 1.0, 3.0)]
+    machine = GridSearchCV(SVC(), {"C": [1, 10, 100], "gamma": widths}, cv=folds)
+    linear = GridSearchCV(LogisticRegression(max_iter=1_000), {"C": [0.01, 0.1, 1]}, cv=folds)
+    return {
+        PIXELS_SVM: float(machine.fit(*train).score(*test)),
+        PIXELS_LOGISTIC: float(linear.fit(*train).score(*test)),
+    }
+
+
+def _line(drawn: _Drawn) -> str:
+    found = drawn.contenders
+    return (
+        f"best stage {drawn.chosen} {found[BEST]:.1%}, several {found[SEVERAL]:.1%}, last {found[LAST]:.1%}, "
+        f"scratch {found[SCRATCH]:.1%}, pixels {found[PIXELS_SVM]:.1%}"
+    )
+
+
+def _summary(task: Task, job: Job, drawn: Sequence[_Drawn], wall_s: float) -> Comparison:
+    def values(name: str) -> np.ndarray:
+        return np.array([one.contenders[name] for one in drawn])
+
+    depths = tuple(
+        Depth(
+            stage,
+            mean_interval([one.depths[stage] for one in drawn]),
+            sum(one.chosen == stage for one in drawn),
+        )
+        for stage in drawn[0].depths
+    )
+    contenders = tuple(
+        Contender(
+            name,
+            mean_interval(values(name).tolist()),
+            mean_interval((values(name) - values(SCRATCH)).tolist()),
+            mean_interval((values(name) - values(LAST)).tolist()),
+        )
+        for name in CONTENDERS
+    )
+    return Comparison(
+        name=task.name,
+        about=task.about,
+        classes=len(job.images.labels),
+        labelled_images=len(job.rows("train")),
+        test_images=len(job.rows("test")),
+        draws=len(drawn),
+        first_choice=drawn[0].chosen,
+        depths=depths,
+        contenders=contenders,
+        wall_s=wall_s,
+    )
+
+
+def _left_run(folder: Path, *, per_class: int, stage: str, runtime: RuntimeName) -> Path:
+    """A run of the first draw of the first task, whose features are all in the cache."""
+    root = _images_folder(folder, TASKS[0])
+    images = _drawn_images(load_images(root), draw=0, per_class=per_class)
+    rows = [(item.path, item.label, item.side) for item in images.items]
+    table = folder / f"{TASKS[0].name}.csv"
+    storage.write_atomically(table, storage.csv_bytes(("path", "label", "split"), rows))
+    fit(
+        table, data=DataSettings(root=str(root)), network=NETWORK, offline=True, image_size=INPUT_PX,
+        stages=GRANULARITY, strategy="svm", head="logistic", cut=stage, runtime=runtime, out=folder / "run",
+        overwrite=True,
+    )  # fmt: skip
+    return folder / "run"
