@@ -189,8 +189,8 @@ def rehearse(
 ) -> Rehearsal:
     """How `fit` would begin with the same arguments; it stops before features are computed.
 
-    Nothing is written but the cache's record of the files and of the split, and with `network="auto"` the
-    features of the images that choose the network.
+    No run folder is written. The cache keeps what the fit will use: the list of files, the split, the
+    converted network, and with `network="auto"` the features of the images that choose the network.
 
     Raises:
         RegraftError: what `fit` would stop at before it computes features.
