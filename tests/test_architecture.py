@@ -55,6 +55,7 @@ DOORS = {
     "skimage": {"features", "lab"},
     "sklearn": {"estimator", "features", "evaluation", "lab"},
     "scipy": {"features"},
+    "threadpoolctl": {"lab"},
     "PIL": {"data", "estimator", "explanation", "lab", "reports"},
     "captum": {"explanation"},
     "jinja2": {"reports"},
