@@ -10,7 +10,7 @@ BIN := .venv/bin
 
 # Two workers on two cores: more threads in each, or in what it starts, would only wait for each other.
 test quick soak: export OMP_NUM_THREADS = 1
-PYTEST := $(BIN)/pytest -n 2 --dist loadfile
+PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: setup demo test quick lint check docs bench soak format
 

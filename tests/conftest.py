@@ -29,12 +29,20 @@ def pytest_report_header() -> str:
     return f"networks: turn {os.environ['REGRAFT_SAMPLE']} of 0 to {TURNS - 1} ($REGRAFT_SAMPLE)"
 
 
+LONG = (
+    "tests/test_docs.py", "tests/serving", "tests/test_workflow.py", "tests/training", "tests/ladder",
+    "tests/cli", "tests/features", "tests/test_training.py", "tests/reports", "tests/explanation",
+)  # fmt: skip
+"""What takes longest is begun first, so that no worker waits for the other at the end."""
+
+
 @pytest.hookimpl(tryfirst=True)  # before pytest deselects by marker
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Whatever works on digits or on real data fits a model or passes images through a network."""
     for item in items:
         if {"digits", "shared"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)
+    items.sort(key=lambda item: [not item.nodeid.startswith(name) for name in LONG])
 
 
 def shared_networks(factory: pytest.TempPathFactory) -> Path:

@@ -256,6 +256,7 @@ def test_a_head_that_cant_go_on_says_why(digits: Path, digits_run: DigitsRun) ->
 def test_a_plan_keeps_how_the_network_is_divided_and_fed(photos: Path, tmp_path: Path) -> None:
     asked = {
         "network": "cifar_resnet20",
+        "runtime": "torch",
         "weights": "random",
         "stages": "fine",
         "channels": 1,
@@ -274,6 +275,7 @@ def test_auxiliary_classifiers_train_from_scratch_and_are_dropped(photos: Path, 
     asked = {
         "strategy": "scratch",
         "network": "googlenet",
+        "runtime": "torch",
         "epochs": 1,
         "image_size": 64,
         "effective_batch": 8,
@@ -295,4 +297,6 @@ def plan_training(plan: regraft.Plan) -> regraft.TrainSettings:
 
 def test_auxiliary_classifiers_that_are_not_there_are_refused(photos: Path) -> None:
     with pytest.raises(NetworkError, match=r"cifar_resnet20 has no auxiliary classifiers"):
-        regraft.plan(photos, strategy="scratch", network="cifar_resnet20", auxiliary_weight=0.3)
+        regraft.plan(
+            photos, strategy="scratch", network="cifar_resnet20", runtime="torch", auxiliary_weight=0.3
+        )

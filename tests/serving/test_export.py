@@ -4,6 +4,8 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,7 @@ from regraft.errors import BundleError, ExportError, SettingsError
 from regraft.prediction.onnx_model import OnnxModel
 from regraft.records import InputSpec, Interpolation
 from regraft.serving import export
-from regraft.serving.export import export_model
+from regraft.serving.export import Exported, export_model
 from regraft.serving.resampling import CentreCrop
 from tests.conftest import DigitsRun
 
@@ -35,6 +37,12 @@ def runs(digits: Path, digits_run: DigitsRun, tmp_path_factory: pytest.TempPathF
     colour = tmp_path_factory.mktemp("exported") / "colour"
     regraft.fit(digits, out=colour, network="cifar_resnet20", weights="random", strategy="svm")
     return {"colour": colour} | {way: digits_run(name).folder for way, name in WAYS.items()}
+
+
+@pytest.fixture(scope="module")
+def exported(runs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Exported]:
+    """What an export to ONNX leaves, made once for each run: tracing takes ten processor seconds."""
+    return cache(lambda way: export_model(runs[way], tmp_path_factory.mktemp(way)))
 
 
 @pytest.mark.parametrize("rule", ["nearest", "bilinear", "bicubic", "lanczos"])
@@ -54,22 +62,25 @@ def test_the_graph_crops_as_the_loader_does_to_the_bit(rule: Interpolation, size
 
 @pytest.mark.parametrize("way", [*WAYS, "colour"])
 def test_the_file_says_what_the_model_says(
-    runs: dict[str, Path], way: str, digits: Path, tmp_path: Path
+    runs: dict[str, Path], exported: Callable[[str], Exported], way: str, digits: Path
 ) -> None:
-    done = export_model(runs[way], tmp_path)
+    done = exported(way)
     assert done.parity.images >= 32
     assert done.parity.largest_difference <= 1e-4
     assert done.parity.agreement == 1
     files = sorted(digits.rglob("*.png"))[::25]
-    theirs, ours = regraft.load_model(tmp_path).predict(files), regraft.load_model(runs[way]).predict(files)
-    assert isinstance(regraft.load_model(tmp_path), OnnxModel)
+    theirs, ours = (
+        regraft.load_model(done.folder).predict(files),
+        regraft.load_model(runs[way]).predict(files),
+    )
+    assert isinstance(regraft.load_model(done.folder), OnnxModel)
     gaps = [np.abs(a.probabilities - b.probabilities).max() for a, b in zip(theirs, ours, strict=True)]
     assert max(gaps) <= 1e-4
     assert [row.label for row in theirs] == [row.label for row in ours]
 
 
-def test_a_batch_says_what_single_images_say(runs: dict[str, Path], tmp_path: Path) -> None:
-    model = OnnxModel(export_model(runs["colour"], tmp_path).file)
+def test_a_batch_says_what_single_images_say(exported: Callable[[str], Exported]) -> None:
+    model = OnnxModel(exported("colour").file)
     images = np.random.default_rng(0).integers(0, 256, (3, 50, 70, 3), dtype=np.uint8)
     together = model.probabilities(images)
     alone = np.concatenate([model.probabilities(image[None]) for image in images])
@@ -77,9 +88,11 @@ def test_a_batch_says_what_single_images_say(runs: dict[str, Path], tmp_path: Pa
 
 
 def test_it_is_the_same_file_again_and_names_no_place_on_this_machine(
-    runs: dict[str, Path], tmp_path: Path
+    runs: dict[str, Path], exported: Callable[[str], Exported], tmp_path: Path
 ) -> None:
-    first, second = (export_model(runs["probe"], tmp_path / name).file.read_bytes() for name in "ab")
+    first, second = (
+        done.file.read_bytes() for done in (exported("probe"), export_model(runs["probe"], tmp_path))
+    )
     assert first == second
     assert b"site-packages" not in first
     assert b"/src/" not in first
@@ -129,9 +142,8 @@ def test_safetensors_hold_the_network_and_the_head_by_name(runs: dict[str, Path]
 
 @pytest.mark.children
 def test_the_example_runs_with_numpy_pillow_and_onnxruntime_alone(
-    runs: dict[str, Path], digits: Path, tmp_path: Path
+    exported: Callable[[str], Exported], digits: Path
 ) -> None:
-    export_model(runs["probe"], tmp_path)
     image = sorted((digits / "6").glob("*.png"))[0]
     code = (
         "import sys, runpy; sys.argv = ['example.py', sys.argv[1]]; runpy.run_path('example.py'); "
@@ -139,31 +151,38 @@ def test_the_example_runs_with_numpy_pillow_and_onnxruntime_alone(
         "sys.exit(f'imported {heavy}' if heavy else 0)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, str(image)], cwd=tmp_path, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code, str(image)],
+        cwd=exported("probe").folder,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[0].startswith(f"{image}: 6 ")
 
 
 @pytest.mark.children
-def test_an_exported_model_is_used_without_torch(runs: dict[str, Path], digits: Path, tmp_path: Path) -> None:
-    export_model(runs["probe"], tmp_path)
+def test_an_exported_model_is_used_without_torch(exported: Callable[[str], Exported], digits: Path) -> None:
     code = (
         "import sys, regraft; m = regraft.load_model(sys.argv[1]); print(m.predict(sys.argv[2])[0].label); "
         "heavy = {'torch', 'timm', 'torchvision', 'openvino'} & set(sys.modules); "
         "sys.exit(f'imported {heavy}' if heavy else 0)"
     )
     image = sorted((digits / "7").glob("*.png"))[0]
-    words = [sys.executable, "-c", code, str(tmp_path), str(image)]
+    words = [sys.executable, "-c", code, str(exported("probe").folder), str(image)]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "7"
 
 
 def test_the_command_predicts_with_an_exported_file(
-    runs: dict[str, Path], digits: Path, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+    runs: dict[str, Path],
+    exported: Callable[[str], Exported],
+    digits: Path,
+    capfdbinary: pytest.CaptureFixture[bytes],
 ) -> None:
-    file = export_model(runs["svm"], tmp_path).file
+    file = exported("svm").file
+    capfdbinary.readouterr()
     images = [str(path) for path in sorted(digits.rglob("*.png"))[::90]]
     answers = []
     for model in (str(file), str(runs["svm"])):
@@ -174,11 +193,11 @@ def test_the_command_predicts_with_an_exported_file(
     assert command(["predict", str(file), images[0], "--precision", "bf16"]) == 2
 
 
-def test_the_card_escapes_what_names_could_do(runs: dict[str, Path], tmp_path: Path) -> None:
+def test_the_card_escapes_what_names_could_do(exported: Callable[[str], Exported]) -> None:
     from regraft.serving.card import _plain
 
     assert _plain("<img onerror=x>|[a](b)") == "\\<img onerror=x\\>\\|\\[a\\](b)"
-    card = (export_model(runs["probe"], tmp_path).folder / "README.md").read_text()
+    card = (exported("probe").folder / "README.md").read_text()
     for part in ("## Accuracy", "95 %", "licence", "## Limits", "probabilities within"):
         assert part in card
 
@@ -201,10 +220,10 @@ def test_what_cannot_be_exported_is_refused(
         export_model(**{"run": runs["probe"], **how})  # type: ignore[arg-type]
 
 
-def test_a_graph_from_elsewhere_is_no_model(runs: dict[str, Path], tmp_path: Path) -> None:
+def test_a_graph_from_elsewhere_is_no_model(exported: Callable[[str], Exported], tmp_path: Path) -> None:
     import onnx
 
-    file = export_model(runs["probe"], tmp_path).file
+    file = exported("probe").file
     graph = onnx.load(str(file))
     del graph.metadata_props[:]
     onnx.save(graph, str(tmp_path / "other.onnx"))
