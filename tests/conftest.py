@@ -29,11 +29,28 @@ def pytest_report_header() -> str:
     return f"networks: turn {os.environ['REGRAFT_SAMPLE']} of 0 to {TURNS - 1} ($REGRAFT_SAMPLE)"
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest deselects by marker
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever works on digits or on real data fits a model or passes images through a network."""
+    for item in items:
+        if {"digits", "shared"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
+
+
+def shared_networks(factory: pytest.TempPathFactory) -> Path:
+    """Where all workers keep converted networks: each is converted once, by a process that imports torch."""
+    root = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+    (root / "networks").mkdir(exist_ok=True)
+    return root / "networks"
+
+
 @pytest.fixture(scope="session", autouse=True)
 def session_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """One cache for the whole test run (networks are converted once); never the user's own."""
     folder = tmp_path_factory.mktemp("cache")
-    (folder / "networks").mkdir()  # tests with a cache of their own link to it
+    (folder / "networks").symlink_to(shared_networks(tmp_path_factory))
     saved = {name: os.environ.get(name) for name in ("REGRAFT_CACHE", "REGRAFT_CONFIG", "REGRAFT_WEIGHTS")}
     os.environ["REGRAFT_CACHE"] = str(folder)
     os.environ["REGRAFT_CONFIG"] = str(folder / "settings")

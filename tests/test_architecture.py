@@ -55,6 +55,7 @@ DOORS = {
     "skimage": {"features", "lab"},
     "sklearn": {"estimator", "features", "evaluation", "lab"},
     "scipy": {"features"},
+    "threadpoolctl": {"lab"},
     "PIL": {"data", "estimator", "explanation", "lab", "reports"},
     "captum": {"explanation"},
     "jinja2": {"reports"},
@@ -118,6 +119,7 @@ def test_files_stay_readable(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= 450
 
 
+@pytest.mark.children
 @pytest.mark.parametrize(
     "arguments",
     [["--help"], ["fit", "--help"], ["zoo"], ["predict", "--help"], ["cache", "info"]],

@@ -78,14 +78,14 @@ def prepare(
     *,
     sides: tuple[Side, ...] = EVERY_SIDE,
 ) -> Prepared:
-    """Everything up to the features. The network is converted in a process of its own meanwhile.
+    """Do everything up to the features; meanwhile the network is converted in a process of its own.
 
     Args:
         images: a scanned data set, the files found for one, or where it is.
         asked: what is to be fitted.
         reading: how images are read.
-        weights: of the network.
-        log: is told what happens.
+        weights: the network's weights.
+        log: receives progress and notes.
         sides: whose features are computed; none leaves them out.
     """
     source = located(images, reading)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -56,10 +57,11 @@ def make_request(
     if plan is None:
         _check_ladder(fit)
         if how != TrainSettings() and fit.strategy not in (*TRAINED, "auto"):
-            names = ", ".join(f"--{name.replace('_', '-')}" for name in differences(how, TrainSettings()))
+            flags, verb = _flags(differences(how, TrainSettings()))
+            *first, last = TRAINED
             raise SettingsError(
-                f"{names} say how to train, but --strategy {fit.strategy} trains nothing; "
-                f"strategies that train are {', '.join(TRAINED)}"
+                f"{flags} {verb} no effect: --strategy {fit.strategy} does not train. "
+                f"Use {', '.join(first)} or {last}"
             )
         return Request(fit, how, None)
     chosen = plan if isinstance(plan, Plan) else Plan.load(plan)
@@ -72,10 +74,9 @@ def make_request(
     )
     said = [*differences(fit, free), *differences(how, TrainSettings())]
     if said:
-        raise SettingsError(
-            f"the plan says it all: leave out {', '.join('--' + name.replace('_', '-') for name in said)}, "
-            "or edit the plan"
-        )
+        flags, _ = _flags(said)
+        are = "is" if len(said) == 1 else "are"
+        raise SettingsError(f"{flags} {are} fixed by --plan. Remove the flags, or edit the plan file")
     given = replace(
         free,
         network=chosen.network,
@@ -89,8 +90,20 @@ def make_request(
     return Request(given, chosen.training or how, chosen)
 
 
+def _flags(names: Sequence[str]) -> tuple[str, str]:
+    """Settings as flags in a sentence, and the form of `have` that follows them.
+
+    >>> _flags(["lr"]), _flags(["cut", "weight_decay"])
+    (('--lr', 'has'), ('--cut and --weight-decay', 'have'))
+    """
+    flags = [f"--{name.replace('_', '-')}" for name in names]
+    return " and ".join(filter(None, [", ".join(flags[:-1]), flags[-1]])), "has" if len(
+        flags
+    ) == 1 else "have"
+
+
 def _check_ladder(fit: FitSettings) -> None:
-    """What only the ladder understands, and what it does not.
+    """Refuse settings that the chosen strategy would ignore.
 
     Raises:
         SettingsError: a setting that the strategy would ignore.
@@ -99,33 +112,33 @@ def _check_ladder(fit: FitSettings) -> None:
         for name in ("cut", "head"):
             if getattr(fit, name) is not None:
                 raise SettingsError(
-                    f"--{name} {getattr(fit, name)} is for one strategy, and the ladder tries several; "
-                    "name one with --strategy (probe, svm, many-stages or last-blocks)"
+                    f"--{name} {getattr(fit, name)} needs a single strategy, but the default (auto) tries "
+                    "several. Add --strategy probe, svm, many-stages or last-blocks"
                 )
         seconds_in(fit.budget or DEFAULT_BUDGET)
     elif fit.budget is not None:
         raise SettingsError(
-            f"--budget {fit.budget} is for the ladder (--strategy auto), not for --strategy {fit.strategy}; "
-            "--time-limit bounds a training"
+            f"--budget {fit.budget} limits the ladder (--strategy auto), but --strategy {fit.strategy} was "
+            "chosen. Use --time-limit to limit a training"
         )
 
 
 @dataclass(frozen=True)
 class Start:
-    """The weights that a fit starts from, and what they went through before."""
+    """The weights that a fit starts from, and the models that they come from."""
 
     weights: Weights
     lineage: tuple[str, ...]
     earlier: Model | None = None
-    """The run that the weights are from."""
+    """The run that the weights come from."""
 
 
 def find_start(request: Request, from_run: str | Path | None, reporter: Reporter) -> Start:
-    """The network and its weights: of an earlier run, drawn anew, or pretrained; fitted to the images.
+    """The network and its weights (from an earlier run, initialised, or pretrained), adapted to the images.
 
     Raises:
         SettingsError: settings that contradict each other.
-        WeightsError: no weights, or their licence needs a yes.
+        WeightsError: there are no weights, or their licence was not accepted.
         NetworkError: the network can't take such images.
     """
     settings = request.fit
@@ -152,7 +165,7 @@ def _from_scratch(request: Request, reporter: Reporter) -> Start:
     settings = request.fit
     if settings.weights is not None:
         raise SettingsError(
-            f"--strategy scratch starts from no weights; leave out --weights {settings.weights}"
+            f"--strategy scratch uses no pretrained weights. Remove --weights {settings.weights}"
         )
     network = settings.network or _default_network(settings, reporter)
     from regraft.networks.initialisation import initial_weights
@@ -171,11 +184,11 @@ def _from_run(folder: Path, settings: FitSettings) -> Start:
     earlier = load_model(folder)
     if settings.weights is not None or settings.network not in (None, earlier.weights.network):
         raise SettingsError(
-            f"--from {folder} brings its network ({earlier.weights.network}) and weights; "
-            "leave out --network and --weights"
+            f"--from {folder} determines the network ({earlier.weights.network}) and its weights. "
+            "Remove --network and --weights"
         )
     if settings.strategy == "scratch":
-        raise SettingsError(f"--strategy scratch starts from no weights; leave out --from {folder}")
+        raise SettingsError(f"--strategy scratch uses no pretrained weights. Remove --from {folder}")
     return Start(earlier.weights, earlier.lineage, earlier)
 
 

@@ -46,7 +46,7 @@ def load_images(
         source: a folder with a folder per class, the same below train/, val/ and test/, or a CSV or
             Parquet table with columns path and label, and optionally split and group.
         settings: all settings at once.
-        reporter: is told how far it is.
+        reporter: receives progress.
         changes: single settings, by name.
 
     Raises:
@@ -80,14 +80,14 @@ def fit(
         from_run: an earlier run or bundle, whose network is where this one starts (transitive transfer).
         out: where the run folder goes; None writes none. `""` chooses `runs/NAME`.
         overwrite: replace a run of other settings in `out`.
-        reporter: is told what happens.
+        reporter: receives progress and notes.
         changes: single settings of `FitSettings` or `TrainSettings`, by name.
 
     Returns:
         The model, with its scores.
 
     Raises:
-        RegraftError: of the kind that says what to change.
+        RegraftError: the message says what to change.
     """
     started = time.perf_counter()
     asked = make_request(settings, training, plan, changes)
@@ -141,11 +141,11 @@ def advise(
         training: how a tail would be trained.
         data: how images are read.
         from_run: an earlier run to start from.
-        reporter: reports progress.
+        reporter: receives progress and notes.
         changes: single settings, by name.
 
     Raises:
-        RegraftError: of the kind that says what to change.
+        RegraftError: the message says what to change.
     """
     from regraft.advising import advise as advised
     from regraft.advising import named_advice
@@ -171,7 +171,7 @@ def plan(images: Images | str | Path, settings: FitSettings | None = None, **oth
     """The plan alone of what `advise` returns for the same arguments.
 
     Raises:
-        RegraftError: of the kind that says what to change.
+        RegraftError: the message says what to change.
     """
     return advise(images, settings, **others).plan
 
@@ -189,8 +189,8 @@ def rehearse(
 ) -> Rehearsal:
     """How `fit` would begin with the same arguments; it stops before features are computed.
 
-    Nothing is written but the cache's record of the files and of the split, and with `network="auto"` the
-    features of the images that choose the network.
+    No run folder is written. The cache keeps what the fit will use: the list of files, the split, the
+    converted network, and with `network="auto"` the features of the images that choose the network.
 
     Raises:
         RegraftError: what `fit` would stop at before it computes features.
@@ -214,14 +214,14 @@ def find_lr(
     """The training loss while the learning rate rises, and the rate where it falls fastest.
 
     Args:
-        images: as in `fit`, like all others but
-        settings: of a strategy that trains.
-        training: how.
+        images: from `load_images`, or what it accepts.
+        settings: settings of a strategy that trains.
+        training: how its tail is trained.
         data: how images are read.
         from_run: an earlier run to start from.
-        steps: optimizer steps to take; the weights are put back afterwards.
-        reporter: is told what happens.
-        changes: single settings.
+        steps: number of optimizer steps; the weights are restored afterwards.
+        reporter: receives progress and notes.
+        changes: single settings, by name.
 
     Raises:
         SettingsError: the strategy trains nothing.
@@ -252,7 +252,7 @@ class _Fitted:
 def _carry_out(
     job: Job, made: Plan, asked: Request, reading: DataSettings, start: Start, log: RunLog
 ) -> _Fitted:
-    """A head that is solved, or a tail that is trained; and whoever votes beside it."""
+    """Solve a head or train a tail, and fit the other models that vote with it."""
     also = fit_voters(job, made, reporter=log)
     others = tuple(Voter(start.weights, one.head, job.features.layout) for one in also)
     if made.training is None:

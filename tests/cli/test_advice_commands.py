@@ -67,7 +67,7 @@ def test_a_named_strategy_is_shown_as_a_plan_and_nothing_is_measured(
     assert code == 0
     assert 'strategy = "full"' in out
     assert "extracting features" not in err
-    assert {path.name for path in own_cache.iterdir()} <= {"scan", "splits"}
+    assert {path.name for path in own_cache.iterdir()} <= {"scan", "splits", "networks"}
     assert Plan.load(plan).strategy == "full"
 
 

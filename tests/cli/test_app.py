@@ -68,6 +68,7 @@ def test_predictions_keep_their_order_and_list_bad_files(
     assert "bad.jpg,empty file" in (tmp_path / "p.csv.skipped.csv").read_text()
 
 
+@pytest.mark.children
 def test_predict_takes_folders_globs_and_standard_input(fitted: Path, digits: Path) -> None:
     count = len(list((digits / "5").iterdir()))
     listed = "\n".join(str(path) for path in sorted((digits / "5").iterdir())[:4]).encode()
@@ -154,6 +155,7 @@ def test_likely_mistakes_are_explained(
     assert "Traceback" not in err
 
 
+@pytest.mark.children
 def test_ctrl_c_says_how_to_go_on(tmp_path: Path, digits: Path) -> None:
     env = {**os.environ, "REGRAFT_CACHE": str(tmp_path / "cache")}
     process = subprocess.Popen(

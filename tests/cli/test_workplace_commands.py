@@ -77,7 +77,7 @@ def test_a_folder_without_runs_is_said_to_be_one(
     assert said in capsys.readouterr().err
 
 
-def test_a_dry_run_counts_and_writes_nothing(
+def test_a_dry_run_counts_and_neither_computes_features_nor_writes_a_run(
     digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_cache: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
@@ -88,7 +88,7 @@ def test_a_dry_run_counts_and_writes_nothing(
     assert "not timed on this machine yet" in said
     assert "a ladder with a budget of 5 min" in said
     assert not (tmp_path / "runs").exists()
-    assert {path.name for path in own_cache.iterdir()} <= {"scan", "splits"}
+    assert {path.name for path in own_cache.iterdir()} <= {"scan", "splits", "networks"}
 
 
 def test_a_dry_run_names_bad_files(
@@ -98,6 +98,17 @@ def test_a_dry_run_names_bad_files(
     (photos / "dark" / "bad.png").write_bytes(b"no image")
     assert run(["fit", str(photos), "--network", "lenet5", "--strategy", "probe", "--dry-run"]) == 0
     assert "can't be used: dark/bad.png: not an image" in capsys.readouterr().out
+
+
+def test_a_dry_run_stops_where_the_fit_would(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    asked = ["fit", str(photos), "--network", "lenet5", "--strategy", "svm", "--cut", "c9"]
+    assert run([*asked, "--dry-run"]) == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert run(asked) == 1
+    assert capsys.readouterr().err.splitlines()[-1] == said
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
 
 
+@pytest.mark.children
 def test_the_corpus_takes_at_most_400_megabytes(corpus: tuple[Path, list[Case]]) -> None:
     done = subprocess.run(
         [sys.executable, "-c", MEASURE, str(corpus[0])], capture_output=True, text=True, check=True

@@ -116,6 +116,7 @@ def test_an_image_is_its_own_nearest_neighbour(run: Path) -> None:
     assert [near.similarity for near in nearest] == sorted((n.similarity for n in nearest), reverse=True)
 
 
+@pytest.mark.browser
 def test_the_features_page_opens(run: Path, digits: Path, tmp_path: Path) -> None:
     image = sorted(digits.rglob("*.png"))[0]
     page = write_features(run, image, tmp_path / "features.html", units=2, steps=2)

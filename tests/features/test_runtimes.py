@@ -102,6 +102,7 @@ def test_impossible_choices_are_refused(name: str, device: str, message: str) ->
         open_runtime(find_weights("lenet5"), name=name, device=device, reporter=Silent())  # type: ignore[arg-type]
 
 
+@pytest.mark.children
 def test_a_converted_network_needs_no_torch_and_reports_to_nobody() -> None:
     converted(find_weights("lenet5"))
     code = (

@@ -18,6 +18,8 @@ from regraft.plans import Plan
 from regraft.progress import Silent
 from tests.conftest import RUNS, DigitsRun
 
+pytestmark = pytest.mark.slow
+
 
 def climbed(data: Path, out: Path, **settings: object) -> regraft.Model:
     return regraft.fit(data, network="lenet5", out=out, **{**RUNS["climbed"], **settings})
@@ -144,8 +146,8 @@ def test_without_votes_a_single_head_answers(digits: Path, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"cut": "c3"}, "--cut c3 is for one strategy"),
-        ({"head": "centroid"}, "--head centroid is for one strategy"),
+        ({"cut": "c3"}, "--cut c3 needs a single strategy"),
+        ({"head": "centroid"}, "--head centroid needs a single strategy"),
         ({"budget": "soon"}, "time 'soon' is not understood"),
         ({"strategy": "probe", "budget": "5m"}, "--budget 5m is for the ladder"),
     ],

@@ -32,6 +32,7 @@ def staged_output(recipe: Recipe, spec: InputSpec) -> tuple[torch.Tensor, torch.
         return staged.classifier(value), module(images), len(staged.stages)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", by_turns())
 def test_composing_the_stages_gives_the_networks_own_output_bit_for_bit(name: str) -> None:
     composed, own, count = staged_output(*find_recipe(name))
@@ -39,6 +40,7 @@ def test_composing_the_stages_gives_the_networks_own_output_bit_for_bit(name: st
     assert count >= 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TORCHVISION)
 def test_networks_of_torchvision_are_staged_too(name: str) -> None:
     recipe = Recipe(library="torchvision", name=name)
@@ -46,6 +48,7 @@ def test_networks_of_torchvision_are_staged_too(name: str) -> None:
     assert torch.equal(composed, own)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["resnet50", "vit_tiny_patch16_224", "convnext_tiny", "vgg16", "googlenet"])
 def test_fine_stages_compose_to_the_same(name: str) -> None:
     recipe, spec = find_recipe(name)
@@ -75,6 +78,7 @@ def test_a_network_is_cut_anywhere() -> None:
             assert torch.equal(staged.classifier(tail(prefix(batch))), module(batch))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["crossvit_tiny_240", "vit_tiny_patch16_dinov3_qkvb"])
 def test_a_network_that_cant_be_cut_works_as_one_stage_and_says_why(name: str) -> None:
     recipe, spec = find_recipe(name)

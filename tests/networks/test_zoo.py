@@ -125,6 +125,7 @@ def test_maps_are_as_large_as_in_the_papers_figures(name: str, shape: tuple[int,
     assert shape in [stage.shape for stage in cards()[name].stages]
 
 
+@pytest.mark.children
 def test_listing_the_zoo_imports_neither_torch_nor_timm() -> None:
     code = (
         "import sys; from regraft.cli.app import run; assert run(['zoo', '--sort', 'top1']) == 0; "

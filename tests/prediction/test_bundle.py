@@ -62,6 +62,7 @@ def test_order_is_kept_and_bad_files_are_listed(model: regraft.Model, digits: Pa
     assert [file.path for file in found.skipped] == [str(bad), "gone.png"]
 
 
+@pytest.mark.children
 def test_loading_imports_neither_torch_nor_scikit_learn(bundle: Path) -> None:
     code = (
         "import sys, regraft; regraft.load_model(sys.argv[1]); "

@@ -11,6 +11,7 @@ from regraft.reports.architecture_page import write_architecture
 from tests.browser import visiting
 
 
+@pytest.mark.browser
 @pytest.mark.parametrize(("name", "cut"), [("lenet5", "f6"), ("resnet152", "50%")])
 def test_blocks_can_be_chosen_by_mouse_and_by_keyboard(name: str, cut: str, tmp_path: Path) -> None:
     known = card(name)

@@ -17,6 +17,7 @@ def run(digits_run: DigitsRun) -> Path:
     return digits_run("svm").folder
 
 
+@pytest.mark.browser
 def test_the_page_shows_chances_maps_and_neighbours(run: Path, digits: Path, tmp_path: Path) -> None:
     image = sorted((digits / "7").glob("*.png"))[0]
     found = explain_images(run, [image], neighbours=3)

@@ -76,6 +76,7 @@ def test_every_confusion_count_is_on_the_page(run: Path) -> None:
     assert found == [count for row in RunFiles(run).best.confusion for count in row]
 
 
+@pytest.mark.browser
 def test_a_cell_shows_its_images_and_hides_them_again(run: Path) -> None:
     with visiting() as visit:
         visit.open((run / "report.html").as_uri())
@@ -89,6 +90,7 @@ def test_a_cell_shows_its_images_and_hides_them_again(run: Path) -> None:
         assert not gallery.is_visible()
 
 
+@pytest.mark.browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_opens_without_a_request_or_a_complaint(run: Path, scheme: str) -> None:
     with visiting(color_scheme=scheme) as visit:
@@ -96,12 +98,14 @@ def test_it_opens_without_a_request_or_a_complaint(run: Path, scheme: str) -> No
         assert (visit.dialogs, visit.outside, visit.complaints) == ([], [], [])
 
 
+@pytest.mark.browser
 def test_everyone_can_read_it_on_any_screen(run: Path) -> None:
     with visiting() as visit:
         visit.open((run / "report.html").as_uri())
         assert visit.faults() == []
 
 
+@pytest.mark.browser
 def test_hostile_names_stay_text(hostile: Path) -> None:
     with visiting() as visit:
         visit.open(hostile.as_uri())

@@ -22,6 +22,8 @@ from regraft.serving.export import export_model
 from regraft.serving.resampling import CentreCrop
 from tests.conftest import DigitsRun
 
+pytestmark = pytest.mark.slow
+
 WAYS = {"probe": "probe", "svm": "many-stages", "vote": "climbed"}
 
 # 376 and 377 rows of 300 are on the two sides of where Pillow changes the order of its passes for 224 pixels.
@@ -125,6 +127,7 @@ def test_safetensors_hold_the_network_and_the_head_by_name(runs: dict[str, Path]
     assert facts["labels"] == ["5", "6", "7"]
 
 
+@pytest.mark.children
 def test_the_example_runs_with_numpy_pillow_and_onnxruntime_alone(
     runs: dict[str, Path], digits: Path, tmp_path: Path
 ) -> None:
@@ -142,6 +145,7 @@ def test_the_example_runs_with_numpy_pillow_and_onnxruntime_alone(
     assert done.stdout.splitlines()[0].startswith(f"{image}: 6 ")
 
 
+@pytest.mark.children
 def test_an_exported_model_is_used_without_torch(runs: dict[str, Path], digits: Path, tmp_path: Path) -> None:
     export_model(runs["probe"], tmp_path)
     code = (

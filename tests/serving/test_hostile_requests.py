@@ -18,6 +18,8 @@ from tests.conftest import DigitsRun
 from tests.corpus import write_corpus
 from tests.serving.test_server import Server, form, started
 
+pytestmark = pytest.mark.children
+
 CANARY = "the canary sings"
 
 

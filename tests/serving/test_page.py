@@ -9,6 +9,8 @@ from tests.browser import Visit, visiting
 from tests.conftest import DigitsRun
 from tests.serving.test_server import Server, started
 
+pytestmark = [pytest.mark.children, pytest.mark.browser]
+
 
 @pytest.fixture(scope="module")
 def server(digits_run: DigitsRun) -> Iterator[Server]:

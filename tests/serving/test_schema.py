@@ -13,6 +13,8 @@ from tests.serving.test_server import started
 
 pytest.importorskip("schemathesis", reason="schemathesis is not installed")
 
+pytestmark = pytest.mark.children
+
 
 def test_made_up_requests_find_no_broken_promise(digits_run: DigitsRun, tmp_path: Path) -> None:
     tool = Path(sys.executable).with_name("schemathesis")

@@ -26,6 +26,8 @@ from tests.conftest import DigitsRun
 
 pytest.importorskip("fastapi", reason="the extra regraft[serve] is not installed")
 
+pytestmark = pytest.mark.children
+
 
 @dataclass
 class Server:

@@ -45,6 +45,16 @@ def random_head(stages: Sequence[Stage], images: torch.Tensor) -> LinearHead:
     return LinearHead(replace(start, weights=draws), statistic)  # type: ignore[arg-type]
 
 
+def train(stages: Sequence[Stage], count: int, images: torch.Tensor) -> None:
+    """One step on four images, with the first stages as a frozen prefix."""
+    prefix = torch.nn.Sequential(*(stage.module for stage in stages[:count]))
+    tail = Tail(stages[count:], random_head(stages, images), trains_batchnorm=True)
+    labels = np.array([0, 1, 0, 1], dtype=np.int64)
+    settings = TrainSettings(epochs=1, lr=1e-3, effective_batch=4, micro_batch=4, train_precision="fp32")
+    Trainer(Task(tail, PrefixedSource(images, prefix), labels, 2, settings), Silent()).run()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", by_turns())
 def test_a_frozen_prefix_keeps_every_bit_through_a_training(name: str) -> None:
     """Parameters and buffers, with BatchNorm trained in the tail: the table, and other families."""
@@ -55,13 +65,9 @@ def test_a_frozen_prefix_keeps_every_bit_through_a_training(name: str) -> None:
     count = len(stages) // 2
     side = small_side(recipe, spec)
     images = torch.randn(4, spec.channels, side, side, generator=torch.Generator().manual_seed(0))
-    source = PrefixedSource(images, torch.nn.Sequential(*(stage.module for stage in stages[:count])))
-    tail = Tail(stages[count:], random_head(stages, images), trains_batchnorm=True)
     before = {key: value.clone() for key, value in module.state_dict().items()}
     frozen = {id(v) for stage in stages[:count] for v in stage.module.state_dict(keep_vars=True).values()}
-    settings = TrainSettings(epochs=1, lr=1e-3, effective_batch=4, micro_batch=4, train_precision="fp32")
-    labels = np.array([0, 1, 0, 1], dtype=np.int64)
-    Trainer(Task(tail, source, labels, 2, settings), Silent()).run()
+    train(stages, count, images)
     after = module.state_dict(keep_vars=True)
     moved = {key for key, value in after.items() if not torch.equal(value, before[key])}
     assert moved

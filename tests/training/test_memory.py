@@ -68,6 +68,7 @@ def test_memory_errors_are_recognised(error: Exception, expected: bool) -> None:
     assert is_out_of_memory(error) is expected
 
 
+@pytest.mark.children
 @pytest.mark.skipif(sys.platform != "linux", reason="limits of the address space are Linux's")
 def test_a_real_limit_of_memory_halves_the_micro_batch() -> None:
     done = subprocess.run(

@@ -142,7 +142,7 @@ _LONG = {side: {"classes", "confusion"} for side in ("test", "validation", "base
 
 
 def show_scores(sheet: ScoreSheet) -> None:
-    """The scores with their intervals, the trivial baseline beside them."""
+    """The scores with their intervals, next to those of the trivial baseline."""
     columns = [("test", sheet.test), ("validation", sheet.validation), ("majority class", sheet.baseline)]
     shown = [(name, scores) for name, scores in columns if scores is not None]
     rows = []

@@ -59,7 +59,7 @@ class DigitsResult:
 def compare(
     folder: Path, *, draws: int = 10, per_class: int = 10, reporter: Reporter | None = None
 ) -> DigitsResult:
-    """Transfer beside training from scratch, over several draws of the labelled images.
+    """Compare transfer with training from scratch, over several draws of the labelled images.
 
     Args:
         folder: where the images and one table per draw are written.

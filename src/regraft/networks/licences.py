@@ -1,4 +1,4 @@
-"""What the licences of pretrained weights allow, judging by their names, and which ones were accepted."""
+"""What the licence of pretrained weights allows, as far as its name says, and whether it was accepted."""
 
 from __future__ import annotations
 

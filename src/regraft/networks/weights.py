@@ -1,7 +1,7 @@
 """Where a network's weights are, and where they came from. Imports neither torch nor timm until it must.
 
 Places are tried in this order: `--weights` (a file or folder), `$REGRAFT_WEIGHTS`, the package itself,
-installed packages that carry weights, the hubs' caches on this machine, a download. A JSON recipe beside
+installed packages that carry weights, the hubs' caches on this machine, a download. A JSON recipe next to
 a weights file is data: it may name a library out of three, a registered network and allow-listed
 arguments, and nothing else in it is used.
 """
@@ -36,7 +36,7 @@ class Weights:
     path: Path
     """A safetensors file."""
     sha256: str
-    """Of that file's bytes, computed, never taken from a record: it keys every cache."""
+    """SHA-256 of that file's bytes, computed and never taken from a record: it is part of every cache key."""
     recipe: Recipe
     input_spec: InputSpec
     source: WeightsSource
