@@ -131,7 +131,7 @@ def test_cache_commands(command: Callable[..., Ran], own_cache: Path, photos: Pa
         (["fit", "{photos}", "--network", "lenet6", "--offline"], 1, "lenet5"),
         (["fit", "{photos}", "--network", "lenet5", "--test-share", "2"], 2, "outside of 0 to 0.9"),
         (["fit", "{photos}", "--network", "lenet5", "--strategy", "svm", "--cut", "c9"], 1, "c1, c3, c5, f6"),
-        (["fit", "{photos}", "--network", "resnet50", "--offline"], 1, "--weights"),
+        (["fit", "{photos}", "--network", "resnet50", "--offline"], 1, "--weights FOLDER"),
         (["predict", "nowhere", "a.jpg"], 1, "no model at nowhere"),
         (["cache", "prune", "--max-size", "lots"], 2, "500M"),
         (["zoo", "resnet5"], 1, "resnet50"),
