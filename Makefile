@@ -28,7 +28,7 @@ test: setup
 	$(PYTEST) --durations 25
 
 quick: setup
-	$(PYTEST) --ignore tests/test_docs.py -m "not (soak or slow or children or browser)"
+	$(PYTEST) -m "not (soak or slow or children or browser)"
 
 lint: setup
 	$(BIN)/ruff check .

@@ -133,13 +133,18 @@ DigitsRun = Callable[[str], FittedRun]
 
 
 @pytest.fixture(scope="session")
-def digits_run(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> DigitsRun:
+def digits_run(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DigitsRun]:
     """One of `RUNS` by its name, fitted when it is first asked for."""
     folder = tmp_path_factory.mktemp("runs")
+
+    left: dict[str, set[Path]] = {}
 
     @functools.cache
     def fitted(name: str) -> FittedRun:
         model = regraft.fit(digits, network="lenet5", out=folder / name, **RUNS[name])
+        left[name] = set((folder / name).rglob("*"))
         return FittedRun(folder / name, model)
 
-    return fitted
+    yield fitted
+    for name, files in left.items():
+        assert set((folder / name).rglob("*")) == files, f"a test changed the run {name} that others use"

@@ -24,6 +24,7 @@ def blocks(page: Path, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
 
 
+@pytest.mark.children
 def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     pytest.importorskip("sphinx", reason="Sphinx is not installed")
     command = [sys.executable, "-m", "sphinx", "-W", "-q", "-b", "html", str(ROOT / "docs"), str(tmp_path)]
@@ -32,6 +33,7 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     assert (tmp_path / "commands" / "fit.html").exists()
 
 
+@pytest.mark.children
 def test_the_pages_of_commands_are_what_the_program_says() -> None:
     script = ROOT / "scripts" / "build_command_pages.py"
     code = f"import json, runpy; print(json.dumps(runpy.run_path({str(script)!r})['pages']()))"
@@ -67,6 +69,7 @@ def test_python_in_the_documentation_runs(
         exec(compile(block, page.name, "exec"), {})
 
 
+@pytest.mark.children
 def test_the_newcomers_path_runs_as_it_is_written(tmp_path: Path) -> None:
     environment = {**os.environ, "REGRAFT_CACHE": str(tmp_path / "cache")}
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"

@@ -56,6 +56,7 @@ def test_advice_as_json(command: Command, digits: Path, tmp_path: Path) -> None:
     assert found["measured"]["profile"]["stages"][0]["stage"] == "c1"
 
 
+@pytest.mark.slow
 def test_a_named_strategy_is_shown_as_a_plan_and_nothing_is_measured(
     command: Command,  # noqa: F811
     photos: Path,
@@ -71,6 +72,7 @@ def test_a_named_strategy_is_shown_as_a_plan_and_nothing_is_measured(
     assert Plan.load(plan).strategy == "full"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["probe", "svm", "last-blocks"])
 def test_all_names_of_the_verb_make_the_same_plan(
     command: Command,  # noqa: F811

@@ -18,6 +18,7 @@ def fresh_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_cache: Pa
     monkeypatch.delenv("HF_HUB_CACHE", raising=False)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("fresh_machine")
 def test_a_network_that_comes_with_the_installation_is_used_and_named(
     photos: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]

@@ -105,6 +105,7 @@ def test_mistakes_get_a_sentence(
     assert message in ran.err
 
 
+@pytest.mark.slow
 def test_weights_are_imported_listed_verified_and_used(
     command: Callable[..., Ran], tmp_path: Path, photos: Path
 ) -> None:

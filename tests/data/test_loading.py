@@ -25,6 +25,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Case]]:
     return folder, write_corpus(folder)
 
 
+@pytest.mark.slow
 def test_every_file_of_the_corpus_is_used_or_refused_as_expected(corpus: tuple[Path, list[Case]]) -> None:
     folder, cases = corpus
     surprises = []

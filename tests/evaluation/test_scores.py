@@ -17,6 +17,7 @@ def example(count: int = 300, classes: int = 4, seed: int = 0) -> tuple[np.ndarr
     return np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True), truth
 
 
+@pytest.mark.slow
 @given(st.integers(2, 6), st.integers(5, 60), st.integers(0, 1000))
 @settings(max_examples=40, deadline=None)
 def test_scores_equal_those_of_scikit_learn(classes: int, count: int, seed: int) -> None:
@@ -53,6 +54,7 @@ def test_wilson_stays_within_zero_and_one(right: int, count: int) -> None:
     assert 0 <= estimate.low <= estimate.value <= estimate.high <= 1
 
 
+@pytest.mark.slow
 def test_the_bootstrap_interval_covers_as_often_as_it_says() -> None:
     """Balanced accuracy of a classifier that is right with probability 0.7: 95 % of intervals hold 0.7."""
     generator = np.random.default_rng(0)

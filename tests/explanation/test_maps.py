@@ -16,6 +16,8 @@ from regraft.prediction.graph import HeadGraph, ModelGraph, NetworkPart
 from regraft.prediction.model import Model
 from regraft.records import Column, HeadRecord
 
+pytestmark = pytest.mark.slow
+
 CLASS_METHODS: tuple[Method, ...] = ("grad-cam", "grad-cam++", "occlusion", "integrated-gradients")
 _PATCH = 8
 

@@ -113,6 +113,7 @@ def test_votes_equal_those_of_libsvm(classes: int) -> None:
         assert np.allclose(ours[:, 1] - ours[:, 0], theirs.decision_function(kernel))
 
 
+@pytest.mark.slow
 def test_many_classes_are_as_sure_as_they_are_right(tmp_path: Path) -> None:
     """Of forty classes four in five answers are right: the mean probability of the answers says so, too."""
     rows, _ = data(tmp_path, count=1_200, classes=40, spread=2)

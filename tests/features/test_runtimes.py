@@ -144,6 +144,7 @@ def test_moments_by_hand() -> None:
     assert torch.allclose(std, torch.tensor(5.0).sqrt())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "swin_tiny_patch4_window7_224"])
 def test_token_networks_give_the_same_features_on_both_runtimes(name: str) -> None:
     weights = find_weights(name, weights="random")

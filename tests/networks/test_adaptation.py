@@ -9,6 +9,8 @@ from regraft.networks.adaptation import adapted, with_channels
 from regraft.networks.network import load_network
 from regraft.networks.weights import Weights, find_weights
 
+pytestmark = pytest.mark.slow
+
 
 def logits(weights: Weights, images: torch.Tensor) -> torch.Tensor:
     with torch.inference_mode():

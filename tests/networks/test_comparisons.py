@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 
 from regraft.networks.comparisons import Row, compare_designs
 
 
+@cache  # it builds all networks of the comparison
 def rows(name: str) -> tuple[Row, ...]:
     return compare_designs(name)[0].rows
 
@@ -37,6 +40,7 @@ def test_the_reduced_inception_module_has_the_parameters_of_the_papers_table() -
 TABLE_2 = [(5.3, 0.39), (7.8, 0.70), (9.2, 1.0), (12, 1.8), (19, 4.2), (30, 9.9), (43, 19), (66, 37)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(8))
 def test_scaled_networks_are_those_of_the_paper(number: int) -> None:
     row, (millions, billions) = rows("scaling")[number], TABLE_2[number]

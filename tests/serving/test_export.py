@@ -250,7 +250,9 @@ def test_a_run_with_other_scores_is_packed_anew(runs: dict[str, Path], tmp_path:
     assert open_package(run, Silent()).facts["accuracy"]["value"] == 0.5
 
 
-def test_the_check_is_on_at_least_32_images(runs: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_check_is_on_at_least_32_images(
+    runs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(export, "LEAST_CHECKED", 10_000)
     with pytest.raises(SettingsError, match=r"only \d+ of the run's images can be read"):
-        export_model(runs["probe"])
+        export_model(runs["probe"], tmp_path)
