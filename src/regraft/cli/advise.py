@@ -47,15 +47,15 @@ def advise(
     ```
 
     Args:
-        data: the images, as in fit.
-        settings: how a model would be fitted.
-        reading: how images are found and read.
-        training: how a tail would be trained.
-        from_: an earlier run or bundle, whose network is where this one would start.
-        out: the file for the plan, to be edited and given to fit --plan.
-        suspects: a CSV file to write, for labels that are probably wrong; fill it in for fit --corrections.
-        explain: say how each figure is computed, and show the textbook table.
-        json: print one JSON object instead of tables.
+        data: The images, as in fit.
+        settings: How a model would be fitted.
+        reading: How images are found and read.
+        training: How a tail would be trained.
+        from_: An earlier run or bundle, whose network is where this one would start.
+        out: The file for the plan, to be edited and given to fit --plan.
+        suspects: A CSV file to write, for labels that are probably wrong; fill it in for fit --corrections.
+        explain: Say how each figure is computed, and show the textbook table.
+        json: Print one JSON object instead of tables.
     """
     from regraft import workflow
 

@@ -35,11 +35,11 @@ def demo(
     reuses what was computed.
 
     Args:
-        out: folder for the images and for the run of the first draw.
-        draws: number of times that the labelled images are drawn.
-        per_class: number of labelled images of each class.
-        runtime: library that computes the network.
-        json: print one JSON object instead of tables.
+        out: Folder for the images and for the run of the first draw.
+        draws: Number of times that the labelled images are drawn.
+        per_class: Number of labelled images of each class.
+        runtime: Library that computes the network.
+        json: Print one JSON object instead of tables.
     """
     from dataclasses import asdict
 

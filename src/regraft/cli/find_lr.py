@@ -34,13 +34,13 @@ def find_lr(
     ```
 
     Args:
-        data: the images, as in fit.
-        settings: the network and the strategy, which must be one that trains.
-        reading: how images are found and read.
-        training: how the tail would be trained.
-        from_: an earlier run or bundle to start from.
-        steps: optimizer steps to take; the weights are put back afterwards.
-        out: a .svg, .png or .pdf file for the plot.
+        data: The images, as in fit.
+        settings: The network and the strategy, which must be one that trains.
+        reading: How images are found and read.
+        training: How the tail would be trained.
+        from_: An earlier run or bundle to start from.
+        steps: Optimizer steps to take; the weights are put back afterwards.
+        out: A .svg, .png or .pdf file for the plot.
     """
     from regraft import workflow
     from regraft.plots import Axes, line_plot

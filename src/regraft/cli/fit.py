@@ -61,18 +61,18 @@ def fit(
     ```
 
     Args:
-        data: a folder with a folder per class (or that below train/, val/, test/), or a CSV or Parquet table.
-        settings: how the model is fitted.
-        reading: how images are found and read.
-        training: how a tail is trained.
-        plan: a plan file (from `regraft advise`) to carry out instead of the settings.
-        from_: an earlier run or bundle, whose network is where this one starts.
-        out: the run folder; without it, runs/DATA-NETWORK-STRATEGY.
-        overwrite: replace a run with other settings in --out.
-        report: write report.html into the run folder.
-        dry_run: show how the fit would begin (counts, bad files, known costs, the plan of a named strategy)
+        data: A folder with a folder per class (or that below train/, val/, test/), or a CSV or Parquet table.
+        settings: How the model is fitted.
+        reading: How images are found and read.
+        training: How a tail is trained.
+        plan: A plan file (from `regraft advise`) to carry out instead of the settings.
+        from_: An earlier run or bundle, whose network is where this one starts.
+        out: The run folder; without it, runs/DATA-NETWORK-STRATEGY.
+        overwrite: Replace a run with other settings in --out.
+        report: Write report.html into the run folder.
+        dry_run: Show how the fit would begin (counts, bad files, known costs, the plan of a named strategy)
             and stop before features are computed; `regraft advise` shows the same.
-        json: print JSON lines instead of tables and bars.
+        json: Print JSON lines instead of tables and bars.
     """
     from regraft import workflow
 

@@ -32,11 +32,11 @@ def visualize(
     ```
 
     Args:
-        run: a folder that fit left behind.
-        image: the image whose maps are shown; without it, a training image.
-        units: number of units shown for each of the three stages.
-        steps: steps of gradient ascent for the images made to excite a unit; 0 makes none and is quick.
-        out: the page to write.
+        run: A folder that fit left behind.
+        image: The image whose maps are shown; without it, a training image.
+        units: Number of units shown for each of the three stages.
+        steps: Steps of gradient ascent for the images made to excite a unit; 0 makes none and is quick.
+        out: The page to write.
     """
     from regraft.reports.features_page import write_features
 

@@ -17,8 +17,8 @@ def list_weights(*, weights: str | None = None, json: Flag = False) -> int:
     """List the pretrained weights on this machine: where they are, how large, under which licence.
 
     Args:
-        weights: a further folder to look in.
-        json: print JSON lines instead of a table.
+        weights: A further folder to look in.
+        json: Print JSON lines instead of a table.
     """
     from regraft.networks.weights import weights_here
 
@@ -49,8 +49,8 @@ def fetch(network: str, /, *, offline: bool = False) -> int:
     ```
 
     Args:
-        network: a name of the zoo, timm or torchvision.
-        offline: download nothing; only say whether the weights are on this machine.
+        network: A name of the zoo, timm or torchvision.
+        offline: Download nothing; only say whether the weights are on this machine.
     """
     from regraft.networks.licences import forbids_commerce
     from regraft.networks.weights import find_weights
@@ -68,8 +68,8 @@ def verify(*networks: str, weights: str | None = None) -> int:
     """Read weights back and check them: undamaged, right for their network, every value finite.
 
     Args:
-        networks: names of networks; without any, all weights on this machine.
-        weights: a further folder to look in.
+        networks: Names of networks; without any, all weights on this machine.
+        weights: A further folder to look in.
     """
     from regraft.networks.weights import verify_weights, weights_here
 
@@ -108,12 +108,12 @@ def import_file(
     ```
 
     Args:
-        source: the weights file (.pth, .pt, .bin, .safetensors or .onnx).
-        network: network that the weights are for: a name of the zoo, timm or torchvision.
-        out: folder for NETWORK.safetensors and NETWORK.json.
-        license: licence of the weights, as their source states it.
-        origin: where the weights are from; kept in the card.
-        labels: text file of class names, one per line, in the order of the classifier.
+        source: The weights file (.pth, .pt, .bin, .safetensors or .onnx).
+        network: Network that the weights are for: a name of the zoo, timm or torchvision.
+        out: Folder for NETWORK.safetensors and NETWORK.json.
+        license: Licence of the weights, as their source states it.
+        origin: Where the weights are from; kept in the card.
+        labels: Text file of class names, one per line, in the order of the classifier.
     """
     from regraft.networks.importing import import_weights
 

@@ -47,7 +47,7 @@ def list_networks(
         network: Show this network, as `regraft zoo show` does.
         sort: Column by which the table is sorted; the largest value comes last.
         family: Show only networks whose family name contains this text.
-        license: commercial shows only networks whose weights have a licence known to allow commercial use.
+        license: Commercial shows only networks whose weights have a licence known to allow commercial use.
         max_params: Show only networks with at most this many parameters (for example 10M).
         max_multiply_adds: Show only networks with at most this many multiply-adds per image (for example 1G).
         at_hand: Show only networks whose weights are on this machine.
