@@ -31,8 +31,8 @@ A page for each command, from the same text as `regraft COMMAND --help`. The set
 | status | meaning |
 |---|---|
 | 0 | done |
-| 1 | an error, which the last line on standard error explains; or problems found by a command that looks |
-| 2 | the command can't be obeyed: an unknown option, a value out of range, a folder that is not a run |
+| 1 | an error, which the last line on standard error explains; or problems found by a command that checks something |
+| 2 | the command can't be carried out: an unknown option, a value out of range, a folder that is not a run |
 | 130 | stopped by Ctrl-C; what was finished is kept, and the same command run again resumes from there |
 
 Results go to standard output, progress and errors to standard error. `--debug` adds a traceback to any error.
@@ -43,10 +43,10 @@ Results go to standard output, progress and errors to standard error. `--debug` 
 |---|---|
 | `REGRAFT_CACHE` | folder of everything that can be computed again; without it, the user's cache folder |
 | `REGRAFT_CACHE_MAX` | how large that may grow, for example `20G`; the least recently used goes first |
-| `REGRAFT_WEIGHTS` | a folder of `NETWORK.safetensors` files, looked into for every network |
+| `REGRAFT_WEIGHTS` | a folder of `NETWORK.safetensors` files that is searched for every network |
 | `REGRAFT_CONFIG` | folder of what you once agreed to (licences); without it, the user's settings folder |
-| `REGRAFT_TOKEN` | what every request to `regraft serve` must bear |
-| `HF_HOME`, `HF_HUB_CACHE`, `TORCH_HOME` | the hubs' own caches, looked into for weights, too |
+| `REGRAFT_TOKEN` | the token that every request to `regraft serve` must contain |
+| `HF_HOME`, `HF_HUB_CACHE`, `TORCH_HOME` | the hubs' own caches, which are searched for weights, too |
 | `HF_HUB_OFFLINE` | set to 1, nothing is ever downloaded, as with `--offline` |
 
 ```{{toctree}}
@@ -133,7 +133,7 @@ def page(words: Words, command: cyclopts.App, settings: dict[str, list[str]]) ->
         f"# {name}",
         text,
         "## Exit status",
-        f"0 done; 1 {found}; 2 the command can't be obeyed; 130 stopped by Ctrl-C"
+        f"0 done; 1 {found}; 2 the command can't be carried out; 130 stopped by Ctrl-C"
         " ([more](index.md#exit-status)).",
     ]
     if related := RELATED.get(words) or RELATED.get(words[:1]):
