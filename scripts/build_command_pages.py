@@ -31,7 +31,7 @@ A page for each command, from the same text as `regraft COMMAND --help`. The set
 | status | meaning |
 |---|---|
 | 0 | done |
-| 1 | an error, which the last line on standard error explains; or problems found by a command that checks something |
+| 1 | an error, which the last line on standard error explains; or problems that were found |
 | 2 | the command can't be carried out: an unknown option, a value out of range, a folder that is not a run |
 | 130 | stopped by Ctrl-C; what was finished is kept, and the same command run again resumes from there |
 
