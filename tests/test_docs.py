@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
 import shutil
@@ -67,21 +66,3 @@ def test_python_in_the_documentation_runs(
     monkeypatch.chdir(tmp_path)
     for block in blocks(page, "python"):
         exec(compile(block, page.name, "exec"), {})
-
-
-@pytest.mark.children
-def test_the_newcomers_path_runs_as_it_is_written(tmp_path: Path) -> None:
-    environment = {**os.environ, "REGRAFT_CACHE": str(tmp_path / "cache")}
-    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
-    for block in blocks(ROOT / "docs" / "start.md", "bash"):
-        done = subprocess.run(
-            ["bash", "-euc", block],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
-    for name in ("runs/digits/report.html", "explanation.html", "predictions.csv", "exported/model.onnx"):
-        assert (tmp_path / name).exists(), name
