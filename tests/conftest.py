@@ -30,8 +30,9 @@ def pytest_report_header() -> str:
 
 
 LONG = (
-    "tests/test_start.py", "tests/serving", "tests/test_docs.py", "tests/test_workflow.py", "tests/training", "tests/ladder",
-    "tests/cli", "tests/features", "tests/test_training.py", "tests/reports", "tests/explanation",
+    "tests/test_start.py", "tests/serving", "tests/test_docs.py", "tests/test_workflow.py", "tests/training",
+    "tests/ladder", "tests/cli", "tests/features", "tests/test_training.py", "tests/reports",
+    "tests/explanation",
 )  # fmt: skip
 """What takes longest is begun first, so that no worker waits for the other at the end."""
 
