@@ -144,7 +144,7 @@ def test_a_fit_goes_on_from_an_earlier_run(tuned: Path, photos: Path, tmp_path: 
         ({"strategy": "full", "epochs": 0, "mixup": -2}, SettingsError, r"--epochs 0 .*; --mixup -2 is out"),
         ({"strategy": "full", "time_limit": "soon"}, SettingsError, r"--time-limit: time 'soon' is not und"),
         ({"strategy": "full", "drop_path": 0.2}, NetworkError, r"lenet5 has no stochastic depth"),
-        ({"strategy": "scratch", "weights": "random"}, SettingsError, r"--strategy scratch starts from no"),
+        ({"strategy": "scratch", "weights": "random"}, SettingsError, r"--strategy scratch uses no"),
         ({"strategy": "full", "learning_rate": 1}, SettingsError, r"no setting 'learning_rate'"),
     ],
     ids=str,

@@ -35,15 +35,21 @@ def test_commands_are_listed_by_what_people_do_in_the_order_in_which_they_do_it(
     }
 
 
-def test_every_line_of_the_help_is_a_sentence(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("COLUMNS", "200")
+def sentences(frame: str) -> list[str]:
+    """What stands behind each name of a frame; long ones go on in lines without a name."""
+    found: list[str] = []
+    for name, text in re.findall(r"^│ (\S*) +(\S.*?) *│$", frame, re.MULTILINE):
+        found += [text] if name else []
+        found[-1] += "" if name else f" {text}"
+    return found
+
+
+def test_every_line_of_the_help_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     for group in ((), ("zoo",), ("weights",), ("cache",)):
         frames = re.findall(r"╭─ (.*?) ─+╮\n(.*?)╰", helped(capsys, *group), re.DOTALL)
         listed = [text for title, text in frames if title not in ("Options", "Arguments", "Parameters")]
-        for line in re.findall(r"^│ \S+ +(\S.*?) *│$", "".join(listed), re.MULTILINE):
-            assert re.fullmatch(r"[A-Z][a-z]+,? .*\.", line), line
+        for sentence in sentences("".join(listed)):
+            assert re.fullmatch(r"[A-Z][a-z]+,? .*\.", sentence), sentence
 
 
 def test_members_of_a_group_are_listed_in_their_order(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,11 +11,13 @@ from regraft.lab.demonstration import (
     BEST,
     LAST,
     MAJORITY,
+    NETWORK,
     SCRATCH,
     TEST_PER_CLASS,
     Demonstration,
     demonstrate,
 )
+from regraft.storage import read_json
 from regraft.workflow import load_images
 
 
@@ -49,11 +51,10 @@ def test_differences_are_taken_draw_by_draw(found: Demonstration) -> None:
 
 
 def test_the_run_that_is_left_scores_what_the_table_says(found: Demonstration) -> None:
-    model = load_model(found.run_folder)
-    assert model.scores is not None
-    assert model.scores.test is not None
-    assert model.scores.test.images == 10 * TEST_PER_CLASS
-    assert model.scores.test.accuracy.value == found.comparisons[0].contender(BEST).accuracy.value
+    assert load_model(found.run_folder).weights.network == NETWORK
+    test = read_json(found.run_folder / "scores.json")["test"]
+    assert test["images"] == 10 * TEST_PER_CLASS
+    assert test["accuracy"]["value"] == found.comparisons[0].contender(BEST).accuracy.value
 
 
 def test_draws_share_test_images_and_differ_in_training_images(tmp_path: Path) -> None:

@@ -46,6 +46,8 @@ def hub(weights_file: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     """A hub with one repository, which publishes the weights of the network `tiny`; empty caches."""
     for name in ("HF_HUB_CACHE", "HF_HUB_OFFLINE", "REGRAFT_WEIGHTS", "HF_TOKEN"):
         monkeypatch.delenv(name, raising=False)
+    # huggingface_hub reads this variable once, when it is imported
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     with local_hub(weights_file) as running:
