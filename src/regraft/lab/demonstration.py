@@ -45,7 +45,7 @@ PIXELS_RBF, PIXELS_LINEAR = "pixels, RBF SVM", "pixels, linear SVM"
 MAJORITY = "majority class"
 CONTENDERS = (BEST, SEVERAL, LAST, SCRATCH, PIXELS_RBF, PIXELS_LINEAR, MAJORITY)
 _PIXELS = InputSpec(size_px=32, channels=1, mean=(0.0,), std=(1.0,), interpolation="bilinear", crop_share=1.0)
-_SCRATCH = TrainSettings(epochs=100, lr=2e-3, init="glorot", validation_share=0.0, augment="none")
+_SCRATCH = TrainSettings(epochs=60, lr=3e-3, init="glorot", validation_share=0.0, augment="none")
 
 
 @dataclass(frozen=True)
