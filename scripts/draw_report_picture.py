@@ -14,10 +14,10 @@ from PIL import Image
 
 TARGET = Path(__file__).parents[1] / "docs" / "report.png"
 WIDTH_PX = 760
-# Each column: the first and the last heading of a part, and the share of that part that is shown.
+# Each column: the heading at which a part begins, and the height of the part, pixels.
 COLUMNS = (
-    (("top", "depth", 1.0),),
-    (("confusion", "mistakes", 1.0), ("mistakes", "looks", 0.26), ("looks", "classes", 0.3)),
+    (("top", 540), ("ladder", 392), ("depth", 395)),
+    (("confusion", 560), ("mistakes", 432), ("looks", 335)),
 )
 COLOURS = 128
 
@@ -32,20 +32,19 @@ def drawn(report: Path) -> Image.Image:
         page.goto(report.resolve().as_uri())
         whole = Image.open(io.BytesIO(page.screenshot(full_page=True))).convert("RGB")
         script = "name => document.getElementById(name).getBoundingClientRect().top + window.scrollY"
-        names = {name for column in COLUMNS for part in column for name in part[:2]} - {"top"}
+        names = {name for column in COLUMNS for name, _ in column} - {"top"}
         tops = {"top": 0.0} | {name: float(page.evaluate(script, name)) - 14 for name in names}
         browser.close()
-    columns = [stacked([cropped(whole, tops, *part) for part in column]) for column in COLUMNS]
+    columns = [stacked([cropped(whole, tops[name], height) for name, height in column]) for column in COLUMNS]
     picture = Image.new("RGB", (WIDTH_PX * len(columns), min(column.height for column in columns)), "white")
     for number, column in enumerate(columns):
         picture.paste(column, (number * WIDTH_PX, 0))
     return picture
 
 
-def cropped(whole: Image.Image, tops: dict[str, float], first: str, last: str, share: float) -> Image.Image:
-    """The part of a page between two headings, or the upper share of it."""
-    top, bottom = tops[first], tops[last]
-    return whole.crop((0, round(top), WIDTH_PX, round(top + share * (bottom - top))))
+def cropped(whole: Image.Image, top: float, height: int) -> Image.Image:
+    """A part of a page."""
+    return whole.crop((0, round(top), WIDTH_PX, round(top) + height))
 
 
 def stacked(parts: list[Image.Image]) -> Image.Image:
