@@ -6,7 +6,6 @@ after the hash was right. The HTTP client is huggingface_hub's: its proxies, cer
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import shutil
@@ -205,8 +204,6 @@ def unreachable(host: str, error: BaseException) -> DownloadError:
             f"{host} did not answer within {WAIT_S:.0f} s. Try again later, or check the connection and the "
             "proxy ($HTTPS_PROXY)"
         )
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return DownloadError(f"no space left on the disk while talking to {host}")
     first = (str(error) or type(error).__name__).splitlines()[0][:200]
     return DownloadError(
         f"no connection to {host} ({first}). Check the connection and the proxy ($HTTPS_PROXY)"

@@ -53,18 +53,16 @@ def _stated_licence(network: str) -> str:
     return licence_of(network)
 
 
-def from_hub_cache(network: str, looked: list[str]) -> Found | None:
-    """A network's published weights, if they were downloaded before; adds where it looked to `looked`."""
+def from_hub_cache(network: str) -> Found | None:
+    """A network's published weights, if they were downloaded before."""
     hub = _hub_name(network)
     if hub is None:
         return None
     licence = _stated_licence(network)
     if _is_address(hub):
         path = _place_of(hub)
-        looked.append(str(path))
         return Found(path, hub, licence) if path.is_file() else None
     folder = _repository_folder(hub) / "snapshots"
-    looked.append(str(folder))
     for path in sorted(folder.glob(f"*/{_FILE}")):
         if path.is_file():  # a link whose blob was deleted is none
             return Found(path, f"{hub} at {path.parent.name}", licence)
@@ -125,7 +123,7 @@ def download(network: str, reporter: Reporter) -> Found:
         _from_address(network, hub, licence, reporter)
     else:
         _from_repository(network, hub, licence, reporter)
-    found = from_hub_cache(network, [])
+    found = from_hub_cache(network)
     if found is None:
         raise DownloadError(f"{hub} was downloaded, but is not in its cache; check $HF_HOME and $TORCH_HOME")
     return found

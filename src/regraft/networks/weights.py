@@ -68,7 +68,7 @@ def find_weights(
     found = _find(network, weights)
     if found is None and weights is not None:
         raise _not_in(Path(weights), network)
-    found = found or from_hub_cache(network, []) or _downloaded(network, offline, reporter or Silent())
+    found = found or from_hub_cache(network) or _downloaded(network, offline, reporter or Silent())
     return _described(network, found)
 
 
@@ -87,7 +87,7 @@ _BY_HAND = "Or put {name}.safetensors into a folder by hand and pass --weights F
 
 def at_hand(network: str, weights: str | Path | None = None) -> str | None:
     """Where a network's weights are on this machine, or None."""
-    found = _find(network, weights) or from_hub_cache(network, [])
+    found = _find(network, weights) or from_hub_cache(network)
     return found.where if found else None
 
 
@@ -109,7 +109,7 @@ def weights_here(weights: str | Path | None = None) -> list[WeightsHere]:
     result = []
     for network in dict.fromkeys([*named, *cards(), *CARRIED]):
         found = _find(network, weights) or _find(network, None)
-        found = found or (from_hub_cache(network, []) if network in cards() else None)
+        found = found or (from_hub_cache(network) if network in cards() else None)
         if found:
             beside = found.path.with_suffix(".json")
             stated = _licence(storage.read_json(beside)) if beside.is_file() else found.licence
