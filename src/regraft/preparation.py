@@ -7,11 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from regraft.data.candidates import Found
 from regraft.data.corrections import corrected
 from regraft.data.loading import LoadLimits
 from regraft.data.scan import ScanSettings, scan
-from regraft.data.sources import Found, TableColumns, find_images
+from regraft.data.sources import find_images
 from regraft.data.splits import split_findings, split_images
+from regraft.data.tables import TableColumns
 from regraft.features.extraction import Features, decode_while_waiting, extract
 from regraft.features.runtimes import Runtime, open_runtime
 from regraft.job import Job

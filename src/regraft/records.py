@@ -121,14 +121,11 @@ class Images:
     skipped: tuple[SkippedFile, ...] = ()
     findings: tuple[Finding, ...] = ()
     labels: tuple[str, ...] = field(default=())
+    layout: str = ""
+    """How the folder or table was understood, in one line."""
 
     def __len__(self) -> int:
         return len(self.items)
-
-    @property
-    def has_official_test(self) -> bool:
-        """Whether the data set has a test side of its own."""
-        return any(item.side == "test" for item in self.items)
 
 
 class SplitRow(Record):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from regraft.data.sources import Found
+from regraft.data.candidates import Found
 from regraft.errors import SettingsError
 from regraft.plans import Plan
 from regraft.preparation import Prepared, limits_of, located, prepare, scanned

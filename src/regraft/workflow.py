@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from regraft.ascent import Ascent, ascend, standing_for
-from regraft.data.sources import Found
+from regraft.data.candidates import Found
 from regraft.errors import SettingsError
 from regraft.job import Job, Judgement
 from regraft.plans import TRAINED, Plan, Run

@@ -7,7 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from regraft.data.sources import TableColumns, find_images
+from regraft.data.sources import find_images
+from regraft.data.tables import TableColumns
 from regraft.errors import DataError, NoImagesError
 
 

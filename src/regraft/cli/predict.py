@@ -96,7 +96,7 @@ def predict(
 
 
 def _expand(images: Sequence[str]) -> Iterator[str]:
-    from regraft.data.sources import files_below
+    from regraft.data.folders import files_below
 
     for image in images:
         if image == "/dev/stdin":

@@ -16,12 +16,13 @@ import numpy.typing as npt
 from PIL import Image
 
 from regraft import storage
-from regraft.data.duplicates import THUMBNAIL_PX, connected, near_duplicates
+from regraft.data.candidates import Candidate, Found
+from regraft.data.duplicates import THUMBNAIL_PX
+from regraft.data.groups import grouped
 from regraft.data.loading import EXTENSIONS, LOADER_VERSION, LoadLimits, decode, read_file
-from regraft.data.sources import Candidate, Found
 from regraft.errors import DataError, ImageError, TooManyBadFilesError
 from regraft.progress import Reporter, Silent
-from regraft.records import Finding, ImageItem, Images, SkippedFile
+from regraft.records import Finding, Images, SkippedFile
 from regraft.rowstore import Rows, RowStore
 from regraft.storage import printable
 
@@ -154,7 +155,9 @@ def _assemble(
             skipped.append(SkippedFile(candidate.path, reason))
     _check_bad_share(found, skipped, settings)
     facts = rows.gather([sha for _, sha in good]).reshape(-1).view(_FACTS) if good else np.zeros(0, _FACTS)
-    items, findings = _group([candidate for candidate, _ in good], [sha for _, sha in good], facts)
+    candidates, keys = [candidate for candidate, _ in good], [sha for _, sha in good]
+    items, findings = grouped(candidates, keys, np.ascontiguousarray(facts["thumbnail"]))
+    findings += _format_findings([candidate.path for candidate in candidates], facts)
     labels = tuple(sorted({item.label for item in items}))
     if len(labels) < 2:
         raise DataError(
@@ -162,7 +165,7 @@ def _assemble(
             f"among {len(items)} usable images; a classifier needs at least two classes. Put the images of "
             "each class in a folder of its own"
         )
-    return Images(str(found.root), items, tuple(skipped), (*found.findings, *findings), labels)
+    return Images(str(found.root), items, tuple(skipped), (*found.findings, *findings), labels, found.layout)
 
 
 def _check_bad_share(found: Found, skipped: Sequence[SkippedFile], settings: ScanSettings) -> None:
@@ -176,47 +179,6 @@ def _check_bad_share(found: Found, skipped: Sequence[SkippedFile], settings: Sca
             f"{settings.max_bad_share:.0%}): {causes}; for example {examples}. "
             "Fix or remove them, or raise --max-bad-share"
         )
-
-
-def _group(
-    candidates: Sequence[Candidate], hashes: Sequence[str], facts: npt.NDArray[Any]
-) -> tuple[tuple[ImageItem, ...], list[Finding]]:
-    findings: list[Finding] = []
-    by_hash: dict[str, list[int]] = defaultdict(list)
-    for number, sha in enumerate(hashes):
-        by_hash[sha].append(number)
-    paths = [candidate.path for candidate in candidates]
-    labels = [candidate.label for candidate in candidates]
-    for twins in by_hash.values():
-        if len(twins) > 1:
-            same = len({labels[number] for number in twins}) == 1
-            kind, text = (
-                ("duplicate", "the same file") if same else ("conflict", "the same file, different labels")
-            )
-            findings.append(Finding(kind, text, tuple(paths[number] for number in twins)))
-    firsts = [twins[0] for twins in by_hash.values()]
-    pairs = [(number, twins[0]) for twins in by_hash.values() for number in twins[1:]]
-    for a, b in near_duplicates(np.ascontiguousarray(facts["thumbnail"][firsts])):
-        one, two = firsts[a], firsts[b]
-        kind = "near-duplicate" if labels[one] == labels[two] else "conflict"
-        findings.append(Finding(kind, "images that look the same", (paths[one], paths[two])))
-        pairs.append((one, two))
-    findings += _format_findings(paths, facts)
-    return _items(candidates, hashes, pairs), findings
-
-
-def _items(
-    candidates: Sequence[Candidate], hashes: Sequence[str], pairs: list[tuple[int, int]]
-) -> tuple[ImageItem, ...]:
-    first_of: dict[str, int] = {}
-    for number, candidate in enumerate(candidates):
-        if candidate.group is not None:
-            pairs.append((number, first_of.setdefault(candidate.group, number)))
-    roots = connected(len(candidates), pairs)
-    return tuple(
-        ImageItem(candidate.path, candidate.label, sha, candidate.side, hashes[root])
-        for candidate, sha, root in zip(candidates, hashes, roots, strict=True)
-    )
 
 
 def _format_findings(paths: Sequence[str], facts: npt.NDArray[Any]) -> list[Finding]:

@@ -1,0 +1,43 @@
+"""What a folder or table holds before any file is opened: files that may be images, with their labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from regraft.records import Finding, Side, SkippedFile
+
+SIDES: dict[str, Side] = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "dev": "validation",
+    "test": "test",
+    "testing": "test",
+}
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A file that may be an image, with the label, side and group that its location or table row gives."""
+
+    path: str
+    """Path relative to the root, with forward slashes; undecodable bytes are surrogates (PEP 383)."""
+    file: Path
+    label: str
+    side: Side | None = None
+    group: str | None = None
+
+
+@dataclass(frozen=True)
+class Found:
+    """The contents of a source, before any file is opened."""
+
+    root: Path
+    candidates: tuple[Candidate, ...]
+    skipped: tuple[SkippedFile, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    layout: str = ""
+    """How the folder or table was understood, in one line."""
