@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from PIL import Image
 
 import regraft
@@ -46,20 +47,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: [not item.nodeid.startswith(name) for name in LONG])
 
 
-def shared_networks(factory: pytest.TempPathFactory) -> Path:
-    """Where all workers keep converted networks: each is converted once, by a process that imports torch."""
+def for_all_workers(factory: pytest.TempPathFactory) -> Path:
+    """A folder that all workers of this test run share; what takes long is made there once, under a lock."""
     root = factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         root = root.parent
-    (root / "networks").mkdir(exist_ok=True)
-    return root / "networks"
+    (root / "shared").mkdir(exist_ok=True)
+    return root / "shared"
 
 
 @pytest.fixture(scope="session", autouse=True)
 def session_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """One cache for the whole test run (networks are converted once); never the user's own."""
+    """A cache for each worker, never the user's own; converted networks and served models are shared."""
     folder = tmp_path_factory.mktemp("cache")
-    (folder / "networks").symlink_to(shared_networks(tmp_path_factory))
+    for name in ("networks", "serving"):
+        (for_all_workers(tmp_path_factory) / name).mkdir(exist_ok=True)
+        (folder / name).symlink_to(for_all_workers(tmp_path_factory) / name)
     saved = {name: os.environ.get(name) for name in ("REGRAFT_CACHE", "REGRAFT_CONFIG", "REGRAFT_WEIGHTS")}
     os.environ["REGRAFT_CACHE"] = str(folder)
     os.environ["REGRAFT_CONFIG"] = str(folder / "settings")
@@ -79,8 +82,11 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Handwritten digits 5, 6 and 7 as PNG files, a folder per class (about 540 images)."""
-    folder = tmp_path_factory.mktemp("digits")
-    write_digits(folder, (5, 6, 7))
+    folder = for_all_workers(tmp_path_factory) / "digits"
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            write_digits(folder.with_name("unfinished"), (5, 6, 7))
+            folder.with_name("unfinished").rename(folder)
     return folder
 
 
@@ -124,7 +130,7 @@ RUNS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class FittedRun:
-    """A model as `fit` returned it, and the folder that it left; tests that change files copy them first."""
+    """A run folder and its model; tests that change files copy them first."""
 
     folder: Path
     model: regraft.Model
@@ -135,16 +141,19 @@ DigitsRun = Callable[[str], FittedRun]
 
 @pytest.fixture(scope="session")
 def digits_run(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DigitsRun]:
-    """One of `RUNS` by its name, fitted when it is first asked for."""
-    folder = tmp_path_factory.mktemp("runs")
-
+    """One of `RUNS` by its name, fitted when a worker first asks for it."""
+    folder = for_all_workers(tmp_path_factory) / "runs"
+    folder.mkdir(exist_ok=True)
     left: dict[str, set[Path]] = {}
 
     @functools.cache
     def fitted(name: str) -> FittedRun:
-        model = regraft.fit(digits, network="lenet5", out=folder / name, **RUNS[name])
+        with FileLock(folder / f"{name}.lock"):
+            if not (folder / f"{name}.done").exists():
+                regraft.fit(digits, network="lenet5", out=folder / name, **RUNS[name])
+                (folder / f"{name}.done").touch()
         left[name] = set((folder / name).rglob("*"))
-        return FittedRun(folder / name, model)
+        return FittedRun(folder / name, regraft.load_model(folder / name))
 
     yield fitted
     for name, files in left.items():

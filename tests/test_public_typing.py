@@ -27,6 +27,8 @@ best: Path = regraft.compare_runs(["run", "other"]).recommended.folder
 WRONG = """\
 import regraft
 
+pytestmark = pytest.mark.slow
+
 label: int = regraft.fit("photos/").predict(["a.png"]).rows[0].label
 """
 # The libraries' own types take most of a minute to read, and a user's program sees ours alone.

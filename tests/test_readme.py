@@ -14,8 +14,10 @@ README = Path(__file__).parents[1] / "README.md"
 def test_the_python_example_runs(
     digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shutil.copytree(digits, tmp_path / "photos")
     images = sorted(digits.rglob("*.png"))
+    for image in images[::3]:  # the network that comes with the installation takes 224 pixels
+        (tmp_path / "photos" / image.parent.name).mkdir(parents=True, exist_ok=True)
+        shutil.copy(image, tmp_path / "photos" / image.parent.name)
     shutil.copy(images[0], tmp_path / "a.png")
     shutil.copy(images[-1], tmp_path / "b.png")
     monkeypatch.chdir(tmp_path)

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+import shlex
 from pathlib import Path
 
 import pytest
 
+from regraft.cli.app import run
 from tests.test_docs import ROOT, blocks
 
 
-@pytest.mark.children
-def test_the_newcomers_path_runs_as_it_is_written(tmp_path: Path) -> None:
-    environment = {**os.environ, "REGRAFT_CACHE": str(tmp_path / "cache")}
-    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+@pytest.mark.slow
+def test_the_newcomers_path_runs_as_it_is_written(
+    tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """In this process: each of the ten commands would import torch again."""
+    monkeypatch.chdir(tmp_path)
     for block in blocks(ROOT / "docs" / "start.md", "bash"):
-        done = subprocess.run(
-            ["bash", "-euc", block],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
+        for line in block.strip().splitlines():
+            program, *words = shlex.split(line)
+            assert program == "regraft"
+            assert run(words) == 0, f"{line}\n{capfd.readouterr().err}"
     for name in ("runs/digits/report.html", "explanation.html", "predictions.csv", "exported/model.onnx"):
         assert (tmp_path / name).exists(), name

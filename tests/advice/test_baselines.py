@@ -29,6 +29,8 @@ from regraft.progress import Silent
 from tests.features.test_heads import LAYOUT, data
 from tests.test_job import EveryRow
 
+pytestmark = pytest.mark.slow
+
 PLAIN = np.full((128, 128, 3), (255, 0, 0), dtype=np.uint8)
 
 

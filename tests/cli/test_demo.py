@@ -9,6 +9,8 @@ from regraft.cli.app import run
 from regraft.cli.demo import _verdict
 from regraft.records import Estimate
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:

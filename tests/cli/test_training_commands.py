@@ -8,6 +8,8 @@ import pytest
 from regraft.cli.app import run
 from regraft.settings import ScheduleName
 
+pytestmark = pytest.mark.slow
+
 LENET = ["--network", "lenet5", "--runtime", "torch"]
 
 

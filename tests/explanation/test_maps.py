@@ -132,11 +132,11 @@ def test_grad_cam_is_the_class_activation_map_where_the_head_reads_means() -> No
 
 
 @pytest.mark.parametrize("method", ["rollout", "grad-cam", "occlusion"])
-def test_a_vit_is_explained(digits: Path, method: Method) -> None:
+def test_a_vit_is_explained(photos: Path, method: Method) -> None:
     model = regraft.fit(
-        digits, network="vit_tiny_patch16_224", weights="random", strategy="probe", image_size=64
+        photos, network="vit_tiny_patch16_224", weights="random", strategy="probe", image_size=64
     )
-    pixels = load_input(sorted(digits.rglob("*.png"))[0], model.weights.input_spec)
+    pixels = load_input(sorted(photos.rglob("*.png"))[0], model.weights.input_spec)
     found = heat_map(ModelGraph(model).eval(), pixels, 0, method)
     assert found.values.shape == (64, 64)
     # the class token, which the head reads, no longer sees the patches after the last block

@@ -20,6 +20,8 @@ from regraft.lab.demonstration import (
 from regraft.storage import read_json
 from regraft.workflow import load_images
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> Demonstration:

@@ -2,7 +2,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from regraft.lab.lenet_transfer import compare
+
+pytestmark = pytest.mark.slow
 
 
 def test_an_intermediate_stage_transfers_better_than_the_last(tmp_path: Path) -> None:

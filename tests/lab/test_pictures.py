@@ -9,6 +9,8 @@ from PIL import Image
 
 from regraft.lab.pictures import PICTURE_PX, write_digit_pictures, write_faces
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("write", "counts"),

@@ -85,6 +85,7 @@ class Interrupted(TensorSource):
         return super().prepare(raw, places)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", [0, 1, 2, 5, 8, 9, 13, 16])
 def test_a_training_that_was_killed_ends_in_the_same_bits(
     at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

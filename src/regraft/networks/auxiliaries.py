@@ -7,13 +7,14 @@ losses count 0.3 each; Szegedy et al., arXiv:1512.00567, section 4, keep one, as
 from __future__ import annotations
 
 import copy
-
-import torch
-from torch import nn
+from typing import TYPE_CHECKING
 
 from regraft.networks.zoo import card
 from regraft.randomness import torch_seed
 from regraft.records import Recipe
+
+if TYPE_CHECKING:  # a plan only asks whether there are any, and solved heads do without torch
+    from torch import nn
 
 # Networks of torchvision with their auxiliary modules, and the stages whose output these read.
 _PLACES = {
@@ -30,12 +31,13 @@ def has_auxiliaries(network: str) -> bool:
 
 def find_auxiliaries(network: nn.Module, recipe: Recipe) -> tuple[tuple[str, nn.Module], ...]:
     """The auxiliary classifiers of a network, each with the name of the stage whose output it reads."""
+    from torch import nn
+
     places = _PLACES.get(recipe.name, {}) if recipe.library == "torchvision" else {}
     found = [(stage, getattr(network, name, None)) for name, stage in places.items()]
     return tuple((stage, module) for stage, module in found if isinstance(module, nn.Module))
 
 
-@torch.no_grad()
 def with_classes(auxiliary: nn.Module, num_classes: int, *, seed: int) -> nn.Module:
     """A copy of an auxiliary classifier for other classes; its last layer starts near zero.
 
@@ -44,12 +46,15 @@ def with_classes(auxiliary: nn.Module, num_classes: int, *, seed: int) -> nn.Mod
         num_classes: number of classes of the copy.
         seed: random seed of the last layer's weights, normal with a standard deviation of 0.01.
     """
+    import torch
+    from torch import nn
+
     fresh = copy.deepcopy(auxiliary)
     name, last = [(n, m) for n, m in fresh.named_modules() if isinstance(m, nn.Linear)][-1]
     layer = nn.Linear(last.in_features, num_classes)
-    layer.weight.normal_(
-        std=0.01, generator=torch.Generator().manual_seed(torch_seed(seed, "auxiliary", num_classes))
-    )
-    layer.bias.zero_()
+    draws = torch.Generator().manual_seed(torch_seed(seed, "auxiliary", num_classes))
+    with torch.no_grad():
+        layer.weight.normal_(std=0.01, generator=draws)
+        layer.bias.zero_()
     fresh.set_submodule(name, layer)
     return fresh

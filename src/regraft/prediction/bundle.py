@@ -19,7 +19,7 @@ from regraft.errors import BundleError, StorageError
 from regraft.features.heads import Head
 from regraft.networks.weights import Weights
 from regraft.prediction.model import Model, Voter
-from regraft.records import BundleRecord, HeadRecord, VoterRecord
+from regraft.records import BundleRecord, HeadRecord, ScoreSheet, VoterRecord
 
 _RECORD = "bundle.json"
 _NETWORKS = ("network.safetensors", "network-2.safetensors", "network-3.safetensors")
@@ -85,14 +85,15 @@ def _same(one: Path, other: Path) -> bool:
 def load_model(folder: str | Path) -> Model:
     """Load a model that `Model.save` or `regraft fit` has written: a bundle, or a run folder with one.
 
-    This takes milliseconds, because the network itself is loaded at the first prediction.
+    This takes milliseconds, because the network itself is loaded at the first prediction. The model of a run
+    has its scores.
 
     Raises:
         BundleError: the folder is not a bundle, is damaged, or has another version of the loader or schema.
     """
-    place = Path(folder)
+    place, run = Path(folder), None
     if not (place / _RECORD).exists() and (place / "bundle" / _RECORD).exists():
-        place = place / "bundle"
+        place, run = place / "bundle", place
     record = _read_record(place)
     used = {_NETWORKS[0], *(other.network_file for other in record.others), *_HEADS[: 1 + len(record.others)]}
     for name in sorted(used):
@@ -138,8 +139,19 @@ def load_model(folder: str | Path) -> Model:
         first.layout,
         record.fitted_precision,
         record.lineage,
+        scores=None if run is None else _read_scores(run / "scores.json"),
+        run_folder=run,
         others=tuple(others),
     )
+
+
+def _read_scores(path: Path) -> ScoreSheet | None:
+    if not path.is_file():
+        return None
+    try:
+        return ScoreSheet.model_validate(storage.read_json(path))
+    except (StorageError, ValidationError) as error:
+        raise BundleError(f"{path} is damaged: {error}. Fit again, or delete it") from error
 
 
 def _read_head(path: Path, record: HeadRecord, num_classes: int) -> Head:

@@ -82,7 +82,7 @@ class Model:
     fitted_precision: Precision
     lineage: tuple[str, ...]
     scores: ScoreSheet | None = None
-    """The model's scores; None for a model that was loaded from a bundle."""
+    """The model's scores; None for a model that was loaded from a bundle outside of its run."""
     run_folder: Path | None = None
     others: tuple[Voter, ...] = ()
     """Further voters; most models have none."""
