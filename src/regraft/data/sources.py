@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from regraft.data.candidates import Found
+from regraft.data.column_names import TableColumns
 from regraft.data.folders import from_folder
-from regraft.data.tables import TableColumns, from_table
+from regraft.data.tables import from_table
 from regraft.errors import NoImagesError
 from regraft.storage import printable
 
