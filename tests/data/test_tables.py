@@ -329,6 +329,13 @@ def test_columns_of_other_types_are_refused_by_their_type(
         find_images(parquet(tmp_path, **columns))
 
 
+def test_labels_that_were_unified_are_a_note(tmp_path: Path) -> None:
+    found = find_images(table(tmp_path, "path,label\na.jpg,cat \nb.jpg,cat\n", *FILES))
+    assert rows(found) == [("a.jpg", "cat"), ("b.jpg", "cat")]
+    assert [(f.kind, f.paths) for f in found.findings] == [("note", ("a.jpg",))]
+    assert "'cat ' became 'cat'" in found.findings[0].message
+
+
 def test_a_side_without_labels_is_set_aside(tmp_path: Path) -> None:
     found = find_images(table(tmp_path, "path,label,split\na.jpg,x,train\nb.jpg,,test\n", *FILES))
     assert [(c.path, c.side) for c in found.candidates] == [("a.jpg", None)]

@@ -68,7 +68,7 @@ def _plain(group: Sequence[str]) -> str:
 def _check_sides(candidates: Sequence[Candidate], groups: Sequence[Sequence[str]]) -> None:
     if not any(candidate.side for candidate in candidates):
         return
-    on_side: dict[str, set[str]] = defaultdict(set)
+    on_side: dict[str, set[str]] = {"train": set(), "validation": set(), "test": set()}
     for candidate in candidates:
         on_side[candidate.side or "train"].add(candidate.label)
     apart = []

@@ -116,7 +116,7 @@ def _reused(
     still = sum(item.sha256 in kept for item in items)
     history = (
         f"split of an earlier run reused for {still:,} of {len(items):,} images, and drawn again for "
-        f"{len(unfit)} classes that had lost their share of test or training images ({shown})"
+        f"classes whose share of test images had changed ({shown})"
     )
     return _draw(items, kept, seed=seed, test_share=test_share), history
 

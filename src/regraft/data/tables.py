@@ -22,9 +22,9 @@ from regraft.storage import printable
 class _Row:
     """One row that names a file."""
 
-    number: int
-    cell: str
     located: Located
+    written: object
+    """The label as the table writes it."""
     label: str | DataError | None
     side: Side | None
     group: str | None
@@ -59,7 +59,7 @@ def from_table(file: Path, root: Path, columns: TableColumns) -> Found:
 
 def _located(table: Table, chosen: Chosen, lookup: PathLookup) -> tuple[list[_Row], list[SkippedFile]]:
     """The rows whose files exist, and the paths of the others with the reasons, each once."""
-    labels = table.labels(chosen.label)
+    written, labels = table.column(chosen.label), table.labels(chosen.label)
     sides = _sides(table, chosen.split)
     groups = _groups(table, chosen.group)
     rows: list[_Row] = []
@@ -71,7 +71,7 @@ def _located(table: Table, chosen: Chosen, lookup: PathLookup) -> tuple[list[_Ro
             continue
         found = lookup.find(cell)
         if isinstance(found, Located):
-            rows.append(_Row(number, cell, found, labels[place], sides[place], groups[place]))
+            rows.append(_Row(found, written[place], labels[place], sides[place], groups[place]))
         else:
             lost[found][cell] = None
     skipped = []
@@ -178,19 +178,27 @@ def _repeated(paths: Sequence[str]) -> list[Finding]:
         return []
     images = tuple(dict.fromkeys(paths))
     text = (
-        f"rows that repeat an image with the same label: {len(paths)}, for {len(images)} different images; each "
+        f"rows that repeat an image with the same label: {len(paths)}, for {len(images)} images; each "
         "image is used once. To give rare classes more weight, use --balanced or --class-weights"
     )
     return [Finding("repeated", text, images)]
 
 
 def _changes(rows: Sequence[_Row]) -> list[Finding]:
-    """What was changed in paths so that they name files."""
+    """What was changed in paths so that they name files, and in labels so that equal ones are equal."""
     changed: dict[str, dict[str, None]] = defaultdict(dict)
     for row in rows:
         if row.located.how:
             changed[row.located.how][row.located.path] = None
-    return [Finding("note", f"paths in the table {how}", tuple(paths)) for how, paths in changed.items()]
+    findings = [Finding("note", f"paths in the table {how}", tuple(paths)) for how, paths in changed.items()]
+    tidied = [row for row in rows if row.label and isinstance(row.written, str) and row.written != row.label]
+    if tidied:
+        text = (
+            "labels in the table were unified in their blanks, accents or decimals of whole numbers: "
+            f"{tidied[0].written!r} became {tidied[0].label!r}"
+        )
+        findings.append(Finding("note", text, tuple(dict.fromkeys(row.located.path for row in tidied))))
+    return findings
 
 
 def _layout(table: Table, chosen: Chosen) -> str:
