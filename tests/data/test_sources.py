@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from regraft.data.sources import find_images
-from regraft.errors import NoImagesError
+from regraft.errors import DataError, NoImagesError
 
 
 def touch(root: Path, *names: str) -> Path:
@@ -64,6 +64,17 @@ def test_loops_of_links_end(tmp_path: Path) -> None:
     (tmp_path / "cat" / "again").symlink_to(tmp_path / "cat")
     (tmp_path / "cat" / "self").symlink_to(tmp_path / "cat" / "self")
     assert [c.path for c in find_images(tmp_path).candidates] == ["cat/1.jpg", "cat/self"]
+
+
+def test_spellings_of_class_folders_are_a_finding(tmp_path: Path) -> None:
+    found = find_images(touch(tmp_path, "Cat/1.jpg", "cat/2.jpg", "dog/3.jpg"))
+    assert [finding.kind for finding in found.findings] == ["spelling"]
+
+
+def test_spellings_of_class_folders_that_divide_the_sides_stop(tmp_path: Path) -> None:
+    touch(tmp_path, "train/Cat/1.jpg", "train/dog/2.jpg", "test/cat/3.jpg", "test/dog/4.jpg")
+    with pytest.raises(DataError, match="train has Cat, test has cat"):
+        find_images(tmp_path)
 
 
 def test_names_that_are_not_utf8_are_found(tmp_path: Path) -> None:

@@ -296,10 +296,21 @@ def test_equal_reasons_are_counted_together(tmp_path: Path) -> None:
         (pa.array([True, False]), ["True", "False"]),
         (pa.array([Decimal("1.00"), Decimal("2.50")]), ["1", "2.5"]),
         (pa.array(["x", None]), ["x"]),
+        (pa.array(["1.0", "nan"]), ["1"]),
         (pa.array(["x ", "y"]).dictionary_encode(), ["x", "y"]),
         (pa.array([-1, 1], pa.int8()), ["-1", "1"]),
     ],
-    ids=["nan", "decimals", "float32", "booleans", "exact", "null", "categories", "signed"],
+    ids=[
+        "nan",
+        "decimals",
+        "float32",
+        "booleans",
+        "exact",
+        "null",
+        "numbers as text",
+        "categories",
+        "signed",
+    ],
 )
 def test_labels_of_any_type_of_number_or_text_are_read(
     tmp_path: Path, values: Any, labels: list[str]
@@ -334,6 +345,23 @@ def test_labels_that_were_unified_are_a_note(tmp_path: Path) -> None:
     assert rows(found) == [("a.jpg", "cat"), ("b.jpg", "cat")]
     assert [(f.kind, f.paths) for f in found.findings] == [("note", ("a.jpg",))]
     assert "'cat ' became 'cat'" in found.findings[0].message
+
+
+def test_two_columns_of_one_name_in_parquet_are_refused(tmp_path: Path) -> None:
+    twice = pa.Table.from_arrays([pa.array(["a.jpg"])] * 3, names=["path", "label", "label"])
+    pq.write_table(twice, tmp_path / "t.parquet")
+    with pytest.raises(DataError, match="has 2 columns called label"):
+        find_images(tmp_path / "t.parquet")
+
+
+def test_a_parquet_table_in_several_files_is_read(tmp_path: Path) -> None:
+    (tmp_path / "t.parquet").mkdir()
+    for name in FILES:
+        table(tmp_path, "", name)
+        parquet(tmp_path / "t.parquet", path=[name], label=["x"]).rename(
+            tmp_path / "t.parquet" / f"{name}.parquet"
+        )
+    assert rows(find_images(tmp_path / "t.parquet")) == [("a.jpg", "x"), ("b.jpg", "x")]
 
 
 def test_a_side_without_labels_is_set_aside(tmp_path: Path) -> None:

@@ -59,8 +59,8 @@ def label_of(value: Any) -> str | None:
     return label or None
 
 
-def text_labels(cells: Sequence[str]) -> list[str | None]:
-    """The labels in a column of a text file, which says nothing about types.
+def text_labels(cells: Sequence[str | None]) -> list[str | None]:
+    """The labels in a column of text, which says nothing about types; None is a cell without a value.
 
     Every text is a name, also NA or 007. Two traces of a column of numbers that was saved with gaps are
     undone: `nan` among numbers is a missing label, and 1.0 among whole numbers with gaps is 1.

@@ -171,8 +171,8 @@ def _assemble(
         tuple(skipped),
         (*found.findings, *findings),
         labels,
-        found.layout,
-        found.source,
+        layout=found.layout,
+        source=found.source,
     )
 
 

@@ -81,7 +81,7 @@ class Table:
                 "each image; choose a column of text or numbers with --label-column"
             )
         cells = self.column(place)
-        if kind is None:
+        if kind in (None, "string"):
             cells = _each(text_labels, cells)
         elif kind in ("float", "halffloat"):  # as Python floats, 0.1 would have 17 digits
             cells = [None if cell is None else np.float32(cell) for cell in cells]
@@ -137,7 +137,10 @@ def _parquet(file: Path) -> Table:
     import pyarrow.parquet
 
     try:
-        table = pyarrow.parquet.ParquetFile(file).read()
+        if file.is_dir():  # a table in several files
+            table = pyarrow.parquet.read_table(file)
+        else:
+            table = pyarrow.parquet.ParquetFile(file).read()  # also where two columns have the same name
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"can't read the table {file}: {error}") from error
 
@@ -168,7 +171,9 @@ def _label(value: Any) -> str | DataError | None:
         return error
 
 
-def _each(read: Callable[[Sequence[str]], list[str | None]], cells: Sequence[str]) -> Sequence[Any]:
+def _each(
+    read: Callable[[Sequence[str | None]], list[str | None]], cells: Sequence[str | None]
+) -> Sequence[Any]:
     """The labels of text; if one can't be read, each cell by itself, so that only that one is refused."""
     try:
         return read(cells)

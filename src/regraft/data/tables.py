@@ -9,7 +9,6 @@ from pathlib import Path
 
 from regraft.data.candidates import SIDES, Candidate, Found
 from regraft.data.column_names import Chosen, TableColumns, choose_columns, likely_names, usual_splits
-from regraft.data.label_findings import label_findings
 from regraft.data.labels import is_number, label_of
 from regraft.data.table_files import Table, read_table
 from regraft.data.table_paths import Located, PathLookup, better_root
@@ -50,10 +49,15 @@ def from_table(file: Path, root: Path, columns: TableColumns) -> Found:
         raise _nothing_usable(table, chosen, skipped, lookup)
     if not any(candidate.side in ("test", "validation") for candidate in candidates):
         candidates = [replace(candidate, side=None) for candidate in candidates]
-    findings += [*repeated, *_changes(rows), *label_findings(candidates)]
+    findings += [*repeated, *_changes(rows)]
     source = f"{file.resolve()}#{table.names[chosen.label]}"
     return Found(
-        Path(lookup.base), tuple(candidates), tuple(skipped), tuple(findings), _layout(table, chosen), source
+        Path(lookup.base),
+        tuple(candidates),
+        tuple(skipped),
+        tuple(findings),
+        layout=_layout(table, chosen),
+        source=source,
     )
 
 
