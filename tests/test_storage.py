@@ -75,6 +75,20 @@ def test_csv_cells_are_no_formulas() -> None:
     assert table == b'path,n\n\'=cmd(),1\n\'@x,2\n"a,""b""",3\n'
 
 
+def test_numbers_are_written_as_they_are_in_cells_and_in_the_header() -> None:
+    table = storage.csv_bytes(("true", "-1", "+1.5", "-x"), [("-1", "-2,5", "1e-3", "-1+2")])
+    assert table == b"true,-1,+1.5,'-x\n-1,\"-2,5\",1e-3,'-1+2\n"
+
+
+@pytest.mark.parametrize("text", ["=1", "-1", "'-1", "-", "''=x", "'tis", "@a", "+1 m"])
+def test_guarded_cells_read_back(text: str) -> None:
+    assert storage.unguarded(storage.harmless(text)) == text
+
+
+def test_cells_that_were_guarded_by_earlier_versions_read_back() -> None:
+    assert storage.unguarded("'-1") == "-1"
+
+
 def test_json_refuses_values_that_json_does_not_have(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="Out of range"):
         storage.write_json(tmp_path / "x.json", float("nan"))

@@ -155,7 +155,7 @@ def _channels(network: str) -> int | None:
 
 
 def _job(images: Images, settings: FitSettings) -> Job:
-    split = split_images(images, seed=settings.seed, test_share=settings.test_share)
+    split = split_images(images, seed=settings.seed, test_share=settings.test_share, save=False)
     return Job(images, split, Features(Rows([], {}), (), ()), settings.seed)
 
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from regraft.data.candidates import Found
+from regraft.data.column_names import TableColumns
 from regraft.data.corrections import corrected
 from regraft.data.loading import LoadLimits
 from regraft.data.scan import ScanSettings, scan
 from regraft.data.sources import find_images
 from regraft.data.splits import split_findings, split_images
-from regraft.data.tables import TableColumns
 from regraft.features.extraction import Features, decode_while_waiting, extract
 from regraft.features.runtimes import Runtime, open_runtime
 from regraft.job import Job
@@ -159,6 +159,11 @@ def _tell(images: Images, split: Split, log: RunLog) -> None:
     sides = {side: sum(row.side == side for row in split.rows) for side in EVERY_SIDE}
     counts = " · ".join(f"{count:,} {side}" for side, count in sides.items() if count)
     log.note(f"{len(images.labels)} classes · {len(images):,} images · {counts} ({split.origin} split)")
+    if split.history:
+        log.note(split.history)
+    for finding in images.findings:
+        if finding.kind in ("spelling", "label-hint", "unlabelled", "repeated"):
+            log.warn(f"{finding.message} (findings.csv)")
     if images.skipped:
         log.warn(f"{len(images.skipped)} files were skipped (reasons in skipped.csv)")
     for kind, text in (

@@ -123,6 +123,9 @@ class Images:
     labels: tuple[str, ...] = field(default=())
     layout: str = ""
     """How the folder or table was understood, in one line."""
+    source: str = ""
+    """What tells this data set from others with the same root: a table and its column of labels; empty for a
+    folder."""
 
     def __len__(self) -> int:
         return len(self.items)
@@ -147,6 +150,8 @@ class Split(Record):
     rows: tuple[SplitRow, ...]
     sha256: Sha256
     """SHA-256 of the rows; equal hashes mean equal splits."""
+    history: str = ""
+    """What was taken over from the saved split of an earlier run, as a sentence; empty if nothing was."""
 
 
 class Estimate(Record):

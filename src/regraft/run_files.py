@@ -83,7 +83,8 @@ class RunFiles:
         """The predictions from which the scores were computed."""
         return [
             Judged(
-                _unguarded(row["path"]), row["side"], _unguarded(row["label"]), _unguarded(row["predicted"]),
+                storage.unguarded(row["path"]), row["side"], storage.unguarded(row["label"]),
+                storage.unguarded(row["predicted"]),
                 float(row["probability"]),
             )
             for row in self.table("predictions.csv")
@@ -93,7 +94,7 @@ class RunFiles:
     def training_images(self) -> tuple[ImageItem, ...]:
         """The images that the model was trained on."""
         return tuple(
-            ImageItem(_unguarded(row["path"]), _unguarded(row["label"]), row["sha256"])
+            ImageItem(storage.unguarded(row["path"]), storage.unguarded(row["label"]), row["sha256"])
             for row in self.table("split.csv")
             if row["side"] == "train"
         )
@@ -198,11 +199,6 @@ def _spelled(root: Path, path: str) -> Path | None:
                 return None
         place /= part
     return place
-
-
-def _unguarded(cell: str) -> str:
-    """A cell without the quote that keeps spreadsheets from running it as a formula."""
-    return cell[1:] if cell[:1] == "'" and cell[1:2] in ("=", "+", "-", "@") else cell
 
 
 def runs_below(folder: Path) -> Iterator[RunFiles]:

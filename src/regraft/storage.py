@@ -15,6 +15,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -26,6 +27,8 @@ from regraft.errors import DiskFullError, SettingsError, StorageError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _CHUNK_BYTES = 1 << 20
+_FORMULA_STARTS = ("=", "+", "-", "@")
+_NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?")
 
 
 def sha256_of(data: bytes | memoryview) -> str:
@@ -214,13 +217,30 @@ def csv_bytes(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
     """A CSV file (RFC 4180, UTF-8) as bytes. Text that a spreadsheet would run as a formula gets a `'`."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(header)
-    for row in rows:
+    for row in (header, *rows):
         writer.writerow([harmless(cell) if isinstance(cell, str) else cell for cell in row])
     return buffer.getvalue().encode()
 
 
 def harmless(cell: str) -> str:
-    """Escape text so that no spreadsheet takes it for a formula, and no terminal for a command."""
+    """Escape text so that no spreadsheet takes it for a formula, and no terminal for a command.
+
+    Plain numbers are no formulas, and stay as they are.
+
+    >>> [harmless(cell) for cell in ("=1+1", "-1", "-1+1", "'=1")]
+    ["'=1+1", '-1', "'-1+1", "''=1"]
+    """
     shown = printable(cell)
-    return f"'{shown}" if shown[:1] in ("=", "+", "-", "@") else shown
+    if not shown.lstrip("'").startswith(_FORMULA_STARTS) or _NUMBER.fullmatch(shown):
+        return shown
+    return f"'{shown}"
+
+
+def unguarded(cell: str) -> str:
+    """A cell without the `'` that `harmless` put before it.
+
+    >>> [unguarded(cell) for cell in ("'=1+1", "-1", "'-1", "''=1", "'tis")]
+    ['=1+1', '-1', '-1', "'=1", "'tis"]
+    """
+    is_guarded = cell.startswith("'") and cell.lstrip("'").startswith(_FORMULA_STARTS)
+    return cell[1:] if is_guarded else cell

@@ -3,12 +3,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from regraft.data.sources import find_images
-from regraft.data.tables import TableColumns
 from regraft.errors import DataError, NoImagesError
 
 
@@ -69,6 +66,17 @@ def test_loops_of_links_end(tmp_path: Path) -> None:
     assert [c.path for c in find_images(tmp_path).candidates] == ["cat/1.jpg", "cat/self"]
 
 
+def test_spellings_of_class_folders_are_a_finding(tmp_path: Path) -> None:
+    found = find_images(touch(tmp_path, "Cat/1.jpg", "cat/2.jpg", "dog/3.jpg"))
+    assert [finding.kind for finding in found.findings] == ["spelling"]
+
+
+def test_spellings_of_class_folders_that_divide_the_sides_stop(tmp_path: Path) -> None:
+    touch(tmp_path, "train/Cat/1.jpg", "train/dog/2.jpg", "test/cat/3.jpg", "test/dog/4.jpg")
+    with pytest.raises(DataError, match="train has Cat, test has cat"):
+        find_images(tmp_path)
+
+
 def test_names_that_are_not_utf8_are_found(tmp_path: Path) -> None:
     name = os.fsdecode(b"caf\xe9.jpg")
     assert find_images(touch(tmp_path, f"cat/{name}")).candidates[0].path == f"cat/{name}"
@@ -79,50 +87,3 @@ def test_no_source_says_what_is_accepted(tmp_path: Path, place: str) -> None:
     touch(tmp_path, "file.bin")
     with pytest.raises(NoImagesError, match=rf"{place} .* Accepted are a folder per class"):
         find_images(tmp_path / place)
-
-
-def test_a_csv_gives_sides_and_groups(tmp_path: Path) -> None:
-    table = tmp_path / "t.csv"
-    table.write_text('path,label,split,group\n"a, b.jpg",007,train,g1\nc.jpg,NA,test,\n')
-    found = find_images(table)
-    assert [(c.path, c.label, c.side, c.group) for c in found.candidates] == [
-        ("a, b.jpg", "007", "train", "g1"),
-        ("c.jpg", "NA", "test", None),
-    ]
-
-
-def test_a_parquet_table_is_read(tmp_path: Path) -> None:
-    pq.write_table(pa.table({"path": ["a.jpg", "b.jpg"], "label": [1, 2]}), tmp_path / "t.parquet")
-    assert [c.label for c in find_images(tmp_path / "t.parquet").candidates] == ["1", "2"]
-
-
-def test_other_columns_can_be_named(tmp_path: Path) -> None:
-    (tmp_path / "t.csv").write_text("file,kind,suggested\na.jpg,x,test\nb.jpg,y,train\n")
-    columns = TableColumns(path="file", label="kind", split="suggested")
-    found = find_images(tmp_path / "t.csv", root="/data", columns=columns)
-    assert [(str(c.file), c.side) for c in found.candidates] == [
-        ("/data/a.jpg", "test"),
-        ("/data/b.jpg", "train"),
-    ]
-
-
-def test_a_missing_column_is_named_with_close_ones(tmp_path: Path) -> None:
-    (tmp_path / "t.csv").write_text("path,labels\na.jpg,x\n")
-    with pytest.raises(DataError, match=r"no column label \(did you mean labels\?\); it has labels, path"):
-        find_images(tmp_path / "t.csv")
-
-
-def test_rows_that_can_not_be_used_are_listed(tmp_path: Path) -> None:
-    (tmp_path / "t.csv").write_text("path,label\na.jpg,x\na.jpg,y\n,z\n../../etc/passwd,x\nb.jpg,\n")
-    found = find_images(tmp_path / "t.csv")
-    reasons = [s.reason for s in found.skipped]
-    assert reasons[0] == "row 3: path listed twice"
-    assert reasons[1] == "row 4: no path"
-    assert "row 5: path outside of" in reasons[2]
-    assert reasons[3] == "row 6: no label"
-
-
-def test_an_unknown_side_is_an_error_with_its_row(tmp_path: Path) -> None:
-    (tmp_path / "t.csv").write_text("path,label,split\na.jpg,x,train\nb.jpg,y,holdout\n")
-    with pytest.raises(DataError, match="row 3: split 'holdout' is not one of train"):
-        find_images(tmp_path / "t.csv")

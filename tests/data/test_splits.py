@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter, defaultdict
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -67,6 +69,60 @@ def test_added_images_leave_the_others_where_they_are() -> None:
     grown = split_images(data([*items, *(item(n, "ab"[n % 2]) for n in range(100, 160))]))
     assert all(row.side == before[row.path] for row in grown.rows if row.path in before)
     assert sizes(grown, "test") == {"a": 16, "b": 16}
+
+
+def relabelled(items: list[ImageItem], classes: int) -> list[ImageItem]:
+    return [replace(one, label=f"{n % classes}") for n, one in enumerate(items)]
+
+
+def test_another_table_over_the_same_folder_has_its_own_split() -> None:
+    items = [item(n, "ab"[n % 2]) for n in range(40)]
+    fine = replace(data(relabelled(items, 20)), source="fine.csv")
+    alone = split_images(fine, save=False)
+    split_images(replace(data(items), source="coarse.csv"))
+    assert split_images(fine).rows == alone.rows
+    assert sizes(alone, "train") == {f"{n}": 2 for n in range(20)}
+
+
+def test_reuse_is_said_and_a_new_split_says_nothing() -> None:
+    images = data([item(n, "ab"[n % 2]) for n in range(40)])
+    assert split_images(images).history == ""
+    assert split_images(images).history == "split of an earlier run reused for 40 of 40 images"
+
+
+def test_classes_that_lost_their_share_are_drawn_again_and_the_others_stay() -> None:
+    items = [item(n, "ab"[n % 2]) for n in range(100)]
+    before = {row.sha256: row.side for row in split_images(data(items)).rows}
+    tested = [one for one in items if one.label == "a" and before[one.sha256] == "test"]
+    rest = [one for one in items if one.label == "a" and one not in tested][:5]
+    after = split_images(data([*tested, *rest, *(one for one in items if one.label == "b")]))
+    assert sizes(after, "test") == {"a": 3, "b": 10}
+    assert "drawn again for classes whose share of test images had changed (a)" in after.history
+    assert all(row.side == before[row.sha256] for row in after.rows if row.label == "b")
+
+
+def test_a_class_whose_labels_changed_in_place_keeps_its_training_images() -> None:
+    items = [item(n, "ab"[n % 2]) for n in range(40)]
+    split_images(data(items))
+    singles = split_images(data(relabelled(items, 40)))
+    assert sizes(singles, "test") == {}
+
+
+@pytest.mark.parametrize("share", [0.5, 0.8, 0.9])
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_a_large_share_leaves_every_class_a_training_image(share: float, count: int) -> None:
+    images = data([item(n, "big") for n in range(50)] + [item(100 + n, "tiny") for n in range(count)])
+    assert sizes(split_images(images, test_share=share), "train")["tiny"] >= 1
+
+
+def test_a_split_that_was_saved_by_an_earlier_version_is_read(tmp_path: Path) -> None:
+    images = data([item(n, "ab"[n % 2]) for n in range(40)])
+    split_images(images, folder=tmp_path)
+    (saved,) = tmp_path.iterdir()
+    record = json.loads(saved.read_text())
+    del record["history"]
+    saved.write_text(json.dumps(record))
+    assert "40 of 40" in split_images(images, folder=tmp_path).history
 
 
 def test_official_sides_are_honoured() -> None:

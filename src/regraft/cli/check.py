@@ -67,6 +67,8 @@ def _show(images: Images, split: Split, out: str | None) -> None:
     shown = rows if len(rows) <= 40 else [*rows[:20], ["…", *("" for _ in sides)], *rows[-5:]]
     title = f"{len(images):,} images in {len(images.labels)} classes ({split.origin} split)"
     show_table(title, ["class", *sides], shown, right=range(1, len(sides) + 1))
+    if split.history:
+        print(split.history)
     groups: dict[tuple[str, str], list[Finding]] = {}
     for finding in images.findings:
         message = finding.message if finding.kind not in ("tiny-class", "empty-class") else finding.kind
@@ -116,7 +118,12 @@ def _record(images: Images, split: Split) -> dict[str, object]:
         "images": len(images),
         "classes": {label: sum(item.label == label for item in images.items) for label in images.labels},
         "sides": dict(sides),
-        "split": {"origin": split.origin, "seed": split.seed, "sha256": split.sha256},
+        "split": {
+            "origin": split.origin,
+            "seed": split.seed,
+            "sha256": split.sha256,
+            "history": split.history,
+        },
         "findings": [{**asdict(f), "paths": [printable(path) for path in f.paths]} for f in images.findings],
         "skipped": [{"path": printable(file.path), "reason": file.reason} for file in images.skipped],
     }

@@ -41,3 +41,6 @@ class Found:
     findings: tuple[Finding, ...] = ()
     layout: str = ""
     """How the folder or table was understood, in one line."""
+    source: str = ""
+    """What tells this data set from others with the same root: a table and its column of labels; empty for a
+    folder."""

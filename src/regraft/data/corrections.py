@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import replace
 from pathlib import Path
 
+from regraft.data.delimited import read_delimited
+from regraft.data.labels import label_of
 from regraft.errors import DataError, close_names
 from regraft.records import Finding, ImageItem, Images, SkippedFile
-from regraft.storage import harmless
+from regraft.storage import printable, unguarded
 
+_COLUMNS = ("path", "label", "suggested", "action")
 _ACTIONS = ("", "keep", "relabel", "exclude")
 
 
@@ -23,7 +25,7 @@ def corrected(images: Images, table: str | Path) -> Images:
         DataError: the file can't be read, or lines in it don't fit the data set; the message lists them.
     """
     wanted = _read(Path(table))
-    known = {harmless(item.path): item for item in images.items}
+    known = {printable(item.path): item for item in images.items}
     problems = [problem for line in wanted for problem in _problems(line, known, images.labels)]
     if problems:
         shown = "; ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else "")
@@ -32,7 +34,7 @@ def corrected(images: Images, table: str | Path) -> Images:
     items: list[ImageItem] = []
     skipped = list(images.skipped)
     for item in images.items:
-        line = by_path.get(harmless(item.path))
+        line = by_path.get(printable(item.path))
         if line is None:
             items.append(item)
         elif line["action"] == "relabel":
@@ -55,21 +57,21 @@ def corrected(images: Images, table: str | Path) -> Images:
 
 
 def _read(path: Path) -> list[dict[str, str]]:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            missing = {"path", "label", "suggested", "action"} - set(reader.fieldnames or ())
-            if missing:
-                raise DataError(
-                    f"{path} lacks the columns {', '.join(sorted(missing))}; use a file that "
-                    "`regraft advise --suspects` has written"
-                )
-            return [
-                {name: (row[name] or "").strip() if name != "path" else row[name] for name in row if name}
-                for row in reader
-            ]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"can't read the corrections {path}: {error}") from error
+    """The lines of a list of corrections, also as a spreadsheet saves it, with cells as in the data set."""
+    table = read_delimited(path, _COLUMNS)
+    missing = set(_COLUMNS) - set(table.names)
+    if missing:
+        raise DataError(
+            f"{path} lacks the columns {', '.join(sorted(missing))}; use a file that "
+            "`regraft advise --suspects` has written"
+        )
+    lines = []
+    for line in table.lines:
+        cells = dict(zip(table.names, map(unguarded, line.cells), strict=False))
+        labels = {name: label_of(cells.get(name, "")) or "" for name in ("label", "suggested")}
+        action = cells.get("action", "").strip().lower()
+        lines.append({"path": cells.get("path", ""), **labels, "action": action})
+    return lines
 
 
 def _problems(line: dict[str, str], known: dict[str, ImageItem], labels: tuple[str, ...]) -> list[str]:

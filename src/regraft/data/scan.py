@@ -165,7 +165,15 @@ def _assemble(
             f"among {len(items)} usable images; a classifier needs at least two classes. Put the images of "
             "each class in a folder of its own"
         )
-    return Images(str(found.root), items, tuple(skipped), (*found.findings, *findings), labels, found.layout)
+    return Images(
+        str(found.root),
+        items,
+        tuple(skipped),
+        (*found.findings, *findings),
+        labels,
+        layout=found.layout,
+        source=found.source,
+    )
 
 
 def _check_bad_share(found: Found, skipped: Sequence[SkippedFile], settings: ScanSettings) -> None:

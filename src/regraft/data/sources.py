@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from regraft.data.candidates import Found
+from regraft.data.column_names import TableColumns
 from regraft.data.folders import from_folder
-from regraft.data.tables import TableColumns, from_table
+from regraft.data.label_findings import label_findings
+from regraft.data.tables import from_table
 from regraft.errors import NoImagesError
 from regraft.storage import printable
 
@@ -28,7 +31,7 @@ def find_images(
 
     Raises:
         NoImagesError: there is no file that could be an image with a label.
-        DataError: the table can't be read or lacks a column.
+        DataError: the table can't be read or lacks a column, or sides of a split spell labels differently.
     """
     source = Path(source)
     if source.suffix.lower() in (".csv", ".tsv", ".parquet"):
@@ -40,4 +43,4 @@ def find_images(
         raise NoImagesError(f"{printable(str(source))} {state}. {_LAYOUTS}")
     if not found.candidates:
         raise NoImagesError(f"{printable(str(source))} contains no images with labels. {_LAYOUTS}")
-    return found
+    return replace(found, findings=(*found.findings, *label_findings(found.candidates)))

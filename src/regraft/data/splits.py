@@ -1,7 +1,8 @@
 """Which images train and which test: stratified by class, whole groups on one side, stable between runs.
 
 A group's side depends on a hash of the seed and the group, not on the order of files, so adding or
-removing images does not move the others; a saved split is reused for the images that it contains.
+removing images does not move the others; a saved split is reused for the images that it contains, as long as
+every class keeps its share.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ def split_images(
 ) -> Split:
     """The split of a data set: its official one, else the saved one, else a new one, which is saved.
 
+    Saved splits are found by the data's folder, for a table also by its file and its column of labels, and
+    by the seed and the share. What was reused is in `Split.history`.
+
     Args:
         images: the scanned data set.
         seed: random seed of a new split.
@@ -46,19 +50,22 @@ def split_images(
     if any(item.side for item in images.items):
         sides: list[Side] = [item.side or "train" for item in images.items]
         return _record(images, sides, seed=seed, test_share=test_share, origin="official")
-    facts = [str(Path(images.root).resolve()), seed, test_share]
-    path = (folder or storage.cache_folder() / "splits") / f"{storage.key_of(facts)[:24]}.json"
+    if test_share == 0:
+        sides = ["train"] * len(images.items)
+        return _record(images, sides, seed=seed, test_share=test_share, origin="drawn")
+    path = (folder or storage.cache_folder() / "splits") / f"{_key(images, seed, test_share)[:24]}.json"
     known = _saved(path)
-    split = _record(
-        images,
-        _draw(images.items, known, seed=seed, test_share=test_share),
-        seed=seed,
-        test_share=test_share,
-        origin="drawn",
-    )
+    sides, history = _reused(images.items, known, seed=seed, test_share=test_share)
+    split = _record(images, sides, seed=seed, test_share=test_share, origin="drawn", history=history)
     if save:
         storage.write_json(path, split.model_dump(mode="json"))
     return split
+
+
+def _key(images: Images, seed: int, test_share: float) -> str:
+    """What names a saved split: the place of the data, for a table also its file and column of labels."""
+    facts = [str(Path(images.root).resolve()), seed, test_share]
+    return storage.key_of([*facts, images.source] if images.source else facts)
 
 
 def _saved(path: Path) -> dict[str, Side]:
@@ -69,7 +76,9 @@ def _saved(path: Path) -> dict[str, Side]:
     return {row.sha256: row.side for row in split.rows}
 
 
-def _record(images: Images, sides: Sequence[Side], *, seed: int, test_share: float, origin: str) -> Split:
+def _record(
+    images: Images, sides: Sequence[Side], *, seed: int, test_share: float, origin: str, history: str = ""
+) -> Split:
     rows = tuple(
         SplitRow(
             path=storage.printable(item.path),
@@ -81,17 +90,65 @@ def _record(images: Images, sides: Sequence[Side], *, seed: int, test_share: flo
         for item, side in zip(images.items, sides, strict=True)
     )
     digest = storage.key_of([[row.path, row.label, row.sha256, row.side] for row in rows])
-    return Split.model_validate(
-        {"seed": seed, "test_share": test_share, "origin": origin, "rows": rows, "sha256": digest}
+    facts = {"seed": seed, "test_share": test_share, "origin": origin, "history": history}
+    return Split.model_validate({**facts, "rows": rows, "sha256": digest})
+
+
+def _reused(
+    items: Sequence[ImageItem], known: dict[str, Side], *, seed: int, test_share: float
+) -> tuple[list[Side], str]:
+    """The sides, with those of an earlier split where they still fit, and a sentence about what was reused.
+
+    The classes that have lost their share (see `_unfit`) are drawn again, and no others are touched.
+    """
+    fresh = _draw(items, {}, seed=seed, test_share=test_share)
+    old = sum(item.sha256 in known for item in items)
+    if not old:
+        return fresh, ""
+    sides = _draw(items, known, seed=seed, test_share=test_share)
+    unfit = _unfit(items, sides, fresh, test_share=test_share)
+    if not unfit:
+        return sides, f"split of an earlier run reused for {old:,} of {len(items):,} images"
+    groups = {item.group or item.sha256 for item in items if item.label in unfit}
+    released = {item.sha256 for item in items if (item.group or item.sha256) in groups}
+    kept = {sha: side for sha, side in known.items() if sha not in released}
+    shown = ", ".join(sorted(unfit)[:5]) + (f" and {len(unfit) - 5} more" if len(unfit) > 5 else "")
+    still = sum(item.sha256 in kept for item in items)
+    history = (
+        f"split of an earlier run reused for {still:,} of {len(items):,} images, and drawn again for "
+        f"classes whose share of test images had changed ({shown})"
     )
+    return _draw(items, kept, seed=seed, test_share=test_share), history
+
+
+def _unfit(
+    items: Sequence[ImageItem], sides: Sequence[Side], fresh: Sequence[Side], *, test_share: float
+) -> set[str]:
+    """The classes of which a new draw would test a number of images that is much nearer to the share."""
+    needed = _needed(items, test_share)
+    tested = Counter(item.label for item, side in zip(items, sides, strict=True) if side == "test")
+    anew = Counter(item.label for item, side in zip(items, fresh, strict=True) if side == "test")
+    sizes = Counter(item.label for item in items)
+    unfit = set()
+    for label, number in needed.items():
+        distance = abs(tested[label] - number)
+        is_untrained = tested[label] == sizes[label] > anew[label]
+        if is_untrained or (distance > number / 2 and distance > abs(anew[label] - number)):
+            unfit.add(label)
+    return unfit
+
+
+def _needed(items: Sequence[ImageItem], test_share: float) -> dict[str, int]:
+    """How many images of each class are to be tested; at least one remains for training."""
+    sizes = Counter(item.label for item in items)
+    return {label: min(math.floor(test_share * size + 0.5), size - 1) for label, size in sizes.items()}
 
 
 def _draw(items: Sequence[ImageItem], known: dict[str, Side], *, seed: int, test_share: float) -> list[Side]:
     groups: dict[str, list[int]] = defaultdict(list)
     for number, item in enumerate(items):
         groups[item.group or item.sha256].append(number)
-    sizes = Counter(item.label for item in items)
-    needed = {label: math.floor(test_share * size + 0.5) for label, size in sizes.items()}
+    needed = _needed(items, test_share)
     sides: list[Side] = ["train"] * len(items)
     open_groups = []
     for key, members in groups.items():

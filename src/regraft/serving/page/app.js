@@ -122,7 +122,8 @@ function show(card, name, said) {
 }
 
 function cell(text) {
-  const safe = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+  const isNumber = /^[+-]?\d+([.,]\d+)?(e[+-]?\d+)?$/i.test(text);
+  const safe = /^[=+\-@\t\r]/.test(text) && !isNumber ? `'${text}` : text;
   return `"${safe.replaceAll('"', '""')}"`;
 }
 
