@@ -14,12 +14,22 @@ import numpy as np
 from PIL import Image
 
 from regraft.data.composition import scale_of, scaled
-from regraft.data.directories import TYPE_BYTES, Directory, Entry, Form, form_of, numbers, read_directory
+from regraft.data.directories import (
+    ORIENTATION,
+    TYPE_BYTES,
+    Directory,
+    Entry,
+    Form,
+    form_of,
+    numbers,
+    read_directory,
+)
 from regraft.data.readers import tiff_reader
 from regraft.errors import ImageError
 
 _COMPRESSIONS = {1: "none", 5: "LZW", 8: "deflate", 32773: "PackBits", 32946: "deflate", 50000: "Zstandard"}
 _KINDS = {1: "bits", 2: "bits (signed)", 3: "bits (floating point)"}
+_MAX_BANDS = 64
 _READABLE = {(8, 1), (16, 1), (32, 1), (32, 2), (32, 3)}
 _KEPT = (
     257,
@@ -48,6 +58,7 @@ class Layout:
     compression: int
     predictor: int
     is_tiled: bool
+    orientation: int
 
     @property
     def text(self) -> str:
@@ -58,7 +69,7 @@ class Layout:
     @property
     def obstacle(self) -> str | None:
         """Why the bands can't be read; None if they can."""
-        if (self.bits, self.kind) not in _READABLE:
+        if (self.bits, self.kind) not in _READABLE or self.bands > _MAX_BANDS:
             return f"of {self.text}, which is not read"
         if self.compression not in _COMPRESSIONS:
             return f"of {self.text} with compression {self.compression}, which is not read"
@@ -66,6 +77,10 @@ class Layout:
         if not self.is_planar and not is_simple:
             return f"of {self.text} with predictor {self.predictor}, which is not read"
         return None
+
+
+PILLOWS_MOST_BANDS = 6
+"""Pillow reads no TIFF file of more bands, and says so in Python's log."""
 
 
 def layout_of(data: bytes) -> Layout | None:
@@ -91,6 +106,7 @@ def layout_of(data: bytes) -> Layout | None:
         compression=value(259, 1),
         predictor=value(317, 1),
         is_tiled=page.find(324) is not None,
+        orientation=value(ORIENTATION, 1),
     )  # fmt: skip
 
 

@@ -23,6 +23,8 @@ TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4
 _NUMBERS = {1: "B", 3: "H", 4: "L", 13: "L", 16: "Q"}
 _SINGLE_VALUES = (1, 2, 7)  # types whose values Pillow reads as one: bytes, text, undefined
 _PHOTOMETRIC = 262  # Pillow takes several values here without a warning
+_POINTERS = (34665, 34853, 40965)  # tags that say where other lists of tags are: EXIF, GPS, interoperability
+_DAMAGED_EXIF = "damaged EXIF data: the tags that can't be read are ignored"
 _ESSENTIAL = {256, 257, 258, 259, 262, 273, 277, 278, 279, 284, 320, 322, 323, 324, 325, 347}
 
 
@@ -68,6 +70,11 @@ class Directory:
     """Where `next_place` is written."""
     is_cut: bool
     """Whether the file ends before the directory does."""
+
+    @property
+    def tags(self) -> set[int]:
+        """The tags that are present."""
+        return {entry.tag for entry in self.entries}
 
     def find(self, tag: int) -> Entry | None:
         """The first entry of a tag."""
@@ -125,11 +132,23 @@ def exif_orientation(exif: bytes) -> tuple[int | None, str | None]:
     if form is None or directory is None:
         return None, "unreadable EXIF data: the image is not rotated" if data else None
     found = numbers(data, directory.find(ORIENTATION), form)
-    is_damaged = directory.is_cut or any(
+    is_damaged = _is_damaged(data, directory) or any(_has_too_many(entry) for entry in directory.entries)
+    return found[0] if found else None, _DAMAGED_EXIF if is_damaged else None
+
+
+def picture_list_note(data: bytes) -> str | None:
+    """A note about the list of pictures of an MPO file, which has the form of EXIF data, if it is damaged."""
+    form = form_of(data)
+    directory = read_directory(data, form.first, form) if form else None
+    if directory is None or _is_damaged(data, directory) or not {0xB001, 0xB002} <= directory.tags:
+        return "damaged list of pictures (MPO): only the first picture is used"
+    return None
+
+
+def _is_damaged(data: bytes, directory: Directory) -> bool:
+    return directory.is_cut or any(
         entry.is_outside and entry.start + entry.size > len(data) for entry in directory.entries
     )
-    note = "damaged EXIF data: the tags that can't be read are ignored" if is_damaged else None
-    return found[0] if found else None, note
 
 
 def repaired(data: bytes, max_pages: int = 2) -> tuple[bytes, list[str]]:
@@ -156,6 +175,7 @@ class _Repair:
         self._removed: dict[int, None] = {}
         self._shortened: dict[int, None] = {}
         self._is_cut = False
+        self._has_damaged_exif = False
         self._allowance = len(data)  # of values outside of records, for all pages: as Pillow counts
 
     def done(self, max_pages: int) -> tuple[bytes, list[str]]:
@@ -197,11 +217,18 @@ class _Repair:
             if _has_too_many(entry):
                 self._shorten(entry)
         self._allowance -= used
+        self._has_damaged_exif |= any(self._leads_astray(directory.find(tag)) for tag in _POINTERS)
         if directory.is_cut:
             self._is_cut = True
             code, count = ("Q" if self._form.is_big else "H"), len(directory.entries)
             self._patches.append((directory.place, struct.pack(self._form.order + code, count)))
             self._end_chain(directory.link)
+
+    def _leads_astray(self, pointer: Entry | None) -> bool:
+        """Whether the list of tags that a tag points to is damaged."""
+        places = numbers(self._data, pointer, self._form)
+        found = read_directory(self._data, places[0], self._form) if places else None
+        return pointer is not None and (found is None or _is_damaged(self._data, found))
 
     def _remove(self, entry: Entry, *, is_first: bool) -> None:
         if is_first and entry.tag in _ESSENTIAL:
@@ -231,6 +258,8 @@ class _Repair:
             )
         if self._is_cut:
             notes.append("damaged TIFF data: the list of tags or pages is cut off")
+        if self._has_damaged_exif:
+            notes.append(_DAMAGED_EXIF)
         return notes
 
 

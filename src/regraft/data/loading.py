@@ -21,9 +21,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFile
 
-from regraft.data.bands import Layout, colour_of, grey_levels, layout_of, tiff_bands
+from regraft.data.bands import PILLOWS_MOST_BANDS, Layout, colour_of, grey_levels, layout_of, tiff_bands
 from regraft.data.composition import LARGE_PIXELS, Scale, scale_of, to_rgb
-from regraft.data.directories import MAX_PAGES
+from regraft.data.directories import MAX_PAGES, repaired
 from regraft.data.readers import FORMATS, open_image, orientation_of
 from regraft.errors import ImageError
 from regraft.records import InputSpec
@@ -148,10 +148,12 @@ def decode(
     try:
         # Pillow raises many kinds of errors for malformed files (OSError, ValueError, SyntaxError,
         # struct.error, IndexError, MemoryError, ...); each is a reason to skip the file, not to stop.
+        layout = layout_of(data)
+        if layout is not None and layout.bands > PILLOWS_MOST_BANDS:
+            return _decode_bands(data, layout, channels, limits)
         image, notes = open_image(data, 2 if channels in (1, 3) else MAX_PAGES)
-        layout = _unusual_layout(image, data, channels)
-        if layout is not None:
-            return _decode_bands(data, layout, channels, notes, limits)
+        if layout is not None and _is_beyond_pillow(layout, image, channels):
+            return _decode_bands(data, layout, channels, limits)
         if image is None:
             raise ImageError(f"not an image of an accepted format ({', '.join(FORMATS)})")
         _check_header(image, data, limits)
@@ -165,19 +167,14 @@ def decode(
         raise ImageError(f"can't be decoded: {_one_line(error)}") from error
 
 
-def _unusual_layout(image: Image.Image | None, data: bytes, channels: int) -> Layout | None:
-    """The layout of a TIFF file that Pillow doesn't read, or whose bands it would read in part; else None."""
-    if image is not None and (image.format != "TIFF" or channels in (1, 3)):
-        return None
-    layout = layout_of(data)
-    if layout is None or image is None:
-        return layout
-    return layout if layout.bands == channels != len(image.getbands()) else None
+def _is_beyond_pillow(layout: Layout, image: Image.Image | None, channels: int) -> bool:
+    """Whether Pillow can't read a TIFF file, or only some of the bands that are needed."""
+    if image is None:
+        return True
+    return channels not in (1, 3) and layout.bands == channels != len(image.getbands())
 
 
-def _decode_bands(
-    data: bytes, layout: Layout, channels: int, notes: list[str], limits: LoadLimits
-) -> Picture:
+def _decode_bands(data: bytes, layout: Layout, channels: int, limits: LoadLimits) -> Picture:
     megapixels = layout.width * layout.height / 1e6
     _check_megapixels(layout.width, layout.height, limits)
     if megapixels * layout.bands > 4 * limits.max_megapixels:
@@ -191,12 +188,13 @@ def _decode_bands(
             f"{layout.bands}, or save {channels} bands"
         )
     with _one_large_image:
-        bands = tiff_bands(data, layout)
-        if channels in (1, 3):
-            image, grey = colour_of(bands, layout, notes), []
-        else:
-            grey = grey_levels(bands)
-            image = grey[0].convert("RGB")
+        intact, notes = repaired(data)
+        bands = [_upright(band, layout.orientation) for band in tiff_bands(intact, layout)]
+    if channels in (1, 3):
+        image, grey = colour_of(bands, layout, notes), []
+    else:
+        grey = grey_levels(bands)
+        image = grey[0].convert("RGB")
     return Picture(image, tuple(grey), "TIFF", layout.width, layout.height, tuple(notes))
 
 

@@ -27,7 +27,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from regraft.data.directories import exif_orientation, repaired
+from regraft.data.directories import exif_orientation, picture_list_note, repaired
 from regraft.errors import ImageError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "PPM")
@@ -128,6 +128,8 @@ def open_image(data: bytes, max_pages: int = 2) -> tuple[ImageFile.ImageFile | N
                 continue
             if isinstance(image, _Avif) and image.exif_note:
                 notes.append(image.exif_note)
+            if "mp" in image.info and (note := picture_list_note(image.info["mp"])):
+                notes.append(note)
             return image, notes
     return None, []
 
