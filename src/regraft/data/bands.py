@@ -213,7 +213,7 @@ def colour_of(bands: list[Image.Image], layout: Layout, notes: list[str]) -> Ima
 
 def grey_levels(bands: list[Image.Image]) -> list[Image.Image]:
     """Bands with 8 bits each, all on one scale."""
-    scales = [scale for scale in (scale_of(band, []) for band in bands) if scale is not None]
+    scales = [scale for scale in (scale_of(band) for band in bands) if scale is not None]
     if not scales:
         return [band.convert("L") for band in bands]
     black, white = min(scale.black for scale in scales), max(scale.white for scale in scales)

@@ -59,7 +59,7 @@ def _strips(image: Image.Image) -> Iterator[Image.Image]:
         yield _strip(image, top, _BAND_ROWS)
 
 
-def scale_of(image: Image.Image, notes: list[str]) -> Scale | None:
+def scale_of(image: Image.Image) -> Scale | None:
     """The grey scale of an image with more than 8 bits per channel; None for the others.
 
     16 bits are divided by 65,535. Numbers of 32 bits are divided by 65,535, by 255 if none is larger, or by 1
@@ -76,7 +76,6 @@ def scale_of(image: Image.Image, notes: list[str]) -> Scale | None:
         return Scale(0.0, 255.0, low, high)
     if image.mode == "I" and low >= 0 and high <= 65535:
         return Scale(0.0, 65535.0, low, high)
-    notes.append("values outside of the usual ranges: the image's own range is stretched to 0-255")
     return Scale(low, high, low, high, is_own=True)
 
 

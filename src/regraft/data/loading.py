@@ -233,7 +233,7 @@ def _decode_opened(
 ) -> Picture:
     width, height, format_name = image.width, image.height, image.format or "?"
     if channels not in (1, 3):
-        bands = list(_bands(image, channels, min_side_px, notes))
+        bands = list(_bands(image, channels, min_side_px))
         orientation = orientation_of(image, notes)
         upright = tuple(_upright(band, orientation) for band in bands)
         return Picture(upright[0].convert("RGB"), upright, format_name, width, height, tuple(notes))
@@ -242,15 +242,13 @@ def _decode_opened(
     if min_side_px:
         image.draft(None, _draft_size(image, min_side_px))
     image.load()
-    scale = scale_of(image, notes)
+    scale = scale_of(image)
     rgb = to_rgb(image, scale, _reduction(image, min_side_px))
     upright_rgb = _upright(rgb, orientation_of(image, notes))
     return Picture(upright_rgb, (), format_name, width, height, tuple(notes), scale)
 
 
-def _bands(
-    image: Image.Image, channels: int, min_side_px: int | None, notes: list[str]
-) -> Iterator[Image.Image]:
+def _bands(image: Image.Image, channels: int, min_side_px: int | None) -> Iterator[Image.Image]:
     """The bands of an image as grey images of 8 bits: its own bands, or its pages."""
     names, pages = image.getbands(), getattr(image, "n_frames", 1)
     reduction = _reduction(image, min_side_px)
@@ -265,7 +263,7 @@ def _bands(
             if image.size != size or len(image.getbands()) != 1:
                 raise ImageError(f"page {number + 1} is not a grey image of {size[0]} x {size[1]} pixels")
             image.load()
-            yield to_rgb(image, scale_of(image, notes), reduction).getchannel(0)
+            yield to_rgb(image, scale_of(image), reduction).getchannel(0)
     else:
         raise ImageError(
             f"{len(names)} bands ({image.mode}) on {pages} pages; the network takes {channels} channels, so "
