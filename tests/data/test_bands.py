@@ -130,6 +130,21 @@ def test_bands_that_are_not_read_are_named_with_the_way_out(bits: int, text: str
         decode(data, channels=5)
 
 
+def test_three_bands_that_pillow_does_not_read_are_colours_without_a_note() -> None:
+    pixels = values(3, 32)
+    found = decode(tiff(pixels))
+    assert np.abs(np.asarray(found.image) - 255.0 * pixels).max() <= 1
+    assert not found.notes
+
+
+def test_a_big_tiff_of_five_bands_is_named() -> None:
+    small = {256: 9, 257: 9, 258: 16, 259: 1, 262: 1, 277: 5, 273: 16, 279: 810}
+    tags = b"".join(struct.pack("<HHQQ", tag, 4, 1, value) for tag, value in sorted(small.items()))
+    data = b"II+\0\x08\0\0\0" + struct.pack("<Q", 826) + bytes(810) + struct.pack("<Q", 8) + tags + bytes(8)
+    with pytest.raises(ImageError, match=r"a TIFF of 5 bands of 16 bits in the form of a BigTIFF"):
+        decode(data, channels=5)
+
+
 def test_the_limit_of_pixels_counts_for_each_band_and_for_all() -> None:
     data = tiff(values(7, 16))
     with pytest.raises(ImageError, match=r"above the limit of 0\.001"):

@@ -59,6 +59,8 @@ class Layout:
     predictor: int
     is_tiled: bool
     orientation: int
+    is_big: bool
+    """Whether the file is a BigTIFF, whose lists of tags have another form."""
 
     @property
     def text(self) -> str:
@@ -71,6 +73,8 @@ class Layout:
         """Why the bands can't be read; None if they can."""
         if (self.bits, self.kind) not in _READABLE or self.bands > _MAX_BANDS:
             return f"of {self.text}, which is not read"
+        if self.is_big:
+            return f"of {self.text} in the form of a BigTIFF, which is not read"
         if self.compression not in _COMPRESSIONS:
             return f"of {self.text} with compression {self.compression}, which is not read"
         is_simple = self.predictor == 1 or (self.predictor == 2 and self.bits < 32 and not self.is_tiled)
@@ -84,9 +88,9 @@ PILLOWS_MOST_BANDS = 6
 
 
 def layout_of(data: bytes) -> Layout | None:
-    """The layout of the first page of a TIFF file; None if the file is none, is damaged or is a BigTIFF."""
+    """The layout of the first page of a TIFF file; None if the file is none or is damaged."""
     form = form_of(data)
-    page = read_directory(data, form.first, form) if form and not form.is_big else None
+    page = read_directory(data, form.first, form) if form else None
     if form is None or page is None:
         return None
 
@@ -107,6 +111,7 @@ def layout_of(data: bytes) -> Layout | None:
         predictor=value(317, 1),
         is_tiled=page.find(324) is not None,
         orientation=value(ORIENTATION, 1),
+        is_big=form.is_big,
     )  # fmt: skip
 
 
@@ -132,9 +137,11 @@ def tiff_bands(data: bytes, layout: Layout) -> list[Image.Image]:
 
 
 def _way_out(layout: Layout) -> str:
+    if layout.bands <= 3:
+        return "save it with 8 or 16 bits, without compression or with LZW"
     return (
         "save each band as a page of its own (a multi-page TIFF of "
-        f"{layout.bands} grey page{'s' if layout.bands != 1 else ''} of 8 or 16 bits)"
+        f"{layout.bands} grey pages of 8 or 16 bits)"
     )
 
 
@@ -205,8 +212,9 @@ def _with_directory(data: bytes, form: Form, records: dict[int, bytes]) -> bytes
 def colour_of(bands: list[Image.Image], layout: Layout, notes: list[str]) -> Image.Image:
     """A picture of bands for a network of 1 or 3 channels: the first three as RGB, or the first as grey."""
     used = 3 if layout.bands >= 3 else 1
-    which = "first three are used, as red, green and blue" if used == 3 else "first is used, as grey"
-    notes.append(f"a TIFF of {layout.text}: without --channels {layout.bands} only the {which}")
+    if layout.bands != used:
+        which = "first three are used, as red, green and blue" if used == 3 else "first is used, as grey"
+        notes.append(f"a TIFF of {layout.text}: without --channels {layout.bands} only the {which}")
     grey = grey_levels(bands[:used])
     return Image.merge("RGB", grey * (3 // used))
 

@@ -126,9 +126,10 @@ def _ground(image: Image.Image) -> int | None:
     dark = visible = 0
     for strip in _strips(image):
         coloured = _with_alpha(image if strip is image else strip)
-        alpha = np.asarray(coloured.getchannel("A"), dtype=np.int64)
-        visible += int(alpha.sum())
-        dark += int(alpha[np.asarray(coloured.convert("RGB").convert("L")) < _LIGHT].sum())
+        alpha = np.asarray(coloured.getchannel("A"))
+        is_dark = np.asarray(coloured.convert("L")) < _LIGHT  # of the colours, whatever their opacity
+        visible += int(alpha.sum(dtype=np.int64))
+        dark += int(alpha[is_dark].sum(dtype=np.int64))
     return ground_level(dark, visible)
 
 
