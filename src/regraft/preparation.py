@@ -11,6 +11,7 @@ from regraft.data.candidates import Found
 from regraft.data.column_names import TableColumns
 from regraft.data.corrections import corrected
 from regraft.data.loading import LoadLimits
+from regraft.data.picture_findings import WARNED_KINDS
 from regraft.data.scan import ScanSettings, scan
 from regraft.data.sources import find_images
 from regraft.data.splits import split_findings, split_images
@@ -175,3 +176,6 @@ def _tell(images: Images, split: Split, log: RunLog) -> None:
         if found:
             example = ", ".join(found[0].paths[:2]) or found[0].message
             log.warn(f"{len(found)} x {text}, for example {example} (all in findings.csv)")
+    for finding in images.findings:
+        if finding.kind in WARNED_KINDS:
+            log.warn(f"{finding.message}, for example {finding.paths[0]} (all in findings.csv)")

@@ -128,7 +128,7 @@ def test_a_large_image_composed_in_bands_equals_one_composed_whole(monkeypatch: 
     image = picture(700, 530).convert("RGBA")
     image.putalpha(Image.linear_gradient("L").resize((700, 530)))
     whole = np.asarray(decode(encoded(image, "PNG")).image)
-    monkeypatch.setattr("regraft.data.loading._LARGE_PIXELS", 1000)
+    monkeypatch.setattr("regraft.data.composition.LARGE_PIXELS", 1000)
     banded = np.asarray(decode(encoded(image, "PNG")).image)
     assert np.array_equal(whole, banded)
 

@@ -92,7 +92,8 @@ def _show(images: Images, split: Split, out: str | None) -> None:
 
 
 def _count(findings: list[Finding]) -> int:
-    is_single = len(findings) == 1 and findings[0].kind in ("extension", "note", "ignored")
+    has_files = findings[0].kind in ("extension", "note", "ignored", "blank", "crop", "mask", "range", "tiny")
+    is_single = len(findings) == 1 and has_files
     return len(findings[0].paths) if is_single else len(findings)
 
 

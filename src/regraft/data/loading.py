@@ -9,29 +9,29 @@ Increase `LOADER_VERSION` with every change that can change pixels: it is part o
 
 from __future__ import annotations
 
-import io
 import math
 import os
 import stat
 import threading
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
+from PIL import Image, ImageFile
 
+from regraft.data.bands import PILLOWS_MOST_BANDS, Layout, colour_of, grey_levels, layout_of, tiff_bands
+from regraft.data.composition import LARGE_PIXELS, Scale, scale_of, to_rgb
+from regraft.data.directories import MAX_PAGES, repaired
+from regraft.data.readers import FORMATS, open_image, orientation_of
 from regraft.errors import ImageError
 from regraft.records import InputSpec
 
-LOADER_VERSION = 1
+LOADER_VERSION = 2
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "PPM")
 EXTENSIONS = {
-    "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif"},
-    "MPO": {".jpg", ".jpeg", ".mpo"},
+    "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"},
     "PNG": {".png", ".apng"},
     "WEBP": {".webp"},
     "BMP": {".bmp", ".dib"},
@@ -60,15 +60,7 @@ _TURNS = {  # EXIF 2.32, tag 0x0112: the operation that undoes each orientation
 _MAX_SCANS = 100
 _MAX_SCAN_MEGAPIXELS = 400
 _MAX_TEXT_MEGAPIXELS = 1  # PPM written as decimal text is parsed at about a megapixel per second
-_BAND_ROWS = 256
-_LARGE_PIXELS = 8_000_000
 _one_large_image = threading.Lock()  # bounds memory: decoding two 64-megapixel images at once takes 400 MB
-
-# Our own limit of pixels is a setting, checked after every open; Pillow's is a constant that would
-# contradict it. Pillow's other warnings are errors here, in every thread.
-Image.MAX_IMAGE_PIXELS = None
-warnings.filterwarnings("error", module=r"PIL\.")
-warnings.filterwarnings("ignore", message="Corrupt EXIF data", module=r"PIL\.")  # the pixels are fine
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -96,6 +88,8 @@ class Picture:
     """Width in pixels as stored in the file, before rotation and any reduction while decoding."""
     height: int
     notes: tuple[str, ...]
+    scale: Scale | None = None
+    """How values of more than 8 bits became grey levels; None for images of 8 bits."""
 
 
 def read_file(path: str | Path, limits: LoadLimits | None = None) -> bytes:
@@ -154,18 +148,54 @@ def decode(
     try:
         # Pillow raises many kinds of errors for malformed files (OSError, ValueError, SyntaxError,
         # struct.error, IndexError, MemoryError, ...); each is a reason to skip the file, not to stop.
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        layout = layout_of(data)
+        if layout is not None and layout.bands > PILLOWS_MOST_BANDS:
+            return _decode_bands(data, layout, channels, limits)
+        image, notes = open_image(data, 2 if channels in (1, 3) else MAX_PAGES)
+        if layout is not None and _is_beyond_pillow(layout, image, channels):
+            return _decode_bands(data, layout, channels, limits)
+        if image is None:
+            raise ImageError(f"not an image of an accepted format ({', '.join(FORMATS)})")
         _check_header(image, data, limits)
-        if image.width * image.height > _LARGE_PIXELS:
+        if image.width * image.height > LARGE_PIXELS:
             with _one_large_image:
-                return _decode_opened(image, min_side_px, channels)
-        return _decode_opened(image, min_side_px, channels)
+                return _decode_opened(image, min_side_px, channels, notes)
+        return _decode_opened(image, min_side_px, channels, notes)
     except ImageError:
         raise
-    except UnidentifiedImageError as error:
-        raise ImageError(f"not an image of an accepted format ({', '.join(FORMATS)})") from error
     except Exception as error:
         raise ImageError(f"can't be decoded: {_one_line(error)}") from error
+
+
+def _is_beyond_pillow(layout: Layout, image: Image.Image | None, channels: int) -> bool:
+    """Whether Pillow can't read a TIFF file, or only some of the bands that are needed."""
+    if image is None:
+        return True
+    return channels not in (1, 3) and layout.bands == channels != len(image.getbands())
+
+
+def _decode_bands(data: bytes, layout: Layout, channels: int, limits: LoadLimits) -> Picture:
+    megapixels = layout.width * layout.height / 1e6
+    _check_megapixels(layout.width, layout.height, limits)
+    if megapixels * layout.bands > 4 * limits.max_megapixels:
+        raise ImageError(
+            f"{layout.bands} bands of {megapixels:.0f} megapixels each; the limit is "
+            f"{4 * limits.max_megapixels:g} megapixels in all"
+        )
+    if channels not in (1, 3, layout.bands):
+        raise ImageError(
+            f"a TIFF of {layout.text}; the network takes {channels} channels: fit with --channels "
+            f"{layout.bands}, or save {channels} bands"
+        )
+    with _one_large_image:
+        intact, notes = repaired(data)
+        bands = [_upright(band, layout.orientation) for band in tiff_bands(intact, layout)]
+    if channels in (1, 3):
+        image, grey = colour_of(bands, layout, notes), []
+    else:
+        grey = grey_levels(bands)
+        image = grey[0].convert("RGB")
+    return Picture(image, tuple(grey), "TIFF", layout.width, layout.height, tuple(notes))
 
 
 def _one_line(error: Exception) -> str:
@@ -174,13 +204,9 @@ def _one_line(error: Exception) -> str:
 
 
 def _check_header(image: Image.Image, data: bytes, limits: LoadLimits) -> None:
+    _check_megapixels(image.width, image.height, limits)
     megapixels = image.width * image.height / 1e6
-    if megapixels > limits.max_megapixels:
-        raise ImageError(
-            f"{image.width} x {image.height} pixels ({megapixels:.0f} megapixels), "
-            f"above the limit of {limits.max_megapixels:g}"
-        )
-    if image.format in ("JPEG", "MPO"):
+    if image.format == "JPEG":
         scans = data.count(b"\xff\xda")
         if scans > _MAX_SCANS or (scans > 12 and scans * megapixels > _MAX_SCAN_MEGAPIXELS):
             raise ImageError(
@@ -193,25 +219,36 @@ def _check_header(image: Image.Image, data: bytes, limits: LoadLimits) -> None:
         )
 
 
-def _decode_opened(image: Image.Image, min_side_px: int | None, channels: int) -> Picture:
+def _check_megapixels(width: int, height: int, limits: LoadLimits) -> None:
+    megapixels = width * height / 1e6
+    if megapixels > limits.max_megapixels:
+        raise ImageError(
+            f"{width} x {height} pixels ({megapixels:.0f} megapixels), "
+            f"above the limit of {limits.max_megapixels:g}"
+        )
+
+
+def _decode_opened(
+    image: ImageFile.ImageFile, min_side_px: int | None, channels: int, notes: list[str]
+) -> Picture:
     width, height, format_name = image.width, image.height, image.format or "?"
-    notes: list[str] = []
-    orientation = _orientation(image, notes)
     if channels not in (1, 3):
-        bands = [_upright(band, orientation) for band in _bands(image, channels, min_side_px, notes)]
-        return Picture(bands[0].convert("RGB"), tuple(bands), format_name, width, height, tuple(notes))
-    if getattr(image, "is_animated", False) and format_name != "MPO":
+        bands = list(_bands(image, channels, min_side_px))
+        orientation = orientation_of(image, notes)
+        upright = tuple(_upright(band, orientation) for band in bands)
+        return Picture(upright[0].convert("RGB"), upright, format_name, width, height, tuple(notes))
+    if getattr(image, "is_animated", False):
         notes.append("several frames: only the first is used")
-    if min_side_px and isinstance(image, ImageFile.ImageFile):
+    if min_side_px:
         image.draft(None, _draft_size(image, min_side_px))
     image.load()
-    rgb = _to_rgb(image, _reduction(image, min_side_px), notes)
-    return Picture(_upright(rgb, orientation), (), format_name, width, height, tuple(notes))
+    scale = scale_of(image)
+    rgb = to_rgb(image, scale, _reduction(image, min_side_px))
+    upright_rgb = _upright(rgb, orientation_of(image, notes))
+    return Picture(upright_rgb, (), format_name, width, height, tuple(notes), scale)
 
 
-def _bands(
-    image: Image.Image, channels: int, min_side_px: int | None, notes: list[str]
-) -> Iterator[Image.Image]:
+def _bands(image: Image.Image, channels: int, min_side_px: int | None) -> Iterator[Image.Image]:
     """The bands of an image as grey images of 8 bits: its own bands, or its pages."""
     names, pages = image.getbands(), getattr(image, "n_frames", 1)
     reduction = _reduction(image, min_side_px)
@@ -225,21 +262,13 @@ def _bands(
             image.seek(number)
             if image.size != size or len(image.getbands()) != 1:
                 raise ImageError(f"page {number + 1} is not a grey image of {size[0]} x {size[1]} pixels")
-            yield _to_rgb(image, reduction, notes).getchannel(0)
+            image.load()
+            yield to_rgb(image, scale_of(image), reduction).getchannel(0)
     else:
         raise ImageError(
             f"{len(names)} bands ({image.mode}) on {pages} pages; the network takes {channels} channels, so "
             f"{channels} bands or {channels} grey pages are needed"
         )
-
-
-def _orientation(image: Image.Image, notes: list[str]) -> int:
-    try:
-        value = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except Exception:  # noqa: BLE001 (broken EXIF data raises many errors; the pixels are fine)
-        notes.append("unreadable EXIF data: the image is not rotated")
-        return 1
-    return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
 def _draft_size(image: Image.Image, min_side_px: int) -> tuple[int, int]:
@@ -249,68 +278,9 @@ def _draft_size(image: Image.Image, min_side_px: int) -> tuple[int, int]:
 
 def _reduction(image: Image.Image, min_side_px: int | None) -> int:
     """The factor by which an image can be reduced if its shorter side must stay twice `min_side_px`."""
-    if not min_side_px or image.width * image.height <= _LARGE_PIXELS:
+    if not min_side_px or image.width * image.height <= LARGE_PIXELS:
         return 1
     return max(1, min(image.size) // (2 * min_side_px))
-
-
-def _to_rgb(image: Image.Image, reduction: int, notes: list[str]) -> Image.Image:
-    """RGB pixels; a large image is converted in strips, so that copies stay small."""
-    scale = _grey_scale(image, notes)
-    if image.width * image.height <= _LARGE_PIXELS:
-        return _compose(image, scale)
-    width, height = -(-image.width // reduction), -(-image.height // reduction)
-    result = Image.new("RGB", (width, height))
-    step = reduction * max(1, _BAND_ROWS // reduction)
-    for top in range(0, image.height, step):
-        band = image.crop((0, top, image.width, min(top + step, image.height)))
-        rgb = _compose(band, scale)
-        result.paste(rgb.reduce(reduction) if reduction > 1 else rgb, (0, top // reduction))
-    return result
-
-
-def _grey_scale(image: Image.Image, notes: list[str]) -> tuple[float, float] | None:
-    """`(low, high)`: the values that become 0 and 255, for images with more than 8 bits per channel."""
-    if image.mode.startswith("I;16"):
-        return 0.0, 65535.0
-    if image.mode not in ("I", "F"):
-        return None
-    low, high = _finite_extrema(image)
-    if image.mode == "F" and low >= 0 and high <= 1:
-        return 0.0, 1.0
-    if low >= 0 and high <= 255:
-        return 0.0, 255.0
-    if image.mode == "I" and low >= 0 and high <= 65535:
-        return 0.0, 65535.0
-    notes.append(f"values from {low:g} to {high:g} are stretched to 0-255")
-    return low, high
-
-
-def _finite_extrema(image: Image.Image) -> tuple[float, float]:
-    lows, highs = [], []
-    for top in range(0, image.height, _BAND_ROWS):
-        band = np.asarray(image.crop((0, top, image.width, min(top + _BAND_ROWS, image.height))))
-        finite = band[np.isfinite(band)]
-        if finite.size:
-            lows.append(float(finite.min()))
-            highs.append(float(finite.max()))
-    if not lows:
-        raise ImageError("all pixel values are NaN or infinite")
-    return min(lows), max(highs)
-
-
-def _compose(image: Image.Image, scale: tuple[float, float] | None) -> Image.Image:
-    """RGB from any mode; transparent pixels are shown on white."""
-    if scale is not None:
-        low, high = scale
-        values = np.nan_to_num(np.asarray(image, dtype=np.float32), nan=low, posinf=high, neginf=low)
-        grey = (values - low) * (255.0 / max(high - low, 1e-30))
-        return Image.fromarray(np.clip(np.rint(grey), 0, 255).astype(np.uint8)).convert("RGB")
-    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
-        coloured = image.convert("RGBA")
-        white = Image.new("RGBA", coloured.size, (255, 255, 255, 255))
-        return Image.alpha_composite(white, coloured).convert("RGB")
-    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _upright(image: Image.Image, orientation: int) -> Image.Image:

@@ -3,39 +3,31 @@
 from __future__ import annotations
 
 import os
-from collections import Counter, defaultdict, deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import ImageFile
 
 from regraft import storage
 from regraft.data.candidates import Candidate, Found
 from regraft.data.duplicates import THUMBNAIL_PX
 from regraft.data.groups import grouped
-from regraft.data.loading import EXTENSIONS, LOADER_VERSION, LoadLimits, decode, read_file
+from regraft.data.loading import LOADER_VERSION, LoadLimits, decode, read_file
+from regraft.data.picture_findings import FACTS, facts_of, picture_findings
 from regraft.errors import DataError, ImageError, TooManyBadFilesError
 from regraft.progress import Reporter, Silent
-from regraft.records import Finding, Images, SkippedFile
+from regraft.records import Images, SkippedFile
 from regraft.rowstore import Rows, RowStore
 from regraft.storage import printable
 
 _LOOK_PX = 4 * THUMBNAIL_PX  # smallest decoded side: below it, copies of other sizes would look different
-_FACTS = np.dtype(
-    [
-        ("thumbnail", "u1", (THUMBNAIL_PX**2,)),
-        ("width", "<i4"),
-        ("height", "<i4"),
-        ("format", "S8"),
-        ("notes", "S160"),
-    ]
-)
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
@@ -83,7 +75,7 @@ def scan(found: Found, settings: ScanSettings | None = None, *, reporter: Report
     files = {sha: candidate.file for candidate, sha in zip(found.candidates, hashes, strict=True) if sha}
     store = RowStore(
         storage.cache_folder() / "scan" / _scan_key(settings.limits)[:24],
-        width=_FACTS.itemsize,
+        width=FACTS.itemsize,
         dtype=np.uint8,
         facts={"what": "thumbnails and sizes", "loader_version": LOADER_VERSION},
     )
@@ -103,8 +95,10 @@ def scan(found: Found, settings: ScanSettings | None = None, *, reporter: Report
 
 
 def _scan_key(limits: LoadLimits) -> str:
-    # Lower limits must refuse images that higher limits accepted, so the limits are part of the key.
-    return storage.key_of([LOADER_VERSION, THUMBNAIL_PX, _LOOK_PX, limits.max_megapixels, limits.max_file_mb])
+    # Lower limits must refuse images that higher limits accepted, so the limits are part of the key; so is a
+    # setting of Pillow's that only the user's own program can change, and which accepts incomplete files.
+    facts = [LOADER_VERSION, FACTS.descr, _LOOK_PX, limits.max_megapixels, limits.max_file_mb]
+    return storage.key_of([*facts, ImageFile.LOAD_TRUNCATED_IMAGES])
 
 
 def _hash_all(
@@ -132,14 +126,7 @@ def _examine(file: Path, sha: str, limits: LoadLimits) -> npt.NDArray[np.uint8]:
     data = read_file(file, limits)
     if storage.sha256_of(data) != sha:
         raise ImageError("changed while it was read")
-    picture = decode(data, min_side_px=_LOOK_PX, limits=limits)
-    small = picture.image.convert("L").resize((THUMBNAIL_PX, THUMBNAIL_PX), Image.Resampling.BOX)
-    row = np.zeros((), dtype=_FACTS)
-    row["thumbnail"] = np.asarray(small).reshape(-1)
-    row["width"], row["height"] = picture.width, picture.height
-    row["format"] = picture.format.encode()
-    row["notes"] = "; ".join(picture.notes).encode()[:160]
-    return np.frombuffer(row.tobytes(), dtype=np.uint8)
+    return facts_of(decode(data, min_side_px=_LOOK_PX, limits=limits))
 
 
 def _assemble(
@@ -154,10 +141,10 @@ def _assemble(
             reason = reasons.get(sha or "", reasons.get(candidate.path, "can't be read"))
             skipped.append(SkippedFile(candidate.path, reason))
     _check_bad_share(found, skipped, settings)
-    facts = rows.gather([sha for _, sha in good]).reshape(-1).view(_FACTS) if good else np.zeros(0, _FACTS)
+    facts = rows.gather([sha for _, sha in good]).reshape(-1).view(FACTS) if good else np.zeros(0, FACTS)
     candidates, keys = [candidate for candidate, _ in good], [sha for _, sha in good]
     items, findings = grouped(candidates, keys, np.ascontiguousarray(facts["thumbnail"]))
-    findings += _format_findings([candidate.path for candidate in candidates], facts)
+    findings += picture_findings(candidates, facts)
     labels = tuple(sorted({item.label for item in items}))
     if len(labels) < 2:
         raise DataError(
@@ -187,17 +174,3 @@ def _check_bad_share(found: Found, skipped: Sequence[SkippedFile], settings: Sca
             f"{settings.max_bad_share:.0%}): {causes}; for example {examples}. "
             "Fix or remove them, or raise --max-bad-share"
         )
-
-
-def _format_findings(paths: Sequence[str], facts: npt.NDArray[Any]) -> list[Finding]:
-    wrong: dict[str, list[str]] = defaultdict(list)
-    notes: dict[str, list[str]] = defaultdict(list)
-    for path, row in zip(paths, facts, strict=True):
-        name, suffix = row["format"].decode(), Path(path).suffix.lower()
-        if suffix not in EXTENSIONS.get(name, {suffix}):
-            wrong[f"{name} named {suffix or 'without extension'}"].append(path)
-        for note in filter(None, row["notes"].decode().split("; ")):
-            notes[note].append(path)
-    return [Finding("extension", text, tuple(names)) for text, names in sorted(wrong.items())] + [
-        Finding("note", text, tuple(names)) for text, names in sorted(notes.items())
-    ]
