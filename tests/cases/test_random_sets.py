@@ -1,7 +1,8 @@
-"""Random folders and tables, built from what people have: nothing is lost, nothing is called what it is not."""
+"""Random folders and tables, built from what people have: nothing is lost, and no side becomes a class."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import shutil
 import struct
@@ -127,7 +128,13 @@ def test_no_file_of_a_folder_is_lost_and_no_class_is_called_like_a_side(plan: di
         assert {item.side for item in images.items} == (sides or {None})
 
 
-SPELLINGS = {"cat": ["cat", "cat ", "\tcat", "cat\u00a0"], "pâté": ["pâté", unicodedata.normalize("NFD", "pâté")]}
+SPELLINGS = {
+    "cat": ["cat", "cat ", "\tcat", "cat\u00a0"],
+    "pâté": ["pâté", unicodedata.normalize("NFD", "pâté")],
+}
+    "cat": ["cat", "cat ", "\tcat", "cat\u00a0"],
+    "pâté": ["pâté", unicodedata.normalize("NFD", "pâté")],
+}
 
 
 @st.composite
@@ -202,9 +209,7 @@ OUTPUTS = [
 @pytest.mark.slow
 @settings(OFTEN, max_examples=20)
 @given(st.sampled_from(OUTPUTS), st.sampled_from(["cat/000.jpg", "labels.csv", "notes.md", "dog/001.jpg"]))
-def test_no_output_replaces_an_input(
-    small_run: Path, words: list[str], victim: str
-) -> None:
+def test_no_output_replaces_an_input(small_run: Path, words: list[str], victim: str) -> None:
     with empty_folder() as root:
         data = folder(root / "data", count=6)
         table(data / "labels.csv", labelled(data))
@@ -236,9 +241,5 @@ def test_folders_called_like_sides_never_become_classes(one: str, other: str) ->
     with empty_folder() as root:
         folder(root / one, ("cat", "dog"), count=4)
         folder(root / other, ("elm", "oak"), count=4, start=30)
-        try:
-            images = load_images(root)
-        except DataError as error:
-            assert str(error)
-            return
-        assert not {label.lower() for label in images.labels} & set(SIDES)
+        with contextlib.suppress(DataError):
+            assert not {label.lower() for label in load_images(root).labels} & set(SIDES)
