@@ -281,6 +281,11 @@ def test_a_refusal_says_where_the_files_are(
     assert all(flag in str(caught.value) for flag in ("--root", "--path-column", "--label-column"))
 
 
+def test_a_table_with_a_row_for_each_label_of_an_image_is_explained(tmp_path: Path) -> None:
+    with pytest.raises(NoImagesError, match=r"1 x has several labels \(x, y\)\. Regraft predicts one label"):
+        find_images(table(tmp_path, "path,label\na.jpg,x\na.jpg,y\n", *FILES))
+
+
 def test_equal_reasons_are_counted_together(tmp_path: Path) -> None:
     text = "path,label\n" + "".join(f"{n}.jpg,x\n" for n in range(30)) + "a.jpg,\nb.jpg,\n"
     with pytest.raises(NoImagesError, match=r"30 x no such file below .*; 2 x no label"):

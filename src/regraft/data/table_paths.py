@@ -126,8 +126,8 @@ class PathLookup:
             return None
         place = os.path.abspath(os.path.join(self.base, text))
         for root in self._roots:
-            if place.startswith(os.path.join(root, "")):
-                return os.path.relpath(place, root)
+            if place.startswith(folder := os.path.join(root, "")):
+                return place.removeprefix(folder)
         if os.path.isabs(text):
             place = os.path.join(os.path.realpath(os.path.dirname(place)), os.path.basename(place))
             if place.startswith(os.path.join(self.base, "")):

@@ -225,14 +225,17 @@ def _nothing_usable(
     """The error for a table without a usable row: the commonest reasons, and where files were looked for."""
     common = Counter(file.reason for file in skipped).most_common(3)
     causes = "; ".join(f"{count} x {reason}" for reason, count in common)
-    example = next((file.path for file in skipped if file.path and not file.path.startswith("row ")), "")
-    tried = (
-        f" For example, {printable(example)} was looked for at {printable(lookup.tried(example))}."
-        if example
-        else ""
+    example = next(
+        (file for file in skipped if file.reason.startswith(("no such file", "path outside"))), None
     )
+    remark = ""
+    if example is not None:
+        place = printable(lookup.tried(example.path))
+        remark = f" For example, {printable(example.path)} was looked for at {place}."
+    elif any(file.reason.startswith("has several labels") for file in skipped):
+        remark = " Regraft predicts one label for each image: keep one row for each."
     return NoImagesError(
-        f"no row of {table.file} can be used: {causes}.{tried} Paths are read from the column "
+        f"no row of {table.file} can be used: {causes}.{remark} Paths are read from the column "
         f"{table.names[chosen.path]} (--path-column), labels from {table.names[chosen.label]} "
         f"(--label-column), and files are looked for below {printable(lookup.base)} (--root)"
     )
