@@ -132,9 +132,6 @@ SPELLINGS = {
     "cat": ["cat", "cat ", "\tcat", "cat\u00a0"],
     "pâté": ["pâté", unicodedata.normalize("NFD", "pâté")],
 }
-    "cat": ["cat", "cat ", "\tcat", "cat\u00a0"],
-    "pâté": ["pâté", unicodedata.normalize("NFD", "pâté")],
-}
 
 
 @st.composite
