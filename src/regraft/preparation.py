@@ -47,7 +47,7 @@ def found_images(source: str | Path, settings: DataSettings) -> Found:
     columns = TableColumns(
         settings.path_column, settings.label_column, settings.split_column, settings.group_column
     )
-    return find_images(source, root=settings.root, columns=columns)
+    return find_images(source, root=settings.root, columns=columns, layout=settings.layout)
 
 
 def located(images: Images | Found | str | Path, settings: DataSettings) -> Images | Found:

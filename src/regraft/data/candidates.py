@@ -16,6 +16,9 @@ SIDES: dict[str, Side] = {
     "dev": "validation",
     "test": "test",
     "testing": "test",
+    "eval": "test",
+    "evaluation": "test",
+    "holdout": "test",
 }
 
 
@@ -41,3 +44,5 @@ class Found:
     findings: tuple[Finding, ...] = ()
     layout: str = ""
     """How the folder or table was understood, in one line."""
+    hint: str = ""
+    """What else the user may have meant, in a sentence; added to the error if no two classes are usable."""
