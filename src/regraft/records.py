@@ -123,6 +123,8 @@ class Images:
     labels: tuple[str, ...] = field(default=())
     layout: str = ""
     """How the folder or table was understood, in one line."""
+    unknown: tuple[ImageItem, ...] = ()
+    """Images of official sides whose class has no training images: no label, and part of no score."""
 
     def __len__(self) -> int:
         return len(self.items)

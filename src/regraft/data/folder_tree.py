@@ -65,8 +65,8 @@ class Folder:
 
     def all_files(self) -> Iterator[Path]:
         """The files of the folder and of all folders below it, ordered by name as a walk meets them."""
-        entries = [*((file.name, file) for file in self.files), *((one.name, one) for one in self.folders)]
-        for _, entry in sorted(entries, key=lambda entry: entry[0]):
+        entries: list[Path | Folder] = [*self.files, *self.folders]
+        for entry in sorted(entries, key=lambda entry: entry.name):
             if isinstance(entry, Folder):
                 yield from entry.all_files()
             else:

@@ -35,7 +35,7 @@ def from_folder(root: Path, layout: LayoutChoice = "auto") -> Found:
         *_ignored(walk.ignored, root),
         *_set_aside(walk.set_aside, known, root),
         *_unlabelled(loose, known, root),
-        *_joined_names(known),
+        *_joined_names(known, root),
         *_empty_classes(known, candidates),
     )
     return Found(root, candidates, tuple(walk.skipped), findings, _text(known, walk, loose, root), known.hint)
@@ -99,18 +99,18 @@ def _unlabelled(loose: Sequence[Path], known: Layout, root: Path) -> tuple[Findi
     return tuple(findings)
 
 
-def _joined_names(known: Layout) -> tuple[Finding, ...]:
-    spellings: dict[str, set[str]] = defaultdict(set)
+def _joined_names(known: Layout, root: Path) -> tuple[Finding, ...]:
+    spellings: dict[str, dict[str, Path]] = defaultdict(dict)
     for place in known.classes:
-        spellings[place.label].add(place.folder.name)
+        spellings[place.label].setdefault(place.folder.name, place.folder.path)
     return tuple(
         Finding(
             "note",
-            f"the class folders {', '.join(map(ascii, sorted(names)))} are one class, as their names "
-            "differ by composed characters or white space alone",
+            f"the folders of class {label} differ by composed characters or white space alone: one class",
+            tuple(_names(list(folders.values()), root)),
         )
-        for label, names in sorted(spellings.items())
-        if len(names) > 1
+        for label, folders in sorted(spellings.items())
+        if len(folders) > 1
     )
 
 

@@ -20,6 +20,7 @@ from regraft.storage import printable
 
 _OVERRIDE = "If every folder is a class, add --layout classes"
 _LISTED = 5
+_ORDER: dict[Side, int] = {"train": 0, "validation": 1, "test": 2}
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def _split(root: Folder, top: Folder, choice: LayoutChoice) -> Layout | None:
         DataError: they are called like sides, but do not fit together.
     """
     sides = sides_of([folder.name for folder in top.filled])
-    named = [folder for folder in top.filled if folder.name in sides]
+    named = sorted((one for one in top.filled if one.name in sides), key=lambda one: _ORDER[sides[one.name]])
     others = [folder for folder in top.filled if folder.name not in sides]
     inner = {folder.name: _inner(folder) for folder in named}
     train = [one for one in named if sides[one.name] == "train" and inner[one.name].filled]
@@ -107,7 +108,7 @@ def _split(root: Folder, top: Folder, choice: LayoutChoice) -> Layout | None:
         text = _split_text(labelled, inner, known)
         used = _class_folders(labelled, inner, sides)
     elif train and (unlabelled or choice == "split") and len(named) > 1:
-        text = f"{_named(train)} with {_classes_in(inner[train[0].name])}; test images are drawn from them"
+        text = f"{_named(train)} with {_classes_in(inner[train[0].name])}; test images are drawn"
         used = tuple(replace(one, side=None) for one in _class_folders(train, inner, sides))
     elif choice == "auto" and train and others:
         raise _lone_side(root, train[0], others)
@@ -119,7 +120,8 @@ def _split(root: Folder, top: Folder, choice: LayoutChoice) -> Layout | None:
         )
     else:
         return None
-    if any(sides[one.name] == "test" for one in unlabelled) and scored:
+    is_tested = any(sides[one.name] == "test" for one in scored)
+    if scored and not is_tested and any(sides[one.name] == "test" for one in unlabelled):
         text += "; no test side has labels, so scores are those of the validation images"
     text += _below(root, top)
     return Layout(text, used, tuple(unlabelled), tuple(others))
@@ -137,7 +139,7 @@ def _labels(folder: Folder) -> set[str]:
 
 
 def _is_unlabelled(side: Folder, known: set[str]) -> bool:
-    """Whether a side has no class folders: flat files, or one folder that is no class of the training side."""
+    """Whether a side has no class folders: flat files, or one folder that is no class of the others."""
     labels = _labels(side)
     return not labels or (bool(known) and len(labels) == 1 and len(known) > 1 and not _alike(labels, known))
 

@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
+from regraft.data.file_kinds import foreign_format
 from regraft.errors import ImageError
 from regraft.records import InputSpec
 
@@ -163,7 +164,8 @@ def decode(
     except ImageError:
         raise
     except UnidentifiedImageError as error:
-        raise ImageError(f"not an image of an accepted format ({', '.join(FORMATS)})") from error
+        known = f": {kind}" if (kind := foreign_format(data)) else ""
+        raise ImageError(f"not an image of an accepted format ({', '.join(FORMATS)}){known}") from error
     except Exception as error:
         raise ImageError(f"can't be decoded: {_one_line(error)}") from error
 
