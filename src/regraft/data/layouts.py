@@ -162,12 +162,12 @@ def _require_shared(known: set[str], scored: Sequence[Folder], inner: dict[str, 
             here, there = recased[0], folded[recased[0].casefold()]
             raise DataError(
                 f"the class folder {here} of {_path(side)} is called {there} on the training side. "
-                f"Rename one of them, so that they are one class ({len(recased)} such names)"
+                f"Rename one of them ({len(recased)} such names), or keep both classes with --layout split"
             )
         if not labels & known:
             raise DataError(
                 f"{_path(side)} holds the class folders {_listed(labels)}, and the training side "
-                f"{_listed(known)}: they share no class. Rename or move the folders. {_OVERRIDE}"
+                f"{_listed(known)}: they share no class. Rename or move the folders, or use --layout split. {_OVERRIDE}"
             )
 
 
@@ -210,7 +210,9 @@ def _refuse_sides(root: Folder, top: Folder) -> None:
     named = [folder for folder in top.filled if folder.name in sides]
     others = [folder for folder in top.filled if folder.name not in sides]
     if named:
-        counted = ", ".join(f"{one.name}/ ({one.count:,} files)" for one in named)
+        counted = ", ".join(
+            f"{one.name}/ ({one.count:,} file{'' if one.count == 1 else 's'})" for one in named
+        )
         beside = f" next to {_named(others)}" if others else ""
         raise DataError(
             f"{_path(top)} holds {counted}{beside}: {'a usual name' if len(named) == 1 else 'usual names'} "
