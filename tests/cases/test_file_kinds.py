@@ -42,6 +42,11 @@ FOREIGN = {
 }  # fmt: skip
 
 
+def kinds_of(findings: list[dict[str, object]]) -> list[object]:
+    """The kinds of findings, apart from those about the size of these small sets."""
+    return [one["kind"] for one in findings if one["kind"] != "tiny-class"]
+
+
 @pytest.mark.parametrize("name", FOREIGN)
 def test_pictures_in_other_formats_are_named_and_are_no_damage(
     regraft_command: Command, tmp_path: Path, name: str
@@ -52,16 +57,14 @@ def test_pictures_in_other_formats_are_named_and_are_no_damage(
         (data / "cat" / f"more {number}" / name).write_bytes(content)
     found = json.loads(regraft_command("check", data, "--json").out)
     assert (found["images"], found["skipped"]) == (6, [])
-    assert [one["kind"] for one in found["findings"]] == ["format"]
+    assert kinds_of(found["findings"]) == ["format"]
     assert found["findings"][0]["message"].startswith(f"6 {kind}s are not read; ")
     assert len(found["findings"][0]["paths"]) == 6
 
 
-@pytest.mark.parametrize("name", FOREIGN)
+@pytest.mark.parametrize("name", [name for name in FOREIGN if not name.endswith(".gz")])
 def test_the_loader_names_the_format_of_a_foreign_file(name: str) -> None:
     content, kind = FOREIGN[name]
-    if kind == "NIfTI volume":
-        pytest.skip("compressed: known by its name alone")
     with pytest.raises(ImageError, match=rf"not an image of an accepted format \(JPEG.*\): {kind}; "):
         decode(content)
 
@@ -79,8 +82,9 @@ def test_notes_next_to_photos_are_ignored_and_counted(regraft_command: Command, 
         (data / "cat" / name).write_bytes(b"[ZoneTransfer]\nZoneId=3\n")
     found = json.loads(regraft_command("check", data, "--json").out)
     assert (found["images"], found["skipped"]) == (8, [])
-    (finding,) = found["findings"]
-    assert (finding["kind"], len(finding["paths"])) == ("ignored", len(SIDE_FILES))
+    finding = found["findings"][0]
+    assert kinds_of(found["findings"]) == ["ignored"]
+    assert len(finding["paths"]) == len(SIDE_FILES)
     assert finding["message"].startswith(f"{len(SIDE_FILES)} files were ignored")
 
 
@@ -106,7 +110,7 @@ def test_what_is_no_picture_by_its_content_is_no_damage(
         (data / label / name).write_bytes(content)
     found = json.loads(regraft_command("check", data, "--json").out)
     assert (found["images"], found["skipped"]) == (4, [])
-    assert [one["kind"] for one in found["findings"]] == ["ignored"]
+    assert kinds_of(found["findings"]) == ["ignored"]
 
 
 @pytest.mark.parametrize(

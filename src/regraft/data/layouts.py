@@ -167,7 +167,8 @@ def _require_shared(known: set[str], scored: Sequence[Folder], inner: dict[str, 
         if not labels & known:
             raise DataError(
                 f"{_path(side)} holds the class folders {_listed(labels)}, and the training side "
-                f"{_listed(known)}: they share no class. Rename or move the folders, or use --layout split. {_OVERRIDE}"
+                f"{_listed(known)}: they share no class. Rename or move the folders, or add --layout split "
+                f"if they are right. {_OVERRIDE}"
             )
 
 
