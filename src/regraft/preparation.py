@@ -10,6 +10,7 @@ from pathlib import Path
 from regraft.data.candidates import Found
 from regraft.data.column_names import TableColumns
 from regraft.data.corrections import corrected
+from regraft.data.known_classes import with_known_classes
 from regraft.data.loading import LoadLimits
 from regraft.data.picture_findings import WARNED_KINDS
 from regraft.data.scan import ScanSettings, scan
@@ -48,7 +49,7 @@ def found_images(source: str | Path, settings: DataSettings) -> Found:
     columns = TableColumns(
         settings.path_column, settings.label_column, settings.split_column, settings.group_column
     )
-    return find_images(source, root=settings.root, columns=columns)
+    return find_images(source, root=settings.root, columns=columns, layout=settings.layout)
 
 
 def located(images: Images | Found | str | Path, settings: DataSettings) -> Images | Found:
@@ -61,10 +62,10 @@ def located(images: Images | Found | str | Path, settings: DataSettings) -> Imag
 
 
 def scanned(found: Found, settings: DataSettings, reporter: Reporter | None) -> Images:
-    """Every file looked at once, corrections obeyed."""
+    """Every file looked at once, corrections obeyed, classes without training images left out."""
     how = ScanSettings(limits_of(settings), settings.max_bad_share, settings.workers)
     images = scan(found, how, reporter=reporter)
-    return corrected(images, settings.corrections) if settings.corrections else images
+    return with_known_classes(corrected(images, settings.corrections) if settings.corrections else images)
 
 
 def limits_of(settings: DataSettings) -> LoadLimits:
@@ -156,14 +157,19 @@ def _keep_cache_small(log: RunLog) -> None:
         log.note(f"freed {freed / 1e6:,.1f} MB of the cache, to stay within $REGRAFT_CACHE_MAX")
 
 
+_TOLD_KINDS = frozenset({"spelling", "label-hint", "unlabelled", "repeated", "format", "untrained-class"})
+
+
 def _tell(images: Images, split: Split, log: RunLog) -> None:
+    if images.layout:
+        log.note(f"layout: {images.layout}")
     sides = {side: sum(row.side == side for row in split.rows) for side in EVERY_SIDE}
     counts = " · ".join(f"{count:,} {side}" for side, count in sides.items() if count)
     log.note(f"{len(images.labels)} classes · {len(images):,} images · {counts} ({split.origin} split)")
     if split.history:
         log.note(split.history)
     for finding in images.findings:
-        if finding.kind in ("spelling", "label-hint", "unlabelled", "repeated"):
+        if finding.kind in _TOLD_KINDS:
             log.warn(f"{finding.message} (findings.csv)")
     if images.skipped:
         log.warn(f"{len(images.skipped)} files were skipped (reasons in skipped.csv)")

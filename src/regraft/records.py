@@ -126,6 +126,8 @@ class Images:
     source: str = ""
     """What tells this data set from others with the same root: a table and its column of labels; empty for a
     folder."""
+    unknown: tuple[ImageItem, ...] = ()
+    """Images of official sides whose class has no training images: no label, and part of no score."""
 
     def __len__(self) -> int:
         return len(self.items)

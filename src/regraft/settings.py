@@ -12,6 +12,7 @@ from regraft.storage import size_in_bytes
 OptimizerName = Literal["adamw", "sgd"]
 ScheduleName = Literal["constant", "step", "cosine", "warmup-cosine", "one-cycle", "warm-restarts", "plateau"]
 Augmentation = Literal["none", "flip", "crop", "crop-flip", "trivial", "rand"]
+Layout = Literal["auto", "classes", "split"]
 DEFAULT_BUDGET = "5m"
 InitName = Literal["he", "glorot", "orthogonal", "gabor", "layerwise"]
 
@@ -22,6 +23,10 @@ class DataSettings:
 
     root: str | None = None
     """Folder that the paths in a table are relative to; by default the table's own folder."""
+    layout: Layout = "auto"
+    """How a folder is understood. auto: folders called train, val, test and the like that hold the same class
+    folders are a split, otherwise every folder is a class. classes: every folder in the data is a class,
+    whatever it is called. split: every folder that is called like a side is one, whatever it holds."""
     path_column: str = "path"
     """Name of the table column that holds the image paths."""
     label_column: str = "label"

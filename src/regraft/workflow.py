@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from regraft.ascent import Ascent, ascend, standing_for
 from regraft.data.candidates import Found
+from regraft.data.known_classes import say_accuracy_of_all
 from regraft.errors import SettingsError
 from regraft.job import Job, Judgement
 from regraft.plans import TRAINED, Plan, Run
@@ -109,6 +110,7 @@ def fit(
     job, made = prepared.job, planned(prepared, asked, log)
     fitted = _carry_out(job, made, asked, reading, start, log)
     model = _model_of(fitted, job, made, folder)
+    say_accuracy_of_all(job.images, fitted.judgement.sheet, log)
     if folder is not None:
         run = _run_record(job, made, start, model, log, record)
         write_run(
@@ -327,6 +329,7 @@ def _climbed(
             log.warn(f"stopped; {folder} holds the best so far, {best[0].contender.name}, ready to use")
         raise
     model = kept(ascent)
+    say_accuracy_of_all(ascent.job.images, ascent.judgement.sheet, log)
     if folder is not None:
         draw_ladder(folder, ascent.ladder)
         log.record("finished")

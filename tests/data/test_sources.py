@@ -28,12 +28,12 @@ def test_a_folder_per_class_gives_labels(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["val", "valid", "validation", "Valid"])
 def test_split_folders_give_sides(tmp_path: Path, name: str) -> None:
-    touch(tmp_path, "train/cat/1.jpg", f"{name}/cat/2.jpg", "test/dog/3.jpg")
+    touch(tmp_path, "train/cat/1.jpg", f"{name}/cat/2.jpg", "test/cat/3.jpg")
     found = find_images(tmp_path)
     assert {c.path: c.side for c in found.candidates} == {
         "train/cat/1.jpg": "train",
         f"{name}/cat/2.jpg": "validation",
-        "test/dog/3.jpg": "test",
+        "test/cat/3.jpg": "test",
     }
 
 
@@ -44,13 +44,17 @@ def test_a_lone_train_folder_is_no_split(tmp_path: Path) -> None:
 
 def test_files_outside_of_class_folders_are_listed(tmp_path: Path) -> None:
     found = find_images(touch(tmp_path, "cat/1.jpg", "loose.jpg"))
-    assert [(s.path, s.reason) for s in found.skipped] == [("loose.jpg", "not in a class folder")]
+    assert [(f.kind, f.paths) for f in found.findings] == [("unlabelled", ("loose.jpg",))]
+    assert not found.skipped
 
 
 def test_text_files_and_hidden_files_are_ignored(tmp_path: Path) -> None:
     found = find_images(touch(tmp_path, "cat/1.jpg", "cat/notes.txt", "cat/.DS_Store", ".git/x.jpg"))
     assert len(found.candidates) == 1
-    assert found.findings[0].paths == ("cat/notes.txt",)
+    assert [(f.kind, f.paths) for f in found.findings] == [
+        ("ignored", ("cat/.DS_Store", "cat/notes.txt")),
+        ("set-aside", (".git",)),
+    ]
 
 
 def test_an_empty_class_is_reported(tmp_path: Path) -> None:

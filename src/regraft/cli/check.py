@@ -66,15 +66,19 @@ def _show(images: Images, split: Split, out: str | None) -> None:
     rows = [[label, *(f"{counts[label, side]:,}" for side in sides)] for label in images.labels]
     shown = rows if len(rows) <= 40 else [*rows[:20], ["…", *("" for _ in sides)], *rows[-5:]]
     title = f"{len(images):,} images in {len(images.labels)} classes ({split.origin} split)"
+    if images.layout:
+        from regraft.storage import printable
+
+        print(f"layout: {printable(images.layout)}")
     show_table(title, ["class", *sides], shown, right=range(1, len(sides) + 1))
     if split.history:
         print(split.history)
     groups: dict[tuple[str, str], list[Finding]] = {}
     for finding in images.findings:
-        message = finding.message if finding.kind not in ("tiny-class", "empty-class") else finding.kind
-        groups.setdefault((finding.kind, message), []).append(finding)
+        groups.setdefault((finding.kind, _OF_CLASSES.get(finding.kind, finding.message)), []).append(finding)
     problems = [
-        [kind, message, f"{_count(found):,}", _example(found)] for (kind, message), found in groups.items()
+        [kind, text if len(found) > 1 else found[0].message, f"{_count(found):,}", _example(found)]
+        for (kind, text), found in groups.items()
     ]
     reasons = Counter(file.reason for file in images.skipped)
     for reason, count in reasons.most_common():
@@ -91,14 +95,39 @@ def _show(images: Images, split: Split, out: str | None) -> None:
         print("no problems were found")
 
 
+_OF_CLASSES = {
+    "tiny-class": "classes with few images",
+    "empty-class": "class folders without images",
+    "untrained-class": "classes without training images, left out of labels and scores",
+    "unvalidated-class": "classes without validation images",
+}
+"""Findings about single classes are shown as one line for each kind, with the first as the example."""
+_OF_FILES = frozenset(
+    [
+        "extension",
+        "note",
+        "ignored",
+        "format",
+        "unlabelled",
+        "set-aside",
+        "untrained-class",
+        "blank",
+        "crop",
+        "mask",
+        "range",
+        "tiny",
+    ]
+)
+
+
 def _count(findings: list[Finding]) -> int:
-    has_files = findings[0].kind in ("extension", "note", "ignored", "blank", "crop", "mask", "range", "tiny")
-    is_single = len(findings) == 1 and has_files
+    is_single = len(findings) == 1 and findings[0].kind in _OF_FILES
     return len(findings[0].paths) if is_single else len(findings)
 
 
 def _example(findings: list[Finding]) -> str:
-    return " | ".join(findings[0].paths[:2]) or findings[0].message
+    named = " | ".join(findings[0].paths[:2])
+    return named if named or len(findings) == 1 else findings[0].message
 
 
 def _write(out: str, images: Images) -> None:
@@ -117,6 +146,7 @@ def _record(images: Images, split: Split) -> dict[str, object]:
     sides = Counter(row.side for row in split.rows)
     return {
         "images": len(images),
+        "layout": printable(images.layout),
         "classes": {label: sum(item.label == label for item in images.items) for label in images.labels},
         "sides": dict(sides),
         "split": {

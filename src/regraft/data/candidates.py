@@ -16,6 +16,9 @@ SIDES: dict[str, Side] = {
     "dev": "validation",
     "test": "test",
     "testing": "test",
+    "eval": "test",
+    "evaluation": "test",
+    "holdout": "test",
 }
 
 
@@ -44,3 +47,5 @@ class Found:
     source: str = ""
     """What tells this data set from others with the same root: a table and its column of labels; empty for a
     folder."""
+    hint: str = ""
+    """What else the user may have meant, in a sentence; added to the error if no two classes are usable."""

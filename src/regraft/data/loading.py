@@ -24,6 +24,7 @@ from PIL import Image, ImageFile
 from regraft.data.bands import PILLOWS_MOST_BANDS, Layout, colour_of, grey_levels, layout_of, tiff_bands
 from regraft.data.composition import LARGE_PIXELS, Scale, scale_of, to_rgb
 from regraft.data.directories import MAX_PAGES, repaired
+from regraft.data.file_kinds import foreign_format
 from regraft.data.readers import FORMATS, open_image, orientation_of
 from regraft.errors import ImageError
 from regraft.records import InputSpec
@@ -155,7 +156,8 @@ def decode(
         if layout is not None and _is_beyond_pillow(layout, image, channels):
             return _decode_bands(data, layout, channels, limits)
         if image is None:
-            raise ImageError(f"not an image of an accepted format ({', '.join(FORMATS)})")
+            known = f": {kind}" if (kind := foreign_format(data)) else ""
+            raise ImageError(f"not an image of an accepted format ({', '.join(FORMATS)}){known}")
         _check_header(image, data, limits)
         if image.width * image.height > LARGE_PIXELS:
             with _one_large_image:

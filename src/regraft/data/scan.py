@@ -18,12 +18,14 @@ from PIL import ImageFile
 from regraft import storage
 from regraft.data.candidates import Candidate, Found
 from regraft.data.duplicates import THUMBNAIL_PX
+from regraft.data.file_kinds import foreign_file
 from regraft.data.groups import grouped
 from regraft.data.loading import LOADER_VERSION, LoadLimits, decode, read_file
 from regraft.data.picture_findings import FACTS, facts_of, picture_findings
+from regraft.data.piles import Piles, sorted_out
 from regraft.errors import DataError, ImageError, TooManyBadFilesError
 from regraft.progress import Reporter, Silent
-from regraft.records import Images, SkippedFile
+from regraft.records import Finding, Images, SkippedFile
 from regraft.rowstore import Rows, RowStore
 from regraft.storage import printable
 
@@ -109,6 +111,8 @@ def _hash_all(
 
     def hash_one(candidate: Candidate) -> str | None:
         try:
+            if kind := foreign_file(candidate.file):  # a video may be too large to read
+                raise ImageError(f"{kind.name}: not read")
             return storage.sha256_of(read_file(candidate.file, limits))
         except ImageError as error:
             reasons[candidate.path] = str(error)
@@ -133,38 +137,52 @@ def _assemble(
     found: Found, hashes: Sequence[str | None], reasons: dict[str, str], rows: Rows, settings: ScanSettings
 ) -> Images:
     good: list[tuple[Candidate, str]] = []
-    skipped = list(found.skipped)
+    refused: list[tuple[Candidate, str]] = []
     for candidate, sha in zip(found.candidates, hashes, strict=True):
         if sha is not None and sha in rows:
             good.append((candidate, sha))
         else:
             reason = reasons.get(sha or "", reasons.get(candidate.path, "can't be read"))
-            skipped.append(SkippedFile(candidate.path, reason))
-    _check_bad_share(found, skipped, settings)
+            refused.append((candidate, reason))
+    piles = sorted_out(refused)
+    skipped = (*found.skipped, *piles.damaged)
+    _check_bad_share(skipped, len(good), settings)
     facts = rows.gather([sha for _, sha in good]).reshape(-1).view(FACTS) if good else np.zeros(0, FACTS)
     candidates, keys = [candidate for candidate, _ in good], [sha for _, sha in good]
     items, findings = grouped(candidates, keys, np.ascontiguousarray(facts["thumbnail"]))
     findings += picture_findings(candidates, facts)
     labels = tuple(sorted({item.label for item in items}))
     if len(labels) < 2:
-        raise DataError(
-            f"found {len(labels)} class{'es' if len(labels) != 1 else ''} ({', '.join(labels) or 'none'}) "
-            f"among {len(items)} usable images; a classifier needs at least two classes. Put the images of "
-            "each class in a folder of its own"
-        )
+        raise _too_few_classes(found, labels, len(items), piles)
+    lost = sorted({candidate.label for candidate in found.candidates} - set(labels))
+    findings += [
+        Finding("empty-class", f"class {label} has no usable images, so it is left out") for label in lost
+    ]
+    findings = [*found.findings, *piles.foreign, *piles.ignored, *findings]
     return Images(
         str(found.root),
         items,
-        tuple(skipped),
-        (*found.findings, *findings),
+        skipped,
+        tuple(findings),
         labels,
         layout=found.layout,
         source=found.source,
     )
 
 
-def _check_bad_share(found: Found, skipped: Sequence[SkippedFile], settings: ScanSettings) -> None:
-    total = len(found.candidates) + len(found.skipped)
+def _too_few_classes(found: Found, labels: Sequence[str], images: int, piles: Piles) -> DataError:
+    """The error about a data set with fewer than two classes, and what the user may have meant."""
+    others = "; ".join([*(finding.message for finding in piles.foreign), *filter(None, [found.hint])])
+    return DataError(
+        f"found {len(labels)} class{'es' if len(labels) != 1 else ''} ({', '.join(labels) or 'none'}) "
+        f"among {images} usable images; a classifier needs at least two classes. "
+        f"{others or 'Put the images of each class in a folder of its own'}"
+    )
+
+
+def _check_bad_share(skipped: Sequence[SkippedFile], usable: int, settings: ScanSettings) -> None:
+    """Stop if too many of the files that should be images are damaged; other files do not count."""
+    total = usable + len(skipped)
     if total and len(skipped) / total > settings.max_bad_share:
         common = Counter(file.reason for file in skipped).most_common(3)
         causes = "; ".join(f"{count} x {reason}" for reason, count in common)

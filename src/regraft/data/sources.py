@@ -11,6 +11,7 @@ from regraft.data.folders import from_folder
 from regraft.data.label_findings import label_findings
 from regraft.data.tables import from_table
 from regraft.errors import NoImagesError
+from regraft.settings import Layout as LayoutChoice
 from regraft.storage import printable
 
 _LAYOUTS = (
@@ -20,7 +21,11 @@ _LAYOUTS = (
 
 
 def find_images(
-    source: str | Path, *, root: str | Path | None = None, columns: TableColumns | None = None
+    source: str | Path,
+    *,
+    root: str | Path | None = None,
+    columns: TableColumns | None = None,
+    layout: LayoutChoice = "auto",
 ) -> Found:
     """Find the candidates in a folder or table.
 
@@ -28,19 +33,22 @@ def find_images(
         source: a folder, or a `.csv`, `.tsv` or `.parquet` file.
         root: the folder that the paths in a table are relative to; None means the table's own folder.
         columns: the table's column names.
+        layout: how a folder is understood; see `DataSettings`.
 
     Raises:
         NoImagesError: there is no file that could be an image with a label.
-        DataError: the table can't be read or lacks a column, or sides of a split spell labels differently.
+        DataError: the table can't be read or lacks a column, the layout of a folder is not clear, or sides
+            of a split spell labels differently.
     """
     source = Path(source)
     if source.suffix.lower() in (".csv", ".tsv", ".parquet"):
         found = from_table(source, Path(root) if root else source.parent, columns or TableColumns())
     elif source.is_dir():
-        found = from_folder(source)
+        found = from_folder(source, layout)
     else:
         state = "is not a folder or table" if source.exists() else "does not exist"
         raise NoImagesError(f"{printable(str(source))} {state}. {_LAYOUTS}")
     if not found.candidates:
-        raise NoImagesError(f"{printable(str(source))} contains no images with labels. {_LAYOUTS}")
+        seen = "".join(f"; {finding.message}" for finding in found.findings)
+        raise NoImagesError(f"{printable(str(source))} contains no images with labels{seen}. {_LAYOUTS}")
     return replace(found, findings=(*found.findings, *label_findings(found.candidates)))
