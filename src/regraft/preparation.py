@@ -157,6 +157,9 @@ def _keep_cache_small(log: RunLog) -> None:
         log.note(f"freed {freed / 1e6:,.1f} MB of the cache, to stay within $REGRAFT_CACHE_MAX")
 
 
+_TOLD_KINDS = frozenset({"spelling", "label-hint", "unlabelled", "repeated", "format", "untrained-class"})
+
+
 def _tell(images: Images, split: Split, log: RunLog) -> None:
     if images.layout:
         log.note(f"layout: {images.layout}")
@@ -166,13 +169,10 @@ def _tell(images: Images, split: Split, log: RunLog) -> None:
     if split.history:
         log.note(split.history)
     for finding in images.findings:
-        if finding.kind in ("spelling", "label-hint", "unlabelled", "repeated"):
+        if finding.kind in _TOLD_KINDS:
             log.warn(f"{finding.message} (findings.csv)")
     if images.skipped:
         log.warn(f"{len(images.skipped)} files were skipped (reasons in skipped.csv)")
-    for finding in images.findings:
-        if finding.kind in ("format", "untrained-class"):
-            log.warn(finding.message)
     for kind, text in (
         ("leak", "look-alikes on different sides of the official split: test scores may flatter"),
         ("conflict", "identical or look-alike images with different labels"),

@@ -153,8 +153,7 @@ class Split(Record):
     sha256: Sha256
     """SHA-256 of the rows; equal hashes mean equal splits."""
     history: str = ""
-    """What was taken over from the saved split of an earlier run, as a sentence; empty if nothing was. Not
-    saved: a run that resumes leaves the same files as one that was never interrupted."""
+    """What was taken over from the saved split of an earlier run, as a sentence; empty if nothing was."""
 
 
 class Estimate(Record):

@@ -135,6 +135,15 @@ def test_photos_that_are_missing_or_damaged_still_stop(
     assert any(word in shown.err for word in reason.split("|"))
 
 
+def test_a_class_without_a_usable_image_is_named(regraft_command: Command, tmp_path: Path) -> None:
+    data = folder(tmp_path / "set", count=6)
+    (data / "fox").mkdir()
+    (data / "fox" / "IMG.HEIC").write_bytes(HEIC)
+    found = json.loads(regraft_command("check", data, "--json").out)
+    assert set(found["classes"]) == {"cat", "dog"}
+    assert kinds_of(found["findings"]) == ["format", "empty-class"]
+
+
 def test_a_folder_of_foreign_formats_says_the_way_out(regraft_command: Command, tmp_path: Path) -> None:
     for label in ("cat", "dog"):
         (tmp_path / "phone" / label).mkdir(parents=True)

@@ -142,16 +142,29 @@ def test_folders_called_like_sides_are_no_classes_without_a_word(
     assert {one.label for one in find_images(tmp_path, layout="classes").candidates} == tops
 
 
-def test_a_class_that_is_spelled_otherwise_on_another_side_is_an_error(tmp_path: Path) -> None:
-    empty_files(tmp_path, "train/Cat/1.jpg", "train/dog/1.jpg", "val/cat/1.jpg", "val/dog/2.jpg")
-    with pytest.raises(DataError, match=r"cat of .*val is called Cat on the training side.*--layout split"):
-        find_images(tmp_path)
-    assert ("cat", "validation") in sides(find_images(tmp_path, layout="split"))
-
-
 def test_sides_that_share_no_class_are_a_split_if_the_user_says_so(tmp_path: Path) -> None:
     empty_files(tmp_path, "train/a/1.jpg", "train/b/1.jpg", "val/c/1.jpg", "val/d/1.jpg")
     assert ("c", "validation") in sides(find_images(tmp_path, layout="split"))
+
+
+def test_classes_that_hold_the_same_folders_are_pointed_out(tmp_path: Path) -> None:
+    names = ("images/cat/1.jpg", "images/dog/1.jpg", "masks/cat/1.png", "masks/dog/1.png")
+    layout = find_images(empty_files(tmp_path, *names)).layout
+    assert "images/ and masks/ hold the same folders (cat, dog): if these are the classes, give" in layout
+
+
+def test_an_empty_side_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "val/cat").mkdir(parents=True)
+    found = find_images(empty_files(tmp_path, *SPLIT[:2]))
+    assert [finding.message for finding in found.findings] == ["the folder val contains no images"]
+
+
+def test_a_link_to_a_class_is_no_class(tmp_path: Path) -> None:
+    empty_files(tmp_path, "cat/1.jpg", "dog/1.jpg")
+    (tmp_path / "alias").symlink_to(tmp_path / "cat")
+    found = find_images(tmp_path)
+    assert sides(found) == DRAWN
+    assert [finding.paths for finding in found.findings] == [("alias",)]
 
 
 def test_a_split_that_is_demanded_and_not_there_is_an_error(tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ _OF_CLASSES = {
 }
 """Findings about single classes are shown as one line for each kind, with the first as the example."""
 _OF_FILES = frozenset(
-    {
+    [
         "extension",
         "note",
         "ignored",
@@ -116,7 +116,7 @@ _OF_FILES = frozenset(
         "mask",
         "range",
         "tiny",
-    }
+    ]
 )
 
 

@@ -95,6 +95,7 @@ class Walk:
         try:
             status = path.stat()
             if (status.st_dev, status.st_ino) in self.seen or depth > _MAX_DEPTH:
+                self.set_aside.append((path, "link to a folder that is already part of the data"))
                 return folder
             self.seen.add((status.st_dev, status.st_ino))
             entries = sorted(os.scandir(path), key=lambda entry: entry.name)

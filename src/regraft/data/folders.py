@@ -30,31 +30,31 @@ def from_folder(root: Path, layout: LayoutChoice = "auto") -> Found:
         for place in known.classes
         for file in place.folder.all_files()
     )
-    loose = _loose(tree, known, walk)
+    loose, empty = _outside(tree, known)
+    walk.ignored += [(path, path.suffix) for path in loose if is_document(path)]
+    loose = [path for path in loose if not is_document(path)]
     findings = (
         *_ignored(walk.ignored, root),
         *_set_aside(walk.set_aside, known, root),
         *_unlabelled(loose, known, root),
         *_joined_names(known, root),
-        *_empty_classes(known, candidates),
+        *_empty(known, candidates, _names(empty, root)),
     )
     return Found(root, candidates, tuple(walk.skipped), findings, _text(known, walk, loose, root), known.hint)
 
 
-def _loose(tree: Folder, known: Layout, walk: Walk) -> list[Path]:
-    """Files in no class folder; documents about the data are ignored."""
+def _outside(tree: Folder, known: Layout) -> tuple[list[Path], list[Path]]:
+    """Files that are in no folder of the layout, and empty folders next to these."""
     taken = {id(place.folder) for place in known.classes}
     taken |= {id(folder) for folder in (*known.unlabelled, *known.unknown)}
-
-    def outside(folder: Folder) -> Iterator[Path]:
-        yield from folder.files
-        for below in folder.folders:
-            if id(below) not in taken:
-                yield from outside(below)
-
-    found = list(outside(tree))
-    walk.ignored += [(path, path.suffix) for path in found if is_document(path)]
-    return [path for path in found if not is_document(path)]
+    files, empty, waiting = [], [], [tree]
+    while waiting:
+        folder = waiting.pop()
+        files += folder.files
+        others = [below for below in folder.folders if id(below) not in taken]
+        empty += [below.path for below in others if not below.count]
+        waiting += [below for below in others if below.count]
+    return sorted(files), sorted(empty)
 
 
 def _ignored(ignored: Sequence[tuple[Path, str]], root: Path) -> tuple[Finding, ...]:
@@ -94,7 +94,7 @@ def _unlabelled(loose: Sequence[Path], known: Layout, root: Path) -> tuple[Findi
         text = f"{name}/ has no class folders; its {_files_were(folder.count)} set aside as unlabelled"
         findings.append(Finding("unlabelled", text, tuple(_names(list(folder.all_files()), root))))
     if loose:
-        text = f"{_files_were(len(loose))} set aside as unlabelled, because they are not in a class folder"
+        text = f"{_files_were(len(loose))} set aside as unlabelled: in no class folder"
         findings.append(Finding("unlabelled", text, tuple(_names(loose, root))))
     return tuple(findings)
 
@@ -114,10 +114,13 @@ def _joined_names(known: Layout, root: Path) -> tuple[Finding, ...]:
     )
 
 
-def _empty_classes(known: Layout, candidates: Sequence[Candidate]) -> tuple[Finding, ...]:
+def _empty(known: Layout, candidates: Sequence[Candidate], others: Sequence[str]) -> list[Finding]:
     used = {candidate.label for candidate in candidates}
-    empty = {place.label for place in known.classes} - used
-    return tuple(Finding("empty-class", f"class folder {name} contains no images") for name in sorted(empty))
+    empty = sorted({place.label for place in known.classes} - used)
+    return [
+        *(Finding("empty-class", f"class folder {name} contains no images") for name in empty),
+        *(Finding("empty-folder", f"the folder {name} contains no images", (name,)) for name in others),
+    ]
 
 
 def _text(known: Layout, walk: Walk, loose: Sequence[Path], root: Path) -> str:

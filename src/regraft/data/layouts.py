@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from regraft.data.folder_tree import Folder
-from regraft.data.labels import label_of
+from regraft.data.labels import label_of, spelling_key
 from regraft.data.side_names import sides_of
 from regraft.errors import DataError
 from regraft.records import Side
@@ -84,7 +84,18 @@ def _by_class(root: Folder, top: Folder) -> Layout:
     where = "" if top is root else f" in {top.path.relative_to(root.path).as_posix()}/"
     holders = [f"{_path(one)} holds {_classes_in(one)}" for one in top.filled if len(one.filled) > 1]
     hint = f"{'; '.join(holders[:2])}: if these are the classes, give that folder" if holders else ""
-    return Layout(f"a folder per class{where}", classes, hint=hint)
+    return Layout(f"a folder per class{where}{_alternative(top)}", classes, hint=hint)
+
+
+def _alternative(top: Folder) -> str:
+    """What else a folder may be whose class folders hold the same subfolders: images and masks, or folds."""
+    inside = [_labels(folder) for folder in top.filled]
+    if len(inside) < 2 or len(inside[0]) < 2 or any(labels != inside[0] for labels in inside):
+        return ""
+    return (
+        f"; {_named(top.filled)} hold the same folders ({_listed(inside[0])}): if these are the classes, "
+        "give one of them as the data"
+    )
 
 
 def _split(root: Folder, top: Folder, choice: LayoutChoice) -> Layout | None:
@@ -135,8 +146,7 @@ def _inner(side: Folder) -> Folder:
 
 
 def _label(folder: Folder) -> str:
-    """The label that a folder's name gives; a name of nothing but blanks is shown escaped."""
-    return label_of(folder.name) or repr(folder.name)
+    return label_of(folder.name) or printable(folder.name)
 
 
 def _labels(folder: Folder) -> set[str]:
@@ -150,26 +160,19 @@ def _is_unlabelled(side: Folder, known: set[str]) -> bool:
 
 
 def _alike(one: set[str], other: set[str]) -> bool:
-    return bool({label.casefold() for label in one} & {label.casefold() for label in other})
+    """Whether two sides share a class, perhaps in another spelling, which is examined with all labels."""
+    return bool({spelling_key(label) for label in one} & {spelling_key(label) for label in other})
 
 
 def _require_shared(known: set[str], scored: Sequence[Folder], inner: dict[str, Folder]) -> None:
-    """Refuse sides whose class folders are called otherwise than those of the training side.
+    """Refuse sides that share no class folder with the training side.
 
     Raises:
-        DataError: a side shares no class, or one that differs by upper and lower case alone.
+        DataError: names the class folders of both.
     """
-    folded = {label.casefold(): label for label in known}
     for side in scored:
         labels = _labels(inner[side.name])
-        recased = [label for label in sorted(labels - known) if label.casefold() in folded]
-        if recased:
-            here, there = recased[0], folded[recased[0].casefold()]
-            raise DataError(
-                f"the class folder {here} of {_path(side)} is called {there} on the training side. "
-                f"Rename one of them ({len(recased)} such names), or keep both classes with --layout split"
-            )
-        if not labels & known:
+        if not _alike(labels, known):
             raise DataError(
                 f"{_path(side)} holds the class folders {_listed(labels)}, and the training side "
                 f"{_listed(known)}: they share no class. Rename or move the folders, or add --layout split "

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from regraft.data.candidates import Candidate
+from regraft.data.column_names import IMAGE_ENDINGS
 from regraft.data.file_kinds import (
     ForeignFormat,
     first_bytes,
@@ -17,11 +18,8 @@ from regraft.data.file_kinds import (
     is_read,
     is_text,
 )
-from regraft.data.loading import EXTENSIONS
 from regraft.data.side_files import side_file, side_file_by_content
 from regraft.records import Finding, SkippedFile
-
-_IMAGE_SUFFIXES = frozenset().union(*EXTENSIONS.values())
 
 
 @dataclass(frozen=True)
@@ -77,6 +75,6 @@ def _no_picture(file: Path, data: bytes) -> str | None:
     note = side_file_by_content(data)
     if note or not data or is_read(data):
         return note
-    if set(re.findall(r"\.\w+", file.name.lower())) & _IMAGE_SUFFIXES:
+    if set(re.findall(r"\.\w+", file.name.lower())) & IMAGE_ENDINGS:
         return None
     return side_file(file.name) or file.suffix or ("text" if is_text(data) else None)

@@ -25,7 +25,7 @@ from regraft.data.picture_findings import FACTS, facts_of, picture_findings
 from regraft.data.piles import Piles, sorted_out
 from regraft.errors import DataError, ImageError, TooManyBadFilesError
 from regraft.progress import Reporter, Silent
-from regraft.records import Images, SkippedFile
+from regraft.records import Finding, Images, SkippedFile
 from regraft.rowstore import Rows, RowStore
 from regraft.storage import printable
 
@@ -154,9 +154,19 @@ def _assemble(
     labels = tuple(sorted({item.label for item in items}))
     if len(labels) < 2:
         raise _too_few_classes(found, labels, len(items), piles)
+    lost = sorted({candidate.label for candidate in found.candidates} - set(labels))
+    findings += [
+        Finding("empty-class", f"class {label} has no usable images, so it is left out") for label in lost
+    ]
     findings = [*found.findings, *piles.foreign, *piles.ignored, *findings]
     return Images(
-        str(found.root), items, skipped, tuple(findings), labels, layout=found.layout, source=found.source
+        str(found.root),
+        items,
+        skipped,
+        tuple(findings),
+        labels,
+        layout=found.layout,
+        source=found.source,
     )
 
 

@@ -37,8 +37,8 @@ def find_images(
 
     Raises:
         NoImagesError: there is no file that could be an image with a label.
-        DataError: the table can't be read or lacks a column, the layout of a folder is not clear, or sides of
-            a split spell labels differently.
+        DataError: the table can't be read or lacks a column, the layout of a folder is not clear, or sides
+            of a split spell labels differently.
     """
     source = Path(source)
     if source.suffix.lower() in (".csv", ".tsv", ".parquet"):
