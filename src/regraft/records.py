@@ -153,7 +153,8 @@ class Split(Record):
     sha256: Sha256
     """SHA-256 of the rows; equal hashes mean equal splits."""
     history: str = ""
-    """What was taken over from the saved split of an earlier run, as a sentence; empty if nothing was."""
+    """What was taken over from the saved split of an earlier run, as a sentence; empty if nothing was. Not
+    saved: a run that resumes leaves the same files as one that was never interrupted."""
 
 
 class Estimate(Record):

@@ -148,7 +148,7 @@ def write_run(
     assert model.scores is not None
     (folder / "run.json").unlink(missing_ok=True)  # the folder may now contain files of two fits
     model.save(folder / "bundle")
-    storage.write_json(folder / "split.json", split.model_dump(mode="json", exclude={"rows"}))
+    storage.write_json(folder / "split.json", split.model_dump(mode="json", exclude={"rows", "history"}))
     header = ("path", "label", "side", "group", "sha256")
     rows: list[Sequence[Any]] = [(row.path, row.label, row.side, row.group, row.sha256) for row in split.rows]
     storage.write_atomically(folder / "split.csv", storage.csv_bytes(header, rows))

@@ -218,6 +218,7 @@ def test_reuse_of_a_split_is_said(regraft_command: Command, photos: Rows) -> Non
     table(Path("t.csv"), photos)
     assert "split of an earlier run" not in regraft_command("fit", "t.csv", *QUICK, "--out", "one").text
     assert "split of an earlier run reused" in regraft_command("fit", "t.csv", *QUICK, "--out", "two").text
+    assert Path("one/split.json").read_bytes() == Path("two/split.json").read_bytes()
 
 
 def test_a_list_of_corrections_comes_back_from_a_spreadsheet(regraft_command: Command, photos: Rows) -> None:

@@ -58,7 +58,7 @@ def split_images(
     sides, history = _reused(images.items, known, seed=seed, test_share=test_share)
     split = _record(images, sides, seed=seed, test_share=test_share, origin="drawn", history=history)
     if save:
-        storage.write_json(path, split.model_dump(mode="json"))
+        storage.write_json(path, split.model_dump(mode="json", exclude={"history"}))
     return split
 
 
