@@ -68,8 +68,12 @@ def test_parameters_are_kept_as_given_and_cloned() -> None:
     [
         (["a.png"], [0, 1], "1 images and 2 labels"),
         (["a.png", "b.png"], [1, 1], r"all 2 labels are \[1\]; at least two different labels"),
-        ([np.zeros((4, 4, 2), np.uint8)] * 2, [0, 1], r"shape \(4, 4, 2\) and type uint8 is not an image"),
-        ([np.zeros((4, 4), float)] * 2, [0, 1], "type float64 is not an image"),
+        (
+            [np.zeros((4, 4, 2), np.uint8)] * 2,
+            [0, 1],
+            r"shape \(4, 4, 2\) and type uint8, which is not an image",
+        ),
+        ([np.full((4, 4), -1.5)] * 2, [0, 1], r"X\[0\] .* type float64 with values from -1.5 to -1.5"),
     ],
 )
 def test_what_is_no_data_is_refused(images: list[object], labels: list[int], said: str) -> None:

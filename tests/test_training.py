@@ -126,7 +126,7 @@ def test_a_fit_goes_on_from_an_earlier_run(tuned: Path, photos: Path, tmp_path: 
         (
             {"strategy": "full", "cut": "c3"},
             SettingsError,
-            r"--cut c3 freezes stages, but --strategy full trains",
+            r"cut c3 freezes stages, but strategy full trains",
         ),
         ({"strategy": "last-blocks", "cut": "f6"}, NetworkError, r"a cut at f6 leaves no stage to train"),
         (
@@ -134,17 +134,17 @@ def test_a_fit_goes_on_from_an_earlier_run(tuned: Path, photos: Path, tmp_path: 
             NetworkError,
             r"no stage 'c9'; accepted are a count from 0",
         ),
-        ({"strategy": "full", "head": "rbf-svm"}, SettingsError, r"--head rbf-svm can't be trained"),
+        ({"strategy": "full", "head": "rbf-svm"}, SettingsError, r"head rbf-svm can't be trained"),
         (
             {"strategy": "probe", "lr": 0.1},
             SettingsError,
-            r"--lr has no effect: --strategy probe does not train",
+            r"lr has no effect: strategy probe does not train",
         ),
-        ({"strategy": "full", "lr": -1.0}, SettingsError, r"--lr -1 is out of range; accepted are 0 to 100"),
-        ({"strategy": "full", "epochs": 0, "mixup": -2}, SettingsError, r"--epochs 0 .*; --mixup -2 is out"),
-        ({"strategy": "full", "time_limit": "soon"}, SettingsError, r"--time-limit: time 'soon' is not und"),
+        ({"strategy": "full", "lr": -1.0}, SettingsError, r"lr -1 is out of range; accepted are 0 to 100"),
+        ({"strategy": "full", "epochs": 0, "mixup": -2}, SettingsError, r"epochs 0 .*; mixup -2 is out"),
+        ({"strategy": "full", "time_limit": "soon"}, SettingsError, r"time_limit: time 'soon' is not und"),
         ({"strategy": "full", "drop_path": 0.2}, NetworkError, r"lenet5 has no stochastic depth"),
-        ({"strategy": "scratch", "weights": "random"}, SettingsError, r"--strategy scratch uses no"),
+        ({"strategy": "scratch", "weights": "random"}, SettingsError, r"strategy scratch uses no"),
         ({"strategy": "full", "learning_rate": 1}, SettingsError, r"no setting 'learning_rate'"),
     ],
     ids=str,
@@ -158,7 +158,7 @@ def test_impossible_wishes_are_refused(
 
 def test_a_plan_and_flags_contradict(photos: Path, tmp_path: Path) -> None:
     path = regraft.plan(photos, strategy="full", **FAST).save(tmp_path / "plan.toml")
-    with pytest.raises(SettingsError, match=r"--cut and --lr are fixed by --plan"):
+    with pytest.raises(SettingsError, match="cut and lr are fixed by plan"):
         regraft.fit(photos, plan=path, cut="c3", lr=0.1)
 
 
@@ -246,7 +246,7 @@ def test_a_head_goes_on_with_more_classes(digits: Path, tmp_path: Path) -> None:
 
 
 def test_a_head_that_cant_go_on_says_why(digits: Path, digits_run: DigitsRun) -> None:
-    with pytest.raises(SettingsError, match="--head-start previous needs --from"):
+    with pytest.raises(SettingsError, match="head_start previous needs from_run"):
         regraft.fit(digits, strategy="last-blocks", cut="c3", head_start="previous", **FAST)
     svm = digits_run("svm").folder
     with pytest.raises(SettingsError, match="logistic head on the last stage; the head of this run is"):

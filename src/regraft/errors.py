@@ -17,17 +17,39 @@
     ├── BundleError                 a saved model that can't be loaded
     └── ExportError                 an exported model whose predictions differ from the model's
 
-Each message says what was wrong (with the value), what is accepted and what to do.
+Each message says what was wrong (with the value), what is accepted and what to do. Messages are written with
+the flags of the command line; an error that is shown in Python names the same settings as Python does.
 """
 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
+
+_COMMAND = re.compile(r"(`[^`]*`)")
+# A flag, but not a part of a path or of a longer word.
+_FLAG = re.compile(r"(?<![\w./'\"-])--([a-z][a-z0-9]*(?:-[a-z0-9]+)*)(?![\w/=-]|\.\w)")
+_OTHER_NAMES = {"from": "from_run", "license": "licence"}
 
 
 class RegraftError(Exception):
-    """Base class of all errors meant for the user: printed without a traceback, exit code 1."""
+    """Base class of all errors meant for the user: printed without a traceback, exit code 1.
+
+    >>> error = RegraftError("raise --max-bad-share, or run `regraft check --out problems.csv`")
+    >>> print(error)
+    raise max_bad_share, or run `regraft check --out problems.csv`
+    >>> print(error.with_flags)
+    raise --max-bad-share, or run `regraft check --out problems.csv`
+    """
+
+    @property
+    def with_flags(self) -> str:
+        """The message for the command line, where settings are flags."""
+        return super().__str__()
+
+    def __str__(self) -> str:
+        return settings_for_flags(self.with_flags)
 
 
 class SettingsError(RegraftError):
@@ -88,6 +110,22 @@ class ExportError(RegraftError):
 
 class BundleError(RegraftError):
     """A saved model that can't be loaded."""
+
+
+def settings_for_flags(message: str) -> str:
+    """The message with the names that Python has for settings; commands between backticks keep their flags.
+
+    >>> settings_for_flags("--from runs/a needs no --network; see `regraft fit --help`")
+    'from_run runs/a needs no network; see `regraft fit --help`'
+    """
+    parts = _COMMAND.split(message)
+    return "".join(
+        part if part.startswith("`") else _FLAG.sub(lambda found: _setting(found[1]), part) for part in parts
+    )
+
+
+def _setting(flag: str) -> str:
+    return _OTHER_NAMES.get(flag, flag.replace("-", "_"))
 
 
 def close_names(name: str, known: Iterable[str]) -> str:

@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from regraft import storage
-from regraft.errors import DataError
+from regraft.arguments import described
+from regraft.class_labels import read_labels
+from regraft.data.candidates import Candidate, Found
+from regraft.data.image_like import ImageLike, ImageSource, read_image_likes
+from regraft.data.loading import decode, read_file
+from regraft.errors import DataError, ImageError, SettingsError
 from regraft.prediction.model import Model
+from regraft.preparation import scanned
+from regraft.records import Images
+from regraft.request import make_request
+from regraft.settings import DataSettings
 from regraft.workflow import fit
-
-ImageLike = str | Path | bytes | npt.NDArray[np.uint8]
 
 
 class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A pretrained network transferred to labelled images, with scikit-learn's interface.
 
-    Images are given as a list of paths, of whole files as bytes, or of arrays `(H, W)` or `(H, W, 3)` of
-    `uint8`; or as one array `(N, H, W[, 3])`. Features are cached by the images' content, so folds and grids
-    share them. No test images are set aside, because cross-validation does that.
+    Images are given as a list of whatever `Model.predict` accepts except folders (paths, whole files as
+    bytes, arrays, PIL images, tensors), or as one array `(N, H, W[, 3])`. Labels are whole numbers, texts or
+    booleans. Features are cached by the images' content, so folds and grids share them. No test images are
+    set aside, because cross-validation does that.
 
     Args:
         network: see `FitSettings.network`.
@@ -72,55 +78,64 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def fit(self, X: Sequence[ImageLike] | npt.NDArray[Any], y: Sequence[Any]) -> ImageClassifier:  # noqa: N803
         """Fit a model to images and their labels.
 
+        An image that occurs several times, as in a bootstrap or a balanced sample, counts as often as it
+        occurs, and all its copies are on the same side of every fold.
+
         Raises:
-            DataError: the numbers of images and labels differ, there are fewer than two different labels, or
-                too many images can't be read.
+            DataError: the numbers of images and labels differ, a label is missing, there are fewer than two
+                different labels, something is not an image, or an image can't be read.
+            SettingsError: a parameter has a value that is not accepted.
         """
-        images, labels = list(X), np.asarray(y)
-        if len(images) != len(labels):
+        sources, labels = _several(X), read_labels(y)
+        if len(sources) != len(labels):
             raise DataError(
-                f"{len(images)} images and {len(labels)} labels were given; give one label for each image"
+                f"{len(sources)} images and {len(labels)} labels were given; give one label for each image"
             )
         classes, numbers = np.unique(labels, return_inverse=True)
         if len(classes) < 2:
             raise DataError(
                 f"all {len(labels)} labels are {classes.tolist()}; at least two different labels are needed"
             )
+        asked = make_request(None, None, None, self._chosen())
         with tempfile.TemporaryDirectory() as folder:
-            table = Path(folder, "images.csv")
-            with table.open("w", newline="", encoding="utf-8") as file:
-                writer = csv.writer(file)
-                writer.writerow(["path", "label"])
-                for place, (image, number) in enumerate(zip(images, numbers, strict=True)):
-                    writer.writerow([_file_of(image, Path(folder), place), f"{number:06d}"])
-            how = {"network": self.network, "strategy": self.strategy, "budget": self.budget}
-            how |= {"weights": self.weights, "head": self.head, "cut": self.cut}
-            chosen = {name: value for name, value in how.items() if value is not None}
-            self.model_: Model = fit(
-                table, data=_anywhere(), test_share=0.0, seed=self.seed, **{**chosen, **(self.settings or {})}
-            )
+            found = _found(sources, [f"{number:06d}" for number in numbers], Path(folder))
+            images = _all_usable(found, [source.name for source in sources])
+            self.model_: Model = fit(images, asked.fit, training=asked.training)
         self.classes_ = classes
         return self
+
+    def _chosen(self) -> dict[str, Any]:
+        """The settings of the fit by name; those in `settings` win."""
+        more = {} if self.settings is None else self.settings
+        if not isinstance(more, Mapping) or not all(isinstance(name, str) for name in more):
+            raise SettingsError(
+                f"settings is {described(more)}; accepted are None and a dictionary of settings by name"
+            )
+        how: dict[str, Any] = {"network": self.network, "strategy": self.strategy, "budget": self.budget}
+        how |= {"weights": self.weights, "head": self.head, "cut": self.cut, "seed": self.seed}
+        chosen = {name: value for name, value in how.items() if value is not None}
+        return {"test_share": 0.0, **chosen, **more}
 
     def predict_proba(self, X: Sequence[ImageLike] | npt.NDArray[Any]) -> npt.NDArray[np.float64]:  # noqa: N803
         """Probabilities `(N, K)`, with columns in the order of `classes_`.
 
         Raises:
-            DataError: an image can't be read; the message names the first.
+            DataError: something is not an image, or an image can't be read; the message names the first.
         """
         check_is_fitted(self)
-        files = [image if isinstance(image, str | Path | bytes) else _png(image) for image in X]
-        found = self.model_.predict(files)
+        sources = _several(X)
+        chances = np.zeros((len(sources), len(self.classes_)))
+        found = self.model_.predict(sources)
         if found.skipped:
             first = found.skipped[0]
             raise DataError(
-                f"{len(found.skipped)} of {len(files)} images can't be used; the first is "
+                f"{len(found.skipped)} of {len(sources)} images can't be used; the first is "
                 f"{storage.printable(first.path)}: {first.reason}. Leave them out, or call `Model.predict`, "
                 "which skips them"
             )
-        chances = np.zeros((len(files), len(self.classes_)))
         places = [int(label) for label in self.model_.labels]
-        chances[:, places] = np.stack([row.probabilities for row in found.rows])
+        if sources:
+            chances[:, places] = np.stack([row.probabilities for row in found.rows])
         return chances
 
     def predict(self, X: Sequence[ImageLike] | npt.NDArray[Any]) -> npt.NDArray[Any]:  # noqa: N803
@@ -128,36 +143,80 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])
 
 
-def _anywhere() -> Any:
-    from regraft.settings import DataSettings
-
-    return DataSettings(root="/")
-
-
-def _file_of(image: ImageLike, folder: Path, place: int) -> str:
-    """The image's path relative to the file system's root; arrays and bytes are written to a file first."""
-    if isinstance(image, str | Path):
-        path = Path(image).absolute()
-    else:
-        path = folder / f"{place:08d}.png"
-        path.write_bytes(image if isinstance(image, bytes) else _png(image))
-    return str(path.relative_to(path.anchor))
-
-
-def _png(pixels: npt.NDArray[np.uint8]) -> bytes:
-    """An array as the bytes of a PNG file, which loses nothing.
+def _several(images: Any) -> list[ImageSource]:
+    """The images, one for each row of `X`.
 
     Raises:
-        DataError: the array is not `(H, W) uint8` or `(H, W, 1 or 3) uint8`.
+        DataError: `X` is a single path or a table of numbers, or something in it is not an image.
     """
-    values = np.asarray(pixels)
-    if values.ndim == 3 and values.shape[2] == 1:
-        values = values[..., 0]
-    if values.dtype != np.uint8 or values.ndim not in (2, 3) or (values.ndim == 3 and values.shape[2] != 3):
+    shape = getattr(images, "shape", ())
+    if isinstance(shape, tuple) and len(shape) == 2 and not hasattr(images, "columns"):
         raise DataError(
-            f"an array of shape {values.shape} and type {values.dtype} is not an image; accepted are (H, W), "
-            "(H, W, 1) and (H, W, 3) of uint8"
+            f"X is an array of shape {shape}; rows of numbers are not images. Give images as (N, H, W) or "
+            "(N, H, W, 3), for example X.reshape(len(X), height, width)"
         )
-    file = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(values)).save(file, "PNG", compress_level=1)
-    return file.getvalue()
+    if isinstance(images, str | Path | bytes):
+        raise DataError(f"X is {described(images)}; give a list of images, also for a single one")
+    return read_image_likes(images, "X", opens_folders=False)
+
+
+def _found(sources: Sequence[ImageSource], labels: Sequence[str], folder: Path) -> Found:
+    """The images as files: those in memory are written below `folder`, and so are links to repeated files."""
+    seen: set[str] = set()
+    candidates = []
+    for place, (source, label) in enumerate(zip(sources, labels, strict=True)):
+        content = _file_of(source)
+        if isinstance(content, bytes):
+            path = folder / f"{place:08d}.png"
+            path.write_bytes(content)
+        else:
+            path = Path(content).absolute()
+            if str(path) in seen:
+                link = folder / f"{place:08d}{path.suffix}"
+                link.symlink_to(path)
+                path = link
+            seen.add(str(path))
+        name = str(path.relative_to(path.anchor))
+        candidates.append(Candidate(name, path, label))
+    return Found(Path("/"), tuple(candidates))
+
+
+def _file_of(source: ImageSource) -> str | Path | bytes:
+    try:
+        return source.file()
+    except ImageError as error:
+        raise DataError(f"{source.name} {error}. Leave it out") from error
+
+
+def _all_usable(found: Found, names: Sequence[str]) -> Images:
+    """The scanned images, if every one of them can be used.
+
+    Raises:
+        DataError: an image can't be read; the message names the first.
+    """
+    problem: DataError | None = None
+    try:
+        images = scanned(found, DataSettings(max_bad_share=1.0), None)
+        if len(images) == len(found.candidates):
+            facts = [[item.sha256, item.label] for item in images.items]
+            return replace(images, source=storage.key_of(facts))  # only the same data share a saved split
+    except DataError as error:  # no two classes are left
+        problem = error
+    looked_at = zip(names, found.candidates, strict=True)
+    reasons = {name: reason for name, one in looked_at if (reason := _reason(one.file))}
+    if not reasons:
+        raise problem or DataError(f"only {len(images)} of {len(found.candidates)} images can be used")
+    first, reason = next(iter(reasons.items()))
+    raise DataError(
+        f"{len(reasons)} of {len(found.candidates)} images can't be used; the first is "
+        f"{storage.printable(first)}: {reason}. Leave them out, with their labels"
+    )
+
+
+def _reason(file: Path) -> str:
+    """Why an image can't be used; empty if it can."""
+    try:
+        decode(read_file(file))
+    except ImageError as error:
+        return str(error)
+    return ""

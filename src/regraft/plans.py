@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from regraft import storage
 from regraft.errors import SettingsError
+from regraft.outputs import sealed
 from regraft.records import (
     Granularity,
     HeadKind,
@@ -82,8 +83,8 @@ class Plan(Record):
         return tomli_w.dumps(values)
 
     def save(self, path: str | Path) -> Path:
-        """Write the plan as a TOML file."""
-        storage.write_atomically(Path(path), self.toml().encode())
+        """Write the plan as a TOML file, whose last line tells an edited plan from one as it was written."""
+        storage.write_atomically(Path(path), sealed(self.toml()).encode())
         return Path(path)
 
     @classmethod

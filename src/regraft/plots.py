@@ -10,6 +10,7 @@ from typing import Any
 
 from regraft import storage
 from regraft.errors import SettingsError
+from regraft.outputs import GENERATOR
 
 FORMATS = (".svg", ".png", ".pdf")
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")  # Okabe & Ito 2008
@@ -113,8 +114,12 @@ def _written(path: Path, plot: Any, axes: Axes, *, has_legend: bool) -> Path:
     for side in ("top", "right"):
         plot.spines[side].set_visible(False)
     buffer = io.BytesIO()
-    quiet: dict[str, Any] = {"Date": None} if path.suffix == ".svg" else {}
-    with rc_context({"svg.hashsalt": "regraft"}):  # the same plot gives the same file
-        plot.figure.savefig(buffer, format=path.suffix[1:], dpi=120, metadata=quiet or None)
+    facts: dict[str, dict[str, Any]] = {  # without times, so that the same plot gives the same file
+        ".svg": {"Date": None, "Creator": GENERATOR},
+        ".png": {"Software": GENERATOR},
+        ".pdf": {"CreationDate": None, "Creator": GENERATOR},
+    }
+    with rc_context({"svg.hashsalt": "regraft"}):
+        plot.figure.savefig(buffer, format=path.suffix[1:], dpi=120, metadata=facts[path.suffix])
     storage.write_atomically(path, buffer.getvalue())
     return path

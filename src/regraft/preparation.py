@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import NoneType
 
+from regraft.arguments import check_kind, check_place, check_reporter, described
 from regraft.data.candidates import Found
 from regraft.data.column_names import TableColumns
 from regraft.data.corrections import corrected
@@ -16,6 +19,7 @@ from regraft.data.picture_findings import WARNED_KINDS
 from regraft.data.scan import ScanSettings, scan
 from regraft.data.sources import find_images
 from regraft.data.splits import split_findings, split_images
+from regraft.errors import DataError
 from regraft.features.extraction import Features, decode_while_waiting, extract
 from regraft.features.runtimes import Runtime, open_runtime
 from regraft.job import Job
@@ -30,6 +34,8 @@ from regraft.storage import cache_folder, cache_limit
 from regraft.training.planning import Circumstances
 
 EVERY_SIDE: tuple[Side, ...] = ("train", "validation", "test")
+PLACES = "a folder with a folder of images per class, and a CSV or Parquet table, as text or a Path"
+"""Where images can be, for messages."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,25 @@ class Prepared:
     extract_s: float | None
     """Seconds for an image from file to features; None where all of them were in the cache."""
     limits: LoadLimits
+
+
+def reading_of(
+    images: Images | str | Path, data: DataSettings | None, reporter: Reporter | None
+) -> DataSettings:
+    """How images are read, after a look at the kinds of what was given.
+
+    Raises:
+        RegraftError: an argument is of the wrong kind.
+    """
+    check_kind("data", data, (DataSettings, NoneType), "DataSettings and None")
+    check_reporter(reporter)
+    if not isinstance(images, Images):
+        accepted = f"{PLACES}, and what `load_images` returns"
+        if not isinstance(images, str | os.PathLike):
+            accepted += ". For a list of images with their labels, use `regraft.ImageClassifier`"
+            raise DataError(f"images is {described(images)}; accepted are {accepted}")
+        check_place("images", images, accepted, error=DataError)
+    return data or DataSettings()
 
 
 def found_images(source: str | Path, settings: DataSettings) -> Found:

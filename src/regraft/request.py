@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from regraft.advice.default_network import default_network
+from regraft.arguments import check_kind, check_place
 from regraft.errors import SettingsError
 from regraft.networks.licences import check_licence
 from regraft.networks.weights import Weights, find_weights
@@ -48,9 +50,15 @@ def make_request(
     """Settings, single changes of them, or a plan, as one request.
 
     Raises:
-        SettingsError: they contradict each other.
+        SettingsError: they contradict each other, or one of them is of the wrong kind.
     """
-    trained = {name: value for name, value in changes.items() if name in TrainSettings.__dataclass_fields__}
+    one_by_one = "None; single settings are given by their names, such as strategy='probe'"
+    check_kind("settings", settings, (FitSettings, NoneType), f"FitSettings and {one_by_one}")
+    check_kind("training", training, (TrainSettings, NoneType), f"TrainSettings and {one_by_one}")
+    if plan is not None and not isinstance(plan, Plan):
+        check_place("plan", plan, "a Plan, the file that `Plan.save` wrote, and None")
+    training_names = {field.name for field in fields(TrainSettings)}
+    trained = {name: value for name, value in changes.items() if name in training_names}
     others = {name: value for name, value in changes.items() if name not in trained}
     fit = changed(settings or FitSettings(), others, also=TrainSettings)
     how: TrainSettings = changed(training or TrainSettings(), trained)
@@ -75,8 +83,8 @@ def make_request(
     said = [*differences(fit, free), *differences(how, TrainSettings())]
     if said:
         flags, _ = _flags(said)
-        are = "is" if len(said) == 1 else "are"
-        raise SettingsError(f"{flags} {are} fixed by --plan. Remove the flags, or edit the plan file")
+        are, them = ("is", "it") if len(said) == 1 else ("are", "them")
+        raise SettingsError(f"{flags} {are} fixed by --plan. Leave {them} out, or edit the plan file")
     given = replace(
         free,
         network=chosen.network,
@@ -143,6 +151,7 @@ def find_start(request: Request, from_run: str | Path | None, reporter: Reporter
     """
     settings = request.fit
     if from_run is not None:
+        check_place("from_run", from_run, "a run folder, a bundle and None")
         found = _from_run(Path(from_run), settings)
     elif settings.strategy == "scratch":
         found = _from_scratch(request, reporter)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -13,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from regraft import storage
-from regraft.errors import SettingsError, StorageError
 from regraft.job import Judgement
 from regraft.ladder.rungs import LadderRecord
 from regraft.plans import Run
@@ -44,39 +42,6 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
-
-
-def choose_folder(out: str | Path | None, name: str, settings: dict[str, Any], *, overwrite: bool) -> Path:
-    """The folder of a run: `out`, or `runs/NAME`, numbered if that contains a run with other settings.
-
-    Raises:
-        SettingsError: `out` was given and contains a run with other settings.
-    """
-    if out is not None:
-        folder = Path(out)
-        if not (overwrite or _continues(folder, settings)):
-            raise SettingsError(
-                f"{folder} already holds a run with other settings; "
-                "choose another --out, or replace it with --overwrite"
-            )
-        return folder
-    safe = re.sub(r"[^A-Za-z0-9_.-]+", "_", name).strip("._") or "run"
-    number = 1
-    while True:
-        folder = Path("runs", safe if number == 1 else f"{safe}-{number}")
-        if overwrite or _continues(folder, settings):
-            return folder
-        number += 1
-
-
-def _continues(folder: Path, settings: dict[str, Any]) -> bool:
-    if not (folder / "run.json").exists():
-        return not (folder.exists() and any(folder.iterdir())) or (folder / "log.jsonl").exists()
-    try:
-        record = storage.read_json(folder / "run.json")
-        return bool(record["settings"] == json.loads(json.dumps(settings)))
-    except (StorageError, KeyError, TypeError):
-        return False
 
 
 class RunLog:

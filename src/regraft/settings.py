@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Literal
 
+from regraft.arguments import settle
 from regraft.errors import SettingsError, close_names
 from regraft.records import Granularity, HeadKind, Precision, StrategyChoice
 from regraft.storage import size_in_bytes
@@ -47,6 +48,16 @@ class DataSettings:
     writes, with the column action filled in (relabel or exclude)."""
     workers: int | None = None
     """Number of threads that read and decode images; by default one per core."""
+
+    _RANGES: ClassVar[dict[str, tuple[float, float]]] = {
+        "max_megapixels": (1e-6, 1e5),
+        "max_file_mb": (1e-6, 1e6),
+        "max_bad_share": (0, 1),
+        "workers": (1, 1024),
+    }
+
+    def __post_init__(self) -> None:
+        settle(self, self._RANGES, ())
 
 
 @dataclass(frozen=True)
@@ -105,6 +116,16 @@ class FitSettings:
     otherwise openvino if it is installed."""
     device: str = "auto"
     """Device that runs the network: cpu, cuda, cuda:N, or auto for the GPU if there is one."""
+
+    _RANGES: ClassVar[dict[str, tuple[float, float]]] = {
+        "channels": (1, 16),
+        "image_size": (8, 4096),
+        "test_share": (0, 0.9),
+        "seed": (0, 2**32 - 1),
+    }
+
+    def __post_init__(self) -> None:
+        settle(self, self._RANGES, ("cut", "budget"))
 
 
 @dataclass(frozen=True)
@@ -255,12 +276,8 @@ class TrainSettings:
     }
 
     def __post_init__(self) -> None:
+        settle(self, self._RANGES, ("time_limit", "memory_limit", "cache_budget"))
         problems = []
-        for name, (low, high) in self._RANGES.items():
-            value = getattr(self, name)
-            if value is not None and not low <= value <= high:  # this also refuses NaN
-                flag = name.replace("_", "-")
-                problems.append(f"--{flag} {value:g} is out of range; accepted are {low:g} to {high:g}")
         if self.lr == 0:
             problems.append("--lr 0 would train nothing; choose a learning rate above 0")
         for name, parse in (
@@ -273,7 +290,7 @@ class TrainSettings:
                 if text is not None:
                     parse(text)
             except SettingsError as error:
-                problems.append(f"--{name.replace('_', '-')}: {error}")
+                problems.append(f"--{name.replace('_', '-')}: {error.with_flags}")
         if problems:
             raise SettingsError("; ".join(problems))
 
@@ -314,7 +331,7 @@ def changed(settings: Any, changes: dict[str, Any], *, also: Any = None) -> Any:
         also: settings of another class, whose field names are suggested too.
 
     Raises:
-        SettingsError: a name is not a field; the message suggests close ones.
+        SettingsError: a name is not a field (the message suggests close ones), or a value is not accepted.
     """
     known = [field.name for kind in (settings, also) if kind is not None for field in fields(kind)]
     for name in changes:

@@ -192,9 +192,12 @@ def size_in_bytes(text: str) -> float:
     number = text.strip().lower().removesuffix("b")
     factor = units.get(number[-1:], 1.0)
     try:
-        return float(number[:-1] if factor > 1 else number) * factor
+        size = float(number[:-1] if factor > 1 else number) * factor
     except ValueError:
-        raise SettingsError(f"size {text!r} is not understood; accepted are 500M, 20G, 1T or bytes") from None
+        size = -1.0
+    if not 0 <= size < 1e18:
+        raise SettingsError(f"size {text!r} is not understood; accepted are 500M, 20G, 1T or bytes")
+    return size
 
 
 def cache_limit() -> float | None:

@@ -8,21 +8,39 @@ import time
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
+from regraft.arguments import check_kind, check_place, check_reporter, described
 from regraft.ascent import Ascent, ascend, standing_for
 from regraft.data.candidates import Found
 from regraft.data.known_classes import say_accuracy_of_all
-from regraft.errors import SettingsError
+from regraft.errors import DataError, SettingsError
 from regraft.job import Job, Judgement
 from regraft.plans import TRAINED, Plan, Run
 from regraft.prediction.model import Model, Voter
-from regraft.preparation import EVERY_SIDE, found_images, limits_of, located, prepare, scanned
+from regraft.preparation import (
+    EVERY_SIDE,
+    PLACES,
+    found_images,
+    limits_of,
+    located,
+    prepare,
+    reading_of,
+    scanned,
+)
 from regraft.progress import Reporter, Silent
 from regraft.records import Images, Side
 from regraft.rehearsal import Rehearsal, begin, planned, rehearsed, with_network
 from regraft.request import Request, Start, find_start, make_request
-from regraft.runs import RunLog, choose_folder, draw_ladder, versions, write_run
+from regraft.run_folders import (
+    EarlierImages,
+    choose_folder,
+    given_folder,
+    images_of_run,
+    say_changed_data,
+)
+from regraft.runs import RunLog, draw_ladder, versions, write_run
 from regraft.settings import DataSettings, FitSettings, TrainSettings, changed
 from regraft.storage import make_folder
 from regraft.training.history import History
@@ -53,7 +71,10 @@ def load_images(
     Raises:
         DataError: nothing usable; says what was found and what is accepted.
     """
+    check_kind("settings", settings, (DataSettings, NoneType), "DataSettings and None")
+    check_reporter(reporter)
     chosen: DataSettings = changed(settings or DataSettings(), changes)
+    check_place("source", source, PLACES, error=DataError)
     return scanned(found_images(source, chosen), chosen, reporter)
 
 
@@ -91,22 +112,28 @@ def fit(
         RegraftError: the message says what to change.
     """
     started = time.perf_counter()
+    reading = reading_of(images, data, reporter)
+    check_kind("overwrite", overwrite, (bool,), "True and False")
     asked = make_request(settings, training, plan, changes)
     log = RunLog(reporter or Silent(), None)
     source = images.root if isinstance(images, Images) else str(images)
-    reading = data or DataSettings()
     record = {"data": str(Path(source).resolve()), **asked.record(), **asdict(reading)}
     record |= {"from_run": str(from_run) if from_run else None}
-    files, asked, _ = with_network(located(images, reading), asked, reading, log)
+    files, folder = located(images, reading), None
+    inputs = (from_run, asked.fit.weights, reading.corrections, None if isinstance(plan, Plan) else plan)
+    if out is not None and not (isinstance(out, str) and not out):
+        folder = given_folder(out, source, files, record, inputs=inputs, overwrite=overwrite)
+    files, asked, _ = with_network(files, asked, reading, log)
     start = find_start(asked, from_run, log)
-    parts = (Path(source).resolve().stem, start.weights.network, asked.fit.strategy, asked.fit.cut)
-    folder = None
-    if out is not None:
-        folder = choose_folder(out or None, "-".join(filter(None, parts)), record, overwrite=overwrite)
+    if out is not None and folder is None:
+        parts = (Path(source).resolve().stem, start.weights.network, asked.fit.strategy, asked.fit.cut)
+        folder = choose_folder("-".join(filter(None, parts)), record, inputs=inputs, overwrite=overwrite)
+    earlier = images_of_run(folder, record)
     log = _started(log, reporter or Silent(), folder)
     if asked.plan is None and asked.fit.strategy == "auto":
-        return _climbed(files, asked, reading, start, log, record, folder, started)
+        return _climbed(files, asked, reading, start, log, record, folder, started, earlier)
     prepared = prepare(files, asked, reading, start.weights, log)
+    say_changed_data(earlier, prepared.job.split, folder, log)
     job, made = prepared.job, planned(prepared, asked, log)
     fitted = _carry_out(job, made, asked, reading, start, log)
     model = _model_of(fitted, job, made, folder)
@@ -153,8 +180,9 @@ def advise(
     from regraft.advising import named_advice
 
     started = time.perf_counter()
+    reading = reading_of(images, data, reporter)
     asked = make_request(settings, training, None, changes)
-    log, reading = RunLog(reporter or Silent(), None), data or DataSettings()
+    log = RunLog(reporter or Silent(), None)
     is_named = asked.fit.strategy != "auto"
     sides: tuple[Side, ...] = () if is_named else ("train", "validation")
     begun = begin(images, asked, reading, from_run, log, sides=sides)
@@ -197,9 +225,10 @@ def rehearse(
     Raises:
         RegraftError: what `fit` would stop at before it computes features.
     """
+    reading = reading_of(images, data, reporter)
     asked = make_request(settings, training, plan, changes)
     log = RunLog(reporter or Silent(), None)
-    return rehearsed(begin(images, asked, data or DataSettings(), from_run, log, sides=()), log)
+    return rehearsed(begin(images, asked, reading, from_run, log, sides=()), log)
 
 
 def find_lr(
@@ -228,13 +257,16 @@ def find_lr(
     Raises:
         SettingsError: the strategy trains nothing.
     """
+    reading = reading_of(images, data, reporter)
+    if type(steps) is not int or not 1 <= steps <= 1_000_000:
+        raise SettingsError(f"--steps {described(steps)} is out of range; accepted are 1 to 1,000,000")
     asked = make_request(settings, training, None, changes)
     if asked.fit.strategy not in TRAINED:
         raise SettingsError(
             f"--strategy {asked.fit.strategy} trains nothing, so there is no learning rate to find; "
             f"strategies that train are {', '.join(TRAINED)}"
         )
-    log, reading = RunLog(reporter or Silent(), None), data or DataSettings()
+    log = RunLog(reporter or Silent(), None)
     begun = begin(images, asked, reading, from_run, log, sides=EVERY_SIDE)
     made = planned(begun.prepared, begun.asked, log)
     trainer = _tuned_job(begun.prepared.job, made, begun.asked, reading, begun.start)
@@ -298,9 +330,11 @@ def _climbed(
     record: dict[str, Any],
     folder: Path | None,
     started: float,
+    earlier: EarlierImages | None,
 ) -> Model:
     """The ladder: every rung that is kept is a whole run in the folder, scored on validation images."""
     prepared = prepare(images, asked, reading, start.weights, log, sides=("train", "validation"))
+    say_changed_data(earlier, prepared.job.split, folder, log)
 
     def kept(ascent: Ascent) -> Model:
         contender = ascent.contender

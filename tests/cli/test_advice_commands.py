@@ -72,6 +72,11 @@ def test_a_named_strategy_is_shown_as_a_plan_and_nothing_is_measured(
     assert Plan.load(plan).strategy == "full"
 
 
+def settings_of(plan: Path) -> str:
+    """A plan without its last line, which says that nobody has edited it."""
+    return "".join(plan.read_text().splitlines(keepends=True)[:-1])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["probe", "svm", "last-blocks"])
 def test_all_names_of_the_verb_make_the_same_plan(
@@ -83,15 +88,15 @@ def test_all_names_of_the_verb_make_the_same_plan(
     named = [photos, "--network", "lenet5", "--strategy", strategy]
     for verb in ("advise", "plan"):
         _, out, err = command(verb, *named, "-o", tmp_path / f"{verb}.toml")
-        assert (tmp_path / f"{verb}.toml").read_text() in out
+        assert settings_of(tmp_path / f"{verb}.toml") in out
     assert f"plan is now a part of advise: regraft advise {photos} --strategy {strategy}" in err
-    expected = (tmp_path / "advise.toml").read_text()
-    assert (tmp_path / "plan.toml").read_text() == expected
+    expected = settings_of(tmp_path / "advise.toml")
+    assert settings_of(tmp_path / "plan.toml") == expected
     _, out, err = command("fit", *named, "--dry-run")
     assert expected in out
     assert f"fit --dry-run is now a part of advise: regraft advise {photos} --strategy {strategy}" in err
     command("fit", *named, "-o", tmp_path / "run")
-    assert (tmp_path / "run" / "plan.toml").read_text() == expected
+    assert settings_of(tmp_path / "run" / "plan.toml") == expected
 
 
 def test_compare_prints_who_to_take(command: Command, digits_run: DigitsRun) -> None:  # noqa: F811

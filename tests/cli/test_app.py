@@ -129,7 +129,11 @@ def test_cache_commands(command: Callable[..., Ran], own_cache: Path, photos: Pa
         (["fit", "x", "--strategy", "prob"], 2, '"probe"'),
         (["fit", "nowhere", "--network", "lenet5"], 1, "nowhere does not exist"),
         (["fit", "{photos}", "--network", "lenet6", "--offline"], 1, "lenet5"),
-        (["fit", "{photos}", "--network", "lenet5", "--test-share", "2"], 2, "outside of 0 to 0.9"),
+        (
+            ["fit", "{photos}", "--network", "lenet5", "--test-share", "2"],
+            2,
+            "out of range; accepted are 0 to 0.9",
+        ),
         (["fit", "{photos}", "--network", "lenet5", "--strategy", "svm", "--cut", "c9"], 1, "c1, c3, c5, f6"),
         (["fit", "{photos}", "--network", "resnet50", "--offline"], 1, "--weights FOLDER"),
         (["predict", "nowhere", "a.jpg"], 1, "no model at nowhere"),

@@ -37,7 +37,7 @@ def test_a_bad_file_is_skipped_with_its_reason(photos: Path) -> None:
 def test_too_many_bad_files_stop_with_counts(photos: Path) -> None:
     for number in range(7):
         (photos / "dark" / f"bad{number}.jpg").write_bytes(b"")
-    with pytest.raises(TooManyBadFilesError, match=r"7 of 31 files .*7 x empty file.*--max-bad-share"):
+    with pytest.raises(TooManyBadFilesError, match=r"7 of 31 files .*7 x empty file.*max_bad_share"):
         scanned(photos)
     assert len(scanned(photos, max_bad_share=0.5)) == 24
 

@@ -88,7 +88,7 @@ def test_a_failed_conversion_says_why(own_cache: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken.safetensors"
     broken.write_bytes(b"not weights")
     with pytest.raises(
-        NetworkError, match=r"lenet5 can't be converted for OpenVINO: .*broken.safetensors.*--runtime torch"
+        NetworkError, match=r"lenet5 can't be converted for OpenVINO: .*broken.safetensors.*runtime torch"
     ):
         converted(replace(find_weights("lenet5"), path=broken, sha256="0" * 64))
 

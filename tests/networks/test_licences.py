@@ -38,7 +38,7 @@ def test_a_licence_that_forbids_commerce_needs_one_yes(
 ) -> None:
     monkeypatch.setenv("REGRAFT_CONFIG", str(tmp_path))
     asked = source("cc-by-nc-4.0")
-    with pytest.raises(LicenceError, match=r"cc-by-nc-4\.0: not for commercial use.*--accept-license"):
+    with pytest.raises(LicenceError, match=r"cc-by-nc-4\.0: not for commercial use.*accept_license"):
         check_licence(asked, is_accepted=False, reporter=Silent())
     check_licence(asked, is_accepted=True, reporter=Silent())
     check_licence(asked, is_accepted=False, reporter=Silent())  # the yes is remembered

@@ -208,7 +208,7 @@ def test_the_card_escapes_what_names_could_do(exported: Callable[[str], Exported
         (
             {"to": "openvino", "int8": True},
             SettingsError,
-            "--int8 works only with --to onnx",
+            "int8 works only with to onnx",
         ),
         ({"run": "gone"}, SettingsError, "holds no finished run"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +10,7 @@ from cyclopts import Parameter
 
 from regraft.cli.console import make_reporter, show_json, show_table
 from regraft.cli.ladder_table import percent, points, show_depths, show_ladder
-from regraft.cli.parameters import DATA, FIT, TRAIN, DataFlags, FitFlags, From, Switch, TrainFlags
+from regraft.cli.parameters import DATA, FIT, TRAIN, DataFlags, FitFlags, From, Overwrite, Switch, TrainFlags
 from regraft.cli.rehearsal import show_rehearsal
 from regraft.errors import SettingsError
 from regraft.progress import duration
@@ -28,6 +29,7 @@ def advise(
     from_: From = None,
     out: Annotated[str, Parameter(name=["--out", "-o"])] = "plan.toml",
     suspects: str | None = None,
+    overwrite: Overwrite = False,
     explain: Switch = False,
     json: Switch = False,
 ) -> int:
@@ -54,6 +56,8 @@ def advise(
         from_: An earlier run or bundle, whose network is where this one would start.
         out: The file for the plan, to be edited and given to fit --plan.
         suspects: A CSV file to write, for labels that are probably wrong; fill it in for fit --corrections.
+        overwrite: Replace files that regraft did not write or that were edited since; never one that this
+            command reads.
         explain: Say how each figure is computed, and show the textbook table.
         json: Print one JSON object instead of tables.
     """
@@ -65,6 +69,7 @@ def advise(
             f"{flag} needs measurements, and --strategy {settings.strategy} makes a plan without measuring; "
             "leave out one of the two"
         )
+    _check_outputs(out, suspects, [data, reading.corrections, settings.weights, from_], overwrite)
     advice = workflow.advise(
         data,
         settings,
@@ -86,6 +91,18 @@ def advise(
             _explain(advice, advice.measured)
     print(f"wrote {out}; to carry it out, as it is or edited: regraft fit {data} --plan {out}")
     return 0
+
+
+def _check_outputs(out: str, suspects: str | None, inputs: Sequence[str | None], overwrite: bool) -> None:
+    """Refuse files that can't be written, before anything is measured."""
+    from regraft.outputs import PLAN, SUSPECTS, output_file
+
+    plan = output_file(out, PLAN, inputs=inputs, overwrite=overwrite)
+    if suspects is None:
+        return
+    table = output_file(suspects, SUSPECTS, inputs=inputs, overwrite=overwrite, flag="--suspects")
+    if plan.resolve() == table.resolve():
+        raise SettingsError(f"--out and --suspects name the same file, {out}; give them different names")
 
 
 def _write_suspects(advice: Advice, path: str) -> None:

@@ -151,7 +151,7 @@ def run(arguments: Sequence[str]) -> int:
     except RegraftError as error:
         if is_debug:
             raise
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {error.with_flags}", file=sys.stderr)
         return 2 if isinstance(error, SettingsError) else 1
     except Exception as error:
         if is_debug:

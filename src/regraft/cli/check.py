@@ -9,6 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from regraft.cli.console import make_reporter, show_json, show_table
+from regraft.cli.parameters import Overwrite
 from regraft.records import Finding, Images, Split
 from regraft.settings import DataSettings
 
@@ -21,6 +22,7 @@ def check(
     test_share: float = 0.2,
     seed: int = 0,
     out: Annotated[str | None, Parameter(name=["--out", "-o"])] = None,
+    overwrite: Overwrite = False,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
     """Check a folder of images before any training: what it contains, and what is wrong with it.
@@ -41,13 +43,17 @@ def check(
         test_share: Share of each class that would be set aside as test images.
         seed: Random seed of the train/test split.
         out: CSV file to which all findings and skipped files are written.
+        overwrite: Replace a file that regraft did not write; never one that this command reads.
         json: Print one JSON object instead of tables.
     """
     from dataclasses import replace
 
     from regraft.data.splits import split_findings, split_images
+    from regraft.outputs import FINDINGS, output_file
     from regraft.workflow import load_images
 
+    if out is not None:
+        output_file(out, FINDINGS, inputs=[data, reading.corrections], overwrite=overwrite)
     images = load_images(data, reading, reporter=make_reporter(json_lines=json))
     split = split_images(images, seed=seed, test_share=test_share)
     images = replace(images, findings=(*images.findings, *split_findings(split)))

@@ -53,6 +53,7 @@ def demo(
         problems.append(f"--per-class {per_class} is out of range; accepted are 2 to {MOST_PER_CLASS}")
     if problems:
         raise SettingsError("; ".join(problems))
+    _check_folder(Path(out))
     found = demonstrate(
         Path(out), draws=draws, per_class=per_class, runtime=runtime, reporter=make_reporter(json_lines=json)
     )
@@ -68,6 +69,23 @@ def demo(
     for command in ("check photos/", "fit photos/ --out runs/photos", "report runs/photos"):
         print(f"  regraft {command}")
     return 0
+
+
+_FOLDERS = {"images": {str(digit) for digit in range(10)}, "faces": {"face", "other"}}
+"""The folders that the demonstration writes, and the folders in them."""
+
+
+def _check_folder(out: Path) -> None:
+    """Refuse a folder that holds something else than an earlier demonstration."""
+    from regraft.errors import SettingsError
+    from regraft.outputs import listed, visible
+
+    others = [name for name in visible(out) if name not in (*_FOLDERS, "digits.csv", "run")]
+    for name, classes in _FOLDERS.items():
+        others += [f"{name}/{label}" for label in visible(out / name) if label not in classes]
+    if others or (out.exists() and not out.is_dir()):
+        what = f"holds files of others ({listed(others)})" if others else "is a file"
+        raise SettingsError(f"{out} {what}; name a new folder for the demonstration with --out")
 
 
 def _plain(value: object) -> object:

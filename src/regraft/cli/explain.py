@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from regraft.cli.console import make_reporter
+from regraft.cli.parameters import Overwrite
 from regraft.storage import printable
 
 
@@ -20,6 +21,7 @@ def explain(
     stage: str | None = None,
     neighbours: int = 6,
     out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path("explanation.html"),
+    overwrite: Overwrite = False,
 ) -> int:
     """Explain predictions on one page: where the model looks, and which training images are most similar.
 
@@ -38,13 +40,16 @@ def explain(
         stage: Stage whose activations Grad-CAM uses; by default the last one with a spatial map.
         neighbours: Number of most similar training images to show.
         out: HTML file to write.
+        overwrite: Replace a file that regraft did not write; never one that this command reads.
     """
     from typing import cast
 
     from regraft.errors import SettingsError
     from regraft.explanation.maps import METHODS, Method
+    from regraft.outputs import EXPLANATION, output_file
     from regraft.reports.explanation_page import explain_images
 
+    output_file(out, EXPLANATION, inputs=[run, *images], overwrite=overwrite)
     wanted = [name.strip() for name in methods.split(",") if name.strip()]
     unknown = [name for name in wanted if name not in METHODS]
     if unknown or not wanted:

@@ -9,6 +9,11 @@ from cyclopts import Parameter
 
 from regraft.cli.console import make_reporter
 
+_MARKS = {
+    "README.md": b"\n- regraft ", "model.onnx": b"regraft_version", "model.safetensors": b"regraft_version",
+}  # fmt: skip
+"""Files of an export, and what each of them contains."""
+
 
 def export(
     run: Path,
@@ -33,10 +38,14 @@ def export(
         run: Folder that fit has written.
         to: Format: onnx (one file), openvino (.xml and .bin) or safetensors (weights and head by name).
         int8: Use 8-bit weights and activations, calibrated on training images, and measure the lost accuracy.
-        out: Folder to write to; by default export/ in the run folder.
+        out: Folder to write to, which is new, empty or holds an earlier export; by default export/ in the run
+            folder.
     """
+    from regraft.outputs import output_folder
     from regraft.serving.export import export_model
 
+    if out is not None:
+        output_folder(out, "an export", marks=_MARKS, inputs=[_images_of(run)])
     done = export_model(run, out, to=to, int8=int8, reporter=make_reporter(json_lines=False))
     size = sum(path.stat().st_size for path in done.folder.glob(f"{done.file.stem}.*"))
     print(f"wrote {done.file} ({size / 1e6:.1f} MB), README.md" + (", example.py" if to == "onnx" else ""))
@@ -52,3 +61,15 @@ def export(
             f"{100 * lost.accuracy_fp32:.1f} %; both give the same label for {100 * lost.agreement:.1f} %"
         )
     return 0
+
+
+def _images_of(run: Path) -> Path | None:
+    """The folder of the images of a run; None if a table named them, or the run is not finished."""
+    from regraft.errors import RegraftError
+    from regraft.run_files import RunFiles
+
+    try:
+        data = Path(str(RunFiles(run).run.settings.get("data", "")))
+    except RegraftError:
+        return None
+    return data if data.is_dir() else None

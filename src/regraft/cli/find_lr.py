@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from regraft.cli.console import make_reporter, show_table
-from regraft.cli.parameters import DATA, FIT, TRAIN, DataFlags, FitFlags, From, TrainFlags
+from regraft.cli.parameters import DATA, FIT, TRAIN, DataFlags, FitFlags, From, Overwrite, TrainFlags
 
 
 def find_lr(
@@ -22,6 +22,7 @@ def find_lr(
     from_: From = None,
     steps: int = 80,
     out: Annotated[str, Parameter(name=["--out", "-o"])] = "find-lr.svg",
+    overwrite: Overwrite = False,
 ) -> int:
     """Plot the training loss while the learning rate rises; the rate where it falls fastest is suggested.
 
@@ -41,10 +42,15 @@ def find_lr(
         from_: An earlier run or bundle to start from.
         steps: Optimizer steps to take; the weights are put back afterwards.
         out: A .svg, .png or .pdf file for the plot.
+        overwrite: Replace a file that regraft did not write; never one that this command reads.
     """
     from regraft import workflow
+    from regraft.outputs import DRAWING, output_file
     from regraft.plots import Axes, line_plot
 
+    output_file(
+        out, DRAWING, inputs=[data, reading.corrections, settings.weights, from_], overwrite=overwrite
+    )
     if settings.strategy == "auto":
         settings = replace(settings, strategy="full")
     found = workflow.find_lr(

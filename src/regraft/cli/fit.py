@@ -134,7 +134,8 @@ def _report(folder: Path, reporter: Reporter) -> Path | None:
     try:
         return write_report(folder, reporter=reporter)
     except (RegraftError, OSError) as error:
-        reporter.warn(f"no report: {error}")
+        reason = error.with_flags if isinstance(error, RegraftError) else error
+        reporter.warn(f"no report: {reason}")
         return None
 
 

@@ -15,6 +15,8 @@ TrainFlags = Annotated[TrainSettings, Parameter(name="*", group="Training (last-
 From = Annotated[str | None, Parameter(name="--from")]
 Switch = Annotated[bool, Parameter(negative="")]
 """A flag without a --no-flag."""
+Overwrite = Annotated[bool, Parameter(negative="")]
+"""The flag by which a command may replace a file that Regraft did not write."""
 
 # Defaults, shared because they are frozen.
 FIT, DATA, TRAIN = FitSettings(), DataSettings(), TrainSettings()

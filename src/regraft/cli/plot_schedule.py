@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from regraft.cli.console import show_table
+from regraft.cli.parameters import Overwrite
 from regraft.errors import SettingsError
 from regraft.settings import ScheduleName
 
@@ -21,6 +21,7 @@ def plot_schedule(
     lr: float = 1e-3,
     warmup: float = 0.1,
     out: Annotated[str | None, Parameter(name=["--out", "-o"])] = None,
+    overwrite: Overwrite = False,
 ) -> int:
     """Show a learning-rate schedule as a table and a plot.
 
@@ -39,7 +40,9 @@ def plot_schedule(
         lr: Largest learning rate.
         warmup: Share of the steps during which the learning rate rises (warmup-cosine and one-cycle).
         out: File for the plot (.svg, .png or .pdf); by default schedule-NAME.svg.
+        overwrite: Replace a file that regraft did not write.
     """
+    from regraft.outputs import DRAWING, output_file
     from regraft.plots import Axes, line_plot
     from regraft.training.schedules import rates
 
@@ -49,7 +52,7 @@ def plot_schedule(
             f"above 0, and --warmup {warmup:g} from 0 to 0.9"
         )
     values = [lr * factor for factor in rates(schedule, epochs, steps_per_epoch, warmup)]
-    path = Path(out or f"schedule-{schedule}.svg")
+    path = output_file(out or f"schedule-{schedule}.svg", DRAWING, overwrite=overwrite)
     x = [step / steps_per_epoch for step in range(len(values))]
     axes = Axes(f"{schedule}, {len(values):,} steps", "epoch", "learning rate", is_from_zero=True)
     line_plot(path, axes, {schedule: (x, values)})

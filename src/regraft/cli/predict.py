@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from regraft.cli.console import make_reporter
+from regraft.cli.parameters import Overwrite
 from regraft.records import Precision
 
 
@@ -26,6 +27,7 @@ def predict(
     runtime: Literal["auto", "openvino", "torch"] = "auto",
     max_megapixels: float = 64.0,
     max_file_mb: float = 128.0,
+    overwrite: Overwrite = False,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
     """Predict labels and probabilities for images, in the given order.
@@ -50,6 +52,7 @@ def predict(
             and otherwise openvino if it is installed.
         max_megapixels: Skip images with more megapixels than this.
         max_file_mb: Skip files larger than this many megabytes.
+        overwrite: Replace a file that regraft did not write; never one that this command reads.
         json: Print JSON lines instead of CSV.
     """
     from regraft import storage
@@ -58,10 +61,12 @@ def predict(
     from regraft.prediction.onnx_model import OnnxModel
     from regraft.prediction.opening import load_model
 
+    paths = list(_expand(images))
+    as_json = json or (out or "").endswith((".jsonl", ".json"))
+    _check_outputs(out, [model, *images, *paths], as_json=as_json, overwrite=overwrite)
     loaded = load_model(model)
     if not 1 <= top <= len(loaded.labels):
         raise SettingsError(f"--top {top} is outside of 1 to {len(loaded.labels)}, the number of labels")
-    paths = list(_expand(images))
     if not paths:
         raise NoImagesError(
             f"no images were found in {' '.join(images) or 'an empty list'}; give files, folders, globs or -"
@@ -76,7 +81,6 @@ def predict(
         found = loaded.predict(paths, limits=limits)
     else:
         found = loaded.predict(paths, precision=precision, runtime=runtime, limits=limits, reporter=reporter)
-    as_json = json or (out or "").endswith((".jsonl", ".json"))
     lines = [_ranked(row.path, row.probabilities.tolist(), loaded.labels, top) for row in found.rows]
     data = _json_lines(lines) if as_json else _csv(lines, top)
     if out is None:
@@ -93,6 +97,16 @@ def predict(
         rows = [(file.path, file.reason) for file in found.skipped]
         storage.write_atomically(Path(f"{out}.skipped.csv"), storage.csv_bytes(("path", "reason"), rows))
     return 0 if found.rows else 1
+
+
+def _check_outputs(out: str | None, inputs: Sequence[str], *, as_json: bool, overwrite: bool) -> None:
+    """Refuse files that can't be written, before anything is computed."""
+    from regraft.outputs import PREDICTION_LINES, PREDICTIONS, SKIPPED, output_file
+
+    if out is not None:
+        kind = PREDICTION_LINES if as_json else PREDICTIONS
+        output_file(out, kind, inputs=inputs, overwrite=overwrite)
+        output_file(f"{out}.skipped.csv", SKIPPED, inputs=inputs, overwrite=overwrite)
 
 
 def _expand(images: Sequence[str]) -> Iterator[str]:

@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from regraft.cli.console import make_reporter
+from regraft.cli.parameters import Overwrite
 
 
 def report(
@@ -16,6 +17,7 @@ def report(
     *,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
     explain: bool = True,
+    overwrite: Overwrite = False,
 ) -> int:
     """Write a page about a run: how good the model is, why it was chosen and where it fails; works offline.
 
@@ -29,9 +31,12 @@ def report(
         out: HTML file to write; by default report.html in the run folder.
         explain: Show where the network looks (Grad-CAM), for the most confident mistakes and some correct
             predictions.
+        overwrite: Replace a file that regraft did not write; never one that this command reads.
     """
+    from regraft.outputs import REPORT, output_file
     from regraft.reports.run_report import write_report
 
+    output_file(out or run / "report.html", REPORT, inputs=[run], overwrite=overwrite)
     page = write_report(run, out, explain=explain, reporter=make_reporter(json_lines=False))
     print(f"wrote {page} ({page.stat().st_size / 1e6:.1f} MB); open it in a browser, which works offline")
     return 0

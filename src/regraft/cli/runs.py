@@ -42,7 +42,7 @@ def runs(folder: Path = Path("runs"), /, *, json: Annotated[bool, Parameter(nega
             assert one.best
             found.append(one)
         except RegraftError as error:
-            print(f"left out: {error}", file=sys.stderr)
+            print(f"left out: {error.with_flags}", file=sys.stderr)
     if not found:
         raise SettingsError(
             f"{folder} holds no finished run (a folder with run.json); give a folder that `regraft fit` has "

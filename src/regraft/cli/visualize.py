@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from regraft.cli.console import make_reporter
+from regraft.cli.parameters import Overwrite
 
 
 def visualize(
@@ -19,6 +20,7 @@ def visualize(
     units: int = 6,
     steps: int = 96,
     out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path("visualization.html"),
+    overwrite: Overwrite = False,
 ) -> int:
     """Show what the network of a run has learned, from edges to parts of objects, on one page.
 
@@ -37,9 +39,12 @@ def visualize(
         units: Number of units shown for each of the three stages.
         steps: Steps of gradient ascent for the images made to excite a unit; 0 makes none and is quick.
         out: The page to write.
+        overwrite: Replace a file that regraft did not write; never one that this command reads.
     """
+    from regraft.outputs import VISUALIZATION, output_file
     from regraft.reports.features_page import write_features
 
+    output_file(out, VISUALIZATION, inputs=[run, image], overwrite=overwrite)
     page = write_features(run, image, out, units=units, steps=steps, reporter=make_reporter(json_lines=False))
     print(f"wrote {page} ({page.stat().st_size / 1e6:.1f} MB); open it in a browser, it needs no network")
     return 0

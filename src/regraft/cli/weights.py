@@ -83,7 +83,7 @@ def verify(*networks: str, weights: str | None = None) -> int:
             print(f"ok       {one.network}: {verify_weights(one)}")
         except RegraftError as error:
             bad += 1
-            print(f"refused  {one.network}: {error}")
+            print(f"refused  {one.network}: {error.with_flags}")
     print(f"{len(found)} verified, {bad} refused")
     return 1 if bad else 0
 
@@ -97,6 +97,7 @@ def import_file(
     license: str = "unknown",
     origin: str = "",
     labels: Path | None = None,
+    overwrite: Flag = False,
 ) -> int:
     """Import weights from a PyTorch checkpoint, a safetensors or an ONNX file, as safetensors with a card.
 
@@ -114,11 +115,13 @@ def import_file(
         license: Licence of the weights, as their source states it.
         origin: Where the weights are from; kept in the card.
         labels: Text file of class names, one per line, in the order of the classifier.
+        overwrite: Replace weights that were not imported; never the file that is read.
     """
     from regraft.networks.importing import import_weights
 
     if not source.is_file():
         raise SettingsError(f"{source} is not a file; accepted are .pth, .pt, .bin, .safetensors and .onnx")
+    _check_target(out / f"{network}.safetensors", source, overwrite=overwrite)
     names = tuple(labels.read_text(encoding="utf-8").split("\n")) if labels else ()
     done = import_weights(
         source,
@@ -139,3 +142,22 @@ def import_file(
     print(f"wrote {done.weights} and {done.card}")
     print(f"use them with --network {network} --weights {out}")
     return 0
+
+
+def _check_target(target: Path, source: Path, *, overwrite: bool) -> None:
+    """Refuse to replace the imported file itself, or weights that were not imported."""
+    if not target.exists():
+        return
+    if target.samefile(source):
+        raise SettingsError(f"{target} is the file that is read; choose another folder with --out")
+    from regraft.storage import read_json
+
+    try:
+        is_ours = "matched" in read_json(target.with_suffix(".json"))
+    except (RegraftError, TypeError):
+        is_ours = False
+    if not (is_ours or overwrite):
+        raise SettingsError(
+            f"{target} exists and was not imported by regraft; choose another folder with --out, or replace "
+            "the file with --overwrite"
+        )

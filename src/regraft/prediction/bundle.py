@@ -24,6 +24,8 @@ from regraft.records import BundleRecord, HeadRecord, ScoreSheet, VoterRecord
 _RECORD = "bundle.json"
 _NETWORKS = ("network.safetensors", "network-2.safetensors", "network-3.safetensors")
 _HEADS = ("head.safetensors", "head-2.safetensors", "head-3.safetensors", "head-4.safetensors")
+BUNDLE_FILES = (_RECORD, *_NETWORKS, *_HEADS)
+"""The names of all files that a bundle can have."""
 _MAX_RECORD_BYTES = 64 << 20
 
 

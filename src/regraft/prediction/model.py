@@ -8,18 +8,21 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from types import NoneType
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from regraft import storage
+from regraft.arguments import check_choice, check_kind, check_place, check_reporter
+from regraft.data.image_like import ImageLike, ImageSource, read_image_likes
 from regraft.data.loading import LoadLimits, Pixels, load_input
 from regraft.data.scan import in_order
-from regraft.errors import ImageError
+from regraft.errors import ImageError, SettingsError
 from regraft.features.heads import Head
 from regraft.features.runtimes import Row, Runtime, RuntimeName, open_runtime
 from regraft.networks.weights import Weights
+from regraft.outputs import listed, visible
 from regraft.prediction.notebook import model_html, predictions_html
 from regraft.progress import Reporter, Silent
 from regraft.records import Column, Precision, Scores, ScoreSheet, SkippedFile
@@ -102,7 +105,7 @@ class Model:
 
     def predict(
         self,
-        images: Iterable[str | Path | bytes] | str | Path | bytes,
+        images: Iterable[ImageLike] | ImageLike,
         *,
         precision: Precision = "fp32",
         runtime: RuntimeName = "auto",
@@ -111,8 +114,12 @@ class Model:
     ) -> Predictions:
         """Predict labels and probabilities of images.
 
+        A large JPEG file is decoded at a reduced size, which an image in memory no longer can be, so the
+        probabilities of the two may differ in the third decimal.
+
         Args:
-            images: one or several images, as paths or as whole files in bytes.
+            images: one or several images: paths, folders (all images in them), whole files as bytes, arrays
+                `(H, W)` or `(H, W, 1, 3 or 4)`, PIL images, tensors `(C, H, W)` or open binary files.
             precision: arithmetic of the network; fp32 gives the same probabilities on every machine, to 1e-5.
             runtime: the library that runs the network.
             limits: limits of the loader.
@@ -120,8 +127,15 @@ class Model:
 
         Returns:
             Predictions in the order of the images; files that can't be used are only in `skipped`.
+
+        Raises:
+            DataError: something is not an image; the message names its kind and position.
+            SettingsError: another argument has a value that is not accepted.
         """
-        several = [images] if isinstance(images, str | Path | bytes) else list(images)
+        several = read_image_likes(images)
+        check_prediction(precision=precision, runtime=runtime, limits=limits, reporter=reporter)
+        if not several:
+            return Predictions(self.labels, (), ())
         skipped: list[SkippedFile] = []
         rows = dict(
             self.stream(
@@ -132,7 +146,7 @@ class Model:
 
     def stream(
         self,
-        images: Sequence[str | Path | bytes],
+        images: Sequence[ImageSource],
         skipped: list[SkippedFile],
         *,
         precision: Precision = "fp32",
@@ -151,12 +165,12 @@ class Model:
         with reporter.phase("predicting", len(images)) as meter:
             for place, rows in _together(engines, decoded):
                 meter.advance()
-                yield place, self._judge(images[place], rows)
+                yield place, self._judge(images[place].name, rows)
 
-    def _judge(self, image: str | Path | bytes, rows: Mapping[str, Row]) -> Prediction:
+    def _judge(self, name: str, rows: Mapping[str, Row]) -> Prediction:
         probabilities = self._probabilities(rows)
         best = int(probabilities.argmax())
-        return Prediction(_name(image), self.labels[best], float(probabilities[best]), probabilities)
+        return Prediction(name, self.labels[best], float(probabilities[best]), probabilities)
 
     def _probabilities(self, rows: Mapping[str, Row]) -> npt.NDArray[np.float64]:
         """The voters' mean probabilities `(K,)`; `rows` are an image's features by the network's hash."""
@@ -186,11 +200,11 @@ class Model:
         return self._probabilities(rows), rows[self.weights.sha256]
 
     def _decode(
-        self, images: Sequence[str | Path | bytes], skipped: list[SkippedFile], limits: LoadLimits | None
+        self, images: Sequence[ImageSource], skipped: list[SkippedFile], limits: LoadLimits | None
     ) -> Iterator[tuple[int, Pixels]]:
         def load(place: int) -> tuple[int, Pixels | None, str]:
             try:
-                return place, load_input(images[place], self.weights.input_spec, limits), ""
+                return place, load_input(images[place].file(), self.weights.input_spec, limits), ""
             except ImageError as error:
                 return place, None, str(error)
 
@@ -199,7 +213,7 @@ class Model:
             load, range(len(images)), workers=threads, ahead=_AHEAD * threads
         ):
             if pixels is None:
-                skipped.append(SkippedFile(_name(images[place]), reason))
+                skipped.append(skipped_source(images[place], reason))
             else:
                 yield place, pixels
 
@@ -216,9 +230,20 @@ class Model:
         return {}
 
     def save(self, folder: str | Path) -> Path:
-        """Write the model as a bundle; returns the folder. See `regraft.load_model`."""
-        from regraft.prediction.bundle import save_bundle
+        """Write the model as a bundle; returns the folder. See `regraft.load_model`.
 
+        Raises:
+            SettingsError: the folder holds other files.
+        """
+        from regraft.prediction.bundle import BUNDLE_FILES, save_bundle
+
+        check_place("folder", folder, "the name of a folder")
+        others = [name for name in visible(Path(folder)) if name not in BUNDLE_FILES]
+        if others and "bundle.json" not in visible(Path(folder)):
+            raise SettingsError(
+                f"{folder} holds files that are not a model ({listed(others)}); name a new folder, because "
+                "old files of a model's names are replaced and removed"
+            )
         return save_bundle(self, Path(folder))
 
 
@@ -239,5 +264,25 @@ def _together(
         yield from rows.items()
 
 
-def _name(image: str | Path | bytes) -> str:
-    return f"bytes:{storage.sha256_of(image)[:12]}" if isinstance(image, bytes) else str(image)
+def skipped_source(source: ImageSource, reason: str) -> SkippedFile:
+    """Why an image was not used; a folder is only here because it holds no images."""
+    is_folder = isinstance(source.content, str) and os.path.isdir(source.content)
+    return SkippedFile(source.name, "a folder that holds no images" if is_folder else reason)
+
+
+def check_prediction(
+    *,
+    precision: Any = "fp32",
+    runtime: Any = "auto",
+    limits: Any = None,
+    reporter: Any = None,
+) -> None:
+    """Refuse arguments of a prediction that are not accepted.
+
+    Raises:
+        SettingsError: with the argument's name, its value and what is accepted.
+    """
+    check_choice("precision", precision, get_args(Precision))
+    check_choice("runtime", runtime, get_args(RuntimeName))
+    check_kind("limits", limits, (LoadLimits, NoneType), "LoadLimits and None")
+    check_reporter(reporter)

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from regraft.data.image_like import ImageLike, read_image_likes
 from regraft.data.loading import LoadLimits, decode_for, needed_side_px, read_file
 from regraft.data.scan import in_order
 from regraft.errors import BundleError, ImageError
-from regraft.prediction.model import Prediction, Predictions
+from regraft.prediction.model import Prediction, Predictions, check_prediction, skipped_source
 from regraft.records import InputSpec, SkippedFile
 
 FACT = "regraft"
@@ -51,36 +52,39 @@ class OnnxModel:
 
     def predict(
         self,
-        images: Iterable[str | Path | bytes] | str | Path | bytes,
+        images: Iterable[ImageLike] | ImageLike,
         *,
         limits: LoadLimits | None = None,
     ) -> Predictions:
         """Predict labels and probabilities of images; files that can't be used are in `skipped`.
 
         Args:
-            images: one or several images, as paths or as whole files in bytes.
+            images: one or several images, as in `Model.predict`.
             limits: limits of the loader.
+
+        Raises:
+            DataError: something is not an image; the message names its kind and position.
         """
-        several = [images] if isinstance(images, str | Path | bytes) else list(images)
+        several = read_image_likes(images)
+        check_prediction(limits=limits)
         rows: list[Prediction] = []
         skipped: list[SkippedFile] = []
 
         def load(place: int) -> tuple[int, npt.NDArray[np.uint8] | None, str]:
             try:
-                return place, self.decoded(several[place], limits), ""
+                return place, self.decoded(several[place].file(), limits), ""
             except ImageError as error:
                 return place, None, str(error)
 
         for place, pixels, reason in in_order(
             load, range(len(several)), workers=os.cpu_count() or 1, ahead=8
         ):
-            name = "bytes" if isinstance(several[place], bytes) else str(several[place])
             if pixels is None:
-                skipped.append(SkippedFile(name, reason))
+                skipped.append(skipped_source(several[place], reason))
                 continue
             chances = self.probabilities(pixels[None])[0]
             best = int(chances.argmax())
-            rows.append(Prediction(name, self.labels[best], float(chances[best]), chances))
+            rows.append(Prediction(several[place].name, self.labels[best], float(chances[best]), chances))
         return Predictions(self.labels, tuple(rows), tuple(skipped))
 
     def decoded(self, source: str | Path | bytes, limits: LoadLimits | None = None) -> npt.NDArray[np.uint8]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from regraft.arguments import check_place
+from regraft.errors import BundleError
 from regraft.prediction.bundle import load_model as load_bundle
 from regraft.prediction.model import Model
 from regraft.prediction.onnx_model import OnnxModel
@@ -18,6 +20,7 @@ def load_model(place: str | Path) -> Model | OnnxModel:
     Raises:
         BundleError: the place is not a model, or the model is damaged or has another version.
     """
+    check_place("place", place, "a run folder, a bundle and an exported .onnx file", error=BundleError)
     path = Path(place)
     if path.suffix == ".onnx":
         return OnnxModel(path)

@@ -48,6 +48,7 @@ def page(template: str, *, script: str = "", **values: Any) -> str:
             script=Markup(code),  # noqa: S704 (likewise)
             policy=_policy(style, code),
             version=__version__,
+            template=template,
             **values,
         )
     )
