@@ -40,7 +40,9 @@ def from_folder(root: Path, layout: LayoutChoice = "auto") -> Found:
         *_joined_names(known, root),
         *_empty(known, candidates, _names(empty, root)),
     )
-    return Found(root, candidates, tuple(walk.skipped), findings, _text(known, walk, loose, root), known.hint)
+    return Found(
+        root, candidates, tuple(walk.skipped), findings, _text(known, walk, loose, root), hint=known.hint
+    )
 
 
 def _outside(tree: Folder, known: Layout) -> tuple[list[Path], list[Path]]:
