@@ -124,13 +124,13 @@ def _decoding(spec: InputSpec, example_images: int) -> list[str]:
     lines += [
         "- The first frame is used, and turned upright as its EXIF orientation says.",
         "- 16-bit values are divided by 65,535 (not cut off at 255). Values of 32 bits are divided by "
-        "65,535, by 255 if none is larger, or by 1 if they are fractions from 0 to 1; with any others, the image's own "
-        "range becomes 0 to 255.",
+        "65,535, by 255 if none is larger, or by 1 if they are fractions from 0 to 1; with any others, the "
+        "image's own range becomes 0 to 255.",
     ]
     if spec.channels in (1, 3):
         lines += [
-            "- Transparent images are laid on white, or on black if less than 5 % of what is visible (weighted "
-            "by opacity) is darker than grey level 225.",
+            "- Transparent images are laid on white, or on black if less than 5 % of what is visible "
+            "(weighted by opacity) is darker than grey level 225.",
             "- Grey, palette and CMYK images are converted to RGB as Pillow's `convert` does.",
         ]
     else:

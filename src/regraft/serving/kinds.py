@@ -69,7 +69,8 @@ def _seen_through(image: Image.Image) -> Image.Image:
 
 def _grey(image: Image.Image, kind: npt.DTypeLike, factor: float, offset: float = 0.0) -> Image.Image:
     """Grey levels as other numbers: `factor` times the level, plus `offset`."""
-    return Image.fromarray((np.asarray(image.convert("L")) * factor + offset).astype(kind))
+    levels = np.asarray(image.convert("L"), dtype=np.float64)
+    return Image.fromarray((levels * factor + offset).astype(kind))
 
 
 def _saved(image: Image.Image, kind: str, **how: Any) -> bytes:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +32,7 @@ class Parity:
     """Largest difference of any probability."""
     agreement: float
     """Share of images with the same most probable label."""
-    sample: Sample | None = None
+    sample: Sample | None = field(default=None, repr=False)
     """The images that were compared; None if nothing was."""
 
 
@@ -69,7 +69,7 @@ def compared(
 
 
 def check_example(program: Path, images: Mapping[str, Source]) -> int:
-    """Run the example as a user would, from another folder, and compare what it prints with the file's labels.
+    """Run the example as a user would, from another folder, and compare its labels with those of the file.
 
     Args:
         program: the example, with `model.onnx` next to it.
