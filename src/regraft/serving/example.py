@@ -52,19 +52,19 @@ def decoded(path: str, channels: int, needed_px: int) -> np.ndarray[Any, Any]:
         channels: number of channels of the network; networks of one channel make grey from RGB themselves.
         needed_px: length of the shorter side that is enough; larger images may be reduced.
     """
-    image = Image.open(path)
-    if channels in (1, 3):
-        scale = needed_px / min(image.size)  # a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size
-        image.draft(None, (max(1, int(image.width * scale)), max(1, int(image.height * scale))))
-        image.load()
-        bands = [rgb(image)]
-    else:
-        image.load()
-        bands = separate(image, channels)
-    is_large = image.width * image.height > LARGE_PIXELS
-    factor = max(1, min(image.size) // (2 * needed_px)) if is_large else 1
+    with Image.open(path) as image:
+        if channels in (1, 3):
+            scale = needed_px / min(image.size)  # a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size
+            image.draft(None, (max(1, int(image.width * scale)), max(1, int(image.height * scale))))
+            image.load()
+            bands = [rgb(image)]
+        else:
+            image.load()
+            bands = separate(image, channels)
+        is_large = image.width * image.height > LARGE_PIXELS
+        factor = max(1, min(image.size) // (2 * needed_px)) if is_large else 1
+        turn = TURNS.get(orientation(image))
     reduced = [band.reduce(factor) if factor > 1 else band for band in bands]
-    turn = TURNS.get(orientation(image))
     upright = [band.transpose(turn) if turn is not None else band for band in reduced]
     return np.dstack([np.asarray(band) for band in upright])
 
