@@ -19,7 +19,7 @@ from tests.cases.pictures import folder
 
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with `data` and the run `run`, fitted by relative paths in that folder; copied by each test."""
+    """A folder with `data` and the run `run`, fitted by relative paths; tests that change it copy it."""
     place = tmp_path_factory.mktemp("fitted")
     folder(place / "data", count=12)
     with pytest.MonkeyPatch.context() as patch:
@@ -71,7 +71,7 @@ def test_a_path_that_leads_out_is_not_obeyed(place: Path, path: str) -> None:
     assert files.image(path.replace("{root}", str(files.root))) is None
 
 
-def test_neighbours_are_not_read_from_outside_of_the_root(place: Path, own_cache: Path) -> None:
+def test_neighbours_are_not_read_from_outside_of_the_root(place: Path) -> None:
     from regraft.explanation.gallery import open_gallery
     from regraft.progress import Silent
 

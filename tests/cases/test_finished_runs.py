@@ -106,9 +106,8 @@ def test_a_report_says_which_images_it_lacks(regraft_command: Command, moved: Pa
     ran = regraft_command("report", moved, "--out", "page.html")
     assert (ran.code, said in ran.err) == (0, True)
     assert said in Path("page.html").read_text().replace("&#39;", "'")
-    assert (
-        "can't be read" not in regraft_command("report", moved, "--data", "photos", "--out", "page.html").err
-    )
+    found = regraft_command("report", moved, "--no-explain", "--data", "photos", "--out", "page.html")
+    assert "can't be read" not in found.err
     assert "data:image/jpeg" in Path("page.html").read_text()
 
 
