@@ -15,6 +15,7 @@
     ├── StorageError                a file or folder that can't be written or read
     │   └── DiskFullError
     ├── BundleError                 a saved model that can't be loaded
+    ├── ServerError                 a server that can't be started
     └── ExportError                 an exported model whose predictions differ from the model's
 
 Each message says what was wrong (with the value), what is accepted and what to do. Messages are written with
@@ -110,6 +111,10 @@ class ExportError(RegraftError):
 
 class BundleError(RegraftError):
     """A saved model that can't be loaded."""
+
+
+class ServerError(RegraftError):
+    """A server that can't be started, for example because another program uses its port."""
 
 
 def settings_for_flags(message: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -46,12 +47,20 @@ class RunFiles:
     """
 
     folder: Path
+    data: Path | None = None
+    """The folder in which the images are now; None means the one in which they were when the run was made."""
 
     def __post_init__(self) -> None:
         if not (self.folder / "run.json").is_file():
+            is_bundle = (self.folder / "bundle.json").is_file()
             raise SettingsError(
-                f"{self.folder} holds no finished run: run.json is missing. Give a folder that `regraft fit` "
-                "has written, for example one below runs/"
+                f"{self.folder} holds no finished run: run.json is missing. "
+                + ("It is a saved model, which can be exported, served and explained. " if is_bundle else "")
+                + "Give a folder that `regraft fit` has written, for example one below runs/"
+            )
+        if self.data is not None and not self.data.exists():
+            raise SettingsError(
+                f"--data {self.data} does not exist; give the folder that the run's images are in now"
             )
 
     @cached_property
@@ -102,8 +111,12 @@ class RunFiles:
     @cached_property
     def root(self) -> Path:
         """The folder that the image paths are relative to."""
-        root = Path(self.run.data_root)
-        return (root if root.is_dir() else root.parent).resolve()
+        if self.data is not None:
+            places = [self.data]
+        else:  # a relative path is relative to where the fit was started, or to where the project is now
+            places = [Path(base, self.run.data_root) for base in (self._started.get("cwd", ""), "")]
+        found = next((place for place in places if place.exists()), places[0])
+        return Path(os.path.abspath(found.parent if found.is_file() else found))
 
     @cached_property
     def log(self) -> list[dict[str, Any]]:
@@ -125,10 +138,14 @@ class RunFiles:
         return self.log[starts[-1] :] if starts else self.log
 
     @property
+    def _started(self) -> dict[str, Any]:
+        """How the fit was last started; empty if the log does not say."""
+        return next((entry for entry in self._last_start if entry.get("kind") == "started"), {})
+
+    @property
     def command(self) -> str:
         """The command that started the run."""
-        started = next((entry for entry in self._last_start if entry.get("kind") == "started"), {})
-        words = [str(word) for word in started.get("command", [])]
+        words = [str(word) for word in self._started.get("command", [])]
         return shlex.join([Path(words[0]).name, *words[1:]]) if words else ""
 
     @property
@@ -162,13 +179,31 @@ class RunFiles:
         """The rows of one of the run's CSV files; empty if the file does not exist."""
         return list(csv.DictReader(self._text(name).splitlines()))
 
+    def file(self, path: str) -> Path | None:
+        """The file that one of the run's paths names; None if there is none below the data set's root.
+
+        Links are followed, as they were when the images were found. But a run's files are data from
+        somewhere: a path that leads out of the root by its own words (`../..`, or absolute) is not obeyed.
+        """
+        places = (self.place(name) for name in (path, path.removeprefix("'")))
+        return next((place for place in places if place is not None and os.path.isfile(place)), None)
+
+    def place(self, path: str) -> Path | None:
+        """Where one of the run's paths leads, whether or not a file is there; None outside of the root."""
+        return _spelled(self.root, path)
+
     def image(self, path: str) -> Path | None:
-        """The file of one of the run's images; None if it is no longer below the data set's root."""
-        for name in (path, path.removeprefix("'")):
-            place = _spelled(self.root, name)
-            if place is not None and place.is_file() and place.resolve().is_relative_to(self.root):
-                return place
-        return None
+        """The file of one of the run's images; None if it is not there.
+
+        In a folder that the user has named, a file of the same name with other bytes is another image.
+        """
+        place = self.file(path)
+        known = self._hashes.get(path) if self.data is not None else None
+        return None if place and known and storage.sha256_of_file(place) != known else place
+
+    @cached_property
+    def _hashes(self) -> dict[str, str]:
+        return {_unguarded(row["path"]): row["sha256"] for row in self.table("split.csv")}
 
     def _text(self, name: str) -> str:
         try:
@@ -188,10 +223,17 @@ class RunFiles:
 
 
 def _spelled(root: Path, path: str) -> Path | None:
-    """Find a file by its path as tables write it, where control characters are escaped."""
+    """Find a file by its path as tables write it, where control characters are escaped.
+
+    Returns:
+        A place below the root, whether or not a file is there; None for a path that leads out of the root.
+    """
+    aim = Path(os.path.normpath(root / path))
+    if "\0" in path or not aim.is_relative_to(root):
+        return None
     place = root
-    for part in Path(path).parts:
-        if "\\" in part and not (place / part).exists():
+    for part in aim.relative_to(root).parts:
+        if "\\" in part and not os.path.exists(place / part):
             try:
                 same = (one.name for one in place.iterdir() if storage.printable(one.name) == part)
                 part = next(same, part)

@@ -20,6 +20,7 @@ def explain(
     label: str | None = None,
     stage: str | None = None,
     neighbours: int = 6,
+    data: Path | None = None,
     out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path("explanation.html"),
     overwrite: Overwrite = False,
 ) -> int:
@@ -32,13 +33,14 @@ def explain(
     ```
 
     Args:
-        run: Folder that fit has written.
+        run: Folder that fit has written, or a saved model, which has no training images to show.
         images: Image files to explain.
         methods: Names of one or more methods, separated by commas: grad-cam, grad-cam++, rollout (ViT),
             occlusion and integrated-gradients.
         label: Explain this label instead of the predicted one.
         stage: Stage whose activations Grad-CAM uses; by default the last one with a spatial map.
         neighbours: Number of most similar training images to show.
+        data: Folder in which the run's images are now, if they were moved.
         out: HTML file to write.
         overwrite: Replace a file that regraft did not write; never one that this command reads.
     """
@@ -54,10 +56,13 @@ def explain(
     unknown = [name for name in wanted if name not in METHODS]
     if unknown or not wanted:
         raise SettingsError(f"--methods {methods!r} is not understood; accepted are {', '.join(METHODS)}")
+    reporter = make_reporter(json_lines=False)
     found = explain_images(
         run, images, methods=cast("list[Method]", wanted), label=label, stage=stage, neighbours=neighbours,
-        reporter=make_reporter(json_lines=False),
+        data=data, reporter=reporter,
     )  # fmt: skip
+    if found.remark:
+        reporter.warn(found.remark)
     for row in found.rows:
         said = ", ".join(f"{printable(name)} {chance:.1%}" for name, chance in row.chances[:3])
         print(f"{printable(row.path)}: {said}")

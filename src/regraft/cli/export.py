@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
 from regraft.cli.console import make_reporter
+from regraft.storage import printable
+
+if TYPE_CHECKING:
+    from regraft.serving.parity import Quantised
 
 _MARKS = {
     "README.md": b"\n- regraft ", "model.onnx": b"regraft_version", "model.safetensors": b"regraft_version",
@@ -21,23 +25,30 @@ def export(
     *,
     to: Literal["onnx", "openvino", "safetensors"] = "onnx",
     int8: Annotated[bool, Parameter(negative="")] = False,
+    images: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")] = (),
+    data: Path | None = None,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
 ) -> int:
     """Export the model as one file, and check its predictions before it is written.
 
     One graph contains resizing, normalisation, network and head (also a soft vote or an RBF SVM), and the
-    labels. A model card and an example that needs only numpy and ONNX Runtime are written next to it.
+    labels. A model card and an example that needs only numpy, Pillow and ONNX Runtime are written next to it.
+    The file is compared with the model on the run's images, and the example is run on images of every kind.
 
     ```
     regraft export runs/photos-mobilenetv1_100-auto
     regraft export runs/photos-mobilenetv1_100-auto --int8 --out small/
     regraft export runs/photos-mobilenetv1_100-auto --to openvino
+    regraft export models/photos --images new/
     ```
 
     Args:
-        run: Folder that fit has written.
+        run: Folder that fit has written, or a saved model.
         to: Format: onnx (one file), openvino (.xml and .bin) or safetensors (weights and head by name).
         int8: Use 8-bit weights and activations, calibrated on training images, and measure the lost accuracy.
+        images: Files or folders of images to compare on; by default the run's images, or made-up ones if none
+            of these can be read.
+        data: Folder in which the run's images are now, if they were moved.
         out: Folder to write to, which is new, empty or holds an earlier export; by default export/ in the run
             folder.
     """
@@ -46,21 +57,32 @@ def export(
 
     if out is not None:
         output_folder(out, "an export", marks=_MARKS, inputs=[_images_of(run)])
-    done = export_model(run, out, to=to, int8=int8, reporter=make_reporter(json_lines=False))
+    done = export_model(
+        run, out, to=to, int8=int8, images=images, data=data, reporter=make_reporter(json_lines=False)
+    )
     size = sum(path.stat().st_size for path in done.folder.glob(f"{done.file.stem}.*"))
     print(f"wrote {done.file} ({size / 1e6:.1f} MB), README.md" + (", example.py" if to == "onnx" else ""))
-    if done.parity.images:
+    if done.parity.sample is not None:
         print(
-            f"compared with the model on {done.parity.images} images: the labels are the same, probabilities "
-            f"differ by at most {done.parity.largest_difference:.1g}"
+            f"compared with the model on {printable(done.parity.sample.text)}: the labels are the same, "
+            f"probabilities differ by at most {done.parity.largest_difference:.1g}"
         )
+    if done.example_images:
+        print(f"example.py gives the same labels for {done.example_images} images, at least one of each kind")
     if done.quantised is not None:
-        lost = done.quantised
-        print(
-            f"accuracy on {lost.images} evaluated images: int8 {100 * lost.accuracy_int8:.1f} %, fp32 "
-            f"{100 * lost.accuracy_fp32:.1f} %; both give the same label for {100 * lost.agreement:.1f} %"
-        )
+        _show_loss(done.quantised)
     return 0
+
+
+def _show_loss(lost: Quantised) -> None:
+    same = f"the same label for {100 * lost.agreement:.1f} %"
+    if lost.accuracy_int8 is None or lost.accuracy_fp32 is None:
+        print(f"int8 and fp32 give {same} of {lost.images} images; no evaluated image can be read")
+        return
+    print(
+        f"accuracy on {lost.images} evaluated images: int8 {100 * lost.accuracy_int8:.1f} %, fp32 "
+        f"{100 * lost.accuracy_fp32:.1f} %; both give {same}"
+    )
 
 
 def _images_of(run: Path) -> Path | None:

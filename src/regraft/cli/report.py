@@ -17,6 +17,7 @@ def report(
     *,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
     explain: bool = True,
+    data: Path | None = None,
     overwrite: Overwrite = False,
 ) -> int:
     """Write a page about a run: how good the model is, why it was chosen and where it fails; works offline.
@@ -31,12 +32,13 @@ def report(
         out: HTML file to write; by default report.html in the run folder.
         explain: Show where the network looks (Grad-CAM), for the most confident mistakes and some correct
             predictions.
+        data: Folder in which the run's images are now, if they were moved.
         overwrite: Replace a file that regraft did not write; never one that this command reads.
     """
     from regraft.outputs import REPORT, output_file
     from regraft.reports.run_report import write_report
 
     output_file(out or run / "report.html", REPORT, inputs=[run], overwrite=overwrite)
-    page = write_report(run, out, explain=explain, reporter=make_reporter(json_lines=False))
+    page = write_report(run, out, explain=explain, data=data, reporter=make_reporter(json_lines=False))
     print(f"wrote {page} ({page.stat().st_size / 1e6:.1f} MB); open it in a browser, which works offline")
     return 0

@@ -19,6 +19,7 @@ def serve(
     name: tuple[str, ...] = (),
     workers: int | None = None,
     queue: int = 32,
+    data: Path | None = None,
 ) -> int:
     """Serve the model over HTTP, with a web page to drop images on and an interface for programs.
 
@@ -33,13 +34,14 @@ def serve(
     ```
 
     Args:
-        run: Folder that fit has written.
+        run: Folder that fit has written, or a saved model, which has no training images to show.
         host: Address to listen on; any address that other machines can reach needs a token.
         port: Port to listen on; 0 takes any free port.
         token: Token that every request must contain; better set as $REGRAFT_TOKEN, which `ps` does not show.
         name: Further host name of this server; may be given several times.
         workers: Number of decoding processes and of network threads; by default one per core.
         queue: Largest number of images in work or waiting; further requests are refused (503).
+        data: Folder in which the run's images are now, if they were moved.
     """
     try:
         from regraft.serving.server import serve as run_server
@@ -49,7 +51,7 @@ def serve(
         ) from error
     run_server(
         run, host=host, port=port, token=token or os.environ.get("REGRAFT_TOKEN") or None, names=name,
-        workers=workers, capacity=queue, reporter=make_reporter(json_lines=False),
+        workers=workers, capacity=queue, data=data, reporter=make_reporter(json_lines=False),
         ready=lambda address: print(f"serving on {address}  (Ctrl-C stops)", flush=True),
     )  # fmt: skip
     return 0

@@ -19,6 +19,7 @@ def visualize(
     *,
     units: int = 6,
     steps: int = 96,
+    data: Path | None = None,
     out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path("visualization.html"),
     overwrite: Overwrite = False,
 ) -> int:
@@ -34,10 +35,11 @@ def visualize(
     ```
 
     Args:
-        run: A folder that fit left behind.
+        run: A folder that fit has written, or a saved model, which needs an image.
         image: The image whose maps are shown; without it, a training image.
         units: Number of units shown for each of the three stages.
         steps: Steps of gradient ascent for the images made to excite a unit; 0 makes none and is quick.
+        data: Folder in which the run's images are now, if they were moved.
         out: The page to write.
         overwrite: Replace a file that regraft did not write; never one that this command reads.
     """
@@ -45,7 +47,9 @@ def visualize(
     from regraft.reports.features_page import write_features
 
     output_file(out, VISUALIZATION, inputs=[run, image], overwrite=overwrite)
-    page = write_features(run, image, out, units=units, steps=steps, reporter=make_reporter(json_lines=False))
+    page = write_features(
+        run, image, out, units=units, steps=steps, data=data, reporter=make_reporter(json_lines=False)
+    )
     print(f"wrote {page} ({page.stat().st_size / 1e6:.1f} MB); open it in a browser, it needs no network")
     return 0
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -85,12 +85,16 @@ class Gallery:
 
 
 def open_gallery(files: RunFiles, model: Model, reporter: Reporter) -> Gallery:
-    """The training images that can still be read; features are taken from the cache where possible."""
-    images = Images(str(files.root), files.training_images, labels=model.labels)
+    """The training images whose features are in the cache or whose files can be read; perhaps none."""
+    places = [(item, files.file(item.path) or files.place(item.path)) for item in files.training_images]
+    inside = [(item, str(place.relative_to(files.root))) for item, place in places if place is not None]
+    found = tuple(replace(item, path=path) for item, path in inside)
+    images = Images(str(files.root), found, labels=model.labels)
     runtime = open_runtime(model.weights, precision=model.fitted_precision, reporter=reporter)
     features = extract(images, runtime, model.weights.input_spec, reporter=reporter)
-    known = [item for item in images.items if item.sha256 in features.rows]
+    known = [item for item, _ in inside if item.sha256 in features.rows]
     space = Space.of(model)
-    rows = features.matrix([item.sha256 for item in known], space.columns)
+    keys = [item.sha256 for item in known]
+    rows = features.matrix(keys, space.columns) if keys else np.zeros((0, len(space.mean)), np.float16)
     paths, labels = (tuple(getattr(item, name) for item in known) for name in ("path", "label"))
     return Gallery(space, space.place(rows), paths, labels)

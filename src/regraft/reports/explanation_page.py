@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from regraft.data.loading import LoadLimits, Pixels, decode, load_input, read_file
+from regraft.data.loading import LoadLimits, Pixels, load_input
 from regraft.errors import ImageError, NoImagesError, SettingsError
 from regraft.explanation.gallery import Gallery, Neighbour, open_gallery
 from regraft.explanation.maps import HeatMap, Method, heat_map
 from regraft.explanation.overlays import data_uri, overlaid, picture
-from regraft.prediction.bundle import load_model
+from regraft.explanation.pictures import Pictures
+from regraft.model_files import ModelFiles, open_files
 from regraft.prediction.graph import ModelGraph
 from regraft.prediction.model import Model
 from regraft.progress import Reporter, Silent
 from regraft.records import SkippedFile
 from regraft.reports.pages import write_page
-from regraft.run_files import RunFiles
 
 _SIDE_PX = 320
 _NEIGHBOUR_PX = 128
@@ -58,25 +58,24 @@ class Explanations:
 
     rows: tuple[Explained, ...]
     skipped: tuple[SkippedFile, ...]
-    files: RunFiles
-    model: Model
+    files: ModelFiles
+    remark: str = ""
+    """Why no similar training images are shown, or not all of their pictures; empty if nothing is missing."""
+    thumbnails: dict[str, str] = field(default_factory=dict, repr=False)
+    """Pictures of the similar training images by path, as `data:` addresses; empty for missing files."""
+
+    @property
+    def model(self) -> Model:
+        """The model whose predictions are explained."""
+        return self.files.model
 
     def write(self, path: str | Path) -> Path:
         """Write the page; returns its path."""
-        thumbnails = {near.path: self._thumbnail(near.path) for row in self.rows for near in row.neighbours}
         return write_page(
-            Path(path), "explanation.html", rows=self.rows, skipped=self.skipped, thumbnails=thumbnails,
-            model=self.model, run=self.files.run, methods=[one.method for one in self.rows[0].maps],
+            Path(path), "explanation.html", rows=self.rows, skipped=self.skipped, remark=self.remark,
+            thumbnails=self.thumbnails, model=self.model, plan=self.files.plan,
+            methods=[one.method for one in self.rows[0].maps],
         )  # fmt: skip
-
-    def _thumbnail(self, path: str) -> str:
-        place = self.files.image(path)
-        try:
-            if place is None:
-                return ""
-            return data_uri(decode(read_file(place), min_side_px=_NEIGHBOUR_PX).image, side_px=_NEIGHBOUR_PX)
-        except ImageError:
-            return ""
 
 
 def explain_images(
@@ -87,28 +86,31 @@ def explain_images(
     label: str | None = None,
     stage: str | None = None,
     neighbours: int = 6,
+    data: str | Path | None = None,
     reporter: Reporter | None = None,
 ) -> Explanations:
-    """Explain the predictions of a run's model for some images.
+    """Explain the predictions of a model for some images.
 
     Args:
-        run: a folder that `regraft fit` left behind.
+        run: a folder that `regraft fit` or `Model.save` has written; a model without its run has no training
+            images to show.
         images: image files.
         methods: methods from `METHODS`, in the order in which they are shown.
         label: the label to explain; None means the predicted one.
         stage: the stage whose activations Grad-CAM weights; None means the last with a spatial map.
         neighbours: number of similar training images to show; 0 skips the search.
+        data: the folder in which the run's images are now; None means that they were not moved.
         reporter: receives progress.
 
     Raises:
         SettingsError: the model has no such label, stage or method.
         NoImagesError: none of the images could be read; the message has the first reason.
     """
-    files, reporter = RunFiles(Path(run)), reporter or Silent()
-    model = load_model(files.folder)
+    files, reporter = open_files(run, data), reporter or Silent()
+    model = files.model
     if label is not None and label not in model.labels:
         raise SettingsError(f"the model has no label {label!r}; it has {', '.join(model.labels[:20])}")
-    gallery = open_gallery(files, model, reporter) if neighbours else None
+    gallery = open_gallery(files.run, model, reporter) if neighbours and files.run else None
     explainer = _Explainer(model, ModelGraph(model).eval(), gallery, methods, label, stage, neighbours)
     rows, skipped = [], []
     with reporter.phase("explaining", len(images)) as meter:
@@ -123,7 +125,21 @@ def explain_images(
     if not rows:
         reason = skipped[0].reason if skipped else "name at least one image"
         raise NoImagesError(f"no image to explain: {reason}")
-    return Explanations(tuple(rows), tuple(skipped), files, model)
+    near = [one.path for row in rows for one in row.neighbours]
+    thumbnails, remark = _thumbnails(files, near) if near or not neighbours else ({}, _unknown(files))
+    return Explanations(tuple(rows), tuple(skipped), files, remark, thumbnails)
+
+
+def _thumbnails(files: ModelFiles, paths: Sequence[str]) -> tuple[dict[str, str], str]:
+    """Pictures of training images by path, and a remark about those that are missing."""
+    if files.run is None:
+        return {}, ""
+    pictures = Pictures(files.run)
+    return {path: pictures.thumbnail(path, _NEIGHBOUR_PX) for path in paths}, pictures.remark
+
+
+def _unknown(files: ModelFiles) -> str:
+    return f"no similar training images are shown: {files.whereabouts}"
 
 
 @dataclass(frozen=True)

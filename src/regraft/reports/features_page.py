@@ -8,19 +8,18 @@ from pathlib import Path
 
 from PIL import Image
 
-from regraft.data.loading import LoadLimits, Pixels, load_input
-from regraft.errors import ImageError, SettingsError
+from regraft.data.loading import Pixels, load_input
+from regraft.errors import SettingsError
 from regraft.explanation.filters import first_filters
 from regraft.explanation.maps import maps_of
 from regraft.explanation.maximisation import SIDE_PX, STEPS, maximised
 from regraft.explanation.overlays import coloured, data_uri, enlarged, picture
+from regraft.explanation.pictures import Pictures
 from regraft.explanation.units import Unit, exciting_patches, stage_maps
-from regraft.prediction.bundle import load_model
+from regraft.model_files import ModelFiles, open_files
 from regraft.prediction.graph import ModelGraph, NetworkPart
-from regraft.prediction.model import Model
 from regraft.progress import Reporter, Silent
 from regraft.reports.pages import write_page
-from regraft.run_files import RunFiles
 
 _IMAGES = 240
 _FILTERS = 64
@@ -57,30 +56,32 @@ def write_features(
     *,
     units: int = 6,
     steps: int = STEPS,
+    data: str | Path | None = None,
     reporter: Reporter | None = None,
 ) -> Path:
     """Write the page; returns its path.
 
     Args:
-        run: a folder that `regraft fit` left behind.
+        run: a folder that `regraft fit` or `Model.save` has written.
         image: image whose feature maps are shown; None means the first training image that can be read.
         out: path of the page.
         units: number of units of each level.
         steps: steps of gradient ascent for the images that excite units; 0 for no such images.
+        data: the folder in which the run's images are now; None means that they were not moved.
         reporter: receives progress.
 
     Raises:
-        SettingsError: the run is not finished, or no stage of its network has a spatial map.
+        SettingsError: there is no model, no image to show, or no stage of the network with a spatial map.
     """
-    files, reporter = RunFiles(Path(run)), reporter or Silent()
-    model = load_model(files.folder)
+    files, reporter = open_files(run, data), reporter or Silent()
+    model = files.model
     part = ModelGraph(model).eval().first
-    images = _training_images(files, model)
+    images, remark = _training_images(files)
     shown = load_input(image, model.weights.input_spec) if image else next(iter(images), None)
     if shown is None:
-        raise SettingsError(
-            f"the training images of {files.folder} are no longer at {files.root}; name another image to show"
-        )
+        raise SettingsError(f"there is no image to show: {files.whereabouts}. Name an image after the run")
+    if remark:
+        reporter.warn(remark)
     stages = _levels(maps_of(part, shown))
     found = exciting_patches(part, images or [shown], stages, units=units, reporter=reporter)
     levels = []
@@ -94,7 +95,8 @@ def write_features(
     return write_page(
         Path(out),
         "features.html",
-        run=files.run,
+        network=model.weights.network,
+        remark=remark,
         filters=[_tile(picture(one)) for one in first_filters(part)[:_FILTERS]],
         maps=[
             (one, [_tile(Image.fromarray(coloured(values))) for values in one.maps])
@@ -117,19 +119,14 @@ def _levels(stages: Sequence[str]) -> list[str]:
     return [stages[place] for place in places]
 
 
-def _training_images(files: RunFiles, model: Model) -> list[Pixels]:
-    """A sample of the training images that can still be read, spread evenly over the list."""
-    listed = files.training_images
-    step = max(1, len(listed) // _IMAGES)
-    found = []
-    for item in listed[::step][:_IMAGES]:
-        place = files.image(item.path)
-        try:
-            if place is not None:
-                found.append(load_input(place, model.weights.input_spec, LoadLimits()))
-        except ImageError:
-            continue
-    return found
+def _training_images(files: ModelFiles) -> tuple[list[Pixels], str]:
+    """A sample of the training images, spread evenly over the list, and a remark about missing ones."""
+    if files.run is None:
+        return [], ""
+    listed, pictures = files.training_images, Pictures(files.run)
+    spread = listed[:: max(1, len(listed) // _IMAGES)][:_IMAGES]
+    found = [pictures.pixels(item.path, files.model.weights.input_spec) for item in spread]
+    return [pixels for pixels in found if pixels is not None], pictures.remark
 
 
 def _made(part: NetworkPart, stage: str, units: Sequence[Unit], steps: int, reporter: Reporter) -> list[str]:

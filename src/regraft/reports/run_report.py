@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from regraft.data.loading import LoadLimits, decode, read_file
-from regraft.errors import ImageError, RegraftError
+from regraft.errors import RegraftError
 from regraft.explanation.overlays import data_uri
+from regraft.explanation.pictures import Pictures
 from regraft.prediction.bundle import load_model
 from regraft.progress import Reporter, Silent
 from regraft.records import Scores
@@ -37,7 +37,7 @@ class Shown:
 
     judged: Judged
     image: str
-    """A `data:` address; empty if the file can no longer be read."""
+    """A `data:` address; empty if the file can't be read."""
     overlay: str = ""
 
 
@@ -79,6 +79,7 @@ def write_report(
     out: str | Path | None = None,
     *,
     explain: bool = True,
+    data: str | Path | None = None,
     reporter: Reporter | None = None,
 ) -> Path:
     """Write a run's report as one HTML page under 5 MB that opens offline; returns its path.
@@ -87,20 +88,23 @@ def write_report(
         folder: a run that `regraft fit` left behind.
         out: the file to write; None means `report.html` in the run folder.
         explain: whether Grad-CAM maps are computed, which loads the network into torch.
+        data: the folder in which the run's images are now; None means that they were not moved.
         reporter: receives progress.
 
     Raises:
         SettingsError: the run is not finished, or it is damaged.
     """
-    files, reporter = RunFiles(Path(folder)), reporter or Silent()
-    thumbnails = _Thumbnails(files)
+    files, reporter = RunFiles(Path(folder), Path(data) if data else None), reporter or Silent()
+    pictures = Pictures(files)
+    thumbnails = _Thumbnails(pictures)
     wrong = sorted((row for row in files.judged if not row.is_right), key=lambda row: -row.probability)
     best, sheet, ladder = files.best, files.scores, files.ladder
     rungs = ladder.rows if ladder else ()
     with reporter.phase("writing the report", 1, "pages") as meter:
         confusion, cells = _confusion(best, files.judged, thumbnails)
         worst = [thumbnails.shown(row) for row in wrong[:_WORST]]
-        explained = _explained(files, wrong, reporter) if explain else []
+        explained = _explained(files, pictures, wrong, reporter) if explain else []
+        findings = _noticed(files.table("findings.csv"), thumbnails)
         target = write_page(
             Path(out) if out else files.folder / "report.html",
             "report.html",
@@ -123,40 +127,35 @@ def write_report(
             wrong=len(wrong),
             explained=explained,
             calibration=calibration_chart(files.judged),
-            findings=_noticed(files.table("findings.csv"), thumbnails),
+            findings=findings,
+            missing=pictures.remark,
             skipped=files.table("skipped.csv"),
             moved=files.table("stages.csv"),
             moved_chart=moved_chart(files.table("stages.csv")),
             spent=files.spent_s,
         )
         meter.advance()
+    if pictures.remark:
+        reporter.warn(pictures.remark)
     return target
 
 
 class _Thumbnails:
     """Small pictures of a run's images, each made once, up to the number that fits on the page."""
 
-    def __init__(self, files: RunFiles) -> None:
-        self._files = files
+    def __init__(self, pictures: Pictures) -> None:
+        self._pictures = pictures
         self._made: dict[str, str] = {}
 
     def shown(self, row: Judged) -> Shown:
         return Shown(row, self.of(row.path))
 
     def of(self, path: str) -> str:
-        """A `data:` address; empty if the file can no longer be read or the page is full."""
+        """A `data:` address; empty if the file can't be read or the page is full."""
         if path not in self._made:
-            self._made[path] = self._uri(path) if len(self._made) < _THUMBS else ""
+            is_full = len(self._made) >= _THUMBS
+            self._made[path] = "" if is_full else self._pictures.thumbnail(path, _THUMB_PX)
         return self._made[path]
-
-    def _uri(self, path: str) -> str:
-        place = self._files.image(path)
-        if place is None:
-            return ""
-        try:
-            return data_uri(decode(read_file(place), min_side_px=_THUMB_PX).image, side_px=_THUMB_PX)
-        except ImageError:
-            return ""
 
 
 def _confusion(
@@ -218,13 +217,14 @@ def _shade(share: float, *, is_right: bool) -> str:
     return f"{'h' if is_right else 'e'}{level}"
 
 
-def _explained(files: RunFiles, wrong: Sequence[Judged], reporter: Reporter) -> list[Shown]:
+def _explained(
+    files: RunFiles, pictures: Pictures, wrong: Sequence[Judged], reporter: Reporter
+) -> list[Shown]:
     """The most confident mistakes and some correct images, with Grad-CAM of the predicted label."""
     right = [row for row in files.judged if row.is_right]
     chosen = [*wrong[: _EXPLAINED[0]], *right[:: max(1, len(right) // _EXPLAINED[1])][: _EXPLAINED[1]]]
     found: list[Shown] = []
     try:
-        from regraft.data.loading import load_input
         from regraft.explanation.maps import heat_map
         from regraft.explanation.overlays import overlaid, picture
         from regraft.prediction.graph import ModelGraph
@@ -234,10 +234,9 @@ def _explained(files: RunFiles, wrong: Sequence[Judged], reporter: Reporter) -> 
         with reporter.phase("explaining", len(chosen)) as meter:
             for row in chosen:
                 meter.advance()
-                place = files.image(row.path)
-                if place is None:
+                pixels = pictures.pixels(row.path, model.weights.input_spec)
+                if pixels is None:
                     continue
-                pixels = load_input(place, model.weights.input_spec, LoadLimits())
                 heat = heat_map(graph, pixels, labels.index(row.predicted), "grad-cam")
                 overlay = overlaid(pixels, heat.values)
                 found.append(

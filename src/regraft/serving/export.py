@@ -6,6 +6,8 @@ import json
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import resources
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,41 +15,19 @@ import numpy as np
 import numpy.typing as npt
 
 from regraft import __version__, storage
-from regraft.errors import ExportError, ImageError, SettingsError
-from regraft.prediction.bundle import load_model
+from regraft.errors import SettingsError
+from regraft.model_files import ModelFiles, open_files
 from regraft.prediction.model import Model
 from regraft.prediction.onnx_model import FACT, OnnxModel
 from regraft.progress import Reporter, Silent
-from regraft.run_files import RunFiles
-from regraft.serving.card import example_text, model_card
+from regraft.serving.card import model_card
+from regraft.serving.kinds import found_kinds, made_kinds
+from regraft.serving.parity import Parity, Quantised, check_example, compared
+from regraft.serving.samples import Sample, Source, choose_sample, readable, spread
 
 Target = Literal["onnx", "openvino", "safetensors"]
 TARGETS: tuple[Target, ...] = ("onnx", "openvino", "safetensors")
-TOLERANCE = 1e-4
-"""The largest difference of a probability between the export and the model."""
-LEAST_CHECKED = 32
 _CHECKED, _CALIBRATED, _MEASURED = 64, 128, 500
-
-
-@dataclass(frozen=True)
-class Parity:
-    """How the predictions of an exported file compare with those of its model."""
-
-    images: int
-    largest_difference: float
-    """Largest difference of any probability."""
-    agreement: float
-    """Share of images with the same most probable label."""
-
-
-@dataclass(frozen=True)
-class Quantised:
-    """The accuracy of int8 compared with fp32, as shares of the same images."""
-
-    images: int
-    accuracy_fp32: float
-    accuracy_int8: float
-    agreement: float
 
 
 @dataclass(frozen=True)
@@ -58,6 +38,8 @@ class Exported:
     file: Path
     parity: Parity
     quantised: Quantised | None
+    example_images: int = 0
+    """Number of images, at least one of each kind, on which `example.py` was run and agreed."""
 
 
 def export_model(
@@ -66,72 +48,142 @@ def export_model(
     *,
     to: Target = "onnx",
     int8: bool = False,
+    images: Sequence[str | Path] = (),
+    data: str | Path | None = None,
     reporter: Reporter | None = None,
 ) -> Exported:
-    """Write a run's model for others to use, with a model card and an example.
+    """Write a model for others to use, with a model card and an example.
 
     Args:
-        run: a folder that `regraft fit` left behind.
+        run: a folder that `regraft fit` or `Model.save` has written.
         out: the folder to write into; None means `export` in the run folder.
         to: `onnx`, one file from decoded pixels to probabilities; `openvino`, the same as .xml and .bin;
             `safetensors`, all weights by their names in the network's library, and the head's arrays.
         int8: use 8-bit weights and activations (ONNX), calibrated on training images; the change of accuracy
             is measured.
+        images: files and folders of images on which the export is compared with the model; without them, the
+            run's images are used, and made-up ones if none of these can be read.
+        data: the folder in which the run's images are now; None means that they were not moved.
         reporter: receives progress.
 
     Raises:
         ExportError: the predictions differ from the model's; nothing is written.
-        SettingsError: the run is not finished, or too few of its images can be read for the comparison.
+        SettingsError: there is no model, or int8 has no images to be calibrated on.
+        NoImagesError: none of `images` can be read.
     """
+    named = [images] if isinstance(images, str | Path) else list(images)
     if int8 and to != "onnx":
         raise SettingsError(f"--int8 works only with --to onnx, not with --to {to}")
-    files, reporter = RunFiles(Path(run)), reporter or Silent()
-    model, folder = load_model(files.folder), Path(out) if out else files.folder / "export"
-    storage.make_folder(folder)
-    facts = _facts(files, model)
+    if named and to == "safetensors":
+        raise SettingsError(
+            "--images has no effect with --to safetensors, which copies the weights and compares nothing"
+        )
+    files, reporter = open_files(run, data), reporter or Silent()
+    folder = Path(out) if out else files.folder / "export"
+    job = _Export(files, folder, reporter)
     if to == "safetensors":
-        file, parity = _safetensors(model, folder, facts), Parity(0, 0.0, 1.0)
-        _write_texts(folder, files, model, file.name, to, None, None)
-        return Exported(folder, file, parity, None)
-    paths = _some(files, _MEASURED if int8 else _CHECKED)
-    with tempfile.TemporaryDirectory(dir=folder) as place:  # nothing is visible before the comparison
-        made, quantised = Path(place, "model.onnx"), None
-        with reporter.phase(f"exporting to {to}", 1, "files") as meter:
-            _write_onnx(model, made, facts)
+        storage.make_folder(folder)
+        return job.weights_alone()
+    sample = choose_sample(files, named, _CHECKED)
+    calibration = _calibration(files, sample, is_named=bool(named)) if int8 else []
+    storage.make_folder(folder)
+    return job.openvino(sample) if to == "openvino" else job.onnx(sample, calibration)
+
+
+@dataclass(frozen=True)
+class _Export:
+    """One export: what is exported, and where to."""
+
+    files: ModelFiles
+    folder: Path
+    reporter: Reporter
+
+    @property
+    def model(self) -> Model:
+        return self.files.model
+
+    def onnx(self, sample: Sample, calibration: Sequence[Path]) -> Exported:
+        """One file, and a program that uses it; int8 if there are images to calibrate with."""
+        with tempfile.TemporaryDirectory(dir=self.folder) as place:
+            made, quantised = Path(place, "model.onnx"), None  # nothing is visible before the comparison
+            parity = self._graph(made, sample, "onnx")
+            if calibration:
+                made, quantised = self._int8(made, calibration, sample)
+            program = made.with_name("example.py")
+            program.write_bytes(resources.files("regraft.serving").joinpath("example.py").read_bytes())
+            kinds = {**made_kinds(self.model.weights.input_spec.channels), **found_kinds(sample.images)}
+            with self.reporter.phase("running the example", len(kinds)) as meter:
+                tried = check_example(program, kinds)
+                meter.advance(tried)
+            done = Exported(self.folder, self.folder / "model.onnx", parity, quantised, tried)
+            for file in (made, program):
+                storage.write_atomically(self.folder / file.name, file.read_bytes())
+        return self._with_card(done)
+
+    def openvino(self, sample: Sample) -> Exported:
+        """The graph in OpenVINO's format, compared again, because OpenVINO has its own kernels."""
+        from regraft.serving.openvino_file import OpenVinoFile, convert
+
+        with tempfile.TemporaryDirectory(dir=self.folder) as place:
+            made, hidden = Path(place, "model.onnx"), Path(place, "model.xml")
+            self._graph(made, sample, "openvino")
+            convert(made, hidden)
+            graph, reader = OpenVinoFile(hidden), OnnxModel(made)
+            theirs = [graph.probabilities(reader.decoded(source)[None])[0] for source in sample.images]
+            parity = compared(theirs, _chances(self.model, sample.images), sample)
+            for name in ("model.bin", "model.xml"):
+                storage.write_atomically(self.folder / name, hidden.with_name(name).read_bytes())
+        return self._with_card(Exported(self.folder, self.folder / "model.xml", parity, None))
+
+    def weights_alone(self) -> Exported:
+        """All arrays in one file."""
+        file = _safetensors(self.model, self.folder, _facts(self.files))
+        return self._with_card(Exported(self.folder, file, Parity(0, 0.0, 1.0), None))
+
+    def _graph(self, made: Path, sample: Sample, name: str) -> Parity:
+        """Write the ONNX graph and compare it on the sample and on an image of each kind."""
+        with self.reporter.phase(f"exporting to {name}", 1, "files") as meter:
+            _write_onnx(self.model, made, _facts(self.files))
             meter.advance()
-        parity = _compared(OnnxModel(made), model, paths[:_CHECKED], reporter)
-        _require(parity)
-        if int8:
-            from regraft.serving.quantisation import quantise
+        images = [*sample.images, *made_kinds(self.model.weights.input_spec.channels).values()]
+        with self.reporter.phase("comparing with the model", len(images)) as meter:
+            parity = compared(_chances(OnnxModel(made), images), _chances(self.model, images), sample)
+            meter.advance(len(images))
+        return parity
 
-            whole = made.with_name("int8.onnx")
-            quantise(made, whole, OnnxModel(made), _some_training(files), reporter)
-            quantised = _measured(files, OnnxModel(whole), model, paths, reporter)
-            made = whole
-        if to == "openvino":
-            file, parity = _openvino(made, folder, model, paths[:_CHECKED])
-        else:
-            file = folder / "model.onnx"
-            storage.write_atomically(file, made.read_bytes())
-    _write_texts(folder, files, model, file.name, to, parity, quantised)
-    return Exported(folder, file, parity, quantised)
+    def _int8(self, made: Path, calibration: Sequence[Path], sample: Sample) -> tuple[Path, Quantised]:
+        from regraft.serving.quantisation import quantise
+
+        whole = Path(made.parent, "int8", made.name)
+        whole.parent.mkdir()
+        quantise(made, whole, OnnxModel(made), calibration, self.reporter)
+        return whole, _measured(self.files, OnnxModel(whole), sample, self.reporter)
+
+    def _with_card(self, done: Exported) -> Exported:
+        card = model_card(
+            self.files, done.file.name, parity=done.parity, quantised=done.quantised,
+            example_images=done.example_images,
+        )  # fmt: skip
+        storage.write_atomically(self.folder / "README.md", card.encode())
+        return done
 
 
-def _facts(files: RunFiles, model: Model) -> dict[str, Any]:
-    """The facts that are written into the file."""
-    best = files.best
-    return {
+def _facts(files: ModelFiles) -> dict[str, Any]:
+    """The facts that are written into the file; what is not known is left out."""
+    model, best, plan = files.model, files.best, files.plan
+    facts = {
         "labels": list(model.labels),
         "input_spec": model.weights.input_spec.model_dump(mode="json"),
         "network": model.weights.network,
         "recipe": model.weights.recipe.model_dump(mode="json"),
-        "strategy": files.run.plan.strategy,
+        "strategy": plan.strategy if plan else None,
         "lineage": list(model.lineage),
         "licence": model.weights.source.licence,
-        "accuracy": best.accuracy.model_dump(mode="json"),
-        "judged_on": f"{best.images} images, {best.method}",
+        "accuracy": best.accuracy.model_dump(mode="json") if best else None,
+        "judged_on": f"{best.images} images, {best.method}" if best else None,
         "regraft_version": __version__,
     }
+    return {name: value for name, value in facts.items() if value is not None}
 
 
 def _write_onnx(model: Model, path: Path, facts: dict[str, Any]) -> None:
@@ -144,95 +196,42 @@ def _write_onnx(model: Model, path: Path, facts: dict[str, Any]) -> None:
     path.write_bytes(saved(graph))
 
 
-def _some(files: RunFiles, most: int) -> list[Path]:
-    """Evaluated images that can still be read, then training images, spread evenly over their lists."""
-    judged = [row.path for row in files.judged]
-    training = [item.path for item in files.training_images]
-    found: list[Path] = []
-    for paths in (judged, training):
-        step = max(1, len(paths) // most)
-        places = (files.image(path) for path in paths[::step])
-        found += [place for place in places if place is not None][: most - len(found)]
-    if len(found) < LEAST_CHECKED:
+def _chances(model: Model | OnnxModel, images: Sequence[Source]) -> list[npt.NDArray[np.float64]]:
+    return [row.probabilities for row in model.predict(images).rows]
+
+
+def _calibration(files: ModelFiles, sample: Sample, *, is_named: bool) -> list[Path]:
+    """Training images, or else images that the user has named."""
+    spec = files.model.weights.input_spec
+    items = spread(files.training_images, _CALIBRATED)
+    places = (place for item in items if (place := files.image(item.path)) is not None)
+    found = list(islice(readable(places, spec), _CALIBRATED))
+    if not found and is_named:
+        found = [image for image in sample.images if isinstance(image, Path)]
+    if not found:
         raise SettingsError(
-            f"only {len(found)} of the run's images can be read below {files.root}, but an export is "
-            f"compared with its model on at least {LEAST_CHECKED}. Put the images back, or fit again where "
-            "they are now"
+            f"--int8 is calibrated on training images, but {files.whereabouts}. Name similar images with "
+            "--images, or export without --int8"
         )
     return found
 
 
-def _some_training(files: RunFiles) -> list[Path]:
-    items = files.training_images
-    places = (files.image(item.path) for item in items[:: max(1, len(items) // _CALIBRATED)])
-    return [place for place in places if place is not None][:_CALIBRATED]
-
-
-def _compared(exported: OnnxModel, model: Model, paths: Sequence[Path], reporter: Reporter) -> Parity:
-    """Compare the exported file and the model on the same images."""
-    with reporter.phase("comparing with the model", len(paths)) as meter:
-        theirs = exported.predict(paths)
-        meter.advance(len(paths))
-    return _parity(theirs.rows, model.predict([row.path for row in theirs.rows]).rows)
-
-
-def _parity(ones: Sequence[Any], others: Sequence[Any]) -> Parity:
-    pairs = list(zip(ones, others, strict=True))
-    gap = max(float(np.abs(a.probabilities - b.probabilities).max()) for a, b in pairs)
-    return Parity(len(pairs), gap, float(np.mean([a.label == b.label for a, b in pairs])))
-
-
-def _require(parity: Parity) -> None:
-    if parity.largest_difference > TOLERANCE or parity.agreement < 1:
-        raise ExportError(
-            f"the exported graph differs from the model on {parity.images} images: probabilities differ by "
-            f"up to {parity.largest_difference:.2g} (allowed: {TOLERANCE:g}), the labels are the same on "
-            f"{100 * parity.agreement:.1f} %. Nothing was written; please report the network and the versions"
-        )
-
-
-def _measured(
-    files: RunFiles, exported: OnnxModel, model: Model, paths: Sequence[Path], reporter: Reporter
-) -> Quantised:
-    """Accuracy of the exported file and of the model on the evaluated images."""
-    truth = {str(files.root / row.path): row.label for row in files.judged}
-    known = [path for path in paths if str(path) in truth]
-    if not known:
-        raise SettingsError(f"no evaluated image can be read below {files.root}, so int8 can't be measured")
+def _measured(files: ModelFiles, exported: OnnxModel, sample: Sample, reporter: Reporter) -> Quantised:
+    """What int8 costs on the evaluated images, or on the sample if none of them can be read."""
+    rows = spread(files.judged, _MEASURED)
+    places = ((files.image(row.path), row.label) for row in rows)
+    truth = dict(islice(((place, label) for place, label in places if place is not None), _MEASURED))
+    known: list[Source] = [*truth] or [*sample.images]
     with reporter.phase("measuring int8", len(known)) as meter:
-        ours, theirs = model.predict(known).rows, exported.predict(known).rows
+        ours, theirs = files.model.predict(known).rows, exported.predict(known).rows
         meter.advance(len(known))
-    return Quantised(
-        len(ours),
-        float(np.mean([row.label == truth[row.path] for row in ours])),
-        float(np.mean([row.label == truth[row.path] for row in theirs])),
-        float(np.mean([a.label == b.label for a, b in zip(ours, theirs, strict=True)])),
+    agreement = float(np.mean([a.label == b.label for a, b in zip(ours, theirs, strict=True)]))
+    if not truth:
+        return Quantised(len(ours), agreement, None, None)
+    fp32, int8 = (
+        float(np.mean([row.label == truth[Path(row.path)] for row in rows])) for rows in (ours, theirs)
     )
-
-
-def _openvino(made: Path, folder: Path, model: Model, paths: Sequence[Path]) -> tuple[Path, Parity]:
-    """Convert the graph to OpenVINO and compare again, because OpenVINO has its own kernels."""
-    from regraft.serving.openvino_file import OpenVinoFile, convert
-
-    hidden = made.with_name("model.xml")
-    convert(made, hidden)
-    graph, reader = OpenVinoFile(hidden), OnnxModel(made)
-    ones: list[npt.NDArray[np.float64]] = []
-    kept: list[Path] = []
-    for path in paths:
-        try:
-            ones.append(graph.probabilities(reader.decoded(path)[None])[0])
-            kept.append(path)
-        except ImageError:
-            continue
-    others = [row.probabilities for row in model.predict(kept).rows]
-    gap = max(float(np.abs(a - b).max()) for a, b in zip(ones, others, strict=True))
-    same = float(np.mean([a.argmax() == b.argmax() for a, b in zip(ones, others, strict=True)]))
-    parity = Parity(len(ones), gap, same)
-    _require(parity)
-    for name in ("model.bin", "model.xml"):
-        storage.write_atomically(folder / name, hidden.with_name(name).read_bytes())
-    return folder / "model.xml", parity
+    return Quantised(len(ours), agreement, fp32, int8)
 
 
 def _safetensors(model: Model, folder: Path, facts: dict[str, Any]) -> Path:
@@ -252,20 +251,3 @@ def _safetensors(model: Model, folder: Path, facts: dict[str, Any]) -> Path:
     text = json.dumps({**facts, "heads": heads}, sort_keys=True)
     storage.write_atomically(file, safetensors.numpy.save(arrays, metadata={FACT: text}))
     return file
-
-
-def _write_texts(
-    folder: Path,
-    files: RunFiles,
-    model: Model,
-    file: str,
-    to: Target,
-    parity: Parity | None,
-    quantised: Quantised | None,
-) -> None:
-    checked = (parity.images, parity.largest_difference) if parity else None
-    loss = (quantised.accuracy_fp32, quantised.accuracy_int8, quantised.images) if quantised else None
-    card = model_card(files, model, file, checked=checked, quantised=loss)
-    storage.write_atomically(folder / "README.md", card.encode())
-    if to == "onnx":
-        storage.write_atomically(folder / "example.py", example_text(model.weights.input_spec).encode())

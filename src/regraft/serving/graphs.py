@@ -7,6 +7,7 @@ import io
 import logging
 import warnings
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import onnx
@@ -60,8 +61,12 @@ def core_graph(model: Model) -> onnx.ModelProto:
     return _exported(_Core(model), example, shapes, ["pixels"], ["probabilities", "place"])
 
 
+@cache
 def crop_graph(spec: InputSpec) -> onnx.ModelProto:
-    """From `images (N, H, W, C) uint8` of any size to `pixels`, cropped as by the image loader."""
+    """From `images (N, H, W, C) uint8` of any size to `pixels`, cropped as by the image loader.
+
+    The graph is not to be changed: it is most of the time of an export, and equal for all models of an input.
+    """
     dim = torch.export.Dim
     bands = 3 if spec.channels == 1 else spec.channels
     example = torch.zeros(2, 240, 300, bands, dtype=torch.uint8)

@@ -1,4 +1,4 @@
-"""What a server needs from a run: the graph, the labels, and the training images to compare with.
+"""What a server needs from a model: the graph, the labels, and the training images to compare with.
 
 Making a package needs torch, using it does not, so it is made once by a separate process and cached.
 """
@@ -18,12 +18,14 @@ import safetensors.numpy
 
 from regraft import __version__, storage
 from regraft.errors import BundleError, RegraftError
+from regraft.model_files import ModelFiles, open_files
 from regraft.progress import Reporter
 from regraft.records import InputSpec
-from regraft.run_files import RunFiles
 
 THUMBNAIL_PX = 96
-_VERSION = 2
+MOST_NEIGHBOURS = 4_000
+"""Number of training images that a package keeps to compare with, spread evenly over all."""
+_VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -43,30 +45,45 @@ class Package:
     """JPEG files of the training images; empty where an image could not be read."""
 
 
-def open_package(run: str | Path, reporter: Reporter) -> Package:
-    """The package of a run, from the cache if it is there.
+def open_package(run: str | Path, reporter: Reporter, data: str | Path | None = None) -> Package:
+    """The package of a model, from the cache if it is there.
+
+    Args:
+        run: a folder that `regraft fit` or `Model.save` has written.
+        reporter: receives progress.
+        data: the folder in which the run's images are now; None means that they were not moved.
 
     Raises:
         BundleError: the package could not be made, for the reason given.
-        SettingsError: the run is not finished.
+        SettingsError: there is no model.
     """
-    files = RunFiles(Path(run).resolve())
-    bundle = files.folder / "bundle" / "bundle.json"
+    files = open_files(Path(run).resolve(), Path(data).resolve() if data is not None else None)
+    bundle = files.bundle / "bundle.json"
     if not bundle.is_file():
         raise BundleError(f"{files.folder} contains no model: {bundle} is missing")
-    shown = [bundle, *(files.folder / name for name in ("run.json", "scores.json", "split.csv"))]
-    facts = [_VERSION, __version__, *map(storage.sha256_of_file, shown), str(files.root)]
-    folder = storage.cache_folder() / "serving" / storage.key_of(facts)[:24]
+    folder = storage.cache_folder() / "serving" / _key(files)[:24]
     if not (folder / "package.json").exists():
         with reporter.phase("preparing the model for serving", 1, "models") as meter:
-            _make_apart(files.folder, folder)
+            _make_apart(files, folder)
             meter.advance()
     return read_package(folder)
 
 
-def _make_apart(run: Path, folder: Path) -> None:
+def _key(files: ModelFiles) -> str:
+    """The SHA-256 of all that a package is made of, images included: they may be there only the next time."""
+    named = [files.folder / name for name in ("run.json", "scores.json", "split.csv")] if files.run else []
+    shown = [files.bundle / "bundle.json", *(path for path in named if path.is_file())]
+    step = max(1, -(-len(files.training_images) // MOST_NEIGHBOURS))
+    found = [files.image(item.path) is not None for item in files.training_images[::step]]
+    root = str(files.run.root) if files.run else ""
+    return storage.key_of([_VERSION, __version__, *map(storage.sha256_of_file, shown), root, found])
+
+
+def _make_apart(files: ModelFiles, folder: Path) -> None:
     """Make the package in a separate process, which may import torch."""
+    run, moved = files.folder, files.run.data if files.run else None
     command = [sys.executable, "-m", "regraft.serving.packing", str(run), str(folder)]
+    command += [str(moved)] if moved is not None else []
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no reason was given"])[-1]

@@ -1,55 +1,66 @@
-"""Make a server's package from a run: `python -m regraft.serving.packing RUN FOLDER`."""
+"""Make a server's package from a model: `python -m regraft.serving.packing RUN FOLDER [DATA]`."""
 
 from __future__ import annotations
 
 import io
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from regraft import storage
 from regraft.data.loading import decode, read_file
 from regraft.errors import ImageError, RegraftError
-from regraft.explanation.gallery import open_gallery
-from regraft.prediction.bundle import load_model
+from regraft.explanation.gallery import Space, open_gallery
+from regraft.model_files import ModelFiles, open_files
 from regraft.progress import Silent
-from regraft.run_files import RunFiles
 from regraft.serving.graphs import core_graph, saved
-from regraft.serving.package import THUMBNAIL_PX, write_package
-
-_MOST = 4_000
+from regraft.serving.package import MOST_NEIGHBOURS, THUMBNAIL_PX, write_package
 
 
-def pack(run: Path, folder: Path) -> None:
-    """Write the package of a run."""
-    files, model = RunFiles(run), load_model(run)
-    gallery = open_gallery(files, model, Silent())
-    step = max(1, -(-len(gallery.paths) // _MOST))
-    chosen = range(0, len(gallery.paths), step)
-    best, plan = files.best, files.run.plan
+def pack(run: Path, folder: Path, data: Path | None = None) -> None:
+    """Write the package of a model; without its run, there are no images to compare with."""
+    files = open_files(run, data)
+    places, near, thumbnails = _neighbours(files)
     record = {
-        "labels": list(model.labels),
-        "input_spec": model.weights.input_spec.model_dump(mode="json"),
-        "neighbours": [
-            (storage.printable(gallery.paths[n]), storage.printable(gallery.labels[n])) for n in chosen
-        ],
-        "facts": {
-            "labels": [storage.printable(label) for label in model.labels],
-            "network": model.weights.network,
-            "strategy": plan.strategy,
-            "head": plan.head,
-            "accuracy": best.accuracy.model_dump(mode="json"),
-            "baseline": files.scores.baseline.accuracy.value if files.scores.baseline else None,
-            "judged_on": f"{best.images} images, {best.method}",
-            "licence": model.weights.source.licence,
-            "lineage": [storage.printable(one) for one in model.lineage],
-            "regraft_version": files.run.regraft_version,
-        },
+        "labels": list(files.model.labels),
+        "input_spec": files.model.weights.input_spec.model_dump(mode="json"),
+        "neighbours": near,
+        "facts": {**_facts(files), "neighbours": len(near)},
     }
+    graph = saved(core_graph(files.model))
+    write_package(folder, graph=graph, record=record, places=places, thumbnails=thumbnails)
+
+
+def _neighbours(files: ModelFiles) -> tuple[npt.NDArray[np.float32], list[tuple[str, str]], list[bytes]]:
+    """Places in feature space, paths with labels, and pictures of training images."""
+    if files.run is None:
+        width = len(Space.of(files.model).mean)
+        return np.zeros((0, width), np.float32), [], []
+    gallery = open_gallery(files.run, files.model, Silent())
+    chosen = range(0, len(gallery.paths), max(1, -(-len(gallery.paths) // MOST_NEIGHBOURS)))
+    near = [(storage.printable(gallery.paths[n]), storage.printable(gallery.labels[n])) for n in chosen]
     thumbnails = [_thumbnail(files.image(gallery.paths[number])) for number in chosen]
-    places = np.ascontiguousarray(gallery.directions[list(chosen)])
-    write_package(folder, graph=saved(core_graph(model)), record=record, places=places, thumbnails=thumbnails)
+    return np.ascontiguousarray(gallery.directions[list(chosen)]), near, thumbnails
+
+
+def _facts(files: ModelFiles) -> dict[str, Any]:
+    """The answer of `/model`; None stands for what is not known."""
+    model, best, plan, sheet = files.model, files.best, files.plan, files.scores
+    return {
+        "labels": [storage.printable(label) for label in model.labels],
+        "network": model.weights.network,
+        "strategy": plan.strategy if plan else None,
+        "head": model.head.record.kind,
+        "accuracy": best.accuracy.model_dump(mode="json") if best else None,
+        "baseline": sheet.baseline.accuracy.value if sheet and sheet.baseline else None,
+        "judged_on": f"{best.images} images, {best.method}" if best else None,
+        "licence": model.weights.source.licence,
+        "lineage": [storage.printable(one) for one in model.lineage],
+        "regraft_version": files.regraft_version,
+    }
 
 
 def _thumbnail(place: Path | None) -> bytes:
@@ -67,6 +78,6 @@ def _thumbnail(place: Path | None) -> bytes:
 
 if __name__ == "__main__":
     try:
-        pack(Path(sys.argv[1]), Path(sys.argv[2]))
+        pack(*map(Path, sys.argv[1:4]))
     except RegraftError as error:
         sys.exit(str(error))

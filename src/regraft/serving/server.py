@@ -14,6 +14,7 @@ from regraft.errors import SettingsError
 from regraft.progress import Reporter
 from regraft.serving.application import create_app
 from regraft.serving.guards import Guards, is_loopback
+from regraft.serving.listening import listening
 from regraft.serving.package import open_package
 from regraft.serving.predictor import QUEUE, Predictor
 from regraft.serving.protocol import GuardedProtocol
@@ -31,24 +32,27 @@ def serve(
     names: tuple[str, ...] = (),
     workers: int | None = None,
     capacity: int = QUEUE,
+    data: str | Path | None = None,
     reporter: Reporter,
     ready: Callable[[str], None],
 ) -> None:
     """Answer requests until Ctrl-C or SIGTERM, then finish the requests that are being processed.
 
     Args:
-        run: a folder that `regraft fit` left behind.
+        run: a folder that `regraft fit` or `Model.save` has written.
         host: the address to listen on; all but the loopback address need a token.
         port: the port; 0 means any free one.
         token: the bearer token that requests need; None if they need none.
         names: additional accepted host names.
         workers: number of decoding processes and of network threads; None means one per core.
         capacity: images that may be processed or wait before requests are refused.
+        data: the folder in which the run's images are now; None means that they were not moved.
         reporter: receives progress before the server starts.
         ready: called with the address when the server accepts requests.
 
     Raises:
-        SettingsError: a public address without a token, or a token that is too short.
+        SettingsError: a public address without a token, a token that is too short, or no such address.
+        ServerError: another program uses the port.
         BundleError: the run contains no model.
     """
     if not is_loopback(host) and token is None:
@@ -58,29 +62,31 @@ def serve(
         )
     if token is not None and len(token) < 16:
         raise SettingsError(f"--token has {len(token)} characters and could be guessed; use at least 16")
-    package = open_package(run, reporter)
-    predictor = Predictor(package, workers=workers, capacity=capacity)
-    allowed = ("localhost", "127.0.0.1", "::1", host, *names)
-    app = Guards(create_app(predictor), hosts=allowed, token=token)
-    config = uvicorn.Config(
-        app,
-        host=host,
-        port=port,
-        http=GuardedProtocol,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        lifespan="off",
-        timeout_keep_alive=10,
-        timeout_graceful_shutdown=_DRAIN_S,
-        limit_concurrency=_CONNECTIONS,
-        backlog=512,
-    )
-    try:
+    sockets = listening(host, port)  # before the model is prepared, which takes longer
+    with contextlib.ExitStack() as opened:
+        for one in sockets:
+            opened.enter_context(one)
+        package = open_package(run, reporter, data)
+        predictor = Predictor(package, workers=workers, capacity=capacity)
+        opened.callback(predictor.close)
+        allowed = ("localhost", "127.0.0.1", "::1", host, *names)
+        app = Guards(create_app(predictor), hosts=allowed, token=token)
+        config = uvicorn.Config(
+            app,
+            host=host,
+            port=port,
+            http=GuardedProtocol,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            lifespan="off",
+            timeout_keep_alive=10,
+            timeout_graceful_shutdown=_DRAIN_S,
+            limit_concurrency=_CONNECTIONS,
+            backlog=512,
+        )
         _raise_descriptors()
-        _Server(config, predictor, ready).run()
-    finally:
-        predictor.close()
+        _Server(config, predictor, ready).run(sockets)
 
 
 class _Server(uvicorn.Server):

@@ -16,9 +16,13 @@ async function introduce() {
   $("key").hidden = answer.status !== 401;
   if (!answer.ok) return;
   const model = await answer.json();
-  const share = (100 * model.accuracy.value).toFixed(1);
+  const scored = model.accuracy ? `Its accuracy is ${(100 * model.accuracy.value).toFixed(1)} % on ${model.judged_on}.` : "Its accuracy is not known, because it was saved without its scores.";
   const most = model.labels.slice(0, 12).join(", ") + (model.labels.length > 12 ? ` and ${model.labels.length - 12} more` : "");
-  $("about").textContent = `This model knows ${model.labels.length} classes: ${most}. Its accuracy is ${share} % on ${model.judged_on}. Pictures of anything else get one of these labels, too.`;
+  $("about").textContent = `This model knows ${model.labels.length} classes: ${most}. ${scored} Pictures of anything else get one of these labels, too.`;
+  if (!model.neighbours) {
+    $("alike").checked = false;
+    $("alike").parentElement.hidden = true;
+  }
 }
 
 function take(files) {
@@ -100,7 +104,7 @@ function show(card, name, said) {
     overlay.src = said.overlay;
     overlay.hidden = false;
   }
-  if (said.neighbours) {
+  if (said.neighbours?.length) {
     const list = card.querySelector(".alike ul");
     for (const near of said.neighbours) {
       const item = document.createElement("li");

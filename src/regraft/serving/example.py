@@ -1,0 +1,129 @@
+"""Label images with the file model.onnx that lies next to this program.
+
+    pip install numpy pillow onnxruntime
+    python example.py photo.jpg scan.tif
+
+An image must be decoded as in training: `decoded` is all that another program has to repeat.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from PIL import ExifTags, Image, TiffImagePlugin
+
+TURNS = {  # what undoes each EXIF orientation
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+LARGE_PIXELS = 8_000_000
+
+
+def main(paths: list[str]) -> None:
+    """Print the three most probable labels of each image."""
+    file = Path(__file__).with_name("model.onnx")
+    session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    facts = json.loads(session.get_modelmeta().custom_metadata_map["regraft"])
+    labels, spec = facts["labels"], facts["input_spec"]
+    needed_px = math.ceil(spec["size_px"] / spec["crop_share"] - 1e-6)
+    for path in paths:
+        batch = decoded(path, spec["channels"], needed_px)[None]  # (1, height, width, channels), 0 to 255
+        (probabilities,) = session.run(["probabilities"], {"images": batch})
+        for place in np.argsort(-probabilities[0], kind="stable")[:3]:
+            print(f"{path}: {labels[place]} {probabilities[0][place]:.3%}")
+
+
+def decoded(path: str, channels: int, needed_px: int) -> np.ndarray[Any, Any]:
+    """The first frame, upright: `(height, width, 3) uint8`, or the bands of a network of other channels.
+
+    Args:
+        path: an image file.
+        channels: number of channels of the network; networks of one channel make grey from RGB themselves.
+        needed_px: length of the shorter side that is enough; larger images may be reduced.
+    """
+    with Image.open(path) as image:
+        if channels in (1, 3):
+            scale = needed_px / min(image.size)  # a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size
+            image.draft(None, (max(1, int(image.width * scale)), max(1, int(image.height * scale))))
+            image.load()
+            bands = [rgb(image)]
+        else:
+            image.load()
+            bands = separate(image, channels)
+        is_large = image.width * image.height > LARGE_PIXELS
+        factor = max(1, min(image.size) // (2 * needed_px)) if is_large else 1
+        turn = TURNS.get(orientation(image))
+    reduced = [band.reduce(factor) if factor > 1 else band for band in bands]
+    upright = [band.transpose(turn) if turn is not None else band for band in reduced]
+    return np.dstack([np.asarray(band) for band in upright])
+
+
+def rgb(image: Image.Image) -> Image.Image:
+    """Any image in RGB: more than 8 bits are scaled, and what is transparent gets a ground."""
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        return scaled(image).convert("RGB")
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        return on_ground((image.convert("LA") if image.mode == "La" else image).convert("RGBA"))
+    return image.convert("RGB")
+
+
+def scaled(image: Image.Image) -> Image.Image:
+    """Grey levels of 8 bits; 65,535 is white, or 255 or 1 where no value is larger, or the largest value."""
+    values = np.asarray(image).astype(np.float32)
+    finite = values[np.isfinite(values)]
+    low, high = float(finite.min()), float(finite.max())
+    if image.mode.startswith("I;16"):
+        low, high = 0.0, 65535.0
+    elif low >= 0:
+        is_fraction, is_integer = image.mode == "F" and high <= 1, image.mode == "I"
+        usual = 1.0 if is_fraction else 255.0 if high <= 255 else 65535.0 if is_integer else math.inf
+        low, high = (0.0, usual) if high <= usual < math.inf else (low, high)
+    values = np.nan_to_num(values, nan=low, posinf=high, neginf=low)
+    grey = (values - low) * (255.0 / max(high - low, 1e-30))
+    return Image.fromarray(np.clip(np.rint(grey), 0, 255).astype(np.uint8))
+
+
+def on_ground(image: Image.Image) -> Image.Image:
+    """RGB from RGBA on white, or on black if less than 5 % of what is visible is darker than grey 225."""
+    alpha = np.asarray(image.getchannel("A"), dtype=np.int64)
+    grey = np.asarray(image.convert("RGB").convert("L"))
+    ground = 0 if alpha[grey < 225].sum() < 0.05 * alpha.sum() else 255
+    below = Image.new("RGBA", image.size, (ground, ground, ground, 255))
+    return Image.alpha_composite(below, image).convert("RGB")
+
+
+def separate(image: Image.Image, channels: int) -> list[Image.Image]:
+    """The bands of an image, or its pages if each is grey."""
+    if len(image.getbands()) == channels:
+        return [image.getchannel(number) for number in range(channels)]
+    pages = []
+    for number in range(channels):
+        image.seek(number)
+        image.load()
+        pages.append(rgb(image).getchannel(0))
+    return pages
+
+
+def orientation(image: Image.Image) -> int:
+    """The orientation from the EXIF data of a decoded image; Pillow has turned TIFF files already."""
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        return 1
+    try:
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # broken EXIF data; the pixels are fine
+        return 1
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,130 @@
+"""Whether an exported file and the program that comes with it predict what the model predicts."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from regraft.errors import ExportError
+from regraft.prediction.model import Prediction, Predictions
+from regraft.prediction.onnx_model import OnnxModel
+from regraft.serving.samples import Sample, Source
+
+TOLERANCE = 1e-4
+"""The largest difference of a probability between the export and the model."""
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How the predictions of an exported file compare with those of its model."""
+
+    images: int
+    largest_difference: float
+    """Largest difference of any probability."""
+    agreement: float
+    """Share of images with the same most probable label."""
+    sample: Sample | None = field(default=None, repr=False)
+    """The images that were compared; None if nothing was."""
+
+
+@dataclass(frozen=True)
+class Quantised:
+    """What int8 costs compared with fp32, as shares of the same images."""
+
+    images: int
+    agreement: float
+    """Share of images with the same label."""
+    accuracy_fp32: float | None
+    """None if none of the evaluated images can be read, whose labels are known."""
+    accuracy_int8: float | None
+
+
+def compared(
+    theirs: Sequence[npt.NDArray[np.float64]], ours: Sequence[npt.NDArray[np.float64]], sample: Sample
+) -> Parity:
+    """Compare the probabilities that two models give for each image of a sample, and for some further images.
+
+    Raises:
+        ExportError: they differ by more than `TOLERANCE`, or in a label.
+    """
+    pairs = list(zip(theirs, ours, strict=True))
+    gap = max(float(np.abs(a - b).max()) for a, b in pairs)
+    agreement = float(np.mean([a.argmax() == b.argmax() for a, b in pairs]))
+    if gap > TOLERANCE or agreement < 1:
+        raise ExportError(
+            f"the exported graph differs from the model on {sample.text}: probabilities differ by up to "
+            f"{gap:.2g} (allowed: {TOLERANCE:g}), the labels are the same on {100 * agreement:.1f} %. "
+            "Nothing was written; please report the network and the versions"
+        )
+    return Parity(len(sample.images), gap, agreement, sample)
+
+
+def check_example(program: Path, images: Mapping[str, Source]) -> int:
+    """Run the example as a user would, from another folder, and compare its labels with those of the file.
+
+    Args:
+        program: the example, with `model.onnx` next to it.
+        images: image files, each with the name of its kind.
+
+    Returns:
+        The number of images that were compared.
+
+    Raises:
+        ExportError: the program fails, or says something else than the exported file with Regraft's loader.
+    """
+    model = OnnxModel(program.with_name("model.onnx"))
+    with tempfile.TemporaryDirectory() as folder:
+        for number, source in enumerate(images.values()):
+            data = source if isinstance(source, bytes) else source.read_bytes()
+            Path(folder, f"image-{number}").write_bytes(data)
+        names = [f"image-{number}" for number in range(len(images))]
+        expected = model.predict([Path(folder, name) for name in names])
+        printed = _printed(program, names, Path(folder))
+    for (kind, row), name in zip(zip(images, _all(expected, images), strict=True), names, strict=True):
+        said = dict(re.findall(rf"^{name}: ((?s:.*?)) ([\d.]+)%$", printed, re.MULTILINE))
+        if next(iter(said), None) != row.label or _gap(said, row, expected.labels) > TOLERANCE:
+            raise ExportError(
+                f"example.py says {said or 'nothing'} about an image of the kind {kind}, but the model says "
+                f"{row.label} ({100 * row.probability:.3f} %). Nothing was written; please report the "
+                "versions of Pillow and ONNX Runtime"
+            )
+    return len(images)
+
+
+def _all(found: Predictions, images: Mapping[str, Source]) -> Sequence[Prediction]:
+    if found.skipped:
+        kinds = ", ".join(images)
+        raise ExportError(
+            f"an image of one of the kinds {kinds} can't be read: {found.skipped[0].reason}. Nothing was "
+            "written; please report the version of Pillow"
+        )
+    return found.rows
+
+
+def _printed(program: Path, names: Sequence[str], folder: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, str(program.resolve()), *names],
+        cwd=folder,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8:surrogateescape"},
+        capture_output=True,
+        check=False,
+    )
+    if done.returncode:
+        lines = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no reason was given"]
+        raise ExportError(f"example.py fails: {lines[-1]}. Nothing was written; please report the versions")
+    return done.stdout.decode("utf-8", "surrogateescape").replace(os.linesep, "\n")
+
+
+def _gap(said: Mapping[str, str], row: Prediction, labels: Sequence[str]) -> float:
+    """The largest difference of a probability that the example has printed, rounded to 1e-5."""
+    chances = dict(zip(labels, row.probabilities, strict=True))
+    return max(abs(float(percent) / 100 - float(chances.get(label, 2.0))) for label, percent in said.items())
