@@ -29,7 +29,7 @@ from regraft.training.costs import (
     logistic_work,
 )
 from regraft.training.planning import make_plan
-from regraft.training.solved import say_solved, set_sizes
+from regraft.training.solved import say_solved, set_sizes, tell_doubt
 
 _TELLING_S = 0.5  # shorter times are mostly overhead and say nothing about more work
 _COMPUTED_S = 5e-4  # per image: whatever is faster came from the cache
@@ -40,6 +40,7 @@ _MACHINES = 9  # combinations of width and strength tried for an RBF SVM
 
 def climb_first(standing: Standing) -> None:
     """The majority class, and a probe on the last stage, which is the first usable model."""
+    tell_doubt(standing.training_rows, standing.reporter)
     found = majority_baseline(standing.training_rows)
     standing.tell(0, found.name, "guessing", accuracy=found.accuracy, images=found.images, took_s=0)
     last = standing.stages[-1:]

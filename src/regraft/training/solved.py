@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from regraft.features.fitting import fit_head
-from regraft.features.training_rows import Candidate, FittedHead, describe
+from regraft.features.training_rows import Candidate, FittedHead, TrainingRows, describe
 from regraft.job import Job, Predicted, Said
 from regraft.plans import Plan
 from regraft.progress import Reporter
@@ -21,9 +21,10 @@ def fit_solved(job: Job, plan: Plan, *, reporter: Reporter) -> FittedHead:
         plan: the plan whose head is solved.
         reporter: receives progress and what was chosen.
     """
-    candidates = _candidates(job, plan)
+    candidates, rows = _candidates(job, plan), job.training_rows()
+    tell_doubt(rows, reporter)
     with reporter.phase(f"solving the {plan.head} head", 1, "heads") as meter:
-        fitted = fit_head(job.training_rows(), plan.head, candidates)
+        fitted = fit_head(rows, plan.head, candidates)
         meter.advance()
     if len(fitted.trials) > 1:
         listed = ", ".join(f"{name} {accuracy:.1%}" for name, accuracy in fitted.trials)
@@ -31,6 +32,14 @@ def fit_solved(job: Job, plan: Plan, *, reporter: Reporter) -> FittedHead:
         reason = f"cross-validated accuracy was {listed}"
         reporter.decided(f"{what} {describe(fitted.head.record.columns)}", reason, "--cut")
     return fitted
+
+
+def tell_doubt(rows: TrainingRows, reporter: Reporter) -> None:
+    """Warn where cross-validation says so little that nothing is chosen by it."""
+    if rows.doubt is not None:
+        reporter.warn(
+            f"{rows.doubt}: accuracy by cross-validation says little, and no setting is chosen by it"
+        )
 
 
 def fit_voters(job: Job, plan: Plan, *, reporter: Reporter) -> list[FittedHead]:
@@ -74,6 +83,7 @@ def say_solved(job: Job, fitted: FittedHead) -> Said:
     if held:
         validation = job.predicted(fitted.head, held, "validation images of the official split")
     else:
-        method = f"{fitted.folds}-fold cross-validation on the training images, which also chose the settings"
+        use = "which says little here" if job.training_rows().doubt else "which also chose the settings"
+        method = f"{fitted.folds}-fold cross-validation on the training images, {use}"
         validation = Predicted(tuple(job.rows("train")), fitted.out_of_fold, method)
     return Said(validation, job.predicted(fitted.head, test, "held-out test images") if test else None)
