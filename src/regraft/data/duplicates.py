@@ -40,17 +40,20 @@ def near_duplicates(thumbnails: npt.NDArray[np.uint8]) -> Iterator[Ints]:
 
 
 def connected(count: int, pairs: Ints) -> Ints:
-    """The smallest member of each item's group, if `pairs` `(M, 2)` connect items.
+    """The smallest member of each item's group, if `pairs` `(M, 2)` connect items (union-find).
 
     >>> connected(4, np.array([(0, 2), (2, 3)])).tolist()
     [0, 1, 0, 0]
     """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
+    parent = list(range(count))
 
-    pairs = np.asarray(pairs, dtype=np.int64).reshape(-1, 2)
-    links = coo_array((np.ones(len(pairs), dtype=bool), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
-    number, component = connected_components(links, directed=False)
-    smallest = np.full(number, count, dtype=np.int64)
-    np.minimum.at(smallest, component, np.arange(count))
-    return smallest[component]
+    def root(item: int) -> int:
+        while parent[item] != item:
+            parent[item] = parent[parent[item]]
+            item = parent[item]
+        return item
+
+    for a, b in pairs.tolist():
+        low, high = sorted((root(a), root(b)))
+        parent[high] = low
+    return np.array([root(item) for item in range(count)], dtype=np.int64)

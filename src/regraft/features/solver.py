@@ -68,7 +68,7 @@ def solve(
 ) -> Floats:
     """Find the optima `(P, D + 1, K)`, with the intercepts last.
 
-    Working memory is at most a gigabyte, or 25 times the weights of one problem where that is more: problems
+    Working memory is at most a gigabyte, or 45 times the weights of one problem where that is more: problems
     that don't fit together are solved one after the other, which gives the same optima.
 
     Args:
@@ -80,8 +80,8 @@ def solve(
         max_iterations: largest number of L-BFGS iterations.
         tell: is called after every iteration with the share of the work that is done, in 0 to 1.
     """
-    count, each = len(problems.rows), problems.weights_bytes
-    together = max(1, _MEMORY_BYTES // (_ARRAYS * each))
+    count = len(problems.rows)
+    together = max(1, _MEMORY_BYTES // (_ARRAYS * problems.weights_bytes))
     if together >= count:
         return _solve_together(problems, strength, start, tolerance, max_iterations, tell or _ignore)
     parts = []
@@ -92,6 +92,12 @@ def solve(
         told = partial(_tell_part, tell or _ignore, first, len(one.rows), count)
         parts.append(_solve_together(one, strength, begin, tolerance, max_iterations, told))
     return np.concatenate(parts)
+
+
+def working_bytes(count: int, weights_bytes: int) -> int:
+    """Bytes that `solve` takes besides the features, for a number of problems with weights of some bytes."""
+    together = max(1, _MEMORY_BYTES // (_ARRAYS * max(weights_bytes, 1)))
+    return _ARRAYS * weights_bytes * min(count, together)
 
 
 def _ignore(share: float) -> None:

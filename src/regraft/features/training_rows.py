@@ -44,8 +44,8 @@ class TrainingRows:
         if count < 2:
             raise DataError(
                 f"all {len(self.keys):,} training images are in one group (by the table's group column, or "
-                "as copies of one image), and a group is never divided, so nothing is left to validate on. Name "
-                "at least two groups, better five, or name another column with --group-column"
+                "as copies of one image), and a group is never divided, so nothing is left to validate on. "
+                "Name at least two groups, better five, or name another column with --group-column"
             )
         return fold_numbers(self.labels, self.groups, folds=count, seed=self.seed)
 

@@ -6,11 +6,13 @@ import math
 from collections.abc import Sequence
 
 from regraft.features.fitting import fit_head
+from regraft.features.gauge import HUNDREDTHS
+from regraft.features.kernel_machines import MOST_PAIRED_CLASSES, is_paired
 from regraft.features.training_rows import Candidate, FittedHead, TrainingRows, describe
 from regraft.job import Job, Predicted, Said
 from regraft.plans import Plan
 from regraft.progress import Reporter
-from regraft.records import Statistic
+from regraft.records import HeadKind, Statistic
 
 
 def fit_solved(job: Job, plan: Plan, *, reporter: Reporter) -> FittedHead:
@@ -23,9 +25,9 @@ def fit_solved(job: Job, plan: Plan, *, reporter: Reporter) -> FittedHead:
     """
     candidates, rows = _candidates(job, plan), job.training_rows()
     tell_doubt(rows, reporter)
-    with reporter.phase(f"solving the {plan.head} head", 1, "heads") as meter:
-        fitted = fit_head(rows, plan.head, candidates)
-        meter.advance()
+    tell_machine(rows.num_classes, plan.head, reporter)
+    with reporter.phase(f"solving the {plan.head} head", HUNDREDTHS, "%") as meter:
+        fitted = fit_head(rows, plan.head, candidates, meter=meter)
     if len(fitted.trials) > 1:
         listed = ", ".join(f"{name} {accuracy:.1%}" for name, accuracy in fitted.trials)
         what = "stages" if plan.strategy == "many-stages" else "stage"
@@ -39,6 +41,18 @@ def tell_doubt(rows: TrainingRows, reporter: Reporter) -> None:
     if rows.doubt is not None:
         reporter.warn(
             f"{rows.doubt}: accuracy by cross-validation says little, and no setting is chosen by it"
+        )
+
+
+def tell_machine(num_classes: int, head: HeadKind, reporter: Reporter) -> None:
+    """Report the kind of SVM that so many classes are given."""
+    if head == "rbf-svm" and not is_paired(num_classes):
+        pairs = num_classes * (num_classes - 1) // 2
+        reporter.decided(
+            "a least-squares SVM, each class against the rest,",
+            f"{num_classes:,} classes form {pairs:,} pairs, and each pair would be a problem of its own "
+            f"(limit: {MOST_PAIRED_CLASSES} classes)",
+            "--head linear-svm or --head logistic",
         )
 
 
