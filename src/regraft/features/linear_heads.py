@@ -113,11 +113,11 @@ def choose_strength(
     """
     every = np.arange(int(data.folds.max()) + 1)
     tried = strengths or ((_MIDDLING_STRENGTHS[loss],) if data.doubt else _STRENGTHS[loss])
-    steps = (gauge or Gauge()).part(len(tried) + 1)
+    steps, start = (gauge or Gauge()).part(len(tried) + 1), None
     if len(tried) > 1 and len(rows) * _scores_together(data) > _MANY_SCORES:
-        strength, _ = _searched(data, rows, loss, tried, every[:1], tolerance, steps)
-        tried = (strength,)
-    return _searched(data, rows, loss, tried, every, tolerance, steps)
+        strength, _, one = _searched(data, rows, loss, tried, every[:1], tolerance, steps)
+        tried, start = (strength,), np.repeat(one, len(every), axis=0)
+    return _searched(data, rows, loss, tried, every, tolerance, steps, start)[:2]
 
 
 def _searched(
@@ -128,13 +128,14 @@ def _searched(
     folds: npt.NDArray[np.int64],
     tolerance: float,
     steps: Gauge,
-) -> tuple[float, Floats]:
-    """The best strength on some folds, and the scores of their rows; those of other rows are zero."""
+    start: Floats | None = None,
+) -> tuple[float, Floats, Floats]:
+    """The best strength on some folds, the scores of their rows (zero for other rows), and the weights."""
     trained = np.stack([data.folds != fold for fold in folds])
     problems = LinearProblems(rows, data.labels, data.num_classes, trained, loss)
     is_held = np.isin(data.folds, folds)
-    best: tuple[float, float, Floats] | None = None
-    weights, worse = None, 0
+    best: tuple[float, float, Floats, Floats] | None = None
+    weights, worse = start, 0
     for strength in strengths:
         weights = solve(problems, strength, start=weights, tolerance=tolerance, tell=steps.within)
         scores = np.zeros((len(rows), data.num_classes))
@@ -143,14 +144,14 @@ def _searched(
             scores[held] = rows[held] @ weights[place, :-1] + weights[place, -1]
         value = _loss(scores[is_held], data.labels[is_held], loss)
         if best is None or value < best[0]:
-            best, worse = (value, strength, scores), 0
+            best, worse = (value, strength, scores, weights), 0
         else:
             worse += 1
         steps.finish()
         if worse == 2:
             break
     assert best is not None
-    return best[1], best[2]
+    return best[1], best[2], best[3]
 
 
 def _loss(scores: Floats, labels: npt.NDArray[np.int64], loss: Loss) -> float:

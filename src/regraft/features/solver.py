@@ -23,7 +23,7 @@ _MEMORY_BYTES = 1_000_000_000
 _ARRAYS = (
     2 * _MEMORY + 5 + 2 * _MEMORY
 )  # history, what an iteration needs, and the history of active problems
-_CHUNK = 1_000_000  # scores that are computed at once: a few megabytes, which stay near the processor
+_CHUNK = 16_000_000  # scores that are computed at once: 64 MB, so that more images need no more memory
 _LEAST_ROWS = 32  # matrix products of fewer rows are slow
 _ARMIJO = 1e-4
 _MAX_HALVINGS = 12
