@@ -43,6 +43,7 @@ SCRIPTS = (
     ["regret_table.py"],
     ["serving.py"],
     ["report.py"],
+    ["many_classes.py"],
 )
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("mypy", reason="mypy is not installed")
+pytestmark = pytest.mark.slow
 
 SOURCE = Path(__file__).parents[1] / "src"
 RIGHT = """\
@@ -26,8 +27,6 @@ best: Path = regraft.compare_runs(["run", "other"]).recommended.folder
 """
 WRONG = """\
 import regraft
-
-pytestmark = pytest.mark.slow
 
 label: int = regraft.fit("photos/").predict(["a.png"]).rows[0].label
 """

@@ -119,7 +119,8 @@ class Job:
 
         Validation uses the official validation side if there is one. Otherwise about `share` of the training
         images are held out, stratified by class, with whole groups of look-alikes; a share of 0 holds out
-        none.
+        none. A group that would hold out more than half of the images stays on the training side, and
+        nothing is held out if most of it would be of classes that are then not trained.
         """
         train, validation = self.rows("train"), self.rows("validation")
         if validation:
@@ -129,8 +130,15 @@ class Job:
         if folds < 2:
             return train, [], "none"
         number = fold_numbers(self.truth(train), groups, folds=folds, seed=self.seed)
-        kept = [row for row, fold in zip(train, number, strict=True) if fold]
-        held = [row for row, fold in zip(train, number, strict=True) if not fold]
+        sizes = np.bincount(number, minlength=folds)
+        fold = int(np.flatnonzero(2 * sizes <= len(train))[0])  # of two or more folds one is that small
+        kept = [row for row, one in zip(train, number, strict=True) if one != fold]
+        held = [row for row, one in zip(train, number, strict=True) if one == fold]
+        is_known = np.isin(self.truth(held), self.truth(kept))
+        if 2 * is_known.sum() < len(
+            held
+        ):  # classes that are one group each: they would be validated untrained
+            return train, [], "none"
         return kept, held, "held-out training images, which also chose the epoch"
 
     def predicted(self, head: Head, rows: Sequence[int], method: str) -> Predicted:

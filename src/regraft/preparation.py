@@ -88,7 +88,7 @@ def located(images: Images | Found | str | Path, settings: DataSettings) -> Imag
 
 def scanned(found: Found, settings: DataSettings, reporter: Reporter | None) -> Images:
     """Every file looked at once, corrections obeyed, classes without training images left out."""
-    how = ScanSettings(limits_of(settings), settings.max_bad_share, settings.workers)
+    how = ScanSettings(limits_of(settings), settings.max_bad_share, settings.workers, settings.look_alikes)
     images = scan(found, how, reporter=reporter)
     return with_known_classes(corrected(images, settings.corrections) if settings.corrections else images)
 
@@ -201,6 +201,7 @@ def _tell(images: Images, split: Split, log: RunLog) -> None:
     for kind, text in (
         ("leak", "look-alikes on different sides of the official split: test scores may flatter"),
         ("conflict", "identical or look-alike images with different labels"),
+        ("look-alikes", "look-alikes that are not kept on one side of the split (a fixed camera?)"),
         ("tiny-class", "classes with very few images"),
     ):
         found = [finding for finding in images.findings if finding.kind == kind]

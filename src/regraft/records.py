@@ -188,7 +188,21 @@ class Scores(Record):
     calibration_error: Estimate
     classes: tuple[ClassScores, ...]
     confusion: tuple[tuple[int, ...], ...]
-    """Confusion matrix: rows are true classes, columns predicted ones, in the order of `classes`."""
+    """Confusion matrix: rows are true classes, columns predicted ones, in the order of `classes`. Empty with
+    more than 100 classes; then `confused` has the same counts."""
+    confused: tuple[tuple[int, int, int], ...] = ()
+    """With more than 100 classes: the cells of the confusion matrix that are not zero, as (number of the true
+    class, number of the predicted class, images), the numbers counted from 0 in the order of `classes`."""
+
+    @property
+    def cells(self) -> tuple[tuple[int, int, int], ...]:
+        """The cells of the confusion matrix that are not zero, as in `confused`, for few classes too."""
+        return self.confused or tuple(
+            (true, predicted, count)
+            for true, row in enumerate(self.confusion)
+            for predicted, count in enumerate(row)
+            if count
+        )
 
 
 class ScoreSheet(Record):

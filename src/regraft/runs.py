@@ -197,7 +197,10 @@ def _write_predictions(path: Path, model: Model, split: Split, judgement: Judgem
 
 
 def write_scores(folder: Path, sheet: ScoreSheet) -> None:
-    """Write `scores.json`, `scores.csv` (a row for each measure and class) and `confusion.csv`."""
+    """Write `scores.json`, `scores.csv` (a row for each measure and class) and `confusion.csv`.
+
+    With more than 100 classes, `confusion.csv` has a row for each pair of classes that occurs.
+    """
     storage.write_json(folder / "scores.json", sheet.model_dump(mode="json"))
     rows: list[Sequence[Any]] = []
     for name in ("test", "validation", "baseline"):
@@ -215,7 +218,9 @@ def write_scores(folder: Path, sheet: ScoreSheet) -> None:
     best = sheet.test or sheet.validation
     if best is not None:
         names = [one.label for one in best.classes]
-        table = [(name, *counts) for name, counts in zip(names, best.confusion, strict=True)]
-        storage.write_atomically(
-            folder / "confusion.csv", storage.csv_bytes(("true \\ predicted", *names), table)
-        )
+        heads: tuple[str, ...] = ("true", "predicted", "images")
+        table: list[Sequence[Any]] = [(names[a], names[b], count) for a, b, count in best.cells]
+        if best.confusion:
+            heads = ("true \\ predicted", *names)
+            table = [(name, *counts) for name, counts in zip(names, best.confusion, strict=True)]
+        storage.write_atomically(folder / "confusion.csv", storage.csv_bytes(heads, table))

@@ -46,6 +46,11 @@ class DataSettings:
     corrections: str | None = None
     """CSV file with labels to change and images to leave out: the list that `regraft advise --suspects`
     writes, with the column action filled in (relabel or exclude)."""
+    look_alikes: Literal["auto", "group", "ignore"] = "auto"
+    """What is done with images whose thumbnails look alike, because they may be copies of each other. auto:
+    keep them on one side of the split, unless they are as common across classes as within them, or more
+    than half of a class looks alike (a fixed camera). group: always keep them on one side. ignore: don't
+    compare images. Copies of the same file are kept on one side in any case."""
     workers: int | None = None
     """Number of threads that read and decode images; by default one per core."""
 

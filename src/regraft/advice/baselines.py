@@ -11,7 +11,7 @@ from regraft.evaluation.scores import wilson
 from regraft.features.descriptors import SPEC, DescriptorRuntime
 from regraft.features.extraction import extract
 from regraft.features.heads import squared_distances
-from regraft.features.kernel_heads import out_of_fold_scores
+from regraft.features.kernel_machines import out_of_fold_scores
 from regraft.features.training_rows import Candidate, Floats, TrainingRows, accuracy, standardised
 from regraft.features.visual_words import word_histograms
 from regraft.job import Job

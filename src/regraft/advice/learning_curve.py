@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from regraft.evaluation.scores import wilson
 from regraft.features.heads import Head, squared_distances
-from regraft.features.kernel_heads import masked_scores
+from regraft.features.kernel_machines import masked_scores
 from regraft.features.row_space import row_space
 from regraft.features.solver import LinearProblems, solve
 from regraft.features.training_rows import TrainingRows, standardised

@@ -139,7 +139,7 @@ def _report(folder: Path, reporter: Reporter) -> Path | None:
         return None
 
 
-_LONG = {side: {"classes", "confusion"} for side in ("test", "validation", "baseline")}
+_LONG = {side: {"classes", "confusion", "confused"} for side in ("test", "validation", "baseline")}
 
 
 def show_scores(sheet: ScoreSheet) -> None:

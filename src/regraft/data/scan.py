@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from PIL import ImageFile
+from PIL import Image, ImageFile
 
 from regraft import storage
 from regraft.data.candidates import Candidate, Found
@@ -21,8 +21,10 @@ from regraft.data.duplicates import THUMBNAIL_PX
 from regraft.data.file_kinds import foreign_file
 from regraft.data.groups import grouped
 from regraft.data.loading import LOADER_VERSION, LoadLimits, decode, read_file
+from regraft.data.look_alikes import LookAlikes
 from regraft.data.picture_findings import FACTS, facts_of, picture_findings
 from regraft.data.piles import Piles, sorted_out
+from regraft.data.second_look import LOOK_PX
 from regraft.errors import DataError, ImageError, TooManyBadFilesError
 from regraft.progress import Reporter, Silent
 from regraft.records import Finding, Images, SkippedFile
@@ -43,6 +45,8 @@ class ScanSettings:
     """Largest share of unusable files; more of them stop the run."""
     workers: int | None = None
     """Number of threads; None means one for each core."""
+    look_alikes: LookAlikes = "auto"
+    """What is done with images that look alike; see `DataSettings`."""
 
 
 def in_order(
@@ -93,7 +97,7 @@ def scan(found: Found, settings: ScanSettings | None = None, *, reporter: Report
         return in_order(examine, keys, workers=workers, ahead=4 * workers)
 
     rows = store.ensure(list(files), compute, reporter=reporter, phase="checking new images")
-    return _assemble(found, hashes, reasons, rows, settings)
+    return _assemble(found, hashes, reasons, rows, settings, reporter)
 
 
 def _scan_key(limits: LoadLimits) -> str:
@@ -134,7 +138,12 @@ def _examine(file: Path, sha: str, limits: LoadLimits) -> npt.NDArray[np.uint8]:
 
 
 def _assemble(
-    found: Found, hashes: Sequence[str | None], reasons: dict[str, str], rows: Rows, settings: ScanSettings
+    found: Found,
+    hashes: Sequence[str | None],
+    reasons: dict[str, str],
+    rows: Rows,
+    settings: ScanSettings,
+    reporter: Reporter,
 ) -> Images:
     good: list[tuple[Candidate, str]] = []
     refused: list[tuple[Candidate, str]] = []
@@ -149,7 +158,14 @@ def _assemble(
     _check_bad_share(skipped, len(good), settings)
     facts = rows.gather([sha for _, sha in good]).reshape(-1).view(FACTS) if good else np.zeros(0, FACTS)
     candidates, keys = [candidate for candidate, _ in good], [sha for _, sha in good]
-    items, findings = grouped(candidates, keys, np.ascontiguousarray(facts["thumbnail"]))
+    files = {sha: candidate.file for candidate, sha in good}
+
+    def look(numbers: Sequence[int]) -> npt.NDArray[np.uint8]:
+        return _larger([keys[number] for number in numbers], files, settings, reporter)
+
+    items, findings = grouped(
+        candidates, keys, np.ascontiguousarray(facts["thumbnail"]), look=look, policy=settings.look_alikes
+    )
     findings += picture_findings(candidates, facts)
     labels = tuple(sorted({item.label for item in items}))
     if len(labels) < 2:
@@ -168,6 +184,38 @@ def _assemble(
         layout=found.layout,
         source=found.source,
     )
+
+
+def _larger(
+    keys: Sequence[str], files: dict[str, Path], settings: ScanSettings, reporter: Reporter
+) -> npt.NDArray[np.uint8]:
+    """Grey pictures of 64 x 64 pixels, `(n, 4096) uint8`, cached by content like the facts of a scan."""
+    limits, workers = settings.limits, settings.workers or os.cpu_count() or 1
+    store = RowStore(
+        storage.cache_folder() / "looks" / storage.key_of([LOADER_VERSION, LOOK_PX])[:24],
+        width=LOOK_PX**2,
+        dtype=np.uint8,
+        facts={"what": "grey pictures of look-alikes", "loader_version": LOADER_VERSION},
+    )
+
+    def picture(key: str) -> tuple[str, npt.NDArray[np.uint8] | None]:
+        try:
+            image = decode(read_file(files[key], limits), min_side_px=4 * LOOK_PX, limits=limits).image
+        except ImageError:
+            return key, None
+        small = image.convert("L").resize((LOOK_PX, LOOK_PX), Image.Resampling.BOX)
+        return key, np.asarray(small).reshape(-1)
+
+    def compute(keys: Sequence[str]) -> Iterator[tuple[str, npt.NDArray[np.uint8] | None]]:
+        return in_order(picture, keys, workers=workers, ahead=4 * workers)
+
+    wanted = list(dict.fromkeys(keys))
+    rows = store.ensure(wanted, compute, reporter=reporter, phase="comparing images that look alike")
+    result = np.zeros((len(keys), LOOK_PX**2), dtype=np.uint8)  # blank where a file has vanished meanwhile
+    known = [place for place, key in enumerate(keys) if key in rows]
+    if known:
+        result[known] = rows.gather([keys[place] for place in known])
+    return result
 
 
 def _too_few_classes(found: Found, labels: Sequence[str], images: int, piles: Piles) -> DataError:

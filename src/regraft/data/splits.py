@@ -21,6 +21,8 @@ from regraft import storage
 from regraft.errors import SettingsError, StorageError
 from regraft.records import Finding, ImageItem, Images, Side, Split, SplitRow
 
+USUAL_FOLDS = 5
+
 
 def split_images(
     images: Images,
@@ -240,3 +242,29 @@ def fold_numbers(
         counts[fold] += classes
         result[members[group]] = fold
     return result
+
+
+def fold_doubt(labels: npt.NDArray[np.int64], folds: npt.NDArray[np.int64]) -> str | None:
+    """Why cross-validation on these folds says nothing about settings, as a sentence; None if it does.
+
+    Args:
+        labels: class number of each image, `(N,)`.
+        folds: fold of each image, `(N,)`, from `fold_numbers`.
+
+    >>> fold_doubt(np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1]))
+    'the training images form only 2 groups, fewer than the 5 folds of cross-validation'
+    """
+    sizes = np.bincount(folds)
+    if len(sizes) < USUAL_FOLDS:
+        return (
+            f"the training images form only {len(sizes)} groups, fewer than the {USUAL_FOLDS} folds of "
+            "cross-validation"
+        )
+    if 2 * sizes.max() > len(folds):
+        return f"{sizes.max():,} of {len(folds):,} training images form one group, which is a fold by itself"
+    spread = np.zeros((int(labels.max()) + 1, len(sizes)), dtype=bool)
+    spread[labels, folds] = True
+    alone = int((spread.sum(axis=1) == 1)[labels].sum())
+    if 2 * alone > len(folds):
+        return f"{alone:,} of {len(folds):,} training images are of classes that form one group each"
+    return None

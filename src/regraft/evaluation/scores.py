@@ -7,6 +7,7 @@ the images (Efron 1979).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ Ints = npt.NDArray[np.int64]
 
 _Z = 1.959963984540054  # the normal distribution's 97.5 % point
 _RESAMPLES = 1_000
+MATRIX_MAX = 100  # classes; a matrix of more would be nearly all zeros and many megabytes
 _BINS = 15
 
 
@@ -34,7 +36,8 @@ def score(probabilities: Floats, truth: Ints, labels: Sequence[str], *, method: 
     """
     predicted = probabilities.argmax(axis=1).astype(np.int64)
     classes = len(labels)
-    confusion = confusion_matrix(truth, predicted, classes)
+    counts = class_counts(truth, predicted, classes)
+    cells = confusion_cells(truth, predicted, classes)
     surprise = -np.log(np.maximum(probabilities[np.arange(len(truth)), truth], 1e-12))
     top = probabilities.max(axis=1)
     rights = predicted == truth
@@ -44,15 +47,16 @@ def score(probabilities: Floats, truth: Ints, labels: Sequence[str], *, method: 
         images=len(truth),
         method=method,
         accuracy=wilson(int(rights.sum()), len(truth)),
-        balanced_accuracy=_interval(balanced_accuracy(confusion), balanced),
-        macro_f1=_interval(macro_f1(confusion), macro),
+        balanced_accuracy=_interval(balanced_accuracy(counts), balanced),
+        macro_f1=_interval(macro_f1(counts), macro),
         log_loss=_interval(float(surprise.mean()), surprise[draws].mean(axis=1)),
         calibration_error=_interval(
             calibration_error(top, rights),
             [calibration_error(top[draw], rights[draw]) for draw in draws[:300]],
         ),
-        classes=_class_scores(confusion, labels),
-        confusion=tuple(tuple(int(count) for count in row) for row in confusion),
+        classes=_class_scores(counts, labels),
+        confusion=_matrix(cells, classes) if classes <= MATRIX_MAX else (),
+        confused=() if classes <= MATRIX_MAX else cells,
     )
 
 
@@ -95,33 +99,69 @@ def _student(freedom: int) -> float:
     return float(sum(terms))
 
 
-def confusion_matrix(truth: Ints, predicted: Ints, classes: int) -> Ints:
-    """The confusion matrix `(K, K)`: rows are true classes, columns predicted ones."""
-    return np.bincount(truth * classes + predicted, minlength=classes**2).reshape(classes, classes)
+@dataclass(frozen=True)
+class ClassCounts:
+    """How often each class occurs, is predicted, and is predicted rightly; `(K,)` each."""
+
+    occurs: Ints
+    called: Ints
+    right: Ints
+
+    @property
+    def recall(self) -> Floats:
+        """Share of the images of each class that are predicted rightly; 0 for a class without images."""
+        return self.right / np.maximum(self.occurs, 1)
+
+    @property
+    def precision(self) -> Floats:
+        """Share of the predictions of each class that are right; 0 for a class that is never predicted."""
+        return self.right / np.maximum(self.called, 1)
+
+    @property
+    def f1(self) -> Floats:
+        """Harmonic mean of recall and precision; 0 where both are 0."""
+        total = self.occurs + self.called
+        result: Floats = 2 * self.right / np.maximum(total, 1)
+        return result
 
 
-def _recall_precision(confusion: Floats) -> tuple[Floats, Floats]:
-    right = np.diagonal(confusion, axis1=-2, axis2=-1).astype(float)
-    recall = right / np.maximum(confusion.sum(axis=-1), 1)
-    precision = right / np.maximum(confusion.sum(axis=-2), 1)
-    return recall, precision
+def class_counts(truth: Ints, predicted: Ints, classes: int) -> ClassCounts:
+    """The counts of each class, from class numbers `(N,)`."""
+    return ClassCounts(
+        np.bincount(truth, minlength=classes),
+        np.bincount(predicted, minlength=classes),
+        np.bincount(truth[truth == predicted], minlength=classes),
+    )
 
 
-def _f1(recall: Floats, precision: Floats) -> Floats:
-    total = recall + precision
-    return np.where(total > 0, 2 * recall * precision / np.where(total > 0, total, 1), 0.0)
+def confusion_cells(truth: Ints, predicted: Ints, classes: int) -> tuple[tuple[int, int, int], ...]:
+    """The cells of the confusion matrix that are not zero: (true class, predicted class, images).
+
+    >>> confusion_cells(np.array([0, 0, 1]), np.array([1, 1, 1]), 2)
+    ((0, 1, 2), (1, 1, 1))
+    """
+    places, counts = np.unique(truth * classes + predicted, return_counts=True)
+    return tuple(
+        (place // classes, place % classes, count)
+        for place, count in zip(places.tolist(), counts.tolist(), strict=True)
+    )
 
 
-def balanced_accuracy(confusion: Floats) -> float:
+def _matrix(cells: Sequence[tuple[int, int, int]], classes: int) -> tuple[tuple[int, ...], ...]:
+    rows = [[0] * classes for _ in range(classes)]
+    for true, predicted, count in cells:
+        rows[true][predicted] = count
+    return tuple(tuple(row) for row in rows)
+
+
+def balanced_accuracy(counts: ClassCounts) -> float:
     """Mean recall of the classes that occur among the true ones."""
-    occurs = confusion.sum(axis=-1) > 0
-    return float(_recall_precision(confusion)[0][occurs].mean())
+    return float(counts.recall[counts.occurs > 0].mean())
 
 
-def macro_f1(confusion: Floats) -> float:
+def macro_f1(counts: ClassCounts) -> float:
     """Mean F1 of the classes that occur or were predicted."""
-    known = (confusion.sum(axis=-1) + confusion.sum(axis=-2)) > 0
-    return float(_f1(*_recall_precision(confusion))[known].mean())
+    return float(counts.f1[(counts.occurs + counts.called) > 0].mean())
 
 
 def calibration_error(top: Floats, rights: Floats) -> float:
@@ -137,15 +177,9 @@ def _resampled_class_scores(
 ) -> tuple[Floats, Floats]:
     """Balanced accuracy and macro-F1 of each bootstrap draw, computed from counts by class."""
     balanced, macro = np.empty(len(draws)), np.empty(len(draws))
-    rights = truth == predicted
     for number, draw in enumerate(draws):
-        own = truth[draw]
-        occurs = np.bincount(own, minlength=classes)
-        called = np.bincount(predicted[draw], minlength=classes)
-        right = np.bincount(own[rights[draw]], minlength=classes)
-        recall = right / np.maximum(occurs, 1)
-        balanced[number] = recall[occurs > 0].mean()
-        macro[number] = _f1(recall, right / np.maximum(called, 1))[(occurs + called) > 0].mean()
+        counts = class_counts(truth[draw], predicted[draw], classes)
+        balanced[number], macro[number] = balanced_accuracy(counts), macro_f1(counts)
     return balanced, macro
 
 
@@ -154,13 +188,12 @@ def _interval(value: float, draws: Floats | Sequence[float]) -> Estimate:
     return Estimate(value=value, low=float(min(low, value)), high=float(max(high, value)))
 
 
-def _class_scores(confusion: Ints, labels: Sequence[str]) -> tuple[ClassScores, ...]:
-    recall, precision = _recall_precision(confusion)
-    f1 = _f1(recall, precision)
+def _class_scores(counts: ClassCounts, labels: Sequence[str]) -> tuple[ClassScores, ...]:
+    recall, precision, f1 = counts.recall, counts.precision, counts.f1
     return tuple(
         ClassScores(
             label=label,
-            images=int(confusion[number].sum()),
+            images=int(counts.occurs[number]),
             precision=float(precision[number]),
             recall=float(recall[number]),
             f1=float(f1[number]),

@@ -6,30 +6,43 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from regraft.features.gauge import Gauge
 from regraft.features.head2toe import fit_head2toe
 from regraft.features.kernel_heads import fit_kernel
 from regraft.features.linear_heads import fit_centroid, fit_linear_svm, fit_logistic
 from regraft.features.training_rows import Candidate, FittedHead, TrainingRows, accuracy, describe
+from regraft.progress import Meter
 from regraft.records import HeadKind
 
 
-def fit_head(data: TrainingRows, kind: HeadKind, candidates: Sequence[Candidate]) -> FittedHead:
+def fit_head(
+    data: TrainingRows, kind: HeadKind, candidates: Sequence[Candidate], *, meter: Meter | None = None
+) -> FittedHead:
     """Fit the head of a kind on each candidate set of columns, and return the most accurate one.
 
     Args:
         data: the training images.
         kind: the kind of head; see `Head`.
-        candidates: sets of feature columns to choose from, by cross-validated accuracy.
+        candidates: sets of feature columns to choose from, by cross-validated accuracy; where that says
+            nothing, the last is taken.
+        meter: counts hundredths of the work.
     """
+    candidates = candidates[-1:] if data.doubt else candidates
+    gauge = Gauge(meter, 1 if kind == "rbf-svm" else len(candidates))
     if kind == "rbf-svm":
-        return fit_kernel(data, candidates)
-    fit: Callable[[TrainingRows, Candidate], FittedHead] = {
+        fitted_kernel = fit_kernel(data, candidates, gauge)
+        gauge.end()
+        return fitted_kernel
+    fit: Callable[[TrainingRows, Candidate, Gauge], FittedHead] = {
         "logistic": fit_logistic,
         "linear-svm": fit_linear_svm,
         "centroid": fit_centroid,
         "head2toe": fit_head2toe,
     }[kind]
-    fitted = [fit(data, candidate) for candidate in candidates]
+    fitted = []
+    for candidate in candidates:
+        fitted.append(fit(data, candidate, gauge))
+        gauge.finish()
     accuracies = [accuracy(one.out_of_fold, data.labels) for one in fitted]
     best = fitted[int(np.argmax(accuracies))]
     trials = tuple((describe(c), share) for c, share in zip(candidates, accuracies, strict=True))

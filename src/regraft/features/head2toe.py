@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from regraft.features.gauge import Gauge
 from regraft.features.heads import softmax
 from regraft.features.solver import LinearProblems, solve
 from regraft.features.training_rows import (
@@ -20,12 +21,13 @@ from regraft.features.training_rows import (
 
 Bools = npt.NDArray[np.bool_]
 _SHARES = (0.01, 0.03, 0.1, 0.3)
+_MIDDLING_SHARE = 0.1
 _STRENGTH = 100.0
 _LASSO = 0.05  # penalty, as a share of the one at which no feature is left
 _ROUNDS = 60
 
 
-def fit_head2toe(data: TrainingRows, columns: Candidate) -> FittedHead:
+def fit_head2toe(data: TrainingRows, columns: Candidate, gauge: Gauge | None = None) -> FittedHead:
     """Fit a Head2Toe head; cross-validation, with a selection in every fold, chooses the share of features.
 
     Deviations from the paper: features are standardised by stage, as for all heads here, while the paper
@@ -34,9 +36,11 @@ def fit_head2toe(data: TrainingRows, columns: Candidate) -> FittedHead:
     Args:
         data: the training images.
         columns: the columns of all stages from which features are selected.
+        gauge: receives how much is done.
     """
     standard, rows = standardised(data, columns)
     folds = int(data.folds.max()) + 1
+    steps = (gauge or Gauge()).part(folds + 1)
     scores = {share: np.empty((len(rows), data.num_classes)) for share in _SHARES}
     for fold in range(folds):
         kept = data.folds != fold
@@ -45,7 +49,10 @@ def fit_head2toe(data: TrainingRows, columns: Candidate) -> FittedHead:
             chosen = ranks[: max(1, round(share * rows.shape[1]))]
             weights = _solved(rows[:, chosen], data, kept)
             scores[share][~kept] = rows[~kept][:, chosen] @ weights[:-1] + weights[-1]
-    share = max(_SHARES, key=lambda one: accuracy(scores[one], data.labels))
+        steps.finish()
+    share = (
+        _MIDDLING_SHARE if data.doubt else max(_SHARES, key=lambda one: accuracy(scores[one], data.labels))
+    )
     chosen = _ranked(rows, data.labels, data.num_classes)[: max(1, round(share * rows.shape[1]))]
     weights = np.zeros((rows.shape[1] + 1, data.num_classes), dtype=np.float32)
     own = _solved(rows[:, chosen], data, np.ones(len(rows), dtype=bool))

@@ -24,8 +24,8 @@ class Head:
 
     - `logistic`, `linear-svm`, `head2toe`: scores `z @ weights + intercepts`;
     - `rbf-svm`: `exp(-gamma |z - v|^2)` with its vectors v, then either one-against-one votes
-      (Knerr et al. 1990, as in libsvm) and by how many votes each class is behind, or, for many images,
-      Nystroem features (Williams & Seeger 2001) and linear scores;
+      (Knerr et al. 1990, as in libsvm) and by how many votes each class is behind, or, for many classes,
+      linear scores of these, or, for many images, of Nystroem features (Williams & Seeger 2001);
     - `centroid`: minus half the squared distance to each class's mean (Rocchio).
 
     Probabilities are the softmax of the scores over a temperature.
@@ -71,7 +71,9 @@ class Head:
             rank = self.arrays["map"].shape[-1]
             linear["weights"] = (rank, classes)
             return {**shapes, "map": (vectors, rank), **linear}
-        present = len(self.arrays["counts"]) if "counts" in self.arrays else classes
+        if "counts" not in self.arrays:
+            return {**shapes, "weights": (vectors, classes), "intercepts": (classes,)}
+        present = len(self.arrays["counts"])
         pairs = present * (present - 1) // 2
         return {**shapes, "dual": (present - 1, vectors), "intercepts": (pairs,), "counts": (classes,)}
 
@@ -86,7 +88,7 @@ class Head:
             standard = np.exp(-self.record.hyperparameters["gamma"] * squared_distances(standard, vectors))
             if "counts" in arrays:
                 return lag(vote(standard, arrays["dual"], arrays["intercepts"], arrays["counts"]))
-            standard = standard @ arrays["map"]
+            standard = standard @ arrays["map"] if "map" in arrays else standard
         scores: npt.NDArray[np.float64] = standard @ arrays["weights"] + arrays["intercepts"]
         return scores
 

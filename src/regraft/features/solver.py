@@ -8,7 +8,9 @@ scikit-learn solves the same problems one after the other; `benchmarks/heads.py`
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -17,6 +19,12 @@ import numpy.typing as npt
 Floats = npt.NDArray[Any]
 Loss = Literal["softmax", "squared-hinge"]
 _MEMORY = 10
+_MEMORY_BYTES = 1_000_000_000
+_ARRAYS = (
+    2 * _MEMORY + 5 + 2 * _MEMORY
+)  # history, what an iteration needs, and the history of active problems
+_CHUNK = 16_000_000  # scores that are computed at once: 64 MB, so that more images need no more memory
+_LEAST_ROWS = 32  # matrix products of fewer rows are slow
 _ARMIJO = 1e-4
 _MAX_HALVINGS = 12
 _PROGRESS = 1e-6  # relative gain below which an iteration made no progress; float32 resolves little less
@@ -43,6 +51,11 @@ class LinearProblems:
     """The rows that each problem uses, `(P, N)`."""
     loss: Loss = "softmax"
 
+    @property
+    def weights_bytes(self) -> int:
+        """Bytes of the weights of one problem."""
+        return int((self.features.shape[1] + 1) * self.num_classes * self.features.itemsize)
+
 
 def solve(
     problems: LinearProblems,
@@ -51,8 +64,12 @@ def solve(
     start: Floats | None = None,
     tolerance: float = 3e-4,
     max_iterations: int = 500,
+    tell: Callable[[float], None] | None = None,
 ) -> Floats:
     """Find the optima `(P, D + 1, K)`, with the intercepts last.
+
+    Working memory is at most a gigabyte, or 45 times the weights of one problem where that is more: problems
+    that don't fit together are solved one after the other, which gives the same optima.
 
     Args:
         problems: the problems to solve.
@@ -61,7 +78,44 @@ def solve(
         tolerance: stop when the gradient's norm is this share of its norm at zero weights; a rotation of the
             columns makes no difference.
         max_iterations: largest number of L-BFGS iterations.
+        tell: is called after every iteration with the share of the work that is done, in 0 to 1.
     """
+    count = len(problems.rows)
+    together = max(1, _MEMORY_BYTES // (_ARRAYS * problems.weights_bytes))
+    if together >= count:
+        return _solve_together(problems, strength, start, tolerance, max_iterations, tell or _ignore)
+    parts = []
+    for first in range(0, count, together):
+        some = slice(first, first + together)
+        begin = None if start is None else start[some]
+        one = replace(problems, rows=problems.rows[some])
+        told = partial(_tell_part, tell or _ignore, first, len(one.rows), count)
+        parts.append(_solve_together(one, strength, begin, tolerance, max_iterations, told))
+    return np.concatenate(parts)
+
+
+def working_bytes(count: int, weights_bytes: int) -> int:
+    """Bytes that `solve` takes besides the features, for a number of problems with weights of some bytes."""
+    together = max(1, _MEMORY_BYTES // (_ARRAYS * max(weights_bytes, 1)))
+    return _ARRAYS * weights_bytes * min(count, together)
+
+
+def _ignore(share: float) -> None:
+    del share
+
+
+def _tell_part(tell: Callable[[float], None], first: int, size: int, count: int, share: float) -> None:
+    tell((first + size * share) / count)
+
+
+def _solve_together(
+    problems: LinearProblems,
+    strength: float,
+    start: Floats | None,
+    tolerance: float,
+    max_iterations: int,
+    tell: Callable[[float], None],
+) -> Floats:
     count, (_, width) = len(problems.rows), problems.features.shape
     shape = (count, width + 1, problems.num_classes)
     weights = np.zeros(shape, dtype=problems.features.dtype) if start is None else start.copy()
@@ -72,12 +126,17 @@ def solve(
         else _evaluate(problems, np.zeros_like(weights), strength, np.arange(count))[1]
     )
     goal = tolerance * _norm(at_zero)
+    del at_zero
+    first = np.maximum(_norm(gradient), goal)
     history: list[tuple[Floats, Floats, Floats]] = []
     active = np.flatnonzero(_norm(gradient) > goal)
     for _ in range(max_iterations):
         if not len(active):
             break
-        direction = _direction(gradient[active], [(s[active], y[active], r[active]) for s, y, r in history])
+        recent = (
+            history if len(active) == count else [(s[active], y[active], r[active]) for s, y, r in history]
+        )
+        direction = _direction(gradient[active], recent)
         moved, new_value, new_gradient = _line_search(
             problems, strength, weights, value, gradient, direction, active, first=not history
         )
@@ -94,7 +153,16 @@ def solve(
         history = [*history[-_MEMORY + 1 :], (step, change, _curvature(step, change))]
         small = _norm(gradient[active]) <= goal[active]
         active = active[~(small | (stuck & was_steepest[active]))]
+        tell(_share_done(_norm(gradient), first, goal, active))
     return weights
+
+
+def _share_done(norms: Floats, first: Floats, goal: Floats, active: npt.NDArray[np.int64]) -> float:
+    """How far the gradients' norms have come from the first to the goal, on a logarithmic scale."""
+    done = np.ones(len(norms))
+    left = np.log(np.maximum(norms[active], 1e-30) / goal[active])
+    done[active] = 1 - left / np.maximum(np.log(first[active] / goal[active]), 1e-6)
+    return float(np.clip(done, 0, 1).mean())
 
 
 def _norm(gradient: Floats) -> Floats:
@@ -179,22 +247,28 @@ def _line_search(
 def _evaluate(
     problems: LinearProblems, weights: Floats, strength: float, which: npt.NDArray[np.int64]
 ) -> tuple[Floats, Floats]:
-    """Objective `(A,)` and gradient `(A, D + 1, K)` of the A problems in `which`."""
+    """Objective `(A,)` and gradient `(A, D + 1, K)` of the A problems in `which`, in chunks of rows."""
     count, width, classes = len(which), weights.shape[1] - 1, weights.shape[2]
     flat = weights[:, :-1].transpose(1, 0, 2).reshape(width, count * classes)
-    scores = (problems.features @ flat).reshape(-1, count, classes) + weights[:, -1]
     rows = problems.rows[which].T.astype(weights.dtype)
     sizes = np.maximum(rows.sum(axis=0), 1)
     share = rows / sizes
-    losses, slopes = _LOSSES[problems.loss](scores, problems.labels)
-    slopes *= share[:, :, None]
     decay = 1 / (strength * sizes)
-    value = np.einsum("np,np->p", losses, share) + decay / 2 * _inner(weights[:, :-1], weights[:, :-1])
-    gradient = np.empty_like(weights)
-    products = problems.features.T @ slopes.reshape(-1, count * classes)
-    gradient[:, :-1] = products.reshape(width, count, classes).transpose(1, 0, 2)
-    gradient[:, :-1] += decay[:, None, None].astype(weights.dtype) * weights[:, :-1]
-    gradient[:, -1] = slopes.sum(axis=0)
+    value = decay / 2 * _inner(weights[:, :-1], weights[:, :-1])
+    gradient = decay[:, None, None].astype(weights.dtype) * weights
+    gradient[:, -1] = 0
+    chunk = max(_LEAST_ROWS, _CHUNK // (count * classes))
+    for start in range(0, len(rows), chunk):
+        part = slice(start, start + chunk)
+        features = problems.features[part]
+        scores = (features @ flat).reshape(-1, count, classes)
+        scores += weights[:, -1]
+        losses, slopes = _LOSSES[problems.loss](scores, problems.labels[part])
+        slopes *= share[part, :, None]
+        value += np.einsum("np,np->p", losses, share[part])
+        products = features.T @ slopes.reshape(-1, count * classes)
+        gradient[:, :-1] += products.reshape(width, count, classes).transpose(1, 0, 2)
+        gradient[:, -1] += slopes.sum(axis=0)
     return value, gradient
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from regraft.data.splits import fold_numbers, stratified
+from regraft.data.splits import USUAL_FOLDS, fold_doubt, fold_numbers, stratified
 from regraft.errors import DataError
 from regraft.features.extraction import Features
 from regraft.features.heads import Head, softmax
@@ -35,14 +35,24 @@ class TrainingRows:
 
     @cached_property
     def folds(self) -> npt.NDArray[np.int64]:
-        """The fold of each image: five folds, or fewer if there are fewer groups; groups stay together."""
-        count = min(5, len(set(self.groups)))
+        """The fold of each image: five folds, or fewer if there are fewer groups; groups stay together.
+
+        Raises:
+            DataError: all images are in one group.
+        """
+        count = min(USUAL_FOLDS, len(set(self.groups)))
         if count < 2:
             raise DataError(
-                "all training images form a single group of look-alikes, so cross-validation is impossible; "
-                "add images that differ"
+                f"all {len(self.keys):,} training images are in one group (by the table's group column, or "
+                "as copies of one image), and a group is never divided, so nothing is left to validate on. "
+                "Name at least two groups, better five, or name another column with --group-column"
             )
         return fold_numbers(self.labels, self.groups, folds=count, seed=self.seed)
+
+    @cached_property
+    def doubt(self) -> str | None:
+        """Why cross-validation can't choose between settings, as a sentence; None if it can."""
+        return fold_doubt(self.labels, self.folds)
 
     def sample(self, most: int) -> TrainingRows:
         """At most `most` of the rows, in proportion to the classes; the choice depends on the seed alone."""
@@ -139,7 +149,10 @@ def finished(
     temperature: float | None = None,
 ) -> FittedHead:
     """Assemble a head, and calibrate it on its out-of-fold scores unless its temperature is given."""
-    heat = best_temperature(scores, data.labels) if temperature is None else temperature
+    if temperature is not None:
+        heat = temperature
+    else:
+        heat = 1.0 if data.doubt else best_temperature(scores, data.labels)
     record = HeadRecord(kind=kind, columns=columns, hyperparameters=hyperparameters, temperature=heat)
     head = Head(record, {"mean": standard.mean, "scale": standard.scale, **arrays})
     return FittedHead(head, softmax(scores / heat), int(data.folds.max()) + 1)

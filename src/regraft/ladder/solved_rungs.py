@@ -13,12 +13,14 @@ from regraft.advice.baselines import (
 )
 from regraft.advice.profile import DepthProfile, depth_profile, read_by_probe
 from regraft.features.fitting import fit_head
+from regraft.features.gauge import HUNDREDTHS
 from regraft.features.training_rows import Candidate, FittedHead
 from regraft.job import Predicted
 from regraft.ladder.quiet import Quiet
 from regraft.ladder.rungs import HEDGE_AT, Contender, soft_vote
 from regraft.ladder.standing import Standing
 from regraft.prediction.model import Voter
+from regraft.progress import Silent
 from regraft.records import HeadKind, Statistic, Strategy
 from regraft.settings import TrainSettings
 from regraft.training.costs import (
@@ -29,17 +31,19 @@ from regraft.training.costs import (
     logistic_work,
 )
 from regraft.training.planning import make_plan
-from regraft.training.solved import say_solved, set_sizes
+from regraft.training.solved import say_solved, set_sizes, tell_doubt, tell_machine
 
 _TELLING_S = 0.5  # shorter times are mostly overhead and say nothing about more work
 _COMPUTED_S = 5e-4  # per image: whatever is faster came from the cache
 _EASY = 0.02  # a baseline this close to the best model causes a warning
 _MEMORY_SHARE = 0.5  # share of the free memory that one rung may use
+_SHOWN_S = 3.0  # predicted seconds from which the progress of a solve is shown
 _MACHINES = 9  # combinations of width and strength tried for an RBF SVM
 
 
 def climb_first(standing: Standing) -> None:
     """The majority class, and a probe on the last stage, which is the first usable model."""
+    tell_doubt(standing.training_rows, standing.reporter)
     found = majority_baseline(standing.training_rows)
     standing.tell(0, found.name, "guessing", accuracy=found.accuracy, images=found.images, took_s=0)
     last = standing.stages[-1:]
@@ -125,6 +129,7 @@ def climb_depths(standing: Standing) -> DepthProfile:
     if sets:
         solve(standing, _span("logistic", sets[0]), "many-stages", "logistic", sets[0])
         _vote(standing)
+    tell_machine(standing.training_rows.num_classes, "rbf-svm", standing.reporter)
     solve(standing, f"SVM @ {peak}", "svm", "rbf-svm", [peak])
     for several in sets:
         solve(standing, _span("SVM", several), "many-stages", "rbf-svm", several)
@@ -154,10 +159,16 @@ def solve(standing: Standing, name: str, strategy: Strategy, kind: HeadKind, sta
         return
     fitted: list[FittedHead] = []
     is_new = standing.ledger.recall(name, "took_s") is None
-    took = standing.clocked(name, lambda: fitted.append(fit_head(standing.training_rows, kind, [columns])))
+
+    def work() -> None:
+        reporter = standing.reporter if predicted >= _SHOWN_S else Silent()
+        with reporter.phase(f"solving {name}", HUNDREDTHS, "%") as meter:
+            fitted.append(fit_head(standing.training_rows, kind, [columns], meter=meter))
+
+    took = standing.clocked(name, work)
     if is_new and took >= _TELLING_S:
-        work = logistic_work(amounts, width) if is_linear else kernel_work(amounts, width, _MACHINES)
-        book.learn("softmax" if is_linear else "kernel", max(took - 0.1, 0.01) / work)
+        amount = logistic_work(amounts, width) if is_linear else kernel_work(amounts, width, _MACHINES)
+        book.learn("softmax" if is_linear else "kernel", max(took - 0.1, 0.01) / amount)
     contender = _contender(standing, name, strategy, stages, columns, fitted[0])
     standing.solved.append(contender)
     standing.challenge(contender, predicted_s=predicted, took_s=took)

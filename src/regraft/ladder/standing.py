@@ -155,7 +155,10 @@ class Standing:
         """
         job = self.terrain.job
         verdict, is_kept = "the first usable model", True
-        if self.best is not None:
+        doubt = None if job.rows("validation") else self.training_rows.doubt
+        if self.best is not None and doubt:
+            verdict, is_kept = f"not compared with it: {doubt}", False
+        elif self.best is not None:
             result = duel(contender, self.best, job)
             chance = chance_better(result, scale)
             is_kept = chance > needed

@@ -140,7 +140,7 @@ class HeadGraph(nn.Module):
         arrays = {name: np.asarray(array, dtype=np.float64) for name, array in head.arrays.items()}
         if "vectors" in arrays:
             arrays["vectors"] = (arrays["vectors"] - arrays["mean"]) * arrays["scale"]
-        self.is_vote = "counts" in arrays
+        self.is_vote, self.is_mapped = "counts" in arrays, "map" in arrays
         if self.is_vote:
             counts = arrays.pop("counts").astype(int).tolist()
             self.blocks = [(sum(counts[:place]), count) for place, count in enumerate(counts)]
@@ -160,7 +160,7 @@ class HeadGraph(nn.Module):
             kernel = torch.exp(-self.gamma * _squared_distances(rows, self.vectors))
             if self.is_vote:
                 return self._vote(kernel)
-            rows = kernel @ self.map
+            rows = kernel @ self.map if self.is_mapped else kernel
         return rows @ self.weights + self.intercepts
 
     def _vote(self, kernel: torch.Tensor) -> torch.Tensor:

@@ -12,6 +12,7 @@ from regraft.explanation.pictures import Pictures
 from regraft.prediction.bundle import load_model
 from regraft.progress import Reporter, Silent
 from regraft.records import Scores
+from regraft.reports.many_classes import confused_pairs, listed_classes
 from regraft.reports.pages import write_page
 from regraft.reports.run_charts import (
     calibration_chart,
@@ -29,6 +30,7 @@ _WORST = 24
 _EXAMPLES = 6
 _MATRIX_MAX = 60  # a matrix of more classes can't be read
 _CELL_MAX = 12
+_MESSAGES = 10
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,8 @@ def write_report(
             curves=training_charts(files.epochs),
             confusion=confusion,
             cells=cells,
+            pairs=confused_pairs(best),
+            classes=listed_classes(best),
             worst=worst,
             wrong=len(wrong),
             explained=explained,
@@ -196,11 +200,17 @@ def _confusion(
 
 
 def _noticed(rows: Sequence[dict[str, str]], thumbnails: _Thumbnails) -> list[Noticed]:
-    """Findings grouped by kind and message, with a few pairs of images."""
+    """Findings grouped by kind and message, with a few pairs of images; of many messages one is shown."""
     together: dict[tuple[str, str], list[list[str]]] = {}
+    messages: dict[str, dict[str, None]] = {}  # in the order in which they were found
+    for row in rows:
+        messages.setdefault(row["kind"], {})[row["message"]] = None
     for row in rows:
         paths = [path for path in row["paths"].split(" | ") if path]
-        together.setdefault((row["kind"], row["message"]), []).append(paths)
+        message = row["message"]
+        if len(messages[row["kind"]]) > _MESSAGES:  # one for each of very many classes, for example
+            message = f"for example {next(iter(messages[row['kind']]))}"
+        together.setdefault((row["kind"], message), []).append(paths)
     found = []
     for (kind, message), several in together.items():
         examples = [

@@ -12,6 +12,9 @@ import numpy as np
 
 from regraft import storage
 from regraft.errors import StorageError
+from regraft.features.kernel_heads import exact_rows
+from regraft.features.kernel_machines import is_paired
+from regraft.features.solver import working_bytes
 from regraft.networks.weights import Weights
 from regraft.records import Record, Statistic
 from regraft.settings import TrainSettings
@@ -30,6 +33,8 @@ _FIRST_GUESSES = {
 }
 _SAMPLE = 16  # images in a timed training step
 _BASIS = 4.5e-5  # units of logistic-regression work for each (images x images x columns) of the basis
+_KERNEL_BYTES = 16  # for each pair of images: distances, their kernel, and the parts that folds copy
+_SYSTEM = 0.2  # units of kernel work for each (images x images x images) of a linear system
 _DUEL = 1.3e5  # units of kernel work that every pair of classes takes, even with few images
 
 
@@ -256,7 +261,9 @@ def logistic_cost(amounts: Amounts, width: int, book: CostBook) -> Cost:
     """The cost of cross-validating and solving a logistic regression on `width` columns."""
     seconds = 0.1 + logistic_work(amounts, width) * book.seconds("softmax")
     copies = 3 if width > amounts.train else 1  # the rows; with a basis, also a copy and the basis
-    return Cost(seconds=seconds, memory_bytes=4 * copies * amounts.train * width)
+    numbers = 4 * copies * amounts.train * width + 3 * 8 * amounts.train * amounts.classes
+    weights = 4 * min(width, amounts.train) * amounts.classes
+    return Cost(seconds=seconds, memory_bytes=numbers + working_bytes(amounts.folds, weights))
 
 
 def logistic_work(amounts: Amounts, width: int) -> float:
@@ -275,14 +282,21 @@ def logistic_work(amounts: Amounts, width: int) -> float:
 def kernel_cost(amounts: Amounts, width: int, book: CostBook, *, machines: int) -> Cost:
     """The cost of an RBF SVM: distances over `width` columns, then `machines` SVMs for each fold."""
     work = kernel_work(amounts, width, machines)
-    return Cost(seconds=0.1 + work * book.seconds("kernel"), memory_bytes=12 * amounts.train**2)
+    rows, scores = min(amounts.train, exact_rows(amounts.classes)), 8 * amounts.train * amounts.classes
+    return Cost(
+        seconds=0.1 + work * book.seconds("kernel"), memory_bytes=_KERNEL_BYTES * rows**2 + 3 * scores
+    )
 
 
 def kernel_work(amounts: Amounts, width: int, machines: int) -> float:
     """Units of work: pairs of images x (columns + 40 per machine and fold, slightly more with more classes).
 
     libsvm solves each pair of classes separately, which takes about ten microseconds even with few images.
+    With many classes a linear system is solved instead, whose work grows with the cube of the images.
     """
+    if not is_paired(amounts.classes):
+        rows = float(min(amounts.train, exact_rows(amounts.classes)))
+        return rows**2 * (width + _SYSTEM * machines * amounts.folds * rows)
     each = 40 * amounts.folds * (1 + amounts.classes / 30)
     duels = machines * amounts.folds * amounts.classes * (amounts.classes - 1) / 2
     return float(amounts.train) ** 2 * (width + machines * each) + _DUEL * duels

@@ -6,11 +6,13 @@ import math
 from collections.abc import Sequence
 
 from regraft.features.fitting import fit_head
-from regraft.features.training_rows import Candidate, FittedHead, describe
+from regraft.features.gauge import HUNDREDTHS
+from regraft.features.kernel_machines import MOST_PAIRED_CLASSES, is_paired
+from regraft.features.training_rows import Candidate, FittedHead, TrainingRows, describe
 from regraft.job import Job, Predicted, Said
 from regraft.plans import Plan
 from regraft.progress import Reporter
-from regraft.records import Statistic
+from regraft.records import HeadKind, Statistic
 
 
 def fit_solved(job: Job, plan: Plan, *, reporter: Reporter) -> FittedHead:
@@ -21,16 +23,37 @@ def fit_solved(job: Job, plan: Plan, *, reporter: Reporter) -> FittedHead:
         plan: the plan whose head is solved.
         reporter: receives progress and what was chosen.
     """
-    candidates = _candidates(job, plan)
-    with reporter.phase(f"solving the {plan.head} head", 1, "heads") as meter:
-        fitted = fit_head(job.training_rows(), plan.head, candidates)
-        meter.advance()
+    candidates, rows = _candidates(job, plan), job.training_rows()
+    tell_doubt(rows, reporter)
+    tell_machine(rows.num_classes, plan.head, reporter)
+    with reporter.phase(f"solving the {plan.head} head", HUNDREDTHS, "%") as meter:
+        fitted = fit_head(rows, plan.head, candidates, meter=meter)
     if len(fitted.trials) > 1:
         listed = ", ".join(f"{name} {accuracy:.1%}" for name, accuracy in fitted.trials)
         what = "stages" if plan.strategy == "many-stages" else "stage"
         reason = f"cross-validated accuracy was {listed}"
         reporter.decided(f"{what} {describe(fitted.head.record.columns)}", reason, "--cut")
     return fitted
+
+
+def tell_doubt(rows: TrainingRows, reporter: Reporter) -> None:
+    """Warn where cross-validation says so little that nothing is chosen by it."""
+    if rows.doubt is not None:
+        reporter.warn(
+            f"{rows.doubt}: accuracy by cross-validation says little, and no setting is chosen by it"
+        )
+
+
+def tell_machine(num_classes: int, head: HeadKind, reporter: Reporter) -> None:
+    """Report which kind of SVM this number of classes gets."""
+    if head == "rbf-svm" and not is_paired(num_classes):
+        pairs = num_classes * (num_classes - 1) // 2
+        reporter.decided(
+            "a least-squares SVM, each class against the rest,",
+            f"{num_classes:,} classes form {pairs:,} pairs, and each pair would be a problem of its own "
+            f"(limit: {MOST_PAIRED_CLASSES} classes)",
+            "--head linear-svm or --head logistic",
+        )
 
 
 def fit_voters(job: Job, plan: Plan, *, reporter: Reporter) -> list[FittedHead]:
@@ -74,6 +97,7 @@ def say_solved(job: Job, fitted: FittedHead) -> Said:
     if held:
         validation = job.predicted(fitted.head, held, "validation images of the official split")
     else:
-        method = f"{fitted.folds}-fold cross-validation on the training images, which also chose the settings"
+        use = "which says little here" if job.training_rows().doubt else "which also chose the settings"
+        method = f"{fitted.folds}-fold cross-validation on the training images, {use}"
         validation = Predicted(tuple(job.rows("train")), fitted.out_of_fold, method)
     return Said(validation, job.predicted(fitted.head, test, "held-out test images") if test else None)
