@@ -203,7 +203,7 @@ class RunFiles:
 
     @cached_property
     def _hashes(self) -> dict[str, str]:
-        return {_unguarded(row["path"]): row["sha256"] for row in self.table("split.csv")}
+        return {storage.unguarded(row["path"]): row["sha256"] for row in self.table("split.csv")}
 
     def _text(self, name: str) -> str:
         try:
