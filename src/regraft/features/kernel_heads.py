@@ -10,6 +10,7 @@ import numpy.typing as npt
 from regraft.features.gauge import Gauge
 from regraft.features.heads import squared_distances
 from regraft.features.kernel_machines import (
+    few_images_are_fine,
     is_paired,
     least_squares,
     out_of_fold_scores,
@@ -146,7 +147,8 @@ def _finish_exact(
     keys: Sequence[str] = data.keys
     arrays: dict[str, Floats] = {}
     if is_paired(data.num_classes):
-        (machine,) = awaited([lambda: support_vectors(kernel, data.labels, settings["C"])])
+        with few_images_are_fine():
+            (machine,) = awaited([lambda: support_vectors(kernel, data.labels, settings["C"])])
         keys = [data.keys[row] for row in machine.support]
         arrays = {"dual": machine.dual, "intercepts": machine.intercepts, "counts": machine.counts}
     else:

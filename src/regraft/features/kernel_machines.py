@@ -7,7 +7,9 @@ classes together, each against the rest; its cost hardly depends on their number
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -62,8 +64,9 @@ def masked_scores(
         for rows, own in zip(trained, held, strict=True)
     ]
     scores = np.zeros((len(kernel), data.num_classes))
-    for own, found in zip(held, awaited(jobs), strict=True):  # both libraries release the interpreter's lock
-        scores[own] = found
+    with few_images_are_fine():
+        for own, found in zip(held, awaited(jobs), strict=True):  # both libraries release Python's lock
+            scores[own] = found
     return lag(scores) if paired else scores
 
 
@@ -128,6 +131,17 @@ def by_class(columns: Floats, labels: Ints, num_classes: int) -> Floats:
 def _regularised(kernel: Floats, strength: float) -> Floats:
     kernel[np.diag_indices(len(kernel))] += 1 / strength
     return kernel
+
+
+@contextmanager
+def few_images_are_fine() -> Iterator[None]:
+    """Within it, scikit-learn does not warn that classes of one or two images might be numbers to regress on.
+
+    Filters of warnings belong to the process, so this is entered by the thread that waits for the others.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The number of unique classes", category=UserWarning)
+        yield
 
 
 @dataclass(frozen=True)

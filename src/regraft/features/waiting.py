@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 _Result = TypeVar("_Result")
 _MOST = 4
+_PATIENCE_S = 0.5
 
 
 def awaited(jobs: Sequence[Callable[[], _Result]], *, workers: int | None = None) -> Iterator[_Result]:
@@ -47,7 +48,10 @@ def awaited(jobs: Sequence[Callable[[], _Result]], *, workers: int | None = None
     try:
         for number in range(len(jobs)):
             while number not in early:
-                place, result, error = done.get()
+                try:
+                    place, result, error = done.get(timeout=_PATIENCE_S)
+                except queue.Empty:  # a chance for signals that reached another thread
+                    continue
                 if error is not None:
                     raise error
                 early[place] = result
