@@ -211,10 +211,9 @@ def test_an_example_that_decodes_otherwise_is_refused(
 def test_what_only_regraft_decodes_is_listed(exported: Callable[[str], Exported], tmp_path: Path) -> None:
     file = io.BytesIO()
     Image.new("L", (20, 20)).save(file, "PNG")
-    made = {"black": file.getvalue()}
-    trial = try_example(
-        exported("probe").folder / "example.py", made, {"bands": b"?", "also black": made["black"]}
-    )
+    black = file.getvalue()
+    program = exported("probe").folder / "example.py"
+    trial = try_example(program, {"black": black}, {"bands": b"?", "also black": black})
     assert (trial.images, trial.unread) == (2, ("bands",))
 
 

@@ -123,8 +123,8 @@ def _difference(kind: str, said: Mapping[str, str], row: Prediction | None, *, i
     if not is_made:
         advice = "compare on other images with --images, or report the image"
     return (
-        f"example.py says {label} ({percent} %) about an image of the kind {kind}, but the model says {ours}. "
-        f"Nothing was written; {advice}"
+        f"example.py says {label} ({percent} %) about an image of the kind {kind}, but the model says "
+        f"{ours}. Nothing was written; {advice}"
     )
 
 
