@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import subprocess
@@ -27,7 +28,7 @@ from regraft.serving.export import Exported, export_model
 from regraft.serving.graphs import crop_graph
 from regraft.serving.kinds import made_kinds
 from regraft.serving.package import open_package
-from regraft.serving.parity import check_example
+from regraft.serving.parity import try_example
 from regraft.serving.resampling import CentreCrop
 from tests.conftest import DigitsRun
 
@@ -203,7 +204,17 @@ def test_an_example_that_decodes_otherwise_is_refused(
     assert right in text
     (tmp_path / "example.py").write_text(text.replace(right, wrong))
     with pytest.raises(ExportError, match=said):
-        check_example(tmp_path / "example.py", made_kinds(1))
+        try_example(tmp_path / "example.py", made_kinds(1), {})
+
+
+@pytest.mark.children
+def test_what_only_regraft_decodes_is_listed(exported: Callable[[str], Exported], tmp_path: Path) -> None:
+    file = io.BytesIO()
+    Image.new("L", (20, 20)).save(file, "PNG")
+    black = file.getvalue()
+    program = exported("probe").folder / "example.py"
+    trial = try_example(program, {"black": black}, {"bands": b"?", "also black": black})
+    assert (trial.images, trial.unread) == (2, ("bands",))
 
 
 @pytest.mark.children

@@ -67,8 +67,9 @@ def export(
             f"compared with the model on {printable(done.parity.sample.text)}: the labels are the same, "
             f"probabilities differ by at most {done.parity.largest_difference:.1g}"
         )
-    if done.example_images:
-        print(f"example.py gives the same labels for {done.example_images} images, at least one of each kind")
+    if done.trial is not None:
+        kinds = "each kind that it decodes" if done.trial.unread else "each kind"
+        print(f"example.py gives the same labels for {done.trial.images} images, at least one of {kinds}")
     if done.quantised is not None:
         _show_loss(done.quantised)
     return 0

@@ -6,11 +6,11 @@ from regraft import storage
 from regraft.model_files import ModelFiles
 from regraft.records import Estimate, InputSpec
 from regraft.run_files import RunFiles
-from regraft.serving.parity import Parity, Quantised
+from regraft.serving.parity import Parity, Quantised, Trial
 
 
 def model_card(
-    files: ModelFiles, file: str, *, parity: Parity, quantised: Quantised | None, example_images: int
+    files: ModelFiles, file: str, *, parity: Parity, quantised: Quantised | None, trial: Trial | None
 ) -> str:
     """A model card (Mitchell et al. 2019) as Markdown.
 
@@ -19,7 +19,7 @@ def model_card(
         file: name of the exported file.
         parity: how the file compares with the model.
         quantised: what int8 costs; None for fp32.
-        example_images: number of images on which the example agreed; 0 if there is no example.
+        trial: what the example has said about images of every kind; None if there is no example.
     """
     model = files.model
     name = f"{_plain(files.name)}: " if files.name else ""
@@ -32,7 +32,7 @@ def model_card(
         *_accuracy(files, quantised),
         *_training(files),
         *_input(model.weights.input_spec, len(model.labels)),
-        *_decoding(model.weights.input_spec, example_images),
+        *_decoding(model.weights.input_spec, trial),
         *_limits(files, parity, quantised),
     ]
     return "\n".join(lines) + "\n"
@@ -111,17 +111,21 @@ def _input(spec: InputSpec, labels: int) -> list[str]:
     return ["", "## Input and output", "", images, probabilities]
 
 
-def _decoding(spec: InputSpec, example_images: int) -> list[str]:
+def _decoding(spec: InputSpec, trial: Trial | None) -> list[str]:
     """How files become the input; what deviates from it gives other labels."""
     lines = ["", "## How images must be decoded", ""]
-    if example_images:
+    if trial is not None:
         lines += [
             "`example.py` decodes images as the model was trained, with Pillow. It was run on "
-            f"{example_images} images, at least one of each kind, and gave the same labels. Other programs "
-            "must do the same:",
+            f"{trial.images} images, at least one of each kind, and gave the same labels.",
             "",
         ]
+    if trial is not None and trial.unread:
+        unread = _plain(", ".join(trial.unread))
+        lines += [f"`example.py` does not decode these kinds of images, but Regraft does: {unread}.", ""]
     lines += [
+        "Every program that uses the model must decode images like this:",
+        "",
         "- The first frame is used, and turned upright as its EXIF orientation says.",
         "- 16-bit values are divided by 65,535 (not cut off at 255). Values of 32 bits are divided by "
         "65,535, by 255 if none is larger, or by 1 if they are fractions from 0 to 1; with any others, the "

@@ -38,7 +38,11 @@ def main(paths: list[str]) -> None:
     labels, spec = facts["labels"], facts["input_spec"]
     needed_px = math.ceil(spec["size_px"] / spec["crop_share"] - 1e-6)
     for path in paths:
-        batch = decoded(path, spec["channels"], needed_px)[None]  # (1, height, width, channels), 0 to 255
+        try:
+            batch = decoded(path, spec["channels"], needed_px)[None]  # (1, height, width, channels), 0 to 255
+        except Exception as error:  # a file that Pillow can't read does not stop the others
+            print(f"{path}: can't be decoded: {error}", file=sys.stderr)
+            continue
         (probabilities,) = session.run(["probabilities"], {"images": batch})
         for place in np.argsort(-probabilities[0], kind="stable")[:3]:
             print(f"{path}: {labels[place]} {probabilities[0][place]:.3%}")
@@ -107,6 +111,8 @@ def separate(image: Image.Image, channels: int) -> list[Image.Image]:
     """The bands of an image, or its pages if each is grey."""
     if len(image.getbands()) == channels:
         return [image.getchannel(number) for number in range(channels)]
+    if getattr(image, "n_frames", 1) != channels:
+        raise ValueError(f"{len(image.getbands())} bands; the model takes {channels} bands or grey pages")
     pages = []
     for number in range(channels):
         image.seek(number)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from itertools import islice
@@ -22,7 +22,7 @@ from regraft.prediction.onnx_model import FACT, OnnxModel
 from regraft.progress import Reporter, Silent
 from regraft.serving.card import model_card
 from regraft.serving.kinds import found_kinds, made_kinds
-from regraft.serving.parity import Parity, Quantised, check_example, compared
+from regraft.serving.parity import Parity, Quantised, Trial, compared, try_example
 from regraft.serving.samples import Sample, Source, choose_sample, readable, spread
 
 Target = Literal["onnx", "openvino", "safetensors"]
@@ -38,8 +38,8 @@ class Exported:
     file: Path
     parity: Parity
     quantised: Quantised | None
-    example_images: int = 0
-    """Number of images, at least one of each kind, on which `example.py` was run and agreed."""
+    trial: Trial | None = None
+    """What `example.py` has said about an image of each kind; None if there is no example."""
 
 
 def export_model(
@@ -111,10 +111,7 @@ class _Export:
                 made, quantised = self._int8(made, calibration, sample)
             program = made.with_name("example.py")
             program.write_bytes(resources.files("regraft.serving").joinpath("example.py").read_bytes())
-            kinds = {**made_kinds(self.model.weights.input_spec.channels), **found_kinds(sample.images)}
-            with self.reporter.phase("running the example", len(kinds)) as meter:
-                tried = check_example(program, kinds)
-                meter.advance(tried)
+            tried = self._tried(program, found_kinds(sample.images))
             done = Exported(self.folder, self.folder / "model.onnx", parity, quantised, tried)
             for file in (made, program):
                 storage.write_atomically(self.folder / file.name, file.read_bytes())
@@ -151,6 +148,16 @@ class _Export:
             meter.advance(len(images))
         return parity
 
+    def _tried(self, program: Path, found: Mapping[str, Source]) -> Trial:
+        """Run the example on an image of every kind."""
+        made = made_kinds(self.model.weights.input_spec.channels)
+        with self.reporter.phase("running the example", len(made) + len(found)) as meter:
+            trial = try_example(program, made, found)
+            meter.advance(len(made) + len(found))
+        for kind in trial.unread:
+            self.reporter.warn(f"the model can be used on images of this kind, but not by example.py: {kind}")
+        return trial
+
     def _int8(self, made: Path, calibration: Sequence[Path], sample: Sample) -> tuple[Path, Quantised]:
         from regraft.serving.quantisation import quantise
 
@@ -160,10 +167,8 @@ class _Export:
         return whole, _measured(self.files, OnnxModel(whole), sample, self.reporter)
 
     def _with_card(self, done: Exported) -> Exported:
-        card = model_card(
-            self.files, done.file.name, parity=done.parity, quantised=done.quantised,
-            example_images=done.example_images,
-        )  # fmt: skip
+        name, parity = done.file.name, done.parity
+        card = model_card(self.files, name, parity=parity, quantised=done.quantised, trial=done.trial)
         storage.write_atomically(self.folder / "README.md", card.encode())
         return done
 

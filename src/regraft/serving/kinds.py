@@ -11,6 +11,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image
 
+from regraft.data.loading import read_file
+from regraft.data.readers import open_image, orientation_of
+
 _SIDE = (120, 80)
 _MOST = 16
 
@@ -33,24 +36,23 @@ def made_kinds(channels: int) -> dict[str, bytes]:
 
 
 def found_kinds(images: Iterable[Path | bytes]) -> dict[str, Path | bytes]:
-    """The first image of each kind, among images that can be read; at most sixteen kinds."""
+    """The first image of each kind, among images that the loader can read; at most sixteen kinds."""
     found: dict[str, Path | bytes] = {}
     for source in images:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
-            marks = [f"{image.format} {image.mode}"]
-            marks += ["transparent"] if "transparency" in image.info else []
-            marks += ["turned"] if _is_turned(image) else []
-        name = " ".join(marks)
+        name = _kind(source if isinstance(source, bytes) else read_file(source))
         if name not in found and len(found) < _MOST:
             found[name] = source
     return found
 
 
-def _is_turned(image: Image.Image) -> bool:
-    try:
-        return bool(image.getexif().get(ExifTags.Base.Orientation, 1) != 1)
-    except Exception:  # noqa: BLE001 (broken EXIF data raises many errors)
-        return False
+def _kind(data: bytes) -> str:
+    image, notes = open_image(data)
+    if image is None:
+        return "TIFF with bands that Pillow does not read"
+    marks = [f"{image.format} {image.mode}"]
+    marks += ["transparent"] if "transparency" in image.info else []
+    marks += ["turned"] if orientation_of(image, notes) != 1 else []
+    return " ".join([*marks, *sorted(set(notes))])
 
 
 def _colour(seed: int) -> Image.Image:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from regraft.errors import ExportError
-from regraft.prediction.model import Prediction, Predictions
+from regraft.prediction.model import Prediction
 from regraft.prediction.onnx_model import OnnxModel
 from regraft.serving.samples import Sample, Source
 
@@ -68,46 +68,64 @@ def compared(
     return Parity(len(sample.images), gap, agreement, sample)
 
 
-def check_example(program: Path, images: Mapping[str, Source]) -> int:
+@dataclass(frozen=True)
+class Trial:
+    """What the example has said about image files."""
+
+    images: int
+    """Number of images whose labels and probabilities are those of the exported file."""
+    unread: tuple[str, ...]
+    """Kinds of images that Regraft decodes but the example does not, which says so."""
+
+
+def try_example(program: Path, made: Mapping[str, Source], found: Mapping[str, Source]) -> Trial:
     """Run the example as a user would, from another folder, and compare its labels with those of the file.
 
     Args:
         program: the example, with `model.onnx` next to it.
-        images: image files, each with the name of its kind.
-
-    Returns:
-        The number of images that were compared.
+        made: image files that it must decode, each with the name of its kind.
+        found: image files of the user, likewise; those that the example can't decode are listed.
 
     Raises:
         ExportError: the program fails, or says something else than the exported file with Regraft's loader.
     """
+    images = [*made.items(), *found.items()]
     model = OnnxModel(program.with_name("model.onnx"))
+    names = [f"image-{number}" for number in range(len(images))]
     with tempfile.TemporaryDirectory() as folder:
-        for number, source in enumerate(images.values()):
+        for name, (_, source) in zip(names, images, strict=True):
             data = source if isinstance(source, bytes) else source.read_bytes()
-            Path(folder, f"image-{number}").write_bytes(data)
-        names = [f"image-{number}" for number in range(len(images))]
+            Path(folder, name).write_bytes(data)
         expected = model.predict([Path(folder, name) for name in names])
         printed = _printed(program, names, Path(folder))
-    for (kind, row), name in zip(zip(images, _all(expected, images), strict=True), names, strict=True):
+    rows = {Path(row.path).name: row for row in expected.rows}
+    unread = []
+    for number, (name, (kind, _)) in enumerate(zip(names, images, strict=True)):
         said = dict(re.findall(rf"^{name}: ((?s:.*?)) ([\d.]+)%$", printed, re.MULTILINE))
-        if next(iter(said), None) != row.label or _gap(said, row, expected.labels) > TOLERANCE:
-            raise ExportError(
-                f"example.py says {said or 'nothing'} about an image of the kind {kind}, but the model says "
-                f"{row.label} ({100 * row.probability:.3f} %). Nothing was written; please report the "
-                "versions of Pillow and ONNX Runtime"
-            )
-    return len(images)
+        if not said and number >= len(made):
+            unread.append(kind)
+        elif name not in rows or not _agrees(said, rows[name], expected.labels):
+            raise ExportError(_difference(kind, said, rows.get(name), is_made=number < len(made)))
+    return Trial(len(images) - len(unread), tuple(unread))
 
 
-def _all(found: Predictions, images: Mapping[str, Source]) -> Sequence[Prediction]:
-    if found.skipped:
-        kinds = ", ".join(images)
-        raise ExportError(
-            f"an image of one of the kinds {kinds} can't be read: {found.skipped[0].reason}. Nothing was "
-            "written; please report the version of Pillow"
-        )
-    return found.rows
+def _agrees(said: Mapping[str, str], row: Prediction, labels: Sequence[str]) -> bool:
+    """Whether the label is the same, and the printed probabilities (rounded to 1e-5) are close."""
+    chances = dict(zip(labels, row.probabilities, strict=True))
+    gaps = [abs(float(percent) / 100 - float(chances.get(label, 2.0))) for label, percent in said.items()]
+    return next(iter(said), None) == row.label and max(gaps) <= TOLERANCE
+
+
+def _difference(kind: str, said: Mapping[str, str], row: Prediction | None, *, is_made: bool) -> str:
+    label, percent = next(iter(said.items()), ("nothing", "0"))
+    ours = f"{row.label} ({100 * row.probability:.3f} %)" if row else "that it can't be read"
+    advice = "please report the versions of Pillow and ONNX Runtime"
+    if not is_made:
+        advice = "compare on other images with --images, or report the image"
+    return (
+        f"example.py says {label} ({percent} %) about an image of the kind {kind}, but the model says "
+        f"{ours}. Nothing was written; {advice}"
+    )
 
 
 def _printed(program: Path, names: Sequence[str], folder: Path) -> str:
@@ -122,9 +140,3 @@ def _printed(program: Path, names: Sequence[str], folder: Path) -> str:
         lines = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no reason was given"]
         raise ExportError(f"example.py fails: {lines[-1]}. Nothing was written; please report the versions")
     return done.stdout.decode("utf-8", "surrogateescape").replace(os.linesep, "\n")
-
-
-def _gap(said: Mapping[str, str], row: Prediction, labels: Sequence[str]) -> float:
-    """The largest difference of a probability that the example has printed, rounded to 1e-5."""
-    chances = dict(zip(labels, row.probabilities, strict=True))
-    return max(abs(float(percent) / 100 - float(chances.get(label, 2.0))) for label, percent in said.items())
