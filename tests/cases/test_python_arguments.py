@@ -142,7 +142,7 @@ def test_nothing_is_left_out_without_a_reason(model: regraft.Model, tmp_path: Pa
         ("", "images is empty"),
         ([np.zeros((0, 4), np.uint8)], r"shape \(0, 4\)"),
     ],
-    ids=str,
+    ids=[*map(str, range(14))],
 )
 def test_what_is_no_image_is_named_with_its_place(images: Any, said: str, model: regraft.Model) -> None:
     with pytest.raises(DataError, match=said):
