@@ -82,9 +82,9 @@ def test_a_missing_column_is_named_with_close_ones(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        (TableColumns(label="kinds"), r"no column kinds \(did you mean kind\?\).*--label-column"),
-        (TableColumns(path="src"), "no column src.*--path-column"),
-        (TableColumns(split="fold"), "no column fold.*--split-column"),
+        (TableColumns(label="kinds"), r"no column kinds \(did you mean kind\?\).*label_column"),
+        (TableColumns(path="src"), "no column src.*path_column"),
+        (TableColumns(split="fold"), "no column fold.*split_column"),
         (TableColumns(path="kind", label="kind"), "kind can't hold both the paths and the labels"),
     ],
     ids=["label", "path", "split", "both"],
@@ -183,7 +183,7 @@ def test_usual_names_of_columns_are_recognised_and_said(tmp_path: Path, header: 
     [
         (
             "file,filename,label\na.jpg,a.jpg,x\n",
-            "file and filename could both be it; choose one with --path-column",
+            "file and filename could both be it; choose one with path_column",
         ),
         ("path,label,label\na.jpg,x,y\n", "has 2 columns called label"),
         ("path,label\n", "has no rows, only the columns path, label"),
@@ -259,9 +259,9 @@ def test_an_image_that_links_into_a_store_is_below_the_root(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("cell", "hint"),
     [
-        ("cat/0.jpg", "with --root data/img they would be found"),
-        ("data/img/cat/0.jpg", "with --root . they would be found"),
-        ("{}/other/9.jpg", "with --root {}/other they would be found"),
+        ("cat/0.jpg", "with root data/img they would be found"),
+        ("data/img/cat/0.jpg", "with root . they would be found"),
+        ("{}/other/9.jpg", "with root {}/other they would be found"),
         ("/home/ann/img/cat/0.jpg", "img/cat/0.jpg is there, so write the paths relative to it"),
         (r"C:\data\img\cat\0.jpg", "img/cat/0.jpg is there, so write the paths relative to it"),
         ("https://example.org/0.jpg", "an address, not a path"),
@@ -278,7 +278,7 @@ def test_a_refusal_says_where_the_files_are(
     with pytest.raises(NoImagesError) as caught:
         find_images(place.relative_to(tmp_path))
     assert hint.format(tmp_path) in str(caught.value)
-    assert all(flag in str(caught.value) for flag in ("--root", "--path-column", "--label-column"))
+    assert all(flag in str(caught.value) for flag in ("root", "path_column", "label_column"))
 
 
 def test_a_table_with_a_row_for_each_label_of_an_image_is_explained(tmp_path: Path) -> None:
@@ -330,9 +330,9 @@ def test_labels_of_any_type_of_number_or_text_are_read(
     ("columns", "message"),
     [
         ({"path": FILES, "label": [["a"], ["b"]]}, r"label holds list<.*one label for each image"),
-        ({"path": FILES, "label": [{"x": 1}, {"x": 2}]}, "label holds struct<.*--label-column"),
+        ({"path": FILES, "label": [{"x": 1}, {"x": 2}]}, "label holds struct<.*label_column"),
         ({"path": FILES, "label": [b"a", b"b"]}, "label holds binary"),
-        ({"path": [1, 2], "label": ["a", "b"]}, "path holds int64, but paths are text.*--path-column"),
+        ({"path": [1, 2], "label": ["a", "b"]}, "path holds int64, but paths are text.*path_column"),
         ({"image": [{"bytes": b"a", "path": "x"}] * 2, "label": ["a", "b"]}, "save each image to a file"),
     ],
     ids=["lists", "structs", "bytes", "numbers as paths", "images inside"],

@@ -146,10 +146,10 @@ def test_without_votes_a_single_head_answers(digits: Path, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"cut": "c3"}, "--cut c3 needs a single strategy"),
-        ({"head": "centroid"}, "--head centroid needs a single strategy"),
+        ({"cut": "c3"}, "cut c3 needs a single strategy"),
+        ({"head": "centroid"}, "head centroid needs a single strategy"),
         ({"budget": "soon"}, "time 'soon' is not understood"),
-        ({"strategy": "probe", "budget": "5m"}, "--budget 5m limits the ladder"),
+        ({"strategy": "probe", "budget": "5m"}, "budget 5m limits the ladder"),
     ],
 )
 def test_settings_that_contradict_the_ladder_are_refused(

@@ -56,7 +56,8 @@ def export(
     from regraft.serving.export import export_model
 
     if out is not None:
-        output_folder(out, "an export", marks=_MARKS, inputs=[_images_of(run)])
+        around = _images_around(run, out, data)
+        output_folder(out, "an export", marks=_MARKS, inputs=[around, *images])
     done = export_model(
         run, out, to=to, int8=int8, images=images, data=data, reporter=make_reporter(json_lines=False)
     )
@@ -86,13 +87,22 @@ def _show_loss(lost: Quantised) -> None:
     )
 
 
-def _images_of(run: Path) -> Path | None:
-    """The folder of the images of a run; None if a table named them, or the run is not finished."""
+def _images_around(run: Path, out: Path, moved: Path | None) -> Path | None:
+    """The folder of images in which an export would lie; None if it would lie in none.
+
+    Directly below the data it does no harm, because a scan recognises what Regraft has written.
+    """
+    from regraft.data.own_outputs import own_output
     from regraft.errors import RegraftError
     from regraft.run_files import RunFiles
 
     try:
-        data = Path(str(RunFiles(run).run.settings.get("data", "")))
+        data = (moved or Path(str(RunFiles(run).run.settings.get("data", "")))).resolve()
     except RegraftError:
+        return None  # the export itself says what is wrong with the run
+    place = out.resolve()
+    if not data.is_dir() or not place.is_relative_to(data):
         return None
-    return data if data.is_dir() else None
+    top = data / Path(*place.relative_to(data).parts[:1])
+    names = {entry.name for entry in top.iterdir()} if top.is_dir() else set()
+    return top if names and own_output(top, names) is None else None
