@@ -267,9 +267,9 @@ def test_the_card_escapes_what_names_could_do(exported: Callable[[str], Exported
             "int8 works only with to onnx",
         ),
         ({"run": "gone"}, SettingsError, "holds no finished run and no saved model"),
-        ({"to": "safetensors", "images": ["x.png"]}, SettingsError, "--images has no effect"),
+        ({"to": "safetensors", "images": ["x.png"]}, SettingsError, "images has no effect"),
         ({"images": ["gone.png"]}, NoImagesError, r"none of 1 files can be read.*gone\.png: can't be opened"),
-        ({"data": "gone"}, SettingsError, "--data gone does not exist"),
+        ({"data": "gone"}, SettingsError, "data gone does not exist"),
     ],
 )
 def test_what_cannot_be_exported_is_refused(
