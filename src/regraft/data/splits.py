@@ -252,13 +252,13 @@ def fold_doubt(labels: npt.NDArray[np.int64], folds: npt.NDArray[np.int64]) -> s
         folds: fold of each image, `(N,)`, from `fold_numbers`.
 
     >>> fold_doubt(np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1]))
-    'the training images form only 2 groups, fewer than the 5 folds of cross-validation'
+    'the training images form only 2 groups (or single images), fewer than the 5 folds of cross-validation'
     """
     sizes = np.bincount(folds)
     if len(sizes) < USUAL_FOLDS:
         return (
-            f"the training images form only {len(sizes)} groups, fewer than the {USUAL_FOLDS} folds of "
-            "cross-validation"
+            f"the training images form only {len(sizes)} groups (or single images), fewer than the "
+            f"{USUAL_FOLDS} folds of cross-validation"
         )
     if 2 * sizes.max() > len(folds):
         return f"{sizes.max():,} of {len(folds):,} training images form one group, which is a fold by itself"
