@@ -60,7 +60,7 @@ DOORS = {
     "skimage": {"features", "lab"},
     "sklearn": {"estimator", "features", "evaluation", "lab"},
     "scipy": {"features"},
-    "threadpoolctl": {"lab"},
+    "threadpoolctl": {"features", "lab"},
     "PIL": {"data", "explanation", "lab", "reports", "serving"},
     "captum": {"explanation"},
     "jinja2": {"reports"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 
@@ -13,6 +14,8 @@ from regraft.features.linear_heads import fit_centroid, fit_linear_svm, fit_logi
 from regraft.features.training_rows import Candidate, FittedHead, TrainingRows, accuracy, describe
 from regraft.progress import Meter
 from regraft.records import HeadKind
+
+_SMALL_WORK = 4e7  # images x columns x classes; two threads took up to nine times as long as one below it
 
 
 def fit_head(
@@ -28,6 +31,22 @@ def fit_head(
         meter: counts hundredths of the work.
     """
     candidates = candidates[-1:] if data.doubt else candidates
+    with _threads_for(data, candidates):
+        return _fitted(data, kind, candidates, meter)
+
+
+def _threads_for(data: TrainingRows, candidates: Sequence[Candidate]) -> AbstractContextManager[object]:
+    """One thread for small problems: more of them mostly wait for each other, on a busy machine for long."""
+    from threadpoolctl import threadpool_limits
+
+    width = max(sum(column.stop - column.start for column in columns) for columns in candidates)
+    work = len(data.keys) * min(width, len(data.keys)) * data.num_classes
+    return threadpool_limits(1) if work < _SMALL_WORK else nullcontext()
+
+
+def _fitted(
+    data: TrainingRows, kind: HeadKind, candidates: Sequence[Candidate], meter: Meter | None
+) -> FittedHead:
     gauge = Gauge(meter, 1 if kind == "rbf-svm" else len(candidates))
     if kind == "rbf-svm":
         fitted_kernel = fit_kernel(data, candidates, gauge)
