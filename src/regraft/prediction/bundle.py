@@ -188,7 +188,7 @@ def _read_record(place: Path) -> BundleRecord:
         ) from error
     if record.loader_version != LOADER_VERSION:
         raise BundleError(
-            f"{path} was made with loader version {record.loader_version}, this is {LOADER_VERSION}, which can "
-            "give other pixels. Run the fit again, or use the installation of regraft that made it"
+            f"{path} was made with loader version {record.loader_version}, this is {LOADER_VERSION}, "
+            "which can give other pixels. Run the fit again, or use the installation of regraft that made it"
         )
     return record
