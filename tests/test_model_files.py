@@ -110,8 +110,8 @@ def test_a_run_without_its_scores_is_still_a_model(place: Path) -> None:
     ("name", "data", "said"),
     [
         ("data", None, "data holds no finished run and no saved model"),
-        ("model", "data", "--data .*data has no effect on .*model"),
-        ("run", "gone", "--data .*gone does not exist"),
+        ("model", "data", "data .*data has no effect on .*model"),
+        ("run", "gone", "data .*gone does not exist"),
     ],
 )
 def test_what_is_no_model_or_no_data_is_refused(place: Path, name: str, data: str | None, said: str) -> None:

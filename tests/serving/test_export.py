@@ -264,12 +264,12 @@ def test_the_card_escapes_what_names_could_do(exported: Callable[[str], Exported
         (
             {"to": "openvino", "int8": True},
             SettingsError,
-            "int8 works only with to onnx",
+            "int8 works only for the format onnx, not for openvino",
         ),
         ({"run": "gone"}, SettingsError, "holds no finished run and no saved model"),
-        ({"to": "safetensors", "images": ["x.png"]}, SettingsError, "--images has no effect"),
+        ({"to": "safetensors", "images": ["x.png"]}, SettingsError, "images has no effect"),
         ({"images": ["gone.png"]}, NoImagesError, r"none of 1 files can be read.*gone\.png: can't be opened"),
-        ({"data": "gone"}, SettingsError, "--data gone does not exist"),
+        ({"data": "gone"}, SettingsError, "data gone does not exist"),
     ],
 )
 def test_what_cannot_be_exported_is_refused(
