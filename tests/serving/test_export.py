@@ -264,7 +264,7 @@ def test_the_card_escapes_what_names_could_do(exported: Callable[[str], Exported
         (
             {"to": "openvino", "int8": True},
             SettingsError,
-            "int8 works only with to onnx",
+            "int8 works only for the format onnx, not for openvino",
         ),
         ({"run": "gone"}, SettingsError, "holds no finished run and no saved model"),
         ({"to": "safetensors", "images": ["x.png"]}, SettingsError, "images has no effect"),

@@ -73,7 +73,7 @@ def export_model(
     """
     named = [images] if isinstance(images, str | Path) else list(images)
     if int8 and to != "onnx":
-        raise SettingsError(f"--int8 works only with --to onnx, not with --to {to}")
+        raise SettingsError(f"--int8 works only for the format onnx, not for {to}")
     if named and to == "safetensors":
         raise SettingsError(
             "--images has no effect with --to safetensors, which copies the weights and compares nothing"
