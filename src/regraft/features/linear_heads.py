@@ -28,6 +28,7 @@ _STRENGTHS: dict[Loss, tuple[float, ...]] = {
     "squared-hinge": (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0),
 }
 _MIDDLING_STRENGTHS: dict[Loss, float] = {"softmax": 100.0, "squared-hinge": 1.0}
+_ROUGH = 1e-2  # tolerance for very many scores: half the time, and log-loss is no larger
 _MANY_SCORES = 4_000_000  # above it, the search for the strength would take minutes
 _EVALUATIONS = 200  # about as many as a search for the strength takes; a single strength takes a fifth
 
@@ -101,7 +102,8 @@ def choose_strength(
 
     All folds are solved together; each strength starts from the optima of the one before. The search
     ends when two strengths in a row are no better. With very many scores (images x classes x folds), the
-    strength is chosen on one fold, and the other folds are solved at that strength alone.
+    strength is chosen on one fold, the other folds are solved at that strength alone, and all of them less
+    precisely.
 
     Args:
         data: the training images.
@@ -115,7 +117,8 @@ def choose_strength(
     tried = strengths or ((_MIDDLING_STRENGTHS[loss],) if data.doubt else _STRENGTHS[loss])
     steps, start = (gauge or Gauge()).part(len(tried) + 1), None
     if len(tried) > 1 and len(rows) * _scores_together(data) > _MANY_SCORES:
-        strength, _, one = _searched(data, rows, loss, tried, every[:1], tolerance, steps)
+        tolerance = max(tolerance, _ROUGH)
+        strength, _, one = _searched(data, rows, loss, tried, every[:1], 2 * tolerance, steps)
         tried, start = (strength,), np.repeat(one, len(every), axis=0)
     return _searched(data, rows, loss, tried, every, tolerance, steps, start)[:2]
 
