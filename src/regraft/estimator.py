@@ -15,9 +15,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from regraft import storage
 from regraft.arguments import described
-from regraft.class_labels import read_labels
 from regraft.data.candidates import Candidate, Found
 from regraft.data.image_like import ImageLike, ImageSource, read_image_likes
+from regraft.data.label_arrays import read_labels
 from regraft.data.loading import decode, read_file
 from regraft.errors import DataError, ImageError, SettingsError
 from regraft.prediction.model import Model

@@ -7,7 +7,6 @@ made before any work is done.
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import json
 import os
@@ -17,28 +16,20 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from regraft import storage
+from regraft.data.file_kinds import is_image, is_image_name
 from regraft.errors import SettingsError
+from regraft.plots import GENERATOR
 from regraft.storage import printable
 
 _HEAD_BYTES = 1 << 16
+_TEMPORARY = re.compile(r"tmp[a-z0-9_]{8}")  # what the tempfile module calls its folders
 _WHOLE_BYTES = 1 << 26
-_IMAGES = frozenset({
-    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff",
-    ".avif", ".avifs", ".ppm", ".pgm", ".pbm", ".pnm", ".mpo", ".heic", ".heif", ".jxl", ".jp2", ".dcm",
-    ".dng", ".cr2", ".nef", ".arw", ".psd",
-})  # fmt: skip
-_STARTS = (
-    b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"P1\n", b"P2\n",
-    b"P3\n", b"P4\n", b"P5\n", b"P6\n", b"\0\0\0\x0cjP", b"8BPS",
-)  # fmt: skip
 _RUN_FILES = frozenset({
     "run.json", "split.json", "split.csv", "skipped.csv", "findings.csv", "predictions.csv", "scores.json",
     "scores.csv", "plan.toml", "confusion.csv", "log.jsonl", "metrics.jsonl", "metrics.csv", "stages.csv",
     "ladder.json", "ladder.csv", "ladder.svg",
 })  # fmt: skip
-GENERATOR = "regraft"
-"""The name under which drawings say who has made them."""
-_SEAL = "# Written by regraft; sha256 of the lines above: "
 
 
 @dataclass(frozen=True)
@@ -86,17 +77,6 @@ def _is_untouched_list(data: bytes) -> bool:
     return next(rows, None) == list(_SUSPECTS) and not any(row[-1].strip() for row in rows if row)
 
 
-def sealed(text: str) -> str:
-    """A text file with a last line by which `is_sealed` finds out whether anybody has edited it."""
-    return f"{text}{_SEAL}{hashlib.sha256(text.encode()).hexdigest()}\n"
-
-
-def is_sealed(data: bytes) -> bool:
-    """Whether a file is as `sealed` made it."""
-    text, _, seal = data.decode("utf-8", "replace").rpartition(_SEAL)
-    return bool(text) and seal.strip() == hashlib.sha256(text.encode()).hexdigest()
-
-
 def page_of(template: str, what: str, example: str) -> OutputKind:
     """A page by the template that it was made from."""
     mark = f'<meta name="generator" content="regraft {template}">'.encode()
@@ -108,7 +88,7 @@ PREDICTION_LINES = OutputKind("predictions as JSON lines", "predictions.jsonl", 
 SKIPPED = OutputKind("a list of skipped files", "predictions.csv.skipped.csv", _table("path", "reason"))
 FINDINGS = OutputKind("a list of findings", "problems.csv", _table("kind", "message", "paths"))
 SUSPECTS = OutputKind("a list of suspects", "suspects.csv", _is_untouched_list)
-PLAN = OutputKind("a plan", "plan.toml", is_sealed)
+PLAN = OutputKind("a plan", "plan.toml", storage.is_sealed)
 DRAWING = OutputKind("a plot", "plot.svg", _is_drawing, is_drawing=True)
 REPORT = page_of("report.html", "a report", "report.html")
 EXPLANATION = page_of("explanation.html", "a page of explanations", "explanation.html")
@@ -145,7 +125,7 @@ def output_file(
         raise SettingsError(f"{flag} names no file. {hint}")
     if place.is_dir():
         raise SettingsError(f"{shown} is a folder, but {kind.what} is one file. {hint}")
-    if place.suffix.lower() in _IMAGES and not kind.is_drawing:
+    if is_image_name(place.name) and not kind.is_drawing:
         raise SettingsError(
             f"{shown} has the name of an image, but {kind.what} would be written to it. Did the shell expand "
             f"{flag} *{place.suffix}? Name the output first: {flag} {kind.example}"
@@ -170,7 +150,7 @@ def output_file(
 
 
 def _history(data: bytes, kind: OutputKind) -> str:
-    is_edited = (kind is PLAN and _SEAL.encode() in data) or (kind is SUSPECTS and _table(*_SUSPECTS)(data))
+    is_edited = (kind is PLAN and storage.has_seal(data)) or (kind is SUSPECTS and _table(*_SUSPECTS)(data))
     return (
         "it was edited since regraft wrote it" if is_edited else f"it is not {kind.what} that regraft wrote"
     )
@@ -193,7 +173,7 @@ def _refuse_inputs(
             raise SettingsError(f"{shown} is among the files that this command reads. {hint}")
         if not stat.S_ISDIR(other.st_mode) or not whole.is_relative_to(os.path.realpath(given)):
             continue
-        if place.suffix.lower() in _IMAGES and not (Path(given) / "run.json").exists():
+        if is_image_name(place.name) and not (Path(given) / "run.json").exists():
             raise SettingsError(
                 f"{shown} lies in {printable(str(given))}, where it would be taken for one of the images. "
                 f"{hint}"
@@ -203,18 +183,6 @@ def _refuse_inputs(
                 f"{shown} lies in {printable(str(given))}, which this command reads, and is not {kind.what} "
                 f"that regraft wrote. {hint}"
             )
-
-
-def is_image(data: bytes) -> bool:
-    """Whether the content begins as image files do.
-
-    >>> is_image(b"GIF89a..."), is_image(b"path,label")
-    (True, False)
-    """
-    is_bitmap = data[:2] == b"BM" and data[6:10] == bytes(4)
-    is_riff = data[:4] == b"RIFF" and data[8:12] == b"WEBP"
-    is_box = data[4:8] == b"ftyp" and data[8:12] in (b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1")
-    return data.startswith(_STARTS) or is_bitmap or is_riff or is_box
 
 
 def _content(path: Path) -> bytes:
@@ -278,7 +246,7 @@ def visible(folder: Path) -> list[str]:
     if not folder.is_dir():
         return []
     found = sorted(entry.name for entry in folder.iterdir())
-    return [name for name in found if not name.startswith((".", "tmp"))]
+    return [name for name in found if not name.startswith(".") and not _TEMPORARY.fullmatch(name)]
 
 
 def listed(names: list[str]) -> str:

@@ -12,7 +12,6 @@ from pydantic import ValidationError
 
 from regraft import storage
 from regraft.errors import SettingsError
-from regraft.outputs import sealed
 from regraft.records import (
     Granularity,
     HeadKind,
@@ -84,7 +83,7 @@ class Plan(Record):
 
     def save(self, path: str | Path) -> Path:
         """Write the plan as a TOML file, whose last line tells an edited plan from one as it was written."""
-        storage.write_atomically(Path(path), sealed(self.toml()).encode())
+        storage.write_atomically(Path(path), storage.sealed(self.toml()).encode())
         return Path(path)
 
     @classmethod

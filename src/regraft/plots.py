@@ -10,8 +10,9 @@ from typing import Any
 
 from regraft import storage
 from regraft.errors import SettingsError
-from regraft.outputs import GENERATOR
 
+GENERATOR = "regraft"
+"""The name under which plots say who has drawn them."""
 FORMATS = (".svg", ".png", ".pdf")
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")  # Okabe & Ito 2008
 _MARKS = ("o", "s", "^", "D", "v")

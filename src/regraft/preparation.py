@@ -70,7 +70,12 @@ def reading_of(
 
 
 def found_images(source: str | Path, settings: DataSettings) -> Found:
-    """What a folder or table holds, before any file is opened."""
+    """What a folder or table holds, before any file is opened.
+
+    Raises:
+        DataError: the source can't be the name of a folder or table, or holds no images with labels.
+    """
+    check_place("source", source, PLACES, error=DataError)
     columns = TableColumns(
         settings.path_column, settings.label_column, settings.split_column, settings.group_column
     )

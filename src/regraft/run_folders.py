@@ -126,8 +126,8 @@ def _refuse_data(folder: Path, shown: str, source: str | Path, files: Images | F
     paths = [one.path for one in (files.items if isinstance(files, Images) else files.candidates)]
     if any(len(Path(path).parts) > 1 and Path(path).parts[0] == parts[0] for path in paths):
         raise SettingsError(
-            f"{shown} lies in {printable(str(Path(source, parts[0])))}, among the images, where its files "
-            "would be taken for data. Name a folder outside of the data with --out"
+            f"{shown} is among the images of {printable(str(source))}, where the files of a run would be "
+            "taken for data. Name a folder outside of the data with --out"
         )
 
 

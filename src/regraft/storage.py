@@ -27,6 +27,7 @@ from regraft.errors import DiskFullError, SettingsError, StorageError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _CHUNK_BYTES = 1 << 20
+_SEAL = "# Written by regraft; sha256 of the lines above: "
 _FORMULA_STARTS = ("=", "+", "-", "@")
 _NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?")
 
@@ -214,6 +215,26 @@ def printable(text: str) -> str:
     """
     shown = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown)
+
+
+def sealed(text: str) -> str:
+    """A text file with a last line by which `is_sealed` finds out whether anybody has edited it."""
+    return f"{text}{_SEAL}{sha256_of(text.encode())}\n"
+
+
+def is_sealed(data: bytes) -> bool:
+    """Whether a file is as `sealed` made it.
+
+    >>> is_sealed(sealed("a = 1").encode()), is_sealed(sealed("a = 1").encode().replace(b"1", b"2"))
+    (True, False)
+    """
+    text, _, seal = data.decode("utf-8", "replace").rpartition(_SEAL)
+    return bool(text) and seal.strip() == sha256_of(text.encode())
+
+
+def has_seal(data: bytes) -> bool:
+    """Whether a file was sealed once, edited or not."""
+    return _SEAL.encode() in data
 
 
 def csv_bytes(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:

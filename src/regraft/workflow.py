@@ -11,35 +11,20 @@ from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
-from regraft.arguments import check_kind, check_place, check_reporter, described
+from regraft.arguments import check_kind, check_reporter, described
 from regraft.ascent import Ascent, ascend, standing_for
 from regraft.data.candidates import Found
 from regraft.data.known_classes import say_accuracy_of_all
-from regraft.errors import DataError, SettingsError
+from regraft.errors import SettingsError
 from regraft.job import Job, Judgement
 from regraft.plans import TRAINED, Plan, Run
 from regraft.prediction.model import Model, Voter
-from regraft.preparation import (
-    EVERY_SIDE,
-    PLACES,
-    found_images,
-    limits_of,
-    located,
-    prepare,
-    reading_of,
-    scanned,
-)
+from regraft.preparation import EVERY_SIDE, found_images, limits_of, located, prepare, reading_of, scanned
 from regraft.progress import Reporter, Silent
 from regraft.records import Images, Side
 from regraft.rehearsal import Rehearsal, begin, planned, rehearsed, with_network
 from regraft.request import Request, Start, find_start, make_request
-from regraft.run_folders import (
-    EarlierImages,
-    choose_folder,
-    given_folder,
-    images_of_run,
-    say_changed_data,
-)
+from regraft.run_folders import EarlierImages, choose_folder, given_folder, images_of_run, say_changed_data
 from regraft.runs import RunLog, draw_ladder, versions, write_run
 from regraft.settings import DataSettings, FitSettings, TrainSettings, changed
 from regraft.storage import make_folder
@@ -74,7 +59,6 @@ def load_images(
     check_kind("settings", settings, (DataSettings, NoneType), "DataSettings and None")
     check_reporter(reporter)
     chosen: DataSettings = changed(settings or DataSettings(), changes)
-    check_place("source", source, PLACES, error=DataError)
     return scanned(found_images(source, chosen), chosen, reporter)
 
 
@@ -121,7 +105,7 @@ def fit(
     record |= {"from_run": str(from_run) if from_run else None}
     files, folder = located(images, reading), None
     inputs = (from_run, asked.fit.weights, reading.corrections, None if isinstance(plan, Plan) else plan)
-    if out is not None and not (isinstance(out, str) and not out):
+    if out is not None and out != "":
         folder = given_folder(out, source, files, record, inputs=inputs, overwrite=overwrite)
     files, asked, _ = with_network(files, asked, reading, log)
     start = find_start(asked, from_run, log)

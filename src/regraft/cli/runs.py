@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -13,6 +13,9 @@ from regraft.cli.ladder_table import percent
 from regraft.errors import RegraftError, SettingsError
 from regraft.progress import duration
 from regraft.storage import printable
+
+if TYPE_CHECKING:
+    from regraft.run_files import RunFiles
 
 
 def runs(folder: Path = Path("runs"), /, *, json: Annotated[bool, Parameter(negative="")] = False) -> int:
@@ -29,7 +32,7 @@ def runs(folder: Path = Path("runs"), /, *, json: Annotated[bool, Parameter(nega
         folder: Folder in which to look for runs, at most two levels deep.
         json: Print JSON lines.
     """
-    from regraft.run_files import RunFiles, runs_below
+    from regraft.run_files import runs_below
 
     if not folder.is_dir():
         raise SettingsError(
@@ -57,36 +60,39 @@ def runs(folder: Path = Path("runs"), /, *, json: Annotated[bool, Parameter(nega
     )
     if json:
         for one in found:
-            show_json(
-                {
-                    "run": str(one.folder),
-                    "data": one.run.data_root,
-                    "split": one.run.split_sha256,
-                    "network": one.run.plan.network,
-                    "strategy": one.run.plan.strategy,
-                    "accuracy": one.best.accuracy.model_dump(),
-                    "images": one.best.images,
-                    "judged_on": "test" if one.scores.test else "validation",
-                    "spent_s": round(one.spent_s, 1),
-                }
-            )
+            show_json(_record(one))
         return 0
-    rows = [
-        [
-            str(one.folder),
-            printable(Path(one.run.data_root.rstrip("/")).stem),
-            one.run.split_sha256[:6],
-            one.run.plan.network,
-            one.run.plan.strategy,
-            percent(one.best.accuracy),
-            f"{one.best.images:,} {'test' if one.scores.test else 'validation'}",
-            duration(one.spent_s),
-        ]
-        for one in found
-    ]
+    rows = [_row(one) for one in found]
     header = ["run", "data", "split", "network", "strategy", "accuracy %", "images", "time"]
     show_table(f"{len(rows)} runs in {folder}", header, rows, right=[5, 6, 7])
     print(
         "runs on the same split can be compared: regraft compare RUN RUN; page of a run: regraft report RUN"
     )
     return 0
+
+
+def _record(run: RunFiles) -> dict[str, object]:
+    return {
+        "run": str(run.folder),
+        "data": run.run.data_root,
+        "split": run.run.split_sha256,
+        "network": run.run.plan.network,
+        "strategy": run.run.plan.strategy,
+        "accuracy": run.best.accuracy.model_dump(),
+        "images": run.best.images,
+        "judged_on": "test" if run.scores.test else "validation",
+        "spent_s": round(run.spent_s, 1),
+    }
+
+
+def _row(run: RunFiles) -> list[str]:
+    return [
+        str(run.folder),
+        printable(Path(run.run.data_root.rstrip("/")).stem),
+        run.run.split_sha256[:6],
+        run.run.plan.network,
+        run.run.plan.strategy,
+        percent(run.best.accuracy),
+        f"{run.best.images:,} {'test' if run.scores.test else 'validation'}",
+        duration(run.spent_s),
+    ]

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from regraft.data.loading import EXTENSIONS
+from regraft.data.file_kinds import EXTENSIONS
 from regraft.errors import DataError, close_names
 
 

@@ -12,6 +12,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+EXTENSIONS = {
+    "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"},
+    "PNG": {".png", ".apng"},
+    "WEBP": {".webp"},
+    "BMP": {".bmp", ".dib"},
+    "GIF": {".gif"},
+    "TIFF": {".tif", ".tiff"},
+    "AVIF": {".avif", ".avifs"},
+    "PPM": {".ppm", ".pgm", ".pbm", ".pnm"},
+}
+"""The extensions of the formats that are read, by Pillow's names of the formats."""
 HEADER_BYTES = 1024
 """How many bytes from the beginning of a file are enough to recognise it."""
 
@@ -135,6 +146,7 @@ _BY_START: tuple[tuple[int, bytes, ForeignFormat], ...] = (
     (0, b"BPG\xfb", OTHER["BPG"]),
     (0, b"FLIF", OTHER["FLIF"]),
 )
+_DOCUMENTS = frozenset({PDF, SVG, EPS, DJVU, NUMPY})
 _HEIC_BRANDS = frozenset(b"heic heix hevc hevx heim heis hevm hevs mif1 msf1".split())
 _READ = (
     b"\xff\xd8\xff", b"\x89PNG", b"BM", b"GIF8", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+",
@@ -170,6 +182,31 @@ def is_read(data: bytes) -> bool:
     is_webp = data[:4] == b"RIFF" and data[8:12] == b"WEBP"
     is_avif = data[4:8] == b"ftyp" and _foreign_brand(data) is None
     return is_webp or is_avif or (data.startswith(_READ) and foreign_by_content(data) is None)
+
+
+def is_image(data: bytes) -> bool:
+    """Whether a file's content begins as that of pictures or videos does, in a format that is read or not.
+
+    >>> is_image(b"GIF89a..."), is_image(b"path,label"), is_image(b"BMI,age")
+    (True, False, False)
+    """
+    head = data[:HEADER_BYTES]
+    foreign = foreign_by_content(head)
+    if foreign is not None:
+        return foreign not in _DOCUMENTS
+    is_word = head[:1] in (b"B", b"P") and is_text(head) and not re.match(rb"P[1-6]\s", head)
+    return is_read(head) and not is_word
+
+
+def is_image_name(name: str) -> bool:
+    """Whether a file's extension is that of pictures or videos, in a format that is read or not.
+
+    >>> is_image_name("a.JPG"), is_image_name("IMG_1.heic"), is_image_name("plot.svg"), is_image_name("a.csv")
+    (True, True, False, False)
+    """
+    foreign = foreign_by_name(name)
+    is_known = any(Path(name).suffix.lower() in endings for endings in EXTENSIONS.values())
+    return is_known or (foreign is not None and foreign not in _DOCUMENTS)
 
 
 def foreign_file(file: Path) -> ForeignFormat | None:

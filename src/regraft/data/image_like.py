@@ -34,9 +34,7 @@ ACCEPTED = (
 _CHANNELS = (1, 3, 4)
 _PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
 _TIFF_MODES = ("I", "F", "CMYK")
-_one_picture = (
-    threading.Lock()
-)  # Pillow reads a picture's pixels at the first use, which two threads must not
+_one_picture = threading.Lock()  # Pillow reads pixels at the first use, which two threads must not do at once
 
 
 @dataclass(frozen=True)
@@ -184,7 +182,7 @@ def _read(file: Any, name: str) -> bytes:
         if callable(getattr(file, "seekable", None)) and file.seekable():
             file.seek(0)
         data = file.read()
-    except Exception as error:
+    except Exception as error:  # the file is the user's object, whose methods can raise anything
         raise DataError(f"{name} is {described(file)} that can't be read: {error}") from error
     if not isinstance(data, bytes | bytearray):
         raise DataError(f"{name} is a file that is open as text; open it in binary mode: open(path, 'rb')")
@@ -217,7 +215,7 @@ def _pixels(image: Any, name: str) -> Array:
 def _as_numpy(image: Any, name: str) -> Array:
     try:
         return np.asarray(image.detach().cpu().numpy() if _is_tensor(image) else image)
-    except Exception as error:
+    except Exception as error:  # other libraries convert their arrays, and raise anything
         raise DataError(
             f"{name} is {described(image)} that can't be turned into a numpy array: {error}. Convert it first"
         ) from error

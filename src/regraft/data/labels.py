@@ -35,7 +35,7 @@ def label_of(value: Any) -> str | None:
     """
     if isinstance(value, np.ndarray) and value.ndim == 0:
         value = value[()]
-    if type(value).__name__ in _MISSING_TYPES:
+    if is_missing(value):
         return None
     if isinstance(value, str):
         label = unicodedata.normalize("NFC", " ".join(value.split()).strip(_INVISIBLE + " "))
@@ -57,6 +57,12 @@ def label_of(value: Any) -> str | None:
             f"a label of {len(label):,} characters is too long; at most {MAX_LENGTH} are accepted"
         )
     return label or None
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a value stands for no value: None, NaN, and what pandas uses for them."""
+    is_nan = isinstance(value, float | np.floating) and value != value
+    return bool(is_nan) or type(value).__name__ in _MISSING_TYPES
 
 
 def text_labels(cells: Sequence[str | None]) -> list[str | None]:

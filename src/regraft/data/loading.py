@@ -31,16 +31,6 @@ from regraft.records import InputSpec
 
 LOADER_VERSION = 2
 
-EXTENSIONS = {
-    "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"},
-    "PNG": {".png", ".apng"},
-    "WEBP": {".webp"},
-    "BMP": {".bmp", ".dib"},
-    "GIF": {".gif"},
-    "TIFF": {".tif", ".tiff"},
-    "AVIF": {".avif", ".avifs"},
-    "PPM": {".ppm", ".pgm", ".pbm", ".pnm"},
-}
 RESAMPLING = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,

@@ -17,7 +17,8 @@ from PIL import Image
 
 from regraft.data.candidates import Candidate
 from regraft.data.duplicates import THUMBNAIL_PX
-from regraft.data.loading import EXTENSIONS, Picture
+from regraft.data.file_kinds import EXTENSIONS
+from regraft.data.loading import Picture
 from regraft.data.masks import mask_findings
 from regraft.records import Finding
 

@@ -1,4 +1,4 @@
-"""Labels as Python holds them: one for each image, in any sequence of numbers, texts or booleans."""
+"""Labels as Python holds them, in their own type: a sequence of numbers, texts or booleans."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from regraft.arguments import described
+from regraft.data.labels import is_missing
 from regraft.errors import DataError
 
 _ACCEPTED = (
@@ -52,7 +53,7 @@ def _way_out(values: npt.NDArray[Any]) -> str:
 
 
 def _check_kinds(values: npt.NDArray[Any]) -> None:
-    missing = [place for place, value in enumerate(values.tolist()) if _is_missing(value)]
+    missing = [place for place, value in enumerate(values.tolist()) if is_missing(value)]
     if missing:
         raise DataError(
             f"{len(missing):,} of {len(values):,} labels are missing (None or NaN), the first at position "
@@ -77,11 +78,6 @@ def _check_kinds(values: npt.NDArray[Any]) -> None:
 def _whole(value: float) -> float:
     """The nearest whole number; infinity has none, and is NaN here."""
     return float(round(value)) if abs(value) < float("inf") else float("nan")
-
-
-def _is_missing(value: Any) -> bool:
-    is_nan = isinstance(value, float) and value != value
-    return value is None or is_nan or type(value).__name__ in ("NAType", "NaTType")
 
 
 def _kind(value: Any) -> str:
