@@ -33,7 +33,7 @@ def pytest_report_header() -> str:
 LONG = (
     "tests/test_start.py", "tests/serving", "tests/test_docs.py", "tests/test_workflow.py", "tests/training",
     "tests/ladder", "tests/cli", "tests/features", "tests/test_training.py", "tests/reports",
-    "tests/explanation",
+    "tests/explanation", "tests/cases",
 )  # fmt: skip
 """What takes longest is begun first, so that no worker waits for the other at the end."""
 
@@ -77,6 +77,14 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache for one test."""
     monkeypatch.setenv("REGRAFT_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
+
+
+@pytest.fixture
+def warm_cache(own_cache: Path, session_cache: Path) -> Path:
+    """A cache for one test that is empty except for the networks that have been converted already."""
+    own_cache.mkdir()
+    (own_cache / "networks").symlink_to(session_cache / "networks")
+    return own_cache
 
 
 @pytest.fixture(scope="session")

@@ -29,9 +29,9 @@ Command = Callable[..., Ran]
 
 @pytest.fixture
 def regraft_command(
-    own_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    warm_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Command:
-    """Run a command in an empty folder of its own, with an empty cache."""
+    """Run a command in an empty folder of its own; nothing but converted networks is cached."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
 

@@ -14,6 +14,8 @@ from regraft.serving.export import export_model
 from tests.cases.conftest import Command
 from tests.cases.pictures import folder, picture
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -19,6 +19,8 @@ import regraft
 from regraft.run_files import RunFiles
 from tests.cases.conftest import QUICK, Command
 
+pytestmark = pytest.mark.slow
+
 CLASSES = 130
 
 
@@ -100,11 +102,11 @@ def test_a_class_for_each_image_is_fitted_with_a_doubt(regraft_command: Command,
 
 
 @pytest.mark.slow
-def test_ctrl_c_during_a_solve_is_heard(tmp_path: Path, own_cache: Path) -> None:
+def test_ctrl_c_during_a_solve_is_heard(tmp_path: Path, warm_cache: Path) -> None:
     species(tmp_path / "data", 400)
     words = ["fit", "data", "--network", "lenet5", "--strategy", "probe", "--no-report", "--json"]
     command = [sys.executable, "-c", _SOLVE_AND_WAIT, *words]
-    place = {**os.environ, "REGRAFT_CACHE": str(own_cache)}
+    place = {**os.environ, "REGRAFT_CACHE": str(warm_cache)}
     with subprocess.Popen(
         command, cwd=tmp_path, env=place, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
     ) as child:

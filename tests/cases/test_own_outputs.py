@@ -34,6 +34,7 @@ def test_repeated_fits_in_the_data_see_the_same_data(
     assert [(one["kind"], one["paths"]) for one in later["findings"]] == [("set-aside", ["runs"])]
 
 
+@pytest.mark.slow
 def test_an_export_and_the_cache_are_no_data(
     regraft_command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

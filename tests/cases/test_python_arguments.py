@@ -15,6 +15,8 @@ import regraft
 from regraft.errors import DataError, SettingsError
 from tests.cases.pictures import folder, picture
 
+pytestmark = pytest.mark.slow
+
 HOW = {"network": "lenet5", "strategy": "probe"}
 
 

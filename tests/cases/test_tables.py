@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -196,12 +197,12 @@ def sides(run: str) -> dict[str, str]:
 
 
 def test_the_split_does_not_depend_on_other_tables(
-    regraft_command: Command, photos: Rows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    regraft_command: Command, photos: Rows, warm_cache: Path
 ) -> None:
     table(Path("coarse.csv"), photos)
     table(Path("fine.csv"), [(path, f"{label}-{n % 14 // 2}") for n, (path, label) in enumerate(photos)])
     for number, names in enumerate([["fine"], ["coarse", "fine"]]):
-        monkeypatch.setenv("REGRAFT_CACHE", str(tmp_path / f"cache {number}"))
+        shutil.rmtree(warm_cache / "splits", ignore_errors=True)
         for name in names:
             assert regraft_command("fit", f"{name}.csv", *QUICK, "--out", f"{name}-{number}").code == 0
     assert sides("fine-0") == sides("fine-1") == dict.fromkeys(sides("fine-0"), "train")

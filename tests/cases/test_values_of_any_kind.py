@@ -16,6 +16,8 @@ import regraft
 from regraft.errors import RegraftError
 from tests.cases.pictures import folder
 
+pytestmark = pytest.mark.slow
+
 HOW = {"network": "lenet5", "strategy": "probe"}
 CODES = [0] * 12 + [1] * 12
 VALUES = st.one_of(

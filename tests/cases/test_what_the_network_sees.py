@@ -104,6 +104,7 @@ def test_masks_in_class_folders_are_found(tmp_path: Path, regraft_command: Comma
     assert finding["paths"] == [f"cat/{number:03d}_mask.png" for number in range(12)]
 
 
+@pytest.mark.slow
 def test_five_bands_of_sixteen_bits_are_fitted(tmp_path: Path, regraft_command: Command) -> None:
     root = multispectral(tmp_path / "plots")
     assert "5 bands of 16 bits" in checked(regraft_command, root)["note"]["message"]

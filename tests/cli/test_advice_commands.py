@@ -61,14 +61,14 @@ def test_a_named_strategy_is_shown_as_a_plan_and_nothing_is_measured(
     command: Command,  # noqa: F811
     photos: Path,
     tmp_path: Path,
-    own_cache: Path,
+    warm_cache: Path,
 ) -> None:
     plan = tmp_path / "plan.toml"
     code, out, err = command("advise", photos, "--strategy", "full", "--network", "lenet5", "-o", plan)
     assert code == 0
     assert 'strategy = "full"' in out
     assert "extracting features" not in err
-    assert {path.name for path in own_cache.iterdir()} <= {"scan", "splits", "networks"}
+    assert {path.name for path in warm_cache.iterdir()} <= {"scan", "splits", "networks"}
     assert Plan.load(plan).strategy == "full"
 
 

@@ -78,7 +78,7 @@ def test_a_folder_without_runs_is_said_to_be_one(
 
 
 def test_a_dry_run_counts_and_neither_computes_features_nor_writes_a_run(
-    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_cache: Path,
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, warm_cache: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     monkeypatch.chdir(tmp_path)
@@ -88,7 +88,7 @@ def test_a_dry_run_counts_and_neither_computes_features_nor_writes_a_run(
     assert "not timed on this machine yet" in said
     assert "a ladder with a budget of 5 min" in said
     assert not (tmp_path / "runs").exists()
-    assert {path.name for path in own_cache.iterdir()} <= {"scan", "splits", "networks"}
+    assert {path.name for path in warm_cache.iterdir()} <= {"scan", "splits", "networks"}
 
 
 def test_a_dry_run_names_bad_files(
