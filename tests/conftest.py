@@ -40,9 +40,9 @@ LONG = (
 
 @pytest.hookimpl(tryfirst=True)  # before pytest deselects by marker
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whatever works on digits or on real data fits a model or passes images through a network."""
+    """What works on digits or real data, or runs commands, fits a model or runs a network."""
     for item in items:
-        if {"digits", "shared"} & set(getattr(item, "fixturenames", ())):
+        if {"digits", "shared", "regraft_command"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)
     items.sort(key=lambda item: [not item.nodeid.startswith(name) for name in LONG])
 

@@ -10,6 +10,8 @@ from regraft.features.fitting import fit_head
 from regraft.records import HeadKind
 from tests.features.test_heads import columns, data
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("kind", ["logistic", "rbf-svm"])
 def test_more_images_help_and_the_last_point_is_the_heads_own(tmp_path: Path, kind: HeadKind) -> None:

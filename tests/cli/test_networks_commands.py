@@ -62,6 +62,7 @@ def test_a_network_is_shown_as_a_tree(command: Callable[..., Ran]) -> None:
     assert command("zoo", "resnet50").out == out
 
 
+@pytest.mark.slow
 def test_any_network_is_shown_finely_and_for_other_images(command: Callable[..., Ran]) -> None:
     assert "blocks.3.1" in command("zoo", "show", "mobilenetv3_small_050", "--stages", "fine").out
     out = command("zoo", "show", "resnet10t", "--channels", "4", "--image-size", "64").out

@@ -68,6 +68,7 @@ def test_fitting_twice_gives_the_same_bits(tmp_path: Path, kind: HeadKind) -> No
         assert np.array_equal(array, other.head.arrays[name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_cross_validated_accuracy_of_noise_is_chance(tmp_path: Path, kind: HeadKind) -> None:
     accuracies = []
@@ -113,6 +114,7 @@ def test_votes_equal_those_of_libsvm(classes: int) -> None:
         assert np.allclose(ours[:, 1] - ours[:, 0], theirs.decision_function(kernel))
 
 
+@pytest.mark.slow
 @pytest.mark.slow
 def test_many_classes_are_as_sure_as_they_are_right(tmp_path: Path) -> None:
     """Of forty classes four in five answers are right: the mean probability of the answers says so, too."""
