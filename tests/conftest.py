@@ -58,9 +58,9 @@ def for_all_workers(factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def session_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A cache for each worker, never the user's own; converted networks and served models are shared."""
+    """A cache for each worker, never the user's own; what a shared run left in it is shared as well."""
     folder = tmp_path_factory.mktemp("cache")
-    for name in ("networks", "serving"):
+    for name in ("networks", "serving", "ladders"):
         (for_all_workers(tmp_path_factory) / name).mkdir(exist_ok=True)
         (folder / name).symlink_to(for_all_workers(tmp_path_factory) / name)
     saved = {name: os.environ.get(name) for name in ("REGRAFT_CACHE", "REGRAFT_CONFIG", "REGRAFT_WEIGHTS")}

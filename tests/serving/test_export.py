@@ -295,8 +295,13 @@ def test_a_graph_from_elsewhere_is_no_model(exported: Callable[[str], Exported],
 
 
 @pytest.fixture
-def packed_here(exported: Callable[[str], Exported], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Packages are made in this process, from a graph that is traced already."""
+def packed_here(
+    exported: Callable[[str], Exported],
+    warm_cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Packages are made in this process, from a graph that is traced already, for one test alone."""
+    assert not (warm_cache / "serving").exists()
     graph = onnx.load(str(exported("probe").file))
     monkeypatch.setattr(packing, "core_graph", lambda _model: graph)
 
