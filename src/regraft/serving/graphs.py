@@ -7,7 +7,6 @@ import io
 import logging
 import warnings
 from collections.abc import Iterator
-from functools import cache
 from typing import Any
 
 import onnx
@@ -19,7 +18,7 @@ from regraft.explanation.gallery import Space
 from regraft.prediction.graph import ModelGraph, mean_vote
 from regraft.prediction.model import Model
 from regraft.records import InputSpec
-from regraft.serving.resampling import CentreCrop
+from regraft.serving.resampling import centre_crop
 
 OPSET = 20
 _IR_VERSION = 10  # supported by runtimes of the last two years
@@ -61,17 +60,9 @@ def core_graph(model: Model) -> onnx.ModelProto:
     return _exported(_Core(model), example, shapes, ["pixels"], ["probabilities", "place"])
 
 
-@cache
 def crop_graph(spec: InputSpec) -> onnx.ModelProto:
-    """From `images (N, H, W, C) uint8` of any size to `pixels`, cropped as by the image loader.
-
-    The graph is not to be changed: it is most of the time of an export, and equal for all models of an input.
-    """
-    dim = torch.export.Dim
-    bands = 3 if spec.channels == 1 else spec.channels
-    example = torch.zeros(2, 240, 300, bands, dtype=torch.uint8)
-    shapes = ({0: dim("batch"), 1: dim("height", min=2), 2: dim("width", min=2)},)
-    return _exported(CentreCrop(spec), example, shapes, ["images"], ["pixels"])
+    """From `images (N, H, W, C) uint8` of any size to `pixels`, cropped as by the image loader."""
+    return centre_crop(spec, opset=OPSET, ir_version=_IR_VERSION)
 
 
 def joined(crop: onnx.ModelProto, core: onnx.ModelProto, facts: dict[str, str]) -> onnx.ModelProto:

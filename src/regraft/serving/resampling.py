@@ -1,84 +1,164 @@
-"""The centre crop and its resampling as tensor operations, equal to the image loader's, for export.
+"""The centre crop and its resampling as an ONNX graph, equal to the image loader's to the bit.
 
 Pillow resamples 8-bit images in two passes, with weights of 22 binary digits and rounding after each pass.
 Two matrix products in double precision, where the same arithmetic is exact, give the same pixels. The
 horizontal pass comes first, unless the height shrinks by more than twice as many pixels as the width
-(Pillow 13, found by trying sizes; python-pillow/Pillow#9549).
+(Pillow 13, found by trying sizes; python-pillow/Pillow#9549). It keeps the box in single precision.
+
+The operations are written down one by one: tracing them in torch takes twenty seconds.
 """
 
 from __future__ import annotations
 
-import torch
-from torch import nn
+import math
 
-from regraft.records import InputSpec, Interpolation
+import numpy as np
+import onnx
+import onnx_ir as ir
+from onnx_ir.tape import Tape
+
+from regraft.records import InputSpec
 
 _SUPPORT = {"nearest": 0.5, "bilinear": 1.0, "bicubic": 2.0, "lanczos": 3.0}
 _DIGITS = float(1 << 22)
 _GREY = (19595, 38470, 7471)  # of 65536: ITU-R 601-2 luma, as in Pillow's convert("L")
+_Input = ir.Value | float | list[int]
+_SINGLE, _DOUBLE = int(ir.DataType.FLOAT), int(ir.DataType.DOUBLE)
+_INT64, _UINT8 = int(ir.DataType.INT64), int(ir.DataType.UINT8)
 
 
-class CentreCrop(nn.Module):
-    """A module from decoded pixels of any size to a network's input.
+def centre_crop(spec: InputSpec, *, opset: int, ir_version: int) -> onnx.ModelProto:
+    """From decoded pixels `images (N, H, W, C) uint8` of any size to `pixels (N, size_px, size_px, C) uint8`.
 
-    Input `(N, H, W, C) uint8`, output `(N, size_px, size_px, C) uint8`; a grey network takes RGB images.
+    A grey network takes RGB images.
+
+    Args:
+        spec: the network's input.
+        opset: version of ONNX's operators.
+        ir_version: version of ONNX's format.
     """
+    bands = 3 if spec.channels == 1 else spec.channels
+    shape = ir.Shape(["batch", "height", "width", bands])
+    images = ir.Value(name="images", shape=shape, type=ir.TensorType(ir.DataType.UINT8))
+    crop = _Crop(spec)
+    pixels = crop.cropped(images)
+    pixels.name, pixels.type = "pixels", ir.TensorType(ir.DataType.UINT8)
+    pixels.shape = ir.Shape(["batch", spec.size_px, spec.size_px, spec.channels])
+    graph = ir.Graph(
+        [images],
+        [pixels],
+        nodes=crop.tape.nodes,
+        initializers=crop.tape.initializers,
+        opset_imports={"": opset},
+        name="crop",
+    )
+    return ir.serde.serialize_model(ir.Model(graph, ir_version=ir_version))
+
+
+class _Crop:
+    """The operations of a centre crop, recorded in the order in which they are called."""
 
     def __init__(self, spec: InputSpec) -> None:
-        super().__init__()
-        self.size, self.share, self.rule = spec.size_px, spec.crop_share, spec.interpolation
-        self.is_grey = spec.channels == 1
+        self.tape = Tape()
+        self.spec, self.rule = spec, spec.interpolation
+        self._numbers: dict[str, ir.Value] = {}
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        height = torch.scalar_tensor(images.shape[1], dtype=torch.float64)
-        width = torch.scalar_tensor(images.shape[2], dtype=torch.float64)
-        if self.is_grey:
-            red, green, blue = (images[..., band].to(torch.int64) for band in range(3))
-            luma = _GREY[0] * red + _GREY[1] * green + _GREY[2] * blue + 32768
-            images = torch.div(luma, 65536, rounding_mode="floor")[..., None]
-        side = torch.minimum(height, width) * self.share
-        across = _weights(images.shape[2], (width - side) / 2, side, self.size, self.rule)
-        down = _weights(images.shape[1], (height - side) / 2, side, self.size, self.rule)
-        pixels = images.permute(0, 3, 1, 2).to(torch.float64)
-        usual = _rounded(down @ _rounded(pixels @ across.T))
-        tall = _rounded(_rounded(down @ pixels) @ across.T)
-        is_tall = (height > self.size) & (height - self.size > 2 * (width - self.size))
-        return torch.where(is_tall, tall, usual).permute(0, 2, 3, 1).to(torch.uint8)
+    def _number(self, value: float | list[int]) -> ir.Value:
+        """A double, or a list of whole numbers; the same constant whenever the same number is used."""
+        name = f"whole {value}" if isinstance(value, list) else f"number {float(value)!r}"
+        if name not in self._numbers:
+            kind = np.int64 if isinstance(value, list) else np.float64
+            self._numbers[name] = self.tape.initializer(ir.tensor(np.array(value, dtype=kind), name=name))
+        return self._numbers[name]
 
+    def op(self, name: str, *inputs: _Input, **attributes: int | list[int]) -> ir.Value:
+        """The output of an operator of ONNX; a number becomes a double, a list becomes whole numbers."""
+        values = [one if isinstance(one, ir.Value) else self._number(one) for one in inputs]
+        return self.tape.op(name, values, attributes)
 
-def _rounded(values: torch.Tensor) -> torch.Tensor:
-    return torch.clamp(torch.floor(values + 0.5), 0, 255)
+    def cropped(self, images: ir.Value) -> ir.Value:
+        op = self.op
+        height, width = (
+            op("Cast", op("Squeeze", op("Shape", images, start=axis, end=axis + 1)), to=_DOUBLE)
+            for axis in (1, 2)
+        )
+        side = op("Mul", op("Min", height, width), self.spec.crop_share)
+        down = self._weights(height, side)
+        across = op("Transpose", self._weights(width, side), perm=[1, 0])
+        bands = self._grey(images) if self.spec.channels == 1 else images
+        pixels = op("Cast", op("Transpose", bands, perm=[0, 3, 1, 2]), to=_DOUBLE)
+        usual = self._rounded(op("MatMul", down, self._rounded(op("MatMul", pixels, across))))
+        tall = self._rounded(op("MatMul", self._rounded(op("MatMul", down, pixels)), across))
+        too_high, too_wide = op("Sub", height, self.spec.size_px), op("Sub", width, self.spec.size_px)
+        is_steep = op("Greater", too_high, op("Mul", 2, too_wide))
+        is_tall = op("And", op("Greater", too_high, 0), is_steep)
+        upright = op("Transpose", op("Where", is_tall, tall, usual), perm=[0, 2, 3, 1])
+        return op("Cast", upright, to=_UINT8)
 
+    def _grey(self, images: ir.Value) -> ir.Value:
+        op, whole = self.op, self.op("Cast", images, to=_INT64)
+        luma = op("ReduceSum", op("Mul", whole, list(_GREY)), [3], keepdims=1)
+        return op("Div", op("Add", luma, [32768]), [65536])
 
-def _weights(
-    length: int, start: torch.Tensor, side: torch.Tensor, size: int, rule: Interpolation
-) -> torch.Tensor:
-    """`(size, length) float64`: the weight of each input pixel for each output pixel."""
-    scale = side / size
-    centre = (start + (torch.arange(size, dtype=torch.float64) + 0.5) * scale)[:, None]
-    place = torch.arange(length, dtype=torch.float64)[None]
-    if rule == "nearest":
-        return (place == torch.floor(centre)).to(torch.float64)
-    stretch = torch.clamp(scale, min=1.0)
-    support = _SUPPORT[rule] * stretch
-    first = torch.clamp(torch.floor(centre - support + 0.5), min=0)
-    last = torch.floor(centre + support + 0.5)
-    raw = _kernel((place - centre + 0.5) / stretch, rule)
-    raw = torch.where((place >= first) & (place < last), raw, torch.zeros_like(raw))
-    share = raw / raw.sum(dim=1, keepdim=True) * _DIGITS
-    whole = torch.where(share < 0, -torch.floor(0.5 - share), torch.floor(share + 0.5))
-    return whole / _DIGITS
+    def _rounded(self, values: ir.Value) -> ir.Value:
+        op = self.op
+        return op("Clip", op("Floor", op("Add", values, 0.5)), 0, 255)
 
+    def _single(self, value: ir.Value) -> ir.Value:
+        """A double rounded to single precision."""
+        return self.op("Cast", self.op("Cast", value, to=_SINGLE), to=_DOUBLE)
 
-def _kernel(x: torch.Tensor, rule: Interpolation) -> torch.Tensor:
-    distance = x.abs()
-    nothing = torch.zeros_like(distance)
-    if rule == "bilinear":
-        return torch.clamp(1 - distance, min=0)
-    if rule == "bicubic":  # Keys 1981 with a = -0.5
-        near = (1.5 * distance - 2.5) * distance * distance + 1
-        far = ((-0.5 * distance + 2.5) * distance - 4) * distance + 2
-        return torch.where(distance < 1, near, torch.where(distance < 2, far, nothing))
-    angle = torch.pi * torch.where(distance == 0, torch.ones_like(distance), distance)
-    wave = torch.sin(angle) / angle * torch.sin(angle / 3) / (angle / 3)
-    return torch.where(distance == 0, torch.ones_like(distance), torch.where(distance < 3, wave, nothing))
+    def _weights(self, length: ir.Value, side: ir.Value) -> ir.Value:
+        """`(size, length) double`: the weight of each input pixel for each output pixel."""
+        op, size, last = self.op, self.spec.size_px, [1]
+        left = op("Div", op("Sub", length, side), 2)
+        start, end = self._single(left), self._single(op("Add", left, side))
+        scale = op("Div", self._single(op("Sub", end, start)), size)
+        place = op("Unsqueeze", op("Range", 0, length, 1), [0])
+        if self.rule == "nearest":
+            return op("Cast", op("Equal", place, self._nearest(start, scale)), to=_DOUBLE)
+        steps = op("Add", op("Range", 0, size, 1), 0.5)
+        centre = op("Unsqueeze", op("Add", start, op("Mul", steps, scale)), last)
+        stretch = op("Max", scale, 1)
+        support = op("Mul", _SUPPORT[self.rule], stretch)
+        first = op("Max", op("Floor", op("Add", op("Sub", centre, support), 0.5)), 0)
+        beyond = op("Floor", op("Add", op("Add", centre, support), 0.5))
+        distance = op("Abs", op("Div", op("Add", op("Sub", place, centre), 0.5), stretch))
+        is_read = op("And", op("GreaterOrEqual", place, first), op("Less", place, beyond))
+        raw = op("Where", is_read, self._kernel(distance), 0)
+        share = op("Mul", op("Div", raw, op("ReduceSum", raw, last, keepdims=1)), _DIGITS)
+        whole = op("Mul", op("Sign", share), op("Floor", op("Add", op("Abs", share), 0.5)))
+        return op("Div", whole, _DIGITS)
+
+    def _nearest(self, start: ir.Value, scale: ir.Value) -> ir.Value:
+        """`(size, 1) double`: the input pixel for each output pixel. Pillow adds the scale step by step."""
+        op, axis = self.op, [0]
+        first = op("Unsqueeze", op("Add", start, op("Mul", scale, 0.5)), axis)
+        steps = op("Expand", scale, [self.spec.size_px - 1])
+        places = op("CumSum", op("Concat", first, steps, axis=0), axis)
+        return op("Unsqueeze", op("Floor", places), [1])
+
+    def _kernel(self, distance: ir.Value) -> ir.Value:
+        """The weight at a distance from the centre, before it is divided by the sum of all weights."""
+        op, rule = self.op, self.rule
+        if rule == "bilinear":
+            return op("Max", op("Sub", 1, distance), 0)
+        support = _SUPPORT[rule]
+        if rule == "bicubic":  # Keys 1981 with a = -0.5
+            near = self._polynomial(distance, (1.5, -2.5, 0, 1))
+            far = self._polynomial(distance, (-0.5, 2.5, -4, 2))
+            outer = op("Where", op("Less", distance, support), far, 0)
+            return op("Where", op("Less", distance, 1), near, outer)
+        is_centre = op("Equal", distance, 0)
+        angle = op("Mul", math.pi, op("Where", is_centre, 1, distance))
+        slow = op("Div", angle, support)
+        wave = op("Div", op("Mul", op("Div", op("Sin", angle), angle), op("Sin", slow)), slow)
+        return op("Where", is_centre, 1, op("Where", op("Less", distance, support), wave, 0))
+
+    def _polynomial(self, x: ir.Value, factors: tuple[float, ...]) -> ir.Value:
+        """Horner's rule, the factor of the highest power first."""
+        op = self.op
+        total = op("Mul", x, factors[0])
+        for factor in factors[1:-1]:
+            total = op("Mul", op("Add", total, factor), x)
+        return op("Add", total, factors[-1])
