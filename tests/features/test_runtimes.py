@@ -16,6 +16,7 @@ from regraft.features.openvino_runtime import OpenVinoRuntime
 from regraft.features.pooling import PooledStages, summarise
 from regraft.features.runtimes import Runtime, open_runtime
 from regraft.features.torch_runtime import TorchRuntime
+from regraft.networks.adaptation import adapted
 from regraft.networks.network import load_network
 from regraft.networks.weights import find_weights
 from regraft.progress import Silent
@@ -106,11 +107,13 @@ def test_impossible_choices_are_refused(name: str, device: str, message: str) ->
 def test_solved_heads_on_a_converted_network_need_no_torch_and_no_connection(
     photos: Path, tmp_path: Path
 ) -> None:
-    converted(find_weights("lenet5"))
+    """Also where the network was adapted to colours, after the first time."""
+    converted(adapted(find_weights("lenet5"), channels=3))
     code = (
         "import socket, sys, regraft\n"
         "socket.socket.connect = lambda *_: sys.exit('opened a connection')\n"
-        "model = regraft.fit(sys.argv[1], network='lenet5', strategy='many-stages', out=sys.argv[2])\n"
+        "model = regraft.fit(sys.argv[1], network='lenet5', channels=3, strategy='many-stages', "
+        "out=sys.argv[2])\n"
         "regraft.load_model(sys.argv[2]).predict(sys.argv[1] + '/dark/0.png')\n"
         "sys.exit('torch was imported' if 'torch' in sys.modules else 0)"
     )

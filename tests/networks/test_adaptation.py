@@ -5,8 +5,9 @@ import timm.models
 import torch
 
 from regraft.errors import NetworkError, SettingsError
-from regraft.networks.adaptation import adapted, with_channels
+from regraft.networks.adaptation import adapted
 from regraft.networks.network import load_network
+from regraft.networks.reshaping import with_channels
 from regraft.networks.weights import Weights, find_weights
 
 pytestmark = pytest.mark.slow

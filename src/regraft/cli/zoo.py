@@ -260,9 +260,9 @@ def _number(text: str | None, flag: str) -> float:
 
 
 def _described(network: str, stages: str, channels: int | None, image_size: int | None) -> Card:
-    from regraft.networks.adaptation import adapted_recipe
     from regraft.networks.catalogues import find_recipe
     from regraft.networks.counting import describe_network
+    from regraft.networks.reshaping import adapted_recipe
 
     recipe, spec = adapted_recipe(*find_recipe(network), channels=channels, size_px=image_size)
     if stages != "default":

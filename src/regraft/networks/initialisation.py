@@ -13,9 +13,9 @@ from torch import nn
 
 from regraft import storage
 from regraft.errors import NetworkError
-from regraft.networks.adaptation import adapted_recipe
 from regraft.networks.building import build
 from regraft.networks.catalogues import find_recipe
+from regraft.networks.reshaping import adapted_recipe
 from regraft.networks.states import save_state
 from regraft.networks.weights import Weights
 from regraft.randomness import torch_seed
