@@ -6,8 +6,6 @@ import csv
 import json
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -22,6 +20,7 @@ from regraft.errors import NetworkError, SettingsError
 from regraft.networks.weights import find_weights
 from regraft.plans import Plan, Run
 from tests.conftest import DigitsRun
+from tests.nursery import Child, Nursery, nursery
 from tests.test_workflow import content
 
 pytestmark = pytest.mark.slow
@@ -189,43 +188,35 @@ def test_layerwise_pretraining_lowers_each_stages_error(digits: Path, tmp_path: 
     assert all(last < first for first, last in errors)
 
 
-CHILD = """
-import sys, regraft
+KILLED = """
+import regraft
 from regraft.training import engine
 engine.CHECKPOINT_EVERY_S = 0.05
-print("ready", flush=True)
-regraft.fit(sys.argv[1], strategy="last-blocks", cut="c1", network="lenet5", runtime="torch", epochs=12,
-phases=2,
-            dropout=0.2, mixup=0.2, out=sys.argv[2])
+regraft.fit({data!r}, strategy="last-blocks", cut="c1", network="lenet5", runtime="torch", epochs=12,
+            phases=2, dropout=0.2, mixup=0.2, out={out!r})
 """
 
 
 @pytest.mark.children
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(1, 10))])
 def test_killed_at_any_moment_the_same_command_ends_in_the_same_bytes(
-    digits: Path, tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
+    digits: Path, tmp_path: Path, seed: int
 ) -> None:
-    monkeypatch.setenv("REGRAFT_CACHE", str(tmp_path / "cache"))
+    def start(parent: Nursery, name: str, cache: str) -> Child:
+        code = KILLED.format(data=str(digits), out=str(tmp_path / name))
+        return parent.start(code, REGRAFT_CACHE=str(tmp_path / cache))
 
-    def start(name: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-W", "ignore", "-c", CHILD, str(digits), str(tmp_path / name)]
-        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-
-    with start("victim") as victim:
-        assert victim.stdout is not None
-        victim.stdout.readline()
+    with nursery("regraft.workflow", "torch", "timm") as parent:
+        victim = start(parent, "victim", "cache")
         started = time.perf_counter()
         checkpoints = tmp_path / "cache" / "training"
         while not list(checkpoints.glob("*/checkpoint.safetensors")) and time.perf_counter() - started < 60:
             time.sleep(0.02)
         time.sleep(float(np.random.default_rng(seed).uniform(0, 3)))
-        victim.send_signal(signal.SIGKILL)
-    with start("victim") as again:
-        again.communicate()
-    monkeypatch.setenv("REGRAFT_CACHE", str(tmp_path / "other"))
-    with start("whole") as whole:
-        whole.communicate()
-    assert again.returncode == whole.returncode == 0
+        victim.kill()
+        assert victim.wait() in {0, -signal.SIGKILL}
+        assert start(parent, "victim", "cache").wait() == 0
+        assert start(parent, "whole", "other").wait() == 0
     found, expected = content(tmp_path / "victim"), content(tmp_path / "whole")
     names = {name for name in expected if found.get(name) != expected[name]}
     assert names <= {"metrics.jsonl", "metrics.csv"}

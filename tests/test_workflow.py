@@ -6,8 +6,6 @@ import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +19,7 @@ from regraft.errors import NetworkError, SettingsError
 from regraft.plans import Run
 from regraft.records import ScoreSheet
 from tests.conftest import DigitsRun
+from tests.nursery import Child, Nursery, nursery
 
 
 def fitted(data: Path, out: Path, **settings: object) -> regraft.Model:
@@ -178,10 +177,9 @@ def test_bad_files_are_listed_and_change_nothing(digits: Path, tmp_path: Path) -
 
 
 KILLED = """
-import sys, regraft, regraft.rowstore
+import regraft, regraft.rowstore
 regraft.rowstore.SHARD_ROWS = 60
-print("ready", flush=True)
-regraft.fit(sys.argv[1], network="lenet5", strategy="many-stages", out=sys.argv[2])
+regraft.fit({data!r}, network="lenet5", strategy="many-stages", out={out!r})
 """
 
 
@@ -193,30 +191,25 @@ def test_killed_at_random_moments_it_goes_on_to_the_same_bytes(
     regraft.fit(digits, network="lenet5", strategy="probe")  # converts the network, which all of these share
     generator = random.Random(2)
 
-    def start(name: str) -> subprocess.Popen[str]:
+    def start(parent: Nursery, name: str) -> Child:
         cache = tmp_path / f"cache{name}"
         if not cache.exists():
             cache.mkdir()
             (cache / "networks").symlink_to(session_cache / "networks")
-        command = [sys.executable, "-c", KILLED, str(digits), str(tmp_path / name)]
-        env = {**os.environ, "REGRAFT_CACHE": str(cache)}
-        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env)
+        code = KILLED.format(data=str(digits), out=str(tmp_path / name))
+        return parent.start(code, REGRAFT_CACHE=str(cache))
 
-    whole = start("whole")
-    started = time.perf_counter()
-    assert whole.communicate()[0]
-    taken = time.perf_counter() - started
-    for trial in range(kills):
-        victim = start(str(trial))
-        assert victim.stdout is not None
-        victim.stdout.readline()
-        time.sleep(generator.uniform(0, taken))
-        victim.send_signal(signal.SIGKILL)
-        victim.communicate()
-        again = start(str(trial))
-        again.communicate()
-        assert again.returncode == 0
-        assert content(tmp_path / str(trial)) == content(tmp_path / "whole")
+    with nursery("regraft.workflow", "openvino", "sklearn.svm") as parent:
+        started = time.perf_counter()
+        assert start(parent, "whole").wait() == 0
+        taken = time.perf_counter() - started
+        for trial in range(kills):
+            victim = start(parent, str(trial))
+            time.sleep(generator.uniform(0, taken))
+            victim.kill()
+            assert victim.wait() in {0, -signal.SIGKILL}
+            assert start(parent, str(trial)).wait() == 0
+            assert content(tmp_path / str(trial)) == content(tmp_path / "whole")
 
 
 def test_real_photos_end_to_end(shared: Callable[[str], Path], tmp_path: Path) -> None:

@@ -137,6 +137,8 @@ def test_labels_of_the_classifier(value: Any, files: list[str]) -> None:
     name=st.sampled_from(["network", "strategy", "budget", "head", "cut", "seed", "settings"]), value=VALUES
 )
 def test_parameters_of_the_classifier(name: str, value: Any, files: list[str]) -> None:
+    if value is None:  # the default, with which a whole ladder may be climbed
+        return
     is_usual = (isinstance(value, dict) and not value) or (name == "seed" and type(value) is int)
     made = outcome(lambda: regraft.ImageClassifier(**{**HOW, name: value}).fit(files, CODES))
-    assert made is None or value is None or is_usual or name == "cut"
+    assert made is None or is_usual or name == "cut"

@@ -121,7 +121,7 @@ def test_weights_are_imported_listed_verified_and_used(
     assert "resnet18" in command("weights", "list", "--weights", folder).out
     assert "11,689,512 parameters fit" in command("weights", "verify", "resnet18", "--weights", folder).out
     images = ["--image-size", "64", "--channels", "1"]
-    fit = ["fit", photos, "--network", "resnet18", "--weights", folder, *images]
+    fit = ["fit", photos, "--network", "resnet18", "--weights", folder, "--strategy", "probe", *images]
     refused = command(*fit, "--out", tmp_path / "run")
     assert refused.code == 1
     assert "cc-by-nc-4.0: not for commercial use" in refused.err

@@ -134,8 +134,9 @@ def test_grad_cam_is_the_class_activation_map_where_the_head_reads_means() -> No
 @pytest.mark.parametrize("method", ["rollout", "grad-cam", "occlusion"])
 def test_a_vit_is_explained(photos: Path, method: Method) -> None:
     model = regraft.fit(
-        photos, network="vit_tiny_patch16_224", weights="random", strategy="probe", image_size=64
-    )
+        photos, network="vit_tiny_patch16_224", weights="random", strategy="probe", image_size=64,
+        runtime="torch",
+    )  # fmt: skip
     pixels = load_input(sorted(photos.rglob("*.png"))[0], model.weights.input_spec)
     found = heat_map(ModelGraph(model).eval(), pixels, 0, method)
     assert found.values.shape == (64, 64)

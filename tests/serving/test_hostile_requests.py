@@ -27,7 +27,7 @@ CANARY = "the canary sings"
 def server(digits_run: DigitsRun, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """With a file beside the run and one in it that no answer may hold."""
     folder = tmp_path_factory.mktemp("hostile")
-    shutil.copytree(digits_run("svm").folder, folder / "run")
+    shutil.copytree(digits_run("probe").folder, folder / "run")
     for place in (folder, folder / "run"):
         (place / "canary.txt").write_text(CANARY)
     with started(folder / "run") as found:

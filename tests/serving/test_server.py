@@ -94,7 +94,7 @@ def started(run: Path, *arguments: str, **environment: str) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def run(digits_run: DigitsRun) -> Path:
-    return digits_run("svm").folder
+    return digits_run("probe").folder
 
 
 @pytest.fixture(scope="module")

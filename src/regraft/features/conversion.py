@@ -31,6 +31,7 @@ from regraft.networks.weights import Weights
 from regraft.records import Column, InputSpec, Recipe, WeightsSource
 
 _CONVERSION_VERSION = 2
+_TRACING = threading.Lock()  # torch traces one network at a time
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def converted(weights: Weights, cut: int | None = None) -> tuple[Path, Conversio
         with filelock.FileLock(folder.parent / f".{key}.lock"):
             conversion = _complete(folder)
             if conversion is None:
-                if _has_torch():
+                if "torch" in sys.modules:
                     _convert_here(weights, folder, cut)
                 else:
                     _convert_in_child(weights, folder, cut)
@@ -95,15 +96,10 @@ def _complete(folder: Path) -> Conversion | None:
         return None
 
 
-def _has_torch() -> bool:
-    """Whether this process has imported torch already, and no other thread may be tracing with it."""
-    return "torch" in sys.modules and threading.current_thread() is threading.main_thread()
-
-
 def _convert_here(weights: Weights, folder: Path, cut: int | None) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     try:
-        with warnings.catch_warnings():
+        with _TRACING, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's tracing warns about sizes, which are fixed here
             _convert(weights, folder, cut)
     except StorageError:
