@@ -20,6 +20,7 @@ from regraft.networks.adaptation import adapted
 from regraft.networks.network import load_network
 from regraft.networks.weights import find_weights
 from regraft.progress import Silent
+from tests.networks.sample import current_turn
 
 RUNTIMES = [OpenVinoRuntime, TorchRuntime]
 
@@ -150,7 +151,13 @@ def test_moments_by_hand() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "swin_tiny_patch4_window7_224"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "vit_tiny_patch16_224",
+        pytest.param("swin_tiny_patch4_window7_224", marks=[pytest.mark.soak] if current_turn() % 2 else []),
+    ],
+)
 def test_token_networks_give_the_same_features_on_both_runtimes(name: str) -> None:
     weights = find_weights(name, weights="random")
     images = pixels(2, size=224, channels=3)
