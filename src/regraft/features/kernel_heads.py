@@ -17,7 +17,7 @@ from regraft.features.kernel_machines import (
     support_vectors,
 )
 from regraft.features.linear_heads import choose_strength, solve_all
-from regraft.features.ridge import fit_ridge
+from regraft.features.ridge import ColumnRidge
 from regraft.features.training_rows import (
     CHUNK_ROWS,
     Candidate,
@@ -178,7 +178,8 @@ def _finish_nystroem(
         weights = solve_all(data, rows, "squared-hinge", strength)
     else:
         strength = settings["C"]
-        weights, scores = fit_ridge(data, rows, strength)
+        ridge = ColumnRidge(lambda own: rows[own], data.labels, data.num_classes, data.folds)
+        weights, scores = ridge.weights(strength), ridge.out_of_fold(strength)
     return finished(
         data,
         "rbf-svm",
