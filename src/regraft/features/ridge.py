@@ -43,19 +43,21 @@ class GramRidge:
 
     With the hat matrix H, which maps y to predictions, the rows F that a fit leaves out have the residuals
     (I - H_FF)^-1 r_F, where r_F are their residuals in the fit on all rows (Cook & Weisberg 1982, section
-    3.5; with single rows it is Allen's PRESS). So each strength takes one inverse of an N x N matrix, in
-    double precision, and hardly any more for more classes or folds.
+    3.5; with single rows it is Allen's PRESS). So each strength takes one inverse of an N x N matrix, and
+    hardly any more for more classes or folds.
 
     Args:
-        gram: scalar products or kernel `(N, N)`; it is centred here, which makes the intercepts exact.
+        gram: scalar products or kernel `(N, N)`; it is centred here, which makes the intercepts exact. The
+            work is done in its precision: float32 is enough if C times the largest eigenvalue is below 1e5.
         labels: class numbers `(N,)`.
         num_classes: number of classes K.
         folds: fold of each row `(N,)`, at least two of them; a fold may be a single row.
     """
 
     def __init__(self, gram: Floats, labels: Ints, num_classes: int, folds: Ints) -> None:
-        means = gram.mean(axis=0, dtype=np.float64)
-        self._gram = gram - means[:, None] - means + means.mean()
+        means = gram.mean(axis=0, dtype=np.float64).astype(gram.dtype)
+        self._gram = gram - means[:, None]
+        self._gram += means.mean() - means
         self._labels, self._classes, self._folds = labels, num_classes, folds
 
     def out_of_fold(self, strength: float) -> npt.NDArray[np.float64]:
@@ -63,7 +65,7 @@ class GramRidge:
         unfitted = self._inverse(strength)
         unfitted /= strength
         unfitted -= 1 / len(unfitted)  # now I - H
-        residuals = by_class(unfitted, self._labels, self._classes)
+        residuals = by_class(unfitted, self._labels, self._classes).astype(np.float64)
         for fold in np.unique(self._folds):
             own = np.flatnonzero(self._folds == fold)
             block = cho_factor(unfitted[np.ix_(own, own)], lower=True, overwrite_a=True)
@@ -77,7 +79,7 @@ class GramRidge:
         system = cho_factor(self._system(strength), lower=True, overwrite_a=True)
         targets = np.tile(-class_shares(self._labels, self._classes), (len(self._labels), 1))
         targets[np.arange(len(targets)), self._labels] += 1
-        found: npt.NDArray[np.float64] = cho_solve(system, targets, overwrite_b=True)
+        found: npt.NDArray[np.float64] = cho_solve(system, targets)
         return found
 
     def _system(self, strength: float) -> Floats:
@@ -86,12 +88,16 @@ class GramRidge:
         return system
 
     def _inverse(self, strength: float) -> Floats:
-        factor, failed = lapack.dpotrf(self._system(strength).T, lower=True, overwrite_a=True, clean=True)
+        system = self._system(strength).T  # symmetric, and in the order of columns that LAPACK wants
+        factorise, invert = lapack.get_lapack_funcs(("potrf", "potri"), (system,))
+        factor, failed = factorise(system, lower=True, overwrite_a=True, clean=True)
         assert not failed, "a Gram matrix plus a positive diagonal has a Cholesky factor"
-        half, failed = lapack.dpotri(factor, lower=True, overwrite_c=True)
+        inverse, failed = invert(factor, lower=True, overwrite_c=True)  # the upper half is zero
         assert not failed
-        inverse: Floats = half + np.tril(half, -1).T
-        return inverse
+        diagonal = inverse.diagonal().copy()
+        inverse = inverse + inverse.T
+        inverse[np.diag_indices(len(inverse))] = diagonal
+        return np.asarray(inverse)
 
 
 class RowRidge:
@@ -106,7 +112,7 @@ class RowRidge:
 
     def __init__(self, rows: Floats, labels: Ints, num_classes: int, folds: Ints) -> None:
         self._rows, self._shares = rows, class_shares(labels, num_classes)
-        self._dual = GramRidge(rows @ rows.T, labels, num_classes, folds)
+        self._dual = GramRidge((rows @ rows.T).astype(np.float64), labels, num_classes, folds)
 
     def out_of_fold(self, strength: float) -> npt.NDArray[np.float64]:
         """Scores `(N, K)` of each row by a fit on the rows of the other folds."""
