@@ -184,7 +184,7 @@ def recommend(
 def _quick_head(standing: Standing) -> Head:
     """The most accurate solved head that is quick enough to be fitted a dozen times over."""
     amounts = standing.amounts
-    heads = [one for one in standing.solved if one.plan.head == "rbf-svm"]
+    heads = [one for one in standing.solved if one.plan.head in ("ridge", "rbf-svm")]
     for one in standing.solved:
         width = sum(column.stop - column.start for column in one.voters[0].head.record.columns)
         if one.plan.head == "logistic" and logistic_work(amounts, width) <= _QUICK_WORK:

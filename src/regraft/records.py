@@ -18,7 +18,7 @@ Precision = Literal["fp32", "bf16"]
 Side = Literal["train", "validation", "test"]
 Strategy = Literal["probe", "svm", "many-stages", "last-blocks", "full", "scratch"]
 StrategyChoice = Literal["auto", "probe", "svm", "many-stages", "last-blocks", "full", "scratch"]
-HeadKind = Literal["logistic", "linear-svm", "rbf-svm", "centroid", "head2toe"]
+HeadKind = Literal["ridge", "logistic", "linear-svm", "rbf-svm", "centroid", "head2toe"]
 Statistic = Literal["mean", "std", "token", "map"]
 Granularity = Literal["default", "coarse", "fine"]
 

@@ -13,7 +13,7 @@ from tests.features.test_heads import columns, data
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize("kind", ["logistic", "rbf-svm"])
+@pytest.mark.parametrize("kind", ["ridge", "logistic", "rbf-svm"])
 def test_more_images_help_and_the_last_point_is_the_heads_own(tmp_path: Path, kind: HeadKind) -> None:
     rows, _ = data(tmp_path, count=400)
     fitted = fit_head(rows, kind, [columns("noise", "signal")])

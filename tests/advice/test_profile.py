@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from regraft.advice.profile import DepthProfile, StageKnowledge, depth_profile
+from regraft.advice.profile import DepthProfile, StageKnowledge, close_to_best, depth_profile
 from regraft.evaluation.scores import wilson
+from regraft.features import kernel_machines
 from regraft.records import Estimate
 from tests.features.test_heads import LAYOUT, data
 
@@ -13,7 +14,7 @@ from tests.features.test_heads import LAYOUT, data
 def test_the_stage_that_knows_stands_out(tmp_path: Path) -> None:
     rows, _ = data(tmp_path)
     profile = depth_profile(rows, LAYOUT)
-    by_stage = {stage.stage: stage.svm.value for stage in profile.stages}
+    by_stage = {stage.stage: stage.least_squares.value for stage in profile.stages}
     assert list(by_stage) == ["noise", "signal", "constant"]
     assert by_stage["signal"] > 0.85
     assert by_stage["noise"] < 0.55
@@ -22,14 +23,34 @@ def test_the_stage_that_knows_stands_out(tmp_path: Path) -> None:
 def test_intervals_are_wilsons_on_all_images(tmp_path: Path) -> None:
     rows, _ = data(tmp_path)
     profile = depth_profile(rows, LAYOUT)
-    svm = profile.stages[1].svm
+    found = profile.stages[1].least_squares
     assert profile.images == len(rows.keys)
-    assert svm == wilson(round(svm.value * len(rows.keys)), len(rows.keys))
+    assert found == wilson(round(found.value * len(rows.keys)), len(rows.keys))
+
+
+def test_svms_are_measured_only_near_the_peak(tmp_path: Path) -> None:
+    rows, _ = data(tmp_path)
+    near = depth_profile(rows, LAYOUT)
+    assert [stage.svm is not None for stage in near.stages] == [False, True, False]
+    assert near.peak.stage == "signal"
+
+
+def test_many_classes_are_measured_with_least_squares_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kernel_machines, "MOST_PAIRED_CLASSES", 2)
+    rows, _ = data(tmp_path)
+    assert all(stage.svm is None for stage in depth_profile(rows, LAYOUT).stages)
+
+
+def test_at_most_three_stages_are_close_to_the_best() -> None:
+    assert close_to_best([0.1, 0.8, 0.8, 0.8, 0.8, 0.8, 0.5]) == [2, 3, 4]
+    assert close_to_best([0.5]) == [0]
 
 
 def profile_of(*accuracies: float) -> DepthProfile:
     stages = [
-        StageKnowledge(stage=f"s{number}", svm=Estimate(value=value), logistic=None)
+        StageKnowledge(stage=f"s{number}", least_squares=Estimate(value=value), svm=None)
         for number, value in enumerate(accuracies)
     ]
     return DepthProfile(images=100, folds=5, stages=tuple(stages))

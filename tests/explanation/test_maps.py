@@ -144,7 +144,7 @@ def test_a_vit_is_explained(photos: Path, method: Method) -> None:
     assert found.stage == ("blocks.10" if method == "grad-cam" else "")
 
 
-@pytest.mark.parametrize("kind", ["logistic", "rbf-svm", "linear-svm", "centroid"])
+@pytest.mark.parametrize("kind", ["ridge", "logistic", "rbf-svm", "linear-svm", "centroid"])
 @pytest.mark.parametrize("strategy", ["svm", "many-stages"])
 def test_the_graph_says_what_the_model_says(digits: Path, kind: str, strategy: str) -> None:
     model = regraft.fit(digits, network="lenet5", strategy=strategy, head=kind)

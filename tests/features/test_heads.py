@@ -14,7 +14,7 @@ from regraft.features.training_rows import Candidate, TrainingRows, best_tempera
 from regraft.records import Column, HeadKind
 from regraft.rowstore import RowStore
 
-KINDS: list[HeadKind] = ["logistic", "linear-svm", "rbf-svm", "centroid", "head2toe"]
+KINDS: list[HeadKind] = ["ridge", "logistic", "linear-svm", "rbf-svm", "centroid", "head2toe"]
 LAYOUT = (
     Column(stage="noise", statistic="mean", start=0, stop=6),
     Column(stage="signal", statistic="mean", start=6, stop=12),

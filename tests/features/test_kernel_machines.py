@@ -5,12 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sklearn.kernel_ridge import KernelRidge
-from sklearn.linear_model import Ridge
 
 from regraft.features import kernel_machines
 from regraft.features.fitting import fit_head
 from regraft.features.kernel_machines import by_class, least_squares, out_of_fold_scores
-from regraft.features.ridge import fit_ridge
 from tests.features.test_heads import columns, data
 
 
@@ -54,16 +52,6 @@ def test_many_classes_are_learnt_exactly_and_with_landmarks(
     head.check(3)
     found = head.probabilities(features.matrix(rows.keys, head.record.columns))
     assert (found.argmax(axis=1) == rows.labels).mean() > 0.85
-
-
-def test_ridge_equals_scikit_learns(tmp_path: Path) -> None:
-    rows, _ = data(tmp_path, count=90)
-    draws = np.random.default_rng(2).normal(size=(90, 6)).astype(np.float32)
-    targets = np.eye(3)[rows.labels]
-    theirs = Ridge(alpha=0.5, fit_intercept=False).fit(draws, targets - targets.mean(axis=0))
-    weights, scores = fit_ridge(rows, draws, 2.0)
-    assert np.allclose(weights[:-1], theirs.coef_.T, atol=1e-4)
-    assert scores.shape == (90, 3)
 
 
 def test_columns_of_a_class_are_added() -> None:

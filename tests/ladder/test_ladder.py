@@ -37,8 +37,9 @@ def rows_of(run: Path) -> list[dict[str, object]]:
 
 def test_baselines_solved_heads_and_trainings_are_on_the_ladder(run: Path) -> None:
     names = [str(row["name"]) for row in rows_of(run)]
-    for start in ("majority class", "nearest neighbour", "colour histogram", "probe @", "SVM @", "train "):
+    for start in ("majority class", "nearest neighbour", "colour histogram", "SVM @", "train "):
         assert any(name.startswith(start) for name in names), start
+    assert [name.split(" @ ")[0] for name in names[1:3]] == ["ridge", "probe"]
     assert (run / "ladder.svg").exists()
     assert (run / "ladder.csv").read_text().count("\n") == len(names) + 1
 
@@ -50,7 +51,7 @@ def test_the_first_model_is_kept_and_every_later_one_has_to_be_better(run: Path)
     for row in rows:
         if row["is_kept"] and row is not first:
             chance = int(str(row["verdict"]).rsplit(" ", 2)[1])
-            assert chance >= 25
+            assert chance >= (10 if str(row["name"]).startswith("probe @") else 25)
 
 
 def test_times_only_rise(run: Path) -> None:

@@ -37,7 +37,7 @@ def test_a_loaded_model_predicts_the_same(model: regraft.Model, bundle: Path, di
         assert np.array_equal(one.probabilities, other.probabilities)
 
 
-@pytest.mark.parametrize("head", ["logistic", "linear-svm", "rbf-svm", "centroid", "head2toe"])
+@pytest.mark.parametrize("head", ["ridge", "logistic", "linear-svm", "rbf-svm", "centroid", "head2toe"])
 def test_runtimes_agree_to_five_digits(digits: Path, tmp_path: Path, head: HeadKind) -> None:
     folder = regraft.fit(digits, network="lenet5", head=head, strategy="svm").save(tmp_path / "bundle")
     images = some(digits)

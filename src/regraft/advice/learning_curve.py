@@ -12,6 +12,7 @@ import numpy.typing as npt
 from regraft.evaluation.scores import wilson
 from regraft.features.heads import Head, squared_distances
 from regraft.features.kernel_machines import masked_scores
+from regraft.features.ridge import RowRidge
 from regraft.features.row_space import row_space
 from regraft.features.solver import LinearProblems, solve
 from regraft.features.training_rows import TrainingRows, standardised
@@ -51,7 +52,7 @@ def learning_curve(data: TrainingRows, head: Head) -> LearningCurve:
 
     Args:
         data: the training images.
-        head: `logistic` or `rbf-svm`; its kind, columns and hyperparameters are used.
+        head: `ridge`, `logistic` or `rbf-svm`; its kind, columns and hyperparameters are used.
     """
     sample = data.sample(_MAX_IMAGES)
     shares = [share for share in _SHARES if share * len(sample.keys) >= _LEAST_IMAGES]
@@ -107,6 +108,8 @@ def _rights(data: TrainingRows, head: Head, shares: Sequence[float]) -> Bools:
     if head.record.kind == "rbf-svm":
         kernel = np.exp(-settings["gamma"] * squared_distances(rows, rows))
         score = partial(masked_scores, data, kernel, settings["C"])
+    elif head.record.kind == "ridge":
+        score = partial(_ridge_scores, data, rows, settings["C"])
     else:
         rows = row_space(rows, _EVALUATIONS * len(shares) * folds * data.num_classes).rows
         score = partial(_linear_scores, data, rows, settings.get("C", 10.0))
@@ -123,6 +126,16 @@ def _linear_scores(data: TrainingRows, rows: Floats, strength: float, trained: B
     scores = np.empty((len(rows), data.num_classes))
     for fold, one in enumerate(solve(problems, strength, tolerance=1e-2)):
         held = data.folds == fold
+        scores[held] = rows[held] @ one[:-1] + one[-1]
+    return scores
+
+
+def _ridge_scores(data: TrainingRows, rows: Floats, strength: float, trained: Bools) -> Floats:
+    """Scores `(N, K)`: each fold's by a ridge regression fitted on the images in its row of `trained`."""
+    scores = np.empty((len(rows), data.num_classes))
+    for fold, kept in enumerate(trained):
+        held = data.folds == fold
+        one = RowRidge(rows[kept], data.labels[kept], data.num_classes, data.folds[kept]).weights(strength)
         scores[held] = rows[held] @ one[:-1] + one[-1]
     return scores
 

@@ -7,24 +7,29 @@ from collections.abc import Sequence
 import numpy as np
 
 from regraft.evaluation.scores import wilson
-from regraft.features.kernel_heads import cross_validated_svm
-from regraft.features.linear_heads import cross_validated_logistic
+from regraft.features.kernel_heads import cross_validated_least_squares, cross_validated_svm
+from regraft.features.kernel_machines import is_paired
 from regraft.features.training_rows import Candidate, TrainingRows, accuracy
 from regraft.progress import Reporter, Silent
 from regraft.records import Column, Estimate, Record
 
 MAX_IMAGES = 3_000
-_MAX_LOGISTIC_WORK = 1e9  # images x columns x classes x folds, of all stages: about ten seconds on two cores
+MAX_NEAR = 3
+"""The largest number of stages at which an SVM is measured."""
+NEAR = 0.02
+"""A stage is close to the best one if its smoothed accuracy is at most this much lower."""
 
 
 class StageKnowledge(Record):
     """Accuracy of heads on one stage, by cross-validation on the training images."""
 
     stage: str
-    svm: Estimate
-    """RBF SVM of medium width and strength on means and standard deviations."""
-    logistic: Estimate | None
-    """Logistic regression on the means (or the class token); None if it was left out to save time."""
+    least_squares: Estimate
+    """Least-squares SVM with a Gaussian kernel of medium width and strength, on means and standard
+    deviations."""
+    svm: Estimate | None
+    """SVM with the same kernel and strength. None, not measured: the stage is far from the best, or there are
+    more than 100 classes, of which all SVMs here are least-squares SVMs."""
 
 
 class DepthProfile(Record):
@@ -36,24 +41,35 @@ class DepthProfile(Record):
 
     @property
     def peak(self) -> StageKnowledge:
-        """The stage where the SVMs' accuracy peaks after smoothing over neighbours (1/4, 1/2, 1/4).
+        """The stage where the accuracy of least-squares SVMs peaks after smoothing over neighbours.
 
-        Smoothing reduces the bias of choosing the best of many noisy values. Among equal stages, the deepest
-        is chosen.
+        Among equal stages, the deepest is chosen. The SVMs near the peak are not used: choosing the best of
+        them was no better on other folds.
         """
-        values = np.array([stage.svm.value for stage in self.stages])
-        padded = np.concatenate([values[:1], values, values[-1:]])
-        smooth = (padded[:-2] + 2 * padded[1:-1] + padded[2:]) / 4
-        return self.stages[len(values) - 1 - int(smooth[::-1].argmax())]
+        smooth = smoothed([stage.least_squares.value for stage in self.stages])
+        return self.stages[len(smooth) - 1 - int(smooth[::-1].argmax())]
+
+
+def smoothed(values: Sequence[float]) -> np.ndarray:
+    """Each value averaged with its neighbours (1/4, 1/2, 1/4); an end counts as its own neighbour.
+
+    Smoothing reduces the bias of choosing the best of many noisy values.
+
+    >>> smoothed([0.0, 1.0, 0.0])
+    array([0.25, 0.5 , 0.25])
+    """
+    padded = np.array([values[0], *values, values[-1]])
+    smooth: np.ndarray = (padded[:-2] + 2 * padded[1:-1] + padded[2:]) / 4
+    return smooth
 
 
 def depth_profile(
     data: TrainingRows, layout: Sequence[Column], *, reporter: Reporter | None = None
 ) -> DepthProfile:
-    """Measure solved heads at every stage, all cross-validated on the same folds.
+    """Measure least-squares SVMs at every stage and SVMs near the peak, cross-validated on the same folds.
 
-    Of more than 3,000 images, a stratified sample of that size is used. With many classes, logistic
-    regression is fitted only at every second (third, ...) stage, counted from the last.
+    Of more than 3,000 images, a stratified sample of that size is used. Least-squares SVMs have a closed form
+    and the order of stages that SVMs find (`benchmarks/profile_agreement.py`).
 
     Args:
         data: the training images.
@@ -63,38 +79,35 @@ def depth_profile(
     sample = data.sample(MAX_IMAGES)
     stages = list(dict.fromkeys(column.stage for column in layout))
     chosen = {stage: tuple(c for c in layout if c.stage == stage) for stage in stages}
-    with_logistic = _affordable(sample, [read_by_probe(chosen[stage]) for stage in stages])
-    found = []
     with (reporter or Silent()).phase("measuring every depth", len(stages), "stages") as meter:
-        for number, stage in enumerate(stages):
-            scores = cross_validated_svm(sample, chosen[stage])
-            linear = None
-            if number in with_logistic:
-                linear = cross_validated_logistic(sample, read_by_probe(chosen[stage]))
-            found.append(
-                StageKnowledge(
-                    stage=stage,
-                    svm=_share(scores, sample),
-                    logistic=None if linear is None else _share(linear, sample),
-                )
-            )
+        everywhere = []
+        for stage in stages:
+            everywhere.append(_share(cross_validated_least_squares(sample, chosen[stage]), sample))
             meter.advance()
-    return DepthProfile(images=len(sample.keys), folds=int(sample.folds.max()) + 1, stages=tuple(found))
+    near = close_to_best([one.value for one in everywhere]) if is_paired(sample.num_classes) else []
+    exact = {place: _share(cross_validated_svm(sample, chosen[stages[place]]), sample) for place in near}
+    found = tuple(
+        StageKnowledge(stage=stage, least_squares=one, svm=exact.get(place))
+        for place, (stage, one) in enumerate(zip(stages, everywhere, strict=True))
+    )
+    return DepthProfile(images=len(sample.keys), folds=int(sample.folds.max()) + 1, stages=found)
+
+
+def close_to_best(values: Sequence[float]) -> list[int]:
+    """The numbers of at most three stages whose smoothed accuracy is best or nearly so, in their order.
+
+    >>> close_to_best([0.5, 0.8, 0.82, 0.82])
+    [2, 3]
+    """
+    smooth = smoothed(values)
+    order = sorted(range(len(smooth)), key=lambda place: (-smooth[place], -place))
+    return sorted(place for place in order[:MAX_NEAR] if smooth[place] >= smooth.max() - NEAR)
 
 
 def read_by_probe(columns: Sequence[Column]) -> Candidate:
     """The columns of a stage that the network's own classifier would read: the class token, or the means."""
     wanted = "token" if any(column.statistic == "token" for column in columns) else "mean"
     return tuple(column for column in columns if column.statistic == wanted)
-
-
-def _affordable(data: TrainingRows, candidates: Sequence[Candidate]) -> set[int]:
-    """The stages at which logistic regression is fitted: all, or every n-th counted from the last."""
-    folds = int(data.folds.max()) + 1
-    widths = [sum(c.stop - c.start for c in columns) for columns in candidates]
-    work = float(len(data.keys)) * sum(widths) * data.num_classes * folds
-    step = max(1, int(np.ceil(work / _MAX_LOGISTIC_WORK)))
-    return set(range(len(candidates) - 1, -1, -step))
 
 
 def _share(scores: np.ndarray, data: TrainingRows) -> Estimate:

@@ -46,11 +46,11 @@ def show_depths(profile: DepthProfile) -> None:
     """Print the depth profile: the accuracy of heads on each stage, with a bar."""
     rows = []
     for one in profile.stages:
-        bar = "█" * round(20 * one.svm.value)
+        bar = "█" * round(20 * one.least_squares.value)
         mark = " ← peak" if one == profile.peak else ""
-        linear = "–" if one.logistic is None else percent(one.logistic)
-        rows.append([one.stage, percent(one.svm), linear, bar + mark])
-    header = ["stage", "SVM %", "logistic %", "accuracy of the SVM"]
+        exact = "–" if one.svm is None else percent(one.svm)
+        rows.append([one.stage, percent(one.least_squares), exact, bar + mark])
+    header = ["stage", "least-squares SVM %", "SVM, near the peak %", "accuracy of the least-squares SVM"]
     show_table("Depth profile: cross-validated accuracy of heads on each stage", header, rows, right=[1, 2])
 
 

@@ -11,6 +11,7 @@ from regraft.features.gauge import Gauge
 from regraft.features.head2toe import fit_head2toe
 from regraft.features.kernel_heads import fit_kernel
 from regraft.features.linear_heads import fit_centroid, fit_linear_svm, fit_logistic
+from regraft.features.ridge_heads import fit_ridge
 from regraft.features.training_rows import Candidate, FittedHead, TrainingRows, accuracy, describe
 from regraft.progress import Meter
 from regraft.records import HeadKind
@@ -53,6 +54,7 @@ def _fitted(
         gauge.end()
         return fitted_kernel
     fit: Callable[[TrainingRows, Candidate, Gauge], FittedHead] = {
+        "ridge": fit_ridge,
         "logistic": fit_logistic,
         "linear-svm": fit_linear_svm,
         "centroid": fit_centroid,

@@ -22,7 +22,7 @@ class Head:
 
     Every kind standardises first: `z = (x - mean) * scale`. Then
 
-    - `logistic`, `linear-svm`, `head2toe`: scores `z @ weights + intercepts`;
+    - `ridge`, `logistic`, `linear-svm`, `head2toe`: scores `z @ weights + intercepts`;
     - `rbf-svm`: `exp(-gamma |z - v|^2)` with its vectors v, then either one-against-one votes
       (Knerr et al. 1990, as in libsvm) and by how many votes each class is behind, or, for many classes,
       linear scores of these, or, for many images, of Nystroem features (Williams & Seeger 2001);

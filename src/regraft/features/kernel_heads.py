@@ -17,7 +17,7 @@ from regraft.features.kernel_machines import (
     support_vectors,
 )
 from regraft.features.linear_heads import choose_strength, solve_all
-from regraft.features.ridge import fit_ridge
+from regraft.features.ridge import ColumnRidge, GramRidge
 from regraft.features.training_rows import (
     CHUNK_ROWS,
     Candidate,
@@ -132,12 +132,23 @@ def _choose_kernel(
 
 def cross_validated_svm(data: TrainingRows, columns: Candidate) -> Floats:
     """Out-of-fold scores `(N, K)` of an SVM of medium width and strength, without a search."""
+    return out_of_fold_scores(data, _medium_kernel(data, columns), _MIDDLING_STRENGTH, tolerance=_ROUGH)
+
+
+def cross_validated_least_squares(data: TrainingRows, columns: Candidate) -> Floats:
+    """Out-of-fold scores `(N, K)` of a least-squares SVM of the same width and strength, in closed form."""
+    machine = GramRidge(_medium_kernel(data, columns), data.labels, data.num_classes, data.folds)
+    return machine.out_of_fold(_MIDDLING_STRENGTH)
+
+
+def _medium_kernel(data: TrainingRows, columns: Candidate) -> Floats:
+    """Gaussian kernel `(N, N)` of medium width."""
     rows = standardised(data, columns)[1]
     distances = squared_distances(rows, rows)
     middle = max(float(np.median(distances[::7])), 1e-12)  # the median of constant columns is 0
     distances /= -middle
-    kernel = np.exp(distances, out=distances)
-    return out_of_fold_scores(data, kernel, _MIDDLING_STRENGTH, tolerance=_ROUGH)
+    kernel: Floats = np.exp(distances, out=distances)
+    return kernel
 
 
 def _finish_exact(
@@ -178,7 +189,8 @@ def _finish_nystroem(
         weights = solve_all(data, rows, "squared-hinge", strength)
     else:
         strength = settings["C"]
-        weights, scores = fit_ridge(data, rows, strength)
+        ridge = ColumnRidge(lambda own: rows[own], data.labels, data.num_classes, data.folds)
+        weights, scores = ridge.weights(strength), ridge.out_of_fold(strength)
     return finished(
         data,
         "rbf-svm",

@@ -17,19 +17,14 @@ from regraft.features.gauge import HUNDREDTHS
 from regraft.features.training_rows import Candidate, FittedHead
 from regraft.job import Predicted
 from regraft.ladder.quiet import Quiet
-from regraft.ladder.rungs import HEDGE_AT, Contender, soft_vote
+from regraft.ladder.rungs import HEDGE_AT, KEEP_AT, Contender, soft_vote
+from regraft.ladder.solve_cost import solve_cost
 from regraft.ladder.standing import Standing
 from regraft.prediction.model import Voter
 from regraft.progress import Silent
 from regraft.records import HeadKind, Statistic, Strategy
 from regraft.settings import TrainSettings
-from regraft.training.costs import (
-    available_bytes,
-    kernel_cost,
-    kernel_work,
-    logistic_cost,
-    logistic_work,
-)
+from regraft.training.costs import available_bytes
 from regraft.training.planning import make_plan
 from regraft.training.solved import say_solved, set_sizes, tell_doubt, tell_machine
 
@@ -38,16 +33,24 @@ _COMPUTED_S = 5e-4  # per image: whatever is faster came from the cache
 _EASY = 0.02  # a baseline this close to the best model causes a warning
 _MEMORY_SHARE = 0.5  # share of the free memory that one rung may use
 _SHOWN_S = 3.0  # predicted seconds from which the progress of a solve is shown
-_MACHINES = 9  # combinations of width and strength tried for an RBF SVM
 
 
 def climb_first(standing: Standing) -> None:
-    """The majority class, and a probe on the last stage, which is the first usable model."""
-    tell_doubt(standing.training_rows, standing.reporter)
-    found = majority_baseline(standing.training_rows)
+    """The majority class; ridge regression on the last stage, which is the first usable model; a probe.
+
+    Ridge regression is the fastest head. The probe's logistic regression is a little more accurate on average
+    and costs the same at prediction, so the probe takes its place unless ridge regression is better with the
+    probability that the ladder demands of every rung (`benchmarks/first_rung.py`). Where cross-validation
+    can't compare the two, the probe is the first model.
+    """
+    rows = standing.training_rows
+    tell_doubt(rows, standing.reporter)
+    found = majority_baseline(rows)
     standing.tell(0, found.name, "guessing", accuracy=found.accuracy, images=found.images, took_s=0)
     last = standing.stages[-1:]
-    solve(standing, f"probe @ {last[0]}", "probe", "logistic", last)
+    if standing.terrain.job.rows("validation") or not rows.doubt:
+        solve(standing, f"ridge @ {last[0]}", "probe", "ridge", last)
+    solve(standing, f"probe @ {last[0]}", "probe", "logistic", last, needed=1 - KEEP_AT)
 
 
 def climb_classics(standing: Standing) -> None:
@@ -136,25 +139,35 @@ def climb_depths(standing: Standing) -> DepthProfile:
     return standing.profile
 
 
-def solve(standing: Standing, name: str, strategy: Strategy, kind: HeadKind, stages: Sequence[str]) -> None:
-    """Fit a solved head on some stages, and compare it with the contender that is kept."""
+def solve(
+    standing: Standing,
+    name: str,
+    strategy: Strategy,
+    kind: HeadKind,
+    stages: Sequence[str],
+    *,
+    needed: float = KEEP_AT,
+) -> None:
+    """Fit a solved head on some stages, and compare it with the contender that is kept.
+
+    Args:
+        standing: the state of the climb.
+        name: name of the rung.
+        strategy: the strategy of the contender's plan.
+        kind: the kind of head.
+        stages: the stages that the head reads.
+        needed: the least probability of being more accurate at which the head is kept.
+    """
     chosen = tuple(c for c in standing.terrain.job.features.layout if c.stage in stages)
     columns = read_by_probe(chosen) if strategy == "probe" else chosen
     width = sum(column.stop - column.start for column in columns)
-    amounts, book, is_linear = standing.amounts, standing.book, kind == "logistic"
-    cost = (
-        logistic_cost(amounts, width, book)
-        if is_linear
-        else kernel_cost(amounts, width, book, machines=_MACHINES)
-    )
-    predicted = standing.predicted(name, cost.seconds)
+    effort = solve_cost(kind, standing.amounts, width, standing.book)
+    predicted, memory = standing.predicted(name, effort.cost.seconds), effort.cost.memory_bytes
     if standing.best is not None and predicted > standing.time_left_s:
         standing.skip(name, predicted)
         return
-    if standing.best is not None and cost.memory_bytes > _MEMORY_SHARE * available_bytes():
-        why = (
-            f"it needs {cost.memory_bytes / 1e9:.1f} GB of memory, and {available_bytes() / 1e9:.1f} are free"
-        )
+    if standing.best is not None and memory > _MEMORY_SHARE * available_bytes():
+        why = f"it needs {memory / 1e9:.1f} GB of memory, and {available_bytes() / 1e9:.1f} are free"
         standing.skip(name, predicted, why)
         return
     fitted: list[FittedHead] = []
@@ -167,11 +180,10 @@ def solve(standing: Standing, name: str, strategy: Strategy, kind: HeadKind, sta
 
     took = standing.clocked(name, work)
     if is_new and took >= _TELLING_S:
-        amount = logistic_work(amounts, width) if is_linear else kernel_work(amounts, width, _MACHINES)
-        book.learn("softmax" if is_linear else "kernel", max(took - 0.1, 0.01) / amount)
+        standing.book.learn(effort.unit, max(took - 0.1, 0.01) / effort.work)
     contender = _contender(standing, name, strategy, stages, columns, fitted[0])
     standing.solved.append(contender)
-    standing.challenge(contender, predicted_s=predicted, took_s=took)
+    standing.challenge(contender, predicted_s=predicted, took_s=took, needed=needed)
 
 
 def _contender(
@@ -203,9 +215,11 @@ def _contender(
 
 def _vote(standing: Standing) -> None:
     """A vote of the probe and the logistic regression on several stages, whose errors differ."""
-    if not standing.terrain.settings.votes or len(standing.solved) < 2:
+    probes = [one for one in standing.solved if one.plan.strategy == "probe"]
+    several = [one for one in standing.solved if one.plan.strategy == "many-stages"]
+    if not standing.terrain.settings.votes or not probes or not several:
         return
-    first, second = standing.solved[:2]
+    first, second = probes[-1], several[0]
     vote = soft_vote(f"{first.name} + {second.name}", first, second)
     standing.challenge(vote, predicted_s=None, took_s=0.0, needed=HEDGE_AT)
 

@@ -46,20 +46,23 @@ def depth_chart(files: RunFiles) -> Markup | None:
     if profile is None:
         return None
     stages = profile.stages
-    known: list[Estimate] = [one for stage in stages for one in (stage.svm, stage.logistic) if one]
+    known: list[Estimate] = [one for stage in stages for one in (stage.least_squares, stage.svm) if one]
     low = min(100 * (one.low or 0) for one in known)
     chart = Chart(
         "Accuracy of heads at each depth of the network", "stage", "cross-validated accuracy, %",
         (-0.3, len(stages) - 0.7), (max(0, low - 2), 100), height=330,
         x_names=[stage.stage for stage in stages],
     )  # fmt: skip
-    for kind, shift, pick in (("main", -0.06, "svm"), ("second", 0.06, "logistic")):
-        values = [(place, getattr(stage, pick)) for place, stage in enumerate(stages)]
-        values = [(place, value) for place, value in values if value is not None]
-        chart.line([(place + shift, 100 * value.value) for place, value in values], kind)
+    everywhere = [(place, stage.least_squares) for place, stage in enumerate(stages)]
+    near = [(place, stage.svm) for place, stage in enumerate(stages) if stage.svm is not None]
+    chart.line([(place - 0.06, 100 * value.value) for place, value in everywhere], "main")
+    for kind, shift, what, values in (
+        ("main", -0.06, "least-squares SVM", everywhere),
+        ("second", 0.06, "SVM", near),
+    ):
         for place, value in values:
             chart.interval(place + shift, 100 * (value.low or 0), 100 * (value.high or 1), kind)
-            said = f"{stages[place].stage}, {pick}: {100 * value.value:.1f} %"
+            said = f"{stages[place].stage}, {what}: {100 * value.value:.1f} %"
             chart.dot(place + shift, 100 * value.value, kind, said, radius=3)
     return chart.svg
 

@@ -1,0 +1,61 @@
+"""What solving a head is predicted to take, and the unit of work under which its time is recorded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from regraft.records import HeadKind
+from regraft.training.costs import (
+    Amounts,
+    Cost,
+    CostBook,
+    kernel_cost,
+    kernel_work,
+    logistic_cost,
+    logistic_work,
+)
+
+_MACHINES = 9  # combinations of width and strength tried for an RBF SVM
+_RIDGE_S = 6e-11  # seconds per unit of ridge regression where nothing has been measured yet
+_RIDGE_FITS = 4  # strengths that are usually tried
+
+
+@dataclass(frozen=True)
+class SolveCost:
+    """A predicted cost, and the work that it was computed from."""
+
+    cost: Cost
+    unit: str
+    """The name under which a cost book keeps the seconds of one unit."""
+    work: float
+    """Number of units."""
+
+
+def solve_cost(kind: HeadKind, amounts: Amounts, width: int, book: CostBook) -> SolveCost:
+    """The cost of fitting and cross-validating a head that the ladder uses.
+
+    Args:
+        kind: `ridge`, `logistic` or `rbf-svm`.
+        amounts: images, classes and folds.
+        width: number of columns that the head reads.
+        book: measured costs of units of work.
+    """
+    if kind == "ridge":
+        return _ridge_cost(amounts, width, book)
+    if kind == "logistic":
+        return SolveCost(logistic_cost(amounts, width, book), "softmax", logistic_work(amounts, width))
+    cost = kernel_cost(amounts, width, book, machines=_MACHINES)
+    return SolveCost(cost, "kernel", kernel_work(amounts, width, _MACHINES))
+
+
+def _ridge_cost(amounts: Amounts, width: int, book: CostBook) -> SolveCost:
+    """A Gram matrix, and for each strength an inverse of the images, or a system for each fold's columns."""
+    rows, smaller = float(amounts.train), float(min(width, amounts.train))
+    is_dual = amounts.train <= width
+    systems = _RIDGE_FITS * smaller**3 * (1 if is_dual else amounts.folds / 3)
+    scores = 0.0 if is_dual else _RIDGE_FITS * rows * width * amounts.classes
+    work = rows * width * smaller + systems + scores
+    grams = 8 * smaller**2 * (5 if is_dual else 3 + amounts.folds)
+    memory = grams + 4 * rows * width + 3 * 8 * rows * amounts.classes
+    seconds = 0.05 + work * (book.known("ridge") or _RIDGE_S)
+    return SolveCost(Cost(seconds=seconds, memory_bytes=round(memory)), "ridge", work)
