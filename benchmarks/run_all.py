@@ -14,6 +14,7 @@ SCRIPTS = (
     ["lenet_transfer.py"],
     ["extraction.py"],
     ["extraction.py", "5", "bf16"],
+    ["int8_features.py"],
     ["heads.py"],
     ["row_space.py"],
     ["accuracy.py"],
