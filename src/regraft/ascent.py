@@ -23,7 +23,8 @@ from regraft.progress import Reporter
 from regraft.records import SkippedFile
 from regraft.request import Request, Start
 from regraft.settings import DEFAULT_BUDGET, DataSettings, seconds_in
-from regraft.training.costs import CostBook, extract_name
+from regraft.training.cost_book import CostBook
+from regraft.training.costs import extract_name
 
 _USUAL_EXTRACT_S = 0.01
 
@@ -115,6 +116,7 @@ def standing_for(
         book.seconds(name) or _USUAL_EXTRACT_S,
         budget_s,
         clock() - started,
+        len(on_sides(job.images, job.split, ("test",))) if purpose == "fit" else 0,
         start.earlier,
     )
     ledger = Ledger(_key(asked, job, weights, purpose))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -11,13 +12,13 @@ from regraft.advice.baselines import (
     majority_baseline,
     words_baseline,
 )
-from regraft.advice.profile import DepthProfile, depth_profile, read_by_probe
+from regraft.advice.profile import MAX_IMAGES, DepthProfile, depth_profile, read_by_probe
 from regraft.features.fitting import fit_head
 from regraft.features.gauge import HUNDREDTHS
 from regraft.features.training_rows import Candidate, FittedHead
 from regraft.job import Predicted
 from regraft.ladder.quiet import Quiet
-from regraft.ladder.rungs import HEDGE_AT, Contender, soft_vote
+from regraft.ladder.rungs import VOTE_AT, Contender, soft_vote
 from regraft.ladder.standing import Standing
 from regraft.prediction.model import Voter
 from regraft.progress import Silent
@@ -35,6 +36,7 @@ from regraft.training.solved import say_solved, set_sizes, tell_doubt, tell_mach
 
 _TELLING_S = 0.5  # shorter times are mostly overhead and say nothing about more work
 _COMPUTED_S = 5e-4  # per image: whatever is faster came from the cache
+_AMPLE = 0.02  # share of the time left that a bag of visual words may take if nobody asked for it
 _EASY = 0.02  # a baseline this close to the best model causes a warning
 _MEMORY_SHARE = 0.5  # share of the free memory that one rung may use
 _SHOWN_S = 3.0  # predicted seconds from which the progress of a solve is shown
@@ -51,7 +53,7 @@ def climb_first(standing: Standing) -> None:
 
 
 def climb_classics(standing: Standing) -> None:
-    """Image classification methods from before 2012, on as many images as a share of the budget allows."""
+    """Image classification methods from before 2012, on as many images as a share of the time left allows."""
     terrain, reporter = standing.terrain, standing.reporter
 
     def classics(most: int) -> Sequence[Baseline]:
@@ -60,8 +62,9 @@ def climb_classics(standing: Standing) -> None:
     def words(most: int) -> Sequence[Baseline]:
         return [words_baseline(terrain.job, most=most, limits=terrain.limits, reporter=reporter)]
 
+    wants_all = terrain.settings.baselines == "all"
     _measure_baselines(standing, "classics", classics, (1_000, 400, 150), 0.1)
-    _measure_baselines(standing, "words", words, (200,), 0.05)
+    _measure_baselines(standing, "words", words, (200,), 1.0 if wants_all else _AMPLE)
     _warn_if_easy(standing)
 
 
@@ -85,10 +88,10 @@ def _measure_baselines(
     sizes: Sequence[int],
     share: float,
 ) -> None:
-    """Measure baselines on the largest sample size that takes at most a share of the budget."""
+    """Measure baselines on the largest sample size that takes at most a share of the time left."""
     count = len(standing.training_rows.keys)
-    each = standing.book.seconds(name)
-    allowed = share * standing.terrain.budget_s
+    each = standing.book.seconds(name) * standing.predictions.factor(name)
+    allowed = share * standing.time_left_s
     most = standing.ledger.recall(name, "most")
     if most is None:
         most = next((size for size in sizes if min(size, count) * each <= allowed), 0)
@@ -97,10 +100,11 @@ def _measure_baselines(
         return
     predicted = standing.predicted(name, min(most, count) * each)
     found: list[Baseline] = []
-    is_new = standing.ledger.recall(name, "took_s") is None
-    took = standing.clocked(name, lambda: found.extend(measure(most)))
+    is_new, used = standing.ledger.recall(name, "took_s") is None, time.process_time()
+    took = standing.clocked(name, lambda: found.extend(measure(most)), kind=name, predicted_s=predicted)
     if is_new and took > _COMPUTED_S * min(most, count):
-        standing.book.learn(name, took / min(most, count))
+        amount = min(most, count)
+        standing.book.learn(name, took / amount, (time.process_time() - used) / amount)
     for number, one in enumerate(found):
         is_first = number == 0
         standing.tell(
@@ -114,26 +118,78 @@ def _measure_baselines(
         )
 
 
-def climb_depths(standing: Standing) -> DepthProfile:
-    """The depth profile; then heads on several stages, a vote of two heads, and SVMs."""
-    layout = standing.terrain.job.features.layout
-
-    def measure() -> DepthProfile:
-        standing.profile = depth_profile(standing.training_rows, layout, reporter=standing.reporter)
-        return standing.profile
-
-    standing.clocked("depth profile", measure)
-    assert standing.profile is not None
-    stages, peak = standing.stages, standing.profile.peak.stage
-    sets = [stages[-size:] for size in set_sizes(len(stages)) if 1 < size < len(stages)]
+def climb_depths(standing: Standing) -> None:
+    """Heads on several stages: logistic regression, its vote with the probe, and SVMs."""
+    sets = _sets(standing)
     if sets:
+        before = len(standing.solved)
         solve(standing, _span("logistic", sets[0]), "many-stages", "logistic", sets[0])
-        _vote(standing)
+        if len(standing.solved) > before:
+            _vote(standing, standing.solved[0], standing.solved[-1])
     tell_machine(standing.training_rows.num_classes, "rbf-svm", standing.reporter)
-    solve(standing, f"SVM @ {peak}", "svm", "rbf-svm", [peak])
     for several in sets:
         solve(standing, _span("SVM", several), "many-stages", "rbf-svm", several)
+
+
+def _sets(standing: Standing) -> list[list[str]]:
+    """The sets of several stages that heads are solved on: a third of all stages, two thirds."""
+    stages = standing.stages
+    return [stages[-size:] for size in set_sizes(len(stages)) if 1 < size < len(stages)]
+
+
+def several_s(standing: Standing) -> float:
+    """Predicted seconds of the heads on several stages."""
+    total, layout = 0.0, standing.terrain.job.features.layout
+    for number, several in enumerate(_sets(standing)):
+        width = sum(column.stop - column.start for column in layout if column.stage in several)
+        total += kernel_cost(standing.amounts, width, standing.book, machines=_MACHINES).seconds
+        if number == 0:
+            total += logistic_cost(standing.amounts, width, standing.book).seconds
+    return total
+
+
+def climb_peak(standing: Standing) -> None:
+    """The depth profile, and an SVM on the stage where it peaks."""
+    predicted = standing.predicted("depth profile", profile_s(standing), "profile")
+    if predicted > standing.time_left_s:
+        standing.skip("SVM at the best depth", predicted)
+        return
+    peak = measure_profile(standing).peak.stage
+    solve(standing, f"SVM @ {peak}", "svm", "rbf-svm", [peak])
+
+
+def measure_profile(standing: Standing) -> DepthProfile:
+    """The accuracy of heads at every depth; measured once in a climb."""
+    if standing.profile is not None:
+        return standing.profile
+    layout = standing.terrain.job.features.layout
+    predicted = standing.predicted("depth profile", profile_s(standing), "profile")
+    is_new, used = standing.ledger.recall("depth profile", "took_s") is None, time.process_time()
+    found: list[DepthProfile] = []
+
+    def measure() -> None:
+        found.append(depth_profile(standing.training_rows, layout, reporter=standing.reporter))
+
+    took = standing.clocked("depth profile", measure, kind="profile", predicted_s=predicted)
+    if is_new and took >= _TELLING_S:
+        work = _profile_work(standing)
+        standing.book.learn("profile", took / work, (time.process_time() - used) / work)
+    standing.profile = found[0]
     return standing.profile
+
+
+def profile_s(standing: Standing) -> float:
+    """Predicted seconds of the depth profile."""
+    return _profile_work(standing) * standing.book.seconds("profile")
+
+
+def _profile_work(standing: Standing) -> float:
+    """Units of work of the depth profile: those of a logistic regression at every stage."""
+    widths = dict.fromkeys(standing.stages, 0)
+    for column in standing.terrain.job.features.layout:
+        widths[column.stage] = max(widths[column.stage], column.stop - column.start)
+    train = min(standing.amounts.train, MAX_IMAGES)
+    return sum(logistic_work(replace(standing.amounts, train=train), width) for width in widths.values())
 
 
 def solve(standing: Standing, name: str, strategy: Strategy, kind: HeadKind, stages: Sequence[str]) -> None:
@@ -147,7 +203,8 @@ def solve(standing: Standing, name: str, strategy: Strategy, kind: HeadKind, sta
         if is_linear
         else kernel_cost(amounts, width, book, machines=_MACHINES)
     )
-    predicted = standing.predicted(name, cost.seconds)
+    work_kind = "softmax" if is_linear else "kernel"
+    predicted = standing.predicted(name, cost.seconds, work_kind)
     if standing.best is not None and predicted > standing.time_left_s:
         standing.skip(name, predicted)
         return
@@ -165,10 +222,11 @@ def solve(standing: Standing, name: str, strategy: Strategy, kind: HeadKind, sta
         with reporter.phase(f"solving {name}", HUNDREDTHS, "%") as meter:
             fitted.append(fit_head(standing.training_rows, kind, [columns], meter=meter))
 
-    took = standing.clocked(name, work)
+    used = time.process_time()
+    took = standing.clocked(name, work, kind=work_kind, predicted_s=predicted)
     if is_new and took >= _TELLING_S:
         amount = logistic_work(amounts, width) if is_linear else kernel_work(amounts, width, _MACHINES)
-        book.learn("softmax" if is_linear else "kernel", max(took - 0.1, 0.01) / amount)
+        book.learn(work_kind, max(took - 0.1, 0.01) / amount, (time.process_time() - used) / amount)
     contender = _contender(standing, name, strategy, stages, columns, fitted[0])
     standing.solved.append(contender)
     standing.challenge(contender, predicted_s=predicted, took_s=took)
@@ -201,13 +259,12 @@ def _contender(
     return Contender(name, plan, (voter,), judged, folds)
 
 
-def _vote(standing: Standing) -> None:
+def _vote(standing: Standing, first: Contender, second: Contender) -> None:
     """A vote of the probe and the logistic regression on several stages, whose errors differ."""
-    if not standing.terrain.settings.votes or len(standing.solved) < 2:
+    if not standing.terrain.settings.votes:
         return
-    first, second = standing.solved[:2]
     vote = soft_vote(f"{first.name} + {second.name}", first, second)
-    standing.challenge(vote, predicted_s=None, took_s=0.0, needed=HEDGE_AT)
+    standing.challenge(vote, predicted_s=None, took_s=0.0, needed=VOTE_AT)
 
 
 def best_of(standing: Standing, several: Sequence[Contender]) -> Contender:
