@@ -8,6 +8,8 @@ from dataclasses import dataclass
 FINAL_EPOCHS = 8
 LEAST_EPOCHS = 2
 _TRIAL_EPOCHS = (2, 4)
+TRAINED_POINTS = 5.0
+"""Points of accuracy that a whole training usually gains where it gains (docs/choosing.md, "Regret")."""
 _LEAST_SHARE = 0.5
 """A shorter or deeper training is tried if it is expected to give at least this share of the usual gain."""
 _SHARES = {1: 0.1, 2: 0.3, 3: 0.55, 4: 0.75, 5: 0.85, 6: 0.9, 7: 0.95}

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from regraft.ladder.arms import gain_share
+from regraft.ladder.arms import TRAINED_POINTS, gain_share
 from regraft.ladder.rungs import Contender
 from regraft.ladder.solved_rungs import (
     climb_classics,
@@ -22,7 +22,7 @@ from regraft.ladder.training_choice import can_train, preview_training
 from regraft.progress import duration
 
 # Points of accuracy that a group of rungs usually gains on what is kept before (docs/choosing.md, "Regret").
-_SEVERAL_POINTS, _PEAK_POINTS, TRAINED_POINTS = 2.0, 0.5, 5.0
+_SEVERAL_POINTS, _PEAK_POINTS = 2.0, 0.5
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,12 @@ class Group:
 def climb(standing: Standing) -> Contender:
     """Try all rungs that the budget allows; returns the contender that is kept."""
     standing.start()
+    if standing.time_left_s <= 0:
+        standing.reporter.warn(
+            f"reading and features took {duration(standing.elapsed_s)} and the test images need "
+            f"{duration(standing.reserve_s)}, which is more than the budget of "
+            f"{duration(standing.terrain.budget_s)}: only the first model is fitted"
+        )
     climb_first(standing)
     assert standing.best is not None
     if standing.time_left_s <= 0:

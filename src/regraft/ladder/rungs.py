@@ -52,6 +52,17 @@ class LadderRecord(Record):
 
 
 @dataclass(frozen=True)
+class Untried:
+    """A training that the budget was too short for."""
+
+    name: str
+    seconds: float
+    """Predicted seconds."""
+    points: float
+    """Points of accuracy that it is expected to gain over what is kept."""
+
+
+@dataclass(frozen=True)
 class Contender:
     """A model that may become the result of the ladder."""
 

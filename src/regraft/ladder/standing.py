@@ -20,6 +20,7 @@ from regraft.ladder.rungs import (
     Contender,
     LadderRecord,
     RungRow,
+    Untried,
     chance_better,
     common_rows,
     duel,
@@ -85,6 +86,8 @@ class Standing:
     profile: DepthProfile | None = None
     elapsed_s: float = 0.0
     predictions: Predictions = field(default_factory=Predictions)
+    untried: list[Untried] = field(default_factory=list)
+    """Trainings that the budget was too short for."""
     _mark: float = 0.0
     """What the clock showed when the last rung ended."""
 

@@ -9,16 +9,25 @@ from typing import TYPE_CHECKING
 from regraft.ladder.arms import (
     FINAL_EPOCHS,
     LEAST_EPOCHS,
+    TRAINED_POINTS,
     Arm,
     Tournament,
+    gain_share,
     next_size,
     survivors,
 )
 from regraft.ladder.quiet import Quiet
-from regraft.ladder.rungs import SOLVED_SCALE, TRAINED_SCALE, Contender, soft_vote
+from regraft.ladder.rungs import SOLVED_SCALE, TRAINED_SCALE, Contender, Untried, soft_vote
 from regraft.ladder.solved_rungs import best_of
 from regraft.ladder.standing import Standing
-from regraft.ladder.training_choice import TrainingCosts, arm_plan, can_train, cheapest, choose_training
+from regraft.ladder.training_choice import (
+    TrainingCosts,
+    arm_plan,
+    can_train,
+    cheapest,
+    choose_training,
+    usual_arms,
+)
 from regraft.plans import Plan
 from regraft.prediction.model import Voter
 from regraft.training.costs import logistic_cost
@@ -42,6 +51,7 @@ def climb_trained(standing: Standing) -> None:
     if tournament is None:
         arm = cheapest(standing, costs)
         standing.skip(arm.named(standing.stages), costs.seconds(standing, arm, FINAL_EPOCHS // 2, False))
+        _leave_for_later(standing, costs, 1.0)
         return
     arm = _play(standing, tournament, costs)
     epochs = _final_epochs(standing, arm, tournament.rounds[-1], costs)
@@ -64,9 +74,19 @@ def climb_trained(standing: Standing) -> None:
     standing.challenge(
         found[0], predicted_s=predicted, took_s=took, needed=KEEP_TRAINED_AT, scale=TRAINED_SCALE
     )
+    _leave_for_later(standing, costs, 1.0 - gain_share(arm, epochs, len(standing.stages)))
     _refit(standing, found, jobs[0], tuned[0])
     if standing.terrain.settings.votes:
         _vote(standing, best_of(standing, found), best_of(standing, standing.solved))
+
+
+def _leave_for_later(standing: Standing, costs: TrainingCosts, share: float) -> None:
+    """Keep what the usual training would take, if a share of its gain is missing."""
+    arm = usual_arms(standing)[-1]
+    seconds = costs.seconds(standing, arm, FINAL_EPOCHS, False)
+    if share > 0:
+        name = f"{arm.named(standing.stages)}, {FINAL_EPOCHS} epochs"
+        standing.untried.append(Untried(name, seconds, TRAINED_POINTS * share))
 
 
 def _vote(standing: Standing, own: Contender, also: Contender) -> None:

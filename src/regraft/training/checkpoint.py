@@ -56,6 +56,8 @@ class Position:
     """Optimizer steps in all phases."""
     micro_batch: int = 0
     elapsed_s: float = 0.0
+    epoch_began_s: float = 0.0
+    """The elapsed seconds when the current epoch began."""
     plateau: Plateau = field(default_factory=Plateau)
     best: Score | None = None
     best_epoch: int = 0

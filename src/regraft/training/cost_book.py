@@ -13,7 +13,7 @@ from regraft.errors import StorageError
 from regraft.records import Record
 from regraft.training.load import slowness
 
-# Seconds per unit on an idle machine where nothing has been measured yet; the first measurement replaces them.
+# Seconds per unit on an idle machine where nothing has been measured; the first measurement replaces them.
 _FIRST_GUESSES = {
     "softmax": 2.2e-6,
     "kernel": 7.5e-11,
@@ -22,7 +22,7 @@ _FIRST_GUESSES = {
     "open": 2.0,
     "import": 6.0,
     "matrix": 0.1,
-    "step": 2.0,
+    "step": 1.0,
     "classics": 0.0025,
     "words": 0.05,
 }
@@ -43,8 +43,8 @@ class Rate(Record):
 class CostBook:
     """Seconds that each unit of work takes on this machine, measured once and corrected by every run.
 
-    A rate is kept in processor seconds, so that a measurement on a busy machine does not make the same work look
-    slow for ever. Predictions are made for the present load: `processor_s / cores * slowness`.
+    A rate is kept in processor seconds, so that a measurement on a busy machine does not make the same work
+    look slow for ever. Predictions are made for the present load: `processor_s / cores * slowness`.
     The values are kept in the cache, in one small file per processor model and number of cores.
 
     Args:
@@ -78,9 +78,22 @@ class CostBook:
         return self._slow or self.look()
 
     def look(self) -> float:
-        """Measure the load again, which takes a tenth of a second."""
+        """Measure the load, which takes a quarter of a second."""
         self._slow = self._load()
         return self._slow
+
+    def observe(self, seconds: float, processor_s: float, cores: float) -> None:
+        """Learn the present load from work that was done anyway.
+
+        Args:
+            seconds: seconds that passed.
+            processor_s: processor seconds that the work was given.
+            cores: cores that the work keeps busy on an idle machine.
+        """
+        if seconds <= 0 or processor_s <= 0:
+            return
+        seen = max(1.0, seconds * min(cores, machine_facts()["cores"]) / processor_s)
+        self._slow = (self._slow * seen) ** 0.5 if self._slow else seen
 
     def seconds(self, name: str) -> float:
         """Seconds that one unit takes under the present load; from a first guess before it was measured."""
@@ -101,7 +114,9 @@ class CostBook:
         rate = self._known.get(name)
         return float("inf") if rate is None else max(0.0, self._now() - rate.measured_at)
 
-    def learn(self, name: str, seconds: float, processor_s: float | None = None) -> None:
+    def learn(
+        self, name: str, seconds: float, processor_s: float | None = None, *, is_final: bool = False
+    ) -> None:
         """Record what one unit took just now.
 
         The first measurement is taken as it is. Later ones are averaged in (geometric mean), and what was
@@ -111,14 +126,17 @@ class CostBook:
             name: the kind of work.
             seconds: seconds that passed.
             processor_s: processor seconds; None where they are unknown, for example in other processes.
+            is_final: whether this replaces what was known, because it was measured to check it.
         """
         if seconds <= 0:
             return
+        old = self._known.get(name)
+        if old is not None and processor_s:
+            self.observe(seconds, processor_s, old.cores)
         slow = self.slow
         used = processor_s if processor_s else seconds / slow
         cores = min(max(used * slow / seconds, 0.1), float(machine_facts()["cores"]))
-        old = self._known.get(name)
-        if old is not None:
+        if old is not None and not is_final:
             share = 0.5 ** (1 + self.age_s(name) / _DAY_S)
             used = old.processor_s**share * used ** (1 - share)
             cores = old.cores**share * cores ** (1 - share)

@@ -41,7 +41,6 @@ class Trainer:
         self.position = Position()
         self._rank, self._world = world()
         self._interruption = Interruption()
-        self._epoch_s = 0.0
         self._kept: dict[str, torch.Tensor] = {}
         self._start = task.tail.snapshot()
         self._saved: dict[str, torch.Tensor] = {}
@@ -154,10 +153,8 @@ class Trainer:
         what = f"training {names[0]} ... head" if len(names) > 1 else "training the head"
         with self.reporter.phase(what, len(self.task.train) * max(0, epochs - position.epoch)) as meter:
             while position.epoch < epochs and not position.stopped:
-                started = self.clock()
                 self._run_epoch(epochs, meter)
                 self._finish_epoch(epochs)
-                self._epoch_s = self.clock() - started
                 self._stop_if_next_is_too_long(epochs)
         with self._interruption.held_back():
             self._stepper.close_phase()
@@ -184,6 +181,9 @@ class Trainer:
     def _run_epoch(self, epochs: int, meter: Meter) -> None:
         position, source = self.position, self.task.train
         source.begin(self._epochs_before() + position.epoch, self.reporter)
+        if position.batch == 0:
+            self._count_time()
+            position.epoch_began_s = position.elapsed_s
         every = self._batches()
         batches = every[position.batch :]
         wanted = [self._stepper.own(places) for places in batches]
@@ -238,7 +238,9 @@ class Trainer:
         position, limit_s = self.position, self.task.limit_s
         if limit_s is None or position.stopped or position.epoch >= epochs:
             return
-        if self._has_passed(limit_s - _MOST_OF_AN_EPOCH * self._epoch_s):
+        self._count_time()
+        epoch_s = position.elapsed_s - position.epoch_began_s
+        if self._has_passed(limit_s - _MOST_OF_AN_EPOCH * epoch_s):
             self._cut_short(f"the budget ends before epoch {position.epoch + 1} of {epochs} would")
 
     def _finish_epoch(self, epochs: int) -> None:

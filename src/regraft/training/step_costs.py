@@ -1,9 +1,9 @@
 """The time of a training step after a cut: from counts and this machine's rates, and from one timed step.
 
-The estimate is a roofline (Williams et al. 2009, "Roofline: an insightful visual performance model"), with its two
-terms added because layers alternate between them: multiply-adds at the rate of a matrix product, which is the work
-of dense layers; and values moved through memory, which is that of depthwise layers, normalisations and activations.
-How many times longer a real step takes is learned for every network.
+The estimate is a roofline (Williams et al. 2009, "Roofline: an insightful visual performance model"), with
+its two terms added because layers alternate between them: multiply-adds at the rate of a matrix product, for
+dense layers; and values moved through memory, for depthwise layers, normalisations and activations. How many
+times longer a real step takes is learned for every network.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,7 +35,7 @@ _PASSES = (
 )
 _UPDATE = 12  # numbers read or written for every parameter by gradients and an optimizer step of 32 images
 _BYTES_PER_S = 8e9  # of memory; the learned factor corrects it
-_SIDE = 512  # of the matrices that are multiplied to measure the machine
+_SIDE = 768  # of the matrices that are multiplied to measure the machine
 _FORWARD = 0.3  # share of a step that the forward pass takes: a third of the multiply-adds, and less memory
 _KEPT = 6  # bytes kept for the backward pass, for every value: in half of the layers it is kept twice
 
@@ -57,7 +58,7 @@ class TailCost(Record):
     step: StepCost
     has_prefix: bool
     prefix_share: float = 1.0
-    """Share of the network's work that lies before the cut; 0 where its activations are in the cache already."""
+    """Share of the network's work that lies before the cut; 0 where its activations are in the cache."""
     open_s: float
     """Seconds to load a network for training."""
     convert_s: float
@@ -100,7 +101,7 @@ def tail_work(weights: Weights, count: int) -> TailWork:
     """
     stages = _stages(weights)
     depths = [0, *(stage.depth for stage in stages)]
-    layers = [max(1, after - before) for before, after in zip(depths, depths[1:], strict=False)]
+    layers = [max(1, after - before) for before, after in pairwise(depths)]
     sizes = [float(math.prod(stage.shape)) for stage in stages]
     every = sum(stage.multiply_adds for stage in stages)
     spec = weights.input_spec
@@ -149,7 +150,7 @@ def estimate_step(
 
 
 def step_name(weights: Weights, settings: TrainSettings, device: str) -> str:
-    """The name under which a cost book keeps how many times longer than the roofline a network's steps take."""
+    """The name under which a cost book keeps how many rooflines long a step of a network is."""
     return f"step {weights.network}@{weights.input_spec.size_px}/{settings.train_precision}/{device}"
 
 
@@ -195,7 +196,8 @@ def measure_step(
     step = _step(network, count, activation_shape(network, count), settings, classes, device)
     wall_s, processor_s = timed(step, limit_s)
     roofline = tail_work(weights, count).seconds(book.quiet("matrix"))
-    book.learn(step_name(weights, settings, device), wall_s / roofline, processor_s / roofline)
+    name = step_name(weights, settings, device)
+    book.learn(name, wall_s / roofline, processor_s / roofline, is_final=True)
 
 
 def timed(
