@@ -31,6 +31,7 @@ SCRIPTS = (
     ["fine_tuning.py"],
     ["every_network.py"],
     ["first_model.py"],
+    ["budget.py"],
     ["depth_profiles.py"],
     ["network_prior.py"],
     ["keeping_rule.py"],

@@ -13,7 +13,7 @@ TRAINED_POINTS = 5.0
 _LEAST_SHARE = 0.5
 """A shorter or deeper training is tried if it is expected to give at least this share of the usual gain."""
 _SHARES = {1: 0.1, 2: 0.3, 3: 0.55, 4: 0.75, 5: 0.85, 6: 0.9, 7: 0.95}
-"""Share of the usual gain that a training of so many epochs gives (benchmarks/short_training.py)."""
+"""Share of the usual gain that a training of so many epochs gives (docs/log.md, "Short trainings")."""
 _DEEP = {4: 1.0, 8: 0.9, 14: 0.6}
 """Share of the usual gain if at least one stage in so many is trained."""
 
