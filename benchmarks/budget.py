@@ -1,10 +1,10 @@
 """Whether the ladder keeps its budget, and what it makes of it: whole commands, each with an empty cache.
 
-For each budget, data set and network: test accuracy, the time of the whole command against the budget (without
-the report, which the budget does not contain), the time of the first saved model, the rungs that were tried, and
-how the times taken compare with those predicted. Other programs on the machine change all of these, so the
-processor seconds of the command and the load before and after it are kept beside them. Rows measured before are
-kept: a run continues where the last one stopped.
+For each budget, data set and network: test accuracy, the time of the whole command against the budget (the
+report, which the budget does not contain, is not written), the time of the first saved model, the rungs that
+were tried, and how the times taken compare with those predicted. Other programs on the machine change all of
+these, so the processor seconds of the command and the load before and after it are kept beside them. Rows
+measured before are kept: a run continues where the last one stopped.
 
 Run: python benchmarks/budget.py [BUDGET[,BUDGET...] [DATA[,DATA...] [NETWORK[,NETWORK...]]]]
 """

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 FINAL_EPOCHS = 8
-LEAST_EPOCHS = 2
+LEAST_EPOCHS = 3
 _TRIAL_EPOCHS = (2, 4)
 TRAINED_POINTS = 5.0
 """Points of accuracy that a whole training usually gains where it gains (docs/choosing.md, "Regret")."""

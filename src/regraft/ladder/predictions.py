@@ -49,7 +49,6 @@ class Predictions:
         if not every:
             return ""
         listed = ", ".join(f"{kind} {median(ratios):.1f}" for kind, ratios in sorted(self.ratios.items()))
-        return (
-            f"time taken as a multiple of the time predicted: {median(every):.1f} in the middle of "
-            f"{len(every)} rungs ({listed})"
-        )
+        rungs = f"{len(every)} rungs" if len(every) > 1 else "one rung"
+        multiple = f"{median(every):.1f} in the median of {rungs} ({listed})"
+        return f"time taken as a multiple of the time predicted: {multiple}"

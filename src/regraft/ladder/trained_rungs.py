@@ -124,7 +124,7 @@ def _as_trained(standing: Standing, name: str, plan: Plan, tuned: Tuned) -> Plan
 
 
 def _final_epochs(standing: Standing, arm: Arm, wanted: int, costs: TrainingCosts) -> int:
-    """The epochs that still fit after the trials; at least two, as the arm was chosen to be trained."""
+    """The epochs that still fit after the trials; at least three, as fewer gain nothing."""
     if standing.terrain.training.epochs is not None:
         return wanted
     for epochs in range(wanted, LEAST_EPOCHS, -1):
