@@ -107,7 +107,7 @@ class FitSettings:
     budget: str | None = None
     """Time that the ladder of --strategy auto may take (90s, 5m, 1h); by default 5m."""
     baselines: Literal["quick", "all"] = "quick"
-    """Methods from before 2012 that the ladder shows beside its models. quick: those that take seconds, on a
+    """Methods from before 2012 that the ladder shows next to its models. quick: those that take seconds, on a
     sample of the images. all: also a bag of visual words (SIFT), which takes ten times as long."""
     votes: bool = True
     """Allow the final model to average several models (more accurate, slower to predict)."""

@@ -13,9 +13,9 @@ TRAINED_POINTS = 5.0
 _LEAST_SHARE = 0.5
 """A shorter or deeper training is tried if it is expected to give at least this share of the usual gain."""
 _SHARES = {1: 0.1, 2: 0.3, 3: 0.55, 4: 0.75, 5: 0.85, 6: 0.9, 7: 0.95}
-"""Share of the usual gain that a training of so many epochs gives (docs/log.md, "Short trainings")."""
+"""Share of the usual gain that a training gives, by its number of epochs (docs/log.md, "Short trainings")."""
 _DEEP = {4: 1.0, 8: 0.9, 14: 0.6}
-"""Share of the usual gain if at least one stage in so many is trained."""
+"""Share of the usual gain if at least one stage in N is trained, by N."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def choose_tournament(
     deeper: Sequence[Arm] = (),
     stages: int | None = None,
 ) -> Tournament | None:
-    """The largest tournament that fits into the time, else the best shorter training.
+    """The largest tournament that fits into the time, else the single training with the best prospects.
 
     None if nothing fits that is expected to give half of the usual gain.
 
@@ -104,7 +104,7 @@ def choose_tournament(
         deeper: arms that train fewer stages, for a time that is too short for the others.
         stages: number of stages of the network; None takes one more than the deepest cut.
     """
-    for size in (*(n for n in (6, 4, 2) if n <= len(arms)), 1):
+    for size in (n for n in (6, 4, 2) if n <= len(arms)):
         fitting = [arm for arm in arms if cost(arm, FINAL_EPOCHS, False) <= time_left_s][:size]
         if len(fitting) < size:
             continue

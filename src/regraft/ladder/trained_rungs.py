@@ -75,6 +75,8 @@ def climb_trained(standing: Standing) -> None:
         found[0], predicted_s=predicted, took_s=took, needed=KEEP_TRAINED_AT, scale=TRAINED_SCALE
     )
     _leave_for_later(standing, costs, 1.0 - gain_share(arm, epochs, len(standing.stages)))
+    if not tuned[0].has_improved:  # what would follow is solved on the frozen network, from fewer images
+        return
     _refit(standing, found, jobs[0], tuned[0])
     if standing.terrain.settings.votes:
         _vote(standing, best_of(standing, found), best_of(standing, standing.solved))

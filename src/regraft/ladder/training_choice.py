@@ -37,6 +37,9 @@ LEAST_HELD = 60
 USUAL_RATE = 1e-3
 _MEASURING_SHARE = 0.1
 """Share of the time left that timing a step may take."""
+_SAFE_SHARE = 0.85
+"""Share of the time left that a training may be predicted to take: the load may grow meanwhile, and a
+training that ends in the middle of its schedule gains less than a shorter one."""
 _FAR = 3.0
 """A training that is predicted to take this many times as long as is left is not timed."""
 _FRESH_S = 3_600.0
@@ -114,8 +117,9 @@ def _chosen(standing: Standing, costs: TrainingCosts) -> Choice:
         return costs.seconds(standing, arm, epochs, is_trial)
 
     arms = allowed_arms(standing)
+    left = _SAFE_SHARE * standing.time_left_s
     found = choose_tournament(
-        arms, seconds, standing.time_left_s, deeper=deeper_allowed(standing), stages=len(standing.stages)
+        arms, seconds, left, deeper=deeper_allowed(standing), stages=len(standing.stages)
     )
     if found is None:
         return Choice(costs=costs)

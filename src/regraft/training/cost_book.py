@@ -22,7 +22,7 @@ _FIRST_GUESSES = {
     "open": 2.0,
     "import": 6.0,
     "matrix": 0.1,
-    "step": 1.0,
+    "step": 1.5,
     "classics": 0.0025,
     "words": 0.05,
 }

@@ -224,7 +224,7 @@ class Trainer:
         return bool(position.stopped)
 
     def _has_passed(self, seconds: float) -> bool:
-        """Whether the training has taken so many seconds, in any of its processes."""
+        """Whether the training has taken longer than this, in any of its processes."""
         self._count_time()
         late = torch.tensor([float(self.position.elapsed_s > seconds)], device=self.task.device)
         add_up([late])

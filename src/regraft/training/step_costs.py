@@ -33,7 +33,7 @@ _FIRST = (
 _PASSES = (
     18  # times that a value is read or written: three passes of a layer, its normalisation, its activation
 )
-_UPDATE = 12  # numbers read or written for every parameter by gradients and an optimizer step of 32 images
+_UPDATE = 12  # numbers read or written for every parameter by gradients and an optimizer step
 _BYTES_PER_S = 8e9  # of memory; the learned factor corrects it
 _SIDE = 768  # of the matrices that are multiplied to measure the machine
 _FORWARD = 0.3  # share of a step that the forward pass takes: a third of the multiply-adds, and less memory
@@ -72,7 +72,7 @@ class TailWork:
     """What one image costs in a training step after a cut, as counts."""
 
     multiply_adds: float
-    """Of one forward pass of the tail."""
+    """Multiply-adds of one forward pass of the tail."""
     values: float
     """Numbers that the tail's layers put out."""
     parameters: float
@@ -81,14 +81,15 @@ class TailWork:
     prefix_share: float
     """Share of the network's multiply-adds that lie before the cut."""
 
-    def seconds(self, matrix_s: float) -> float:
+    def seconds(self, matrix_s: float, *, batch: int = 32) -> float:
         """The roofline of a training step for one image, on an idle machine.
 
         Args:
             matrix_s: seconds of a thousand million multiply-adds in a matrix product.
+            batch: images of an optimizer step, which share the update of the parameters.
         """
         computed = 3 * self.multiply_adds * matrix_s / 1e9
-        moved = 4 * (_PASSES * self.values + _UPDATE * self.parameters / 32) / _BYTES_PER_S
+        moved = 4 * (_PASSES * self.values + _UPDATE * self.parameters / batch) / _BYTES_PER_S
         return computed + moved
 
 
@@ -194,8 +195,8 @@ def measure_step(
 
     network = load_network(weights)
     step = _step(network, count, activation_shape(network, count), settings, classes, device)
-    wall_s, processor_s = timed(step, limit_s)
-    roofline = tail_work(weights, count).seconds(book.quiet("matrix"))
+    images, wall_s, processor_s = timed(step, limit_s)
+    roofline = tail_work(weights, count).seconds(book.quiet("matrix"), batch=images)
     name = step_name(weights, settings, device)
     book.learn(name, wall_s / roofline, processor_s / roofline, is_final=True)
 
@@ -206,8 +207,8 @@ def timed(
     *,
     clock: Callable[[], float] = time.perf_counter,
     processor: Callable[[], float] = time.process_time,
-) -> tuple[float, float]:
-    """Seconds and processor seconds of one image in a step, from a warm step if that fits into the limit.
+) -> tuple[int, float, float]:
+    """Images of a warm step, and its seconds and processor seconds for each of them.
 
     Args:
         step: takes a step on some images.
@@ -216,18 +217,18 @@ def timed(
         processor: reads processor seconds.
     """
 
-    def once(images: int) -> tuple[float, float]:
+    def once(images: int) -> tuple[int, float, float]:
         started, used = clock(), processor()
         step(images)
-        return (clock() - started) / images, (processor() - used) / images
+        return images, (clock() - started) / images, (processor() - used) / images
 
-    first = once(_FIRST)
-    left = limit_s - _FIRST * first[0]
-    if 2 * _BATCH * first[0] > left:
-        second = once(_FIRST) if _FIRST * first[0] <= left else first
-        return min(first, second)
-    once(_BATCH)
-    return once(_BATCH)
+    began, found = clock(), once(_FIRST)
+    if clock() - began < limit_s:
+        found = once(_FIRST)  # the first step also prepared kernels and the optimizer
+        if 2 * _BATCH * found[1] <= limit_s - (clock() - began):
+            once(_BATCH)
+            found = once(_BATCH)
+    return found
 
 
 def _step(

@@ -64,6 +64,8 @@ class Tuned:
     history: History
     cut_short: int = 0
     """Steps after which the limit of the job ended the training; 0 if it did not."""
+    has_improved: bool = True
+    """Whether any epoch was better than the start; if not, the weights are those from before training."""
 
 
 @dataclass(frozen=True)
@@ -387,7 +389,9 @@ class TunedJob:
             before, stage_weights(bench.network), old=self.job.features, new=features, keys=job.keys(shown)
         )
         history = History(position.history, moved)
-        return Tuned(weights, head, Said(*judged), features, history, position.cut_short)
+        has_improved = position.best is None or position.best_epoch > 0
+        said = Said(*judged)
+        return Tuned(weights, head, said, features, history, position.cut_short, has_improved)
 
 
 def describe_cut(network: Network, count: int) -> list[str]:
