@@ -33,6 +33,7 @@ SCRIPTS = (
     ["every_network.py"],
     ["first_model.py"],
     ["first_rung.py"],
+    ["budget.py"],
     ["depth_profiles.py"],
     ["profile_agreement.py"],
     ["network_prior.py"],

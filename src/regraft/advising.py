@@ -15,9 +15,16 @@ from regraft.features.heads import Head
 from regraft.job import Job
 from regraft.ladder.arms import FINAL_EPOCHS
 from regraft.ladder.rungs import LadderRecord
-from regraft.ladder.solved_rungs import best_of, climb_classics, climb_depths, climb_first
+from regraft.ladder.solved_rungs import (
+    best_of,
+    climb_classics,
+    climb_depths,
+    climb_first,
+    climb_peak,
+    measure_profile,
+)
 from regraft.ladder.standing import Standing
-from regraft.ladder.trained_rungs import LEAST_HELD, arm_plan, measured_costs, usual_arms
+from regraft.ladder.training_choice import LEAST_HELD, arm_plan, choose_training, usual_arms
 from regraft.network_choice import NetworkChoice
 from regraft.networks.weights import Weights
 from regraft.plans import Plan
@@ -93,7 +100,9 @@ def advise(
     near = measured_similarity(prepared, weights, reporter)
     standing.start()
     climb_first(standing)
-    profile = climb_depths(standing)
+    profile = measure_profile(standing)
+    climb_depths(standing)
+    climb_peak(standing)
     climb_classics(standing)
     rows = standing.training_rows
     curve = learning_curve(rows, _quick_head(standing))
@@ -195,10 +204,10 @@ def _quick_head(standing: Standing) -> Head:
 def _options(standing: Standing) -> tuple[list[Option], dict[str, Plan]]:
     """The trainings that the ladder would consider at the usual learning rate, the preferred cut first."""
     arms = usual_arms(standing)
-    costs = measured_costs(standing, arms)
+    costs = choose_training(standing).costs
     options, plans = [], {}
     for arm in arms:
-        cost = costs(arm, epochs=FINAL_EPOCHS, is_trial=False)
+        cost = costs.cost(standing, arm, epochs=FINAL_EPOCHS)
         name = arm.named(standing.stages)
         options.append(Option(name=name, cost=cost, fits=cost.seconds <= standing.time_left_s))
         plans[name] = arm_plan(standing, arm, FINAL_EPOCHS)

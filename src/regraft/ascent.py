@@ -15,6 +15,7 @@ from regraft.features.runtimes import open_runtime
 from regraft.job import Job, Judgement, Predicted, on_average
 from regraft.ladder.climb import climb
 from regraft.ladder.ledger import Ledger
+from regraft.ladder.outlook import measure_curve, outlook
 from regraft.ladder.rungs import Contender, LadderRecord
 from regraft.ladder.standing import Standing, Terrain
 from regraft.networks.weights import Weights
@@ -23,7 +24,8 @@ from regraft.progress import Reporter
 from regraft.records import SkippedFile
 from regraft.request import Request, Start
 from regraft.settings import DEFAULT_BUDGET, DataSettings, seconds_in
-from regraft.training.costs import CostBook, extract_name
+from regraft.training.cost_book import CostBook
+from regraft.training.costs import extract_name
 
 _USUAL_EXTRACT_S = 0.01
 
@@ -69,9 +71,13 @@ def ascend(
 
     standing.keep = keep_rung
     contender = climb(standing)
+    curve = measure_curve(standing)
     test, unreadable = _predicted_test(contender, prepared, asked, reporter)
     judgement = job.judge(contender.judged, test)
     images = replace(job.images, skipped=(*job.images.skipped, *unreadable))
+    for line in (standing.predictions.summary(), outlook(standing, curve)):
+        if line:
+            reporter.note(line)
     return Ascent(contender, judgement, standing.record, replace(job, images=images))
 
 
@@ -103,7 +109,10 @@ def standing_for(
     book, job = CostBook(), prepared.job
     name = extract_name(weights, prepared.around.runtime, asked.fit.precision)
     if prepared.extract_s is not None:
-        book.learn(name, prepared.extract_s)
+        used = prepared.extract_processor_s
+        if prepared.around.runtime == "openvino":  # it keeps every core busy
+            book.observe(prepared.extract_s, used, float("inf"))
+        book.learn(name, prepared.extract_s, used)
     terrain = Terrain(
         job,
         weights,
@@ -112,9 +121,10 @@ def standing_for(
         asked.training,
         prepared.limits,
         reading.workers or os.cpu_count() or 1,
-        book.seconds(name) or _USUAL_EXTRACT_S,
+        prepared.extract_s or book.seconds(name) or _USUAL_EXTRACT_S,
         budget_s,
         clock() - started,
+        len(on_sides(job.images, job.split, ("test",))) if purpose == "fit" else 0,
         start.earlier,
     )
     ledger = Ledger(_key(asked, job, weights, purpose))

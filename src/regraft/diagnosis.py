@@ -18,7 +18,8 @@ from typing import Literal
 from regraft import storage
 from regraft.errors import RegraftError
 from regraft.networks.weights import weights_here
-from regraft.training.costs import available_bytes, machine_facts
+from regraft.training.cost_book import machine_facts
+from regraft.training.costs import available_bytes
 
 State = Literal["ok", "note", "problem"]
 _INSTRUCTIONS = {

@@ -16,7 +16,8 @@ from regraft.request import Request, Start, find_start
 from regraft.runs import RunLog
 from regraft.settings import DEFAULT_BUDGET, DataSettings, seconds_in
 from regraft.storage import printable
-from regraft.training.costs import CostBook, extract_name
+from regraft.training.cost_book import CostBook
+from regraft.training.costs import extract_name
 from regraft.training.planning import check_plan, make_plan
 
 if TYPE_CHECKING:

@@ -107,6 +107,9 @@ class FitSettings:
     the fastest, and about as accurate as logistic."""
     budget: str | None = None
     """Time that the ladder of --strategy auto may take (90s, 5m, 1h); by default 5m."""
+    baselines: Literal["quick", "all"] = "quick"
+    """Methods from before 2012 that the ladder shows next to its models. quick: those that take seconds, on a
+    sample of the images. all: also a bag of visual words (SIFT), which takes ten times as long."""
     votes: bool = True
     """Allow the final model to average several models (more accurate, slower to predict)."""
     test_share: float = 0.2
@@ -144,6 +147,9 @@ class TrainSettings:
 
     epochs: int | None = None
     """Number of passes over the training images; by default 8, and 60 from scratch."""
+    stop_after: int | None = None
+    """Stop after this many optimizer steps, although the schedule is made for all epochs. The ladder sets it
+    in the plan of a training that its budget ended."""
     lr: float | None = None
     """Largest learning rate, used for the head and the deepest stage. By default 0.001 with adamw, 0.01
     with sgd, and 0.05 with sgd from scratch."""
@@ -254,6 +260,7 @@ class TrainSettings:
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}  # catches typos in edited plans
     _RANGES: ClassVar[dict[str, tuple[float, float]]] = {
         "epochs": (1, 100_000),
+        "stop_after": (1, 1_000_000_000),
         "lr": (0, 100),
         "momentum": (0, 0.9999),
         "warmup": (0, 0.9),

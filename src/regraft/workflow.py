@@ -338,6 +338,9 @@ def _climbed(
 
     def keep(ascent: Ascent) -> None:
         kept(ascent)
+        if folder is not None:
+            what = "a better model replaces it" if best else "a usable model is saved"
+            log.note(f"{what} in {folder}: {ascent.contender.name}, {_accuracy_of(ascent)}")
         best[:] = [ascent]
 
     try:
@@ -352,6 +355,11 @@ def _climbed(
         draw_ladder(folder, ascent.ladder)
         log.record("finished")
     return model
+
+
+def _accuracy_of(ascent: Ascent) -> str:
+    accuracy = ascent.contender.accuracy(ascent.job)
+    return f"accuracy {100 * accuracy.value:.1f} % on {len(ascent.contender.judged.rows):,} validation images"
 
 
 def _tuned_job(job: Job, made: Plan, asked: Request, reading: DataSettings, start: Start) -> TunedJob:

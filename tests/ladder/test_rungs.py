@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy.stats import norm
@@ -8,7 +10,9 @@ from regraft.evaluation.comparison import PairedComparison
 from regraft.ladder.ledger import Ledger
 from regraft.ladder.rungs import KEEP_AT, chance_better
 from regraft.records import Estimate
-from regraft.training.costs import Amounts, CostBook, StepCost, TailCost, training_cost
+from regraft.training.cost_book import CostBook
+from regraft.training.costs import Amounts, training_cost
+from regraft.training.step_costs import StepCost, TailCost
 
 
 def result(won: int, lost: int, images: int) -> PairedComparison:
@@ -34,7 +38,7 @@ def test_few_images_are_no_reason_to_keep_a_dearer_rung_and_many_are() -> None:
     assert chance_better(result(0, 0, 50), 2.0) == 0.5
 
 
-def test_a_ledger_remembers_what_the_clock_said(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_a_ledger_remembers_what_the_clock_said(tmp_path: Path) -> None:
     Ledger("key", tmp_path).note("rung", took_s=1.5)
     again = Ledger("key", tmp_path)
     again.note("rung", predicted_s=2.0)
@@ -43,13 +47,31 @@ def test_a_ledger_remembers_what_the_clock_said(tmp_path) -> None:  # type: igno
     assert Ledger("other", tmp_path).recall("rung", "took_s") is None
 
 
-def test_a_cost_book_takes_the_first_measurement_whole_and_later_ones_half(tmp_path) -> None:  # type: ignore[no-untyped-def]
-    book = CostBook(tmp_path)
+def book_in(folder: Path, *, slow: float = 1.0, now: float = 0.0) -> CostBook:
+    """A cost book that is told the load and the time."""
+    return CostBook(folder, load=lambda: slow, now=lambda: now)
+
+
+def test_a_cost_book_takes_the_first_measurement_whole_and_later_ones_half(tmp_path: Path) -> None:
+    book = book_in(tmp_path)
     book.learn("step", 4.0)
-    assert CostBook(tmp_path).seconds("step") == 4.0
+    assert book_in(tmp_path).seconds("step") == 4.0
     book.learn("step", 1.0)
-    assert CostBook(tmp_path).seconds("step") == 2.0
+    assert book_in(tmp_path).seconds("step") == 2.0
     assert "other" not in book
+
+
+def test_a_rate_that_was_measured_on_a_busy_machine_is_not_slow_on_an_idle_one(tmp_path: Path) -> None:
+    """Three programs share the cores: the same work takes three times as long, not as much processor time."""
+    book_in(tmp_path, slow=3.0).learn("work", 6.0, processor_s=4.0)
+    assert book_in(tmp_path).seconds("work") == pytest.approx(2.0)
+    assert book_in(tmp_path, slow=2.0).seconds("work") == pytest.approx(4.0)
+
+
+def test_what_was_known_long_ago_counts_for_little(tmp_path: Path) -> None:
+    book_in(tmp_path, now=0.0).learn("work", 100.0)
+    book_in(tmp_path, now=20 * 86_400.0).learn("work", 1.0)
+    assert book_in(tmp_path).seconds("work") == pytest.approx(1.0, rel=1e-4)
 
 
 def test_the_cost_of_a_training_adds_up() -> None:

@@ -6,7 +6,8 @@ import pytest
 
 from regraft.ladder.solve_cost import solve_cost
 from regraft.records import HeadKind
-from regraft.training.costs import Amounts, CostBook
+from regraft.training.cost_book import CostBook
+from regraft.training.costs import Amounts
 
 KINDS: list[HeadKind] = ["ridge", "logistic", "rbf-svm"]
 

@@ -188,8 +188,8 @@ def _explain(advice: Advice, measured: Measured) -> None:
     )
     print(f"learning curve: {measurements}; extrapolated by error(n) = a + b n^-c")
     print(
-        "a rung is kept if it is more accurate with 90 % probability (a vote of two: unless it is probably "
-        "worse), estimated from the images that only one of the two classifies correctly; predicted times "
-        "come from timed training steps and from earlier runs on this machine"
+        "a rung is kept if it is more accurate with 90 % probability (a vote on the same features: if it is "
+        "better at all), estimated from the images that only one of the two classifies correctly; predicted "
+        "times come from the amount of work, at most one timed training step, and earlier runs here"
     )
     print(f"the textbook table advises: {measured.table_says}")

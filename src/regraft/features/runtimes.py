@@ -82,14 +82,14 @@ def choose_runtime(name: RuntimeName, device: str) -> tuple[str, str]:
         return name, ""
     if device not in ("auto", "cpu"):
         return "torch", f"--device {device} was given"
-    if device == "auto" and _has_gpu():
+    if device == "auto" and has_gpu():
         return "torch", "this machine has a GPU"
     if has_openvino:
         return "openvino", "it is the fastest runtime on a CPU"
     return "torch", "openvino is not installed (it is several times faster on a CPU: pip install openvino)"
 
 
-def _has_gpu() -> bool:
+def has_gpu() -> bool:
     """Whether there is a usable NVIDIA GPU; torch is imported only on machines with a driver."""
     from pathlib import Path
 

@@ -6,8 +6,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 FINAL_EPOCHS = 8
-LEAST_EPOCHS = 4
+LEAST_EPOCHS = 3
 _TRIAL_EPOCHS = (2, 4)
+TRAINED_POINTS = 5.0
+"""Points of accuracy that a whole training usually gains where it gains (docs/choosing.md, "Regret")."""
+_LEAST_SHARE = 0.5
+"""A shorter or deeper training is tried if it is expected to give at least this share of the usual gain."""
+_SHARES = {1: 0.1, 2: 0.3, 3: 0.55, 4: 0.75, 5: 0.85, 6: 0.9, 7: 0.95}
+"""Share of the usual gain that a training gives, by its number of epochs (docs/log.md, "Short trainings")."""
+_DEEP = {4: 1.0, 8: 0.9, 14: 0.6}
+"""Share of the usual gain if at least one stage in N is trained, by N."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +46,36 @@ def possible_arms(stages: int, lr: float) -> list[Arm]:
     return [*usual, *(Arm(count, lr * factor) for factor in (3.0, 0.3) for count in cuts[:2])]
 
 
+def deeper_arms(stages: int, lr: float) -> list[Arm]:
+    """Trainings of fewer stages, for a time that is too short for the usual ones.
+
+    Args:
+        stages: number of stages of the network.
+        lr: the learning rate.
+
+    >>> [arm.count for arm in deeper_arms(14, 1e-3)]
+    [12, 13]
+    """
+    cuts = dict.fromkeys((min(stages - 1, round(0.875 * stages)), stages - 1))
+    return [Arm(count, lr) for count in cuts if count > round(0.75 * stages)]
+
+
+def gain_share(arm: Arm, epochs: int, stages: int) -> float:
+    """The expected gain of a training, as a share of what the usual eight epochs gain.
+
+    Args:
+        arm: the training.
+        epochs: its number of epochs.
+        stages: number of stages of the network.
+
+    >>> gain_share(Arm(10, 1e-3), 8, 14), gain_share(Arm(12, 1e-3), 4, 14)
+    (1.0, 0.675)
+    """
+    trained = max(1, stages - arm.count)
+    deep = next((share for most, share in _DEEP.items() if trained * most >= stages), min(_DEEP.values()))
+    return deep * _SHARES.get(epochs, 1.0)
+
+
 @dataclass(frozen=True)
 class Tournament:
     """Arms that fit into the time, and the epochs of each round; the last round is the final training."""
@@ -48,16 +86,25 @@ class Tournament:
 
 
 def choose_tournament(
-    arms: Sequence[Arm], cost: Callable[[Arm, int, bool], float], time_left_s: float
+    arms: Sequence[Arm],
+    cost: Callable[[Arm, int, bool], float],
+    time_left_s: float,
+    *,
+    deeper: Sequence[Arm] = (),
+    stages: int | None = None,
 ) -> Tournament | None:
-    """The largest tournament that fits into the time; None if not even the cheapest arm fits.
+    """The largest tournament that fits into the time, else the single training with the best prospects.
+
+    None if nothing fits that is expected to give half of the usual gain.
 
     Args:
         arms: the arms in order of preference.
         cost: returns the seconds of an arm, given its number of epochs and whether it is only a trial.
         time_left_s: seconds that the tournament may take.
+        deeper: arms that train fewer stages, for a time that is too short for the others.
+        stages: number of stages of the network; None takes one more than the deepest cut.
     """
-    for size in (*(n for n in (6, 4, 2) if n <= len(arms)), 1):
+    for size in (n for n in (6, 4, 2) if n <= len(arms)):
         fitting = [arm for arm in arms if cost(arm, FINAL_EPOCHS, False) <= time_left_s][:size]
         if len(fitting) < size:
             continue
@@ -65,11 +112,29 @@ def choose_tournament(
         if seconds <= time_left_s:
             rounds = _TRIAL_EPOCHS[: len(_halves(size)) - 1]
             return Tournament(tuple(fitting), (*rounds, FINAL_EPOCHS), seconds)
-    for epochs in range(FINAL_EPOCHS - 1, LEAST_EPOCHS - 1, -1):
-        for arm in sorted(arms, key=lambda arm: cost(arm, epochs, False)):
-            if cost(arm, epochs, False) <= time_left_s:
-                return Tournament((arm,), (epochs,), cost(arm, epochs, False))
-    return None
+    count = stages or 1 + max(arm.count for arm in (*arms, *deeper))
+    return _short(shorter(arms, deeper), cost, time_left_s, count)
+
+
+def shorter(arms: Sequence[Arm], deeper: Sequence[Arm]) -> list[Arm]:
+    """The arms that may be tried with fewer epochs: those with the learning rate that is tried first."""
+    return [*(arm for arm in arms if arm.lr == arms[0].lr), *deeper]
+
+
+def _short(
+    arms: Sequence[Arm], cost: Callable[[Arm, int, bool], float], time_left_s: float, stages: int
+) -> Tournament | None:
+    """The training with the largest expected gain that fits; among equals the one that takes less time."""
+    found = [
+        (gain_share(arm, epochs, stages), -cost(arm, epochs, False), arm, epochs)
+        for arm in arms
+        for epochs in range(LEAST_EPOCHS, FINAL_EPOCHS + 1)
+    ]
+    fitting = [one for one in found if one[0] >= _LEAST_SHARE and -one[1] <= time_left_s]
+    if not fitting:
+        return None
+    _, seconds, arm, epochs = max(fitting, key=lambda one: one[:2])
+    return Tournament((arm,), (epochs,), -seconds)
 
 
 def tournament_seconds(arms: Sequence[Arm], cost: Callable[[Arm, int, bool], float]) -> float:

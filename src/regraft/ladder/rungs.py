@@ -19,8 +19,8 @@ from regraft.training.history import History
 
 KEEP_AT = 0.9
 """A more expensive rung is kept if it is more accurate with at least this probability."""
-HEDGE_AT = 0.25
-"""A vote of two is kept unless it is probably worse; models with different errors seldom vote worse."""
+VOTE_AT = 0.5
+"""A vote of heads on the same features is kept if it is better at all: it costs almost nothing."""
 SOLVED_SCALE, TRAINED_SCALE = 2.0, 5.0
 """Prior standard deviation, in points, of the true difference between two solved heads, and of training."""
 
@@ -49,6 +49,17 @@ class LadderRecord(Record):
     rows: tuple[RungRow, ...]
     profile: DepthProfile | None = None
     """The accuracy at each depth of the network; None if the climb ended before it was measured."""
+
+
+@dataclass(frozen=True)
+class Untried:
+    """A training that the budget was too short for."""
+
+    name: str
+    seconds: float
+    """Predicted seconds."""
+    points: float
+    """Points of accuracy that it is expected to gain over what is kept."""
 
 
 @dataclass(frozen=True)

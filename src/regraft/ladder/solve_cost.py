@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from regraft.records import HeadKind
+from regraft.training.cost_book import CostBook
 from regraft.training.costs import (
     Amounts,
     Cost,
-    CostBook,
     kernel_cost,
     kernel_work,
     logistic_cost,
@@ -16,7 +16,6 @@ from regraft.training.costs import (
 )
 
 _MACHINES = 9  # combinations of width and strength tried for an RBF SVM
-_RIDGE_S = 6e-11  # seconds per unit of ridge regression where nothing has been measured yet
 _RIDGE_FITS = 4  # strengths that are usually tried
 
 
@@ -57,5 +56,5 @@ def _ridge_cost(amounts: Amounts, width: int, book: CostBook) -> SolveCost:
     work = rows * width * smaller + systems + scores
     grams = 8 * smaller**2 * (5 if is_dual else 3 + amounts.folds)
     memory = grams + 4 * rows * width + 3 * 8 * rows * amounts.classes
-    seconds = 0.05 + work * (book.known("ridge") or _RIDGE_S)
+    seconds = 0.05 + work * book.seconds("ridge")
     return SolveCost(Cost(seconds=seconds, memory_bytes=round(memory)), "ridge", work)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -11,13 +12,13 @@ from regraft.advice.baselines import (
     majority_baseline,
     words_baseline,
 )
-from regraft.advice.profile import DepthProfile, depth_profile, read_by_probe
+from regraft.advice.profile import MAX_IMAGES, DepthProfile, depth_profile, read_by_probe
 from regraft.features.fitting import fit_head
 from regraft.features.gauge import HUNDREDTHS
 from regraft.features.training_rows import Candidate, FittedHead
 from regraft.job import Predicted
 from regraft.ladder.quiet import Quiet
-from regraft.ladder.rungs import HEDGE_AT, KEEP_AT, Contender, soft_vote
+from regraft.ladder.rungs import KEEP_AT, VOTE_AT, Contender, soft_vote
 from regraft.ladder.solve_cost import solve_cost
 from regraft.ladder.standing import Standing
 from regraft.prediction.model import Voter
@@ -30,8 +31,11 @@ from regraft.training.solved import say_solved, set_sizes, tell_doubt, tell_mach
 
 _TELLING_S = 0.5  # shorter times are mostly overhead and say nothing about more work
 _COMPUTED_S = 5e-4  # per image: whatever is faster came from the cache
+_AMPLE = 0.02  # share of the time left that a bag of visual words may take if nobody asked for it
 _EASY = 0.02  # a baseline this close to the best model causes a warning
 _MEMORY_SHARE = 0.5  # share of the free memory that one rung may use
+_INVERSE = 0.3  # units of the profile's work for each (images x images x images) of an inverse
+_GRACE = 0.1  # share of the budget by which the probe may exceed it: it is the first model that lasts
 _SHOWN_S = 3.0  # predicted seconds from which the progress of a solve is shown
 
 
@@ -47,14 +51,14 @@ def climb_first(standing: Standing) -> None:
     tell_doubt(rows, standing.reporter)
     found = majority_baseline(rows)
     standing.tell(0, found.name, "guessing", accuracy=found.accuracy, images=found.images, took_s=0)
-    last = standing.stages[-1:]
+    last, grace_s = standing.stages[-1:], _GRACE * standing.terrain.budget_s
     if standing.terrain.job.rows("validation") or not rows.doubt:
         solve(standing, f"ridge @ {last[0]}", "probe", "ridge", last)
-    solve(standing, f"probe @ {last[0]}", "probe", "logistic", last, needed=1 - KEEP_AT)
+    solve(standing, f"probe @ {last[0]}", "probe", "logistic", last, needed=1 - KEEP_AT, grace_s=grace_s)
 
 
 def climb_classics(standing: Standing) -> None:
-    """Image classification methods from before 2012, on as many images as a share of the budget allows."""
+    """Image classification methods from before 2012, on as many images as a share of the time left allows."""
     terrain, reporter = standing.terrain, standing.reporter
 
     def classics(most: int) -> Sequence[Baseline]:
@@ -63,8 +67,9 @@ def climb_classics(standing: Standing) -> None:
     def words(most: int) -> Sequence[Baseline]:
         return [words_baseline(terrain.job, most=most, limits=terrain.limits, reporter=reporter)]
 
+    wants_all = terrain.settings.baselines == "all"
     _measure_baselines(standing, "classics", classics, (1_000, 400, 150), 0.1)
-    _measure_baselines(standing, "words", words, (200,), 0.05)
+    _measure_baselines(standing, "words", words, (200,), 1.0 if wants_all else _AMPLE)
     _warn_if_easy(standing)
 
 
@@ -88,10 +93,10 @@ def _measure_baselines(
     sizes: Sequence[int],
     share: float,
 ) -> None:
-    """Measure baselines on the largest sample size that takes at most a share of the budget."""
+    """Measure baselines on the largest sample size that takes at most a share of the time left."""
     count = len(standing.training_rows.keys)
-    each = standing.book.seconds(name)
-    allowed = share * standing.terrain.budget_s
+    each = standing.book.seconds(name) * standing.predictions.factor(name)
+    allowed = share * standing.time_left_s
     most = standing.ledger.recall(name, "most")
     if most is None:
         most = next((size for size in sizes if min(size, count) * each <= allowed), 0)
@@ -100,10 +105,11 @@ def _measure_baselines(
         return
     predicted = standing.predicted(name, min(most, count) * each)
     found: list[Baseline] = []
-    is_new = standing.ledger.recall(name, "took_s") is None
-    took = standing.clocked(name, lambda: found.extend(measure(most)))
+    is_new, used = standing.ledger.recall(name, "took_s") is None, time.process_time()
+    took = standing.clocked(name, lambda: found.extend(measure(most)), kind=name, predicted_s=predicted)
     if is_new and took > _COMPUTED_S * min(most, count):
-        standing.book.learn(name, took / min(most, count))
+        amount = min(most, count)
+        standing.book.learn(name, took / amount, (time.process_time() - used) / amount)
     for number, one in enumerate(found):
         is_first = number == 0
         standing.tell(
@@ -117,26 +123,73 @@ def _measure_baselines(
         )
 
 
-def climb_depths(standing: Standing) -> DepthProfile:
-    """The depth profile; then heads on several stages, a vote of two heads, and SVMs."""
-    layout = standing.terrain.job.features.layout
-
-    def measure() -> DepthProfile:
-        standing.profile = depth_profile(standing.training_rows, layout, reporter=standing.reporter)
-        return standing.profile
-
-    standing.clocked("depth profile", measure)
-    assert standing.profile is not None
-    stages, peak = standing.stages, standing.profile.peak.stage
-    sets = [stages[-size:] for size in set_sizes(len(stages)) if 1 < size < len(stages)]
+def climb_depths(standing: Standing) -> None:
+    """Heads on several stages: logistic regression, its vote with the probe, and SVMs."""
+    sets = _sets(standing)
     if sets:
         solve(standing, _span("logistic", sets[0]), "many-stages", "logistic", sets[0])
         _vote(standing)
     tell_machine(standing.training_rows.num_classes, "rbf-svm", standing.reporter)
-    solve(standing, f"SVM @ {peak}", "svm", "rbf-svm", [peak])
     for several in sets:
         solve(standing, _span("SVM", several), "many-stages", "rbf-svm", several)
+
+
+def _sets(standing: Standing) -> list[list[str]]:
+    """The sets of several stages that heads are solved on: a third of all stages, two thirds."""
+    stages = standing.stages
+    return [stages[-size:] for size in set_sizes(len(stages)) if 1 < size < len(stages)]
+
+
+def several_s(standing: Standing) -> float:
+    """Predicted seconds of the heads on several stages."""
+    total, layout = 0.0, standing.terrain.job.features.layout
+    for number, several in enumerate(_sets(standing)):
+        width = sum(column.stop - column.start for column in layout if column.stage in several)
+        for kind in ("logistic", "rbf-svm") if number == 0 else ("rbf-svm",):
+            total += solve_cost(kind, standing.amounts, width, standing.book).cost.seconds
+    return total
+
+
+def climb_peak(standing: Standing) -> None:
+    """The depth profile, and an SVM on the stage where it peaks."""
+    predicted = standing.predicted("depth profile", profile_s(standing), "profile")
+    if predicted > standing.time_left_s:
+        standing.skip("SVM at the best depth", predicted)
+        return
+    peak = measure_profile(standing).peak.stage
+    solve(standing, f"SVM @ {peak}", "svm", "rbf-svm", [peak])
+
+
+def measure_profile(standing: Standing) -> DepthProfile:
+    """The accuracy of heads at every depth; measured once in a climb."""
+    if standing.profile is not None:
+        return standing.profile
+    layout = standing.terrain.job.features.layout
+    predicted = standing.predicted("depth profile", profile_s(standing), "profile")
+    is_new, used = standing.ledger.recall("depth profile", "took_s") is None, time.process_time()
+    found: list[DepthProfile] = []
+
+    def measure() -> None:
+        found.append(depth_profile(standing.training_rows, layout, reporter=standing.reporter))
+
+    took = standing.clocked("depth profile", measure, kind="profile", predicted_s=predicted)
+    if is_new and took >= _TELLING_S:
+        work = _profile_work(standing)
+        standing.book.learn("profile", took / work, (time.process_time() - used) / work)
+    standing.profile = found[0]
     return standing.profile
+
+
+def profile_s(standing: Standing) -> float:
+    """Predicted seconds of the depth profile."""
+    return _profile_work(standing) * standing.book.seconds("profile")
+
+
+def _profile_work(standing: Standing) -> float:
+    """Units of work of the depth profile: a kernel matrix and its inverse at every stage."""
+    rows = float(min(standing.amounts.train, MAX_IMAGES))
+    width = sum(column.stop - column.start for column in standing.terrain.job.features.layout)
+    return rows**2 * (width + _INVERSE * len(standing.stages) * rows)
 
 
 def solve(
@@ -147,6 +200,7 @@ def solve(
     stages: Sequence[str],
     *,
     needed: float = KEEP_AT,
+    grace_s: float = 0.0,
 ) -> None:
     """Fit a solved head on some stages, and compare it with the contender that is kept.
 
@@ -157,13 +211,15 @@ def solve(
         kind: the kind of head.
         stages: the stages that the head reads.
         needed: the least probability of being more accurate at which the head is kept.
+        grace_s: seconds that may be taken beyond the budget.
     """
     chosen = tuple(c for c in standing.terrain.job.features.layout if c.stage in stages)
     columns = read_by_probe(chosen) if strategy == "probe" else chosen
     width = sum(column.stop - column.start for column in columns)
     effort = solve_cost(kind, standing.amounts, width, standing.book)
-    predicted, memory = standing.predicted(name, effort.cost.seconds), effort.cost.memory_bytes
-    if standing.best is not None and predicted > standing.time_left_s:
+    predicted = standing.predicted(name, effort.cost.seconds, effort.unit)
+    memory = effort.cost.memory_bytes
+    if standing.best is not None and predicted > standing.time_left_s + grace_s:
         standing.skip(name, predicted)
         return
     if standing.best is not None and memory > _MEMORY_SHARE * available_bytes():
@@ -178,9 +234,11 @@ def solve(
         with reporter.phase(f"solving {name}", HUNDREDTHS, "%") as meter:
             fitted.append(fit_head(standing.training_rows, kind, [columns], meter=meter))
 
-    took = standing.clocked(name, work)
+    used = time.process_time()
+    took = standing.clocked(name, work, kind=effort.unit, predicted_s=predicted)
     if is_new and took >= _TELLING_S:
-        standing.book.learn(effort.unit, max(took - 0.1, 0.01) / effort.work)
+        seconds, used_s = max(took - 0.1, 0.01), time.process_time() - used
+        standing.book.learn(effort.unit, seconds / effort.work, used_s / effort.work)
     contender = _contender(standing, name, strategy, stages, columns, fitted[0])
     standing.solved.append(contender)
     standing.challenge(contender, predicted_s=predicted, took_s=took, needed=needed)
@@ -219,9 +277,8 @@ def _vote(standing: Standing) -> None:
     several = [one for one in standing.solved if one.plan.strategy == "many-stages"]
     if not standing.terrain.settings.votes or not probes or not several:
         return
-    first, second = probes[-1], several[0]
-    vote = soft_vote(f"{first.name} + {second.name}", first, second)
-    standing.challenge(vote, predicted_s=None, took_s=0.0, needed=HEDGE_AT)
+    vote = soft_vote(f"{probes[-1].name} + {several[0].name}", probes[-1], several[0])
+    standing.challenge(vote, predicted_s=None, took_s=0.0, needed=VOTE_AT)
 
 
 def best_of(standing: Standing, several: Sequence[Contender]) -> Contender:

@@ -12,12 +12,15 @@ from regraft.data.loading import LoadLimits
 from regraft.features.training_rows import TrainingRows
 from regraft.job import Job
 from regraft.ladder.ledger import Ledger
+from regraft.ladder.predictions import Predictions
+from regraft.ladder.price import compared, image_s, passes
 from regraft.ladder.rungs import (
     KEEP_AT,
     SOLVED_SCALE,
     Contender,
     LadderRecord,
     RungRow,
+    Untried,
     chance_better,
     common_rows,
     duel,
@@ -27,8 +30,11 @@ from regraft.prediction.model import Model
 from regraft.progress import Reporter
 from regraft.records import Estimate
 from regraft.settings import FitSettings, TrainSettings
-from regraft.training.costs import Amounts, CostBook
+from regraft.training.cost_book import CostBook
+from regraft.training.costs import Amounts
 from regraft.training.planning import Circumstances
+
+_SCORING_S = 1.0  # seconds for intervals, predictions and the files of the last saved run
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,8 @@ class Terrain:
     budget_s: float
     spent_s: float
     """Seconds spent before the climb on reading, converting and extracting."""
+    test_images: int = 0
+    """Number of test images, whose features are computed at the end."""
     earlier: Model | None = None
     """The model of the run that the weights come from, for `--head-start previous`."""
 
@@ -77,10 +85,26 @@ class Standing:
     """Contenders with a solved head, in the order in which they were tried."""
     profile: DepthProfile | None = None
     elapsed_s: float = 0.0
+    predictions: Predictions = field(default_factory=Predictions)
+    untried: list[Untried] = field(default_factory=list)
+    """Trainings that the budget was too short for."""
+    _mark: float = 0.0
+    """What the clock showed when the last rung ended."""
 
     def start(self) -> None:
         """Set the clock to the time spent before the first rung, as recorded by the first such climb."""
-        self.elapsed_s = self._remembered("start", "spent_s", self.terrain.spent_s)
+        self.elapsed_s = self.remembered("start", "spent_s", self.terrain.spent_s)
+        self._mark = self.clock()
+
+    @cached_property
+    def extract_s(self) -> float:
+        """Seconds that one image takes from file to features, as recorded by the first such climb."""
+        return self.remembered("start", "extract_s", self.terrain.extract_s, digits=6)
+
+    @cached_property
+    def multiply_add_s(self) -> float:
+        """Seconds of one multiply-add of a head, as recorded by the first such climb."""
+        return 1e-9 * self.remembered("start", "matrix_s", self.book.quiet("matrix"), digits=6)
 
     @property
     def record(self) -> LadderRecord:
@@ -111,27 +135,59 @@ class Standing:
         return Amounts(len(train) + len(held), len(held), len(job.images.labels), folds)
 
     @property
-    def time_left_s(self) -> float:
-        """Seconds of the budget that are left."""
-        return self.terrain.budget_s - self.elapsed_s
+    def reserve_s(self) -> float:
+        """Seconds that the end of the fit takes: the test images, through each network of the voters once."""
+        networks = passes(self.best.voters) if self.best else 1
+        return self.test_s(networks) + (_SCORING_S if self.terrain.test_images else 0.0)
 
-    def clocked(self, rung: str, work: Callable[[], object]) -> float:
-        """Carry out the work of a rung; returns the seconds that it took when it was first done."""
+    def test_s(self, networks: int = 1) -> float:
+        """Seconds that the test images take through a number of networks."""
+        return self.terrain.test_images * self.extract_s * networks
+
+    @property
+    def time_left_s(self) -> float:
+        """Seconds of the budget that are left for rungs; those that the end takes are set aside."""
+        return self.terrain.budget_s - self.elapsed_s - self.reserve_s
+
+    def clocked(
+        self, rung: str, work: Callable[[], object], *, kind: str = "", predicted_s: float = 0.0
+    ) -> float:
+        """Carry out the work of a rung; returns the seconds that it took when it was first done.
+
+        The time since the rung before counts as spent, too.
+
+        Args:
+            rung: name of the rung.
+            work: what is carried out.
+            kind: the kind of work, whose next predictions are corrected; empty if nothing was predicted.
+            predicted_s: the prediction, with the correction that it was made with.
+        """
         started = self.clock()
         work()
-        took = self._remembered(rung, "took_s", self.clock() - started)
-        self.elapsed_s += took
+        ended = self.clock()
+        took = self.remembered(rung, "took_s", ended - started)
+        self.elapsed_s += self.remembered(rung, "passed_s", ended - self._mark)
+        self._mark = ended
+        if kind:
+            self.predictions.note(kind, predicted_s / self.predictions.factor(kind), took)
         return took
 
-    def predicted(self, rung: str, seconds: float) -> float:
-        """The seconds that were predicted for a rung when it was first considered."""
-        return self._remembered(rung, "predicted_s", seconds)
+    def predicted(self, rung: str, seconds: float, kind: str = "") -> float:
+        """The seconds that were predicted for a rung when it was first considered.
 
-    def _remembered(self, rung: str, what: str, seconds: float) -> float:
+        Args:
+            rung: name of the rung.
+            seconds: the prediction from amounts and rates.
+            kind: the kind of work; its rungs before this one correct the prediction.
+        """
+        factor = self.predictions.factor(kind) if kind else 1.0
+        return self.remembered(rung, "predicted_s", seconds * factor)
+
+    def remembered(self, rung: str, what: str, seconds: float, *, digits: int = 3) -> float:
         """The recorded seconds; if there are none, record these, rounded as they will be read back."""
         known: float | None = self.ledger.recall(rung, what)
         if known is None:
-            known = round(seconds, 3)
+            known = round(seconds, digits)
             self.ledger.note(rung, **{what: known})
         return known
 
@@ -162,9 +218,10 @@ class Standing:
             result = duel(contender, self.best, job)
             chance = chance_better(result, scale)
             is_kept = chance > needed
+            price = compared(self._image_s(contender), self._image_s(self.best))
             verdict = (
                 f"{100 * result.difference.value:+.1f} points on {len(common_rows(contender, self.best)):,} "
-                f"images: better with probability {100 * chance:.0f} %"
+                f"images{price and f', at {price}'}: better with probability {100 * chance:.0f} %"
             )
         self.best = contender if is_kept else self.best
         self.tell(
@@ -179,6 +236,9 @@ class Standing:
         )
         if is_kept:
             self.keep(contender, self.record)
+
+    def _image_s(self, contender: Contender) -> float:
+        return image_s(contender.voters, self.extract_s, self.multiply_add_s)
 
     def skip(self, name: str, predicted_s: float | None, why: str = "") -> None:
         """Record that a rung was not tried, and why; without a reason, the time is too short."""

@@ -3,81 +3,136 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from regraft.ladder.arms import (
     FINAL_EPOCHS,
     LEAST_EPOCHS,
+    TRAINED_POINTS,
     Arm,
     Tournament,
-    choose_tournament,
+    gain_share,
     next_size,
-    possible_arms,
     survivors,
 )
 from regraft.ladder.quiet import Quiet
-from regraft.ladder.rungs import SOLVED_SCALE, TRAINED_SCALE, Contender, soft_vote
+from regraft.ladder.rungs import SOLVED_SCALE, TRAINED_SCALE, Contender, Untried, soft_vote
 from regraft.ladder.solved_rungs import best_of
 from regraft.ladder.standing import Standing
+from regraft.ladder.training_choice import (
+    TrainingCosts,
+    arm_plan,
+    can_train,
+    cheapest,
+    choose_training,
+    usual_arms,
+)
 from regraft.plans import Plan
 from regraft.prediction.model import Voter
-from regraft.training.costs import Cost, TailCost, logistic_cost, measure_step, training_cost
-from regraft.training.planning import make_plan
+from regraft.training.costs import logistic_cost
 
-LEAST_HELD = 60
-"""Fewer held-out images can't tell whether training helped: each counts more than 1.5 points."""
 KEEP_TRAINED_AT = 0.75
 """The least probability of a gain for keeping a trained tail; lower, as its time is already spent."""
-_USUAL_RATE = 1e-3
-_RESERVE = 0.05  # share of the budget for the test images at the end
 
 if TYPE_CHECKING:  # it imports torch, which earlier rungs do not need
     from regraft.training.tuned import Tuned, TunedJob
-
-TrainingCosts = Callable[..., Cost]
-"""Returns the cost of an arm, given its number of `epochs` and whether it is a trial (`is_trial`)."""
 
 
 def climb_trained(standing: Standing) -> None:
     """Train the winner of short trials, if there are enough validation images and time."""
     held = standing.amounts.held
-    if held < LEAST_HELD:
+    if not can_train(standing):
         why = f"{held} held-out images can't tell whether it helps; --strategy last-blocks trains anyway"
         standing.skip("train the last stages", None, why)
         return
-    arms = allowed_arms(standing)
-    costs = measured_costs(standing, arms)
-
-    def cost(arm: Arm, epochs: int, is_trial: bool) -> float:
-        return costs(arm, epochs=epochs, is_trial=is_trial).seconds
-
-    tournament = choose_tournament(arms, cost, standing.time_left_s - _RESERVE * standing.terrain.budget_s)
+    choice = choose_training(standing)
+    tournament, costs = choice.tournament, choice.costs
     if tournament is None:
-        cheapest = min(arms, key=lambda arm: cost(arm, LEAST_EPOCHS, False))
-        standing.skip(cheapest.named(standing.stages), cost(cheapest, LEAST_EPOCHS, False))
+        arm = cheapest(standing, costs)
+        standing.skip(arm.named(standing.stages), costs.seconds(standing, arm, FINAL_EPOCHS // 2, False))
+        _leave_for_later(standing, costs, 1.0)
         return
-    arm = _play(standing, tournament)
-    name, epochs = arm.named(standing.stages), tournament.rounds[-1]
-    predicted = standing.predicted(name, cost(arm, epochs, False))
+    arm = _play(standing, tournament, costs)
+    epochs = _final_epochs(standing, arm, tournament.rounds[-1], costs)
+    name = arm.named(standing.stages)
+    if epochs != FINAL_EPOCHS and standing.terrain.training.epochs is None:
+        name += f", {epochs} epochs"
+    predicted = standing.predicted(name, costs.seconds(standing, arm, epochs, False))
     found: list[Contender] = []
     tuned: list[Tuned] = []
-    job = _tuned_job(standing, arm_plan(standing, arm, epochs))
+    jobs: list[TunedJob] = []
 
     def train() -> None:
+        job = _limited(standing, name, arm_plan(standing, arm, epochs), costs.tails[arm.count].convert_s)
         tuned.append(job.fit(standing.reporter))
-        found.append(_contender(standing, name, job.plan, tuned[0]))
+        plan = _as_trained(standing, name, job.plan, tuned[0])
+        jobs.append(replace(job, plan=plan, limit_s=None))
+        found.append(_contender(standing, name, plan, tuned[0]))
 
-    took = standing.clocked(name, train)
+    took = standing.clocked(name, train, kind="training", predicted_s=predicted)
     standing.challenge(
         found[0], predicted_s=predicted, took_s=took, needed=KEEP_TRAINED_AT, scale=TRAINED_SCALE
     )
-    _refit(standing, found, job, tuned[0])
+    _leave_for_later(standing, costs, 1.0 - gain_share(arm, epochs, len(standing.stages)))
+    if not tuned[0].has_improved:  # what would follow is solved on the frozen network, from fewer images
+        return
+    _refit(standing, found, jobs[0], tuned[0])
     if standing.terrain.settings.votes:
-        own, also = best_of(standing, found), best_of(standing, standing.solved)
-        vote = soft_vote(f"{own.name} + {also.name}", own, also)
-        standing.challenge(vote, predicted_s=None, took_s=0.0, needed=0.5, scale=TRAINED_SCALE)
+        _vote(standing, best_of(standing, found), best_of(standing, standing.solved))
+
+
+def _leave_for_later(standing: Standing, costs: TrainingCosts, share: float) -> None:
+    """Keep what the usual training would take, if a share of its gain is missing."""
+    arm = usual_arms(standing)[-1]
+    seconds = costs.seconds(standing, arm, FINAL_EPOCHS, False)
+    if share > 0:
+        name = f"{arm.named(standing.stages)}, {FINAL_EPOCHS} epochs"
+        standing.untried.append(Untried(name, seconds, TRAINED_POINTS * share))
+
+
+def _vote(standing: Standing, own: Contender, also: Contender) -> None:
+    """A vote of the trained network and a solved head, which doubles the time of a prediction."""
+    name = f"{own.name} + {also.name}"
+    predicted = standing.predicted(name, standing.test_s())
+    if predicted > standing.time_left_s:
+        standing.skip(name, predicted, _NO_TIME_FOR_TWO.format(predicted=predicted))
+        return
+    vote = soft_vote(name, own, also)
+    standing.challenge(vote, predicted_s=None, took_s=0.0, needed=KEEP_TRAINED_AT, scale=TRAINED_SCALE)
+
+
+_NO_TIME_FOR_TWO = (
+    "the test images would go through two networks, which takes {predicted:.0f} s more than is left"
+)
+
+
+def _limited(standing: Standing, name: str, plan: Plan, convert_s: float) -> TunedJob:
+    """The job of a training that ends with the budget, or where the ledger says that it ended."""
+    ended = standing.ledger.recall(name, "stop_after")
+    if ended and plan.training is not None:
+        plan = plan.model_copy(update={"training": replace(plan.training, stop_after=ended)})
+    evaluated = convert_s + standing.amounts.held * standing.extract_s
+    limit_s = standing.remembered(name, "limit_s", max(0.0, standing.time_left_s - evaluated))
+    return replace(_tuned_job(standing, plan), limit_s=limit_s)
+
+
+def _as_trained(standing: Standing, name: str, plan: Plan, tuned: Tuned) -> Plan:
+    """The plan that trains as long as this training did, which the ledger keeps."""
+    if not tuned.cut_short or plan.training is None:
+        return plan
+    standing.ledger.note(name, stop_after=tuned.cut_short)
+    return plan.model_copy(update={"training": replace(plan.training, stop_after=tuned.cut_short)})
+
+
+def _final_epochs(standing: Standing, arm: Arm, wanted: int, costs: TrainingCosts) -> int:
+    """The epochs that still fit after the trials; at least three, as fewer gain nothing."""
+    if standing.terrain.training.epochs is not None:
+        return wanted
+    for epochs in range(wanted, LEAST_EPOCHS, -1):
+        if costs.seconds(standing, arm, epochs, False) <= standing.time_left_s:
+            return epochs
+    return LEAST_EPOCHS
 
 
 def _refit(standing: Standing, found: list[Contender], job: TunedJob, tuned: Tuned) -> None:
@@ -92,8 +147,7 @@ def _refit(standing: Standing, found: list[Contender], job: TunedJob, tuned: Tun
     # Features of the held-out images were computed when the training was evaluated.
     amounts = replace(standing.amounts, train=standing.amounts.train - standing.amounts.held)
     solving = logistic_cost(amounts, width, standing.book).seconds
-    seconds = amounts.train * standing.terrain.extract_s + solving
-    predicted = standing.predicted(name, seconds)
+    predicted = standing.predicted(name, amounts.train * standing.extract_s + solving, "refit")
     if len(plan.refit.stages) < 2 or predicted > standing.time_left_s:
         standing.skip(name, predicted)
         return
@@ -102,7 +156,7 @@ def _refit(standing: Standing, found: list[Contender], job: TunedJob, tuned: Tun
         refitted = refit(replace(job, plan=plan), tuned, standing.reporter)
         found.append(_contender(standing, name, plan, refitted))
 
-    took = standing.clocked(name, work)
+    took = standing.clocked(name, work, kind="refit", predicted_s=predicted)
     is_kept = standing.best is found[0]
     standing.challenge(
         found[1],
@@ -113,79 +167,20 @@ def _refit(standing: Standing, found: list[Contender], job: TunedJob, tuned: Tun
     )
 
 
-def allowed_arms(standing: Standing) -> list[Arm]:
-    """All trainings worth a trial; only those with the user's learning rate, if one is set."""
-    rate = standing.terrain.training.lr
-    arms = possible_arms(len(standing.stages), rate or _USUAL_RATE)
-    return [arm for arm in arms if rate is None or arm.lr == rate]
+def _play(standing: Standing, tournament: Tournament, costs: TrainingCosts) -> Arm:
+    """Eliminate arms by short trials until one is left (successive halving, Jamieson & Talwalkar 2016).
 
-
-def usual_arms(standing: Standing) -> list[Arm]:
-    """The allowed arms with the learning rate that is tried first."""
-    arms = allowed_arms(standing)
-    return [arm for arm in arms if arm.lr == arms[0].lr]
-
-
-def measured_costs(standing: Standing, arms: list[Arm]) -> TrainingCosts:
-    """The predicted costs of arms; a training step is timed once at each of their cuts."""
-    tails: dict[int, TailCost] = {}
-
-    def measure() -> None:
-        counts = sorted({arm.count for arm in arms})
-        with standing.reporter.phase("timing a training step", len(counts), "cuts") as meter:
-            for count in counts:
-                tails[count] = _tail_cost(standing, count)
-                meter.advance()
-
-    standing.clocked("timing steps", measure)
-    asked = standing.terrain.training.epochs
-
-    def cost(arm: Arm, *, epochs: int, is_trial: bool) -> Cost:
-        count = epochs if is_trial else asked or epochs
-        return training_cost(standing.amounts, tails[arm.count], epochs=count, is_trial=is_trial)
-
-    return cost
-
-
-def _tail_cost(standing: Standing, count: int) -> TailCost:
-    """The cost of training after a cut; from the ledger, if an interrupted climb has measured it before."""
-    known = standing.ledger.recall(f"cut {count}", "cost")
-    if known is not None:
-        return TailCost.model_validate(known)
-    terrain, book = standing.terrain, standing.book
-    settings = arm_plan(standing, Arm(count, _USUAL_RATE), FINAL_EPOCHS).training
-    assert settings is not None
-    classes, device = standing.amounts.classes, terrain.settings.device
-    cost = TailCost(
-        step=measure_step(terrain.weights, count, settings, book, classes=classes, device=device),
-        has_prefix=count > 0,
-        open_s=book.seconds("open"),
-        convert_s=book.seconds("convert"),
-        extract_s=terrain.extract_s,
-    )
-    standing.ledger.note(f"cut {count}", cost=cost.model_dump())
-    return cost
-
-
-def arm_plan(standing: Standing, arm: Arm, epochs: int, *, is_trial: bool = False) -> Plan:
-    """The complete plan of an arm; if the user set the number of epochs, it is that of the final training."""
-    terrain = standing.terrain
-    settings = replace(
-        terrain.settings,
-        strategy="last-blocks" if arm.count else "full",
-        cut=str(arm.count) if arm.count else None,
-        head=None,
-    )
-    wanted = None if is_trial else terrain.training.epochs
-    training = replace(terrain.training, epochs=wanted or epochs, lr=arm.lr)
-    return make_plan(settings, training, terrain.around, Quiet(standing.reporter))
-
-
-def _play(standing: Standing, tournament: Tournament) -> Arm:
-    """Eliminate arms by short trials until one is left (successive halving, Jamieson & Talwalkar 2016)."""
+    If the trials take longer than predicted, they end while the best arm so far can still be trained.
+    """
     arms = list(tournament.arms)
     for epochs in tournament.rounds[:-1]:
-        scores = [(arm, *_trial(standing, arm, epochs)) for arm in arms]
+        scores: list[tuple[Arm, float, float]] = []
+        for arm in arms:
+            final = costs.seconds(standing, arm, FINAL_EPOCHS // 2, False)
+            trial = costs.seconds(standing, arm, epochs, True)
+            if scores and final + trial > standing.time_left_s:
+                break
+            scores.append((arm, *_trial(standing, arm, epochs, trial)))
         arms = survivors(scores, next_size(len(arms)))
         listed = ", ".join(f"{arm.named(standing.stages)}: {100 * share:.1f} %" for arm, share, _ in scores)
         standing.reporter.decided(
@@ -213,16 +208,17 @@ def _tuned_job(standing: Standing, plan: Plan) -> TunedJob:
     )
 
 
-def _trial(standing: Standing, arm: Arm, epochs: int) -> tuple[float, float]:
+def _trial(standing: Standing, arm: Arm, epochs: int, predicted: float) -> tuple[float, float]:
     """Accuracy and loss on the held-out images after a short training."""
     scores: list[tuple[float, float]] = []
+    name = f"trial of {arm.named(standing.stages)}, {epochs} epochs"
 
     def run() -> None:
-        job = _tuned_job(standing, arm_plan(standing, arm, epochs, is_trial=True))
+        job = _limited(standing, name, arm_plan(standing, arm, epochs, is_trial=True), 0.0)
         best = job.trial(Quiet(standing.reporter))
         scores.append((best.accuracy, best.loss) if best else (0.0, math.inf))
 
-    standing.clocked(f"trial of {arm.named(standing.stages)}, {epochs} epochs", run)
+    standing.clocked(name, run, kind="training", predicted_s=standing.predicted(name, predicted))
     return scores[0]
 
 

@@ -52,8 +52,12 @@ class Position:
     """Batch within the epoch."""
     step: int = 0
     """Optimizer steps in this phase."""
+    taken: int = 0
+    """Optimizer steps in all phases."""
     micro_batch: int = 0
     elapsed_s: float = 0.0
+    epoch_began_s: float = 0.0
+    """The elapsed seconds when the current epoch began."""
     plateau: Plateau = field(default_factory=Plateau)
     best: Score | None = None
     best_epoch: int = 0
@@ -64,6 +68,8 @@ class Position:
     history: list[dict[str, Any]] = field(default_factory=list)
     stopped: str = ""
     """Why training ended before its last step; empty if it did not."""
+    cut_short: int = 0
+    """Steps after which a limit that is no setting ended the training; 0 if none did."""
     finished: bool = False
 
 

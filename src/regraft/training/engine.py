@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -26,14 +27,17 @@ from regraft.training.steps import Stepper, Task
 from regraft.training.tail import autocast
 
 CHECKPOINT_EVERY_S = 60.0
+_MOST_OF_AN_EPOCH = 0.9  # another epoch is begun if at least this share of it fits into the limit
 _EVALUATED = 64
 
 
 class Trainer:
     """Trains the tail of a task in place; afterwards the tail has its best weights, in evaluation mode."""
 
-    def __init__(self, task: Task, reporter: Reporter) -> None:
-        self.task, self.settings, self.reporter = task, task.settings, reporter
+    def __init__(
+        self, task: Task, reporter: Reporter, *, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
+        self.task, self.settings, self.reporter, self.clock = task, task.settings, reporter, clock
         self.position = Position()
         self._rank, self._world = world()
         self._interruption = Interruption()
@@ -42,7 +46,7 @@ class Trainer:
         self._saved: dict[str, torch.Tensor] = {}
         self._resume()
         self._stepper = Stepper(task, self.position, self._start, reporter)
-        self._saved_at = self._counted_at = time.perf_counter()
+        self._saved_at = self._counted_at = self.clock()
 
     def run(self) -> Position:
         """Train all phases, from the checkpoint if there is one; returns the final position."""
@@ -67,7 +71,7 @@ class Trainer:
     def _resume(self) -> None:
         path = self.task.checkpoint
         found = checkpoint.load(path, self.task.key) if path else None
-        if found is None:
+        if found is None or not self._ends_alike(found[0]):
             return
         self.position, tensors = found
         groups: dict[str, dict[str, torch.Tensor]] = {"tail": {}, "kept": {}, "average": {}, "optimizer": {}}
@@ -84,9 +88,16 @@ class Trainer:
             done = f"epoch {self.position.epoch + 1}, {self.position.step} steps done"
             self.reporter.note(f"resuming from the checkpoint: phase {self.position.phase + 1}, {done}")
 
+    def _ends_alike(self, found: Position) -> bool:
+        """Whether the training of a checkpoint ended, or can still end, where this one is to end."""
+        wanted = self.settings.stop_after or 0
+        if self.task.limit_s is not None and not wanted:
+            return True  # where this limit ended it is where it ends
+        return found.cut_short == wanted if found.finished else not wanted or found.taken <= wanted
+
     def _begin(self) -> None:
         """Before the first step, evaluate the start and choose the size of micro-batches."""
-        self._counted_at = time.perf_counter()
+        self._counted_at = self.clock()
         if self.position.micro_batch:
             return
         self._keep_best(self._evaluate())
@@ -114,7 +125,7 @@ class Trainer:
     def _save(self) -> None:
         """Write the whole state, if this is the process that writes checkpoints."""
         self._count_time()
-        self._saved_at = time.perf_counter()
+        self._saved_at = self.clock()
         if self.task.checkpoint is None or self._rank != 0:
             return
         tensors = {f"kept/{name}": value for name, value in self._kept.items()}
@@ -127,7 +138,7 @@ class Trainer:
         checkpoint.save(self.task.checkpoint, self.task.key, self.position, tensors)
 
     def _count_time(self) -> None:
-        now = time.perf_counter()
+        now = self.clock()
         self.position.elapsed_s += now - self._counted_at
         self._counted_at = now
 
@@ -144,6 +155,7 @@ class Trainer:
             while position.epoch < epochs and not position.stopped:
                 self._run_epoch(epochs, meter)
                 self._finish_epoch(epochs)
+                self._stop_if_next_is_too_long(epochs)
         with self._interruption.held_back():
             self._stepper.close_phase()
             if not position.stopped:
@@ -169,6 +181,9 @@ class Trainer:
     def _run_epoch(self, epochs: int, meter: Meter) -> None:
         position, source = self.position, self.task.train
         source.begin(self._epochs_before() + position.epoch, self.reporter)
+        if position.batch == 0:
+            self._count_time()
+            position.epoch_began_s = position.elapsed_s
         every = self._batches()
         batches = every[position.batch :]
         wanted = [self._stepper.own(places) for places in batches]
@@ -177,7 +192,7 @@ class Trainer:
                 self._stepper.step(places, raw, epochs * len(every))
                 position.batch += 1
                 meter.advance(len(places))
-                if time.perf_counter() - self._saved_at > CHECKPOINT_EVERY_S:
+                if self.clock() - self._saved_at > CHECKPOINT_EVERY_S:
                     self._save()
             if position.stopped or self._is_late():
                 break
@@ -198,15 +213,35 @@ class Trainer:
         return [part.astype(np.int64) for part in np.array_split(order, count)]
 
     def _is_late(self) -> bool:
-        limit = self.settings.time_limit
-        if limit is None:
-            return False
+        """Whether a limit is reached; then the reason is recorded."""
+        position, limit, budget_s = self.position, self.settings.time_limit, self.task.limit_s
+        if self.settings.stop_after and position.taken >= self.settings.stop_after:
+            position.stopped = f"it was to stop after {self.settings.stop_after:,} steps"
+        elif limit is not None and self._has_passed(seconds_in(limit)):
+            position.stopped = f"the time limit of {limit} was reached"
+        elif budget_s is not None and self._has_passed(budget_s):
+            self._cut_short("the budget was used up within an epoch")
+        return bool(position.stopped)
+
+    def _has_passed(self, seconds: float) -> bool:
+        """Whether the training has taken longer than this, in any of its processes."""
         self._count_time()
-        late = torch.tensor([float(self.position.elapsed_s > seconds_in(limit))], device=self.task.device)
+        late = torch.tensor([float(self.position.elapsed_s > seconds)], device=self.task.device)
         add_up([late])
-        if late.item() > 0:
-            self.position.stopped = f"the time limit of {limit} was reached"
-        return bool(self.position.stopped)
+        return late.item() > 0
+
+    def _cut_short(self, why: str) -> None:
+        self.position.stopped, self.position.cut_short = why, self.position.taken
+
+    def _stop_if_next_is_too_long(self, epochs: int) -> None:
+        """End the training if the limit comes before most of another epoch."""
+        position, limit_s = self.position, self.task.limit_s
+        if limit_s is None or position.stopped or position.epoch >= epochs:
+            return
+        self._count_time()
+        epoch_s = position.elapsed_s - position.epoch_began_s
+        if self._has_passed(limit_s - _MOST_OF_AN_EPOCH * epoch_s):
+            self._cut_short(f"the budget ends before epoch {position.epoch + 1} of {epochs} would")
 
     def _finish_epoch(self, epochs: int) -> None:
         """Evaluate, keep the best weights, and record the epoch's metrics."""
@@ -226,7 +261,7 @@ class Trainer:
             if self.settings.patience and position.waited >= self.settings.patience:
                 self.reporter.note(f"stopping early: no better validation score for {position.waited} epochs")
                 position.epoch = epochs
-            if time.perf_counter() - self._saved_at > CHECKPOINT_EVERY_S:
+            if self.clock() - self._saved_at > CHECKPOINT_EVERY_S:
                 self._save()
 
     def _row(self, score: Score | None) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from regraft.errors import NetworkError, SettingsError
+from regraft.features.runtimes import has_gpu
 from regraft.networks.auxiliaries import has_auxiliaries
 from regraft.networks.cuts import cut_count
 from regraft.plans import TRAINED, Plan
@@ -105,12 +106,13 @@ def check_plan(plan: Plan, around: Circumstances) -> Plan:
 
 def has_bf16(device: str) -> bool:
     """Whether a device multiplies bf16 numbers natively (AMX or AVX512-BF16 on a CPU)."""
-    import torch
+    if device != "cpu" and (device != "auto" or has_gpu()):
+        import torch
 
-    from regraft.features.torch_runtime import find_device
+        from regraft.features.torch_runtime import find_device
 
-    if find_device(device).type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+        if find_device(device).type == "cuda":
+            return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     try:
         with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
             flags = next((line for line in file if line.startswith("flags")), "").split()

@@ -55,6 +55,8 @@ class Task:
     """Hash of everything that the training depends on; see `checkpoint`."""
     checkpoint: Path | None = None
     """File of the checkpoint; None for no checkpoints."""
+    limit_s: float | None = None
+    """Seconds after which the training ends, with the last epoch that fits; None for no limit."""
 
 
 class Stepper:
@@ -245,6 +247,7 @@ class Stepper:
         for group in self.groups:
             shrink(group, lr * group.lr_factor, settings, self._start)
         position.step += 1
+        position.taken += 1
         if self.average:
             follow(self.average, self.task.tail, settings.ema, position.step)
         sums.images, sums.loss, sums.right = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
@@ -47,6 +48,9 @@ from regraft.training.steps import Task
 from regraft.training.tail import EarlierHead, HeadStart, LinearHead, Tail, channels_last
 from regraft.training.threads import cpu_kernels, threads_for
 
+_NOT_TRAINED_WITH: Any = {"vote": True, "refit": True, "training": {"stop_after"}}
+"""Parts of a plan on which the steps of its training don't depend."""
+
 
 @dataclass(frozen=True)
 class Tuned:
@@ -58,6 +62,10 @@ class Tuned:
     features: Features
     """Features of the validation and test images, computed by the trained network."""
     history: History
+    cut_short: int = 0
+    """Steps after which the limit of the job ended the training; 0 if it did not."""
+    has_improved: bool = True
+    """Whether any epoch was better than the start; if not, the weights are those from before training."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +96,7 @@ class TunedJob:
         limits: limits of the image loader.
         workers: number of decoding threads.
         earlier: the head of the run that the weights come from, to start from.
+        limit_s: seconds after which training ends, counted from the call; None for no limit.
     """
 
     job: Job
@@ -97,6 +106,7 @@ class TunedJob:
     limits: LoadLimits | None = None
     workers: int = 1
     earlier: EarlierHead | None = None
+    limit_s: float | None = None
 
     @property
     def _settings(self) -> TrainSettings:
@@ -105,21 +115,23 @@ class TunedJob:
 
     def fit(self, reporter: Reporter) -> Tuned:
         """Train, join the best weights with the frozen ones, and evaluate the network as it will be used."""
+        started = time.perf_counter()
         bench = self._bench(reporter)
         before = stage_weights(bench.network)
         with self._workspace(reporter) as folder, self._threads(bench):
             self._pretrain(bench, folder, reporter)
-            position = Trainer(self._task(bench, folder), reporter).run()
+            position = Trainer(self._task(bench, folder, started), reporter).run()
             weights = self._trained_weights(bench.network, folder)
         self._say_how_it_ended(position, reporter)
         return self._judged(bench, weights, position, before, reporter)
 
     def trial(self, reporter: Reporter) -> Score | None:
         """The best validation score of the plan's training; nothing but its checkpoint is kept."""
+        started = time.perf_counter()
         bench = self._bench(reporter)
         with self._workspace(reporter) as folder, self._threads(bench):
             self._pretrain(bench, folder, reporter)
-            return Trainer(self._task(bench, folder), reporter).run().best
+            return Trainer(self._task(bench, folder, started), reporter).run().best
 
     def search_rate(self, reporter: Reporter, *, steps: int = 80) -> RateSearch:
         """The loss at each learning rate, from the plan's starting weights; see `rate_finder`."""
@@ -140,8 +152,10 @@ class TunedJob:
         sources = self._sources(network, count, runtime, [train, held], device, reporter)
         return _Bench(network, tail, tuple(sources), tuple(train), tuple(held), method, device)
 
-    def _task(self, bench: _Bench, folder: Path | None) -> Task:
-        held = bench.held
+    def _task(self, bench: _Bench, folder: Path | None, started: float | None = None) -> Task:
+        held, left_s = bench.held, self.limit_s
+        if left_s is not None and started is not None:
+            left_s -= time.perf_counter() - started
         return Task(
             tail=bench.tail,
             train=bench.sources[0],
@@ -154,6 +168,7 @@ class TunedJob:
             device=bench.device,
             key=folder.name if folder else "",
             checkpoint=folder / "checkpoint.safetensors" if folder else None,
+            limit_s=left_s,
         )
 
     def _pretrain(self, bench: _Bench, folder: Path, reporter: Reporter) -> None:
@@ -298,7 +313,7 @@ class TunedJob:
         device, settings = find_device(self.device), self._settings
         return {
             "version": 2,
-            "plan": self.plan.model_dump(mode="json", exclude={"vote", "refit"}),
+            "plan": self.plan.model_dump(mode="json", exclude=_NOT_TRAINED_WITH),
             "split": self.job.split.sha256,
             "images": storage.key_of([row.sha256 for row in self.job.split.rows]),
             "weights": self.weights.sha256,
@@ -373,7 +388,10 @@ class TunedJob:
         moved = movements(
             before, stage_weights(bench.network), old=self.job.features, new=features, keys=job.keys(shown)
         )
-        return Tuned(weights, head, Said(*judged), features, History(position.history, moved))
+        history = History(position.history, moved)
+        has_improved = position.best is None or position.best_epoch > 0
+        said = Said(*judged)
+        return Tuned(weights, head, said, features, history, position.cut_short, has_improved)
 
 
 def describe_cut(network: Network, count: int) -> list[str]:

@@ -1,0 +1,76 @@
+"""A climb whose clock, load and amounts are given, for tests of what is decided by time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+from regraft.data.loading import LoadLimits
+from regraft.ladder.ledger import Ledger
+from regraft.ladder.standing import Standing, Terrain
+from regraft.networks.weights import Weights
+from regraft.networks.zoo import card
+from regraft.progress import Silent
+from regraft.records import Column, WeightsSource
+from regraft.settings import FitSettings, TrainSettings
+from regraft.training.cost_book import CostBook
+from regraft.training.costs import Amounts
+from regraft.training.planning import Circumstances
+
+GARMENTS = Amounts(train=1_000, held=150, classes=10, folds=5)
+
+
+class Clock:
+    """A clock that is moved by hand."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def mobilenet() -> Weights:
+    """The network, by its card; its file is not there."""
+    known = card("mobilenetv1_100")
+    assert known is not None
+    source = WeightsSource(where="a test", sha256="0" * 64, licence="")
+    return Weights(known.name, Path("nowhere"), "0" * 64, known.recipe, known.input_spec, source)
+
+
+def climb_of(
+    folder: Path,
+    *,
+    budget_s: float = 120.0,
+    spent_s: float = 0.0,
+    test_images: int = 0,
+    clock: Clock | None = None,
+    slow: float = 1.0,
+    amounts: Amounts = GARMENTS,
+    **training: Any,
+) -> Standing:
+    """A climb at its start: a thousand garments and MobileNet, on an idle machine of 40 GFLOP/s."""
+    weights = mobilenet()
+    known = card("mobilenetv1_100")
+    assert known is not None
+    layout = [
+        Column(stage=stage.name, statistic="mean", start=10 * number, stop=10 * number + 10)
+        for number, stage in enumerate(known.stages)
+    ]
+    job: Any = SimpleNamespace(features=SimpleNamespace(layout=layout))
+    terrain = Terrain(
+        job, weights, Circumstances(weights.network, layout, weights.input_spec, "openvino", "cpu"),
+        FitSettings(network="mobilenetv1_100", device="cpu"),
+        TrainSettings(train_precision="fp32", **training),
+        LoadLimits(), 2, 0.02, budget_s, spent_s, test_images,
+    )  # fmt: skip
+    book = CostBook(folder, load=lambda: slow, now=lambda: 0.0)
+    book.learn("matrix", 0.05 * slow, 0.1)
+    standing = Standing(terrain, Ledger("climb", folder), book, Silent(), lambda *_: None, clock or Clock())
+    cast("Any", standing).amounts = amounts
+    standing.start()
+    return standing
