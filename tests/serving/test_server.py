@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import os
@@ -22,6 +23,7 @@ import pytest
 import regraft
 from regraft.cli.app import run as command
 from regraft.prediction.model import Model
+from regraft.serving.listening import listening
 from tests.conftest import DigitsRun
 
 pytest.importorskip("fastapi", reason="the extra regraft[serve] is not installed")
@@ -251,3 +253,24 @@ def test_an_open_door_is_refused(
 ) -> None:
     assert command(["serve", str(run), *arguments]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_small_answers_are_sent_at_once() -> None:
+    """With Nagle's algorithm, each answer after the first would wait 40 ms for an acknowledgement."""
+
+    async def is_undelayed() -> bool:
+        found: list[int] = []
+
+        async def note(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            link = writer.get_extra_info("socket")
+            found.append(link.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        (open_socket,) = listening("127.0.0.1", 0)
+        async with await asyncio.start_server(note, sock=open_socket):
+            reader, writer = await asyncio.open_connection(*open_socket.getsockname()[:2])
+            assert await reader.read() == b""
+            writer.close()
+        return found == [1]
+
+    assert asyncio.run(is_undelayed())

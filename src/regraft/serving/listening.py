@@ -42,7 +42,8 @@ def listening(host: str, port: int) -> list[socket.socket]:
 
 
 def _opened(family: int, address: Any, host: str, port: int) -> socket.socket:
-    made = socket.socket(family, socket.SOCK_STREAM)
+    # With the protocol named, asyncio sends small answers at once: Nagle's algorithm waits 40 ms for each.
+    made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if os.name == "posix":  # elsewhere, the option would let two servers use one port
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
