@@ -8,12 +8,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-# Three workers for two cores: each waits now and then, for a server or a browser. More threads in each, or in what
-# it starts, would only wait for each other.
+# Two workers on two cores: more threads in each, or in what it starts, would only wait for each other.
 test quick soak: export OMP_NUM_THREADS = 1
 # Bytecode is kept even where the environment says otherwise: each worker and child would compile everything anew.
 test quick soak: export PYTHONDONTWRITEBYTECODE =
-PYTEST := $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
+PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: setup demo test quick lint check docs bench soak format
 

@@ -190,7 +190,7 @@ def content(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.children
-@pytest.mark.parametrize("kills", [8, pytest.param(1000, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("kills", [5, pytest.param(1000, marks=pytest.mark.soak)])
 def test_killed_at_random_moments_it_goes_on_to_the_same_bits(tmp_path: Path, kills: int) -> None:
     done = writer(tmp_path / "whole")
     assert done.wait() == 0

@@ -129,6 +129,7 @@ def test_a_second_demonstration_as_json_is_one_object_and_computes_no_features()
 
 
 @pytest.mark.usefixtures("demonstration")
+@pytest.mark.soak
 def test_the_newcomers_path_runs_as_it_is_written(folder: Path) -> None:
     for line in COMMANDS[1:]:
         ran(line)

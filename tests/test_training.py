@@ -262,6 +262,7 @@ def test_a_plan_keeps_how_the_network_is_divided_and_fed(photos: Path, tmp_path:
     assert "layer3.1" in {column.stage for column in model.layout}
 
 
+@pytest.mark.soak
 def test_auxiliary_classifiers_train_from_scratch_and_are_dropped(photos: Path, tmp_path: Path) -> None:
     asked = {
         "strategy": "scratch",

@@ -118,6 +118,7 @@ def _pixels(images, spec):  # type: ignore[no-untyped-def]
         yield item.sha256, load_input(Path(images.root, item.path), spec)
 
 
+@pytest.mark.soak
 def test_real_sets_come_in_the_order_that_a_person_would_give(
     shared: Callable[[str], Path], tmp_path: Path
 ) -> None:

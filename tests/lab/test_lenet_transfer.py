@@ -6,7 +6,7 @@ import pytest
 
 from regraft.lab.lenet_transfer import compare
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.soak
 
 
 def test_an_intermediate_stage_transfers_better_than_the_last(tmp_path: Path) -> None:
