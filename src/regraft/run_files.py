@@ -201,6 +201,10 @@ class RunFiles:
         known = self._hashes.get(path) if self.data is not None else None
         return None if place and known and storage.sha256_of_file(place) != known else place
 
+    def has_image(self, path: str) -> bool:
+        """Whether a path is that of one of the run's images, which may have been moved since."""
+        return path in self._hashes
+
     @cached_property
     def _hashes(self) -> dict[str, str]:
         return {storage.unguarded(row["path"]): row["sha256"] for row in self.table("split.csv")}

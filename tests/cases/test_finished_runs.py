@@ -11,7 +11,7 @@ import pytest
 import regraft
 from regraft.serving import export
 from regraft.serving.export import export_model
-from tests.cases.conftest import Command
+from tests.cases.conftest import QUICK, Command
 from tests.cases.pictures import folder, picture
 
 pytestmark = pytest.mark.slow
@@ -101,6 +101,16 @@ def test_a_report_shows_linked_images(regraft_command: Command, fitted: Path) ->
     ran = regraft_command("report", fitted / "run", "--no-explain", "--out", "page.html")
     assert "can't be read" not in ran.text + Path("page.html").read_text()
     assert "data:image/jpeg" in Path("page.html").read_text()
+
+
+def test_files_that_findings_name_are_no_missing_images(regraft_command: Command, fitted: Path) -> None:
+    data = Path(shutil.copytree(fitted / "store", "photos with a licence"))
+    (data / "LICENSE").write_text("CC0")
+    (data / "cat" / "empty.jpg").touch()
+    regraft_command("fit", data, *QUICK, "--out", "licensed")
+    ran = regraft_command("report", "licensed", "--no-explain", "--out", "page.html")
+    assert "LICENSE" in Path("page.html").read_text()
+    assert "can't be read below" not in ran.text
 
 
 def test_a_report_says_which_images_it_lacks(regraft_command: Command, moved: Path) -> None:

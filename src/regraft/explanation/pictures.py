@@ -25,7 +25,7 @@ class Pictures:
             if place is not None:
                 return data_uri(decode(read_file(place), min_side_px=side_px).image, side_px=side_px)
         except ImageError:
-            self._is_read[path] = False
+            self._note(path, is_read=False)
         return ""
 
     def pixels(self, path: str, spec: InputSpec) -> Pixels | None:
@@ -34,13 +34,18 @@ class Pictures:
         try:
             return None if place is None else load_input(place, spec)
         except ImageError:
-            self._is_read[path] = False
+            self._note(path, is_read=False)
             return None
 
     def _place(self, path: str) -> Path | None:
         place = self._files.image(path)
-        self._is_read[path] = place is not None
+        self._note(path, is_read=place is not None)
         return place
+
+    def _note(self, path: str, *, is_read: bool) -> None:
+        """Remember whether an image of the run was read; a finding may name other files, which are none."""
+        if self._files.has_image(path):
+            self._is_read[path] = is_read
 
     @property
     def remark(self) -> str:
