@@ -14,14 +14,12 @@ from __future__ import annotations
 import json
 import os
 import resource
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
-from common import commit, earlier, environment, regraft, save, shared
+from common import commit, earlier, regraft, save, shared, timed_fit
 from few_images import drawn
 
 from regraft.settings import seconds_in
@@ -38,17 +36,8 @@ def measured(budget: str, data: str, network: str) -> dict[str, Any]:
         out, used = Path(folder, "run"), children_s()
         command = [*regraft(), "fit", str(table), "--root", str(shared("data") / data), "--out", str(out)]
         command += ["--network", network, "--weights", str(shared("weights")), "--budget", budget]
-        load, started, first = os.getloadavg()[0], time.perf_counter(), None
-        process = subprocess.Popen(
-            [*command, "--no-report"], env=environment(folder), stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        while process.poll() is None:
-            if first is None and (out / "run.json").exists():
-                first = time.perf_counter() - started
-            time.sleep(0.05)
-        whole = time.perf_counter() - started
-        assert process.returncode == 0, process.stderr and process.stderr.read()
+        load = os.getloadavg()[0]
+        first, whole = timed_fit([*command, "--no-report"], out, folder)
         scores = json.loads((out / "scores.json").read_text())
         rungs = json.loads((out / "ladder.json").read_text())["rows"]
         return {

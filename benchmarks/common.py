@@ -7,6 +7,8 @@ import os
 import platform
 import subprocess
 import sys
+import tempfile
+import time
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,29 @@ def regraft() -> list[str]:
 def environment(cache: str) -> dict[str, str]:
     """This environment with a cache of its own."""
     return {**os.environ, "REGRAFT_CACHE": f"{cache}/cache"}
+
+
+def timed_fit(command: list[str], out: Path, cache: str) -> tuple[float | None, float]:
+    """Seconds until a fit has saved its first model, None if that was not seen, and until it ended.
+
+    Args:
+        command: a `regraft fit` that writes to `out`.
+        out: the run folder.
+        cache: folder of a cache of its own.
+    """
+    started, first = time.perf_counter(), None
+    with tempfile.TemporaryFile("w+") as errors:  # a pipe that nobody reads would stop a talkative command
+        process = subprocess.Popen(
+            command, env=environment(cache), stdout=subprocess.DEVNULL, stderr=errors, text=True
+        )
+        while process.poll() is None:
+            if first is None and (out / "run.json").exists():
+                first = time.perf_counter() - started
+            time.sleep(0.05)
+        whole = time.perf_counter() - started
+        errors.seek(0)
+        assert process.returncode == 0, errors.read()
+    return first, whole
 
 
 def machine() -> dict[str, str]:

@@ -9,15 +9,13 @@ Run: python benchmarks/first_model.py [RUNS]
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import environment, regraft, save, shared
+from common import regraft, save, shared, timed_fit
 from few_images import drawn
 
 BUDGET = "2m"
@@ -30,16 +28,7 @@ def timed(data: str, per_class: int | None) -> dict[str, Any]:
         out = Path(folder, "run")
         command = [*regraft(), "fit", str(table), "--root", str(shared("data") / data), "--out", str(out)]
         command += ["--network", "mobilenetv1_100", "--weights", str(shared("weights")), "--budget", BUDGET]
-        started, first = time.perf_counter(), None
-        process = subprocess.Popen(
-            command, env=environment(folder), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-        )
-        while process.poll() is None:
-            if first is None and (out / "run.json").exists():
-                first = time.perf_counter() - started
-            time.sleep(0.05)
-        whole = time.perf_counter() - started
-        assert process.returncode == 0, process.stderr and process.stderr.read()
+        first, whole = timed_fit(command, out, folder)
         scores = json.loads((out / "scores.json").read_text())
         ladder = json.loads((out / "ladder.json").read_text())
         kept = [row["name"] for row in ladder["rows"] if row["is_kept"]]
