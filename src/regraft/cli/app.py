@@ -153,7 +153,7 @@ def run(arguments: Sequence[str]) -> int:
             raise
         print(f"error: {error.with_flags}", file=sys.stderr)
         return 2 if isinstance(error, SettingsError) else 1
-    except Exception as error:
+    except Exception as error:  # whatever it is, the user gets a sentence and a way to a traceback
         if is_debug:
             raise
         kind = type(error).__name__

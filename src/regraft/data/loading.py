@@ -155,7 +155,7 @@ def decode(
         return _decode_opened(image, min_side_px, channels, notes)
     except ImageError:
         raise
-    except Exception as error:
+    except Exception as error:  # Pillow and its plugins raise many kinds for damaged files
         raise ImageError(f"can't be decoded: {_one_line(error)}") from error
 
 
