@@ -23,7 +23,7 @@ from sklearn.linear_model import LogisticRegression
 
 from regraft.data.splits import split_images
 from regraft.features.extraction import extract
-from regraft.features.runtimes import open_runtime
+from regraft.features.opening import open_runtime
 from regraft.heads.dataset import Job
 from regraft.heads.linear import choose_strength
 from regraft.heads.row_space import row_space

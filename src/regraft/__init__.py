@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from regraft.version import VERSION
+
 if TYPE_CHECKING:
     from regraft.errors import RegraftError as RegraftError
     from regraft.estimator import ImageClassifier as ImageClassifier
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from regraft.workflow.fit import load_images as load_images
     from regraft.workflow.fit import plan as plan
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 # Where each public name lives: imported when first used, so that `import regraft` takes milliseconds.
 _HOMES = {

@@ -22,7 +22,8 @@ from regraft.features.extraction import Decoding, as_half
 from regraft.features.runtimes import Runtime
 from regraft.progress import Reporter, Silent
 from regraft.records import Images, InputSpec
-from regraft.storage.files import cache_folder, key_of
+from regraft.storage.files import key_of
+from regraft.storage.places import cache_folder
 from regraft.storage.rows import Rows, RowStore
 
 _SHARD_BYTES = 64 << 20

@@ -28,7 +28,8 @@ import filelock
 from regraft.errors import NetworkError, StorageError
 from regraft.networks.weights.finding import Weights
 from regraft.records import Column, InputSpec, Recipe, WeightsSource
-from regraft.storage.files import cache_folder, key_of, make_folder, read_json, sha256_of_file, write_json
+from regraft.storage.files import key_of, make_folder, read_json, sha256_of_file, write_json
+from regraft.storage.places import cache_folder
 
 _CONVERSION_VERSION = 2
 _TRACING = threading.Lock()  # torch traces one network at a time

@@ -31,16 +31,6 @@ def extract_name(weights: Weights, runtime: str, precision: str) -> str:
     return f"extract {weights.network}@{weights.input_spec.size_px}/{runtime}/{precision}"
 
 
-def available_bytes() -> float:
-    """Bytes of memory that are free on this machine; 4 GB where the system does not report it."""
-    try:
-        with open("/proc/meminfo", encoding="ascii") as file:
-            facts = dict(line.split(":", 1) for line in file)
-        return float(facts["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError, ValueError):
-        return 4e9
-
-
 @dataclass(frozen=True)
 class Amounts:
     """The amount of work that every rung on one data set has: images, classes and folds."""

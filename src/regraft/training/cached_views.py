@@ -5,7 +5,7 @@ from __future__ import annotations
 from regraft.features.activations import Activations, free_bytes
 from regraft.progress import Reporter
 from regraft.settings import TrainSettings
-from regraft.storage.files import size_in_bytes
+from regraft.storage.places import size_in_bytes
 
 
 def kept_views(

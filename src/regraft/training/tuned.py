@@ -19,13 +19,15 @@ from regraft.data.pictures.views import ViewPolicy
 from regraft.errors import SettingsError
 from regraft.features.activations import Activations
 from regraft.features.extraction import Features, extract
+from regraft.features.opening import open_runtime
 from regraft.features.pooling import activation_shape
-from regraft.features.runtimes import Runtime, open_runtime
-from regraft.features.torch_runtime import find_device
+from regraft.features.runtimes import Runtime
 from regraft.heads.dataset import Job, Said
 from regraft.heads.fitting import fit_head
 from regraft.heads.head import Head
 from regraft.heads.rows import best_temperature
+from regraft.machine.devices import find_device
+from regraft.machine.processor import cpu_kernels
 from regraft.networks.architectures.auxiliaries import with_classes
 from regraft.networks.architectures.strided_depthwise import quicken
 from regraft.networks.network import Network, load_network
@@ -35,18 +37,20 @@ from regraft.plans.plan import Plan
 from regraft.progress import Reporter
 from regraft.records import Column, WeightsSource
 from regraft.settings import TrainSettings
-from regraft.storage.files import cache_folder, key_of, make_folder, sha256_of_file
+from regraft.storage.files import key_of, make_folder, sha256_of_file
+from regraft.storage.places import cache_folder
 from regraft.training.batches import ViewSource
 from regraft.training.cached_views import kept_views
+from regraft.training.head_start import EarlierHead, HeadStart, LinearHead
 from regraft.training.history import History
 from regraft.training.layerwise import pretrain
 from regraft.training.loop.checkpoint import Position, Score
 from regraft.training.loop.engine import Trainer
 from regraft.training.loop.rate_finder import RateSearch, search_rate
 from regraft.training.loop.steps import Task
+from regraft.training.loop.tail import Tail, channels_last
 from regraft.training.movement import movements, stage_weights
-from regraft.training.tail import EarlierHead, HeadStart, LinearHead, Tail, channels_last
-from regraft.training.threads import cpu_kernels, threads_for
+from regraft.training.threads import threads_for
 
 _NOT_TRAINED_WITH: Any = {"vote": True, "refit": True, "training": {"stop_after"}}
 """Parts of a plan on which the steps of its training don't depend."""
@@ -358,6 +362,7 @@ class TunedJob:
     ) -> Tuned:
         """The saved network with its predictions, computed by the runtime that will be used later."""
         rows, trained = bench.held, bench.tail.head
+        assert isinstance(trained, LinearHead)
         test = self.job.rows("test")
         shown = [*rows, *test] or self.job.rows("train")
         wanted = set(self.job.keys(shown))

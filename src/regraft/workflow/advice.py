@@ -14,7 +14,6 @@ from regraft.features.extraction import extract
 from regraft.heads.dataset import Job
 from regraft.heads.head import Head
 from regraft.ladder.arms import FINAL_EPOCHS
-from regraft.ladder.rungs import LadderRecord
 from regraft.ladder.solved_rungs import (
     best_of,
     climb_classics,
@@ -30,7 +29,8 @@ from regraft.plans.costs import Cost, logistic_work
 from regraft.plans.plan import Plan
 from regraft.progress import Reporter
 from regraft.records import Record
-from regraft.storage.files import printable
+from regraft.runs.records import LadderRecord
+from regraft.storage.tables import printable
 from regraft.workflow.network import NetworkChoice
 from regraft.workflow.preparation import Prepared
 from regraft.workflow.rehearsal import Rehearsal

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -10,18 +9,20 @@ from importlib import metadata
 
 from regraft.data.pictures.loading import LOADER_VERSION
 from regraft.features.extraction import extract
-from regraft.features.runtimes import open_runtime
+from regraft.features.opening import open_runtime
 from regraft.heads.dataset import Job, Judgement, Predicted, on_average
 from regraft.ladder.climb import climb
 from regraft.ladder.ledger import Ledger
 from regraft.ladder.outlook import measure_curve, outlook
-from regraft.ladder.rungs import Contender, LadderRecord
+from regraft.ladder.rungs import Contender
 from regraft.ladder.standing import Standing, Terrain
+from regraft.machine.processor import count_cores
 from regraft.networks.weights.finding import Weights
 from regraft.plans.cost_book import CostBook
 from regraft.plans.costs import extract_name
 from regraft.progress import Reporter
 from regraft.records import SkippedFile
+from regraft.runs.records import LadderRecord
 from regraft.settings import DEFAULT_BUDGET, DataSettings, seconds_in
 from regraft.storage.files import key_of
 from regraft.workflow.preparation import Prepared, on_sides
@@ -120,7 +121,7 @@ def standing_for(
         asked.fit,
         asked.training,
         prepared.limits,
-        reading.workers or os.cpu_count() or 1,
+        reading.workers or count_cores(),
         prepared.extract_s or book.seconds(name) or _USUAL_EXTRACT_S,
         budget_s,
         clock() - started,

@@ -6,7 +6,6 @@ import os
 import sys
 import time
 from dataclasses import asdict, dataclass
-from importlib import metadata
 from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Any
@@ -16,16 +15,21 @@ from regraft.data.findings.known_classes import say_accuracy_of_all
 from regraft.data.sources.candidates import Found
 from regraft.errors import SettingsError
 from regraft.heads.dataset import Job, Judgement
-from regraft.plans.plan import TRAINED, Plan, Run
-from regraft.prediction.model import Model, Voter
+from regraft.machine.processor import count_cores
+from regraft.plans.plan import TRAINED, Plan
+from regraft.prediction.model import Model
+from regraft.prediction.voter import Voter
 from regraft.progress import Reporter, Silent
 from regraft.records import Images, Side
 from regraft.runs.folders import EarlierImages, choose_folder, given_folder, images_of_run, say_changed_data
-from regraft.runs.writing import RunLog, draw_ladder, versions, write_run
+from regraft.runs.log import RunLog, versions
+from regraft.runs.records import Run
+from regraft.runs.writing import draw_ladder, write_run
 from regraft.settings import DataSettings, FitSettings, TrainSettings, changed
 from regraft.storage.files import make_folder
 from regraft.training.history import History
 from regraft.training.solved import fit_solved, fit_voters, say_solved
+from regraft.version import VERSION
 from regraft.workflow.climb import Ascent, ascend, standing_for
 from regraft.workflow.preparation import (
     EVERY_SIDE,
@@ -371,10 +375,10 @@ def _accuracy_of(ascent: Ascent) -> str:
 
 
 def _tuned_job(job: Job, made: Plan, asked: Request, reading: DataSettings, start: Start) -> TunedJob:
-    from regraft.training.tail import EarlierHead
+    from regraft.training.head_start import EarlierHead
     from regraft.training.tuned import TunedJob
 
-    workers = reading.workers or os.cpu_count() or 1
+    workers = reading.workers or count_cores()
     earlier = EarlierHead(start.earlier.labels, start.earlier.head) if start.earlier else None
     return TunedJob(job, made, start.weights, asked.fit.device, limits_of(reading), workers, earlier)
 
@@ -393,7 +397,7 @@ def _run_record(
     job: Job, plan: Plan, start: Start, model: Model, log: RunLog, settings: dict[str, Any]
 ) -> Run:
     return Run(
-        regraft_version=metadata.version("regraft"),
+        regraft_version=VERSION,
         data_root=job.images.root,
         settings=settings,
         plan=plan,

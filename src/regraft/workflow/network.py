@@ -16,7 +16,7 @@ from regraft.errors import RegraftError, WeightsNotFoundError
 from regraft.evaluation.paired import compare
 from regraft.evaluation.scores import wilson
 from regraft.features.extraction import Features, extract
-from regraft.features.runtimes import open_runtime
+from regraft.features.opening import open_runtime
 from regraft.heads.dataset import Job
 from regraft.heads.head import softmax
 from regraft.heads.linear import cross_validated_logistic

@@ -14,9 +14,9 @@ from regraft.plans.costs import extract_name
 from regraft.plans.plan import Plan
 from regraft.plans.planning import check_plan, make_plan
 from regraft.records import Images, Record, Side, SkippedFile, StrategyChoice
-from regraft.runs.writing import RunLog
+from regraft.runs.log import RunLog
 from regraft.settings import DEFAULT_BUDGET, DataSettings, seconds_in
-from regraft.storage.files import printable
+from regraft.storage.tables import printable
 from regraft.workflow.preparation import Prepared, limits_of, located, prepare, scanned
 from regraft.workflow.request import Request, Start, find_start
 

@@ -106,7 +106,7 @@ def fit(
         return 0
     if (model.run_folder / "ladder.json").exists():
         from regraft.cli.terminal.ladder_table import show_ladder
-        from regraft.ladder.rungs import LadderRecord
+        from regraft.runs.records import LadderRecord
         from regraft.storage.files import read_json
 
         show_ladder(LadderRecord.model_validate(read_json(model.run_folder / "ladder.json")))
