@@ -28,7 +28,7 @@ from regraft.networks.weights.finding import find_weights
 from regraft.networks.zoo.cards import cards
 from regraft.parallel import in_order
 from regraft.storage.files import sha256_of
-from regraft.workflow.fit import load_images
+from regraft.workflow.check import load_images
 
 CORES = os.cpu_count() or 1
 

@@ -24,7 +24,7 @@ from regraft.features.extraction import extract
 from regraft.features.openvino_runtime import OpenVinoRuntime
 from regraft.heads.solver import LinearProblems, _evaluate, solve
 from regraft.networks.weights.finding import find_weights
-from regraft.workflow.fit import load_images
+from regraft.workflow.check import load_images
 
 
 def timed(job: Callable[[], Any]) -> tuple[float, Any]:

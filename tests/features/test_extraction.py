@@ -15,7 +15,7 @@ from regraft.networks.weights.finding import Weights, find_weights
 from regraft.records import Images
 from regraft.storage.places import cache_folder
 from regraft.storage.upkeep import prune
-from regraft.workflow.fit import load_images
+from regraft.workflow.check import load_images
 
 
 class Counting(OpenVinoRuntime):

@@ -34,7 +34,8 @@ from regraft.settings import DataSettings, TrainSettings
 from regraft.storage.files import write_atomically
 from regraft.storage.tables import csv_bytes
 from regraft.training.solved import set_sizes
-from regraft.workflow.fit import fit, load_images
+from regraft.workflow.check import load_images
+from regraft.workflow.fit import fit
 
 NETWORK = "tf_efficientnet_lite0"
 INPUT_PX = 96

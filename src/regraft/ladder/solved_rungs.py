@@ -6,12 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from regraft.advice.baselines import (
-    Baseline,
-    classic_baselines,
-    majority_baseline,
-    words_baseline,
-)
+from regraft.advice.baselines import Baseline, classic_baselines, majority_baseline, words_baseline
 from regraft.advice.profile import MAX_IMAGES, DepthProfile, depth_profile, read_by_probe
 from regraft.heads.dataset import Predicted
 from regraft.heads.fitting import fit_head

@@ -11,14 +11,7 @@ import tomli_w
 from pydantic import ValidationError
 
 from regraft.errors import SettingsError
-from regraft.records import (
-    Granularity,
-    HeadKind,
-    Precision,
-    Record,
-    Statistic,
-    Strategy,
-)
+from regraft.records import Granularity, HeadKind, Precision, Record, Statistic, Strategy
 from regraft.settings import TrainSettings
 from regraft.storage.files import write_atomically
 from regraft.storage.seals import sealed

@@ -19,10 +19,7 @@ from regraft.prediction.model import Model
 from regraft.prediction.saving import HEADS, NETWORKS, RECORD
 from regraft.prediction.voter import Voter
 from regraft.records import BundleRecord, HeadRecord, ScoreSheet
-from regraft.storage.files import (
-    read_json,
-    sha256_of_file,
-)
+from regraft.storage.files import read_json, sha256_of_file
 
 _MAX_RECORD_BYTES = 64 << 20
 

@@ -15,13 +15,7 @@ import safetensors.numpy
 from regraft.data.pictures.loading import LOADER_VERSION
 from regraft.prediction.voter import Voter
 from regraft.records import BundleRecord, Precision, VoterRecord
-from regraft.storage.files import (
-    copy_atomically,
-    sha256_of,
-    sha256_of_file,
-    write_atomically,
-    write_json,
-)
+from regraft.storage.files import copy_atomically, sha256_of, sha256_of_file, write_atomically, write_json
 from regraft.version import VERSION
 
 RECORD = "bundle.json"

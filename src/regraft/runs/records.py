@@ -6,12 +6,7 @@ from typing import Literal
 
 from regraft.advice.profile import DepthProfile
 from regraft.plans.plan import Plan
-from regraft.records import (
-    Estimate,
-    Record,
-    Sha256,
-    WeightsSource,
-)
+from regraft.records import Estimate, Record, Sha256, WeightsSource
 
 
 class Run(Record):

@@ -50,7 +50,7 @@ def check(
 
     from regraft.data.splits import split_findings, split_images
     from regraft.outputs.files import FINDINGS, output_file
-    from regraft.workflow.fit import load_images
+    from regraft.workflow.check import load_images
 
     if out is not None:
         output_file(out, FINDINGS, inputs=[data, reading.corrections], overwrite=overwrite)
