@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
 
+from regraft.errors import SettingsError
 from regraft.features.pooling import summarise
+from regraft.heads.dataset import Job
+from regraft.heads.fitting import fit_head
 from regraft.heads.head import Head
+from regraft.progress import Reporter
 from regraft.records import Column, HeadRecord, Statistic
 from regraft.storage.files import sha256_of
 
@@ -92,6 +96,54 @@ def _centred(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Values minus their mean over the classes, which are the last axis."""
     mean: npt.NDArray[np.float32] = values.mean(axis=-1, keepdims=True, dtype=np.float32)
     return values - mean
+
+
+def choose_start(
+    job: Job,
+    rows: Sequence[int],
+    columns: tuple[Column, ...],
+    *,
+    kind: Literal["solved", "zero", "previous"],
+    earlier: EarlierHead | None,
+    reporter: Reporter,
+) -> HeadStart:
+    """The head to start from: solved on frozen features, zero on the same scale, or an earlier run's.
+
+    Args:
+        job: the images with their features.
+        rows: the images on which a head is solved.
+        columns: the features that the head reads.
+        kind: as in `TrainSettings.head_start`.
+        earlier: the head of the run that the weights come from.
+        reporter: receives progress.
+
+    Raises:
+        SettingsError: there is no earlier run, or its head reads other features.
+    """
+    with reporter.phase("solving the head to start from", 1, "heads") as meter:
+        solved = fit_head(job.training_rows(rows), "logistic", [columns])
+        meter.advance()
+    start = HeadStart.from_solved(solved.head)
+    if kind == "zero":
+        return HeadStart.zero(*start.weights.shape, like=start)
+    if kind == "previous":
+        return HeadStart.remapped(_suitable(earlier, columns), job.images.labels, start)
+    return start
+
+
+def _suitable(earlier: EarlierHead | None, columns: Sequence[Column]) -> EarlierHead:
+    """The earlier run's head, if it reads the same features as the new one."""
+    if earlier is None:
+        raise SettingsError("--head-start previous needs --from with an earlier run that has the head")
+    record = earlier.head.record
+    reads = [(column.stage, column.statistic) for column in record.columns]
+    wanted = [(column.stage, column.statistic) for column in columns]
+    if record.kind != "logistic" or reads != wanted:
+        raise SettingsError(
+            "--head-start previous needs an earlier run with a logistic head on the last stage; the head "
+            f"of this run is {record.kind} on {', '.join(dict.fromkeys(stage for stage, _ in reads))}"
+        )
+    return earlier
 
 
 class LinearHead(nn.Module):
