@@ -27,7 +27,6 @@ from regraft.storage.files import make_folder, write_atomically
 from regraft.version import VERSION
 
 Target = Literal["onnx", "openvino", "safetensors"]
-TARGETS: tuple[Target, ...] = ("onnx", "openvino", "safetensors")
 _CHECKED, _CALIBRATED, _MEASURED = 64, 128, 500
 
 

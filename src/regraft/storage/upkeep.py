@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,7 +65,7 @@ def _measure(folder: Path, facts: Mapping[str, Any]) -> CacheUse:
     return CacheUse(folder, facts, rows, size, last)
 
 
-def prune(root: Path, max_bytes: float, *, progress: Callable[[Path], None] | None = None) -> int:
+def prune(root: Path, max_bytes: float) -> int:
     """Delete the least recently used shards and trainings until `max_bytes` are left; returns bytes freed.
 
     A process that has a shard open can go on reading it (POSIX); one that needs it later computes it again.
@@ -88,8 +88,6 @@ def prune(root: Path, max_bytes: float, *, progress: Callable[[Path], None] | No
             with contextlib.suppress(OSError):
                 path.unlink()
         freed += size
-        if progress:
-            progress(files[0])
     return freed
 
 
