@@ -24,7 +24,7 @@ from fastai_frozen import HERE, timed
 from torch.utils.flop_counter import FlopCounterMode
 
 from regraft.networks.network import load_network
-from regraft.networks.weights import find_weights
+from regraft.networks.weights.finding import find_weights
 
 KINDS = {"bf16": torch.bfloat16, "fp32": torch.float32}
 

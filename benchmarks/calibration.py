@@ -22,15 +22,15 @@ from few_images import drawn
 from regraft.data.splits import split_images
 from regraft.evaluation.scores import calibration_error
 from regraft.features.extraction import extract
-from regraft.features.heads import softmax
 from regraft.features.runtimes import open_runtime
-from regraft.features.training_rows import FittedHead
-from regraft.job import Job
-from regraft.networks.weights import find_weights
+from regraft.heads.dataset import Job
+from regraft.heads.head import softmax
+from regraft.heads.rows import FittedHead
+from regraft.networks.weights.finding import find_weights
+from regraft.plans.planning import Circumstances, make_plan
 from regraft.progress import Silent
 from regraft.records import Images
 from regraft.settings import FitSettings, TrainSettings
-from regraft.training.planning import Circumstances, make_plan
 from regraft.training.solved import fit_solved
 
 Floats = npt.NDArray[np.float64]

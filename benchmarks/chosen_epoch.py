@@ -20,7 +20,7 @@ from common import commit, earlier, save, shared
 from few_images import drawn
 
 import regraft
-from regraft.training.engine import Trainer
+from regraft.training.loop.engine import Trainer
 from regraft.training.tuned import TunedJob
 
 SETS = [

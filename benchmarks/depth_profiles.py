@@ -26,15 +26,15 @@ from regraft.advice.baselines import classic_baselines, majority_baseline, words
 from regraft.advice.learning_curve import learning_curve
 from regraft.advice.profile import DepthProfile, depth_profile, read_by_probe
 from regraft.advice.similarity import IMAGES, similarity
-from regraft.data.loading import LoadLimits
+from regraft.data.pictures.loading import LoadLimits
 from regraft.data.splits import split_images
 from regraft.features.extraction import extract
-from regraft.features.fitting import fit_head
 from regraft.features.moments import MomentsRuntime
 from regraft.features.runtimes import Runtime, open_runtime
-from regraft.job import Job
-from regraft.networks.weights import find_weights
-from regraft.plots import Axes, line_plot
+from regraft.heads.dataset import Job
+from regraft.heads.fitting import fit_head
+from regraft.networks.weights.finding import find_weights
+from regraft.outputs.plots import Axes, line_plot
 from regraft.progress import Silent
 
 DATA = ("clothing", "trash6", "brain_mri", "omniglot_small1")

@@ -13,7 +13,7 @@ import torch
 from common import save
 from torch import nn
 
-from regraft.networks.strided_depthwise import StridedDepthwise, quicken
+from regraft.networks.architectures.strided_depthwise import StridedDepthwise, quicken
 
 LAYERS = ((64, 112), (128, 56), (256, 28), (512, 14))  # of MobileNetV1 at 224 px: channels, side
 BATCH = 16

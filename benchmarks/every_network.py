@@ -19,7 +19,7 @@ from typing import Any
 from common import commit, earlier, environment, regraft, save, shared
 from fastai_frozen import timed
 
-from regraft.networks.zoo import cards
+from regraft.networks.zoo.cards import cards
 
 
 def sixteen(folder: Path) -> Path:

@@ -22,14 +22,14 @@ from keeping_rule import CASES, NETWORKS, digits, rights_of
 
 from regraft.advice.profile import read_by_probe
 from regraft.data.splits import split_images
-from regraft.evaluation.comparison import compare
+from regraft.evaluation.paired import compare
 from regraft.features.extraction import extract
-from regraft.features.fitting import fit_head
 from regraft.features.runtimes import open_runtime
-from regraft.features.training_rows import TrainingRows, log_loss
-from regraft.job import Job
+from regraft.heads.dataset import Job
+from regraft.heads.fitting import fit_head
+from regraft.heads.rows import TrainingRows, log_loss
 from regraft.ladder.rungs import chance_better
-from regraft.networks.weights import find_weights
+from regraft.networks.weights.finding import find_weights
 from regraft.progress import Silent
 from regraft.records import Column, HeadKind
 

@@ -16,10 +16,10 @@ from few_images import drawn
 from regraft.advice.profile import read_by_probe
 from regraft.data.splits import split_images
 from regraft.features.extraction import extract
-from regraft.features.fitting import fit_head
 from regraft.features.runtimes import open_runtime
-from regraft.job import Job
-from regraft.networks.weights import find_weights
+from regraft.heads.dataset import Job
+from regraft.heads.fitting import fit_head
+from regraft.networks.weights.finding import find_weights
 from regraft.progress import Silent
 from regraft.records import HeadKind
 from regraft.training.solved import set_sizes

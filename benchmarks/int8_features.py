@@ -30,11 +30,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import regraft
-from regraft.data.loading import load_input
-from regraft.evaluation.comparison import compare
+from regraft.data.pictures.loading import load_input
+from regraft.evaluation.paired import compare
 from regraft.features.pooling import PooledStages, layout_of
 from regraft.networks.network import load_network
-from regraft.networks.weights import find_weights
+from regraft.networks.weights.finding import find_weights
 
 NETWORKS = ("mobilenetv1_100", "mobilenetv2_100", "squeezenet1_1")
 SETS = ("clothing", "trash6", "brain_mri", "omniglot_small1")

@@ -20,13 +20,13 @@ from few_images import drawn
 
 from regraft.advice.profile import depth_profile, read_by_probe
 from regraft.data.splits import split_images
-from regraft.evaluation.comparison import compare
+from regraft.evaluation.paired import compare
 from regraft.features.extraction import extract
-from regraft.features.fitting import fit_head
 from regraft.features.runtimes import open_runtime
-from regraft.job import Job
+from regraft.heads.dataset import Job
+from regraft.heads.fitting import fit_head
 from regraft.ladder.rungs import chance_better
-from regraft.networks.weights import find_weights
+from regraft.networks.weights.finding import find_weights
 from regraft.progress import Silent
 from regraft.training.solved import set_sizes
 

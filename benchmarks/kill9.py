@@ -24,8 +24,8 @@ import regraft
 from regraft.lab.digits import write_digits
 
 CHILD = """
-import sys, regraft, regraft.rowstore
-regraft.rowstore.SHARD_ROWS = 60
+import sys, regraft, regraft.storage.rows
+regraft.storage.rows.SHARD_ROWS = 60
 print("ready", flush=True)
 regraft.fit(sys.argv[1], network="lenet5", strategy="many-stages", out=sys.argv[2])
 """

@@ -25,8 +25,9 @@ from common import save
 from regraft.lab.digits import write_digits
 
 CHILD = """
-import sys, regraft, regraft.workflow
-from regraft.training import engine, tuned  # torch and timm too: kills are to fall into the work
+import sys, regraft, regraft.workflow.fit
+from regraft.training import tuned
+from regraft.training.loop import engine  # torch and timm too: kills are to fall into the work
 engine.CHECKPOINT_EVERY_S = 0.0
 print("ready", flush=True)
 regraft.fit(sys.argv[1], strategy="last-blocks", cut="c1", network="lenet5", runtime="torch", epochs=6,

@@ -21,11 +21,11 @@ import numpy as np
 from common import save
 
 from regraft.features.extraction import Features
-from regraft.features.fitting import fit_head
-from regraft.features.training_rows import TrainingRows
-from regraft.networks.zoo import cards
+from regraft.heads.fitting import fit_head
+from regraft.heads.rows import TrainingRows
+from regraft.networks.zoo.cards import cards
 from regraft.records import Column
-from regraft.rowstore import RowStore
+from regraft.storage.rows import RowStore
 
 CLASSES = 10
 

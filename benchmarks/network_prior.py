@@ -15,7 +15,7 @@ from common import earlier, save, shared
 from few_images import drawn
 
 import regraft
-from regraft.networks.weights import weights_here
+from regraft.networks.weights.finding import weights_here
 
 DATA = ("clothing", "trash6", "brain_mri", "omniglot_small1")
 TABLE = Path(__file__).parents[1] / "src" / "regraft" / "advice" / "network_prior.json"

@@ -29,14 +29,14 @@ import regraft
 from regraft.advice.profile import read_by_probe
 from regraft.data.splits import split_images
 from regraft.features.extraction import extract
-from regraft.features.heads import squared_distances
-from regraft.features.kernel_heads import cross_validated_least_squares, cross_validated_svm
-from regraft.features.linear_heads import cross_validated_logistic
-from regraft.features.ridge import ColumnRidge, GramRidge, RowRidge
 from regraft.features.runtimes import open_runtime
-from regraft.features.training_rows import Candidate, Floats, TrainingRows, accuracy, standardised
-from regraft.job import Job
-from regraft.networks.weights import find_weights
+from regraft.heads.dataset import Job
+from regraft.heads.head import squared_distances
+from regraft.heads.kernel import cross_validated_least_squares, cross_validated_svm
+from regraft.heads.linear import cross_validated_logistic
+from regraft.heads.ridge_regression import ColumnRidge, GramRidge, RowRidge
+from regraft.heads.rows import Candidate, Floats, TrainingRows, accuracy, standardised
+from regraft.networks.weights.finding import find_weights
 from regraft.progress import Silent
 from regraft.records import Images
 

@@ -16,9 +16,9 @@ from few_images import drawn
 import regraft
 from regraft.data.splits import split_images
 from regraft.features.extraction import extract
-from regraft.features.fitting import fit_head
 from regraft.features.runtimes import open_runtime
-from regraft.job import Job
+from regraft.heads.dataset import Job
+from regraft.heads.fitting import fit_head
 from regraft.progress import Silent
 from regraft.training.solved import set_sizes
 

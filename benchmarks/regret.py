@@ -26,12 +26,12 @@ import regraft
 from regraft.data.splits import split_images
 from regraft.features.extraction import extract
 from regraft.features.runtimes import open_runtime
-from regraft.job import Job
-from regraft.networks.weights import find_weights
+from regraft.heads.dataset import Job
+from regraft.networks.weights.finding import find_weights
+from regraft.plans.planning import Circumstances, make_plan
 from regraft.progress import Silent
 from regraft.records import Images
 from regraft.settings import FitSettings, TrainSettings
-from regraft.training.planning import Circumstances, make_plan
 from regraft.training.solved import fit_solved, say_solved
 
 NETWORKS = ("mobilenetv1_100", "mobilenetv2_100")

@@ -23,12 +23,12 @@ from sklearn.linear_model import LogisticRegression
 
 from regraft.data.splits import split_images
 from regraft.features.extraction import extract
-from regraft.features.linear_heads import choose_strength
-from regraft.features.row_space import row_space
 from regraft.features.runtimes import open_runtime
-from regraft.features.training_rows import accuracy, standardised
-from regraft.job import Job
-from regraft.networks.weights import find_weights
+from regraft.heads.dataset import Job
+from regraft.heads.linear import choose_strength
+from regraft.heads.row_space import row_space
+from regraft.heads.rows import accuracy, standardised
+from regraft.networks.weights.finding import find_weights
 from regraft.progress import Silent
 from regraft.training.refit import refit_plan
 

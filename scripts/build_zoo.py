@@ -1,4 +1,4 @@
-"""Write src/regraft/networks/zoo.json: builds every network of the table without values, and counts.
+"""Write src/regraft/networks/zoo/zoo.json: builds every network of the table without values, and counts.
 
 Run: python scripts/build_zoo.py
 """
@@ -13,13 +13,13 @@ from typing import Any
 import torch
 from torchvision import models
 
-from regraft.networks import zoo
 from regraft.networks.anatomy import count_parts
-from regraft.networks.catalogues import timm_input, torchvision_input
 from regraft.networks.counting import describe_network
-from regraft.networks.zoo import Card, Published
+from regraft.networks.zoo import cards
+from regraft.networks.zoo.cards import Card, Published
+from regraft.networks.zoo.catalogues import timm_input, torchvision_input
 from regraft.records import InputSpec, Recipe
-from regraft.storage import write_atomically
+from regraft.storage.files import write_atomically
 
 HERE = Path(__file__).parent
 TARGET = HERE.parent / "src" / "regraft" / "networks" / "zoo.json"
@@ -76,7 +76,7 @@ def measured(known: dict[str, Any]) -> Published | None:
 
 def main() -> None:
     facts = tomllib.loads((HERE / "zoo_facts.toml").read_text(encoding="utf-8"))
-    zoo.cards = dict  # type: ignore[assignment] # cards are computed without looking at old ones
+    cards.cards = dict  # type: ignore[assignment] # cards are computed without looking at old ones
     lines = []
     for family, shared in facts.items():
         for name, options in shared["networks"].items():

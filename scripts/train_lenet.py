@@ -15,15 +15,23 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from regraft.data.loading import Pixels, load_input
+from regraft.data.pictures.loading import Pixels, load_input
 from regraft.evaluation.scores import wilson
 from regraft.lab.digits import SOURCE_DIGITS, write_digits
-from regraft.networks.lenet import LeNet5
-from regraft.networks.states import save_state
-from regraft.networks.zoo import cards
+from regraft.networks.architectures.lenet import LeNet5
+from regraft.networks.weights.states import save_state
+from regraft.networks.zoo.cards import cards
 from regraft.records import InputSpec
 
-TARGET = Path(__file__).parents[1] / "src" / "regraft" / "networks" / "pretrained" / "lenet5.safetensors"
+TARGET = (
+    Path(__file__).parents[1]
+    / "src"
+    / "regraft"
+    / "networks"
+    / "weights"
+    / "pretrained"
+    / "lenet5.safetensors"
+)
 
 VIEWS = 20
 EPOCHS, BATCH, LEARNING_RATE, WEIGHT_DECAY = 2, 32, 2e-3, 1e-2

@@ -1,4 +1,4 @@
-"""Write docs/zoo.md and its plot from src/regraft/networks/zoo.json and scripts/ilsvrc.toml.
+"""Write docs/zoo.md and its plot from src/regraft/networks/zoo/zoo.json and scripts/ilsvrc.toml.
 
 Run: python scripts/write_zoo_page.py
 """
@@ -9,8 +9,8 @@ import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
-from regraft.networks.zoo import Card, cards
-from regraft.plots import Axes, point_plot
+from regraft.networks.zoo.cards import Card, cards
+from regraft.outputs.plots import Axes, point_plot
 
 HERE = Path(__file__).parent
 DOCS = HERE.parent / "docs"

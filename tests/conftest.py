@@ -32,8 +32,8 @@ def pytest_report_header() -> str:
 
 
 LONG = (
-    "tests/test_start.py", "tests/serving", "tests/test_docs.py", "tests/test_workflow.py", "tests/training",
-    "tests/ladder", "tests/cli", "tests/features", "tests/test_training.py", "tests/reports",
+    "tests/test_start.py", "tests/serving", "tests/export", "tests/test_docs.py", "tests/workflow",
+    "tests/training", "tests/ladder", "tests/cli", "tests/features", "tests/heads", "tests/reports",
     "tests/explanation", "tests/cases",
 )  # fmt: skip
 """What takes longest is begun first, so that no worker waits for the other at the end."""
@@ -76,7 +76,9 @@ def session_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def nursery() -> Iterator[Nursery]:
     """Starts processes that need not import anything; one for each worker, as soon as a test asks for it."""
-    with opened("regraft.workflow", "regraft.cli.app", "torch", "timm", "openvino", "sklearn.svm") as parent:
+    with opened(
+        "regraft.workflow.fit", "regraft.cli.app", "torch", "timm", "openvino", "sklearn.svm"
+    ) as parent:
         yield parent
 
 

@@ -11,7 +11,7 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "regraft"
 FILES = sorted(SOURCE.rglob("*.py"))
-COMMANDS = sorted((SOURCE / "cli").glob("*.py"))
+COMMANDS = sorted((SOURCE / "cli").rglob("*.py"))
 # What is rare, translated or a metaphor, and the word to use instead.
 INSTEAD = {
     r"mend(s|ed|ing)?": "fix",

@@ -28,7 +28,7 @@ from regraft.lab.demonstration import (
     demonstrate,
 )
 from regraft.settings import TrainSettings
-from regraft.storage import read_json
+from regraft.storage.files import read_json
 from tests.test_docs import ROOT, blocks
 
 pytestmark = pytest.mark.slow

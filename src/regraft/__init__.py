@@ -11,52 +11,52 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from regraft.advising import Advice as Advice
-    from regraft.comparison import compare_runs as compare_runs
     from regraft.errors import RegraftError as RegraftError
     from regraft.estimator import ImageClassifier as ImageClassifier
-    from regraft.networks.comparisons import compare_designs as compare_designs
+    from regraft.export.export import export_model as export_model
+    from regraft.lab.designs import compare_designs as compare_designs
     from regraft.networks.counting import describe_network as describe_network
-    from regraft.networks.importing import import_weights as import_weights
-    from regraft.plans import Plan as Plan
+    from regraft.networks.weights.importing import import_weights as import_weights
+    from regraft.plans.plan import Plan as Plan
     from regraft.prediction.model import Model as Model
     from regraft.prediction.opening import load_model as load_model
     from regraft.reports.explanation_page import explain_images as explain_images
     from regraft.reports.run_report import write_report as write_report
-    from regraft.serving.export import export_model as export_model
+    from regraft.runs.comparison import compare_runs as compare_runs
     from regraft.settings import DataSettings as DataSettings
     from regraft.settings import FitSettings as FitSettings
     from regraft.settings import TrainSettings as TrainSettings
-    from regraft.workflow import advise as advise
-    from regraft.workflow import find_lr as find_lr
-    from regraft.workflow import fit as fit
-    from regraft.workflow import load_images as load_images
-    from regraft.workflow import plan as plan
+    from regraft.workflow.advice import Advice as Advice
+    from regraft.workflow.fit import advise as advise
+    from regraft.workflow.fit import find_lr as find_lr
+    from regraft.workflow.fit import fit as fit
+    from regraft.workflow.fit import load_images as load_images
+    from regraft.workflow.fit import plan as plan
 
 __version__ = "0.1.0"
 
 # Where each public name lives: imported when first used, so that `import regraft` takes milliseconds.
 _HOMES = {
-    "Advice": "regraft.advising",
+    "Advice": "regraft.workflow.advice",
     "DataSettings": "regraft.settings",
     "ImageClassifier": "regraft.estimator",
     "FitSettings": "regraft.settings",
     "Model": "regraft.prediction.model",
-    "Plan": "regraft.plans",
+    "Plan": "regraft.plans.plan",
     "RegraftError": "regraft.errors",
     "TrainSettings": "regraft.settings",
-    "advise": "regraft.workflow",
-    "compare_designs": "regraft.networks.comparisons",
-    "compare_runs": "regraft.comparison",
+    "advise": "regraft.workflow.fit",
+    "compare_designs": "regraft.lab.designs",
+    "compare_runs": "regraft.runs.comparison",
     "describe_network": "regraft.networks.counting",
-    "find_lr": "regraft.workflow",
+    "find_lr": "regraft.workflow.fit",
     "explain_images": "regraft.reports.explanation_page",
-    "export_model": "regraft.serving.export",
-    "fit": "regraft.workflow",
-    "import_weights": "regraft.networks.importing",
-    "load_images": "regraft.workflow",
+    "export_model": "regraft.export.export",
+    "fit": "regraft.workflow.fit",
+    "import_weights": "regraft.networks.weights.importing",
+    "load_images": "regraft.workflow.fit",
     "load_model": "regraft.prediction.opening",
-    "plan": "regraft.workflow",
+    "plan": "regraft.workflow.fit",
     "write_report": "regraft.reports.run_report",
 }
 __all__ = sorted(_HOMES)

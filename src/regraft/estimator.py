@@ -13,19 +13,19 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from regraft import storage
 from regraft.arguments import described
-from regraft.data.candidates import Candidate, Found
 from regraft.data.image_like import ImageLike, ImageSource, read_image_likes
-from regraft.data.label_arrays import read_labels
-from regraft.data.loading import decode, read_file
+from regraft.data.pictures.loading import decode, read_file
+from regraft.data.sources.candidates import Candidate, Found
+from regraft.data.sources.label_arrays import read_labels
 from regraft.errors import DataError, ImageError, SettingsError
 from regraft.prediction.model import Model
-from regraft.preparation import scanned
 from regraft.records import Images
-from regraft.request import make_request
 from regraft.settings import DataSettings
-from regraft.workflow import fit
+from regraft.storage.files import key_of, printable
+from regraft.workflow.fit import fit
+from regraft.workflow.preparation import scanned
+from regraft.workflow.request import make_request
 
 
 class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -130,7 +130,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             first = found.skipped[0]
             raise DataError(
                 f"{len(found.skipped)} of {len(sources)} images can't be used; the first is "
-                f"{storage.printable(first.path)}: {first.reason}. Leave them out, or call `Model.predict`, "
+                f"{printable(first.path)}: {first.reason}. Leave them out, or call `Model.predict`, "
                 "which skips them"
             )
         places = [int(label) for label in self.model_.labels]
@@ -199,7 +199,7 @@ def _all_usable(found: Found, names: Sequence[str]) -> Images:
         images = scanned(found, DataSettings(max_bad_share=1.0), None)
         if len(images) == len(found.candidates):
             facts = [[item.sha256, item.label] for item in images.items]
-            return replace(images, source=storage.key_of(facts))  # only the same data share a saved split
+            return replace(images, source=key_of(facts))  # only the same data share a saved split
     except DataError as error:  # no two classes are left
         problem = error
     looked_at = zip(names, found.candidates, strict=True)
@@ -209,7 +209,7 @@ def _all_usable(found: Found, names: Sequence[str]) -> Images:
     first, reason = next(iter(reasons.items()))
     raise DataError(
         f"{len(reasons)} of {len(found.candidates)} images can't be used; the first is "
-        f"{storage.printable(first)}: {reason}. Leave them out, with their labels"
+        f"{printable(first)}: {reason}. Leave them out, with their labels"
     )
 
 

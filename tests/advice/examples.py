@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from regraft.features.extraction import Features
-from regraft.features.training_rows import TrainingRows
+from regraft.heads.rows import TrainingRows
 from regraft.records import Column
-from regraft.rowstore import RowStore
+from regraft.storage.rows import RowStore
 
 
 def keys_of(count: int) -> tuple[str, ...]:

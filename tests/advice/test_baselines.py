@@ -13,7 +13,8 @@ from regraft.advice.baselines import (
     nearest_neighbour,
     words_baseline,
 )
-from regraft.data.loading import LoadLimits
+from regraft.advice.visual_words import word_histograms
+from regraft.data.pictures.loading import LoadLimits
 from regraft.data.splits import split_images
 from regraft.features.descriptors import (
     DescriptorRuntime,
@@ -23,11 +24,10 @@ from regraft.features.descriptors import (
     small_pixels,
 )
 from regraft.features.extraction import Features
-from regraft.features.visual_words import word_histograms
-from regraft.job import Job
+from regraft.heads.dataset import Job
 from regraft.progress import Silent
-from tests.features.test_heads import LAYOUT, data
-from tests.test_job import EveryRow
+from tests.heads.test_dataset import EveryRow
+from tests.heads.test_heads import LAYOUT, data
 
 pytestmark = pytest.mark.slow
 

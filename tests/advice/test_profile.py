@@ -6,9 +6,9 @@ import pytest
 
 from regraft.advice.profile import DepthProfile, StageKnowledge, close_to_best, depth_profile
 from regraft.evaluation.scores import wilson
-from regraft.features import kernel_machines
+from regraft.heads import kernel_machines
 from regraft.records import Estimate
-from tests.features.test_heads import LAYOUT, data
+from tests.heads.test_heads import LAYOUT, data
 
 
 def test_the_stage_that_knows_stands_out(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from regraft.advice.similarity import Similarity, similarity
 from regraft.features.extraction import extract
 from regraft.features.moments import CLASSIFIER, MomentsRuntime, SourceStatistics
 from regraft.networks.network import load_network
-from regraft.networks.weights import find_weights
+from regraft.networks.weights.finding import find_weights
 from regraft.records import Column
 from tests.advice.examples import features_of, keys_of
 
@@ -112,7 +112,7 @@ def test_moments_are_those_that_batchnorm_measures(photos: Path) -> None:
 
 
 def _pixels(images, spec):  # type: ignore[no-untyped-def]
-    from regraft.data.loading import load_input
+    from regraft.data.pictures.loading import load_input
 
     for item in images.items:
         yield item.sha256, load_input(Path(images.root, item.path), spec)

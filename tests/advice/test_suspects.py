@@ -22,8 +22,8 @@ def test_a_confident_contradiction_is_a_suspect_and_doubt_is_not() -> None:
 
 def test_planted_label_errors_are_found(digits: Path, tmp_path: Path) -> None:
     """One digit in twenty carries a wrong label; most of them are found, and few others."""
-    from regraft.features.fitting import fit_head
-    from tests.features.test_heads import columns, data
+    from regraft.heads.fitting import fit_head
+    from tests.heads.test_heads import columns, data
 
     rows, _ = data(tmp_path, count=600)
     planted = np.arange(0, 600, 20)

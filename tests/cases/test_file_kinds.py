@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from regraft.data.file_kinds import foreign_file, foreign_format
-from regraft.data.loading import decode
-from regraft.data.side_files import side_file
+from regraft.data.pictures.file_kinds import foreign_file, foreign_format
+from regraft.data.pictures.loading import decode
+from regraft.data.pictures.side_files import side_file
 from regraft.errors import ImageError
 from tests.cases.conftest import QUICK, Command
 from tests.cases.pictures import folder, picture

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import regraft
-from regraft.serving import export
-from regraft.serving.export import export_model
+from regraft.export import export
+from regraft.export.export import export_model
 from tests.cases.conftest import QUICK, Command
 from tests.cases.pictures import folder, picture
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from regraft.data.candidates import Found
-from regraft.data.sources import find_images
+from regraft.data.images import find_images
+from regraft.data.sources.candidates import Found
 from regraft.errors import DataError, NoImagesError
 from tests.cases.conftest import QUICK, Command
 from tests.cases.pictures import folder

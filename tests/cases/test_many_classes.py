@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 import regraft
-from regraft.run_files import RunFiles
+from regraft.runs.reading import RunFiles
 from tests.cases.conftest import QUICK, Command
 from tests.nursery import Nursery
 

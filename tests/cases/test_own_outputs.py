@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from regraft.data.sources import find_images
+from regraft.data.images import find_images
 from tests.cases.conftest import QUICK, Command
 from tests.cases.pictures import folder
 

@@ -58,7 +58,7 @@ PROGRAM = """
 import sys, warnings
 from pathlib import Path
 from PIL import Image
-import regraft, regraft.workflow   # other libraries set filters of their own while they are imported
+import regraft, regraft.workflow.fit   # other libraries set filters of their own while they are imported
 before, limit = list(warnings.filters), Image.MAX_IMAGE_PIXELS
 regraft.load_images(sys.argv[1])
 assert (warnings.filters, Image.MAX_IMAGE_PIXELS) == (before, limit)

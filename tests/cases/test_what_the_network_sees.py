@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 
 from tests.cases.conftest import QUICK, Command
 from tests.cases.pictures import folder, picture
-from tests.data.test_bands import tiff
+from tests.data.pictures.test_bands import tiff
 
 
 def icon(kind: int, number: int) -> Image.Image:

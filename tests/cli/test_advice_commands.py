@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from regraft.plans import Plan
+from regraft.plans.plan import Plan
 from tests.cli.test_app import Ran, command  # noqa: F401  (a fixture)
 from tests.conftest import DigitsRun
 

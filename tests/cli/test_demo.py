@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from regraft.cli.app import run
-from regraft.cli.demo import _verdict
+from regraft.cli.commands.demo import _verdict
 from regraft.records import Estimate
 
 

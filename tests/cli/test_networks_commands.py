@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from regraft.cli.app import run
-from regraft.networks.building import build
-from regraft.networks.zoo import cards
+from regraft.networks.architectures.building import build
+from regraft.networks.zoo.cards import cards
 
 
 class Ran(NamedTuple):

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from regraft import diagnosis
 from regraft.cli.app import run
-from regraft.diagnosis import Check, diagnose
+from regraft.workflow import diagnosis
+from regraft.workflow.diagnosis import Check, diagnose
 from tests.conftest import DigitsRun
 
 

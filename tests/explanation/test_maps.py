@@ -8,10 +8,10 @@ import torch
 from PIL import Image
 
 import regraft
-from regraft.data.loading import load_input
+from regraft.data.pictures.loading import load_input
 from regraft.errors import SettingsError
 from regraft.explanation.maps import Method, attention_rollout, heat_map, randomised
-from regraft.features.heads import Head
+from regraft.heads.head import Head
 from regraft.prediction.graph import HeadGraph, ModelGraph, NetworkPart
 from regraft.prediction.model import Model
 from regraft.records import Column, HeadRecord

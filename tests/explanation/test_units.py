@@ -7,17 +7,17 @@ import pytest
 import torch
 
 import regraft
-from regraft.data.loading import load_input
+from regraft.data.pictures.loading import load_input
 from regraft.explanation import units
 from regraft.explanation.filters import first_filters
 from regraft.explanation.gallery import open_gallery
 from regraft.explanation.maximisation import maximised
 from regraft.explanation.units import exciting_patches, stage_maps
-from regraft.networks.zoo import card
+from regraft.networks.zoo.cards import card
 from regraft.prediction.graph import ModelGraph, NetworkPart
 from regraft.progress import Silent
 from regraft.reports.features_page import write_features
-from regraft.run_files import RunFiles
+from regraft.runs.reading import RunFiles
 from tests.browser import visiting
 
 

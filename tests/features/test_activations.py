@@ -7,15 +7,15 @@ import pytest
 import torch
 
 import regraft
-from regraft.data.views import ViewPolicy
+from regraft.data.pictures.views import ViewPolicy
 from regraft.errors import DataError
 from regraft.features.activations import Activations
 from regraft.features.pooling import activation_shape
 from regraft.features.runtimes import open_runtime
 from regraft.networks.network import load_network
-from regraft.networks.weights import find_weights
+from regraft.networks.weights.finding import find_weights
 from regraft.progress import Silent
-from regraft.training.sources import ViewSource
+from regraft.training.batches import ViewSource
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_pixels_are_the_activation_at_cut_0(photos: Path, own_cache: Path) -> No
 
 
 def regraft_input(root: str, path: str) -> np.ndarray:
-    from regraft.data.loading import load_input
+    from regraft.data.pictures.loading import load_input
 
     return load_input(Path(root, path), find_weights("lenet5").input_spec)
 

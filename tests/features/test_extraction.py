@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from regraft.data.loading import Pixels
+from regraft.data.pictures.loading import Pixels
 from regraft.features.extraction import Features, decode_while_waiting, extract
 from regraft.features.openvino_runtime import OpenVinoRuntime
 from regraft.features.runtimes import Row, Runtime
-from regraft.networks.weights import Weights, find_weights
+from regraft.networks.weights.finding import Weights, find_weights
 from regraft.records import Images
-from regraft.rowstore import prune
-from regraft.storage import cache_folder
-from regraft.workflow import load_images
+from regraft.storage.files import cache_folder
+from regraft.storage.rows import prune
+from regraft.workflow.fit import load_images
 
 
 class Counting(OpenVinoRuntime):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from regraft.data.loading import Pixels
+from regraft.data.pictures.loading import Pixels
 from regraft.errors import NetworkError, SettingsError
 from regraft.features.conversion import converted
 from regraft.features.openvino_runtime import OpenVinoRuntime
@@ -18,7 +18,7 @@ from regraft.features.runtimes import Runtime, open_runtime
 from regraft.features.torch_runtime import TorchRuntime
 from regraft.networks.adaptation import adapted
 from regraft.networks.network import load_network
-from regraft.networks.weights import find_weights
+from regraft.networks.weights.finding import find_weights
 from regraft.progress import Silent
 from tests.networks.sample import current_turn
 

@@ -6,17 +6,17 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-from regraft.data.loading import LoadLimits
+from regraft.data.pictures.loading import LoadLimits
 from regraft.ladder.ledger import Ledger
 from regraft.ladder.standing import Standing, Terrain
-from regraft.networks.weights import Weights
-from regraft.networks.zoo import card
+from regraft.networks.weights.finding import Weights
+from regraft.networks.zoo.cards import card
+from regraft.plans.cost_book import CostBook
+from regraft.plans.costs import Amounts
+from regraft.plans.planning import Circumstances
 from regraft.progress import Silent
 from regraft.records import Column, WeightsSource
 from regraft.settings import FitSettings, TrainSettings
-from regraft.training.cost_book import CostBook
-from regraft.training.costs import Amounts
-from regraft.training.planning import Circumstances
 
 GARMENTS = Amounts(train=1_000, held=150, classes=10, folds=5)
 

@@ -14,8 +14,8 @@ from regraft.ladder.predictions import Predictions
 from regraft.ladder.rungs import Untried
 from regraft.ladder.standing import Standing
 from regraft.ladder.training_choice import choose_training
-from regraft.training.cost_book import CostBook
-from regraft.training.step_costs import tail_work
+from regraft.plans.cost_book import CostBook
+from regraft.plans.step_costs import tail_work
 from tests.ladder.climbs import GARMENTS, Clock, climb_of, mobilenet
 
 

@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 
 import regraft
-from regraft.ascent import standing_for
 from regraft.errors import SettingsError
-from regraft.plans import Plan
+from regraft.plans.plan import Plan
 from regraft.progress import Silent
+from regraft.workflow.climb import standing_for
 from tests.conftest import RUNS, DigitsRun
 
 pytestmark = pytest.mark.slow
@@ -190,7 +190,7 @@ def test_a_test_image_that_cannot_be_read_at_the_end_is_listed(official: Path, t
 def still_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """No rung takes any time: which of them are tried depends on the images alone."""
     still = partial(standing_for, clock=cache(time.perf_counter))
-    monkeypatch.setattr("regraft.workflow.standing_for", still)
+    monkeypatch.setattr("regraft.workflow.fit.standing_for", still)
 
 
 def advice_on(data: Path) -> dict[str, object]:

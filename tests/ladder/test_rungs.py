@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from regraft.evaluation.comparison import PairedComparison
+from regraft.evaluation.paired import PairedComparison
 from regraft.ladder.ledger import Ledger
 from regraft.ladder.rungs import KEEP_AT, chance_better
+from regraft.plans.cost_book import CostBook
+from regraft.plans.costs import Amounts, training_cost
+from regraft.plans.step_costs import StepCost, TailCost
 from regraft.records import Estimate
-from regraft.training.cost_book import CostBook
-from regraft.training.costs import Amounts, training_cost
-from regraft.training.step_costs import StepCost, TailCost
 
 
 def result(won: int, lost: int, images: int) -> PairedComparison:

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from regraft.ladder.solve_cost import solve_cost
+from regraft.plans.cost_book import CostBook
+from regraft.plans.costs import Amounts
 from regraft.records import HeadKind
-from regraft.training.cost_book import CostBook
-from regraft.training.costs import Amounts
 
 KINDS: list[HeadKind] = ["ridge", "logistic", "rbf-svm"]
 

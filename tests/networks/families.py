@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from regraft.networks.catalogues import sized
 from regraft.networks.counting import accepts
+from regraft.networks.zoo.catalogues import sized
 from regraft.records import InputSpec, Recipe
 
 FAMILIES = tuple(  # a text, for it reads and changes better than a list of strings

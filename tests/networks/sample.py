@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from regraft.networks.zoo import cards
+from regraft.networks.zoo.cards import cards
 from tests.networks.families import FAMILIES
 
 WAYS = {

@@ -8,7 +8,7 @@ from regraft.errors import NetworkError, SettingsError
 from regraft.networks.adaptation import adapted
 from regraft.networks.network import load_network
 from regraft.networks.reshaping import with_channels
-from regraft.networks.weights import Weights, find_weights
+from regraft.networks.weights.finding import Weights, find_weights
 
 pytestmark = pytest.mark.slow
 

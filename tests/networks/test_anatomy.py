@@ -8,7 +8,7 @@ from torch import nn
 
 from regraft.networks.anatomy import count_parts
 from regraft.networks.counting import describe_network
-from regraft.networks.zoo import cards
+from regraft.networks.zoo.cards import cards
 
 
 def count_one(module: nn.Module, *shape: int) -> tuple[int, int, int]:

@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from regraft.errors import NetworkError
-from regraft.networks.building import build
+from regraft.networks.architectures.building import build
 from regraft.networks.initialisation import gabor_bank, initial_weights, initialise
-from regraft.networks.zoo import cards
+from regraft.networks.zoo.cards import cards
 
 
 def layers() -> nn.Sequential:

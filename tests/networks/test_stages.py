@@ -4,13 +4,13 @@ import pytest
 import torch
 
 from regraft.errors import NetworkError
-from regraft.networks.building import build
-from regraft.networks.catalogues import find_recipe, torchvision_input
+from regraft.networks.architectures.building import build
 from regraft.networks.cuts import cut_count
 from regraft.networks.network import Network, load_network, stages_of
 from regraft.networks.stages import split_into_stages
-from regraft.networks.weights import find_weights
-from regraft.networks.zoo import cards
+from regraft.networks.weights.finding import find_weights
+from regraft.networks.zoo.cards import cards
+from regraft.networks.zoo.catalogues import find_recipe, torchvision_input
 from regraft.records import InputSpec, Recipe, WeightsSource
 from tests.networks.families import small_side
 from tests.networks.sample import by_turns, in_turn

@@ -106,7 +106,7 @@ def test_a_hostile_record_is_refused(bundle: Path, change: dict[str, object], me
 def test_arrays_that_do_not_fit_the_record_are_refused(bundle: Path) -> None:
     import safetensors.numpy
 
-    from regraft.storage import sha256_of_file
+    from regraft.storage.files import sha256_of_file
 
     arrays = safetensors.numpy.load_file(bundle / "head.safetensors")
     safetensors.numpy.save_file({**arrays, "mean": arrays["mean"][:-1]}, bundle / "head.safetensors")

@@ -9,7 +9,7 @@ import pytest
 
 import regraft
 from regraft.errors import BundleError
-from regraft.plans import Plan, SolvedPlan
+from regraft.plans.plan import Plan, SolvedPlan
 
 
 @pytest.fixture(scope="module")

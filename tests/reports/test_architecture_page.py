@@ -6,7 +6,7 @@ import pytest
 
 from regraft.cli.app import run as command
 from regraft.networks.counting import describe_network
-from regraft.networks.zoo import card
+from regraft.networks.zoo.cards import card
 from regraft.reports.architecture_page import write_architecture
 from tests.browser import visiting
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 import regraft
 from regraft.errors import SettingsError
-from regraft.run_files import RunFiles
+from regraft.runs.reading import RunFiles
 from tests.browser import visiting
 from tests.conftest import DigitsRun
 

@@ -8,7 +8,7 @@ import pytest
 from regraft.errors import DataError
 from regraft.evaluation.scores import majority, score
 from regraft.records import ScoreSheet
-from regraft.runs import write_scores
+from regraft.runs.writing import write_scores
 from regraft.tasks.classification import Classification
 
 TASK = Classification(outputs=("ant", "bee", "cat"))

@@ -12,8 +12,8 @@ from torch import nn
 
 from regraft.networks.stages import Stage
 from regraft.settings import TrainSettings
-from regraft.training.sources import TensorSource
-from regraft.training.steps import Task
+from regraft.training.batches import TensorSource
+from regraft.training.loop.steps import Task
 from regraft.training.tail import HeadStart, LinearHead, Tail
 
 

@@ -8,15 +8,15 @@ import pytest
 import torch
 
 from regraft.features.pooling import summarise
-from regraft.networks.building import build
-from regraft.networks.catalogues import find_recipe
+from regraft.networks.architectures.building import build
 from regraft.networks.network import stages_of
 from regraft.networks.stages import Stage
+from regraft.networks.zoo.catalogues import find_recipe
 from regraft.progress import Silent
 from regraft.settings import TrainSettings
-from regraft.training.engine import Trainer
-from regraft.training.sources import Places, TensorSource
-from regraft.training.steps import Task
+from regraft.training.batches import Places, TensorSource
+from regraft.training.loop.engine import Trainer
+from regraft.training.loop.steps import Task
 from regraft.training.tail import HeadStart, LinearHead, Tail
 from tests.networks.families import small_side
 from tests.networks.sample import by_turns

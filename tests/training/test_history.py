@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from regraft.progress import Silent
-from regraft.training.engine import Trainer
 from regraft.training.history import History
+from regraft.training.loop.engine import Trainer
 from regraft.training.movement import Movement
 from tests.training.examples import small_task
 

@@ -7,7 +7,7 @@ import pytest
 
 import regraft
 from regraft.errors import SettingsError
-from regraft.plans import Plan
+from regraft.plans.plan import Plan
 from regraft.training.refit import refit_plan
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from regraft.features.heads import Head
+from regraft.heads.head import Head
 from regraft.records import Column, HeadRecord
 from regraft.training.tail import EarlierHead, HeadStart, LinearHead
 from tests.training.examples import small_tail

@@ -6,15 +6,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from regraft.data.loading import LoadLimits
+from regraft.advice.visual_words import word_histograms
+from regraft.data.pictures.loading import LoadLimits
 from regraft.evaluation.scores import wilson
 from regraft.features.descriptors import SPEC, DescriptorRuntime
 from regraft.features.extraction import extract
-from regraft.features.heads import squared_distances
-from regraft.features.kernel_machines import out_of_fold_scores
-from regraft.features.training_rows import Candidate, Floats, TrainingRows, accuracy, standardised
-from regraft.features.visual_words import word_histograms
-from regraft.job import Job
+from regraft.heads.dataset import Job
+from regraft.heads.head import squared_distances
+from regraft.heads.kernel_machines import out_of_fold_scores
+from regraft.heads.rows import Candidate, Floats, TrainingRows, accuracy, standardised
 from regraft.progress import Reporter
 from regraft.records import Estimate, Record
 

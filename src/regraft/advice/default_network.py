@@ -6,9 +6,9 @@ from pathlib import Path
 
 from regraft.advice.network_prior import in_order
 from regraft.errors import WeightsNotFoundError
-from regraft.networks.licences import forbids_commerce
-from regraft.networks.weights import WEIGHTS_SUFFIXES, WeightsHere, usable_here
-from regraft.networks.zoo import card
+from regraft.networks.weights.finding import WEIGHTS_SUFFIXES, WeightsHere, usable_here
+from regraft.networks.zoo.cards import card
+from regraft.networks.zoo.licences import forbids_commerce
 
 MOST_MULTIPLY_ADDS = 5_000_000_000
 """Multiply-adds of a forward pass; larger networks are too slow on a laptop to be used by default."""

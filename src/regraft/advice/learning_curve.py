@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from regraft.evaluation.scores import wilson
-from regraft.features.heads import Head, squared_distances
-from regraft.features.kernel_machines import masked_scores
-from regraft.features.ridge import RowRidge
-from regraft.features.row_space import row_space
-from regraft.features.solver import LinearProblems, solve
-from regraft.features.training_rows import TrainingRows, standardised
+from regraft.heads.head import Head, squared_distances
+from regraft.heads.kernel_machines import masked_scores
+from regraft.heads.ridge_regression import RowRidge
+from regraft.heads.row_space import row_space
+from regraft.heads.rows import TrainingRows, standardised
+from regraft.heads.solver import LinearProblems, solve
 from regraft.records import Estimate, Record
 
 Floats = npt.NDArray[Any]

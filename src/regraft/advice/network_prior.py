@@ -9,7 +9,7 @@ from importlib import resources
 
 import numpy as np
 
-from regraft.networks.zoo import card
+from regraft.networks.zoo.cards import card
 
 _LINE_OF_TWO = 2  # networks needed for a line through (top-1, measured)
 _UNKNOWN = 0.0

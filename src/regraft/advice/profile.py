@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from regraft.evaluation.scores import wilson
-from regraft.features.kernel_heads import cross_validated_least_squares, cross_validated_svm
-from regraft.features.kernel_machines import is_paired
-from regraft.features.training_rows import Candidate, TrainingRows, accuracy
+from regraft.heads.kernel import cross_validated_least_squares, cross_validated_svm
+from regraft.heads.kernel_machines import is_paired
+from regraft.heads.rows import Candidate, TrainingRows, accuracy
 from regraft.progress import Reporter, Silent
 from regraft.records import Column, Estimate, Record
 

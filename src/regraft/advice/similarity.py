@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from regraft.features.extraction import Features
-from regraft.features.heads import softmax
 from regraft.features.moments import CLASSIFIER, SourceStatistics
+from regraft.heads.head import softmax
 from regraft.records import Column, Estimate, Record
 
 Floats = npt.NDArray[Any]

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from regraft import storage
 from regraft.records import Finding, Record
+from regraft.storage.files import csv_bytes, write_atomically
 
 HEADER = ("path", "label", "suggested", "own_probability", "suggested_probability", "reason", "action")
 
@@ -106,4 +106,4 @@ def write_suspects(path: Path, suspects: Sequence[Suspect]) -> None:
         )
         for one in suspects
     ]
-    storage.write_atomically(path, storage.csv_bytes(HEADER, rows))
+    write_atomically(path, csv_bytes(HEADER, rows))

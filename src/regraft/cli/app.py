@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import cyclopts
 
 from regraft import __version__
-from regraft.cli.zoo import list_networks
+from regraft.cli.commands.zoo import list_networks
 from regraft.errors import RegraftError, SettingsError
 
 app = cyclopts.App(
@@ -36,7 +36,7 @@ def _group(name: str, text: str, *members: _Member) -> cyclopts.App:
     """A command with commands below it, in the order given."""
     group = cyclopts.App(name=name, help=text)
     for order, (place, member, summary) in enumerate(members):
-        group.command(f"regraft.cli.{place}", name=member, help=summary, sort_key=order)
+        group.command(f"regraft.cli.commands.{place}", name=member, help=summary, sort_key=order)
     return group
 
 
@@ -116,9 +116,11 @@ def _register() -> None:
                 app.command(member)
             else:
                 place, name, summary = member
-                app.command(f"regraft.cli.{place}", name=name, help=summary, group=group, sort_key=order)
+                app.command(
+                    f"regraft.cli.commands.{place}", name=name, help=summary, group=group, sort_key=order
+                )
     for place, name, summary in _ALIASES:
-        app.command(f"regraft.cli.{place}", name=name, help=summary, show=False)
+        app.command(f"regraft.cli.commands.{place}", name=name, help=summary, show=False)
     text = "Install shell completion, so that Tab completes commands and options."
     app.register_install_completion_command(help=text, group="This machine", sort_key=len(members))
     options = cyclopts.Group("Options", sort_key=len(_GROUPS))

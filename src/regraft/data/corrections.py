@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from regraft.data.delimited import read_delimited
-from regraft.data.labels import label_of
+from regraft.data.sources.delimited import read_delimited
+from regraft.data.sources.labels import label_of
 from regraft.errors import DataError, close_names
 from regraft.records import Finding, ImageItem, Images, SkippedFile
-from regraft.storage import printable, unguarded
+from regraft.storage.files import printable, unguarded
 
 _COLUMNS = ("path", "label", "suggested", "action")
 _ACTIONS = ("", "keep", "relabel", "exclude")

@@ -18,11 +18,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
-from regraft import storage
 from regraft.arguments import described
-from regraft.data.folders import files_below
+from regraft.data.sources.folders import files_below
 from regraft.errors import DataError, ImageError
 from regraft.records import Images
+from regraft.storage.files import sha256_of
 
 Array = npt.NDArray[Any]
 ImageLike = str | os.PathLike[str] | bytes | Array | Image.Image | Any
@@ -151,7 +151,7 @@ def _sources(image: Any, name: str, opens_folders: bool) -> Iterator[ImageSource
         yield from _files(image, name, opens_folders)
     elif isinstance(image, bytes | bytearray | memoryview):
         data = bytes(image)
-        yield ImageSource(f"bytes:{storage.sha256_of(data)[:12]}", data)
+        yield ImageSource(f"bytes:{sha256_of(data)[:12]}", data)
     elif isinstance(image, Image.Image):
         yield ImageSource(name, image)
     elif callable(getattr(image, "read", None)):

@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import ValidationError
 
-from regraft import storage
 from regraft.errors import SettingsError, StorageError
 from regraft.records import Finding, ImageItem, Images, Side, Split, SplitRow
+from regraft.storage.files import cache_folder, key_of, printable, read_json, write_json
 
 USUAL_FOLDS = 5
 
@@ -55,24 +55,24 @@ def split_images(
     if test_share == 0:
         sides = ["train"] * len(images.items)
         return _record(images, sides, seed=seed, test_share=test_share, origin="drawn")
-    path = (folder or storage.cache_folder() / "splits") / f"{_key(images, seed, test_share)[:24]}.json"
+    path = (folder or cache_folder() / "splits") / f"{_key(images, seed, test_share)[:24]}.json"
     known = _saved(path)
     sides, history = _reused(images.items, known, seed=seed, test_share=test_share)
     split = _record(images, sides, seed=seed, test_share=test_share, origin="drawn", history=history)
     if save:
-        storage.write_json(path, split.model_dump(mode="json", exclude={"history"}))
+        write_json(path, split.model_dump(mode="json", exclude={"history"}))
     return split
 
 
 def _key(images: Images, seed: int, test_share: float) -> str:
     """What names a saved split: the place of the data, for a table also its file and column of labels."""
     facts = [str(Path(images.root).resolve()), seed, test_share]
-    return storage.key_of([*facts, images.source] if images.source else facts)
+    return key_of([*facts, images.source] if images.source else facts)
 
 
 def _saved(path: Path) -> dict[str, Side]:
     try:
-        split = Split.model_validate(storage.read_json(path))
+        split = Split.model_validate(read_json(path))
     except (StorageError, ValidationError):
         return {}
     return {row.sha256: row.side for row in split.rows}
@@ -83,7 +83,7 @@ def _record(
 ) -> Split:
     rows = tuple(
         SplitRow(
-            path=storage.printable(item.path),
+            path=printable(item.path),
             label=item.label,
             sha256=item.sha256,
             side=side,
@@ -91,7 +91,7 @@ def _record(
         )
         for item, side in zip(images.items, sides, strict=True)
     )
-    digest = storage.key_of([[row.path, row.label, row.sha256, row.side] for row in rows])
+    digest = key_of([[row.path, row.label, row.sha256, row.side] for row in rows])
     facts = {"seed": seed, "test_share": test_share, "origin": origin, "history": history}
     return Split.model_validate({**facts, "rows": rows, "sha256": digest})
 

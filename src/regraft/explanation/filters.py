@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from regraft.data.loading import Pixels
+from regraft.data.pictures.loading import Pixels
 from regraft.prediction.graph import NetworkPart
 
 

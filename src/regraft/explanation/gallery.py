@@ -13,7 +13,7 @@ from regraft.features.runtimes import open_runtime
 from regraft.prediction.model import Model
 from regraft.progress import Reporter
 from regraft.records import Column, Images
-from regraft.run_files import RunFiles
+from regraft.runs.reading import RunFiles
 
 Floats = npt.NDArray[np.float32]
 

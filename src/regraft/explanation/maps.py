@@ -17,7 +17,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from regraft.data.loading import Pixels
+from regraft.data.pictures.loading import Pixels
 from regraft.errors import SettingsError
 from regraft.explanation.occlusion import occlusion
 from regraft.prediction.graph import ModelGraph, NetworkPart

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from regraft.data.loading import Pixels
+from regraft.data.pictures.loading import Pixels
 from regraft.explanation.maps import as_maps
 from regraft.prediction.graph import NetworkPart
 from regraft.progress import Reporter, Silent

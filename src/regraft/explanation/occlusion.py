@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from regraft.data.loading import Pixels
+from regraft.data.pictures.loading import Pixels
 
 Floats = npt.NDArray[np.float32]
 _BATCH = 8

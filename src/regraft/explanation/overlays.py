@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from regraft.data.loading import Pixels
+from regraft.data.pictures.loading import Pixels
 
 _STRENGTH = 0.6
 # Five points of viridis (van der Walt & Smith 2015), whose lightness rises, so it can be read in grey.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from regraft.data.loading import Pixels, decode, load_input, read_file
+from regraft.data.pictures.loading import Pixels, decode, load_input, read_file
 from regraft.errors import ImageError
 from regraft.explanation.overlays import data_uri
 from regraft.records import InputSpec
-from regraft.run_files import RunFiles
+from regraft.runs.reading import RunFiles
 
 
 class Pictures:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.overrides import TorchFunctionMode
 
-from regraft.data.loading import Pixels
+from regraft.data.pictures.loading import Pixels
 from regraft.explanation.maps import Floats, as_maps
 from regraft.prediction.graph import NetworkPart, Trunk
 from regraft.progress import Reporter, Silent

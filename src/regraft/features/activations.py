@@ -15,15 +15,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from regraft import storage
-from regraft.data.loading import LOADER_VERSION, LoadLimits, Pixels
-from regraft.data.views import ViewPolicy, decode_view, distorted
+from regraft.data.pictures.loading import LOADER_VERSION, LoadLimits, Pixels
+from regraft.data.pictures.views import ViewPolicy, decode_view, distorted
 from regraft.errors import DataError
 from regraft.features.extraction import Decoding, as_half
 from regraft.features.runtimes import Runtime
 from regraft.progress import Reporter, Silent
 from regraft.records import Images, InputSpec
-from regraft.rowstore import Rows, RowStore
+from regraft.storage.files import cache_folder, key_of
+from regraft.storage.rows import Rows, RowStore
 
 _SHARD_BYTES = 64 << 20
 
@@ -108,7 +108,7 @@ class Activations:
         }
         width = self.row_bytes if self.runtime is None else self.runtime.width
         return RowStore(
-            storage.cache_folder() / "activations" / storage.key_of(facts)[:24],
+            cache_folder() / "activations" / key_of(facts)[:24],
             width=width,
             dtype=np.uint8 if self.runtime is None else np.float16,
             facts=facts,
@@ -118,7 +118,7 @@ class Activations:
 
 def free_bytes() -> int:
     """Free bytes on the disk that holds the cache."""
-    place = storage.cache_folder()
+    place = cache_folder()
     while not place.exists() and place != place.parent:
         place = Path(place.parent)
     return shutil.disk_usage(place).free

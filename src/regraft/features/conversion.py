@@ -25,10 +25,10 @@ from typing import Any
 
 import filelock
 
-from regraft import storage
 from regraft.errors import NetworkError, StorageError
-from regraft.networks.weights import Weights
+from regraft.networks.weights.finding import Weights
 from regraft.records import Column, InputSpec, Recipe, WeightsSource
+from regraft.storage.files import cache_folder, key_of, make_folder, read_json, sha256_of_file, write_json
 
 _CONVERSION_VERSION = 2
 _TRACING = threading.Lock()  # torch traces one network at a time
@@ -65,11 +65,11 @@ def converted(weights: Weights, cut: int | None = None) -> tuple[Path, Conversio
         NetworkError: the conversion failed; the message says why.
         StorageError: the converted network in the cache is damaged.
     """
-    key = storage.key_of(conversion_facts(weights, cut))[:24]
-    folder = storage.cache_folder() / "networks" / key
+    key = key_of(conversion_facts(weights, cut))[:24]
+    folder = cache_folder() / "networks" / key
     conversion = _complete(folder)
     if conversion is None:
-        storage.make_folder(folder.parent)
+        make_folder(folder.parent)
         with filelock.FileLock(folder.parent / f".{key}.lock"):
             conversion = _complete(folder)
             if conversion is None:
@@ -86,9 +86,9 @@ def converted(weights: Weights, cut: int | None = None) -> tuple[Path, Conversio
 def _complete(folder: Path) -> Conversion | None:
     """The output of a converted network; None unless all its files are present and undamaged."""
     try:
-        record = storage.read_json(folder / "layout.json")
+        record = read_json(folder / "layout.json")
         for name, sha256 in record["files"].items():
-            if storage.sha256_of_file(folder / name) != sha256:
+            if sha256_of_file(folder / name) != sha256:
                 return None
         layout = tuple(Column.model_validate(column) for column in record["layout"])
         return Conversion(layout, int(record["width"]))
@@ -115,7 +115,7 @@ def _failed(weights: Weights, reason: str) -> NetworkError:
 def _convert_in_child(weights: Weights, folder: Path, cut: int | None) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     request = folder.with_name(f".{folder.name}.request.json")
-    storage.write_json(
+    write_json(
         request,
         {
             "network": weights.network,
@@ -154,16 +154,16 @@ def _convert(weights: Weights, folder: Path, cut: int | None) -> None:
     front_end = FrontEndManager().load_by_framework("pytorch")
     model = front_end.convert(front_end.load(decoder))
     model.reshape(shape)
-    storage.make_folder(folder)
+    make_folder(folder)
     openvino.serialize(model, folder / "network.xml", folder / "network.bin")
     names = ("network.xml", "network.bin")
     record = {
         "layout": [column.model_dump() for column in layout],
         "width": layout[-1].stop if cut is None else math.prod(activation_shape(network, cut)),
-        "files": {name: storage.sha256_of_file(folder / name) for name in names},
+        "files": {name: sha256_of_file(folder / name) for name in names},
         "facts": conversion_facts(weights, cut),
     }
-    storage.write_json(folder / "layout.json", record)  # last: without it the conversion is incomplete
+    write_json(folder / "layout.json", record)  # last: without it the conversion is incomplete
 
 
 def _main(request: Path) -> int:

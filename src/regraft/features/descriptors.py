@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from regraft.data.loading import Pixels
+from regraft.data.pictures.loading import Pixels
 from regraft.features.runtimes import Key, Row
 from regraft.records import Column, InputSpec, Precision
 

@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from regraft import storage
-from regraft.data.loading import LOADER_VERSION, LoadLimits, Pixels, load_input, read_file
-from regraft.data.scan import in_order
+from regraft.data.findings.scan import in_order
+from regraft.data.pictures.loading import LOADER_VERSION, LoadLimits, Pixels, load_input, read_file
 from regraft.errors import ImageError
 from regraft.features.runtimes import Row, Runtime
 from regraft.progress import Reporter, Silent
 from regraft.records import Column, Images, InputSpec, SkippedFile
-from regraft.rowstore import Rows, RowStore
+from regraft.storage.files import cache_folder, key_of, sha256_of
+from regraft.storage.rows import Rows, RowStore
 
 _HALF_MAX = float(np.finfo(np.float16).max)
 _WAITING_BYTES = 256 << 20
@@ -60,7 +60,7 @@ def feature_store(runtime: Runtime, spec: InputSpec) -> RowStore:
         "input": spec.model_dump(),
         **runtime.facts,
     }
-    folder = storage.cache_folder() / "features" / storage.key_of(facts)[:24]
+    folder = cache_folder() / "features" / key_of(facts)[:24]
     return RowStore(folder, width=runtime.width, dtype=np.float16, facts=facts)
 
 
@@ -164,7 +164,7 @@ class Decoding:
             return key, self._ready.pop(key)
         try:
             data = read_file(self.files[key], self._limits)
-            if storage.sha256_of(data) != key:
+            if sha256_of(data) != key:
                 raise ImageError("changed while it was read")
             return key, self._load(data, key)
         except ImageError as error:

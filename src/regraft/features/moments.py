@@ -13,11 +13,11 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from regraft.data.loading import Pixels
+from regraft.data.pictures.loading import Pixels
 from regraft.features.pooling import empty_input, normalisation
 from regraft.features.runtimes import Key, Row
 from regraft.networks.network import Network, load_network
-from regraft.networks.weights import Weights
+from regraft.networks.weights.finding import Weights
 from regraft.records import Column, Precision
 
 CLASSIFIER = "classifier"

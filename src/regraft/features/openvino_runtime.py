@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from regraft.data.loading import Pixels
+from regraft.data.pictures.loading import Pixels
 from regraft.errors import SettingsError
 from regraft.features.conversion import conversion_facts, converted
 from regraft.features.runtimes import Key, Row
-from regraft.networks.weights import Weights
+from regraft.networks.weights.finding import Weights
 from regraft.records import Precision
 
 _HINTS = {"fp32": "f32", "bf16": "bf16"}

@@ -9,9 +9,9 @@ from typing import Any, Literal, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from regraft.data.loading import Pixels
+from regraft.data.pictures.loading import Pixels
 from regraft.errors import SettingsError
-from regraft.networks.weights import Weights
+from regraft.networks.weights.finding import Weights
 from regraft.progress import Reporter
 from regraft.records import Column, Precision
 

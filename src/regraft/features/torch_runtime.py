@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from regraft.data.loading import Pixels
+from regraft.data.pictures.loading import Pixels
 from regraft.errors import SettingsError
 from regraft.features.pooling import PooledStages, PrefixActivation, activation_shape, layout_of
 from regraft.features.runtimes import Key, Row
 from regraft.networks.network import load_network
-from regraft.networks.weights import Weights
+from regraft.networks.weights.finding import Weights
 from regraft.records import Precision
 
 # Every batch has this size; the last one is padded. The shape decides which kernels run, and so the bits.

@@ -15,24 +15,24 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from regraft import storage
-from regraft.data.loading import load_input
+from regraft.data.pictures.loading import load_input
 from regraft.data.splits import split_images
 from regraft.evaluation.scores import majority, mean_interval
 from regraft.features.extraction import Features, extract
-from regraft.features.fitting import fit_head
-from regraft.features.heads import Head
 from regraft.features.runtimes import RuntimeName, open_runtime
-from regraft.features.training_rows import Candidate, FittedHead, TrainingRows, accuracy, log_loss
-from regraft.job import Job
+from regraft.heads.dataset import Job
+from regraft.heads.fitting import fit_head
+from regraft.heads.head import Head
+from regraft.heads.rows import Candidate, FittedHead, TrainingRows, accuracy, log_loss
 from regraft.lab.pictures import write_digit_pictures, write_faces
 from regraft.networks.adaptation import adapted
-from regraft.networks.weights import find_weights
+from regraft.networks.weights.finding import find_weights
 from regraft.progress import Reporter, Silent
 from regraft.records import Estimate, Granularity, Images, InputSpec, Side
 from regraft.settings import DataSettings, TrainSettings
+from regraft.storage.files import csv_bytes, write_atomically
 from regraft.training.solved import set_sizes
-from regraft.workflow import fit, load_images
+from regraft.workflow.fit import fit, load_images
 
 NETWORK = "tf_efficientnet_lite0"
 INPUT_PX = 96
@@ -326,7 +326,7 @@ def _left_run(folder: Path, *, per_class: int, stage: str, runtime: RuntimeName)
     images = _drawn_images(load_images(root), draw=0, per_class=per_class)
     rows = [(item.path, item.label, item.side) for item in images.items]
     table = folder / f"{TASKS[0].name}.csv"
-    storage.write_atomically(table, storage.csv_bytes(("path", "label", "split"), rows))
+    write_atomically(table, csv_bytes(("path", "label", "split"), rows))
     fit(
         table, data=DataSettings(root=str(root)), network=NETWORK, offline=True, image_size=INPUT_PX,
         stages=GRANULARITY, strategy="svm", head="logistic", cut=stage, runtime=runtime, out=folder / "run",

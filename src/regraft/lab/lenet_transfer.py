@@ -13,15 +13,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from regraft import storage
 from regraft.evaluation.scores import mean_interval
 from regraft.lab.digits import write_digits
-from regraft.plans import TRAINED
+from regraft.plans.plan import TRAINED
 from regraft.prediction.model import Model
 from regraft.progress import Reporter, Silent
 from regraft.records import Estimate, Strategy
 from regraft.settings import DataSettings, TrainSettings
-from regraft.workflow import fit
+from regraft.storage.files import csv_bytes, write_atomically
+from regraft.workflow.fit import fit
 
 TARGET_DIGITS = (5, 6, 7, 8, 9)
 _STRATEGIES: dict[str, Strategy] = {
@@ -112,7 +112,7 @@ def _write_draw(
         for (path, label), chosen in zip(pairs, is_train, strict=True)
     ]
     table = folder / f"draw{draw}.csv"
-    storage.write_atomically(table, storage.csv_bytes(("path", "label", "split"), rows))
+    write_atomically(table, csv_bytes(("path", "label", "split"), rows))
     return table, is_train
 
 

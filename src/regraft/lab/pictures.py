@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from regraft import storage
+from regraft.storage.files import make_folder
 
 PICTURE_PX = 96
 _MARGIN_PX = 6  # what the central crop of an ImageNet network leaves out at each edge
@@ -64,7 +64,7 @@ def _write(folder: Path, pictures: Iterable[tuple[int, str, Floats]]) -> None:
     for number, label, values in pictures:
         path = folder / label / f"{number:04d}.png"
         if not path.exists():
-            storage.make_folder(path.parent)
+            make_folder(path.parent)
             unfinished = path.with_suffix(".tmp")
             Image.fromarray((values * 255).round().astype(np.uint8)).save(unfinished, format="PNG")
             unfinished.replace(path)

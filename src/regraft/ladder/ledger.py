@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from regraft import storage
 from regraft.errors import StorageError
+from regraft.storage.files import cache_folder, read_json, write_json
 
 
 class Ledger:
@@ -22,9 +22,9 @@ class Ledger:
     """
 
     def __init__(self, key: str, folder: Path | None = None) -> None:
-        self._path = (folder or storage.cache_folder() / "ladders") / f"{key[:24]}.json"
+        self._path = (folder or cache_folder() / "ladders") / f"{key[:24]}.json"
         try:
-            self._entries: dict[str, dict[str, Any]] = dict(storage.read_json(self._path))
+            self._entries: dict[str, dict[str, Any]] = dict(read_json(self._path))
         except (StorageError, TypeError, ValueError):
             self._entries = {}
 
@@ -35,4 +35,4 @@ class Ledger:
     def note(self, rung: str, **facts: Any) -> None:
         """Record facts about a rung."""
         self._entries[rung] = {**self._entries.get(rung, {}), **facts}
-        storage.write_json(self._path, self._entries)
+        write_json(self._path, self._entries)

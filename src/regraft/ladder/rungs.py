@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from regraft.advice.profile import DepthProfile
-from regraft.evaluation.comparison import PairedComparison, compare
+from regraft.evaluation.paired import PairedComparison, compare
 from regraft.evaluation.scores import wilson
-from regraft.job import Job, Predicted, on_average, on_rows
-from regraft.plans import Plan, SolvedPlan
+from regraft.heads.dataset import Job, Predicted, on_average, on_rows
+from regraft.plans.plan import Plan, SolvedPlan
 from regraft.prediction.model import Voter
 from regraft.records import Estimate, Record
 from regraft.training.history import History
@@ -113,7 +113,7 @@ def chance_better(result: PairedComparison, scale_points: float) -> float:
     zero with standard deviation `scale_points`. So a few images change little, and with many images the prior
     hardly matters (normal-normal model, Gelman et al. 2013, section 2.5).
 
-    >>> from regraft.evaluation.comparison import compare
+    >>> from regraft.evaluation.paired import compare
     >>> import numpy as np
     >>> few, many = np.array([True] * 6 + [False] * 4), np.array([True] * 600 + [False] * 400)
     >>> [round(chance_better(compare(one, ~one), 2.0), 2) for one in (few, many)]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from regraft.records import HeadKind
-from regraft.training.cost_book import CostBook
-from regraft.training.costs import (
+from regraft.plans.cost_book import CostBook
+from regraft.plans.costs import (
     Amounts,
     Cost,
     kernel_cost,
@@ -14,6 +13,7 @@ from regraft.training.costs import (
     logistic_cost,
     logistic_work,
 )
+from regraft.records import HeadKind
 
 _MACHINES = 9  # combinations of width and strength tried for an RBF SVM
 _RIDGE_FITS = 4  # strengths that are usually tried

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from regraft.advice.profile import DepthProfile
-from regraft.data.loading import LoadLimits
-from regraft.features.training_rows import TrainingRows
-from regraft.job import Job
+from regraft.data.pictures.loading import LoadLimits
+from regraft.heads.dataset import Job
+from regraft.heads.rows import TrainingRows
 from regraft.ladder.ledger import Ledger
 from regraft.ladder.predictions import Predictions
 from regraft.ladder.price import compared, image_s, passes
@@ -25,14 +25,14 @@ from regraft.ladder.rungs import (
     common_rows,
     duel,
 )
-from regraft.networks.weights import Weights
+from regraft.networks.weights.finding import Weights
+from regraft.plans.cost_book import CostBook
+from regraft.plans.costs import Amounts
+from regraft.plans.planning import Circumstances
 from regraft.prediction.model import Model
 from regraft.progress import Reporter
 from regraft.records import Estimate
 from regraft.settings import FitSettings, TrainSettings
-from regraft.training.cost_book import CostBook
-from regraft.training.costs import Amounts
-from regraft.training.planning import Circumstances
 
 _SCORING_S = 1.0  # seconds for intervals, predictions and the files of the last saved run
 

@@ -28,9 +28,9 @@ from regraft.ladder.training_choice import (
     choose_training,
     usual_arms,
 )
-from regraft.plans import Plan
+from regraft.plans.costs import logistic_cost
+from regraft.plans.plan import Plan
 from regraft.prediction.model import Voter
-from regraft.training.costs import logistic_cost
 
 KEEP_TRAINED_AT = 0.75
 """The least probability of a gain for keeping a trained tail; lower, as its time is already spent."""

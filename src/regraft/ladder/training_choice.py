@@ -17,10 +17,9 @@ from regraft.ladder.arms import (
 )
 from regraft.ladder.quiet import Quiet
 from regraft.ladder.standing import Standing
-from regraft.records import Record
-from regraft.training.costs import Cost, training_cost
-from regraft.training.planning import make_plan
-from regraft.training.step_costs import (
+from regraft.plans.costs import Cost, training_cost
+from regraft.plans.planning import make_plan
+from regraft.plans.step_costs import (
     TailCost,
     estimate_step,
     measure_matrix,
@@ -28,9 +27,10 @@ from regraft.training.step_costs import (
     step_name,
     tail_work,
 )
+from regraft.records import Record
 
 if TYPE_CHECKING:
-    from regraft.plans import Plan
+    from regraft.plans.plan import Plan
 
 LEAST_HELD = 60
 """Fewer held-out images can't tell whether training helped: each counts more than 1.5 points."""

@@ -8,10 +8,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from regraft import storage
 from regraft.errors import StorageError
-from regraft.networks.weights import Weights
+from regraft.networks.weights.finding import Weights
 from regraft.records import InputSpec, Recipe
+from regraft.storage.files import cache_folder, key_of, make_folder, read_json, sha256_of_file, write_json
 
 _VERSION = 1  # version of the arithmetic in reshaping.py; part of the cache keys
 
@@ -33,13 +33,13 @@ def adapted(weights: Weights, *, channels: int | None = None, size_px: int | Non
     if recipe == weights.recipe:  # convolutions accept any size
         return replace(weights, input_spec=spec)
     facts = {"weights": weights.sha256, "recipe": recipe.model_dump(), "version": _VERSION}
-    path = storage.cache_folder() / "weights" / f"adapted-{storage.key_of(facts)[:24]}.safetensors"
+    path = cache_folder() / "weights" / f"adapted-{key_of(facts)[:24]}.safetensors"
     if not path.exists():
         from regraft.networks.reshaping import adapted_state
-        from regraft.networks.states import save_state
+        from regraft.networks.weights.states import save_state
 
         save_state(adapted_state(weights, recipe, spec), path)
-    sha256 = storage.sha256_of_file(path)
+    sha256 = sha256_of_file(path)
     what = f"{spec.channels} channels, {spec.size_px} px"
     where = f"{weights.source.where}, adapted to {what}"
     source = weights.source.model_copy(update={"where": where, "sha256": sha256})
@@ -56,14 +56,14 @@ def _needed(weights: Weights, channels: int | None, size_px: int | None) -> tupl
         "version": _VERSION,
         "versions": {name: metadata.version(name) for name in ("regraft", "torch", "timm", "torchvision")},
     }
-    path = storage.cache_folder() / "weights" / f"adapted-{storage.key_of(facts)[:24]}.json"
+    path = cache_folder() / "weights" / f"adapted-{key_of(facts)[:24]}.json"
     try:
-        known = storage.read_json(path)
+        known = read_json(path)
         return Recipe.model_validate(known["recipe"]), InputSpec.model_validate(known["input"])
     except (StorageError, ValidationError, KeyError, TypeError):
         from regraft.networks.reshaping import adapted_recipe
 
         recipe, spec = adapted_recipe(weights.recipe, weights.input_spec, channels=channels, size_px=size_px)
-        storage.make_folder(path.parent)
-        storage.write_json(path, {"recipe": recipe.model_dump(), "input": spec.model_dump()})
+        make_folder(path.parent)
+        write_json(path, {"recipe": recipe.model_dump(), "input": spec.model_dump()})
         return recipe, spec

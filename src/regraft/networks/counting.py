@@ -8,10 +8,10 @@ import torch
 from torch import nn
 
 from regraft.networks.anatomy import Count, count_parts
-from regraft.networks.building import build
-from regraft.networks.catalogues import find_recipe, published_at, sized, stated_licence
+from regraft.networks.architectures.building import build
 from regraft.networks.network import stages_of
-from regraft.networks.zoo import Card, StageCard, card
+from regraft.networks.zoo.cards import Card, StageCard, card
+from regraft.networks.zoo.catalogues import find_recipe, published_at, sized, stated_licence
 from regraft.records import InputSpec, Recipe
 
 _SMALLEST: tuple[int, ...] = (*range(8, 129, 8), 160, 192, 224, 256, 299, 384, 448, 512, 600)

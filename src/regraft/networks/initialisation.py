@@ -11,16 +11,16 @@ import math
 import torch
 from torch import nn
 
-from regraft import storage
 from regraft.errors import NetworkError
-from regraft.networks.building import build
-from regraft.networks.catalogues import find_recipe
+from regraft.networks.architectures.building import build
 from regraft.networks.reshaping import adapted_recipe
-from regraft.networks.states import save_state
-from regraft.networks.weights import Weights
+from regraft.networks.weights.finding import Weights
+from regraft.networks.weights.states import save_state
+from regraft.networks.zoo.catalogues import find_recipe
 from regraft.randomness import torch_seed
 from regraft.records import WeightsSource
 from regraft.settings import InitName
+from regraft.storage.files import cache_folder, key_of, sha256_of_file
 
 _WEIGHTED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 
@@ -50,12 +50,12 @@ def initial_weights(
         "seed": seed,
         "version": 1,
     }
-    path = storage.cache_folder() / "weights" / f"{rule}-{storage.key_of(facts)[:24]}.safetensors"
+    path = cache_folder() / "weights" / f"{rule}-{key_of(facts)[:24]}.safetensors"
     if not path.exists():
         module = build(recipe)
         initialise(module, rule, seed=seed)
         save_state(module.state_dict(), path)
-    sha256 = storage.sha256_of_file(path)
+    sha256 = sha256_of_file(path)
     source = WeightsSource(
         where=f"initial weights ({rule}, seed {seed})", sha256=sha256, licence="none needed"
     )

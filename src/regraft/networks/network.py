@@ -8,13 +8,13 @@ import torch
 from torch import nn
 
 from regraft.errors import NetworkError
-from regraft.networks.auxiliaries import find_auxiliaries
-from regraft.networks.building import build, with_drop_path
+from regraft.networks.architectures.auxiliaries import find_auxiliaries
+from regraft.networks.architectures.building import build, with_drop_path
 from regraft.networks.cuts import cut_count
 from regraft.networks.stages import Stage, StagedNetwork, keep_uncut, split_into_stages
-from regraft.networks.states import load_state
-from regraft.networks.weights import Weights
-from regraft.networks.zoo import card_of
+from regraft.networks.weights.finding import Weights
+from regraft.networks.weights.states import load_state
+from regraft.networks.zoo.cards import card_of
 from regraft.records import InputSpec, Recipe, WeightsSource
 
 

@@ -10,11 +10,11 @@ from pydantic import ValidationError
 from torch import nn
 
 from regraft.errors import NetworkError, SettingsError
-from regraft.networks.building import build
-from regraft.networks.catalogues import sized
+from regraft.networks.architectures.building import build
 from regraft.networks.counting import accepts, smallest_px
-from regraft.networks.states import load_state
-from regraft.networks.weights import Weights
+from regraft.networks.weights.finding import Weights
+from regraft.networks.weights.states import load_state
+from regraft.networks.zoo.catalogues import sized
 from regraft.records import InputSpec, Recipe
 
 

@@ -13,13 +13,20 @@ import safetensors
 import safetensors.numpy
 from pydantic import ValidationError
 
-from regraft import storage
-from regraft.data.loading import LOADER_VERSION
+from regraft.data.pictures.loading import LOADER_VERSION
 from regraft.errors import BundleError, StorageError
-from regraft.features.heads import Head
-from regraft.networks.weights import Weights
+from regraft.heads.head import Head
+from regraft.networks.weights.finding import Weights
 from regraft.prediction.model import Model, Voter
 from regraft.records import BundleRecord, HeadRecord, ScoreSheet, VoterRecord
+from regraft.storage.files import (
+    copy_atomically,
+    read_json,
+    sha256_of,
+    sha256_of_file,
+    write_atomically,
+    write_json,
+)
 
 _RECORD = "bundle.json"
 _NETWORKS = ("network.safetensors", "network-2.safetensors", "network-3.safetensors")
@@ -35,14 +42,14 @@ def save_bundle(model: Model, folder: Path) -> Path:
     for name, voter in zip(_HEADS, model.voters, strict=False):
         arrays = {key: np.ascontiguousarray(array) for key, array in voter.head.arrays.items()}
         data = safetensors.numpy.save(arrays)
-        storage.write_atomically(folder / name, data)
-        files[name] = storage.sha256_of(data)
+        write_atomically(folder / name, data)
+        files[name] = sha256_of(data)
     networks = list({voter.weights.sha256: voter.weights for voter in model.voters}.values())
     places = {}
     for name, weights in zip(_NETWORKS, networks, strict=False):
         if not _same(folder / name, weights.path):
-            storage.copy_atomically(weights.path, folder / name)
-        files[name] = storage.sha256_of_file(folder / name)
+            copy_atomically(weights.path, folder / name)
+        files[name] = sha256_of_file(folder / name)
         places[weights.sha256] = name
     record = BundleRecord(
         regraft_version=metadata.version("regraft"),
@@ -59,7 +66,7 @@ def save_bundle(model: Model, folder: Path) -> Path:
         others=tuple(_voter_record(voter, places[voter.weights.sha256]) for voter in model.others),
         files=dict(sorted(files.items())),
     )
-    storage.write_json(folder / _RECORD, record.model_dump(mode="json"))
+    write_json(folder / _RECORD, record.model_dump(mode="json"))
     for name in {*_HEADS, *_NETWORKS} - set(files):  # left by an earlier model in this folder
         (folder / name).unlink(missing_ok=True)
     return folder
@@ -81,7 +88,7 @@ def _voter_record(voter: Voter, place: str) -> VoterRecord:
 
 
 def _same(one: Path, other: Path) -> bool:
-    return one.exists() and storage.sha256_of_file(one) == storage.sha256_of_file(other)
+    return one.exists() and sha256_of_file(one) == sha256_of_file(other)
 
 
 def load_model(folder: str | Path) -> Model:
@@ -100,7 +107,7 @@ def load_model(folder: str | Path) -> Model:
     used = {_NETWORKS[0], *(other.network_file for other in record.others), *_HEADS[: 1 + len(record.others)]}
     for name in sorted(used):
         path = place / name
-        if not path.is_file() or storage.sha256_of_file(path) != record.files.get(name):
+        if not path.is_file() or sha256_of_file(path) != record.files.get(name):
             raise BundleError(f"{path} is missing or damaged; save the model again from its run")
     first = Voter(
         Weights(
@@ -151,7 +158,7 @@ def _read_scores(path: Path) -> ScoreSheet | None:
     if not path.is_file():
         return None
     try:
-        return ScoreSheet.model_validate(storage.read_json(path))
+        return ScoreSheet.model_validate(read_json(path))
     except (StorageError, ValidationError) as error:
         raise BundleError(f"{path} is damaged: {error}. Fit again, or delete it") from error
 
@@ -180,7 +187,7 @@ def _read_record(place: Path) -> BundleRecord:
     if path.stat().st_size > _MAX_RECORD_BYTES:
         raise BundleError(f"{path} has {path.stat().st_size:,} bytes; the limit is {_MAX_RECORD_BYTES:,}")
     try:
-        record = BundleRecord.model_validate(storage.read_json(path))
+        record = BundleRecord.model_validate(read_json(path))
     except (StorageError, ValidationError) as error:
         raise BundleError(
             f"{path} is not a bundle of this version; fit again, or install the version of regraft that "

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from regraft.features.heads import Head
 from regraft.features.pooling import normalisation, summarise
+from regraft.heads.head import Head
 from regraft.networks.network import Network, load_network
 from regraft.prediction.model import Model
 from regraft.records import Column

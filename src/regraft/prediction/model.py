@@ -15,14 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from regraft.arguments import check_choice, check_kind, check_place, check_reporter
+from regraft.data.findings.scan import in_order
 from regraft.data.image_like import ImageLike, ImageSource, read_image_likes
-from regraft.data.loading import LoadLimits, Pixels, load_input
-from regraft.data.scan import in_order
+from regraft.data.pictures.loading import LoadLimits, Pixels, load_input
 from regraft.errors import ImageError, SettingsError
-from regraft.features.heads import Head
 from regraft.features.runtimes import Row, Runtime, RuntimeName, open_runtime
-from regraft.networks.weights import Weights
-from regraft.outputs import listed, visible
+from regraft.heads.head import Head
+from regraft.networks.weights.finding import Weights
+from regraft.outputs.files import listed, visible
 from regraft.prediction.notebook import model_html, predictions_html
 from regraft.progress import Reporter, Silent
 from regraft.records import Column, Precision, Scores, ScoreSheet, SkippedFile

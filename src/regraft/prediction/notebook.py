@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from regraft.storage import printable
+from regraft.storage.files import printable
 
 if TYPE_CHECKING:
     from regraft.prediction.model import Model, Predictions

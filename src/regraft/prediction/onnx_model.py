@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from regraft.data.findings.scan import in_order
 from regraft.data.image_like import ImageLike, read_image_likes
-from regraft.data.loading import LoadLimits, decode_for, needed_side_px, read_file
-from regraft.data.scan import in_order
+from regraft.data.pictures.loading import LoadLimits, decode_for, needed_side_px, read_file
 from regraft.errors import BundleError, ImageError
 from regraft.prediction.model import Prediction, Predictions, check_prediction, skipped_source
 from regraft.records import InputSpec, SkippedFile

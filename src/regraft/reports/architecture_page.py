@@ -9,13 +9,13 @@ from typing import Literal
 
 from PIL import Image
 
-from regraft.data.loading import Pixels, load_input
+from regraft.data.pictures.loading import Pixels, load_input
 from regraft.explanation.overlays import coloured, data_uri, enlarged, picture
 from regraft.explanation.units import stage_maps
 from regraft.networks.cuts import cut_count
 from regraft.networks.network import load_network
-from regraft.networks.weights import find_weights
-from regraft.networks.zoo import Card, StageCard
+from regraft.networks.weights.finding import find_weights
+from regraft.networks.zoo.cards import Card, StageCard
 from regraft.prediction.graph import Trunk
 from regraft.reports.pages import write_page
 

@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from regraft.data.loading import LoadLimits, Pixels, load_input
+from regraft.data.pictures.loading import LoadLimits, Pixels, load_input
 from regraft.errors import ImageError, NoImagesError, SettingsError
 from regraft.explanation.gallery import Gallery, Neighbour, open_gallery
 from regraft.explanation.maps import HeatMap, Method, heat_map
 from regraft.explanation.overlays import data_uri, overlaid, picture
 from regraft.explanation.pictures import Pictures
-from regraft.model_files import ModelFiles, open_files
 from regraft.prediction.graph import ModelGraph
 from regraft.prediction.model import Model
 from regraft.progress import Reporter, Silent
 from regraft.records import SkippedFile
 from regraft.reports.pages import write_page
+from regraft.runs.model_files import ModelFiles, open_files
 
 _SIDE_PX = 320
 _NEIGHBOUR_PX = 128

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from regraft.data.loading import Pixels, load_input
+from regraft.data.pictures.loading import Pixels, load_input
 from regraft.errors import SettingsError
 from regraft.explanation.filters import first_filters
 from regraft.explanation.maps import maps_of
@@ -16,10 +16,10 @@ from regraft.explanation.maximisation import SIDE_PX, STEPS, maximised
 from regraft.explanation.overlays import coloured, data_uri, enlarged, picture
 from regraft.explanation.pictures import Pictures
 from regraft.explanation.units import Unit, exciting_patches, stage_maps
-from regraft.model_files import ModelFiles, open_files
 from regraft.prediction.graph import ModelGraph, NetworkPart
 from regraft.progress import Reporter, Silent
 from regraft.reports.pages import write_page
+from regraft.runs.model_files import ModelFiles, open_files
 
 _IMAGES = 240
 _FILTERS = 64

@@ -17,8 +17,9 @@ from typing import Any
 import jinja2
 from markupsafe import Markup, escape
 
-from regraft import __version__, storage
+from regraft import __version__
 from regraft.progress import duration
+from regraft.storage.files import printable, write_atomically
 
 _FOLDER = "templates"
 
@@ -32,7 +33,7 @@ def write_page(path: Path, template: str, *, script: str = "", **values: Any) ->
         script: name of the script that the page uses, if any.
         values: the values that the template shows.
     """
-    storage.write_atomically(path, page(template, script=script, **values).encode("utf-8", "replace"))
+    write_atomically(path, page(template, script=script, **values).encode("utf-8", "replace"))
     return path
 
 
@@ -89,7 +90,7 @@ def _environment() -> jinja2.Environment:
 
 def shown(text: str) -> Markup:
     """A name from the user's files, with control characters spelled out and its text direction isolated."""
-    plain = storage.printable(text)
+    plain = printable(text)
     marks = "".join(
         c if unicodedata.category(c) not in ("Cf", "Co", "Cn") else f"\\u{ord(c):04x}" for c in plain
     )

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from regraft.evaluation.scores import wilson
 from regraft.records import Estimate
 from regraft.reports.charts import Chart
-from regraft.run_files import Judged, RunFiles
+from regraft.runs.reading import Judged, RunFiles
 
 _BINS = 10
 

@@ -21,8 +21,8 @@ from regraft.reports.run_charts import (
     moved_chart,
     training_charts,
 )
-from regraft.run_files import Judged, RunFiles
-from regraft.storage import printable
+from regraft.runs.reading import Judged, RunFiles
+from regraft.storage.files import printable
 
 _THUMB_PX, _THUMBS = 112, 240
 _EXPLAINED = (8, 4)  # wrong and right images with heat maps

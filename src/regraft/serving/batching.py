@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from regraft.data.loading import Pixels
+from regraft.data.pictures.loading import Pixels
 
 Answer = tuple[npt.NDArray[np.float32], ...]
 Run = Callable[[npt.NDArray[np.uint8]], Answer]

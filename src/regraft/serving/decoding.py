@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from regraft.data.loading import LoadLimits, Pixels, load_input
+from regraft.data.pictures.loading import LoadLimits, Pixels, load_input
 from regraft.errors import ImageError
 from regraft.records import InputSpec
 

@@ -16,11 +16,19 @@ import numpy as np
 import numpy.typing as npt
 import safetensors.numpy
 
-from regraft import __version__, storage
+from regraft import __version__
 from regraft.errors import BundleError, RegraftError
-from regraft.model_files import ModelFiles, open_files
 from regraft.progress import Reporter
 from regraft.records import InputSpec
+from regraft.runs.model_files import ModelFiles, open_files
+from regraft.storage.files import (
+    cache_folder,
+    key_of,
+    make_folder,
+    read_json,
+    sha256_of_file,
+    write_atomically,
+)
 
 THUMBNAIL_PX = 96
 MOST_NEIGHBOURS = 4_000
@@ -61,7 +69,7 @@ def open_package(run: str | Path, reporter: Reporter, data: str | Path | None = 
     bundle = files.bundle / "bundle.json"
     if not bundle.is_file():
         raise BundleError(f"{files.folder} contains no model: {bundle} is missing")
-    folder = storage.cache_folder() / "serving" / _key(files)[:24]
+    folder = cache_folder() / "serving" / _key(files)[:24]
     if not (folder / "package.json").exists():
         with reporter.phase("preparing the model for serving", 1, "models") as meter:
             _make_apart(files, folder)
@@ -76,7 +84,7 @@ def _key(files: ModelFiles) -> str:
     step = max(1, -(-len(files.training_images) // MOST_NEIGHBOURS))
     found = [files.image(item.path) is not None for item in files.training_images[::step]]
     root = str(files.run.root) if files.run else ""
-    return storage.key_of([_VERSION, __version__, *map(storage.sha256_of_file, shown), root, found])
+    return key_of([_VERSION, __version__, *map(sha256_of_file, shown), root, found])
 
 
 def _make_apart(files: ModelFiles, folder: Path) -> None:
@@ -93,7 +101,7 @@ def _make_apart(files: ModelFiles, folder: Path) -> None:
 def read_package(folder: Path) -> Package:
     """Read a package that `write_package` wrote."""
     try:
-        record = storage.read_json(folder / "package.json")
+        record = read_json(folder / "package.json")
         arrays = safetensors.numpy.load_file(folder / "neighbours.safetensors")
         ends = np.cumsum(arrays["sizes"])
         blob = arrays["thumbnails"].tobytes()
@@ -120,12 +128,12 @@ def write_package(
     thumbnails: list[bytes],
 ) -> None:
     """Write a package; its record is written last, so that a folder without it is incomplete."""
-    storage.make_folder(folder)
-    storage.write_atomically(folder / "core.onnx", graph)
+    make_folder(folder)
+    write_atomically(folder / "core.onnx", graph)
     arrays: dict[str, npt.NDArray[Any]] = {
         "places": places.astype(np.float16),
         "sizes": np.array([len(one) for one in thumbnails], dtype=np.int64),
         "thumbnails": np.frombuffer(b"".join(thumbnails), dtype=np.uint8),
     }
-    storage.write_atomically(folder / "neighbours.safetensors", safetensors.numpy.save(arrays))
-    storage.write_atomically(folder / "package.json", json.dumps(record).encode())
+    write_atomically(folder / "neighbours.safetensors", safetensors.numpy.save(arrays))
+    write_atomically(folder / "package.json", json.dumps(record).encode())

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from regraft import storage
-from regraft.data.loading import decode, read_file
+from regraft.data.pictures.loading import decode, read_file
 from regraft.errors import ImageError, RegraftError
 from regraft.explanation.gallery import Space, open_gallery
-from regraft.model_files import ModelFiles, open_files
+from regraft.export.graphs import core_graph, saved
 from regraft.progress import Silent
-from regraft.serving.graphs import core_graph, saved
+from regraft.runs.model_files import ModelFiles, open_files
 from regraft.serving.package import MOST_NEIGHBOURS, THUMBNAIL_PX, write_package
+from regraft.storage.files import printable
 
 
 def pack(run: Path, folder: Path, data: Path | None = None) -> None:
@@ -41,7 +41,7 @@ def _neighbours(files: ModelFiles) -> tuple[npt.NDArray[np.float32], list[tuple[
         return np.zeros((0, width), np.float32), [], []
     gallery = open_gallery(files.run, files.model, Silent())
     chosen = range(0, len(gallery.paths), max(1, -(-len(gallery.paths) // MOST_NEIGHBOURS)))
-    near = [(storage.printable(gallery.paths[n]), storage.printable(gallery.labels[n])) for n in chosen]
+    near = [(printable(gallery.paths[n]), printable(gallery.labels[n])) for n in chosen]
     thumbnails = [_thumbnail(files.image(gallery.paths[number])) for number in chosen]
     return np.ascontiguousarray(gallery.directions[list(chosen)]), near, thumbnails
 
@@ -50,7 +50,7 @@ def _facts(files: ModelFiles) -> dict[str, Any]:
     """The answer of `/model`; None stands for what is not known."""
     model, best, plan, sheet = files.model, files.best, files.plan, files.scores
     return {
-        "labels": [storage.printable(label) for label in model.labels],
+        "labels": [printable(label) for label in model.labels],
         "network": model.weights.network,
         "strategy": plan.strategy if plan else None,
         "head": model.head.record.kind,
@@ -58,7 +58,7 @@ def _facts(files: ModelFiles) -> dict[str, Any]:
         "baseline": sheet.baseline.accuracy.value if sheet and sheet.baseline else None,
         "judged_on": f"{best.images} images, {best.method}" if best else None,
         "licence": model.weights.source.licence,
-        "lineage": [storage.printable(one) for one in model.lineage],
+        "lineage": [printable(one) for one in model.lineage],
         "regraft_version": files.regraft_version,
     }
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from regraft.data.loading import Pixels
+from regraft.data.pictures.loading import Pixels
 from regraft.explanation.occlusion import occlusion
 from regraft.explanation.overlays import data_uri, overlaid, picture
 from regraft.prediction.onnx_model import open_session

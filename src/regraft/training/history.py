@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from regraft import storage
+from regraft.storage.files import csv_bytes, write_atomically
 
 if TYPE_CHECKING:  # it imports torch, which reading a run does not need
     from regraft.training.movement import Movement
@@ -35,11 +35,11 @@ class History:
     def write(self, folder: Path) -> None:
         """Write `metrics.jsonl`, `metrics.csv`, `stages.csv`, and `tensorboard/` if that is installed."""
         lines = "".join(json.dumps(row) + "\n" for row in self.rows)
-        storage.write_atomically(folder / "metrics.jsonl", lines.encode())
-        storage.write_atomically(folder / "metrics.csv", self._csv())
+        write_atomically(folder / "metrics.jsonl", lines.encode())
+        write_atomically(folder / "metrics.csv", self._csv())
         moved = [(m.stage, m.weight_change, m.feature_similarity) for m in self.movements]
         header = ("stage", "relative_weight_change", "feature_similarity_cka")
-        storage.write_atomically(folder / "stages.csv", storage.csv_bytes(header, moved))
+        write_atomically(folder / "stages.csv", csv_bytes(header, moved))
         if importlib.util.find_spec("tensorboard"):
             self._write_tensorboard(folder / "tensorboard")
 
@@ -54,7 +54,7 @@ class History:
             ]
             for row in self.rows
         ]
-        return storage.csv_bytes(header, table)
+        return csv_bytes(header, table)
 
     def _write_tensorboard(self, folder: Path) -> None:
         from torch.utils.tensorboard import SummaryWriter

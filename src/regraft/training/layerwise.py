@@ -22,10 +22,10 @@ from torch.nn import functional
 
 from regraft.errors import NetworkError, WeightsError
 from regraft.networks.stages import Stage
-from regraft.networks.states import load_state, save_state
+from regraft.networks.weights.states import load_state, save_state
 from regraft.progress import Meter, Reporter
 from regraft.randomness import generator, torch_seed
-from regraft.training.sources import Places, Source, fetched
+from regraft.training.batches import Places, Source, fetched
 from regraft.training.tail import channels_last
 
 _NOISE = 0.3

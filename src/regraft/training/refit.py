@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from regraft.features.extraction import extract
-from regraft.features.fitting import fit_head
-from regraft.features.heads import Head
 from regraft.features.runtimes import open_runtime
-from regraft.features.training_rows import best_temperature
-from regraft.job import Said
-from regraft.plans import SolvedPlan
+from regraft.heads.dataset import Said
+from regraft.heads.fitting import fit_head
+from regraft.heads.head import Head
+from regraft.heads.rows import best_temperature
+from regraft.plans.plan import SolvedPlan
 from regraft.progress import Reporter
 from regraft.training.solved import set_sizes
 from regraft.training.tuned import Tuned, TunedJob

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from regraft.features.fitting import fit_head
-from regraft.features.gauge import HUNDREDTHS
-from regraft.features.kernel_machines import MOST_PAIRED_CLASSES, is_paired
-from regraft.features.training_rows import Candidate, FittedHead, TrainingRows, describe
-from regraft.job import Job, Predicted, Said
-from regraft.plans import Plan
+from regraft.heads.dataset import Job, Predicted, Said
+from regraft.heads.fitting import fit_head
+from regraft.heads.gauge import HUNDREDTHS
+from regraft.heads.kernel_machines import MOST_PAIRED_CLASSES, is_paired
+from regraft.heads.rows import Candidate, FittedHead, TrainingRows, describe
+from regraft.plans.plan import Plan
 from regraft.progress import Reporter
 from regraft.records import HeadKind, Statistic
 

@@ -12,11 +12,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from regraft.features.heads import Head
 from regraft.features.pooling import summarise
+from regraft.heads.head import Head
 from regraft.networks.stages import Stage
 from regraft.records import Column, HeadRecord, Statistic
-from regraft.storage import sha256_of
+from regraft.storage.files import sha256_of
 
 _BatchNorm = nn.modules.batchnorm._BatchNorm
 

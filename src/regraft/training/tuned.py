@@ -14,37 +14,37 @@ import filelock
 import torch
 from torch import nn
 
-from regraft import storage
-from regraft.data.loading import LOADER_VERSION, LoadLimits
-from regraft.data.views import ViewPolicy
+from regraft.data.pictures.loading import LOADER_VERSION, LoadLimits
+from regraft.data.pictures.views import ViewPolicy
 from regraft.errors import SettingsError
 from regraft.features.activations import Activations
 from regraft.features.extraction import Features, extract
-from regraft.features.fitting import fit_head
-from regraft.features.heads import Head
 from regraft.features.pooling import activation_shape
 from regraft.features.runtimes import Runtime, open_runtime
 from regraft.features.torch_runtime import find_device
-from regraft.features.training_rows import best_temperature
-from regraft.job import Job, Said
-from regraft.networks.auxiliaries import with_classes
+from regraft.heads.dataset import Job, Said
+from regraft.heads.fitting import fit_head
+from regraft.heads.head import Head
+from regraft.heads.rows import best_temperature
+from regraft.networks.architectures.auxiliaries import with_classes
+from regraft.networks.architectures.strided_depthwise import quicken
 from regraft.networks.network import Network, load_network
-from regraft.networks.states import save_state
-from regraft.networks.strided_depthwise import quicken
-from regraft.networks.weights import Weights
-from regraft.plans import Plan
+from regraft.networks.weights.finding import Weights
+from regraft.networks.weights.states import save_state
+from regraft.plans.plan import Plan
 from regraft.progress import Reporter
 from regraft.records import Column, WeightsSource
 from regraft.settings import TrainSettings
-from regraft.training.checkpoint import Position, Score
-from regraft.training.engine import Trainer
+from regraft.storage.files import cache_folder, key_of, make_folder, sha256_of_file
+from regraft.training.batches import ViewSource
+from regraft.training.cached_views import kept_views
 from regraft.training.history import History
-from regraft.training.keeping import kept_views
 from regraft.training.layerwise import pretrain
+from regraft.training.loop.checkpoint import Position, Score
+from regraft.training.loop.engine import Trainer
+from regraft.training.loop.rate_finder import RateSearch, search_rate
+from regraft.training.loop.steps import Task
 from regraft.training.movement import movements, stage_weights
-from regraft.training.rate_finder import RateSearch, search_rate
-from regraft.training.sources import ViewSource
-from regraft.training.steps import Task
 from regraft.training.tail import EarlierHead, HeadStart, LinearHead, Tail, channels_last
 from regraft.training.threads import cpu_kernels, threads_for
 
@@ -296,8 +296,8 @@ class TunedJob:
     @contextmanager
     def _workspace(self, reporter: Reporter) -> Iterator[Path]:
         """The training's folder in the cache, named after all it depends on and locked by one process."""
-        folder = storage.cache_folder() / "training" / storage.key_of(self._facts())[:24]
-        storage.make_folder(folder)
+        folder = cache_folder() / "training" / key_of(self._facts())[:24]
+        make_folder(folder)
         lock = filelock.FileLock(folder.parent / f".{folder.name}.lock")
         try:
             lock.acquire(timeout=0)
@@ -315,7 +315,7 @@ class TunedJob:
             "version": 2,
             "plan": self.plan.model_dump(mode="json", exclude=_NOT_TRAINED_WITH),
             "split": self.job.split.sha256,
-            "images": storage.key_of([row.sha256 for row in self.job.split.rows]),
+            "images": key_of([row.sha256 for row in self.job.split.rows]),
             "weights": self.weights.sha256,
             "earlier": self.earlier.facts() if self.earlier and settings.head_start == "previous" else None,
             "device": torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_kernels(),
@@ -330,7 +330,7 @@ class TunedJob:
         """The weights of the whole network after training, saved like any other weights file."""
         path = folder / "network.safetensors"
         save_state(network.module.state_dict(), path)
-        sha256 = storage.sha256_of_file(path)
+        sha256 = sha256_of_file(path)
         start = self.weights.source
         where = f"{self.plan.strategy} on {Path(self.job.images.root).name}, from {start.where}"
         source = WeightsSource(where=where, sha256=sha256, licence=start.licence)

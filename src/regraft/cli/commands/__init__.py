@@ -1,0 +1,1 @@
+"""One file for each command, with the name of the command."""

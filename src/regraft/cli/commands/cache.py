@@ -1,0 +1,88 @@
+"""The command `regraft cache`."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from regraft.cli.terminal.console import show_json, show_table
+
+
+def info(*, json: Annotated[bool, Parameter(negative="")] = False) -> int:
+    """Show what the cache contains, and how much disk space it takes.
+
+    Args:
+        json: Print JSON lines instead of a table.
+    """
+    from regraft.storage.files import cache_folder
+    from regraft.storage.rows import stores_below
+
+    root = cache_folder()
+    uses = stores_below(root)
+    if json:
+        for use in uses:
+            show_json({"folder": str(use.folder), "rows": use.rows, "bytes": use.size_bytes, **use.facts})
+        return 0
+    rows = [
+        [
+            str(use.facts.get("what", "?")),
+            str(use.facts.get("network", "")),
+            f"{use.facts.get('runtime', '')} {use.facts.get('precision', '')}".strip(),
+            f"{use.rows:,}",
+            f"{use.size_bytes / 1e6:,.1f}",
+            time.strftime("%Y-%m-%d %H:%M", time.localtime(use.last_used)),
+        ]
+        for use in uses
+    ]
+    header = ["what", "network", "runtime", "images", "MB", "last used"]
+    show_table(f"Cache at {root}", header, rows, right=[3, 4])
+    for what, names in (
+        ("converted networks and weights", ("networks", "weights")),
+        ("trainings", ("training",)),
+    ):
+        files = [path for name in names for path in (root / name).glob("**/*") if path.is_file()]
+        print(f"{what}: {sum(path.stat().st_size for path in files) / 1e6:,.1f} MB")
+    print("$REGRAFT_CACHE moves the cache; $REGRAFT_CACHE_MAX limits its size (for example 20G)")
+    return 0
+
+
+def verify() -> int:
+    """Compare all cached data with their hashes; damaged shards are removed and will be computed again."""
+    from regraft.storage.files import cache_folder
+    from regraft.storage.rows import remove_stale, stores_below, verify_store
+
+    root = cache_folder()
+    damaged = [name for use in stores_below(root) for name in verify_store(use.folder)]
+    stale = remove_stale(root, older_than_s=0)
+    for name in damaged:
+        print(f"removed the damaged shard {name}")
+    print(f"{len(damaged)} damaged shards and {stale} left-over temporary files were found and removed")
+    return 1 if damaged else 0
+
+
+def prune(*, max_size: Annotated[str, Parameter(name=["--max-size", "--max"])]) -> int:
+    """Delete the least recently used features, activations and trainings until the rest fits a given size.
+
+    Args:
+        max_size: Size that may remain, for example 500M or 20G; 0 deletes everything.
+    """
+    from regraft.storage import rows as rowstore
+    from regraft.storage.files import cache_folder, size_in_bytes
+
+    freed = rowstore.prune(cache_folder(), size_in_bytes(max_size))
+    print(f"freed {freed / 1e6:,.1f} MB")
+    return 0
+
+
+def clear() -> int:
+    """Delete everything that can be computed again: features, activations and trainings. Splits are kept."""
+    from regraft.storage.files import cache_folder
+
+    root = cache_folder()
+    for name in ("features", "activations", "training", "scan", "networks", "weights"):
+        shutil.rmtree(root / name, ignore_errors=True)
+    print(f"cleared {root}; the saved splits were kept")
+    return 0

@@ -1,0 +1,182 @@
+"""The command `regraft fit`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from regraft.cli.terminal.console import make_reporter, show_json, show_table
+from regraft.cli.terminal.parameters import (
+    DATA,
+    FIT,
+    TRAIN,
+    DataFlags,
+    FitFlags,
+    From,
+    Switch,
+    TrainFlags,
+    advise_command,
+)
+from regraft.errors import RegraftError
+from regraft.progress import Reporter
+from regraft.records import Estimate, Scores, ScoreSheet
+
+if TYPE_CHECKING:
+    from regraft.workflow.rehearsal import Rehearsal
+
+
+def fit(
+    data: str,
+    /,
+    *,
+    settings: FitFlags = FIT,
+    reading: DataFlags = DATA,
+    training: TrainFlags = TRAIN,
+    plan: str | None = None,
+    from_: From = None,
+    out: Annotated[str | None, Parameter(name=["--out", "-o"])] = None,
+    overwrite: Switch = False,
+    report: bool = True,
+    dry_run: Switch = False,
+    json: Switch = False,
+) -> int:
+    """Transfer a pretrained network to your images.
+
+    It leaves a run folder with the model (bundle/), scores, the split, predictions, skipped files and the
+    log. The same command run again reuses everything that was computed, and resumes after an interruption.
+
+    Without --strategy it climbs a ladder: a usable model in seconds, then more expensive strategies, as long
+    as the budget lasts; each is kept only if it is better on validation images. Ctrl-C leaves the best of
+    them.
+
+    ```
+    regraft fit photos/
+    regraft fit photos/ --budget 10m
+    regraft fit photos/ --network mobilenetv1_100 --weights weights/ --strategy many-stages
+    regraft fit photos.csv --strategy svm --cut layer3 --out runs/svm3
+    regraft fit photos/ --strategy last-blocks --cut 60%
+    regraft fit photos/ --strategy full --schedule one-cycle --epochs 10 --effective-batch 128
+    ```
+
+    Args:
+        data: A folder with a folder per class (or that below train/, val/, test/), or a CSV or Parquet table.
+        settings: How the model is fitted.
+        reading: How images are found and read.
+        training: How a tail is trained.
+        plan: A plan file (from `regraft advise`) to carry out instead of the settings.
+        from_: An earlier run or bundle, whose network is where this one starts.
+        out: The run folder; without it, runs/DATA-NETWORK-STRATEGY.
+        overwrite: Replace a run with other settings in --out.
+        report: Write report.html into the run folder.
+        dry_run: Show how the fit would begin (counts, bad files, known costs, the plan of a named strategy)
+            and stop before features are computed; `regraft advise` shows the same.
+        json: Print JSON lines instead of tables and bars.
+    """
+    from regraft.workflow import fit as workflow
+
+    reporter = make_reporter(json_lines=json)
+    if dry_run:
+        if plan is None:
+            reporter.note(f"fit --dry-run is now a part of advise: {advise_command(data, settings)}")
+        found = workflow.rehearse(
+            data, settings, training=training, data=reading, plan=plan, from_run=from_, reporter=reporter
+        )
+        _show_dry_run(found, json_lines=json)
+        return 0
+    model = workflow.fit(
+        data,
+        settings,
+        training=training,
+        data=reading,
+        plan=plan,
+        from_run=from_,
+        out=out or "",
+        overwrite=overwrite,
+        reporter=reporter,
+    )
+    assert model.scores is not None
+    assert model.run_folder is not None
+    page = _report(model.run_folder, reporter) if report else None
+    if json:
+        show_json(
+            {"run": str(model.run_folder), "scores": model.scores.model_dump(mode="json", exclude=_LONG)}
+        )
+        return 0
+    if (model.run_folder / "ladder.json").exists():
+        from regraft.cli.terminal.ladder_table import show_ladder
+        from regraft.ladder.rungs import LadderRecord
+        from regraft.storage.files import read_json
+
+        show_ladder(LadderRecord.model_validate(read_json(model.run_folder / "ladder.json")))
+    show_scores(model.scores)
+    if page is not None:
+        print(f"the report is {page}; open it in a browser")
+    print(f"saved in {model.run_folder}; try: regraft predict {model.run_folder} IMAGE ...")
+    return 0
+
+
+def _show_dry_run(found: Rehearsal, *, json_lines: bool) -> None:
+    if json_lines:
+        show_json(found.model_dump(mode="json"))
+        return
+    from regraft.cli.terminal.rehearsal import show_rehearsal
+
+    show_rehearsal(found)
+    print("nothing was trained or saved; without --dry-run the fit begins")
+
+
+def _report(folder: Path, reporter: Reporter) -> Path | None:
+    """A report that can't be written is no reason to call a finished fit a failure."""
+    from regraft.reports.run_report import write_report
+
+    try:
+        return write_report(folder, reporter=reporter)
+    except (RegraftError, OSError) as error:
+        reason = error.with_flags if isinstance(error, RegraftError) else error
+        reporter.warn(f"no report: {reason}")
+        return None
+
+
+_LONG = {side: {"classes", "confusion", "confused"} for side in ("test", "validation", "baseline")}
+
+
+def show_scores(sheet: ScoreSheet) -> None:
+    """The scores with their intervals, next to those of the trivial baseline."""
+    columns = [("test", sheet.test), ("validation", sheet.validation), ("majority class", sheet.baseline)]
+    shown = [(name, scores) for name, scores in columns if scores is not None]
+    rows = []
+    for measure, name, scale in _MEASURES:
+        rows.append([name, *(_cell(getattr(scores, measure), scale) for _, scores in shown)])
+    header = ["", *(f"{name}, {scores.images:,} images" for name, scores in shown)]
+    show_table("Scores with 95 % intervals", header, rows, right=range(1, len(header)))
+    for name, scores in shown:
+        print(f"{name}: {scores.method}")
+    best = sheet.test or sheet.validation
+    if best is not None:
+        _show_weakest(best)
+
+
+_MEASURES = (
+    ("accuracy", "accuracy %", 100),
+    ("balanced_accuracy", "balanced accuracy %", 100),
+    ("macro_f1", "macro F1 %", 100),
+    ("log_loss", "log-loss, nats", 1),
+    ("calibration_error", "calibration error %", 100),
+)
+
+
+def _cell(estimate: Estimate, scale: int) -> str:
+    digits = 1 if scale == 100 else 3
+    value = f"{estimate.value * scale:.{digits}f}"
+    if estimate.low is None or estimate.high is None:
+        return value
+    return f"{value} [{estimate.low * scale:.{digits}f}, {estimate.high * scale:.{digits}f}]"
+
+
+def _show_weakest(scores: Scores) -> None:
+    tested = [one for one in scores.classes if one.images]
+    weakest = sorted(tested, key=lambda one: one.recall)[:3]
+    listed = ", ".join(f"{one.label} {one.recall:.0%} of {one.images}" for one in weakest)
+    print(f"found least often: {listed}")

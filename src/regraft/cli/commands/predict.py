@@ -1,0 +1,158 @@
+"""The command `regraft predict`."""
+
+from __future__ import annotations
+
+import glob
+import json as json_module
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from regraft.cli.terminal.console import make_reporter
+from regraft.cli.terminal.parameters import Overwrite
+from regraft.records import Precision
+
+
+def predict(
+    model: str,
+    /,
+    *images: Annotated[str, Parameter(allow_leading_hyphen=False)],
+    out: Annotated[str | None, Parameter(name=["--out", "-o"])] = None,
+    top: int = 1,
+    precision: Precision = "fp32",
+    runtime: Literal["auto", "openvino", "torch"] = "auto",
+    max_megapixels: float = 64.0,
+    max_file_mb: float = 128.0,
+    overwrite: Overwrite = False,
+    json: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Predict labels and probabilities for images, in the given order.
+
+    Files that can't be used are skipped: they are listed on standard error and, with --out, in
+    OUT.skipped.csv.
+
+    ```
+    regraft predict runs/flowers new/*.jpg -o predictions.csv
+    regraft predict runs/flowers new/ --top 3
+    find new -name '*.jpg' | regraft predict runs/flowers - --json
+    ```
+
+    Args:
+        model: A run folder, a bundle, or an exported .onnx file (fp32, run by ONNX Runtime).
+        images: Files, folders (with their subfolders), globs, or - for a list of paths on standard input.
+        out: File for the predictions, CSV, or JSON lines if it ends in .jsonl; by default CSV on standard
+            output.
+        top: Number of labels for each image, the most probable first.
+        precision: Arithmetic of the network; fp32 gives the same probabilities on every machine, to 1e-5.
+        runtime: Library that runs the network: openvino, torch (PyTorch), or auto, which takes torch on a GPU
+            and otherwise openvino if it is installed.
+        max_megapixels: Skip images with more megapixels than this.
+        max_file_mb: Skip files larger than this many megabytes.
+        overwrite: Replace a file that regraft did not write; never one that this command reads.
+        json: Print JSON lines instead of CSV.
+    """
+    from regraft.data.pictures.loading import LoadLimits
+    from regraft.errors import NoImagesError, SettingsError
+    from regraft.prediction.onnx_model import OnnxModel
+    from regraft.prediction.opening import load_model
+    from regraft.storage.files import csv_bytes, printable, write_atomically
+
+    paths = list(_expand(images))
+    as_json = json or (out or "").endswith((".jsonl", ".json"))
+    _check_outputs(out, [model, *images, *paths], as_json=as_json, overwrite=overwrite)
+    loaded = load_model(model)
+    if not 1 <= top <= len(loaded.labels):
+        raise SettingsError(f"--top {top} is outside of 1 to {len(loaded.labels)}, the number of labels")
+    if not paths:
+        raise NoImagesError(
+            f"no images were found in {' '.join(images) or 'an empty list'}; give files, folders, globs or -"
+        )
+    reporter = make_reporter(json_lines=json)
+    limits = LoadLimits(max_megapixels, max_file_mb)
+    if isinstance(loaded, OnnxModel):
+        if precision != "fp32" or runtime != "auto":
+            raise SettingsError(
+                "--precision and --runtime have no effect on .onnx files; remove them, or give a run folder"
+            )
+        found = loaded.predict(paths, limits=limits)
+    else:
+        found = loaded.predict(paths, precision=precision, runtime=runtime, limits=limits, reporter=reporter)
+    lines = [_ranked(row.path, row.probabilities.tolist(), loaded.labels, top) for row in found.rows]
+    data = _json_lines(lines) if as_json else _csv(lines, top)
+    if out is None:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+    else:
+        write_atomically(Path(out), data)
+        reporter.note(f"wrote {len(lines):,} predictions to {out}")
+    for file in found.skipped[:20]:
+        reporter.warn(f"skipped {printable(file.path)}: {file.reason}")
+    if len(found.skipped) > 20:
+        reporter.warn(f"skipped {len(found.skipped) - 20:,} more files")
+    if found.skipped and out is not None:
+        rows = [(file.path, file.reason) for file in found.skipped]
+        write_atomically(Path(f"{out}.skipped.csv"), csv_bytes(("path", "reason"), rows))
+    return 0 if found.rows else 1
+
+
+def _check_outputs(out: str | None, inputs: Sequence[str], *, as_json: bool, overwrite: bool) -> None:
+    """Refuse files that can't be written, before anything is computed."""
+    from regraft.outputs.files import PREDICTION_LINES, PREDICTIONS, SKIPPED, output_file
+
+    if out is not None:
+        kind = PREDICTION_LINES if as_json else PREDICTIONS
+        output_file(out, kind, inputs=inputs, overwrite=overwrite)
+        output_file(f"{out}.skipped.csv", SKIPPED, inputs=inputs, overwrite=overwrite)
+
+
+def _expand(images: Sequence[str]) -> Iterator[str]:
+    from regraft.data.sources.folders import files_below
+
+    for image in images:
+        if image == "/dev/stdin":
+            data = sys.stdin.buffer.read()
+            separator = b"\0" if b"\0" in data else b"\n"
+            yield from (os.fsdecode(line.rstrip(b"\r")) for line in data.split(separator) if line.strip())
+        elif os.path.isdir(image):
+            yield from (str(path) for path in files_below(Path(image)))
+        elif not os.path.exists(image) and glob.has_magic(image):
+            yield from sorted(glob.glob(image, recursive=True))
+        else:
+            yield image
+
+
+def _ranked(
+    path: str, probabilities: Sequence[float], labels: Sequence[str], top: int
+) -> tuple[str, list[tuple[str, float]]]:
+    order = sorted(range(len(labels)), key=lambda place: -probabilities[place])[:top]
+    return path, [(labels[place], float(probabilities[place])) for place in order]
+
+
+def _csv(lines: Sequence[tuple[str, list[tuple[str, float]]]], top: int) -> bytes:
+    from regraft.storage.files import csv_bytes
+
+    names = [("label", "probability")] + [(f"label_{n}", f"probability_{n}") for n in range(2, top + 1)]
+    header = ["path", *(name for pair in names for name in pair)]
+    rows = [
+        [path, *(cell for label, chance in best for cell in (label, f"{chance:.6f}"))] for path, best in lines
+    ]
+    return csv_bytes(header, rows)
+
+
+def _json_lines(lines: Sequence[tuple[str, list[tuple[str, float]]]]) -> bytes:
+    from regraft.storage.files import printable
+
+    records = (
+        {
+            "path": printable(path),
+            "label": best[0][0],
+            "probability": best[0][1],
+            "top": [list(pair) for pair in best],
+        }
+        for path, best in lines
+    )
+    return "".join(json_module.dumps(record, ensure_ascii=False) + "\n" for record in records).encode()

@@ -1,0 +1,1 @@
+"""What commands share: their parameters, and how progress and tables are printed."""

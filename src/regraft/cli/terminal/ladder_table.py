@@ -1,0 +1,61 @@
+"""Tables for the terminal: a ladder and the depth profile, and how shares and times are written."""
+
+from __future__ import annotations
+
+from regraft.advice.profile import DepthProfile
+from regraft.cli.terminal.console import show_table
+from regraft.ladder.rungs import LadderRecord, RungRow
+from regraft.progress import duration
+from regraft.records import Estimate
+
+
+def show_ladder(ladder: LadderRecord) -> None:
+    """Print every rung: its accuracy, its predicted and measured time, and why it was kept or not."""
+    rows = [
+        [
+            str(row.rung),
+            row.name,
+            "–" if row.accuracy is None else percent(row.accuracy),
+            duration(row.predicted_s),
+            duration(row.took_s),
+            "✓" if row.is_kept else "",
+            row.verdict,
+        ]
+        for row in sorted(ladder.rows, key=_order)
+    ]
+    header = ["rung", "strategy", "accuracy (val) %", "predicted time", "time", "kept", "reason"]
+    show_table(f"The ladder (budget {duration(ladder.budget_s)})", header, rows, right=[2, 3, 4])
+
+
+def _order(row: RungRow) -> int:
+    return row.rung
+
+
+def percent(estimate: Estimate) -> str:
+    """A share in per cent with its interval: `85.2 ± 1.6`, or both bounds if they differ by over a point."""
+    value = 100 * estimate.value
+    if estimate.low is None or estimate.high is None:
+        return f"{value:.1f}"
+    below, above = value - 100 * estimate.low, 100 * estimate.high - value
+    if abs(above - below) > 1:
+        return f"{value:.1f} [{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
+    return f"{value:.1f} ± {(above + below) / 2:.1f}"
+
+
+def show_depths(profile: DepthProfile) -> None:
+    """Print the depth profile: the accuracy of heads on each stage, with a bar."""
+    rows = []
+    for one in profile.stages:
+        bar = "█" * round(20 * one.least_squares.value)
+        mark = " ← peak" if one == profile.peak else ""
+        exact = "–" if one.svm is None else percent(one.svm)
+        rows.append([one.stage, percent(one.least_squares), exact, bar + mark])
+    header = ["stage", "least-squares SVM %", "SVM, near the peak %", "accuracy of the least-squares SVM"]
+    show_table("Depth profile: cross-validated accuracy of heads on each stage", header, rows, right=[1, 2])
+
+
+def points(difference: Estimate) -> str:
+    """A difference of shares with its interval, in percentage points."""
+    assert difference.low is not None
+    assert difference.high is not None
+    return f"{100 * difference.value:+.1f} [{100 * difference.low:+.1f}, {100 * difference.high:+.1f}]"

@@ -1,0 +1,36 @@
+"""How the beginning of a fit looks in a terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from regraft.progress import duration
+
+if TYPE_CHECKING:
+    from regraft.workflow.rehearsal import Rehearsal
+
+_LISTED = 10
+
+
+def show_rehearsal(found: Rehearsal) -> None:
+    """The images, the files that can't be used, the known costs, and the plan of a named strategy."""
+    images = sum(found.classes.values())
+    sides = " · ".join(f"{count:,} {side}" for side, count in found.sides.items())
+    print(f"{len(found.classes)} classes · {images:,} images · {sides} ({found.split_origin} split)")
+    smallest = sorted(found.classes.items(), key=lambda one: one[1])[:3]
+    print("smallest classes: " + ", ".join(f"{name} {count}" for name, count in smallest))
+    for file in found.skipped[:_LISTED]:
+        print(f"can't be used: {file.path}: {file.reason}")
+    if len(found.skipped) > _LISTED:
+        print(f"and {len(found.skipped) - _LISTED:,} more that can't be used")
+    if found.findings:
+        kinds = ", ".join(f"{count} x {kind}" for kind, count in found.findings.items())
+        print(f"found: {kinds} (listed by regraft check)")
+    cost = (
+        "not timed on this machine yet" if found.extract_s is None else f"about {duration(found.extract_s)}"
+    )
+    print(f"network {found.network}; features of all images: {cost}, less where they are in the cache")
+    if found.plan is None:
+        print(f"strategy auto: a ladder with a budget of {duration(found.budget_s)}")
+    else:
+        print(f"strategy {found.strategy}, as a plan:\n\n{found.plan.toml()}")

@@ -1,0 +1,102 @@
+"""Which images belong together: the same file, look-alikes, and the groups that a table names."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from regraft.data.findings.duplicates import Ints, connected
+from regraft.data.findings.look_alikes import Look, LookAlikes, compared, look_alikes, pair_findings
+from regraft.data.sources.candidates import Candidate
+from regraft.records import Finding, ImageItem
+
+_LISTED = 1_000  # pairs of a kind; the others are counted
+
+
+def grouped(
+    candidates: Sequence[Candidate],
+    hashes: Sequence[str],
+    thumbnails: npt.NDArray[np.uint8],
+    *,
+    look: Look,
+    policy: LookAlikes = "auto",
+) -> tuple[tuple[ImageItem, ...], list[Finding]]:
+    """The usable images with their groups, and what was found while grouping them.
+
+    Args:
+        candidates: the usable images.
+        hashes: SHA-256 of each file.
+        thumbnails: grey thumbnails `(N, 256) uint8` of 16 x 16 pixels.
+        look: returns larger pictures of the candidates with the given numbers.
+        policy: what is done with images that look alike: see `DataSettings.look_alikes`.
+    """
+    by_hash: dict[str, list[int]] = defaultdict(list)
+    for number, sha in enumerate(hashes):
+        by_hash[sha].append(number)
+    firsts = [twins[0] for twins in by_hash.values()]
+    pairs = [(number, twins[0]) for twins in by_hash.values() for number in twins[1:]]
+    findings = _same_files(candidates, by_hash)
+    if policy != "ignore":
+        alike, found = _alike([candidates[n] for n in firsts], thumbnails[firsts], firsts, look, policy)
+        pairs += [(firsts[a], firsts[b]) for a, b in alike.tolist()]
+        findings += _listed(found)
+    return _items(candidates, hashes, pairs), findings
+
+
+def _same_files(candidates: Sequence[Candidate], by_hash: dict[str, list[int]]) -> list[Finding]:
+    findings = []
+    for twins in by_hash.values():
+        if len(twins) > 1:
+            same = len({candidates[number].label for number in twins}) == 1
+            kind, text = (
+                ("duplicate", "the same file") if same else ("conflict", "the same file, different labels")
+            )
+            findings.append(Finding(kind, text, tuple(candidates[number].path for number in twins)))
+    return findings
+
+
+def _alike(
+    different: Sequence[Candidate],
+    thumbnails: npt.NDArray[np.uint8],
+    numbers: Sequence[int],
+    look: Look,
+    policy: LookAlikes,
+) -> tuple[Ints, list[Finding]]:
+    """Pairs of different files that look alike, as places in `different`, and the findings."""
+    labels, paths = [one.label for one in different], [one.path for one in different]
+    if policy == "group":
+        found = compared(thumbnails, labels)
+        pairs = np.concatenate([found.within, found.across])
+        return pairs, pair_findings(pairs, labels, paths)
+    return look_alikes(thumbnails, labels, paths, look=lambda some: look([numbers[place] for place in some]))
+
+
+def _listed(findings: Sequence[Finding]) -> list[Finding]:
+    """The findings; of very many of one kind the first thousand, and the number of the others."""
+    kept: dict[str, list[Finding]] = defaultdict(list)
+    for finding in findings:
+        kept[finding.kind].append(finding)
+    result = []
+    for kind, several in kept.items():
+        result += several[:_LISTED]
+        if len(several) > _LISTED:
+            text = f"{len(several) - _LISTED:,} further pairs of images that look the same"
+            result.append(Finding(kind, text, several[_LISTED].paths))
+    return result
+
+
+def _items(
+    candidates: Sequence[Candidate], hashes: Sequence[str], pairs: list[tuple[int, int]]
+) -> tuple[ImageItem, ...]:
+    first_of: dict[str, int] = {}
+    for number, candidate in enumerate(candidates):
+        if candidate.group is not None:
+            pairs.append((number, first_of.setdefault(candidate.group, number)))
+    roots = connected(len(candidates), np.array(pairs, dtype=np.int64).reshape(-1, 2))
+    return tuple(
+        ImageItem(candidate.path, candidate.label, sha, candidate.side, hashes[root])
+        for candidate, sha, root in zip(candidates, hashes, roots, strict=True)
+    )

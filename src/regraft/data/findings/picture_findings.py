@@ -1,0 +1,227 @@
+"""What a data set's owner should know about its pictures: what the network won't see, and what misleads it.
+
+A scan keeps a few facts of each picture with its thumbnail; the findings are computed from these facts alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from regraft.data.findings.duplicates import THUMBNAIL_PX
+from regraft.data.findings.masks import mask_findings
+from regraft.data.pictures.file_kinds import EXTENSIONS
+from regraft.data.pictures.loading import Picture
+from regraft.data.sources.candidates import Candidate
+from regraft.records import Finding
+
+FACTS = np.dtype(
+    [
+        ("thumbnail", "u1", (THUMBNAIL_PX**2,)),
+        ("width", "<i4"),
+        ("height", "<i4"),
+        ("format", "S8"),
+        ("notes", "S240"),
+        ("is_blank", "?"),
+        ("is_grey", "?"),
+        ("lowest", "<f8"),
+        ("highest", "<f8"),
+        ("black", "<f8"),
+        ("white", "<f8"),
+        ("has_own_scale", "?"),
+    ]
+)
+"""What a scan keeps of each picture: its size when it is upright, and NaN as values of pictures of 8 bits."""
+
+WARNED_KINDS = ("blank", "crop", "giveaway", "mask", "range")
+"""Kinds of findings that a fit reports as warnings, because they can make its result useless."""
+
+_MIN_SHARE = 0.1  # of the pictures must be long, or it is a matter of a few files
+_MIN_SEEN = 0.5  # 2 : 1; a photograph of 16 : 9 shows 56 %
+_MIN_USED_RANGE = 0.1
+_MAX_BLANK_RANGE, _MAX_BLANK_NOISE = 16, 1.0  # grey levels: a covered lens isn't perfectly black
+_MAX_GREY_SPREAD = 12  # between the channels: JPEG leaves traces of colour
+_TINY_PX = 8
+_SAVE_ALIKE = "save all of them with 16 bits, rescaled by the same factor to 0-65535"
+_MIN_GIVEAWAY = 10  # pictures in the class and in the others
+
+
+def facts_of(picture: Picture) -> npt.NDArray[np.uint8]:
+    """The facts of one picture as the bytes of a row (`FACTS`)."""
+    image = picture.image
+    row = np.zeros((), dtype=FACTS)
+    small = image.convert("L").resize((THUMBNAIL_PX, THUMBNAIL_PX), Image.Resampling.BOX)
+    row["thumbnail"] = np.asarray(small).reshape(-1)
+    sides = picture.width, picture.height
+    row["width"], row["height"] = (max(sides), min(sides)) if image.width > image.height else sorted(sides)
+    row["format"] = picture.format.encode()
+    row["notes"] = "; ".join(picture.notes).encode()[:240]
+    row["is_blank"], row["is_grey"] = _is_blank(image), _is_grey(image)
+    scale = picture.scale
+    values = (scale.lowest, scale.highest, scale.black, scale.white) if scale else (math.nan,) * 4
+    row["lowest"], row["highest"], row["black"], row["white"] = values
+    if scale is not None:
+        row["has_own_scale"] = scale.is_own
+        row["is_blank"] = scale.lowest == scale.highest
+    return np.frombuffer(row.tobytes(), dtype=np.uint8)
+
+
+def _is_blank(image: Image.Image) -> bool:
+    extrema = [image.getchannel(number).getextrema() for number in range(3)]
+    if max(high - low for low, high in extrema) > _MAX_BLANK_RANGE:  # type: ignore[operator]
+        return False
+    return float(np.asarray(image, dtype=np.float32).std(axis=(0, 1)).max()) <= _MAX_BLANK_NOISE
+
+
+def _is_grey(image: Image.Image) -> bool:
+    pixels = np.asarray(image.resize((64, 64), Image.Resampling.NEAREST), dtype=np.int16)
+    return int((pixels.max(axis=2) - pixels.min(axis=2)).max()) <= _MAX_GREY_SPREAD
+
+
+def picture_findings(candidates: Sequence[Candidate], facts: npt.NDArray[Any]) -> list[Finding]:
+    """All findings about usable pictures, one for each kind and text.
+
+    Args:
+        candidates: the usable pictures.
+        facts: their facts, `(N,)` of `FACTS`.
+    """
+    paths = [candidate.path for candidate in candidates]
+    labels = [candidate.label for candidate in candidates]
+    return [
+        *_extensions_and_notes(paths, facts),
+        *_blank(paths, facts),
+        *_tiny(paths, facts),
+        *_crop(paths, facts),
+        *_ranges(paths, facts),
+        *mask_findings(paths, labels),
+        *_giveaways(paths, labels, facts),
+    ]
+
+
+def _extensions_and_notes(paths: Sequence[str], facts: npt.NDArray[Any]) -> Iterator[Finding]:
+    wrong: dict[str, list[str]] = defaultdict(list)
+    notes: dict[str, list[str]] = defaultdict(list)
+    for path, row in zip(paths, facts, strict=True):
+        name, suffix = row["format"].decode(), Path(path).suffix.lower()
+        if suffix not in EXTENSIONS.get(name, {suffix}):
+            wrong[f"{name} named {suffix or 'without extension'}"].append(path)
+        for note in filter(None, row["notes"].decode("utf-8", "ignore").split("; ")):
+            notes[note].append(path)
+    for kind, found in (("extension", wrong), ("note", notes)):
+        yield from (Finding(kind, text, tuple(names)) for text, names in sorted(found.items()))
+
+
+def _chosen(paths: Sequence[str], is_chosen: npt.NDArray[np.bool_]) -> tuple[str, ...]:
+    return tuple(path for path, chosen in zip(paths, is_chosen, strict=True) if chosen)
+
+
+def _share(chosen: npt.NDArray[np.bool_]) -> str:
+    """For example `3 of 80 pictures are`."""
+    return f"{int(chosen.sum())} of {len(chosen)} {'picture is' if len(chosen) == 1 else 'pictures are'}"
+
+
+def _blank(paths: Sequence[str], facts: npt.NDArray[Any]) -> Iterator[Finding]:
+    is_blank = facts["is_blank"]
+    if is_blank.any():
+        text = f"{_share(is_blank)} of one colour after decoding, so nothing can be seen"
+        yield Finding("blank", f"{text}; look at the files, and remove them", _chosen(paths, is_blank))
+
+
+def _tiny(paths: Sequence[str], facts: npt.NDArray[Any]) -> Iterator[Finding]:
+    is_tiny = np.minimum(facts["width"], facts["height"]) <= _TINY_PX
+    if is_tiny.any():
+        text = f"{_share(is_tiny)} at most {_TINY_PX} pixels wide or high"
+        yield Finding("tiny", f"{text}, like placeholders of a failed download", _chosen(paths, is_tiny))
+
+
+def _crop(paths: Sequence[str], facts: npt.NDArray[Any]) -> Iterator[Finding]:
+    width, height = facts["width"].astype(float), facts["height"].astype(float)
+    seen = np.minimum(width, height) / np.maximum(np.maximum(width, height), 1)
+    is_long = seen < _MIN_SEEN
+    if not is_long.any() or is_long.mean() < _MIN_SHARE:
+        return
+    wide, high = bool((width > height)[is_long].any()), bool((width < height)[is_long].any())
+    shape = "much wider than high" if not high else "much higher than wide" if not wide else "long and narrow"
+    yield Finding(
+        "crop",
+        f"{_share(is_long)} {shape}: the network sees at most the central "
+        f"{100 * float(np.median(seen[is_long])):.0f} % of each; crop them to what matters, or squeeze "
+        "them to squares beforehand",
+        _chosen(paths, is_long),
+    )
+
+
+def _ranges(paths: Sequence[str], facts: npt.NDArray[Any]) -> Iterator[Finding]:
+    """Findings about pictures with more than 8 bits per channel."""
+    has_own = facts["has_own_scale"]
+    has_common = ~np.isnan(facts["white"]) & ~has_own
+    whites = np.unique(facts["white"][has_common])
+    for white in whites:
+        chosen = has_common & (facts["white"] == white)
+        low, high = facts["lowest"][chosen].min(), facts["highest"][chosen].max()
+        if low < high and high - low < _MIN_USED_RANGE * white:
+            yield Finding(
+                "range",
+                f"{_share(chosen)} scaled from 0-{white:.0f}, but hold only values from {low:.6g} to "
+                f"{high:.6g}: the network sees {_levels(low, high, white)} of 256 grey levels; rescale all "
+                f"of them by the same factor to 0-{white:.0f}, or save them with 8 bits",
+                _chosen(paths, chosen),
+            )
+    if len(whites) > 1 or (has_own.any() and has_common.any()):
+        counts = [f"{int((has_common & (facts['white'] == white)).sum())} by {white:.0f}" for white in whites]
+        counts += [f"{int(has_own.sum())} by their own range"] if has_own.any() else []
+        yield Finding(
+            "range",
+            f"pictures of more than 8 bits are scaled differently ({', '.join(counts)}), so the same "
+            f"value has different brightness; {_SAVE_ALIKE}",
+            _chosen(paths, has_common | has_own),
+        )
+    elif has_own.any():
+        yield Finding(
+            "range",
+            f"{_share(has_own)} stretched from their own darkest value to their own brightest, so "
+            f"brightness can't be compared; {_SAVE_ALIKE}",
+            _chosen(paths, has_own),
+        )
+
+
+def _levels(low: float, high: float, white: float) -> int:
+    return int(round(high * 255 / white) - round(low * 255 / white)) + 1
+
+
+def _giveaways(paths: Sequence[str], labels: Sequence[str], facts: npt.NDArray[Any]) -> Iterator[Finding]:
+    """Properties of files that are constant in a class and absent from the others."""
+    formats = [f"stored as {name.decode()}" for name in facts["format"]]
+    colours = ["grey" if grey else "in colour" for grey in facts["is_grey"]]
+    sizes = [
+        f"of {width} x {height} pixels" for width, height in zip(facts["width"], facts["height"], strict=True)
+    ]
+    for subject, values in (("file format", formats), ("presence of colour", colours), ("size", sizes)):
+        found = list(_given_away(labels, values))
+        if found:
+            named = "; ".join(f"{label} is {value}" for label, value in found[:3])
+            more = f"; and {len(found) - 3} more classes" if len(found) > 3 else ""
+            first, last = labels.index(found[0][0]), next(n for n, x in enumerate(labels) if x != found[0][0])
+            yield Finding(
+                "giveaway",
+                f"the {subject} tells the class ({named}{more}; other classes are not): a network may "
+                "learn it instead of what is shown; store the pictures of all classes in the same way",
+                (paths[first], paths[last]),
+            )
+
+
+def _given_away(labels: Sequence[str], values: Sequence[Hashable]) -> Iterator[tuple[str, Hashable]]:
+    """Classes of which at least 95 % have one value that at most 5 % of the others have."""
+    pairs, sizes, totals = Counter(zip(labels, values, strict=True)), Counter(labels), Counter(values)
+    for (label, value), count in sorted(pairs.items(), key=str):
+        others = len(labels) - sizes[label]
+        is_constant = count >= 0.95 * sizes[label] and totals[value] - count <= 0.05 * others
+        if is_constant and min(sizes[label], others) >= _MIN_GIVEAWAY:
+            yield label, value

@@ -1,0 +1,241 @@
+"""One parallel pass over all files: which are usable images, which are not and why, which are duplicates."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageFile
+
+from regraft.data.findings.duplicates import THUMBNAIL_PX
+from regraft.data.findings.groups import grouped
+from regraft.data.findings.look_alikes import LookAlikes
+from regraft.data.findings.picture_findings import FACTS, facts_of, picture_findings
+from regraft.data.findings.piles import Piles, sorted_out
+from regraft.data.findings.second_look import LOOK_PX
+from regraft.data.pictures.file_kinds import foreign_file
+from regraft.data.pictures.loading import LOADER_VERSION, LoadLimits, decode, read_file
+from regraft.data.sources.candidates import Candidate, Found
+from regraft.errors import DataError, ImageError, TooManyBadFilesError
+from regraft.progress import Reporter, Silent
+from regraft.records import Finding, Images, SkippedFile
+from regraft.storage.files import cache_folder, key_of, printable, sha256_of
+from regraft.storage.rows import Rows, RowStore
+
+_LOOK_PX = 4 * THUMBNAIL_PX  # smallest decoded side: below it, copies of other sizes would look different
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True)
+class ScanSettings:
+    """Limits of a scan."""
+
+    limits: LoadLimits = field(default_factory=LoadLimits)
+    max_bad_share: float = 0.2
+    """Largest share of unusable files; more of them stop the run."""
+    workers: int | None = None
+    """Number of threads; None means one for each core."""
+    look_alikes: LookAlikes = "auto"
+    """What is done with images that look alike; see `DataSettings`."""
+
+
+def in_order(
+    function: Callable[[_Item], _Result], items: Iterable[_Item], *, workers: int, ahead: int
+) -> Iterator[_Result]:
+    """Map in threads, in order, with at most `ahead` results waiting, so that memory is bounded."""
+    with ThreadPoolExecutor(workers) as pool:
+        iterator = iter(items)
+        waiting = deque(pool.submit(function, item) for item in islice(iterator, ahead))
+        try:
+            while waiting:
+                result = waiting.popleft().result()
+                waiting.extend(pool.submit(function, item) for item in islice(iterator, 1))
+                yield result
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def scan(found: Found, settings: ScanSettings | None = None, *, reporter: Reporter | None = None) -> Images:
+    """Read every candidate once, in parallel, and sort out which can be used.
+
+    Results are cached by content: a second scan only hashes the files.
+
+    Raises:
+        TooManyBadFilesError: more than `max_bad_share` of the files can't be used.
+        DataError: fewer than two classes are left.
+    """
+    settings, reporter = settings or ScanSettings(), reporter or Silent()
+    workers = settings.workers or os.cpu_count() or 1
+    hashes, reasons = _hash_all(found.candidates, settings.limits, workers, reporter)
+    files = {sha: candidate.file for candidate, sha in zip(found.candidates, hashes, strict=True) if sha}
+    store = RowStore(
+        cache_folder() / "scan" / _scan_key(settings.limits)[:24],
+        width=FACTS.itemsize,
+        dtype=np.uint8,
+        facts={"what": "thumbnails and sizes", "loader_version": LOADER_VERSION},
+    )
+
+    def compute(keys: Sequence[str]) -> Iterator[tuple[str, npt.NDArray[np.uint8] | None]]:
+        def examine(key: str) -> tuple[str, npt.NDArray[np.uint8] | None]:
+            try:
+                return key, _examine(files[key], key, settings.limits)
+            except ImageError as error:
+                reasons[key] = str(error)
+                return key, None
+
+        return in_order(examine, keys, workers=workers, ahead=4 * workers)
+
+    rows = store.ensure(list(files), compute, reporter=reporter, phase="checking new images")
+    return _assemble(found, hashes, reasons, rows, settings, reporter)
+
+
+def _scan_key(limits: LoadLimits) -> str:
+    # Lower limits must refuse images that higher limits accepted, so the limits are part of the key; so is a
+    # setting of Pillow's that only the user's own program can change, and which accepts incomplete files.
+    facts = [LOADER_VERSION, FACTS.descr, _LOOK_PX, limits.max_megapixels, limits.max_file_mb]
+    return key_of([*facts, ImageFile.LOAD_TRUNCATED_IMAGES])
+
+
+def _hash_all(
+    candidates: Sequence[Candidate], limits: LoadLimits, workers: int, reporter: Reporter
+) -> tuple[list[str | None], dict[str, str]]:
+    """SHA-256 of every readable candidate (None for the others), and the others' reasons by path."""
+    reasons: dict[str, str] = {}
+
+    def hash_one(candidate: Candidate) -> str | None:
+        try:
+            if kind := foreign_file(candidate.file):  # a video may be too large to read
+                raise ImageError(f"{kind.name}: not read")
+            return sha256_of(read_file(candidate.file, limits))
+        except ImageError as error:
+            reasons[candidate.path] = str(error)
+            return None
+
+    hashes: list[str | None] = []
+    with reporter.phase("hashing", len(candidates)) as meter:
+        for sha in in_order(hash_one, candidates, workers=workers, ahead=16 * workers):
+            hashes.append(sha)
+            meter.advance()
+    return hashes, reasons
+
+
+def _examine(file: Path, sha: str, limits: LoadLimits) -> npt.NDArray[np.uint8]:
+    data = read_file(file, limits)
+    if sha256_of(data) != sha:
+        raise ImageError("changed while it was read")
+    return facts_of(decode(data, min_side_px=_LOOK_PX, limits=limits))
+
+
+def _assemble(
+    found: Found,
+    hashes: Sequence[str | None],
+    reasons: dict[str, str],
+    rows: Rows,
+    settings: ScanSettings,
+    reporter: Reporter,
+) -> Images:
+    good: list[tuple[Candidate, str]] = []
+    refused: list[tuple[Candidate, str]] = []
+    for candidate, sha in zip(found.candidates, hashes, strict=True):
+        if sha is not None and sha in rows:
+            good.append((candidate, sha))
+        else:
+            reason = reasons.get(sha or "", reasons.get(candidate.path, "can't be read"))
+            refused.append((candidate, reason))
+    piles = sorted_out(refused)
+    skipped = (*found.skipped, *piles.damaged)
+    _check_bad_share(skipped, len(good), settings)
+    facts = rows.gather([sha for _, sha in good]).reshape(-1).view(FACTS) if good else np.zeros(0, FACTS)
+    candidates, keys = [candidate for candidate, _ in good], [sha for _, sha in good]
+    files = {sha: candidate.file for candidate, sha in good}
+
+    def look(numbers: Sequence[int]) -> npt.NDArray[np.uint8]:
+        return _larger([keys[number] for number in numbers], files, settings, reporter)
+
+    items, findings = grouped(
+        candidates, keys, np.ascontiguousarray(facts["thumbnail"]), look=look, policy=settings.look_alikes
+    )
+    findings += picture_findings(candidates, facts)
+    labels = tuple(sorted({item.label for item in items}))
+    if len(labels) < 2:
+        raise _too_few_classes(found, labels, len(items), piles)
+    lost = sorted({candidate.label for candidate in found.candidates} - set(labels))
+    findings += [
+        Finding("empty-class", f"class {label} has no usable images, so it is left out") for label in lost
+    ]
+    findings = [*found.findings, *piles.foreign, *piles.ignored, *findings]
+    return Images(
+        str(found.root),
+        items,
+        skipped,
+        tuple(findings),
+        labels,
+        layout=found.layout,
+        source=found.source,
+    )
+
+
+def _larger(
+    keys: Sequence[str], files: dict[str, Path], settings: ScanSettings, reporter: Reporter
+) -> npt.NDArray[np.uint8]:
+    """Grey pictures of 64 x 64 pixels, `(n, 4096) uint8`, cached by content like the facts of a scan."""
+    limits, workers = settings.limits, settings.workers or os.cpu_count() or 1
+    store = RowStore(
+        cache_folder() / "looks" / key_of([LOADER_VERSION, LOOK_PX])[:24],
+        width=LOOK_PX**2,
+        dtype=np.uint8,
+        facts={"what": "grey pictures of look-alikes", "loader_version": LOADER_VERSION},
+    )
+
+    def picture(key: str) -> tuple[str, npt.NDArray[np.uint8] | None]:
+        try:
+            image = decode(read_file(files[key], limits), min_side_px=4 * LOOK_PX, limits=limits).image
+        except ImageError:
+            return key, None
+        small = image.convert("L").resize((LOOK_PX, LOOK_PX), Image.Resampling.BOX)
+        return key, np.asarray(small).reshape(-1)
+
+    def compute(keys: Sequence[str]) -> Iterator[tuple[str, npt.NDArray[np.uint8] | None]]:
+        return in_order(picture, keys, workers=workers, ahead=4 * workers)
+
+    wanted = list(dict.fromkeys(keys))
+    rows = store.ensure(wanted, compute, reporter=reporter, phase="comparing images that look alike")
+    result = np.zeros((len(keys), LOOK_PX**2), dtype=np.uint8)  # blank where a file has vanished meanwhile
+    known = [place for place, key in enumerate(keys) if key in rows]
+    if known:
+        result[known] = rows.gather([keys[place] for place in known])
+    return result
+
+
+def _too_few_classes(found: Found, labels: Sequence[str], images: int, piles: Piles) -> DataError:
+    """The error about a data set with fewer than two classes, and what the user may have meant."""
+    others = "; ".join([*(finding.message for finding in piles.foreign), *filter(None, [found.hint])])
+    return DataError(
+        f"found {len(labels)} class{'es' if len(labels) != 1 else ''} ({', '.join(labels) or 'none'}) "
+        f"among {images} usable images; a classifier needs at least two classes. "
+        f"{others or 'Put the images of each class in a folder of its own'}"
+    )
+
+
+def _check_bad_share(skipped: Sequence[SkippedFile], usable: int, settings: ScanSettings) -> None:
+    """Stop if too many of the files that should be images are damaged; other files do not count."""
+    total = usable + len(skipped)
+    if total and len(skipped) / total > settings.max_bad_share:
+        common = Counter(file.reason for file in skipped).most_common(3)
+        causes = "; ".join(f"{count} x {reason}" for reason, count in common)
+        examples = ", ".join(printable(file.path) for file in skipped[:3])
+        raise TooManyBadFilesError(
+            f"{len(skipped)} of {total} files can't be used ({len(skipped) / total:.0%}, the limit is "
+            f"{settings.max_bad_share:.0%}): {causes}; for example {examples}. "
+            "Fix or remove them, or raise --max-bad-share"
+        )

@@ -1,0 +1,333 @@
+"""The guarded loader, from a file's bytes to upright RGB pixels; training, prediction and serving use it.
+
+The order of the checks matters: is it a regular file (a FIFO or device would hang), is it small
+enough, does the header name an allowed format, does the header promise an acceptable number of pixels?
+Only then is anything decoded. Every failure is an `ImageError` whose text is the reason.
+
+Increase `LOADER_VERSION` with every change that can change pixels: it is part of every cache key.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import stat
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageFile
+
+from regraft.data.pictures.bands import (
+    PILLOWS_MOST_BANDS,
+    Layout,
+    colour_of,
+    grey_levels,
+    layout_of,
+    tiff_bands,
+)
+from regraft.data.pictures.composition import LARGE_PIXELS, Scale, scale_of, to_rgb
+from regraft.data.pictures.directories import MAX_PAGES, repaired
+from regraft.data.pictures.file_kinds import foreign_format
+from regraft.data.pictures.readers import FORMATS, open_image, orientation_of
+from regraft.errors import ImageError
+from regraft.records import InputSpec
+
+LOADER_VERSION = 2
+
+RESAMPLING = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+_TURNS = {  # EXIF 2.32, tag 0x0112: the operation that undoes each orientation
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+# A progressive JPEG is decoded once for each of its scans; encoders write about ten. A scan of a
+# 64-megapixel image takes about a second, so the product of scans and megapixels is limited too.
+_MAX_SCANS = 100
+_MAX_SCAN_MEGAPIXELS = 400
+_MAX_TEXT_MEGAPIXELS = 1  # PPM written as decimal text is parsed at about a megapixel per second
+_one_large_image = threading.Lock()  # bounds memory: decoding two 64-megapixel images at once takes 400 MB
+
+Pixels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class LoadLimits:
+    """Sizes that the loader accepts."""
+
+    max_megapixels: float = 64.0
+    """Images with more megapixels, according to their header, are refused before they are decoded."""
+    max_file_mb: float = 128.0
+    """Larger files are refused before they are read."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded, upright image, with notes about what was unusual."""
+
+    image: Image.Image
+    """The image in RGB."""
+    bands: tuple[Image.Image, ...]
+    """The image's bands with 8 bits each, if another number of channels than 1 or 3 was requested."""
+    format: str
+    width: int
+    """Width in pixels as stored in the file, before rotation and any reduction while decoding."""
+    height: int
+    notes: tuple[str, ...]
+    scale: Scale | None = None
+    """How values of more than 8 bits became grey levels; None for images of 8 bits."""
+
+
+def read_file(path: str | Path, limits: LoadLimits | None = None) -> bytes:
+    """The bytes of a regular file; never waits for a FIFO, socket or device.
+
+    Raises:
+        ImageError: the path is not a regular file, is too large, or can't be opened.
+    """
+    limits = limits or LoadLimits()
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        # stat first, because opening a device can have side effects; fstat again, because the path may by
+        # then name another file.
+        _check_regular(os.stat(path), limits)
+        descriptor = os.open(path, flags)
+        with open(descriptor, "rb") as file:
+            _check_regular(os.fstat(descriptor), limits)
+            return file.read()
+    except (OSError, ValueError) as error:
+        raise ImageError(f"can't be opened: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _check_regular(status: os.stat_result, limits: LoadLimits) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise ImageError("not a regular file")
+    if status.st_size == 0:
+        raise ImageError("empty file")
+    if status.st_size > limits.max_file_mb * 1e6:
+        raise ImageError(
+            f"file of {status.st_size / 1e6:.0f} MB, above the limit of {limits.max_file_mb:g} MB"
+        )
+
+
+def decode(
+    data: bytes, *, min_side_px: int | None = None, limits: LoadLimits | None = None, channels: int = 3
+) -> Picture:
+    """Decode an image to upright RGB, or to another number of bands.
+
+    Args:
+        data: a whole file.
+        min_side_px: a large image may be decoded at a reduced size whose shorter side is still at least
+            this long (3-6 times faster on camera JPEGs); None decodes all pixels.
+        limits: see `LoadLimits`.
+        channels: 1 and 3 accept any image; other numbers need an image with that many bands (4 for RGBA and
+            CMYK) or that many grey pages (TIFF).
+
+    Raises:
+        ImageError: the image can't be used; the message is the reason.
+
+    >>> import io; from PIL import Image
+    >>> file = io.BytesIO(); Image.new("L", (20, 10), 255).save(file, "PNG")
+    >>> decode(file.getvalue()).image.getpixel((0, 0))
+    (255, 255, 255)
+    """
+    limits = limits or LoadLimits()
+    try:
+        # Pillow raises many kinds of errors for malformed files (OSError, ValueError, SyntaxError,
+        # struct.error, IndexError, MemoryError, ...); each is a reason to skip the file, not to stop.
+        layout = layout_of(data)
+        if layout is not None and layout.bands > PILLOWS_MOST_BANDS:
+            return _decode_bands(data, layout, channels, limits)
+        image, notes = open_image(data, 2 if channels in (1, 3) else MAX_PAGES)
+        if layout is not None and _is_beyond_pillow(layout, image, channels):
+            return _decode_bands(data, layout, channels, limits)
+        if image is None:
+            known = f": {kind}" if (kind := foreign_format(data)) else ""
+            raise ImageError(f"not an image of an accepted format ({', '.join(FORMATS)}){known}")
+        _check_header(image, data, limits)
+        if image.width * image.height > LARGE_PIXELS:
+            with _one_large_image:
+                return _decode_opened(image, min_side_px, channels, notes)
+        return _decode_opened(image, min_side_px, channels, notes)
+    except ImageError:
+        raise
+    except Exception as error:  # Pillow and its plugins raise many kinds for damaged files
+        raise ImageError(f"can't be decoded: {_one_line(error)}") from error
+
+
+def _is_beyond_pillow(layout: Layout, image: Image.Image | None, channels: int) -> bool:
+    """Whether Pillow can't read a TIFF file, or only some of the bands that are needed."""
+    if image is None:
+        return True
+    return channels not in (1, 3) and layout.bands == channels != len(image.getbands())
+
+
+def _decode_bands(data: bytes, layout: Layout, channels: int, limits: LoadLimits) -> Picture:
+    megapixels = layout.width * layout.height / 1e6
+    _check_megapixels(layout.width, layout.height, limits)
+    if megapixels * layout.bands > 4 * limits.max_megapixels:
+        raise ImageError(
+            f"{layout.bands} bands of {megapixels:.0f} megapixels each; the limit is "
+            f"{4 * limits.max_megapixels:g} megapixels in all"
+        )
+    if channels not in (1, 3, layout.bands):
+        raise ImageError(
+            f"a TIFF of {layout.text}; the network takes {channels} channels: fit with --channels "
+            f"{layout.bands}, or save {channels} bands"
+        )
+    with _one_large_image:
+        intact, notes = repaired(data)
+        bands = [_upright(band, layout.orientation) for band in tiff_bands(intact, layout)]
+    if channels in (1, 3):
+        image, grey = colour_of(bands, layout, notes), []
+    else:
+        grey = grey_levels(bands)
+        image = grey[0].convert("RGB")
+    return Picture(image, tuple(grey), "TIFF", layout.width, layout.height, tuple(notes))
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text[:200]
+
+
+def _check_header(image: Image.Image, data: bytes, limits: LoadLimits) -> None:
+    _check_megapixels(image.width, image.height, limits)
+    megapixels = image.width * image.height / 1e6
+    if image.format == "JPEG":
+        scans = data.count(b"\xff\xda")
+        if scans > _MAX_SCANS or (scans > 12 and scans * megapixels > _MAX_SCAN_MEGAPIXELS):
+            raise ImageError(
+                f"progressive JPEG with {scans} scans ({megapixels:.1f} megapixels); the limits are "
+                f"{_MAX_SCANS} scans and {_MAX_SCAN_MEGAPIXELS} scans x megapixels"
+            )
+    if data[:2] in (b"P1", b"P2", b"P3") and megapixels > _MAX_TEXT_MEGAPIXELS:
+        raise ImageError(
+            f"PPM written as text with {megapixels:.1f} megapixels; the limit is {_MAX_TEXT_MEGAPIXELS}"
+        )
+
+
+def _check_megapixels(width: int, height: int, limits: LoadLimits) -> None:
+    megapixels = width * height / 1e6
+    if megapixels > limits.max_megapixels:
+        raise ImageError(
+            f"{width} x {height} pixels ({megapixels:.0f} megapixels), "
+            f"above the limit of {limits.max_megapixels:g}"
+        )
+
+
+def _decode_opened(
+    image: ImageFile.ImageFile, min_side_px: int | None, channels: int, notes: list[str]
+) -> Picture:
+    width, height, format_name = image.width, image.height, image.format or "?"
+    if channels not in (1, 3):
+        bands = list(_bands(image, channels, min_side_px))
+        orientation = orientation_of(image, notes)
+        upright = tuple(_upright(band, orientation) for band in bands)
+        return Picture(upright[0].convert("RGB"), upright, format_name, width, height, tuple(notes))
+    if getattr(image, "is_animated", False):
+        notes.append("several frames: only the first is used")
+    if min_side_px:
+        image.draft(None, _draft_size(image, min_side_px))
+    image.load()
+    scale = scale_of(image)
+    rgb = to_rgb(image, scale, _reduction(image, min_side_px))
+    upright_rgb = _upright(rgb, orientation_of(image, notes))
+    return Picture(upright_rgb, (), format_name, width, height, tuple(notes), scale)
+
+
+def _bands(image: Image.Image, channels: int, min_side_px: int | None) -> Iterator[Image.Image]:
+    """The bands of an image as grey images of 8 bits: its own bands, or its pages."""
+    names, pages = image.getbands(), getattr(image, "n_frames", 1)
+    reduction = _reduction(image, min_side_px)
+    if len(names) == channels:
+        for number in range(channels):
+            band = image.getchannel(number)
+            yield band.reduce(reduction) if reduction > 1 else band
+    elif len(names) == 1 and pages == channels:
+        size = image.size
+        for number in range(channels):
+            image.seek(number)
+            if image.size != size or len(image.getbands()) != 1:
+                raise ImageError(f"page {number + 1} is not a grey image of {size[0]} x {size[1]} pixels")
+            image.load()
+            yield to_rgb(image, scale_of(image), reduction).getchannel(0)
+    else:
+        raise ImageError(
+            f"{len(names)} bands ({image.mode}) on {pages} pages; the network takes {channels} channels, so "
+            f"{channels} bands or {channels} grey pages are needed"
+        )
+
+
+def _draft_size(image: Image.Image, min_side_px: int) -> tuple[int, int]:
+    scale = min_side_px / min(image.size)
+    return max(1, int(image.width * scale)), max(1, int(image.height * scale))
+
+
+def _reduction(image: Image.Image, min_side_px: int | None) -> int:
+    """The factor by which an image can be reduced if its shorter side must stay twice `min_side_px`."""
+    if not min_side_px or image.width * image.height <= LARGE_PIXELS:
+        return 1
+    return max(1, min(image.size) // (2 * min_side_px))
+
+
+def _upright(image: Image.Image, orientation: int) -> Image.Image:
+    return image.transpose(_TURNS[orientation]) if orientation in _TURNS else image
+
+
+def fit_input(picture: Picture, spec: InputSpec) -> Pixels:
+    """The central square of an image at a network's input size: the view called `centre`.
+
+    The result equals scaling the shorter side to `size_px / crop_share` and cropping the centre, but only
+    the cropped box is resampled, so that a 1 x 20000 image costs no more than any other.
+
+    Returns:
+        `(size_px, size_px, channels) uint8`.
+    """
+    image = picture.image
+    side = min(image.size) * spec.crop_share
+    left, top = (image.width - side) / 2, (image.height - side) / 2
+    return resampled(picture, spec, (left, top, left + side, top + side))
+
+
+def resampled(picture: Picture, spec: InputSpec, box: tuple[float, float, float, float]) -> Pixels:
+    """A part of an image (left, top, right, bottom) at a network's input size and number of channels.
+
+    Returns:
+        `(size_px, size_px, channels) uint8`.
+    """
+    grey = picture.image.convert("L") if spec.channels == 1 else picture.image
+    size, rule = (spec.size_px, spec.size_px), RESAMPLING[spec.interpolation]
+    parts = [np.asarray(part.resize(size, rule, box=box)) for part in picture.bands or [grey]]
+    return (np.stack(parts, axis=-1) if picture.bands else parts[0]).reshape(*size, spec.channels)
+
+
+def needed_side_px(spec: InputSpec) -> int:
+    """The shorter side that an image must keep for `spec`: its crop is then at least `size_px` wide."""
+    return math.ceil(spec.size_px / spec.crop_share - 1e-6)
+
+
+def load_input(source: str | Path | bytes, spec: InputSpec, limits: LoadLimits | None = None) -> Pixels:
+    """Load a file (path or bytes) as a network's input, `(size_px, size_px, channels) uint8`.
+
+    Raises:
+        ImageError: the image can't be used; the message is the reason.
+    """
+    data = source if isinstance(source, bytes) else read_file(source, limits)
+    return fit_input(decode_for(data, spec, needed_side_px(spec), limits), spec)
+
+
+def decode_for(data: bytes, spec: InputSpec, min_side_px: int, limits: LoadLimits | None = None) -> Picture:
+    """Decode an image to the number of bands that a network takes; see `decode`."""
+    return decode(data, min_side_px=min_side_px, limits=limits, channels=spec.channels)

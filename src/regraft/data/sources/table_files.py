@@ -1,0 +1,181 @@
+"""The columns of a CSV or Parquet file, with labels and paths as text whatever the file's types are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from regraft.data.sources.delimited import described, read_delimited
+from regraft.data.sources.labels import label_of, text_labels
+from regraft.errors import DataError
+from regraft.records import SkippedFile
+
+_LABEL_KINDS = (
+    "string",
+    "null",
+    "int",
+    "uint",
+    "float",
+    "double",
+    "halffloat",
+    "decimal",
+    "bool",
+    "date",
+    "timestamp",
+)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table in memory; columns are read one by one, when they are needed."""
+
+    file: Path
+    names: tuple[str, ...]
+    numbers: tuple[int, ...]
+    """Where each row is: its line in a text file, its place from 1 in a Parquet file."""
+    column: Callable[[int], Sequence[Any]]
+    """The cells of the column at a place; text in a text file, Python values in a Parquet file."""
+    kinds: tuple[str, ...] | None
+    """The types of the columns; None in a text file, where everything is text."""
+    encoding: str = "utf-8"
+    remarks: tuple[str, ...] = ()
+    """What is unusual about how the file is written, as phrases."""
+    broken: tuple[SkippedFile, ...] = ()
+    """Rows that can't be divided into columns."""
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def texts(self, place: int) -> list[str | None]:
+        """A column whose cells are text.
+
+        Raises:
+            DataError: the column is of another type.
+        """
+        if self.kinds is not None and self.kinds[place] not in ("string", "null"):
+            advice = (
+                "Regraft reads image files, so save each image to a file and list the paths"
+                if "binary" in self.kinds[place]
+                else "choose the column that holds them with --path-column, or save it as text"
+            )
+            raise DataError(
+                f"{self.file}: the column {self.names[place]} holds {self.kinds[place]}, but paths are text; "
+                f"{advice}"
+            )
+        return [None if cell is None else str(cell) for cell in self.column(place)]
+
+    def labels(self, place: int) -> list[str | DataError | None]:
+        """A column's labels: None where there is none, the error where a cell can't be a label.
+
+        Raises:
+            DataError: no cell of a column of this type can be a label.
+        """
+        kind = self.kinds[place] if self.kinds is not None else None
+        if kind is not None and not kind.startswith(_LABEL_KINDS):
+            raise DataError(
+                f"{self.file}: the column {self.names[place]} holds {kind}, but Regraft reads one label for "
+                "each image; choose a column of text or numbers with --label-column"
+            )
+        cells = self.column(place)
+        if kind in (None, "string"):
+            cells = _each(text_labels, cells)
+        elif kind in ("float", "halffloat"):  # as Python floats, 0.1 would have 17 digits
+            cells = [None if cell is None else np.float32(cell) for cell in cells]
+        return [_label(cell) for cell in cells]
+
+
+def read_table(file: Path, known: Collection[str]) -> Table:
+    """Read a table: Parquet by its ending, text otherwise.
+
+    Args:
+        file: the table.
+        known: names of columns that are likely (see `plain_name`).
+
+    Raises:
+        DataError: the file can't be read, or has no rows.
+    """
+    table = _parquet(file) if file.suffix.lower() == ".parquet" else _text(file, known)
+    if not len(table) and not table.broken:
+        raise DataError(
+            f"{file} has no rows, only the columns {', '.join(table.names)}; add a row for each image"
+        )
+    return table
+
+
+def _text(file: Path, known: Collection[str]) -> Table:
+    text = read_delimited(file, known)
+    width = len(text.names)
+    lines, broken = [], []
+    for line in text.lines:
+        if any(cell.strip() for cell in line.cells[width:]):
+            reason = "more cells than columns (cells that contain the separator need quotation marks)"
+            broken.append(SkippedFile(f"row {line.number} of {file.name}", reason))
+        else:
+            lines.append(line)
+
+    def column(place: int) -> list[str]:
+        return [line.cells[place] if place < len(line.cells) else "" for line in lines]
+
+    return Table(
+        file,
+        text.names,
+        tuple(line.number for line in lines),
+        column,
+        None,
+        "utf-8" if text.encoding.startswith("utf") else text.encoding,
+        tuple(described(text)),
+        tuple(broken),
+    )
+
+
+def _parquet(file: Path) -> Table:
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    try:
+        if file.is_dir():  # a table in several files
+            table = pyarrow.parquet.read_table(file)
+        else:
+            table = pyarrow.parquet.ParquetFile(file).read()  # also where two columns have the same name
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(f"can't read the table {file}: {error}") from error
+
+    def column(place: int) -> list[Any]:
+        cells: list[Any] = table.column(place).to_pylist()
+        return cells
+
+    kinds = tuple(_kind(kind) for kind in table.schema.types)
+    return Table(file, tuple(table.column_names), tuple(range(1, len(table) + 1)), column, kinds)
+
+
+def _kind(kind: Any) -> str:
+    """A type's name; all types of text are `string`, and a dictionary is what it stands for."""
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(kind):
+        return _kind(kind.value_type)
+    name = str(kind)
+    return "string" if name in ("large_string", "string_view") else name
+
+
+def _label(value: Any) -> str | DataError | None:
+    if isinstance(value, DataError):
+        return value
+    try:
+        return label_of(value)
+    except DataError as error:
+        return error
+
+
+def _each(
+    read: Callable[[Sequence[str | None]], list[str | None]], cells: Sequence[str | None]
+) -> Sequence[Any]:
+    """The labels of text; if one can't be read, each cell by itself, so that only that one is refused."""
+    try:
+        return read(cells)
+    except DataError:
+        return cells

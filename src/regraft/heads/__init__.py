@@ -1,0 +1,1 @@
+"""Heads that are solved on features: a labelled data set, its rows, and what is fitted on them."""

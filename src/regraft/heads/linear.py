@@ -1,0 +1,190 @@
+"""Heads that are linear in standardised features, and the nearest-centroid head."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from regraft.heads.gauge import Gauge
+from regraft.heads.head import softmax, squared_distances
+from regraft.heads.row_space import row_space
+from regraft.heads.rows import (
+    Candidate,
+    FittedHead,
+    Floats,
+    TrainingRows,
+    accuracy,
+    finished,
+    log_loss,
+    standardised,
+)
+from regraft.heads.solver import LinearProblems, Loss, solve
+from regraft.records import HeadKind
+
+_STRENGTHS: dict[Loss, tuple[float, ...]] = {
+    "softmax": (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0),
+    "squared-hinge": (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0),
+}
+_MIDDLING_STRENGTHS: dict[Loss, float] = {"softmax": 100.0, "squared-hinge": 1.0}
+_ROUGH = 1e-2  # tolerance for very many scores: half the time, and log-loss is no larger
+_MANY_SCORES = 4_000_000  # above it, the search for the strength would take minutes
+_EVALUATIONS = 200  # about as many as a search for the strength takes; a single strength takes a fifth
+
+
+def fit_logistic(data: TrainingRows, columns: Candidate, gauge: Gauge | None = None) -> FittedHead:
+    """Fit a multinomial logistic regression; its probabilities need no calibration."""
+    return _fit_linear(data, columns, gauge, kind="logistic", loss="softmax")
+
+
+def fit_linear_svm(data: TrainingRows, columns: Candidate, gauge: Gauge | None = None) -> FittedHead:
+    """Fit a calibrated one-against-rest linear SVM with squared hinge loss."""
+    return _fit_linear(data, columns, gauge, kind="linear-svm", loss="squared-hinge")
+
+
+def _fit_linear(
+    data: TrainingRows, columns: Candidate, gauge: Gauge | None, *, kind: HeadKind, loss: Loss
+) -> FittedHead:
+    standard, rows = standardised(data, columns)
+    space = row_space(rows, _EVALUATIONS * _scores_together(data))
+    steps = (gauge or Gauge()).part(2)
+    strength, scores = choose_strength(data, space.rows, loss, gauge=steps)
+    steps.finish()
+    weights = space.weights(solve_all(data, space.rows, loss, strength, steps))
+    steps.end()
+    return finished(
+        data,
+        kind,
+        columns,
+        standard=standard,
+        arrays={"weights": weights[:-1], "intercepts": weights[-1]},
+        hyperparameters={"C": strength},
+        scores=scores,
+        temperature=1.0 if loss == "softmax" else None,
+    )
+
+
+def solve_all(
+    data: TrainingRows, rows: Floats, loss: Loss, strength: float, gauge: Gauge | None = None
+) -> Floats:
+    """Solve for weights and intercepts `(D + 1, K)` on all rows, at one strength."""
+    every = np.ones((1, len(rows)), dtype=bool)
+    problems = LinearProblems(rows, data.labels, data.num_classes, every, loss)
+    weights: Floats = solve(problems, strength, tell=gauge.within if gauge else None)[0]
+    return weights
+
+
+def cross_validated_logistic(data: TrainingRows, columns: Candidate) -> Floats:
+    """Out-of-fold scores `(N, K)` at a medium strength, solved just precisely enough for accuracy."""
+    rows = standardised(data, columns)[1]
+    space = row_space(rows, _EVALUATIONS // 5 * _scores_together(data))
+    return choose_strength(
+        data, space.rows, "softmax", strengths=(_MIDDLING_STRENGTHS["softmax"],), tolerance=1e-2
+    )[1]
+
+
+def _scores_together(data: TrainingRows) -> int:
+    """How many scores each image gets when all folds are evaluated once."""
+    return data.num_classes * (int(data.folds.max()) + 1)
+
+
+def choose_strength(
+    data: TrainingRows,
+    rows: Floats,
+    loss: Loss,
+    *,
+    strengths: Sequence[float] | None = None,
+    tolerance: float = 2e-3,
+    gauge: Gauge | None = None,
+) -> tuple[float, Floats]:
+    """The strength with the smallest cross-validated loss, and its out-of-fold scores.
+
+    All folds are solved together; each strength starts from the optima of the one before. The search
+    ends when two strengths in a row are no better. With very many scores (images x classes x folds), the
+    strength is chosen on one fold, the other folds are solved at that strength alone, and all of them less
+    precisely.
+
+    Args:
+        data: the training images.
+        rows: standardised features of the training images.
+        loss: the head's loss.
+        strengths: the strengths to choose from, in rising order; None means those of the loss.
+        tolerance: see `solve`.
+        gauge: receives how much is done.
+    """
+    every = np.arange(int(data.folds.max()) + 1)
+    tried = strengths or ((_MIDDLING_STRENGTHS[loss],) if data.doubt else _STRENGTHS[loss])
+    steps, start = (gauge or Gauge()).part(len(tried) + 1), None
+    if len(tried) > 1 and len(rows) * _scores_together(data) > _MANY_SCORES:
+        tolerance = max(tolerance, _ROUGH)
+        strength, _, one = _searched(data, rows, loss, tried, every[:1], 2 * tolerance, steps)
+        tried, start = (strength,), np.repeat(one, len(every), axis=0)
+    return _searched(data, rows, loss, tried, every, tolerance, steps, start)[:2]
+
+
+def _searched(
+    data: TrainingRows,
+    rows: Floats,
+    loss: Loss,
+    strengths: Sequence[float],
+    folds: npt.NDArray[np.int64],
+    tolerance: float,
+    steps: Gauge,
+    start: Floats | None = None,
+) -> tuple[float, Floats, Floats]:
+    """The best strength on some folds, the scores of their rows (zero for other rows), and the weights."""
+    trained = np.stack([data.folds != fold for fold in folds])
+    problems = LinearProblems(rows, data.labels, data.num_classes, trained, loss)
+    is_held = np.isin(data.folds, folds)
+    best: tuple[float, float, Floats, Floats] | None = None
+    weights, worse = start, 0
+    for strength in strengths:
+        weights = solve(problems, strength, start=weights, tolerance=tolerance, tell=steps.within)
+        scores = np.zeros((len(rows), data.num_classes))
+        for place, fold in enumerate(folds):
+            held = data.folds == fold
+            scores[held] = rows[held] @ weights[place, :-1] + weights[place, -1]
+        value = _loss(scores[is_held], data.labels[is_held], loss)
+        if best is None or value < best[0]:
+            best, worse = (value, strength, scores, weights), 0
+        else:
+            worse += 1
+        steps.finish()
+        if worse == 2:
+            break
+    assert best is not None
+    return best[1], best[2], best[3]
+
+
+def _loss(scores: Floats, labels: npt.NDArray[np.int64], loss: Loss) -> float:
+    return log_loss(softmax(scores), labels) if loss == "softmax" else -accuracy(scores, labels)
+
+
+def fit_centroid(data: TrainingRows, columns: Candidate, gauge: Gauge | None = None) -> FittedHead:
+    """Fit a calibrated head that predicts the nearest class mean."""
+    del gauge  # it takes no time
+    standard, rows = standardised(data, columns)
+    scores = np.empty((len(rows), data.num_classes))
+    for fold in range(data.folds.max() + 1):
+        held = data.folds == fold
+        centres = _class_means(rows[~held], data.labels[~held], data.num_classes)
+        scores[held] = -0.5 * squared_distances(rows[held], centres)
+    centres = _class_means(rows, data.labels, data.num_classes)
+    return finished(
+        data,
+        "centroid",
+        columns,
+        standard=standard,
+        arrays={"centroids": centres},
+        hyperparameters={},
+        scores=scores,
+    )
+
+
+def _class_means(rows: Floats, labels: npt.NDArray[np.int64], num_classes: int) -> Floats:
+    """Class means `(K, D)`; a class without rows is put far away, so that no image is nearest to it."""
+    means = np.full((num_classes, rows.shape[1]), 1e3, dtype=np.float32)
+    for label in np.unique(labels):
+        means[label] = rows[labels == label].mean(axis=0)
+    return means

@@ -1,0 +1,181 @@
+"""The data that heads are fitted on: standardised features of the training images, with their folds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from regraft.data.splits import USUAL_FOLDS, fold_doubt, fold_numbers, stratified
+from regraft.errors import DataError
+from regraft.features.extraction import Features
+from regraft.heads.head import Head, softmax
+from regraft.records import Column, HeadKind, HeadRecord
+
+Floats = npt.NDArray[Any]
+Candidate = tuple[Column, ...]
+
+CHUNK_ROWS = 4_096
+
+
+@dataclass(frozen=True)
+class TrainingRows:
+    """The features, labels and groups of a data set's training images."""
+
+    features: Features
+    keys: tuple[str, ...]
+    labels: npt.NDArray[np.int64]
+    groups: tuple[str, ...]
+    num_classes: int
+    seed: int = 0
+
+    @cached_property
+    def folds(self) -> npt.NDArray[np.int64]:
+        """The fold of each image: five folds, or fewer if there are fewer groups; groups stay together.
+
+        Raises:
+            DataError: all images are in one group.
+        """
+        count = min(USUAL_FOLDS, len(set(self.groups)))
+        if count < 2:
+            raise DataError(
+                f"all {len(self.keys):,} training images are in one group (by the table's group column, or "
+                "as copies of one image), and a group is never divided, so nothing is left to validate on. "
+                "Name at least two groups, better five, or name another column with --group-column"
+            )
+        return fold_numbers(self.labels, self.groups, folds=count, seed=self.seed)
+
+    @cached_property
+    def doubt(self) -> str | None:
+        """Why cross-validation can't choose between settings, as a sentence; None if it can."""
+        return fold_doubt(self.labels, self.folds)
+
+    def sample(self, most: int) -> TrainingRows:
+        """At most `most` of the rows, in proportion to the classes; the choice depends on the seed alone."""
+        return self if len(self.keys) <= most else self.subset(stratified(self.labels, most, seed=self.seed))
+
+    def subset(self, rows: npt.NDArray[np.int64]) -> TrainingRows:
+        """The given rows alone."""
+        return TrainingRows(
+            self.features,
+            tuple(self.keys[row] for row in rows),
+            self.labels[rows],
+            tuple(self.groups[row] for row in rows),
+            self.num_classes,
+            self.seed,
+        )
+
+
+@dataclass(frozen=True)
+class FittedHead:
+    """A head, and its cross-validation on the training images."""
+
+    head: Head
+    out_of_fold: npt.NDArray[np.float64]
+    """Probabilities `(N, K)` of each training image, from heads that were not fitted on its fold."""
+    folds: int
+    trials: tuple[tuple[str, float], ...] = field(default=())
+    """The stage or stages of each candidate that was compared, with its cross-validated accuracy."""
+
+
+def describe(columns: Sequence[Column]) -> str:
+    """Name the stages of some columns: `layer3`, or `layer2 ... layer4 (3 stages)`."""
+    stages = list(dict.fromkeys(column.stage for column in columns))
+    return stages[0] if len(stages) == 1 else f"{stages[0]} ... {stages[-1]} ({len(stages)} stages)"
+
+
+def accuracy(scores: Floats, labels: npt.NDArray[np.int64]) -> float:
+    """Share of the rows whose largest score is that of their label."""
+    return float(np.mean(scores.argmax(axis=1) == labels))
+
+
+def log_loss(probabilities: Floats, labels: npt.NDArray[np.int64]) -> float:
+    """Mean negative log-likelihood of the labels in nats."""
+    own = probabilities[np.arange(len(labels)), labels]
+    return float(-np.log(np.maximum(own, 1e-12)).mean())
+
+
+@dataclass(frozen=True)
+class Standard:
+    """Standardisation of columns: unit variance, divided by the root of the stage's width."""
+
+    mean: Floats
+    scale: Floats
+
+    def apply(self, rows: Floats) -> Floats:
+        """Standardise in place; returns `rows`."""
+        rows -= self.mean
+        rows *= self.scale
+        return rows
+
+
+def standardisation(data: TrainingRows, columns: Candidate) -> Standard:
+    """The standardisation that fits all training rows; a constant column is left out (its scale is 0)."""
+    width = sum(column.stop - column.start for column in columns)
+    total, squares = np.zeros(width), np.zeros(width)
+    for start in range(0, len(data.keys), CHUNK_ROWS):
+        rows = data.features.matrix(data.keys[start : start + CHUNK_ROWS], columns).astype(np.float64)
+        total += rows.sum(axis=0)
+        squares += np.square(rows).sum(axis=0)
+    mean = total / len(data.keys)
+    variance = np.maximum(squares / len(data.keys) - mean**2, 0)
+    stages = list(dict.fromkeys(column.stage for column in columns))
+    widths = {s: sum(c.stop - c.start for c in columns if c.stage == s) for s in stages}
+    root = np.concatenate([np.full(c.stop - c.start, widths[c.stage] * len(stages)) for c in columns]) ** 0.5
+    is_constant = variance <= 1e-12 * np.maximum(mean**2, 1e-12)
+    scale = np.where(is_constant, 0, 1 / (np.sqrt(np.where(is_constant, 1, variance)) * root))
+    return Standard(mean.astype(np.float32), scale.astype(np.float32))
+
+
+def standardised(data: TrainingRows, columns: Candidate) -> tuple[Standard, npt.NDArray[np.float32]]:
+    """How some columns are standardised, and the standardised training rows, `(N, D) float32`."""
+    standard = standardisation(data, columns)
+    return standard, standard.apply(data.features.matrix(data.keys, columns))
+
+
+def finished(
+    data: TrainingRows,
+    kind: HeadKind,
+    columns: Candidate,
+    *,
+    standard: Standard,
+    arrays: dict[str, Floats],
+    hyperparameters: dict[str, float],
+    scores: Floats,
+    temperature: float | None = None,
+) -> FittedHead:
+    """Assemble a head, and calibrate it on its out-of-fold scores unless its temperature is given."""
+    if temperature is not None:
+        heat = temperature
+    else:
+        heat = 1.0 if data.doubt else best_temperature(scores, data.labels)
+    record = HeadRecord(kind=kind, columns=columns, hyperparameters=hyperparameters, temperature=heat)
+    head = Head(record, {"mean": standard.mean, "scale": standard.scale, **arrays})
+    return FittedHead(head, softmax(scores / heat), int(data.folds.max()) + 1)
+
+
+def best_temperature(scores: Floats, labels: npt.NDArray[np.int64]) -> float:
+    """The temperature with the smallest log-loss on out-of-fold scores (Guo et al. 2017), by golden section.
+
+    One extra image, which belongs to every class equally, is added: otherwise a few images that are all
+    predicted correctly would make the model certain of everything. (Platt 1999, section 2.2, adds one image
+    for each of the K classes; if N / K is small, these outweigh the observed images.)
+    """
+    count = len(scores)
+    smooth = 1 / (count + 1)
+
+    def loss(log_heat: float) -> float:
+        chances = np.log(np.maximum(softmax(scores / np.exp(log_heat)), 1e-12))
+        own = chances[np.arange(count), labels].mean()
+        return float(-(1 - smooth) * own - smooth * chances.mean())
+
+    low, high = -6.0, 6.0
+    golden = (5**0.5 - 1) / 2
+    while high - low > 1e-3:
+        a, b = high - golden * (high - low), low + golden * (high - low)
+        low, high = (low, b) if loss(a) < loss(b) else (a, high)
+    return float(np.exp((low + high) / 2))

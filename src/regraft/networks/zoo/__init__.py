@@ -1,0 +1,1 @@
+"""Cards of networks: facts, recipes and licences."""

@@ -1,0 +1,111 @@
+"""Predicted time, disk and memory of each kind of work, from amounts and this machine's rates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from regraft.heads.kernel import exact_rows
+from regraft.heads.kernel_machines import is_paired
+from regraft.heads.solver import working_bytes
+from regraft.networks.weights.finding import Weights
+from regraft.plans.cost_book import CostBook
+from regraft.plans.step_costs import TailCost
+from regraft.records import Record
+
+_BASIS = 4.5e-5  # units of logistic-regression work for each (images x images x columns) of the basis
+_KERNEL_BYTES = 16  # for each pair of images: distances, their kernel, and the parts that folds copy
+_SYSTEM = 0.2  # units of kernel work for each (images x images x images) of a linear system
+_DUEL = 1.3e5  # units of kernel work that every pair of classes takes, even with few images
+
+
+class Cost(Record):
+    """Predicted cost of one plan."""
+
+    seconds: float
+    disk_bytes: int = 0
+    memory_bytes: int = 0
+
+
+def extract_name(weights: Weights, runtime: str, precision: str) -> str:
+    """The name under which a cost book keeps the seconds that one image takes from file to features."""
+    return f"extract {weights.network}@{weights.input_spec.size_px}/{runtime}/{precision}"
+
+
+def available_bytes() -> float:
+    """Bytes of memory that are free on this machine; 4 GB where the system does not report it."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as file:
+            facts = dict(line.split(":", 1) for line in file)
+        return float(facts["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError):
+        return 4e9
+
+
+@dataclass(frozen=True)
+class Amounts:
+    """The amount of work that every rung on one data set has: images, classes and folds."""
+
+    train: int
+    """Number of training images, including those held out for validation."""
+    held: int
+    classes: int
+    folds: int
+
+
+def training_cost(amounts: Amounts, tail: TailCost, *, epochs: int, is_trial: bool = False) -> Cost:
+    """The cost of training a tail: prefix pass, epochs, and conversion and evaluation of the result."""
+    step, seconds = tail.step, tail.open_s
+    if tail.has_prefix:
+        seconds += (tail.convert_s if tail.prefix_share else 0.0) + (
+            amounts.train * tail.extract_s * tail.prefix_share
+        )
+    seconds += epochs * ((amounts.train - amounts.held) * step.step_s + amounts.held * step.forward_s)
+    if not is_trial:
+        seconds += tail.convert_s + amounts.held * tail.extract_s
+    disk = step.disk_bytes * amounts.train
+    return Cost(seconds=seconds, disk_bytes=disk, memory_bytes=round(1.5 * step.memory_bytes * 32))
+
+
+def logistic_cost(amounts: Amounts, width: int, book: CostBook) -> Cost:
+    """The cost of cross-validating and solving a logistic regression on `width` columns."""
+    seconds = 0.1 + logistic_work(amounts, width) * book.seconds("softmax")
+    copies = 3 if width > amounts.train else 1  # the rows; with a basis, also a copy and the basis
+    numbers = 4 * copies * amounts.train * width + 3 * 8 * amounts.train * amounts.classes
+    weights = 4 * min(width, amounts.train) * amounts.classes
+    return Cost(seconds=seconds, memory_bytes=numbers + working_bytes(amounts.folds, weights))
+
+
+def logistic_work(amounts: Amounts, width: int) -> float:
+    """Units of work: (images x coordinates)^0.79 x classes^0.45 per fold, and the basis once.
+
+    The number of coordinates is the number of columns or, where that is smaller, the number of images; in the
+    second case a basis is computed (`heads/row_space.py`). The powers were fitted to processor seconds on
+    10 to 2,176 images, 1,024 to 7,168 columns and 2 to 136 classes. They are less than one because small
+    matrix products are less efficient than large ones.
+    """
+    numbers = float(amounts.train) * min(width, amounts.train)
+    basis = _BASIS * float(amounts.train) ** 2 * width if width > amounts.train else 0.0
+    return float(numbers**0.79 * amounts.classes**0.45 * amounts.folds + basis)
+
+
+def kernel_cost(amounts: Amounts, width: int, book: CostBook, *, machines: int) -> Cost:
+    """The cost of an RBF SVM: distances over `width` columns, then `machines` SVMs for each fold."""
+    work = kernel_work(amounts, width, machines)
+    rows, scores = min(amounts.train, exact_rows(amounts.classes)), 8 * amounts.train * amounts.classes
+    return Cost(
+        seconds=0.1 + work * book.seconds("kernel"), memory_bytes=_KERNEL_BYTES * rows**2 + 3 * scores
+    )
+
+
+def kernel_work(amounts: Amounts, width: int, machines: int) -> float:
+    """Units of work: pairs of images x (columns + 40 per machine and fold, slightly more with more classes).
+
+    libsvm solves each pair of classes separately, which takes about ten microseconds even with few images.
+    With many classes a linear system is solved instead, whose work grows with the cube of the images.
+    """
+    if not is_paired(amounts.classes):
+        rows = float(min(amounts.train, exact_rows(amounts.classes)))
+        return rows**2 * (width + _SYSTEM * machines * amounts.folds * rows)
+    each = 40 * amounts.folds * (1 + amounts.classes / 30)
+    duels = machines * amounts.folds * amounts.classes * (amounts.classes - 1) / 2
+    return float(amounts.train) ** 2 * (width + machines * each) + _DUEL * duels

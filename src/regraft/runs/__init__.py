@@ -1,0 +1,1 @@
+"""The folder that a fit leaves: written, read and compared."""

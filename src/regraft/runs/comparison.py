@@ -1,0 +1,149 @@
+"""Comparison of runs: which is better, and is the difference more than chance?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from regraft.errors import SettingsError
+from regraft.evaluation.paired import ALPHA, PairedComparison, compare, holm
+from regraft.evaluation.scores import wilson
+from regraft.networks.zoo.cards import card
+from regraft.plans.plan import Run
+from regraft.prediction.bundle import load_model
+from regraft.prediction.model import Model
+from regraft.records import Estimate
+from regraft.runs.reading import RunFiles
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """The facts of a run that a comparison needs."""
+
+    folder: Path
+    run: Run
+    rights: dict[str, bool]
+    """Whether each evaluated image was predicted correctly, by its path."""
+    side: str
+    """The side of the split that was evaluated: `test`, or another side if there was no test side."""
+    fit_s: float
+    """Seconds that the run's phases took, from its log; cached work is not counted again."""
+    bundle_bytes: int
+    multiply_adds: int | None
+    """Multiply-adds of one prediction, counted up to the last stage that a head reads; None if one of the
+    networks has no card."""
+
+    @property
+    def accuracy(self) -> Estimate:
+        """Accuracy on the evaluated images."""
+        return wilson(sum(self.rights.values()), len(self.rights))
+
+
+@dataclass(frozen=True)
+class Standoff:
+    """One run compared with the most accurate run."""
+
+    run: FinishedRun
+    against_best: PairedComparison | None
+    """This run compared with the best (negative: less accurate); None for the best itself."""
+    p_value: float
+    """P-value, adjusted for the number of runs (Holm 1979)."""
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether the difference from the best is significant."""
+        return self.against_best is not None and self.p_value < ALPHA
+
+
+@dataclass(frozen=True)
+class RunComparison:
+    """All runs, the most accurate first, and the recommended one."""
+
+    rows: tuple[Standoff, ...]
+    recommended: FinishedRun
+    reason: str
+
+
+def compare_runs(folders: Sequence[str | Path]) -> RunComparison:
+    """Compare each run with the best, on the images that they were evaluated on.
+
+    Args:
+        folders: folders of at least two finished runs, evaluated on the same images.
+
+    Raises:
+        SettingsError: there are too few runs, or a run is unfinished or was evaluated on other images.
+    """
+    named = list(dict.fromkeys(Path(folder) for folder in folders))
+    if len(named) < 2:
+        raise SettingsError(f"{len(named)} run to compare; give at least two run folders")
+    runs = [read_run(folder) for folder in named]
+    first = runs[0]
+    for other in runs[1:]:
+        if other.rights.keys() != first.rights.keys():
+            shared = len(other.rights.keys() & first.rights.keys())
+            raise SettingsError(
+                f"{first.folder} and {other.folder} were evaluated on different images "
+                f"({len(first.rights):,} {first.side} and {len(other.rights):,} {other.side} images, "
+                f"{shared:,} in common): use the same data, --seed and --test-share for both"
+            )
+    runs.sort(key=lambda run: (-run.accuracy.value, _cheapness(run)))
+    best, paths = runs[0], sorted(first.rights)
+    rights = {run.folder: np.array([run.rights[path] for path in paths]) for run in runs}
+    pairs = [compare(rights[run.folder], rights[best.folder]) for run in runs[1:]]
+    adjusted = holm([pair.p_value for pair in pairs])
+    rows = [Standoff(best, None, 1.0)]
+    rows += [Standoff(*row) for row in zip(runs[1:], pairs, adjusted, strict=True)]
+    alike = [row.run for row in rows if not row.is_apart]
+    chosen = min(alike, key=_cheapness)
+    if len(alike) == 1:
+        reason = "it is better than each of the others"
+    elif chosen is best:
+        reason = (
+            f"it is the most accurate, and cheaper to use than the {len(alike) - 1} that can't be told apart "
+            "from it"
+        )
+    else:
+        reason = f"it can't be told apart from the most accurate, {best.folder}, and is cheaper to use"
+    return RunComparison(tuple(rows), chosen, reason)
+
+
+def _cheapness(run: FinishedRun) -> tuple[float, float, float]:
+    return (float(run.multiply_adds or 0), float(run.bundle_bytes), run.fit_s)
+
+
+def read_run(folder: Path) -> FinishedRun:
+    """Read what a comparison needs from a finished run.
+
+    Raises:
+        SettingsError: the folder is not a finished run; the message says what is missing.
+        BundleError: the run's model is missing or damaged.
+    """
+    files = RunFiles(folder)
+    if not files.judged:
+        raise SettingsError(
+            f"{folder} has no evaluated images, so there is nothing to compare; give a run with test images"
+        )
+    rights = {row.path: row.is_right for row in files.judged}
+    size = sum(path.stat().st_size for path in (folder / "bundle").glob("*") if path.is_file())
+    model = load_model(folder)
+    side = files.judged[0].side
+    return FinishedRun(folder, files.run, rights, side, files.spent_s, size, _multiply_adds(model))
+
+
+def _multiply_adds(model: Model) -> int | None:
+    """Multiply-adds of one prediction; voters that share a network share its cost."""
+    dearest: dict[str, int] = {}
+    for voter in model.voters:
+        known = card(voter.weights.network)
+        if known is None:
+            return None
+        read = {column.stage for column in voter.head.record.columns}
+        places = [place for place, stage in enumerate(known.stages) if stage.name in read]
+        if len(places) < len(read):  # the network is divided more finely than its card says
+            return known.multiply_adds
+        cost = sum(stage.multiply_adds for stage in known.stages[: max(places) + 1])
+        dearest[voter.weights.sha256] = max(cost, dearest.get(voter.weights.sha256, 0))
+    return sum(dearest.values())

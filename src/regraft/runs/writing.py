@@ -1,0 +1,224 @@
+"""The folder that a fit writes: what was done, how good the model is, and the model itself."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from regraft.heads.dataset import Judgement
+from regraft.ladder.rungs import LadderRecord
+from regraft.outputs.plots import Axes, point_plot
+from regraft.plans.plan import Run
+from regraft.prediction.model import Model
+from regraft.progress import Meter, Reporter
+from regraft.records import Estimate, Images, Scores, ScoreSheet, Split
+from regraft.storage.files import csv_bytes, write_atomically, write_json
+from regraft.training.history import History
+
+_OPTIONAL = (
+    "metrics.jsonl",
+    "metrics.csv",
+    "stages.csv",
+    "ladder.json",
+    "ladder.csv",
+    "ladder.svg",
+    "report.html",
+)
+_LIBRARIES = ("torch", "torchvision", "timm", "openvino", "scikit-learn", "scipy", "numpy", "pillow")
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the installed libraries that results depend on."""
+    found = {"python": sys.version.split()[0]}
+    for name in _LIBRARIES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+class RunLog:
+    """A reporter that also writes all messages, with times, to a run's `log.jsonl`."""
+
+    def __init__(self, watcher: Reporter, path: Path | None) -> None:
+        self._watcher = watcher
+        self._path = path
+        self.reasons: list[str] = []
+
+    def record(self, kind: str, **facts: Any) -> None:
+        """Append one line; if the log can't be written, warn once and continue the run."""
+        if self._path is None:
+            return
+        line = json.dumps({"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "kind": kind, **facts})
+        try:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
+        except OSError as error:
+            self._path = None
+            self._watcher.warn(f"the log can't be written: {error}")
+
+    @contextmanager
+    def phase(self, name: str, total: int, unit: str = "images") -> Iterator[Meter]:
+        started = time.perf_counter()
+        with self._watcher.phase(name, total, unit) as meter:
+            yield meter
+        self.record(
+            "phase", name=name, total=total, unit=unit, wall_s=round(time.perf_counter() - started, 3)
+        )
+
+    def note(self, text: str) -> None:
+        self.record("note", text=text)
+        self._watcher.note(text)
+
+    def warn(self, text: str) -> None:
+        self.record("warning", text=text)
+        self._watcher.warn(text)
+
+    def decided(self, what: str, because: str, override: str) -> None:
+        self.reasons.append(f"{what}, because {because} (override with {override})")
+        self.record("decided", what=what, because=because, override=override)
+        self._watcher.decided(what, because, override)
+
+
+def write_run(
+    folder: Path,
+    *,
+    run: Run,
+    model: Model,
+    images: Images,
+    split: Split,
+    judgement: Judgement,
+    history: History | None = None,
+    ladder: LadderRecord | None = None,
+) -> None:
+    """Write all files of a run; `run.json` is written last, so a run without it is unfinished.
+
+    Args:
+        folder: the run folder.
+        run: what was done.
+        model: the model, which has scores.
+        images: what the scan found, for the lists of skipped files and findings.
+        split: which images trained, validated and tested.
+        judgement: the predictions from which the scores were computed.
+        history: the training's history, if there was a training.
+        ladder: the rungs that were tried, if there was a ladder.
+    """
+    assert model.scores is not None
+    (folder / "run.json").unlink(missing_ok=True)  # the folder may now contain files of two fits
+    model.save(folder / "bundle")
+    write_json(folder / "split.json", split.model_dump(mode="json", exclude={"rows", "history"}))
+    header = ("path", "label", "side", "group", "sha256")
+    rows: list[Sequence[Any]] = [(row.path, row.label, row.side, row.group, row.sha256) for row in split.rows]
+    write_atomically(folder / "split.csv", csv_bytes(header, rows))
+    write_skipped(folder / "skipped.csv", images)
+    findings: list[Sequence[Any]] = [(f.kind, f.message, " | ".join(f.paths)) for f in images.findings]
+    write_atomically(folder / "findings.csv", csv_bytes(("kind", "message", "paths"), findings))
+    _write_predictions(folder / "predictions.csv", model, split, judgement)
+    write_scores(folder, model.scores)
+    run.plan.save(folder / "plan.toml")
+    for name in _OPTIONAL:  # left by an earlier run or rung in this folder
+        (folder / name).unlink(missing_ok=True)
+    if history is not None:
+        history.write(folder)
+    if ladder is not None:
+        write_ladder(folder, ladder)
+    write_json(folder / "run.json", run.model_dump(mode="json"))
+
+
+def write_ladder(folder: Path, ladder: LadderRecord) -> None:
+    """Write `ladder.json` and `ladder.csv`, with a row for each rung that was tried."""
+    write_json(folder / "ladder.json", ladder.model_dump(mode="json"))
+    header = (
+        "rung",
+        "name",
+        "accuracy",
+        "low",
+        "high",
+        "images",
+        "predicted_s",
+        "took_s",
+        "elapsed_s",
+        "kept",
+        "verdict",
+    )
+    rows: list[Sequence[Any]] = [
+        (
+            row.rung, row.name, *_bounds(row.accuracy),
+            row.images, row.predicted_s, row.took_s, row.elapsed_s, row.is_kept, row.verdict,
+        )
+        for row in ladder.rows
+    ]  # fmt: skip
+    write_atomically(folder / "ladder.csv", csv_bytes(header, rows))
+
+
+def draw_ladder(folder: Path, ladder: LadderRecord) -> Path:
+    """Draw `ladder.svg`: accuracy on validation images over the seconds since the fit began."""
+    groups: dict[str, list[tuple[float, float, str]]] = {"kept": [], "tried": [], "baseline": []}
+    for row in ladder.rows:
+        if row.accuracy is not None:
+            group = "baseline" if row.rung == 0 else "kept" if row.is_kept else "tried"
+            name = row.name if row.rung == 0 else str(row.rung)  # the names of rungs would overlap
+            groups[group].append((row.elapsed_s, 100 * row.accuracy.value, name))
+    shown = {name: points for name, points in groups.items() if points}
+    title = "Accuracy of the ladder's rungs over time (numbers as in ladder.csv)"
+    axes = Axes(title, "seconds since the fit began", "validation accuracy, %")
+    return point_plot(folder / "ladder.svg", axes, shown, joined=("kept",), is_stepped=True)
+
+
+def _bounds(estimate: Estimate | None) -> tuple[Any, ...]:
+    return (estimate.value, estimate.low, estimate.high) if estimate else ("", "", "")
+
+
+def write_skipped(path: Path, images: Images) -> None:
+    """Write the list of files that were not used, with the reasons."""
+    rows = [(file.path, file.reason) for file in images.skipped]
+    write_atomically(path, csv_bytes(("path", "reason"), rows))
+
+
+def _write_predictions(path: Path, model: Model, split: Split, judgement: Judgement) -> None:
+    rows = []
+    for number, row in zip(judgement.judged, judgement.probabilities, strict=True):
+        best = int(row.argmax())
+        place = split.rows[number]
+        chances = [f"{chance:.6f}" for chance in row] if len(row) <= 50 else []
+        rows.append((place.path, place.side, place.label, model.labels[best], f"{row[best]:.6f}", *chances))
+    header = ["path", "side", "label", "predicted", "probability"]
+    header += list(model.labels) if len(model.labels) <= 50 else []
+    write_atomically(path, csv_bytes(header, rows))
+
+
+def write_scores(folder: Path, sheet: ScoreSheet) -> None:
+    """Write `scores.json`, `scores.csv` (a row for each measure and class) and `confusion.csv`.
+
+    With more than 100 classes, `confusion.csv` has a row for each pair of classes that occurs.
+    """
+    write_json(folder / "scores.json", sheet.model_dump(mode="json"))
+    rows: list[Sequence[Any]] = []
+    for name in ("test", "validation", "baseline"):
+        scores: Scores | None = getattr(sheet, name)
+        if scores is None:
+            continue
+        for measure in ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "calibration_error"):
+            estimate = getattr(scores, measure)
+            rows.append((name, measure, "", estimate.value, estimate.low, estimate.high, scores.images))
+        for one in scores.classes:
+            for measure in ("precision", "recall", "f1"):
+                rows.append((name, measure, one.label, getattr(one, measure), "", "", one.images))
+    header = ("set", "measure", "class", "value", "low", "high", "images")
+    write_atomically(folder / "scores.csv", csv_bytes(header, rows))
+    best = sheet.test or sheet.validation
+    if best is not None:
+        names = [one.label for one in best.classes]
+        heads: tuple[str, ...] = ("true", "predicted", "images")
+        table: list[Sequence[Any]] = [(names[a], names[b], count) for a, b, count in best.cells]
+        if best.confusion:
+            heads = ("true \\ predicted", *names)
+            table = [(name, *counts) for name, counts in zip(names, best.confusion, strict=True)]
+        write_atomically(folder / "confusion.csv", csv_bytes(heads, table))

@@ -1,0 +1,1 @@
+"""The disk: files that are whole or absent, rows by content, and where things live."""

@@ -1,0 +1,340 @@
+"""A content-addressed table on disk: one row of fixed width for each image, computed once.
+
+A store is a folder whose name is the key of everything that its rows depend on besides the image.
+Rows are kept in shards of at most `SHARD_ROWS`: an array file and a manifest that lists the rows (by the
+SHA-256 of the image) with the array's own SHA-256. The manifest is renamed into place last, so a
+shard exists completely or not at all. A killed process therefore loses at most the shard that it was
+working on; several processes share the work, with a lock for each shard; a shard whose bytes don't
+match its manifest is deleted and computed again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import mmap
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import filelock
+import numpy as np
+import numpy.typing as npt
+
+from regraft.errors import StorageError
+from regraft.progress import Meter, Reporter, Silent
+from regraft.storage.files import make_folder, read_json, sha256_of_file, write_atomically, write_json
+
+SHARD_ROWS = 1024
+_ATTEMPTS = 3
+Array = npt.NDArray[Any]
+
+
+class RowSource(Protocol):
+    """Computes the rows of one shard's images."""
+
+    def __call__(self, keys: Sequence[str]) -> Iterable[tuple[str, Array | None]]:
+        """Yield `(key, row)` for every key, in any order; None for an image that can't be used."""
+
+
+@dataclass(frozen=True)
+class _Shard:
+    name: str
+    keys: tuple[str, ...]
+    array: Array
+
+
+class Rows:
+    """The rows of a store, memory-mapped: nothing is read from disk until it is gathered."""
+
+    def __init__(self, shards: Sequence[Array], places: Mapping[str, tuple[int, int]]) -> None:
+        self._shards = shards
+        self._places = places
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._places
+
+    def gather(self, keys: Sequence[str], columns: slice | None = None) -> Array:
+        """The rows of `keys`, in their order, as one array of the store's dtype.
+
+        Args:
+            keys: SHA-256 of the images; each must be in the store.
+            columns: the columns to read from disk; None reads all.
+        """
+        chosen = columns or slice(None)
+        sample = self._shards[0][:0, chosen] if self._shards else np.empty((0, 0))
+        result = np.empty((len(keys), *sample.shape[1:]), dtype=sample.dtype)
+        places = np.array([self._places[key] for key in keys], dtype=np.int64).reshape(-1, 2)
+        for number in np.unique(places[:, 0]):
+            wanted = np.flatnonzero(places[:, 0] == number)
+            result[wanted] = self._shards[number][places[wanted, 1], chosen]
+            _release(self._shards[number])
+        return result
+
+
+def _release(array: Array) -> None:
+    """Release the memory pages of a mapping; without this, reads would end up mapping the whole store."""
+    mapping = getattr(array, "_mmap", None)
+    if mapping is not None and hasattr(mmap, "MADV_DONTNEED"):
+        mapping.madvise(mmap.MADV_DONTNEED)
+
+
+class RowStore:
+    """The rows that one configuration computes, for any images.
+
+    Args:
+        folder: the store's folder; it is created on the first write.
+        width: number of values in a row.
+        dtype: type of a row's values.
+        facts: what the rows depend on; written next to them for people to read.
+        shard_rows: number of rows in a shard, which is computed in memory; None means `SHARD_ROWS`.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        width: int,
+        dtype: npt.DTypeLike,
+        facts: Mapping[str, Any],
+        shard_rows: int | None = None,
+    ) -> None:
+        self.folder = folder
+        self._shard_rows = shard_rows or SHARD_ROWS
+        self.width = width
+        self.dtype = np.dtype(dtype)
+        self.facts = dict(facts)
+
+    def ensure(
+        self,
+        keys: Sequence[str],
+        compute: RowSource,
+        *,
+        reporter: Reporter | None = None,
+        phase: str = "computing",
+    ) -> Rows:
+        """Compute the missing rows of `keys`, then open all of them.
+
+        Keys for which `compute` yields None are absent from the result and are tried again next time.
+        """
+        reporter = reporter or Silent()
+        wanted = list(dict.fromkeys(keys))
+        failed: set[str] = set()
+        for _ in range(_ATTEMPTS):
+            rows = self.open(reporter)
+            missing = [key for key in wanted if key not in rows and key not in failed]
+            if not missing:
+                return rows
+            with reporter.phase(phase, len(missing)) as meter:
+                failed |= self._fill(missing, compute, meter)
+        raise StorageError(
+            f"the cache at {self.folder} keeps losing shards while it is used; another process may be "
+            "clearing it. Run the command again"
+        )
+
+    def open(self, reporter: Reporter | None = None) -> Rows:
+        """Open all complete and undamaged rows; damaged shards are removed, with a warning."""
+        reporter = reporter or Silent()
+        arrays: list[Array] = []
+        places: dict[str, tuple[int, int]] = {}
+        for manifest in self._manifests():
+            shard = self._read_shard(manifest)
+            if shard is None:
+                reporter.warn(f"cache shard {manifest.stem} was damaged; it is removed and computed again")
+                self._remove(manifest.stem)
+                continue
+            for row, key in enumerate(shard.keys):
+                places.setdefault(key, (len(arrays), row))
+            arrays.append(shard.array)
+        return Rows(arrays, places)
+
+    def _manifests(self) -> list[Path]:
+        return sorted(path for path in self.folder.glob("*.json") if path.name != "store.json")
+
+    def _read_shard(self, manifest: Path) -> _Shard | None:
+        try:
+            record = read_json(manifest)
+            keys = tuple(str(key) for key in record["keys"])
+            path = self.folder / f"{manifest.stem}.npy"
+            if sha256_of_file(path) != record["sha256"]:
+                return None
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (StorageError, KeyError, TypeError, OSError, ValueError):
+            return None
+        with contextlib.suppress(OSError):  # a read-only cache can be used too
+            os.utime(manifest)  # `prune` deletes the least recently used shards first
+        fits = array.shape == (len(keys), self.width) and array.dtype == self.dtype
+        return _Shard(manifest.stem, keys, array) if fits else None
+
+    def _remove(self, name: str) -> None:
+        for suffix in (".json", ".npy"):
+            with contextlib.suppress(OSError):
+                (self.folder / f"{name}{suffix}").unlink()
+
+    def _fill(self, missing: Sequence[str], compute: RowSource, meter: Meter) -> set[str]:
+        """Compute the missing rows shard by shard; shards that another process has locked come last."""
+        make_folder(self.folder)
+        if not (self.folder / "store.json").exists():
+            write_json(self.folder / "store.json", self.facts)
+        size = self._shard_rows
+        shards = [missing[start : start + size] for start in range(0, len(missing), size)]
+        failed: set[str] = set()
+        busy = [keys for keys in shards if not self._fill_shard(keys, compute, meter, failed, wait=False)]
+        for keys in busy:
+            self._fill_shard(keys, compute, meter, failed, wait=True)
+        return failed
+
+    def _fill_shard(
+        self, keys: Sequence[str], compute: RowSource, meter: Meter, failed: set[str], *, wait: bool
+    ) -> bool:
+        name = hashlib.sha256("".join(keys).encode()).hexdigest()[:24]
+        try:
+            with self._lock(name, wait=wait):
+                if (self.folder / f"{name}.json").exists():  # another process has computed it meanwhile
+                    meter.advance(len(keys))
+                    return True
+                self._write_shard(name, keys, compute, meter, failed)
+                return True
+        except filelock.Timeout:
+            return False
+
+    @contextlib.contextmanager
+    def _lock(self, name: str, *, wait: bool) -> Iterator[None]:
+        path = self.folder / f".{name}.lock"
+        lock = filelock.FileLock(path, timeout=-1 if wait else 0)
+        try:
+            lock.acquire()
+        except filelock.Timeout:
+            raise
+        except OSError as error:
+            raise StorageError(
+                f"can't lock {path}: {error}; set $REGRAFT_CACHE to a folder where files can be locked"
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()  # the file stays: deleting it would let two processes take the lock at once
+
+    def _write_shard(
+        self, name: str, keys: Sequence[str], compute: RowSource, meter: Meter, failed: set[str]
+    ) -> None:
+        place = {key: number for number, key in enumerate(keys)}
+        array = np.empty((len(keys), self.width), dtype=self.dtype)
+        done = np.zeros(len(keys), dtype=bool)
+        for key, row in compute(keys):
+            if row is None:
+                failed.add(key)
+            else:
+                array[place[key]] = row
+                done[place[key]] = True
+            meter.advance()
+        kept = [key for key, is_done in zip(keys, done, strict=True) if is_done]
+        if not kept:
+            return
+        pieces = _npy_pieces(array if done.all() else array[done])
+        write_atomically(self.folder / f"{name}.npy", pieces)
+        digest = hashlib.sha256()
+        for piece in pieces:
+            digest.update(piece)
+        manifest = {"keys": kept, "sha256": digest.hexdigest()}
+        write_json(self.folder / f"{name}.json", manifest)
+
+
+def _npy_pieces(array: Array) -> list[bytes | memoryview]:
+    """A `.npy` file as its header and the array's own memory, so that a shard is not copied to be written."""
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, np.lib.format.header_data_from_array_1_0(array))
+    return [header.getvalue(), array.reshape(-1).view(np.uint8).data]
+
+
+@dataclass(frozen=True)
+class CacheUse:
+    """The size and last use of one store."""
+
+    folder: Path
+    facts: Mapping[str, Any]
+    rows: int
+    size_bytes: int
+    last_used: float
+
+
+def verify_store(folder: Path) -> list[str]:
+    """Remove the shards of a store whose bytes don't match their manifest, and return their names."""
+    damaged = []
+    for manifest in folder.glob("*.json"):
+        if manifest.name == "store.json":
+            continue
+        data = manifest.with_suffix(".npy")
+        try:
+            is_whole = sha256_of_file(data) == read_json(manifest)["sha256"]
+        except (StorageError, OSError, KeyError, TypeError):
+            is_whole = False
+        if not is_whole:
+            damaged.append(f"{folder.name}/{manifest.stem}")
+            for path in (manifest, data):
+                path.unlink(missing_ok=True)
+    return damaged
+
+
+def stores_below(root: Path) -> list[CacheUse]:
+    """All stores of the cache, the most recently used first."""
+    uses = []
+    for record in root.glob("**/store.json"):
+        folder = record.parent
+        with contextlib.suppress(StorageError, OSError):
+            uses.append(_measure(folder, read_json(record)))
+    return sorted(uses, key=lambda use: use.last_used, reverse=True)
+
+
+def _measure(folder: Path, facts: Mapping[str, Any]) -> CacheUse:
+    rows, size, last = 0, 0, 0.0
+    for path in folder.iterdir():
+        status = path.stat()
+        size += status.st_size
+        last = max(last, status.st_mtime)
+        if path.suffix == ".npy":
+            rows += int(np.load(path, mmap_mode="r", allow_pickle=False).shape[0])
+    return CacheUse(folder, facts, rows, size, last)
+
+
+def prune(root: Path, max_bytes: float, *, progress: Callable[[Path], None] | None = None) -> int:
+    """Delete the least recently used shards and trainings until `max_bytes` are left; returns bytes freed.
+
+    A process that has a shard open can go on reading it (POSIX); one that needs it later computes it again.
+    """
+    # The manifest is deleted first: without it the shard does not exist.
+    units: list[tuple[Path, ...]] = [(data.with_suffix(".json"), data) for data in root.glob("**/*.npy")]
+    trainings = [tuple(sorted(folder.glob("*"))) for folder in (root / "training").glob("[!.]*")]
+    units += [files for files in trainings if files]
+    sized = []
+    for files in units:
+        with contextlib.suppress(OSError):
+            states = [path.stat() for path in files]
+            sized.append((states[0].st_mtime, sum(state.st_size for state in states), files))
+    total = sum(size for _, size, _ in sized)
+    freed = 0
+    for _, size, files in sorted(sized):
+        if total - freed <= max_bytes:
+            break
+        for path in files:
+            with contextlib.suppress(OSError):
+                path.unlink()
+        freed += size
+        if progress:
+            progress(files[0])
+    return freed
+
+
+def remove_stale(root: Path, older_than_s: float = 86_400) -> int:
+    """Delete temporary files that killed processes left behind, and return how many there were."""
+    count = 0
+    for path in root.glob("**/.*.tmp"):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > older_than_s:
+                path.unlink()
+                count += 1
+    return count

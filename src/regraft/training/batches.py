@@ -1,0 +1,177 @@
+"""Sources of batches: tensors in memory, activations kept on disk, or images decoded when needed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from regraft.data.findings.scan import in_order
+from regraft.data.pictures.views import distorted
+from regraft.errors import DataError
+from regraft.features.activations import Activations
+from regraft.features.pooling import normalisation
+from regraft.progress import Reporter
+from regraft.storage.rows import Rows
+from regraft.training.tail import autocast
+
+Places = npt.NDArray[np.int64]
+_AHEAD = 2  # batches that are fetched while another is used
+_CHUNK = 64
+
+
+class Source(Protocol):
+    """Provides the input of the tail, by the images' places in the training (or validation) set."""
+
+    def __len__(self) -> int:
+        """Number of images."""
+
+    def begin(self, epoch: int, reporter: Reporter) -> None:
+        """Prepare for an epoch, which decides the view of the images."""
+
+    def fetch(self, places: Places) -> torch.Tensor:
+        """The images of a batch as they are kept, on the CPU; called from another thread."""
+
+    def prepare(self, raw: torch.Tensor, places: Places) -> torch.Tensor:
+        """The input of the tail, `(N, ...) float32` on the device; called from the training thread."""
+
+
+class TensorSource:
+    """Values that fit into memory, `(N, ...) float32`."""
+
+    def __init__(self, values: torch.Tensor) -> None:
+        self._values = values
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def begin(self, epoch: int, reporter: Reporter) -> None:
+        return None
+
+    def fetch(self, places: Places) -> torch.Tensor:
+        return self._values[torch.from_numpy(places)]
+
+    def prepare(self, raw: torch.Tensor, places: Places) -> torch.Tensor:
+        return raw
+
+
+class ViewSource:
+    """Views of images: their activations are read from the cache, or computed batch by batch.
+
+    Args:
+        activations: the images with their views and cached activations.
+        keys: SHA-256 of each image, in the order of their places.
+        shape: shape of the tail's input for one image, channels first.
+        prefix: the frozen stages in torch, for batches that are not kept; None at cut 0.
+        device: the device of the tail.
+        precision: precision of the prefix in torch.
+        views: number of views to cycle through; 0 for a new view in each epoch.
+        kept_views: number of views that are kept on disk; 0 to compute every batch when it is needed.
+    """
+
+    def __init__(
+        self,
+        activations: Activations,
+        keys: Sequence[str],
+        *,
+        shape: tuple[int, ...],
+        prefix: nn.Module | None,
+        device: torch.device,
+        precision: str,
+        views: int,
+        kept_views: int,
+    ) -> None:
+        self._activations, self._keys, self.shape = activations, list(keys), shape
+        self._prefix, self._device, self._precision = prefix, device, precision
+        self._views, self._kept = views, kept_views
+        self._holds_pixels = kept_views == 0 or activations.runtime is None
+        spec = activations.spec
+        self._norm = {name: value.to(device) for name, value in normalisation(spec).items()}
+        self._view = 0
+        self._rows: Rows | None = None
+        self._open: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def view_of(self, epoch: int) -> int:
+        """Number of the view that an epoch uses; 0 is the central one."""
+        if self._activations.policy.is_identity or self._views == 1:
+            return 0
+        return epoch % self._views if self._views else 1 + epoch
+
+    def begin(self, epoch: int, reporter: Reporter) -> None:
+        view = self.view_of(epoch)
+        if self._kept and (self._rows is None or view != self._view):
+            self._rows = None
+            self._make_room(view)
+            self._rows = self._activations.rows(self._keys, view, reporter=reporter)
+        self._view = view
+
+    def _make_room(self, view: int) -> None:
+        if view in self._open:
+            return
+        self._open.append(view)
+        while len(self._open) > self._kept:
+            self._activations.forget(self._open.pop(0))
+
+    def fetch(self, places: Places) -> torch.Tensor:
+        keys = [self._keys[place] for place in places]
+        if self._rows is not None:
+            return torch.from_numpy(self._rows.gather(keys))
+        job = self._activations.decoding(self._view)
+        workers = max(1, os.cpu_count() or 1)
+        decoded = list(in_order(job.decode, keys, workers=workers, ahead=2 * workers))
+        lost = next((key for key, pixels in decoded if pixels is None), None)
+        if lost is not None:
+            raise DataError(
+                f"{job.files[lost]} can no longer be read: {job.reasons[lost]}. Run the command again"
+            )
+        return torch.from_numpy(np.stack([pixels for _, pixels in decoded if pixels is not None]))
+
+    def prepare(self, raw: torch.Tensor, places: Places) -> torch.Tensor:
+        if not self._holds_pixels:
+            return _channels_first(raw.to(self._device, non_blocking=True), self.shape).float()
+        if self._rows is None and self._activations.policy.is_heavy:
+            raw = torch.from_numpy(np.stack([self._distorted(p, place) for p, place in zip(raw, places)]))  # noqa: B905
+        side, channels = self._activations.spec.size_px, self._activations.spec.channels
+        pixels = raw.to(self._device, non_blocking=True).reshape(-1, side, side, channels)
+        images = pixels.permute(0, 3, 1, 2).float() * self._norm["scale"] + self._norm["shift"]
+        return images if self._prefix is None else self._frozen(self._prefix, images)
+
+    def _distorted(self, pixels: torch.Tensor, place: int) -> npt.NDArray[np.uint8]:
+        return distorted(pixels.numpy(), self._activations.policy, self._view, self._keys[place])
+
+    def _frozen(self, prefix: nn.Module, images: torch.Tensor) -> torch.Tensor:
+        with torch.inference_mode(), autocast(self._device, self._precision):
+            parts = [prefix(part) for part in torch.split(images, _CHUNK)]
+        return torch.cat(parts).float().clone()  # autograd needs a copy from outside inference mode
+
+
+def _channels_first(rows: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
+    """Activations in the shape of the tail's input; maps are stored channels last and need no copy."""
+    if len(shape) != 3:
+        return rows.reshape(-1, *shape)
+    channels, height, width = shape
+    return rows.reshape(-1, height, width, channels).permute(0, 3, 1, 2)
+
+
+def fetched(source: Source, batches: Sequence[Places]) -> Iterator[torch.Tensor]:
+    """The batches in order; another thread fetches them shortly before they are needed."""
+    with ThreadPoolExecutor(1, thread_name_prefix="batches") as pool:
+        waiting: list[Future[Any]] = [pool.submit(source.fetch, places) for places in batches[:_AHEAD]]
+        try:
+            for number in range(len(batches)):
+                raw = waiting.pop(0).result()
+                if number + _AHEAD < len(batches):
+                    waiting.append(pool.submit(source.fetch, batches[number + _AHEAD]))
+                yield raw
+        finally:
+            for future in waiting:
+                future.cancel()

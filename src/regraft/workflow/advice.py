@@ -1,0 +1,226 @@
+"""Advice: a plan from measurements that take seconds, from the textbook table, or for a named strategy."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+from regraft.advice.learning_curve import LearningCurve, learning_curve
+from regraft.advice.profile import DepthProfile
+from regraft.advice.similarity import IMAGES, Similarity, similarity
+from regraft.advice.suspects import Suspect, conflicting, label_suspects
+from regraft.advice.textbook import Cell, advised
+from regraft.features.extraction import extract
+from regraft.heads.dataset import Job
+from regraft.heads.head import Head
+from regraft.ladder.arms import FINAL_EPOCHS
+from regraft.ladder.rungs import LadderRecord
+from regraft.ladder.solved_rungs import (
+    best_of,
+    climb_classics,
+    climb_depths,
+    climb_first,
+    climb_peak,
+    measure_profile,
+)
+from regraft.ladder.standing import Standing
+from regraft.ladder.training_choice import LEAST_HELD, arm_plan, choose_training, usual_arms
+from regraft.networks.weights.finding import Weights
+from regraft.plans.costs import Cost, logistic_work
+from regraft.plans.plan import Plan
+from regraft.progress import Reporter
+from regraft.records import Record
+from regraft.storage.files import printable
+from regraft.workflow.network import NetworkChoice
+from regraft.workflow.preparation import Prepared
+from regraft.workflow.rehearsal import Rehearsal
+
+_QUICK_WORK = 2.3e6  # units of logistic regression: a few seconds
+
+
+class Option(Record):
+    """A training that could be done, with what it is predicted to take."""
+
+    name: str
+    cost: Cost
+    fits: bool
+    """Whether it fits into the budget."""
+
+
+class Measured(Record):
+    """What was measured to give advice; shares in [0, 1], 95 % intervals."""
+
+    similarity: Similarity
+    profile: DepthProfile
+    ladder: LadderRecord
+    """The strategies that were tried."""
+    options: tuple[Option, ...]
+    """The trainings whose cost was only predicted."""
+    curve: LearningCurve
+    table_says: str
+    """What the textbook table advises for data of this size and similarity."""
+    suspects: tuple[Suspect, ...]
+    """Training images whose label is probably wrong."""
+
+
+class Advice(Record):
+    """What `regraft advise` recommends: a plan, and what it is based on."""
+
+    rehearsal: Rehearsal
+    """The images, their split and the network."""
+    networks: NetworkChoice | None
+    """The networks that were compared; None where the network was named."""
+    plan: Plan
+    speaker: Literal["measurement", "table", "user"]
+    """Where the plan comes from: the measurements, the textbook table, or a strategy that the user named."""
+    reason: str
+    measured: Measured | None
+    """None where the user named a strategy: then nothing is measured."""
+
+
+def advise(
+    prepared: Prepared,
+    standing: Standing,
+    weights: Weights,
+    reporter: Reporter,
+    *,
+    rehearsal: Rehearsal,
+    networks: NetworkChoice | None = None,
+) -> Advice:
+    """Measure what takes seconds, predict the rest, and recommend a plan. Test images are not used.
+
+    Args:
+        prepared: the data set, with features of its training and validation images.
+        standing: where measuring starts; nothing is saved.
+        weights: the weights of the network.
+        reporter: reports progress.
+        rehearsal: the beginning of a fit.
+        networks: how the network was chosen, if it was not named.
+    """
+    near = measured_similarity(prepared, weights, reporter)
+    standing.start()
+    climb_first(standing)
+    profile = measure_profile(standing)
+    climb_depths(standing)
+    climb_peak(standing)
+    climb_classics(standing)
+    rows = standing.training_rows
+    curve = learning_curve(rows, _quick_head(standing))
+    options, plans = _options(standing)
+    cell = advised(len(rows.keys), near.word)
+    plan, speaker, reason = recommend(standing, cell, options, plans)
+    measured = Measured(
+        similarity=near,
+        profile=profile,
+        ladder=standing.record,
+        options=tuple(options),
+        curve=curve,
+        table_says=f"{cell.advice} ({cell.size} and {'similar' if cell.is_similar else 'dissimilar'})",
+        suspects=tuple(_suspects(prepared.job, standing)),
+    )
+    return Advice(
+        rehearsal=rehearsal, networks=networks, plan=plan, speaker=speaker, reason=reason, measured=measured
+    )
+
+
+def named_advice(rehearsal: Rehearsal, networks: NetworkChoice | None) -> Advice:
+    """The plan of a strategy that the user named; nothing is measured."""
+    assert rehearsal.plan is not None
+    reason = f"--strategy {rehearsal.strategy} was given"
+    return Advice(
+        rehearsal=rehearsal,
+        networks=networks,
+        plan=rehearsal.plan,
+        speaker="user",
+        reason=reason,
+        measured=None,
+    )
+
+
+def measured_similarity(prepared: Prepared, weights: Weights, reporter: Reporter) -> Similarity:
+    """How similar a sample of the training images is to the images that the network was trained on."""
+    from regraft.features.moments import MomentsRuntime
+
+    job = prepared.job
+    sample = job.training_rows().sample(IMAGES)
+    wanted = set(sample.keys)
+    images = replace(job.images, items=tuple(item for item in job.images.items if item.sha256 in wanted))
+    runtime = MomentsRuntime(weights)
+    features = extract(images, runtime, weights.input_spec, limits=prepared.limits, reporter=reporter)
+    keys = [key for key in dict.fromkeys(sample.keys) if key in features.rows]
+    return similarity(features, keys, runtime.source, seed=job.seed)
+
+
+def recommend(
+    standing: Standing,
+    cell: Cell,
+    options: list[Option],
+    plans: dict[str, Plan],
+) -> tuple[Plan, Literal["measurement", "table"], str]:
+    """`(plan, where it comes from, why)`: the best that was measured, unless the table advises training.
+
+    Solved heads are always compared by measuring. Whether training improves on them is not measured here:
+    where the table advises training, enough images are held out to evaluate it, and the budget allows it,
+    the recommendation follows the table.
+    """
+    best, held = standing.best, standing.amounts.held
+    assert best is not None
+    share = 100 * best.accuracy(standing.terrain.job).value
+    fitting = [option for option in options if option.fits]
+    if cell.strategy in ("last-blocks", "full") and held >= LEAST_HELD and fitting:
+        chosen = fitting[0]
+        reason = (
+            f"{standing.amounts.train:,} images are enough to train on, and the textbook table advises it; "
+            f"this was not measured: `regraft fit` keeps it only if it beats {best.name} ({share:.1f} %)"
+        )
+        return plans[chosen.name], "table", reason
+    reason = f"{best.name} is the most accurate of the strategies that were measured ({share:.1f} %)"
+    first = standing.solved[0]
+    if best is not first:
+        gain = share - 100 * first.accuracy(standing.terrain.job).value
+        reason += f", {gain:+.1f} points against {first.name}"
+    if cell.strategy in ("last-blocks", "full"):
+        reason += "; the textbook table advises training, but " + (
+            f"{held} held-out images are too few to evaluate it"
+            if held < LEAST_HELD
+            else "the budget is too short"
+        )
+    elif cell.strategy != best.plan.strategy:
+        reason += f"; the textbook table advises: {cell.advice}"
+    return best.plan, "measurement", reason
+
+
+def _quick_head(standing: Standing) -> Head:
+    """The most accurate solved head that is quick enough to be fitted a dozen times over."""
+    amounts = standing.amounts
+    heads = [one for one in standing.solved if one.plan.head in ("ridge", "rbf-svm")]
+    for one in standing.solved:
+        width = sum(column.stop - column.start for column in one.voters[0].head.record.columns)
+        if one.plan.head == "logistic" and logistic_work(amounts, width) <= _QUICK_WORK:
+            heads.append(one)
+    return best_of(standing, heads or standing.solved[:1]).voters[0].head
+
+
+def _options(standing: Standing) -> tuple[list[Option], dict[str, Plan]]:
+    """The trainings that the ladder would consider at the usual learning rate, the preferred cut first."""
+    arms = usual_arms(standing)
+    costs = choose_training(standing).costs
+    options, plans = [], {}
+    for arm in arms:
+        cost = costs.cost(standing, arm, epochs=FINAL_EPOCHS)
+        name = arm.named(standing.stages)
+        options.append(Option(name=name, cost=cost, fits=cost.seconds <= standing.time_left_s))
+        plans[name] = arm_plan(standing, arm, FINAL_EPOCHS)
+    return options, plans
+
+
+def _suspects(job: Job, standing: Standing) -> list[Suspect]:
+    """Suspicious labels of training images, and look-alikes with different labels outside the test side."""
+    known = [row for row in job.split.rows if row.side != "test"]
+    label_of = {row.path: row.label for row in known}
+    found = conflicting(job.images.findings, label_of)
+    judges = [one for one in standing.solved if one.plan.head == "logistic"] or standing.solved
+    judged = best_of(standing, judges).out_of_fold
+    assert judged is not None
+    paths = [printable(job.split.rows[row].path) for row in judged.rows]
+    return found + label_suspects(judged.probabilities, job.truth(judged.rows), job.images.labels, paths)

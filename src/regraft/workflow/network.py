@@ -1,0 +1,253 @@
+"""The choice of a network: a prior orders the available ones, probes on a few of the user's images decide."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from regraft.advice.network_prior import Prior, in_order
+from regraft.advice.profile import read_by_probe
+from regraft.advice.transferability import Transferability, h_score, leep, log_me, nce
+from regraft.data.pictures.loading import LoadLimits
+from regraft.data.splits import split_images, stratified
+from regraft.errors import RegraftError, WeightsNotFoundError
+from regraft.evaluation.paired import compare
+from regraft.evaluation.scores import wilson
+from regraft.features.extraction import Features, extract
+from regraft.features.runtimes import open_runtime
+from regraft.heads.dataset import Job
+from regraft.heads.head import softmax
+from regraft.heads.linear import cross_validated_logistic
+from regraft.heads.rows import TrainingRows
+from regraft.networks.weights.finding import Weights, find_weights, usable_here
+from regraft.networks.zoo.cards import card
+from regraft.networks.zoo.licences import forbids_commerce
+from regraft.progress import Reporter
+from regraft.records import Estimate, Images, Record
+from regraft.settings import FitSettings
+from regraft.storage.rows import Rows
+from regraft.workflow.preparation import on_sides
+
+FIRST_FEW = 4
+_ROUNDS = (128, 384)  # images in each round; the better half stays
+
+
+class TriedNetwork(Record):
+    """One candidate network; later rounds use more images."""
+
+    network: str
+    expected: float
+    """Accuracy expected by the prior, in per cent."""
+    expected_from: str
+    images: int
+    accuracy: Estimate | None
+    """Accuracy of a cross-validated probe; None if the network was not tried."""
+    scores: Transferability | None
+    verdict: str
+
+    @property
+    def described(self) -> str:
+        """One line that describes the candidate."""
+        if self.accuracy is None or self.scores is None:
+            return f"{self.network}: {self.verdict} (prior {self.expected:.1f} %, {self.expected_from})"
+        scores = self.scores
+        return (
+            f"{self.network}: probe {100 * self.accuracy.value:.1f} % on {self.images:,} images, "
+            f"{self.verdict} (prior {self.expected:.1f} %, {self.expected_from}; LogME {scores.logme:.3f}, "
+            f"H-score {scores.h_score:.1f}, NCE {scores.nce:.3f}, LEEP {scores.leep:.3f})"
+        )
+
+
+class NetworkChoice(Record):
+    """The networks that were tried, and the one that was chosen."""
+
+    rows: tuple[TriedNetwork, ...]
+    chosen: str
+    reason: str
+    prior_regret: float
+    """How much less accurate the prior's favourite was than the best of the first round, as a share."""
+
+
+@dataclass(frozen=True)
+class _Probed:
+    prior: Prior
+    weights: Weights
+    sample: Images
+    rows: TrainingRows
+    rights: np.ndarray
+    limits: LoadLimits
+
+    @property
+    def accuracy(self) -> Estimate:
+        return wilson(int(self.rights.sum()), len(self.rights))
+
+
+def choose_network(
+    images: Images, settings: FitSettings, *, limits: LoadLimits, reporter: Reporter
+) -> NetworkChoice:
+    """The network whose probe is best on a sample of the training images, among the most promising few.
+
+    Args:
+        images: a scanned data set; its test images are not used.
+        settings: where weights are, which licences are accepted, and how the split is drawn.
+        limits: limits of the image loader.
+        reporter: receives progress and notes.
+
+    Raises:
+        WeightsNotFoundError: there are no weights on this machine with an accepted licence.
+    """
+    candidates = _candidates(settings, reporter)
+    job = _job(images, settings)
+    alive, dropped = candidates[:FIRST_FEW], [_untried(prior) for prior in candidates[FIRST_FEW:]]
+    probed: list[_Probed] = []
+    first: dict[str, float] = {}
+    for number, count in enumerate(_ROUNDS):
+        if number and len(alive) == 1:
+            break
+        probed = []
+        for prior in alive:
+            one = _probe(prior, job, settings, count, limits, reporter)
+            if isinstance(one, _Probed):
+                probed.append(one)
+            else:
+                dropped.append(one)
+        if not probed:
+            raise WeightsNotFoundError("no network on this machine could be loaded; see the warnings above")
+        ranked = sorted(probed, key=lambda one: -one.rights.mean())
+        kept = ranked[: max(1, (len(ranked) + 1) // 2)]
+        if number == 0:
+            first = {one.prior.network: float(one.rights.mean()) for one in probed}
+            dropped += [_row(one, "dropped after the first round", reporter) for one in ranked[len(kept) :]]
+            alive = [one.prior for one in kept]
+    ranked = sorted(probed, key=lambda one: (-one.rights.mean(), -one.prior.expected))
+    chosen = _decide(ranked)
+    rows = [_row(one, "chosen" if one is chosen else "tried", reporter) for one in ranked]
+    every = (*rows, *dropped)
+    regret = max(first.values()) - next(first[one.network] for one in candidates if one.network in first)
+    reason = (
+        f"its probe was the best, or not significantly worse than the best, on {len(chosen.rights):,} of "
+        f"your images; in the first round the prior's favourite was {100 * regret:.1f} points below the best"
+    )
+    return NetworkChoice(rows=every, chosen=chosen.prior.network, reason=reason, prior_regret=regret)
+
+
+def _candidates(settings: FitSettings, reporter: Reporter) -> list[Prior]:
+    here = usable_here(settings.weights)
+    wanted = settings.channels or 3
+    here = [one for one in here if _channels(one.network) in (None, wanted)]  # LeNet needs grey images
+    allowed = [one for one in here if settings.accept_license or not forbids_commerce(one.licence)]
+    for one in here:
+        if one not in allowed:
+            reporter.note(f"{one.network} is left out: its licence ({one.licence}) forbids commercial use")
+    if not allowed:
+        raise WeightsNotFoundError(
+            "--network auto found no weights on this machine; give a folder with --weights, set "
+            "$REGRAFT_WEIGHTS, or name a network with --network to download it"
+        )
+    return in_order([one.network for one in allowed])
+
+
+def _channels(network: str) -> int | None:
+    known = card(network)
+    return known.input_spec.channels if known else None
+
+
+def _job(images: Images, settings: FitSettings) -> Job:
+    split = split_images(images, seed=settings.seed, test_share=settings.test_share, save=False)
+    return Job(images, split, Features(Rows([], {}), (), ()), settings.seed)
+
+
+def _probe(
+    prior: Prior, job: Job, settings: FitSettings, count: int, limits: LoadLimits, reporter: Reporter
+) -> _Probed | TriedNetwork:
+    try:
+        weights = find_weights(prior.network, weights=settings.weights, offline=True)
+        runtime = open_runtime(
+            weights,
+            name=settings.runtime,
+            precision=settings.precision,
+            device=settings.device,
+            reporter=reporter,
+        )
+    except RegraftError as error:  # the other candidates can still be tried
+        reporter.warn(f"{prior.network} can't be tried: {error}")
+        return _untried(prior, "can't be loaded")
+    training = on_sides(job.images, job.split, ("train",))
+    sample = _sampled(training, count, job.seed)
+    features = extract(sample, runtime, weights.input_spec, limits=limits, reporter=reporter)
+    rows = replace(job, features=features).training_rows()
+    last = features.layout[-1].stage
+    columns = read_by_probe([column for column in features.layout if column.stage == last])
+    rights = cross_validated_logistic(rows, columns).argmax(axis=1) == rows.labels
+    return _Probed(prior, weights, sample, rows, rights, limits)
+
+
+def _sampled(images: Images, most: int, seed: int) -> Images:
+    """A stratified sample of at most `most` images."""
+    place = {label: number for number, label in enumerate(images.labels)}
+    labels = np.array([place[item.label] for item in images.items], dtype=np.int64)
+    chosen = stratified(labels, most, seed=seed)
+    return replace(images, items=tuple(images.items[number] for number in chosen))
+
+
+def _decide(ranked: Sequence[_Probed]) -> _Probed:
+    """The prior's favourite among the most accurate and those that are not significantly worse."""
+    best = ranked[0]
+    alike = [
+        one
+        for one in ranked
+        if one is best or len(one.rights) != len(best.rights) or not compare(one.rights, best.rights).differs
+    ]
+    return max(alike, key=lambda one: one.prior.expected)
+
+
+def _row(one: _Probed, verdict: str, reporter: Reporter) -> TriedNetwork:
+    return TriedNetwork(
+        network=one.prior.network,
+        expected=one.prior.expected,
+        expected_from=one.prior.source,
+        images=len(one.rights),
+        accuracy=one.accuracy,
+        scores=_transferability(one, reporter),
+        verdict=verdict,
+    )
+
+
+def _transferability(one: _Probed, reporter: Reporter) -> Transferability:
+    last = one.rows.features.layout[-1].stage
+    columns = read_by_probe([column for column in one.rows.features.layout if column.stage == last])
+    matrix = one.rows.features.matrix(one.rows.keys, columns)
+    opinions, labels = _source_opinions(one, reporter)
+    return Transferability(
+        logme=log_me(matrix, one.rows.labels),
+        h_score=h_score(matrix, one.rows.labels),
+        nce=nce(opinions, labels),
+        leep=leep(opinions, labels),
+    )
+
+
+def _source_opinions(one: _Probed, reporter: Reporter) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities `(N, Z)` of the network's own classifier for a part of the sample, and its labels."""
+    from regraft.features.moments import CLASSIFIER, MomentsRuntime
+
+    part = one.rows.sample(_ROUNDS[0])
+    wanted = set(part.keys)
+    images = replace(one.sample, items=tuple(i for i in one.sample.items if i.sha256 in wanted))
+    runtime = MomentsRuntime(one.weights)
+    features = extract(images, runtime, one.weights.input_spec, limits=one.limits, reporter=reporter)
+    columns = [column for column in features.layout if column.stage == CLASSIFIER]
+    return softmax(features.matrix(part.keys, columns).astype(np.float64)), part.labels
+
+
+def _untried(prior: Prior, why: str = "less promising than the first few") -> TriedNetwork:
+    return TriedNetwork(
+        network=prior.network,
+        expected=prior.expected,
+        expected_from=prior.source,
+        images=0,
+        accuracy=None,
+        scores=None,
+        verdict=f"not tried: {why}",
+    )

@@ -1,0 +1,222 @@
+"""Everything before a head is fitted: find, check, split, and compute the features."""
+
+from __future__ import annotations
+
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import NoneType
+
+from regraft.arguments import check_kind, check_place, check_reporter, described
+from regraft.data.corrections import corrected
+from regraft.data.findings.known_classes import with_known_classes
+from regraft.data.findings.picture_findings import WARNED_KINDS
+from regraft.data.findings.scan import ScanSettings, scan
+from regraft.data.images import find_images
+from regraft.data.pictures.loading import LoadLimits
+from regraft.data.sources.candidates import Found
+from regraft.data.sources.column_names import TableColumns
+from regraft.data.splits import split_findings, split_images
+from regraft.errors import DataError
+from regraft.features.extraction import Features, decode_while_waiting, extract
+from regraft.features.runtimes import Runtime, open_runtime
+from regraft.heads.dataset import Job
+from regraft.networks.weights.finding import Weights
+from regraft.plans.planning import Circumstances
+from regraft.progress import Reporter
+from regraft.records import Images, Side, Split
+from regraft.runs.writing import RunLog
+from regraft.settings import DataSettings
+from regraft.storage.files import cache_folder, cache_limit
+from regraft.storage.rows import Rows, prune
+from regraft.workflow.request import Request
+
+EVERY_SIDE: tuple[Side, ...] = ("train", "validation", "test")
+PLACES = "a folder with a folder of images per class, and a CSV or Parquet table, as text or a Path"
+"""Where images can be, for messages."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A data set with its features, and what choices depend on."""
+
+    job: Job
+    around: Circumstances
+    runtime: Runtime
+    extract_s: float | None
+    """Seconds for an image from file to features; None where all of them were in the cache."""
+    extract_processor_s: float
+    """Processor seconds of the same."""
+    limits: LoadLimits
+
+
+def reading_of(
+    images: Images | str | Path, data: DataSettings | None, reporter: Reporter | None
+) -> DataSettings:
+    """How images are read, after a look at the kinds of what was given.
+
+    Raises:
+        RegraftError: an argument is of the wrong kind.
+    """
+    check_kind("data", data, (DataSettings, NoneType), "DataSettings and None")
+    check_reporter(reporter)
+    if not isinstance(images, Images):
+        accepted = f"{PLACES}, and what `load_images` returns"
+        if not isinstance(images, str | os.PathLike):
+            accepted += ". For a list of images with their labels, use `regraft.ImageClassifier`"
+            raise DataError(f"images is {described(images)}; accepted are {accepted}")
+        check_place("images", images, accepted, error=DataError)
+    return data or DataSettings()
+
+
+def found_images(source: str | Path, settings: DataSettings) -> Found:
+    """What a folder or table holds, before any file is opened.
+
+    Raises:
+        DataError: the source can't be the name of a folder or table, or holds no images with labels.
+    """
+    check_place("source", source, PLACES, error=DataError)
+    columns = TableColumns(
+        settings.path_column, settings.label_column, settings.split_column, settings.group_column
+    )
+    return find_images(source, root=settings.root, columns=columns, layout=settings.layout)
+
+
+def located(images: Images | Found | str | Path, settings: DataSettings) -> Images | Found:
+    """A data set whose files are known: the first thing to do, so that a wrong folder is the first error.
+
+    Raises:
+        DataError: nothing usable; says what was found and what is accepted.
+    """
+    return images if isinstance(images, Images | Found) else found_images(images, settings)
+
+
+def scanned(found: Found, settings: DataSettings, reporter: Reporter | None) -> Images:
+    """Every file looked at once, corrections obeyed, classes without training images left out."""
+    how = ScanSettings(limits_of(settings), settings.max_bad_share, settings.workers, settings.look_alikes)
+    images = scan(found, how, reporter=reporter)
+    return with_known_classes(corrected(images, settings.corrections) if settings.corrections else images)
+
+
+def limits_of(settings: DataSettings) -> LoadLimits:
+    """The loader's limits."""
+    return LoadLimits(settings.max_megapixels, settings.max_file_mb)
+
+
+def prepare(
+    images: Images | Found | str | Path,
+    asked: Request,
+    reading: DataSettings,
+    weights: Weights,
+    log: RunLog,
+    *,
+    sides: tuple[Side, ...] = EVERY_SIDE,
+) -> Prepared:
+    """Do everything up to the features; meanwhile the network is converted in a process of its own.
+
+    Args:
+        images: a scanned data set, the files found for one, or where it is.
+        asked: what is to be fitted.
+        reading: how images are read.
+        weights: the network's weights.
+        log: receives progress and notes.
+        sides: whose features are computed; none leaves them out.
+    """
+    source = located(images, reading)
+    settings, limits = asked.fit, limits_of(reading)
+    with ThreadPoolExecutor(1) as background:
+        opening = background.submit(
+            open_runtime,
+            weights,
+            name=asked.plan.runtime if asked.plan else settings.runtime,
+            precision=settings.precision,
+            device=settings.device,
+            reporter=log,
+        )
+        usable = source if isinstance(source, Images) else scanned(source, reading, log)
+        split = split_images(usable, seed=settings.seed, test_share=settings.test_share)
+        usable = replace(usable, findings=(*usable.findings, *split_findings(split)))
+        _tell(usable, split, log)
+        wanted = on_sides(usable, split, sides)
+        decoded = decode_while_waiting(wanted, weights.input_spec, opening, limits=limits)
+        runtime = opening.result()
+    around = Circumstances(
+        weights.network,
+        runtime.layout,
+        weights.input_spec,
+        runtime.facts["runtime"],
+        settings.device,
+    )
+    if not sides:
+        return Prepared(
+            Job(usable, split, Features(Rows([], {}), runtime.layout, ()), settings.seed),
+            around,
+            runtime,
+            None,
+            0.0,
+            limits,
+        )
+    started, used = time.perf_counter(), time.process_time()
+    features = extract(
+        wanted,
+        runtime,
+        weights.input_spec,
+        limits=limits,
+        workers=reading.workers,
+        decoded=decoded,
+        reporter=log,
+    )
+    seconds = (time.perf_counter() - started) / max(1, len(wanted))
+    processor_s = (time.process_time() - used) / max(1, len(wanted))
+    _keep_cache_small(log)
+    usable = replace(usable, skipped=(*usable.skipped, *features.skipped))
+    job = Job(usable, split, features, settings.seed)
+    was_computed = seconds > 1e-3  # a cached row takes microseconds
+    return Prepared(job, around, runtime, seconds if was_computed else None, processor_s, limits)
+
+
+def on_sides(images: Images, split: Split, sides: tuple[Side, ...]) -> Images:
+    """The images of some sides of a split."""
+    kept = [item for item, row in zip(images.items, split.rows, strict=True) if row.side in sides]
+    return replace(images, items=tuple(kept))
+
+
+def _keep_cache_small(log: RunLog) -> None:
+    """Prune to `$REGRAFT_CACHE_MAX`; features that are open stay readable, and are used longest ago last."""
+    limit = cache_limit()
+    freed = prune(cache_folder(), limit) if limit is not None else 0
+    if freed:
+        log.note(f"freed {freed / 1e6:,.1f} MB of the cache, to stay within $REGRAFT_CACHE_MAX")
+
+
+_TOLD_KINDS = frozenset({"spelling", "label-hint", "unlabelled", "repeated", "format", "untrained-class"})
+
+
+def _tell(images: Images, split: Split, log: RunLog) -> None:
+    if images.layout:
+        log.note(f"layout: {images.layout}")
+    sides = {side: sum(row.side == side for row in split.rows) for side in EVERY_SIDE}
+    counts = " · ".join(f"{count:,} {side}" for side, count in sides.items() if count)
+    log.note(f"{len(images.labels)} classes · {len(images):,} images · {counts} ({split.origin} split)")
+    if split.history:
+        log.note(split.history)
+    for finding in images.findings:
+        if finding.kind in _TOLD_KINDS:
+            log.warn(f"{finding.message} (findings.csv)")
+    if images.skipped:
+        log.warn(f"{len(images.skipped)} files were skipped (reasons in skipped.csv)")
+    for kind, text in (
+        ("leak", "look-alikes on different sides of the official split: test scores may flatter"),
+        ("conflict", "identical or look-alike images with different labels"),
+        ("look-alikes", "look-alikes that are not kept on one side of the split (a fixed camera?)"),
+        ("tiny-class", "classes with very few images"),
+    ):
+        found = [finding for finding in images.findings if finding.kind == kind]
+        if found:
+            example = ", ".join(found[0].paths[:2]) or found[0].message
+            log.warn(f"{len(found)} x {text}, for example {example} (all in findings.csv)")
+    for finding in images.findings:
+        if finding.kind in WARNED_KINDS:
+            log.warn(f"{finding.message}, for example {finding.paths[0]} (all in findings.csv)")

@@ -1,0 +1,133 @@
+"""How every fit begins: network, weights, images, split and plan; and a record of that beginning."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from regraft.data.sources.candidates import Found
+from regraft.errors import SettingsError
+from regraft.plans.cost_book import CostBook
+from regraft.plans.costs import extract_name
+from regraft.plans.plan import Plan
+from regraft.plans.planning import check_plan, make_plan
+from regraft.records import Images, Record, Side, SkippedFile, StrategyChoice
+from regraft.runs.writing import RunLog
+from regraft.settings import DEFAULT_BUDGET, DataSettings, seconds_in
+from regraft.storage.files import printable
+from regraft.workflow.preparation import Prepared, limits_of, located, prepare, scanned
+from regraft.workflow.request import Request, Start, find_start
+
+if TYPE_CHECKING:
+    from regraft.workflow.network import NetworkChoice
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A data set and a network that are ready to be worked on."""
+
+    asked: Request
+    start: Start
+    prepared: Prepared
+    networks: NetworkChoice | None
+    """The networks that were compared, if none was named."""
+
+
+def begin(
+    images: Images | str | Path,
+    asked: Request,
+    reading: DataSettings,
+    from_run: str | Path | None,
+    log: RunLog,
+    *,
+    sides: tuple[Side, ...],
+) -> Begun:
+    """The steps that fits and advice begin with: the network, its weights, the images and their split.
+
+    Args:
+        images: a scanned data set, or where it is.
+        asked: what the user wants.
+        reading: how images are read.
+        from_run: an earlier run to start from.
+        log: reports progress.
+        sides: the sides whose features are computed; with none, nothing is computed.
+    """
+    files, asked, networks = with_network(located(images, reading), asked, reading, log)
+    start = find_start(asked, from_run, log)
+    prepared = prepare(files, asked, reading, start.weights, log, sides=sides)
+    return Begun(asked, start, prepared, networks)
+
+
+def with_network(
+    files: Images | Found, asked: Request, reading: DataSettings, log: RunLog
+) -> tuple[Images | Found, Request, NetworkChoice | None]:
+    """For `--network auto`: the scanned images, and the network that a probe on some of them chose."""
+    if asked.fit.network != "auto":
+        return files, asked, None
+    if asked.fit.strategy == "scratch":
+        raise SettingsError(
+            "--network auto compares pretrained networks; --strategy scratch starts from none"
+        )
+    from regraft.workflow.network import choose_network
+
+    usable = files if isinstance(files, Images) else scanned(files, reading, log)
+    choice = choose_network(usable, asked.fit, limits=limits_of(reading), reporter=log)
+    for row in choice.rows:
+        log.note(f"network {row.described}")
+    log.decided(f"network {choice.chosen}", choice.reason, "--network")
+    return usable, replace(asked, fit=replace(asked.fit, network=choice.chosen)), choice
+
+
+def planned(prepared: Prepared, asked: Request, log: RunLog) -> Plan:
+    """The user's plan, checked against the network; or the settings made concrete."""
+    if asked.plan:
+        return check_plan(asked.plan, prepared.around)
+    return make_plan(asked.fit, asked.training, prepared.around, log)
+
+
+class Rehearsal(Record):
+    """What a fit would work on, as far as that is known without computing features."""
+
+    network: str
+    strategy: StrategyChoice
+    classes: dict[str, int]
+    """Images of each class, on all sides of the split."""
+    training: dict[str, int]
+    """Training images of each class that has any."""
+    sides: dict[Side, int]
+    """Images on each side of the split."""
+    split_origin: Literal["official", "drawn"]
+    skipped: tuple[SkippedFile, ...]
+    """Files that can't be used."""
+    findings: dict[str, int]
+    """How often each kind of finding occurs; `regraft check` lists them."""
+    extract_s: float | None
+    """Seconds for the features of all images, if this machine has timed that network."""
+    budget_s: float | None
+    """Time limit of the ladder; None where a strategy is named."""
+    plan: Plan | None
+    """What would be carried out; None for the ladder, which measures first."""
+
+
+def rehearsed(begun: Begun, log: RunLog) -> Rehearsal:
+    """The beginning as a record, with the plan where a strategy is named."""
+    asked, weights, job = begun.asked, begun.start.weights, begun.prepared.job
+    climbs = asked.plan is None and asked.fit.strategy == "auto"
+    plan = None if climbs else planned(begun.prepared, asked, log)
+    rows = job.split.rows
+    each = CostBook().known(extract_name(weights, begun.prepared.around.runtime, asked.fit.precision))
+    return Rehearsal(
+        network=weights.network,
+        strategy=plan.strategy if plan else asked.fit.strategy,
+        classes=dict(Counter(printable(row.label) for row in rows)),
+        training=dict(Counter(printable(row.label) for row in rows if row.side == "train")),
+        sides=dict(Counter(row.side for row in rows)),
+        split_origin=job.split.origin,
+        skipped=tuple(SkippedFile(printable(file.path), file.reason) for file in job.images.skipped),
+        findings=dict(Counter(finding.kind for finding in job.images.findings)),
+        extract_s=each * len(rows) if each is not None else None,
+        budget_s=None if plan else seconds_in(asked.fit.budget or DEFAULT_BUDGET),
+        plan=plan,
+    )
