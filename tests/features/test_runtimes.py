@@ -20,7 +20,7 @@ from regraft.networks.adaptation import adapted
 from regraft.networks.network import load_network
 from regraft.networks.weights.finding import find_weights
 from regraft.progress import Silent
-from tests.networks.sample import current_turn
+from tests.networks.sample import in_turn
 
 RUNTIMES = [OpenVinoRuntime, TorchRuntime]
 
@@ -151,13 +151,7 @@ def test_moments_by_hand() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=[pytest.mark.soak] if (current_turn() + number) % 2 else [])
-        for number, name in enumerate(["vit_tiny_patch16_224", "swin_tiny_patch4_window7_224"])
-    ],
-)
+@pytest.mark.parametrize("name", in_turn(["vit_tiny_patch16_224", "swin_tiny_patch4_window7_224"], 1))
 def test_token_networks_give_the_same_features_on_both_runtimes(name: str) -> None:
     weights = find_weights(name, weights="random")
     images = pixels(2, size=224, channels=3)
@@ -165,7 +159,7 @@ def test_token_networks_give_the_same_features_on_both_runtimes(name: str) -> No
     assert np.abs(exact - fast).max() < 1e-4 * np.abs(exact).max()
 
 
-@pytest.mark.parametrize("name", ["mobilenetv2_100", "squeezenet1_1"])
+@pytest.mark.parametrize("name", in_turn(["mobilenetv2_100", "squeezenet1_1"], 1))
 def test_real_networks_give_the_same_features_on_both_runtimes(
     shared: Callable[[str], Path], name: str
 ) -> None:

@@ -216,7 +216,7 @@ def test_real_photos_end_to_end(shared: Callable[[str], Path], tmp_path: Path) -
         shared("data/brain_mri"),
         network="squeezenet1_1",
         weights=str(shared("weights")),
-        budget="20s",
+        budget="10s",
         out=tmp_path / "run",
     )
     assert model.test_scores is not None
