@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from regraft.data.pictures.loading import Pixels
-from regraft.errors import NetworkError, SettingsError
+from regraft.errors import SettingsError
 from regraft.features.conversion import converted
 from regraft.features.openvino_runtime import OpenVinoRuntime
 from regraft.features.pooling import PooledStages, summarise
@@ -73,26 +73,6 @@ def test_bf16_is_close_to_fp32() -> None:
     short = rows(TorchRuntime(weights, precision="bf16"), images)
     cosine = (exact * short).sum(axis=1) / np.linalg.norm(exact, axis=1) / np.linalg.norm(short, axis=1)
     assert cosine.min() > 0.999
-
-
-def test_a_damaged_conversion_is_made_again(own_cache: Path) -> None:
-    weights = find_weights("lenet5")
-    folder, layout = converted(weights)
-    whole = (folder / "network.bin").read_bytes()
-    (folder / "network.bin").write_bytes(whole[:-1])
-    assert converted(weights) == (folder, layout)
-    assert (folder / "network.bin").read_bytes() == whole
-
-
-def test_a_failed_conversion_says_why(own_cache: Path, tmp_path: Path) -> None:
-    from dataclasses import replace
-
-    broken = tmp_path / "broken.safetensors"
-    broken.write_bytes(b"not weights")
-    with pytest.raises(
-        NetworkError, match=r"lenet5 can't be converted for OpenVINO: .*broken.safetensors.*runtime torch"
-    ):
-        converted(replace(find_weights("lenet5"), path=broken, sha256="0" * 64))
 
 
 @pytest.mark.parametrize(

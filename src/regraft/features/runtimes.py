@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from regraft.data.pictures.loading import Pixels
 from regraft.errors import SettingsError
+from regraft.features.moments import Norm
 from regraft.networks.weights.finding import Weights
 from regraft.progress import Reporter
 from regraft.records import Column, Precision
@@ -21,7 +22,7 @@ Key = TypeVar("Key")
 
 
 class Runtime(Protocol):
-    """Computes pooled features of all stages, or activations at a cut, on some device, at some precision.
+    """Computes rows of pooled features, activations or moments, on some device, at some precision.
 
     The bits of a row depend on the image and on `facts` alone: not on the other images of a batch, the order
     of images, or other work on the machine. Therefore the cache can keep the rows of single images.
@@ -37,6 +38,13 @@ class Runtime(Protocol):
 
     def run(self, images: Iterable[tuple[Key, Pixels]]) -> Iterator[tuple[Key, Row]]:
         """Yield rows for `(key, (H, W, C) uint8)` pairs, in any order, while reading the iterable."""
+
+
+class MomentsRuntime(Runtime, Protocol):
+    """A runtime whose rows are moments, which `advice/similarity.py` compares with those of the source."""
+
+    norms: tuple[Norm, ...]
+    """The BatchNorm layers, in the order of their columns."""
 
 
 def open_runtime(
@@ -65,6 +73,23 @@ def open_runtime(
     from regraft.features.torch_runtime import TorchRuntime
 
     return TorchRuntime(weights, precision=precision, device=device, cut=cut)
+
+
+def open_moments(weights: Weights, *, name: RuntimeName = "auto", device: str = "auto") -> MomentsRuntime:
+    """Open a runtime whose rows are the moments of each BatchNorm's input, then the pretrained logits.
+
+    It computes at fp32, on the runtime and device that `open_runtime` would choose.
+
+    Raises:
+        SettingsError: the requested runtime is not installed, or does not work on the device.
+    """
+    if choose_runtime(name, device)[0] == "openvino":
+        from regraft.features.openvino_runtime import OpenVinoRuntime
+
+        return OpenVinoRuntime(weights, output="moments")
+    from regraft.features.torch_runtime import TorchRuntime
+
+    return TorchRuntime(weights, device=device, output="moments")
 
 
 def choose_runtime(name: RuntimeName, device: str) -> tuple[str, str]:

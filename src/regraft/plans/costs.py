@@ -8,6 +8,7 @@ from regraft.heads.kernel import exact_rows
 from regraft.heads.kernel_machines import is_paired
 from regraft.heads.solver import working_bytes
 from regraft.networks.weights.finding import Weights
+from regraft.networks.zoo.cards import card
 from regraft.plans.cost_book import CostBook
 from regraft.plans.step_costs import TailCost
 from regraft.records import Record
@@ -29,6 +30,18 @@ class Cost(Record):
 def extract_name(weights: Weights, runtime: str, precision: str) -> str:
     """The name under which a cost book keeps the seconds that one image takes from file to features."""
     return f"extract {weights.network}@{weights.input_spec.size_px}/{runtime}/{precision}"
+
+
+def extraction_s(weights: Weights, runtime: str, precision: str, book: CostBook) -> float:
+    """Seconds that one image takes from file to features under the present load.
+
+    As measured on this machine, or else from the network's multiply-adds at the rate of matrix products.
+    A network that is neither known here nor in the table counts as zero.
+    """
+    known, described = book.known(extract_name(weights, runtime, precision)), card(weights.network)
+    if known is not None or described is None:
+        return known or 0.0
+    return 1e-9 * described.multiply_adds * book.seconds("matrix")
 
 
 def available_bytes() -> float:
