@@ -6,7 +6,9 @@ were tried, and how the times taken compare with those predicted. Other programs
 these, so the processor seconds of the command and the load before and after it are kept beside them. Rows
 measured before are kept: a run continues where the last one stopped.
 
-Run: python benchmarks/budget.py [BUDGET[,BUDGET...] [DATA[,DATA...] [NETWORK[,NETWORK...]]]]
+With BUSY processes (0 by default), as many endless loops run beside each command.
+
+Run: python benchmarks/budget.py [BUDGET[,BUDGET...] [DATA[,DATA...] [NETWORK[,NETWORK...] [BUSY]]]]
 """
 
 from __future__ import annotations
@@ -14,8 +16,11 @@ from __future__ import annotations
 import json
 import os
 import resource
+import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +34,8 @@ DATA = ("clothing", "trash6", "brain_mri", "omniglot_small1")
 NETWORKS = ("mobilenetv1_100", "mobilenetv2_100")
 
 
-def measured(budget: str, data: str, network: str) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory() as folder:
+def measured(budget: str, data: str, network: str, busy: int) -> dict[str, Any]:
+    with busy_processes(busy), tempfile.TemporaryDirectory() as folder:
         drawn(data, None, 0, Path(folder))
         (table,) = Path(folder).glob("*.csv")
         out, used = Path(folder, "run"), children_s()
@@ -44,6 +49,7 @@ def measured(budget: str, data: str, network: str) -> dict[str, Any]:
             "budget": budget,
             "data": data,
             "network": network,
+            "busy": busy,
             "commit": commit(),
             "test": scores["test"]["accuracy"],
             "whole_s": round(whole, 1),
@@ -62,6 +68,17 @@ def measured(budget: str, data: str, network: str) -> dict[str, Any]:
         }
 
 
+@contextmanager
+def busy_processes(count: int) -> Iterator[None]:
+    """Endless loops, which stop at the end."""
+    loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for loop in loops:
+            loop.kill()
+
+
 def children_s() -> float:
     """Processor seconds of all commands so far."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -75,12 +92,13 @@ def listed(place: int, default: tuple[str, ...]) -> tuple[str, ...]:
 
 if __name__ == "__main__":
     rows = earlier("budget")
-    done = {(row["budget"], row["data"], row["network"]) for row in rows}
+    done = {(row["budget"], row["data"], row["network"], row.get("busy", 0)) for row in rows}
+    busy = int(sys.argv[4]) if len(sys.argv) > 4 else 0
     for budget in listed(1, BUDGETS):
         for data in listed(2, DATA):
             for network in listed(3, NETWORKS):
-                if (budget, data, network) in done:
+                if (budget, data, network, busy) in done:
                     continue
-                rows.append(measured(budget, data, network))
+                rows.append(measured(budget, data, network, busy))
                 print({name: value for name, value in rows[-1].items() if name != "ladder"}, flush=True)
                 save("budget", {"rows": rows})

@@ -29,8 +29,8 @@ from regraft.advice.similarity import IMAGES, similarity
 from regraft.data.pictures.loading import LoadLimits
 from regraft.data.splits import split_images
 from regraft.features.extraction import extract
-from regraft.features.moments import MomentsRuntime
-from regraft.features.opening import open_runtime
+from regraft.features.moments import source_statistics
+from regraft.features.opening import open_moments, open_runtime
 from regraft.features.runtimes import Runtime
 from regraft.heads.dataset import Job
 from regraft.heads.fitting import fit_head
@@ -52,11 +52,12 @@ def measured(data: str, network: str, folder: Path) -> dict[str, Any]:
     sample = rows.sample(IMAGES)
     wanted = set(sample.keys)
     some = replace(images, items=tuple(item for item in images.items if item.sha256 in wanted))
-    moments = MomentsRuntime(weights)
+    moments = open_moments(weights)
+    source = source_statistics(weights, moments.norms)
     started = time.perf_counter()
     seen = extract(some, moments, weights.input_spec)
     keys = [key for key in dict.fromkeys(sample.keys) if key in seen.rows]
-    row |= {"similarity": similarity(seen, keys, moments.source).model_dump(mode="json")}
+    row |= {"similarity": similarity(seen, keys, source).model_dump(mode="json")}
     row |= {"similarity_s": round(time.perf_counter() - started, 2)}
     probe = fit_head(rows, "logistic", [read_by_probe([c for c in layout if c.stage == layout[-1].stage])])
     row["curve"] = learning_curve(rows, probe.head).model_dump(mode="json")

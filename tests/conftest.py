@@ -17,6 +17,7 @@ from PIL import Image
 import regraft
 from regraft.lab.digits import write_digits
 from tests.networks.sample import TURNS, current_turn
+from tests.nursery import Nursery, opened
 
 ROOT = Path(__file__).parents[1]
 
@@ -70,6 +71,15 @@ def session_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     yield folder
     for name, value in saved.items():
         os.environ.pop(name, None) if value is None else os.environ.update({name: value})
+
+
+@pytest.fixture(scope="session")
+def nursery() -> Iterator[Nursery]:
+    """Starts processes that need not import anything; one for each worker, as soon as a test asks for it."""
+    with opened(
+        "regraft.workflow.fit", "regraft.cli.app", "torch", "timm", "openvino", "sklearn.svm"
+    ) as parent:
+        yield parent
 
 
 @pytest.fixture

@@ -50,17 +50,28 @@ DOORS = {
     "onnx": {"export", "networks", "serving"},
 }
 # The loop trains any tail: it may know records, settings and the machine, but nothing of what is learned.
-HIDDEN_FROM_THE_LOOP = {"advice", "data", "evaluation", "features", "heads", "plans", "prediction", "training"}
+HIDDEN_FROM_THE_LOOP = {
+    "advice",
+    "data",
+    "evaluation",
+    "features",
+    "heads",
+    "plans",
+    "prediction",
+    "training",
+}
 
 
 @cache
 def picture() -> dict[str, int]:
     """Every folder and loose module of the picture, with its height: below it is what it may import.
 
-    Floors of the house are divided by blank lines. An indented line is a room of the folder above it; each room
+    Blank lines divide the floors of the house. An indented line is a room of the folder above it; each room
     is a floor of its own, below the folder's files and above the rooms that follow.
     """
-    block = re.search(r"## The house\n.*?```text\n(.*?)```", (ROOT / "docs" / "architecture.md").read_text(), re.DOTALL)
+    block = re.search(
+        r"## The house\n.*?```text\n(.*?)```", (ROOT / "docs" / "architecture.md").read_text(), re.DOTALL
+    )
     assert block is not None
     heights: dict[str, int] = {}
     floors = block[1].strip("\n").split("\n\n")

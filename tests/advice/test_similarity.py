@@ -10,7 +10,9 @@ import torch
 import regraft
 from regraft.advice.similarity import Similarity, similarity
 from regraft.features.extraction import extract
-from regraft.features.moments import CLASSIFIER, MomentsRuntime, SourceStatistics
+from regraft.features.moments import CLASSIFIER, SourceStatistics, source_statistics
+from regraft.features.opening import open_moments
+from regraft.features.runtimes import RuntimeName
 from regraft.networks.network import load_network
 from regraft.networks.weights.finding import find_weights
 from regraft.records import Column
@@ -78,10 +80,11 @@ def test_confidence_and_entropy_by_hand(tmp_path: Path) -> None:
     assert result.entropy.value == pytest.approx(entropy, rel=1e-6)
 
 
-def test_moments_are_those_that_batchnorm_measures(photos: Path) -> None:
+@pytest.mark.parametrize("name", ["openvino", "torch"])
+def test_moments_are_those_that_batchnorm_measures(photos: Path, name: RuntimeName) -> None:
     """With momentum 1 a BatchNorm's running statistics become the batch's own: another implementation."""
     weights = find_weights("mobilenetv3_small_050", weights="random")
-    runtime = MomentsRuntime(weights)
+    runtime = open_moments(weights, name=name)
     images = regraft.load_images(photos)
     rows = dict(runtime.run(_pixels(images, weights.input_spec)))
     network = load_network(weights)
@@ -123,7 +126,8 @@ def test_real_sets_come_in_the_order_that_a_person_would_give(
     shared: Callable[[str], Path], tmp_path: Path
 ) -> None:
     weights = find_weights("mobilenetv1_100", weights=shared("weights"))
-    runtime = MomentsRuntime(weights)
+    runtime = open_moments(weights)
+    source = source_statistics(weights, runtime.norms)
     distances = {}
     for data in ("clothing", "trash6", "omniglot_small1"):
         files = sorted(path for path in (shared("data") / data).rglob("*") if path.suffix in {".jpg", ".png"})
@@ -134,7 +138,7 @@ def test_real_sets_come_in_the_order_that_a_person_would_give(
         images = regraft.load_images(tmp_path / data)
         features = extract(images, runtime, weights.input_spec)
         keys = list(dict.fromkeys(item.sha256 for item in images.items))
-        result = similarity(features, keys, runtime.source)
+        result = similarity(features, keys, source)
         assert result.distance is not None
         distances[data] = result.distance.value
     assert distances["clothing"] < distances["trash6"] < distances["omniglot_small1"]

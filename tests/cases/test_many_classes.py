@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import re
 import signal
-import subprocess
-import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +16,7 @@ from PIL import Image
 import regraft
 from regraft.runs.reading import RunFiles
 from tests.cases.conftest import QUICK, Command
+from tests.nursery import Nursery
 
 pytestmark = pytest.mark.slow
 
@@ -102,19 +101,16 @@ def test_a_class_for_each_image_is_fitted_with_a_doubt(regraft_command: Command,
 
 
 @pytest.mark.slow
-def test_ctrl_c_during_a_solve_is_heard(tmp_path: Path, warm_cache: Path) -> None:
+def test_ctrl_c_during_a_solve_is_heard(nursery: Nursery, tmp_path: Path, warm_cache: Path) -> None:
     species(tmp_path / "data", 400)
     words = ["fit", "data", "--network", "lenet5", "--strategy", "probe", "--no-report", "--json"]
-    command = [sys.executable, "-c", _SOLVE_AND_WAIT, *words]
-    place = {**os.environ, "REGRAFT_CACHE": str(warm_cache)}
-    with subprocess.Popen(
-        command, cwd=tmp_path, env=place, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
-    ) as child:
-        assert child.stderr is not None
-        assert any("solving" in line for line in child.stderr)
-        child.send_signal(signal.SIGINT)
-        assert "stopped; run the same command again" in child.stderr.read()
-    assert child.returncode == 130
+    child = nursery.start(_SOLVE_AND_WAIT, *words, folder=tmp_path, REGRAFT_CACHE=str(warm_cache))
+    started = time.perf_counter()
+    while "solving" not in child.output.read_text() and time.perf_counter() - started < 60:
+        time.sleep(0.02)
+    child.kill(signal.SIGINT)
+    assert child.wait() == 130
+    assert "stopped; run the same command again" in child.output.read_text()
 
 
 _SOLVE_AND_WAIT = """

@@ -39,7 +39,9 @@ def fitted(digits_run: DigitsRun) -> Path:
 def test_fit_prints_scores_with_intervals_beside_the_baseline(
     command: Callable[..., Ran], digits: Path, tmp_path: Path
 ) -> None:
-    code, out, err = command("fit", digits, "--network", "lenet5", "--out", tmp_path / "run")
+    code, out, err = command(
+        "fit", digits, "--network", "lenet5", "--budget", "5s", "--out", tmp_path / "run"
+    )
     assert code == 0
     assert "accuracy %" in out
     assert "majority class" in out
@@ -47,7 +49,8 @@ def test_fit_prints_scores_with_intervals_beside_the_baseline(
 
 
 def test_json_lines_are_json(command: Callable[..., Ran], digits: Path, tmp_path: Path) -> None:
-    code, out, err = command("fit", digits, "--network", "lenet5", "--out", tmp_path / "run", "--json")
+    arguments = ["--network", "lenet5", "--strategy", "probe", "--json"]
+    code, out, err = command("fit", digits, *arguments, "--out", tmp_path / "run")
     assert code == 0
     assert {json.loads(line)["kind"] for line in err.splitlines()} >= {"decided", "phase", "note"}
     assert json.loads(out)["scores"]["test"]["accuracy"]["value"] > 0.5

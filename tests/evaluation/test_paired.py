@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from regraft.evaluation.paired import compare, holm, mcnemar
+from regraft.evaluation.paired import compare, compare_goodness, holm, mcnemar, sign_flip
 
 
 @pytest.mark.parametrize(("won", "lost"), [(5, 1), (1, 5), (12, 3), (40, 61), (900, 780)])
@@ -37,3 +37,35 @@ def test_equal_models_cannot_be_told_apart() -> None:
 def test_holm_keeps_order_and_never_exceeds_one() -> None:
     assert holm([0.5, 0.9, 0.8]) == [1.0, 1.0, 1.0]
     assert holm([]) == []
+
+
+def test_right_and_wrong_are_compared_as_before() -> None:
+    rights = np.random.default_rng(0).random((2, 80)) < 0.7
+    assert compare_goodness(rights[0].astype(float), rights[1].astype(float), seed=3) == compare(
+        *rights, seed=3
+    )
+
+
+def test_flips_agree_with_all_flips() -> None:
+    differences = np.array([0.5, 0.3, -0.2, 0.9, 0.1, 0.4, 0.0])
+    signs = np.array(np.meshgrid(*[[-1, 1]] * 7)).reshape(7, -1).T
+    exact = (np.abs(signs @ differences) >= differences.sum() - 1e-9).mean()
+    assert sign_flip(differences) == pytest.approx(exact, abs=0.01)
+
+
+@pytest.mark.parametrize("count", [30, 1500], ids=["flips", "normal"])
+def test_equal_models_differ_significantly_in_one_of_twenty_comparisons(count: int) -> None:
+    draws = np.random.default_rng(0)
+    values = [sign_flip(draws.laplace(size=count)) for _ in range(400)]
+    assert 0.02 <= np.mean(np.array(values) < 0.05) <= 0.08
+
+
+def test_the_interval_of_mean_goodness_covers_the_true_difference_as_often_as_it_says() -> None:
+    draws, covered = np.random.default_rng(0), 0
+    for _ in range(100):
+        first = draws.beta(4, 2, 80)
+        result = compare_goodness(first, first - 0.1 + 0.2 * draws.normal(size=80)).difference
+        assert result.low is not None
+        assert result.high is not None
+        covered += result.low <= 0.1 <= result.high
+    assert 88 <= covered <= 99

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from regraft.data.pictures.loading import Pixels
-from regraft.errors import NetworkError, SettingsError
+from regraft.errors import SettingsError
 from regraft.features.conversion import converted
 from regraft.features.opening import open_runtime
 from regraft.features.openvino_runtime import OpenVinoRuntime
@@ -21,7 +21,7 @@ from regraft.networks.adaptation import adapted
 from regraft.networks.network import load_network
 from regraft.networks.weights.finding import find_weights
 from regraft.progress import Silent
-from tests.networks.sample import current_turn
+from tests.networks.sample import in_turn
 
 RUNTIMES = [OpenVinoRuntime, TorchRuntime]
 
@@ -74,26 +74,6 @@ def test_bf16_is_close_to_fp32() -> None:
     short = rows(TorchRuntime(weights, precision="bf16"), images)
     cosine = (exact * short).sum(axis=1) / np.linalg.norm(exact, axis=1) / np.linalg.norm(short, axis=1)
     assert cosine.min() > 0.999
-
-
-def test_a_damaged_conversion_is_made_again(own_cache: Path) -> None:
-    weights = find_weights("lenet5")
-    folder, layout = converted(weights)
-    whole = (folder / "network.bin").read_bytes()
-    (folder / "network.bin").write_bytes(whole[:-1])
-    assert converted(weights) == (folder, layout)
-    assert (folder / "network.bin").read_bytes() == whole
-
-
-def test_a_failed_conversion_says_why(own_cache: Path, tmp_path: Path) -> None:
-    from dataclasses import replace
-
-    broken = tmp_path / "broken.safetensors"
-    broken.write_bytes(b"not weights")
-    with pytest.raises(
-        NetworkError, match=r"lenet5 can't be converted for OpenVINO: .*broken.safetensors.*runtime torch"
-    ):
-        converted(replace(find_weights("lenet5"), path=broken, sha256="0" * 64))
 
 
 @pytest.mark.parametrize(
@@ -152,13 +132,7 @@ def test_moments_by_hand() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=[pytest.mark.soak] if (current_turn() + number) % 2 else [])
-        for number, name in enumerate(["vit_tiny_patch16_224", "swin_tiny_patch4_window7_224"])
-    ],
-)
+@pytest.mark.parametrize("name", in_turn(["vit_tiny_patch16_224", "swin_tiny_patch4_window7_224"], 1))
 def test_token_networks_give_the_same_features_on_both_runtimes(name: str) -> None:
     weights = find_weights(name, weights="random")
     images = pixels(2, size=224, channels=3)
@@ -166,7 +140,7 @@ def test_token_networks_give_the_same_features_on_both_runtimes(name: str) -> No
     assert np.abs(exact - fast).max() < 1e-4 * np.abs(exact).max()
 
 
-@pytest.mark.parametrize("name", ["mobilenetv2_100", "squeezenet1_1"])
+@pytest.mark.parametrize("name", in_turn(["mobilenetv2_100", "squeezenet1_1"], 1))
 def test_real_networks_give_the_same_features_on_both_runtimes(
     shared: Callable[[str], Path], name: str
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from regraft.ladder.predictions import Predictions
 from regraft.ladder.rungs import Untried
 from regraft.ladder.standing import Standing
 from regraft.ladder.training_choice import choose_training
+from regraft.networks.zoo.cards import cards
 from regraft.plans.cost_book import CostBook
 from regraft.plans.step_costs import tail_work
 from tests.ladder.climbs import GARMENTS, Clock, climb_of, mobilenet
@@ -142,6 +144,24 @@ def test_predictions_learn_from_what_was_off_and_single_surprises_count_less() -
 
 def test_the_outlook_names_the_budget_that_the_untried_training_needs(tmp_path: Path) -> None:
     standing: Standing = climb_of(tmp_path, spent_s=100.0)
-    assert outlook(standing, None) == ""
     standing.untried.append(Untried("train the last stages", 70.0, 5.0))
     assert "a budget of 3.5 min, for train the last stages: predicted 70 s" in outlook(standing, None)
+
+
+def test_the_outlook_names_a_network_that_is_expected_to_be_clearly_better(tmp_path: Path) -> None:
+    """The features of 1,000 images take 20 s; half of 120 s allows three times as much work."""
+    said = outlook(climb_of(tmp_path), None)
+    found = re.fullmatch(
+        r"what would help most: another network: (\w+) is expected to classify (\d\.\d) points better "
+        r"\(prior, from its ImageNet top-1\), with (\d\.\d) times the work for an image: "
+        r"regraft weights fetch \1, then --network \1",
+        said,
+    )
+    assert found is not None, said
+    assert float(found[2]) >= 1.0
+    assert float(found[3]) <= 3.0
+
+
+def test_the_outlook_names_no_network_that_was_compared_or_that_takes_too_long(tmp_path: Path) -> None:
+    assert outlook(climb_of(tmp_path), None, compared=list(cards())) == ""
+    assert outlook(climb_of(tmp_path, budget_s=1.0), None) == ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
@@ -56,7 +56,17 @@ def _git(checkout: Path, *words: str) -> list[str]:
     ).stdout.split()
 
 
+def in_turn(names: Sequence[str], count: int) -> list[object]:
+    """Parameters of a test: names of which so many have their turn, the others marked `soak`."""
+    first = current_turn() * count
+    chosen = {names[(first + step) % len(names)] for step in range(count)}
+    return _marked(names, chosen)
+
+
 def by_turns(names: Iterable[str] = EVERY) -> list[object]:
     """Parameters of a test: every name, those that are not in the current turn marked `soak`."""
-    chosen = sample(current_turn())
+    return _marked(names, sample(current_turn()))
+
+
+def _marked(names: Iterable[str], chosen: set[str]) -> list[object]:
     return [name if name in chosen else pytest.param(name, marks=pytest.mark.soak) for name in names]

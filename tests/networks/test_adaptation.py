@@ -65,8 +65,8 @@ def test_the_embedding_of_tokens_is_resampled_as_timm_does() -> None:
 
 
 def test_impossible_sizes_say_the_smallest() -> None:
-    with pytest.raises(NetworkError, match=r"of 24 px with 3 channels; its smallest size is 32 px"):
-        adapted(find_weights("vgg11", weights="random"), size_px=24)
+    with pytest.raises(NetworkError, match=r"of 16 px with 3 channels; its smallest size is 24 px"):
+        adapted(find_weights("squeezenet1_1", weights="random"), size_px=16)
 
 
 def test_impossible_channels_say_what_is_accepted() -> None:

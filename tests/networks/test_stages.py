@@ -13,8 +13,9 @@ from regraft.networks.zoo.cards import cards
 from regraft.networks.zoo.catalogues import find_recipe, torchvision_input
 from regraft.records import InputSpec, Recipe, WeightsSource
 from tests.networks.families import small_side
-from tests.networks.sample import by_turns
+from tests.networks.sample import by_turns, in_turn
 
+FINE = ["resnet50", "vit_tiny_patch16_224", "convnext_tiny", "vgg16", "googlenet"]
 TORCHVISION = ["shufflenet_v2_x0_5", "mnasnet0_5", "densenet121", "swin_t", "regnet_y_400mf", "maxvit_t"]
 
 
@@ -41,7 +42,7 @@ def test_composing_the_stages_gives_the_networks_own_output_bit_for_bit(name: st
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", TORCHVISION)
+@pytest.mark.parametrize("name", in_turn(TORCHVISION, 2))
 def test_networks_of_torchvision_are_staged_too(name: str) -> None:
     recipe = Recipe(library="torchvision", name=name)
     composed, own, _ = staged_output(recipe, torchvision_input(name))
@@ -49,7 +50,7 @@ def test_networks_of_torchvision_are_staged_too(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["resnet50", "vit_tiny_patch16_224", "convnext_tiny", "vgg16", "googlenet"])
+@pytest.mark.parametrize("name", in_turn(FINE, 2))
 def test_fine_stages_compose_to_the_same(name: str) -> None:
     recipe, spec = find_recipe(name)
     composed, own, count = staged_output(recipe.model_copy(update={"stages": "fine"}), spec)

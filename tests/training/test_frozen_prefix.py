@@ -51,7 +51,9 @@ def train(stages: Sequence[Stage], count: int, images: torch.Tensor) -> None:
     prefix = torch.nn.Sequential(*(stage.module for stage in stages[:count]))
     tail = Tail(stages[count:], random_head(stages, images), trains_batchnorm=True)
     labels = np.array([0, 1, 0, 1], dtype=np.int64)
-    settings = TrainSettings(epochs=1, lr=1e-3, effective_batch=4, micro_batch=4, train_precision="fp32")
+    settings = TrainSettings(
+        epochs=1, lr=1e-3, effective_batch=4, micro_batch=4, train_precision="fp32", optimizer="sgd"
+    )
     Trainer(Task(tail, PrefixedSource(images, prefix), labels, 2, settings), Silent()).run()
 
 

@@ -21,7 +21,7 @@ from regraft.networks.weights.finding import find_weights
 from regraft.plans.plan import Plan
 from regraft.runs.records import Run
 from tests.conftest import DigitsRun
-from tests.nursery import Child, Nursery, nursery
+from tests.nursery import Child, Nursery
 from tests.workflow.test_fit import content
 
 pytestmark = pytest.mark.slow
@@ -201,23 +201,22 @@ regraft.fit({data!r}, strategy="last-blocks", cut="c1", network="lenet5", runtim
 @pytest.mark.children
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(1, 10))])
 def test_killed_at_any_moment_the_same_command_ends_in_the_same_bytes(
-    digits: Path, tmp_path: Path, seed: int
+    digits: Path, nursery: Nursery, tmp_path: Path, seed: int
 ) -> None:
-    def start(parent: Nursery, name: str, cache: str) -> Child:
+    def start(name: str, cache: str) -> Child:
         code = KILLED.format(data=str(digits), out=str(tmp_path / name))
-        return parent.start(code, REGRAFT_CACHE=str(tmp_path / cache))
+        return nursery.start(code, folder=tmp_path, REGRAFT_CACHE=str(tmp_path / cache))
 
-    with nursery("regraft.workflow.fit", "torch", "timm") as parent:
-        victim = start(parent, "victim", "cache")
-        started = time.perf_counter()
-        checkpoints = tmp_path / "cache" / "training"
-        while not list(checkpoints.glob("*/checkpoint.safetensors")) and time.perf_counter() - started < 60:
-            time.sleep(0.02)
-        time.sleep(float(np.random.default_rng(seed).uniform(0, 3)))
-        victim.kill()
-        assert victim.wait() in {0, -signal.SIGKILL}
-        assert start(parent, "victim", "cache").wait() == 0
-        assert start(parent, "whole", "other").wait() == 0
+    victim = start("victim", "cache")
+    started = time.perf_counter()
+    checkpoints = tmp_path / "cache" / "training"
+    while not list(checkpoints.glob("*/checkpoint.safetensors")) and time.perf_counter() - started < 60:
+        time.sleep(0.02)
+    time.sleep(float(np.random.default_rng(seed).uniform(0, 3)))
+    victim.kill()
+    assert victim.wait() in {0, -signal.SIGKILL}
+    assert start("victim", "cache").wait() == 0
+    assert start("whole", "other").wait() == 0
     found, expected = content(tmp_path / "victim"), content(tmp_path / "whole")
     names = {name for name in expected if found.get(name) != expected[name]}
     assert names <= {"metrics.jsonl", "metrics.csv"}

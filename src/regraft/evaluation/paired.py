@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import comb
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from regraft.evaluation.resampling import bootstrap_counts, percentile_interval
 from regraft.records import Estimate, Record
 
+Floats = npt.NDArray[Any]
 Bools = npt.NDArray[np.bool_]
 ALPHA = 0.05
 _RESAMPLES = 10_000
+_FLIPS = 10_000
 _EXACT_MAX = 1_000  # disagreements up to which the exact binomial sum is used; beyond, it gains nothing
 
 
@@ -21,13 +25,16 @@ class PairedComparison(Record):
 
     images: int
     difference: Estimate
-    """Accuracy of the first minus that of the second, with a 95 % interval by paired bootstrap."""
+    """Accuracy, or mean goodness, of the first minus that of the second, with a 95 % interval by paired
+    bootstrap."""
     only_first: int
-    """Number of images that only the first predicted correctly."""
+    """Number of images that only the first predicted correctly, or, where predictions are not just right or
+    wrong, that it predicted better."""
     only_second: int
-    """Number of images that only the second predicted correctly."""
+    """The same for the second."""
     p_value: float
-    """P-value of the two-sided exact McNemar test (1947; the mid-p variant of Fagerland et al. 2013)."""
+    """P-value of the two-sided exact McNemar test (1947; the mid-p variant of Fagerland et al. 2013), or of
+    the sign-flip test."""
 
     @property
     def differs(self) -> bool:
@@ -62,6 +69,52 @@ def compare(first: Bools, second: Bools, *, seed: int = 0) -> PairedComparison:
         only_second=lost,
         p_value=mcnemar(won, lost),
     )
+
+
+def compare_goodness(first: Floats, second: Floats, *, seed: int = 0) -> PairedComparison:
+    """Compare two models by how good each is on each image; as `compare` where that is right or wrong.
+
+    The p-value is that of the two-sided sign-flip test (Fisher 1935, section 21), of which McNemar's test is
+    the case of differences of 1 and -1: without a difference between the models, each image's difference has
+    either sign with equal probability.
+
+    Args:
+        first: `(N,)`, the goodness of the first model on each image, larger is better; 1 and 0 for right and
+            wrong.
+        second: the same for the second model.
+        seed: random seed of the bootstrap and of the flips.
+
+    >>> result = compare_goodness(np.array([0.9, 0.8, 0.7, 0.9]), np.array([0.5, 0.6, 0.7, 0.5]))
+    >>> round(result.difference.value, 2), result.only_first, result.only_second, round(result.p_value, 1)
+    (0.25, 3, 0, 0.2)
+    """
+    if np.isin(first, (0, 1)).all() and np.isin(second, (0, 1)).all():
+        return compare(first > 0, second > 0, seed=seed)
+    differences, count = first - second, len(first)
+    draws = [counts @ differences / count for counts in bootstrap_counts(count, draws=_FLIPS, seed=seed)]
+    return PairedComparison(
+        images=count,
+        difference=percentile_interval(float(differences.mean()), np.concatenate(draws)),
+        only_first=int((differences > 0).sum()),
+        only_second=int((differences < 0).sum()),
+        p_value=sign_flip(differences, seed=seed),
+    )
+
+
+def sign_flip(differences: Floats, *, seed: int = 0) -> float:
+    """Two-sided p-value for the hypothesis that each difference has either sign with equal probability.
+
+    10,000 random flips are drawn; with more than 1,000 differences the sum is close enough to normal.
+    """
+    apart = differences[differences != 0]
+    if not len(apart):
+        return 1.0
+    total = abs(float(apart.sum()))
+    if len(apart) > _EXACT_MAX:
+        return min(1.0, 2 * _normal_tail(total / float(np.square(apart).sum()) ** 0.5))
+    flips = np.random.default_rng(seed).integers(0, 2, (_FLIPS - 1, len(apart)), dtype=np.int8)
+    sums = np.abs(2 * (flips @ apart) - apart.sum())
+    return float((1 + (sums >= total * (1 - 1e-9)).sum()) / _FLIPS)
 
 
 def mcnemar(won: int, lost: int) -> float:

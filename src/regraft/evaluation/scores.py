@@ -60,7 +60,7 @@ def score(probabilities: Floats, truth: Ints, labels: Sequence[str], *, method: 
     )
 
 
-def wilson(successes: int, count: int) -> Estimate:
+def wilson(successes: float, count: int) -> Estimate:
     """A share with its 95 % score interval (Wilson 1927).
 
     >>> estimate = wilson(9, 10)

@@ -9,7 +9,6 @@ import contextlib
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -115,11 +114,3 @@ class Activations:
             facts=facts,
             shard_rows=max(16, min(1024, _SHARD_BYTES // self.row_bytes)),
         )
-
-
-def free_bytes() -> int:
-    """Free bytes on the disk that holds the cache."""
-    place = cache_folder()
-    while not place.exists() and place != place.parent:
-        place = Path(place.parent)
-    return shutil.disk_usage(place).free

@@ -1,100 +1,72 @@
-"""Conversion of a network for OpenVINO, done once, in a separate process.
+"""Conversion of a network for OpenVINO, done once for each architecture, in a separate process.
 
     python -m regraft.features.conversion REQUEST.json
 
 The child process imports torch and timm (which takes seconds and most of a gigabyte) while its parent already
-reads images; a process that has imported torch itself converts without a child. The converted network is
-cached, so that later runs extract features without importing torch at all.
-OpenVINO's `convert_model` is avoided because it sends usage data to its vendor; the same front end is called
-directly.
+reads images; a process that has imported torch itself converts without a child. What is cached is the graph
+apart from the weights (`graphs.py`), so other weights of the same architecture, for example trained ones, are
+not converted, and later runs extract features without importing torch at all.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import shutil
 import subprocess
 import sys
 import threading
 import warnings
-from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import filelock
 
 from regraft.errors import NetworkError, StorageError
+from regraft.features.graphs import Graph, graph_facts, open_graph
 from regraft.networks.weights.finding import Weights
-from regraft.records import Column, InputSpec, Recipe, WeightsSource
-from regraft.storage.files import key_of, make_folder, read_json, sha256_of_file, write_json
+from regraft.networks.weights.tensors import check_shapes, shapes_of
+from regraft.records import InputSpec, Recipe, WeightsSource
+from regraft.storage.files import key_of, make_folder, write_json
 from regraft.storage.places import cache_folder
 
-_CONVERSION_VERSION = 2
 _TRACING = threading.Lock()  # torch traces one network at a time
 
 
-@dataclass(frozen=True)
-class Conversion:
-    """The output of a converted network."""
-
-    layout: tuple[Column, ...]
-    """The columns of a feature row; empty for activations."""
-    width: int
-
-
-def conversion_facts(weights: Weights, cut: int | None = None) -> dict[str, Any]:
-    """Everything that a converted network depends on."""
-    return {
-        **({} if cut is None else {"activation_after": cut}),
-        "conversion": _CONVERSION_VERSION,
-        "network": weights.network,
-        "recipe": weights.recipe.model_dump(),
-        "weights_sha256": weights.sha256,
-        "input": weights.input_spec.model_dump(),
-        "versions": {name: metadata.version(name) for name in ("torch", "timm", "torchvision", "openvino")},
-    }
-
-
-def converted(weights: Weights, cut: int | None = None) -> tuple[Path, Conversion]:
-    """The folder of the converted network (`network.xml`, `network.bin`) and its output; converts if needed.
+def converted(weights: Weights, cut: int | None = None) -> Graph:
+    """The graph of a network, from the cache if its architecture was converted before.
 
     With a `cut`, the network ends after that many stages.
 
     Raises:
         NetworkError: the conversion failed; the message says why.
-        StorageError: the converted network in the cache is damaged.
+        StorageError: the graph in the cache is damaged.
+        WeightsError: the weights don't fit the graph.
     """
-    key = key_of(conversion_facts(weights, cut))[:24]
+    facts = graph_facts(weights, cut)
+    graph = _cached(facts, weights, cut)
+    if graph.is_for_one:  # the weights are folded into this graph's constants, so each has its own
+        graph = _cached({**facts, "weights_sha256": weights.sha256}, weights, cut)
+    check_shapes(graph.shapes, shapes_of(weights.path), weights.path, weights.recipe.name)
+    return graph
+
+
+def _cached(facts: dict[str, Any], weights: Weights, cut: int | None) -> Graph:
+    key = key_of(facts)[:24]
     folder = cache_folder() / "networks" / key
-    conversion = _complete(folder)
-    if conversion is None:
+    graph = open_graph(folder)
+    if graph is None:
         make_folder(folder.parent)
         with filelock.FileLock(folder.parent / f".{key}.lock"):
-            conversion = _complete(folder)
-            if conversion is None:
+            graph = open_graph(folder)
+            if graph is None:
                 if "torch" in sys.modules:
                     _convert_here(weights, folder, cut)
                 else:
                     _convert_in_child(weights, folder, cut)
-                conversion = _complete(folder)
-    if conversion is None:
+                graph = open_graph(folder)
+    if graph is None:
         raise StorageError(f"the converted network in {folder} is damaged; delete the folder and run again")
-    return folder, conversion
-
-
-def _complete(folder: Path) -> Conversion | None:
-    """The output of a converted network; None unless all its files are present and undamaged."""
-    try:
-        record = read_json(folder / "layout.json")
-        for name, sha256 in record["files"].items():
-            if sha256_of_file(folder / name) != sha256:
-                return None
-        layout = tuple(Column.model_validate(column) for column in record["layout"])
-        return Conversion(layout, int(record["width"]))
-    except (StorageError, OSError, KeyError, AttributeError, ValueError):
-        return None
+    return graph
 
 
 def _convert_here(weights: Weights, folder: Path, cut: int | None) -> None:
@@ -102,11 +74,17 @@ def _convert_here(weights: Weights, folder: Path, cut: int | None) -> None:
     try:
         with _TRACING, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's tracing warns about sizes, which are fixed here
-            _convert(weights, folder, cut)
+            _trace(weights, folder, cut)
     except StorageError:
         raise
     except Exception as error:  # the front end can raise anything
         raise _failed(weights, " ".join(str(error).split())[:500]) from error
+
+
+def _trace(weights: Weights, folder: Path, cut: int | None) -> None:
+    from regraft.features.tracing import trace
+
+    trace(weights, folder, cut)
 
 
 def _failed(weights: Weights, reason: str) -> NetworkError:
@@ -137,36 +115,6 @@ def _convert_in_child(weights: Weights, folder: Path, cut: int | None) -> None:
         raise _failed(weights, lines[-1])
 
 
-def _convert(weights: Weights, folder: Path, cut: int | None) -> None:
-    import openvino
-    import torch
-    from openvino.frontend import FrontEndManager
-    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
-
-    from regraft.features.pooling import PooledStages, PrefixActivation, activation_shape, layout_of
-    from regraft.networks.network import load_network
-
-    network = load_network(weights)
-    spec = network.input_spec
-    shape = [1, spec.size_px, spec.size_px, spec.channels]
-    module: torch.nn.Module = PooledStages(network) if cut is None else PrefixActivation(network, cut)
-    layout = layout_of(network) if cut is None else ()
-    decoder = TorchScriptPythonDecoder(module.eval(), example_input=(torch.zeros(shape, dtype=torch.uint8),))
-    front_end = FrontEndManager().load_by_framework("pytorch")
-    model = front_end.convert(front_end.load(decoder))
-    model.reshape(shape)
-    make_folder(folder)
-    openvino.serialize(model, folder / "network.xml", folder / "network.bin")
-    names = ("network.xml", "network.bin")
-    record = {
-        "layout": [column.model_dump() for column in layout],
-        "width": layout[-1].stop if cut is None else math.prod(activation_shape(network, cut)),
-        "files": {name: sha256_of_file(folder / name) for name in names},
-        "facts": conversion_facts(weights, cut),
-    }
-    write_json(folder / "layout.json", record)  # last: without it the conversion is incomplete
-
-
 def _main(request: Path) -> int:
     record = json.loads(request.read_text(encoding="utf-8"))
     weights = Weights(
@@ -178,7 +126,7 @@ def _main(request: Path) -> int:
         WeightsSource.model_validate(record["source"]),
     )
     try:
-        _convert(weights, Path(record["folder"]), record["cut"])
+        _trace(weights, Path(record["folder"]), record["cut"])
     except Exception as error:  # noqa: BLE001 (the parent process shows any error of the front end)
         sys.stderr.write(" ".join(str(error).split())[:500] + "\n")
         return 1

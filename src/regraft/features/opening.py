@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 
 from regraft.errors import SettingsError
-from regraft.features.runtimes import Runtime, RuntimeName
+from regraft.features.runtimes import MomentsRuntime, Runtime, RuntimeName
 from regraft.machine.devices import has_gpu
 from regraft.networks.weights.finding import Weights
 from regraft.progress import Reporter
@@ -38,6 +38,23 @@ def open_runtime(
     from regraft.features.torch_runtime import TorchRuntime
 
     return TorchRuntime(weights, precision=precision, device=device, cut=cut)
+
+
+def open_moments(weights: Weights, *, name: RuntimeName = "auto", device: str = "auto") -> MomentsRuntime:
+    """Open a runtime whose rows are the moments of each BatchNorm's input, then the pretrained logits.
+
+    It computes at fp32, on the runtime and device that `open_runtime` would choose.
+
+    Raises:
+        SettingsError: the requested runtime is not installed, or does not work on the device.
+    """
+    if choose_runtime(name, device)[0] == "openvino":
+        from regraft.features.openvino_runtime import OpenVinoRuntime
+
+        return OpenVinoRuntime(weights, output="moments")
+    from regraft.features.torch_runtime import TorchRuntime
+
+    return TorchRuntime(weights, device=device, output="moments")
 
 
 def choose_runtime(name: RuntimeName, device: str) -> tuple[str, str]:

@@ -10,10 +10,12 @@ import numpy as np
 
 from regraft.data.pictures.loading import Pixels
 from regraft.errors import SettingsError
-from regraft.features.conversion import conversion_facts, converted
+from regraft.features.conversion import converted
+from regraft.features.graphs import Output, conversion_facts
 from regraft.features.runtimes import Key, Row
 from regraft.machine.processor import count_cores, processor_model
 from regraft.networks.weights.finding import Weights
+from regraft.networks.weights.tensors import read_arrays
 from regraft.records import Precision
 
 _HINTS = {"fp32": "f32", "bf16": "bf16"}
@@ -27,15 +29,24 @@ class OpenVinoRuntime:
     (docs/log.md). The network is compiled at the first image, so a run with a warm cache never loads it.
     """
 
-    def __init__(self, weights: Weights, *, precision: Precision = "fp32", cut: int | None = None) -> None:
-        self._folder, conversion = converted(weights, cut)
-        self.layout, self.width = conversion.layout, conversion.width
+    def __init__(
+        self,
+        weights: Weights,
+        *,
+        precision: Precision = "fp32",
+        cut: int | None = None,
+        output: Output = "rows",
+    ) -> None:
+        self._weights, self._output, self._graph = weights, output, converted(weights, cut)
+        self.layout, self.norms = self._graph.columns(output), self._graph.norms
+        self.width = self._graph.width if output == "rows" else self.layout[-1].stop
         self.precision: Precision = precision
         self.facts: Mapping[str, Any] = {
             "runtime": "openvino",
             "precision": precision,
             "cpu": processor_model(),
             **conversion_facts(weights, cut),
+            **({} if output == "rows" else {"what": output}),
         }
         self._compiled: Any = None
 
@@ -84,4 +95,5 @@ class OpenVinoRuntime:
             "INFERENCE_NUM_THREADS": cores,
             "ENABLE_CPU_PINNING": False,  # because decoding threads share the cores
         }
-        return core.compile_model(core.read_model(self._folder / "network.xml"), "CPU", settings)
+        model = self._graph.model(read_arrays(self._weights.path), self._output)
+        return core.compile_model(model, "CPU", settings)

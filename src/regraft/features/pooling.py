@@ -33,12 +33,16 @@ class PooledStages(nn.Module):
             self.register_buffer(name, values)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.with_last(images)[0]
+
+    def with_last(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The row, and the last stage's activation, which the network's own classifier reads."""
         value = images.permute(0, 3, 1, 2).to(self.scale.dtype) * self.scale + self.shift
         parts = []
         for stage in self.stages:
             value = stage(value)
             parts += [statistic for _, statistic in summarise(value)]
-        return torch.cat(parts, dim=1)
+        return torch.cat(parts, dim=1), value
 
 
 class PrefixActivation(nn.Module):

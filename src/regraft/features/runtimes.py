@@ -1,4 +1,4 @@
-"""The interface of the runtimes that compute features, and the choice between them."""
+"""The interface of the runtimes that compute features."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from regraft.data.pictures.loading import Pixels
+from regraft.features.moments import Norm
 from regraft.records import Column, Precision
 
 RuntimeName = Literal["auto", "openvino", "torch"]
@@ -17,7 +18,7 @@ Key = TypeVar("Key")
 
 
 class Runtime(Protocol):
-    """Computes pooled features of all stages, or activations at a cut, on some device, at some precision.
+    """Computes rows of pooled features, activations or moments, on some device, at some precision.
 
     The bits of a row depend on the image and on `facts` alone: not on the other images of a batch, the order
     of images, or other work on the machine. Therefore the cache can keep the rows of single images.
@@ -33,3 +34,10 @@ class Runtime(Protocol):
 
     def run(self, images: Iterable[tuple[Key, Pixels]]) -> Iterator[tuple[Key, Row]]:
         """Yield rows for `(key, (H, W, C) uint8)` pairs, in any order, while reading the iterable."""
+
+
+class MomentsRuntime(Runtime, Protocol):
+    """A runtime whose rows are moments, which `advice/similarity.py` compares with those of the source."""
+
+    norms: tuple[Norm, ...]
+    """The BatchNorm layers, in the order of their columns."""

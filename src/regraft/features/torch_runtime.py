@@ -13,12 +13,14 @@ import torch
 from torch import nn
 
 from regraft.data.pictures.loading import Pixels
+from regraft.features.graphs import Output
+from regraft.features.measured_stages import MeasuredStages, moments_layout, norms_of
 from regraft.features.pooling import PooledStages, PrefixActivation, activation_shape, layout_of
 from regraft.features.runtimes import Key, Row
 from regraft.machine.devices import find_device
 from regraft.networks.network import load_network
 from regraft.networks.weights.finding import Weights
-from regraft.records import Precision
+from regraft.records import Column, Precision
 
 # Every batch has this size; the last one is padded. The shape decides which kernels run, and so the bits.
 _BATCH = {"cpu": 16, "cuda": 64}
@@ -34,14 +36,23 @@ class TorchRuntime:
         precision: Precision = "fp32",
         device: str = "auto",
         cut: int | None = None,
+        output: Output = "rows",
     ) -> None:
         self.device = find_device(device)
         network = load_network(weights)
-        self.layout = layout_of(network) if cut is None else ()
-        self.width = self.layout[-1].stop if cut is None else math.prod(activation_shape(network, cut))
+        self.norms = norms_of(network)
+        self._output = output
         self.precision: Precision = precision
         self._batch = _BATCH.get(self.device.type, 16)
-        module: nn.Module = PooledStages(network) if cut is None else PrefixActivation(network, cut)
+        module: nn.Module
+        self.layout: tuple[Column, ...] = ()
+        if cut is not None:
+            module = PrefixActivation(network, cut)
+        elif output == "moments":
+            module, self.layout = MeasuredStages(network), moments_layout(network)
+        else:
+            module, self.layout = PooledStages(network), layout_of(network)
+        self.width = self.layout[-1].stop if cut is None else math.prod(activation_shape(network, cut))
         self._module = module.eval().to(self.device)
         for module in self._module.modules():
             if isinstance(module, nn.Conv2d):  # faster; buffers with other numbers of dimensions can't be
@@ -59,6 +70,7 @@ class TorchRuntime:
             "weights_sha256": weights.sha256,
             "input": weights.input_spec.model_dump(),
             **({} if cut is None else {"activation_after": cut}),
+            **({} if output == "rows" else {"what": output}),
         }
 
     def run(self, images: Iterable[tuple[Key, Pixels]]) -> Iterator[tuple[Key, Row]]:
@@ -78,5 +90,6 @@ class TorchRuntime:
             else contextlib.nullcontext()
         )
         with torch.inference_mode(), autocast:
-            rows: Row = self._module(pixels.to(self.device)).float().cpu().numpy()
+            values = self._module(pixels.to(self.device))
+        rows: Row = (values[1] if self._output == "moments" else values).float().cpu().numpy()
         return rows

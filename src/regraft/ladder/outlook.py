@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 
+from regraft.advice.better_network import Better, better_network
 from regraft.advice.learning_curve import LearningCurve, learning_curve
 from regraft.ladder.standing import Standing
+from regraft.networks.weights.finding import usable_here
+from regraft.networks.zoo.cards import card
 from regraft.progress import duration
 
 _CURVE_TIMES = 4.0  # the curve takes up to so many times as long as the first head
 _ROUND_S = 30.0
 _LEAST_POINTS = 0.5
+_FEATURES_SHARE = 0.5  # of the budget, that the features by another network may take
 
 
 def measure_curve(standing: Standing) -> LearningCurve | None:
@@ -27,12 +32,15 @@ def measure_curve(standing: Standing) -> LearningCurve | None:
     return found[0]
 
 
-def outlook(standing: Standing, curve: LearningCurve | None) -> str:
-    """One sentence on what would gain most: a longer budget or more images; empty if neither is known to.
+def outlook(standing: Standing, curve: LearningCurve | None, compared: Collection[str] = ()) -> str:
+    """One sentence on what would gain most: a longer budget, more images or another network.
+
+    It is empty if none of them is known to gain half a point.
 
     Args:
         standing: the climb at its end.
         curve: the learning curve, if there was time to measure it.
+        compared: names of the networks from which this one was chosen on the user's images.
     """
     ways = []
     if standing.untried:
@@ -56,5 +64,24 @@ def outlook(standing: Standing, curve: LearningCurve | None) -> str:
                 "to the first head (from its learning curve)",
             )
         )
+    better = _better_network(standing, compared)
+    if better is not None:
+        ways.append((better.points, better.described))
     ways = [way for way in ways if way[0] >= _LEAST_POINTS]
     return f"what would help most: {max(ways)[1]}" if ways else ""
+
+
+def _better_network(standing: Standing, compared: Collection[str]) -> Better | None:
+    """A network that the prior prefers and whose features would take at most half of the budget."""
+    terrain = standing.terrain
+    own = card(terrain.weights.network)
+    if own is None:
+        return None
+    whole_s = standing.extract_s * (standing.amounts.train + terrain.test_images)
+    return better_network(
+        own.name,
+        here=[one.network for one in usable_here(terrain.settings.weights)],
+        compared=compared,
+        most_multiply_adds=own.multiply_adds * _FEATURES_SHARE * terrain.budget_s / whole_s,
+        accept_licence=terrain.settings.accept_license,
+    )

@@ -10,8 +10,8 @@ from regraft.advice.baselines import Baseline, classic_baselines, majority_basel
 from regraft.advice.profile import MAX_IMAGES, DepthProfile, depth_profile, read_by_probe
 from regraft.heads.dataset import Predicted
 from regraft.heads.fitting import fit_head
-from regraft.heads.gauge import HUNDREDTHS
 from regraft.heads.rows import Candidate, FittedHead
+from regraft.heads.solving.gauge import HUNDREDTHS
 from regraft.ladder.rungs import KEEP_AT, VOTE_AT, Contender, soft_vote
 from regraft.ladder.solve_cost import solve_cost
 from regraft.ladder.standing import Standing

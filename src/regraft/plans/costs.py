@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from regraft.heads.kernel import exact_rows
 from regraft.heads.kernel_machines import is_paired
-from regraft.heads.solver import working_bytes
+from regraft.heads.solving.solver import working_bytes
 from regraft.networks.weights.finding import Weights
+from regraft.networks.zoo.cards import card
 from regraft.plans.cost_book import CostBook
 from regraft.plans.step_costs import TailCost
 from regraft.records import Record
@@ -29,6 +30,18 @@ class Cost(Record):
 def extract_name(weights: Weights, runtime: str, precision: str) -> str:
     """The name under which a cost book keeps the seconds that one image takes from file to features."""
     return f"extract {weights.network}@{weights.input_spec.size_px}/{runtime}/{precision}"
+
+
+def extraction_s(weights: Weights, runtime: str, precision: str, book: CostBook) -> float:
+    """Seconds that one image takes from file to features under the present load.
+
+    As measured on this machine, or else from the network's multiply-adds at the rate of matrix products.
+    A network that is neither known here nor in the table counts as zero.
+    """
+    known, described = book.known(extract_name(weights, runtime, precision)), card(weights.network)
+    if known is not None or described is None:
+        return known or 0.0
+    return 1e-9 * described.multiply_adds * book.seconds("matrix")
 
 
 @dataclass(frozen=True)
@@ -69,9 +82,9 @@ def logistic_work(amounts: Amounts, width: int) -> float:
     """Units of work: (images x coordinates)^0.79 x classes^0.45 per fold, and the basis once.
 
     The number of coordinates is the number of columns or, where that is smaller, the number of images; in the
-    second case a basis is computed (`heads/row_space.py`). The powers were fitted to processor seconds on
-    10 to 2,176 images, 1,024 to 7,168 columns and 2 to 136 classes. They are less than one because small
-    matrix products are less efficient than large ones.
+    second case a basis is computed (`heads/solving/row_space.py`). The powers were fitted to processor
+    seconds on 10 to 2,176 images, 1,024 to 7,168 columns and 2 to 136 classes. They are less than one because
+    small matrix products are less efficient than large ones.
     """
     numbers = float(amounts.train) * min(width, amounts.train)
     basis = _BASIS * float(amounts.train) ** 2 * width if width > amounts.train else 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import platformdirs
@@ -47,3 +48,11 @@ def cache_limit() -> float | None:
     """The size in bytes to which the cache may grow: `$REGRAFT_CACHE_MAX`, or None for no limit."""
     chosen = os.environ.get("REGRAFT_CACHE_MAX")
     return size_in_bytes(chosen) if chosen else None
+
+
+def free_bytes() -> int:
+    """Free bytes on the disk that holds the cache."""
+    place = cache_folder()
+    while not place.exists() and place != place.parent:
+        place = Path(place.parent)
+    return shutil.disk_usage(place).free

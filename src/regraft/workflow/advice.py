@@ -11,6 +11,8 @@ from regraft.advice.similarity import IMAGES, Similarity, similarity
 from regraft.advice.suspects import Suspect, conflicting, label_suspects
 from regraft.advice.textbook import Cell, advised
 from regraft.features.extraction import extract
+from regraft.features.moments import source_statistics
+from regraft.features.opening import open_moments
 from regraft.heads.dataset import Job
 from regraft.heads.head import Head
 from regraft.ladder.arms import FINAL_EPOCHS
@@ -139,16 +141,14 @@ def named_advice(rehearsal: Rehearsal, networks: NetworkChoice | None) -> Advice
 
 def measured_similarity(prepared: Prepared, weights: Weights, reporter: Reporter) -> Similarity:
     """How similar a sample of the training images is to the images that the network was trained on."""
-    from regraft.features.moments import MomentsRuntime
-
     job = prepared.job
     sample = job.training_rows().sample(IMAGES)
     wanted = set(sample.keys)
     images = replace(job.images, items=tuple(item for item in job.images.items if item.sha256 in wanted))
-    runtime = MomentsRuntime(weights)
+    runtime = open_moments(weights, name=prepared.around.runtime, device=prepared.around.device)
     features = extract(images, runtime, weights.input_spec, limits=prepared.limits, reporter=reporter)
     keys = [key for key in dict.fromkeys(sample.keys) if key in features.rows]
-    return similarity(features, keys, runtime.source, seed=job.seed)
+    return similarity(features, keys, source_statistics(weights, runtime.norms), seed=job.seed)
 
 
 def recommend(

@@ -85,7 +85,7 @@ def ascend(
     test, unreadable = _predicted_test(contender, prepared, asked, reporter)
     judgement = job.judge(contender.judged, test)
     images = replace(job.images, skipped=(*job.images.skipped, *unreadable))
-    for line in (standing.predictions.summary(), outlook(standing, curve)):
+    for line in (standing.predictions.summary(), outlook(standing, curve, asked.compared)):
         if line:
             reporter.note(line)
     return Ascent(contender, judgement, standing.record, replace(job, images=images))

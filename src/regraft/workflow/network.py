@@ -16,7 +16,9 @@ from regraft.errors import RegraftError, WeightsNotFoundError
 from regraft.evaluation.paired import compare
 from regraft.evaluation.scores import wilson
 from regraft.features.extraction import Features, extract
-from regraft.features.opening import open_runtime
+from regraft.features.moments import CLASSIFIER
+from regraft.features.opening import open_moments, open_runtime
+from regraft.features.runtimes import RuntimeName
 from regraft.heads.dataset import Job
 from regraft.heads.head import softmax
 from regraft.heads.linear import cross_validated_logistic
@@ -78,6 +80,8 @@ class _Probed:
     rows: TrainingRows
     rights: np.ndarray
     limits: LoadLimits
+    runtime: RuntimeName
+    device: str
 
     @property
     def accuracy(self) -> Estimate:
@@ -181,7 +185,7 @@ def _probe(
     last = features.layout[-1].stage
     columns = read_by_probe([column for column in features.layout if column.stage == last])
     rights = cross_validated_logistic(rows, columns).argmax(axis=1) == rows.labels
-    return _Probed(prior, weights, sample, rows, rights, limits)
+    return _Probed(prior, weights, sample, rows, rights, limits, settings.runtime, settings.device)
 
 
 def _sampled(images: Images, most: int, seed: int) -> Images:
@@ -230,12 +234,10 @@ def _transferability(one: _Probed, reporter: Reporter) -> Transferability:
 
 def _source_opinions(one: _Probed, reporter: Reporter) -> tuple[np.ndarray, np.ndarray]:
     """Probabilities `(N, Z)` of the network's own classifier for a part of the sample, and its labels."""
-    from regraft.features.moments import CLASSIFIER, MomentsRuntime
-
     part = one.rows.sample(_ROUNDS[0])
     wanted = set(part.keys)
     images = replace(one.sample, items=tuple(i for i in one.sample.items if i.sha256 in wanted))
-    runtime = MomentsRuntime(one.weights)
+    runtime = open_moments(one.weights, name=one.runtime, device=one.device)
     features = extract(images, runtime, one.weights.input_spec, limits=one.limits, reporter=reporter)
     columns = [column for column in features.layout if column.stage == CLASSIFIER]
     return softmax(features.matrix(part.keys, columns).astype(np.float64)), part.labels

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -20,16 +21,18 @@ from regraft.data.sources.candidates import Found
 from regraft.data.sources.column_names import TableColumns
 from regraft.data.splits import split_findings, split_images
 from regraft.errors import DataError
-from regraft.features.extraction import Features, decode_while_waiting, extract
+from regraft.features.extraction import Features, decode_while_waiting, extract, feature_store
 from regraft.features.opening import open_runtime
 from regraft.features.runtimes import Runtime
 from regraft.heads.dataset import Job
 from regraft.networks.weights.finding import Weights
+from regraft.plans.cost_book import CostBook
+from regraft.plans.costs import extraction_s
 from regraft.plans.planning import Circumstances
-from regraft.progress import Reporter
-from regraft.records import Images, Side, Split
+from regraft.progress import Reporter, duration
+from regraft.records import Images, Precision, Side, Split
 from regraft.runs.log import RunLog
-from regraft.settings import DataSettings
+from regraft.settings import DEFAULT_BUDGET, DataSettings, seconds_in
 from regraft.storage.places import cache_folder, cache_limit
 from regraft.storage.rows import Rows
 from regraft.storage.upkeep import prune
@@ -38,6 +41,8 @@ from regraft.workflow.request import Request
 EVERY_SIDE: tuple[Side, ...] = ("train", "validation", "test")
 PLACES = "a folder with a folder of images per class, and a CSV or Parquet table, as text or a Path"
 """Where images can be, for messages."""
+_ENOUGH = 2.0  # the advised budget, as a multiple of what the features take
+_ROUND_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -160,6 +165,9 @@ def prepare(
             0.0,
             limits,
         )
+    if asked.plan is None and settings.strategy == "auto":
+        budget_s = seconds_in(settings.budget or DEFAULT_BUDGET)
+        _warn_if_too_long(wanted, runtime, weights, around, settings.precision, budget_s, log)
     started, used = time.perf_counter(), time.process_time()
     features = extract(
         wanted,
@@ -177,6 +185,30 @@ def prepare(
     job = Job(usable, split, features, settings.seed)
     was_computed = seconds > 1e-3  # a cached row takes microseconds
     return Prepared(job, around, runtime, seconds if was_computed else None, processor_s, limits)
+
+
+def _warn_if_too_long(
+    images: Images,
+    runtime: Runtime,
+    weights: Weights,
+    around: Circumstances,
+    precision: Precision,
+    budget_s: float,
+    log: RunLog,
+) -> None:
+    """Say before it begins that the extraction alone will take longer than the budget."""
+    rows = feature_store(runtime, weights.input_spec).open(log)
+    missing = sum(item.sha256 not in rows for item in images.items)
+    predicted_s = missing * extraction_s(weights, around.runtime, precision, CostBook()) if missing else 0.0
+    if predicted_s <= budget_s:
+        return
+    enough = _ROUND_S * math.ceil(_ENOUGH * predicted_s / _ROUND_S)
+    log.warn(
+        f"the features of {missing:,} images are predicted to take {duration(predicted_s)}, and the budget "
+        f"is {duration(budget_s)}: they will be completed and only the first model fitted. To have more "
+        f"tried, stop now (Ctrl-C) and give more time (--budget {enough:.0f}s), a smaller network or fewer "
+        "images"
+    )
 
 
 def on_sides(images: Images, split: Split, sides: tuple[Side, ...]) -> Images:

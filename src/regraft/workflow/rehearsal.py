@@ -78,7 +78,8 @@ def with_network(
     for row in choice.rows:
         log.note(f"network {row.described}")
     log.decided(f"network {choice.chosen}", choice.reason, "--network")
-    return usable, replace(asked, fit=replace(asked.fit, network=choice.chosen)), choice
+    compared = tuple(row.network for row in choice.rows if row.accuracy is not None)
+    return usable, replace(asked, fit=replace(asked.fit, network=choice.chosen), compared=compared), choice
 
 
 def planned(prepared: Prepared, asked: Request, log: RunLog) -> Plan:

@@ -34,6 +34,8 @@ class Request:
     fit: FitSettings
     training: TrainSettings
     plan: Plan | None
+    compared: tuple[str, ...] = ()
+    """Networks that `--network auto` compared, from which the one in `fit` was chosen."""
 
     def record(self) -> dict[str, Any]:
         """As kept in the run; a later fit with the same continues it."""

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -8,9 +7,9 @@ import pytest
 import torch
 
 from regraft.training.loop.memory import is_out_of_memory, kept_bytes, micro_batch
+from tests.nursery import Nursery
 from tests.training.examples import small_tail
 
-ROOT = Path(__file__).parents[3]
 CHILD = """
 import resource, torch, numpy as np
 from regraft.progress import Silent
@@ -70,8 +69,6 @@ def test_memory_errors_are_recognised(error: Exception, expected: bool) -> None:
 
 @pytest.mark.children
 @pytest.mark.skipif(sys.platform != "linux", reason="limits of the address space are Linux's")
-def test_a_real_limit_of_memory_halves_the_micro_batch() -> None:
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", CHILD], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
+def test_a_real_limit_of_memory_halves_the_micro_batch(nursery: Nursery, tmp_path: Path) -> None:
+    child = nursery.start(CHILD, folder=tmp_path)
+    assert child.wait() == 0, child.output.read_text()[-2000:]

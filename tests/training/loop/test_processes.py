@@ -2,17 +2,14 @@ from __future__ import annotations
 
 import json
 import socket
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from regraft.progress import Silent
 from regraft.training.loop.engine import Trainer
+from tests.nursery import Nursery
 from tests.training.examples import small_task
 
-ROOT = Path(__file__).parents[3]
 CASES: list[dict[str, object]] = [
     {},
     {"mixup": 0.4, "activation_flip": True, "input_noise": 0.1, "class_weights": True, "micro_batch": 3},
@@ -24,6 +21,7 @@ import torch
 import torch.distributed as dist
 from regraft.progress import Silent
 from regraft.training.loop.engine import Trainer
+from tests.nursery import Nursery
 from tests.training.examples import small_task
 
 rank, world, port, out = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4]
@@ -48,18 +46,17 @@ def free_port() -> str:
 
 
 @pytest.fixture(scope="module")
-def losses(tmp_path_factory: pytest.TempPathFactory) -> list[list[float]]:
-    """Of all cases, by one pair of processes: to import torch takes them longer than the trainings."""
-    port, out = free_port(), tmp_path_factory.mktemp("processes") / "losses.json"
-    command = [sys.executable, "-W", "ignore", "-c", CHILD]
+def losses(nursery: Nursery, tmp_path_factory: pytest.TempPathFactory) -> list[list[float]]:
+    """Of all cases, by one pair of processes."""
+    folder, port = tmp_path_factory.mktemp("processes"), free_port()
+    out = folder / "losses.json"
     children = [
-        subprocess.Popen(
-            [*command, str(rank), "2", port, str(out), json.dumps(CASES)], cwd=ROOT, stderr=subprocess.PIPE
+        nursery.start(
+            CHILD, str(rank), "2", port, str(out), json.dumps(CASES), folder=folder, output=f"{rank}.txt"
         )
         for rank in range(2)
     ]
-    errors = [child.communicate()[1].decode() for child in children]
-    assert [child.returncode for child in children] == [0, 0], errors
+    assert [child.wait() for child in children] == [0, 0], [child.output.read_text() for child in children]
     found: list[list[float]] = json.loads(out.read_text())
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import safetensors
@@ -10,8 +11,7 @@ import torch
 from torch import nn
 
 from regraft.errors import WeightsError
-
-_AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")
+from regraft.networks.weights.tensors import Shape, check_shapes
 
 
 def load_state(network: nn.Module, path: Path) -> None:
@@ -27,19 +27,15 @@ def load_state(network: nn.Module, path: Path) -> None:
     except (OSError, safetensors.SafetensorError) as error:
         raise WeightsError(f"can't read weights from {path}: {error}") from error
     own = network.state_dict()
-    beside = [name for name in state if name not in own and name.startswith(_AUXILIARY)]
-    state = {name: value for name, value in state.items() if name not in beside}
-    problems = [f"{name} is missing" for name in own if name not in state]
-    problems += [f"{name} is unknown to the network" for name in state if name not in own]
-    problems += [
-        f"{name} has shape {tuple(state[name].shape)}, expected {tuple(own[name].shape)}"
-        for name in own
-        if name in state and state[name].shape != own[name].shape
-    ]
-    if problems:
-        more = f" and {len(problems) - 4} more" if len(problems) > 4 else ""
-        raise WeightsError(f"{path} doesn't fit {type(network).__name__}: {'; '.join(problems[:4])}{more}")
-    network.load_state_dict(state)
+    shapes = {name: tuple(value.shape) for name, value in state.items()}
+    check_shapes(
+        {name: tuple(value.shape) for name, value in own.items()}, shapes, path, type(network).__name__
+    )
+    network.load_state_dict({name: state[name] for name in own})
+
+
+def _shapes(state: Mapping[str, torch.Tensor]) -> dict[str, Shape]:
+    return {name: tuple(value.shape) for name, value in state.items()}
 
 
 def read_state(path: Path) -> dict[str, torch.Tensor]:

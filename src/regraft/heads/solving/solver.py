@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[Any]
-Loss = Literal["softmax", "squared-hinge"]
+Loss = Literal["softmax", "squared-hinge", "sigmoid"]
 _MEMORY = 10
 _MEMORY_BYTES = 1_000_000_000
 _ARRAYS = (
@@ -39,13 +39,16 @@ class LinearProblems:
         mean of loss(x W + b, label) over its rows  +  |W|^2 / (2 C n_p)
 
     which is scikit-learn's objective divided by C n_p. Losses: `softmax` is the cross-entropy in nats;
-    `squared-hinge` is max(0, 1 - y s)^2 summed over one-against-rest scores s with y = +-1.
+    `squared-hinge` is max(0, 1 - y s)^2 summed over one-against-rest scores s with y = +-1; `sigmoid` is the
+    binary cross-entropy in nats of a single score, K = 1, so that several labels an image are problems of
+    their own, each with its own rows, steps and end, and none can change another.
     """
 
     features: Floats
     """Features `(N, D)`, float32 or float64; the result has the same precision."""
     labels: npt.NDArray[np.int64]
-    """Class numbers `(N,)` in 0 .. num_classes-1."""
+    """Class numbers `(N,)` in 0 .. num_classes-1; for `sigmoid`, `(N, P)`: 1 where the label of a problem is
+    present, 0 where it is not."""
     num_classes: int
     rows: npt.NDArray[np.bool_]
     """The rows that each problem uses, `(P, N)`."""
@@ -56,10 +59,15 @@ class LinearProblems:
         """Bytes of the weights of one problem."""
         return int((self.features.shape[1] + 1) * self.num_classes * self.features.itemsize)
 
+    def some(self, which: slice) -> LinearProblems:
+        """Some of the problems."""
+        labels = self.labels if self.labels.ndim == 1 else self.labels[:, which]
+        return replace(self, rows=self.rows[which], labels=labels)
+
 
 def solve(
     problems: LinearProblems,
-    strength: float,
+    strength: float | Floats,
     *,
     start: Floats | None = None,
     tolerance: float = 3e-4,
@@ -73,7 +81,7 @@ def solve(
 
     Args:
         problems: the problems to solve.
-        strength: C, the inverse of the regularisation strength.
+        strength: C, the inverse of the regularisation strength: one for all problems, or `(P,)`.
         start: weights to start from, for example the optima for another strength; None starts from zero.
         tolerance: stop when the gradient's norm is this share of its norm at zero weights; a rotation of the
             columns makes no difference.
@@ -81,16 +89,17 @@ def solve(
         tell: is called after every iteration with the share of the work that is done, in 0 to 1.
     """
     count = len(problems.rows)
+    strengths = np.broadcast_to(np.asarray(strength, dtype=problems.features.dtype), count)
     together = max(1, _MEMORY_BYTES // (_ARRAYS * problems.weights_bytes))
     if together >= count:
-        return _solve_together(problems, strength, start, tolerance, max_iterations, tell or _ignore)
+        return _solve_together(problems, strengths, start, tolerance, max_iterations, tell or _ignore)
     parts = []
     for first in range(0, count, together):
         some = slice(first, first + together)
         begin = None if start is None else start[some]
-        one = replace(problems, rows=problems.rows[some])
+        one = problems.some(some)
         told = partial(_tell_part, tell or _ignore, first, len(one.rows), count)
-        parts.append(_solve_together(one, strength, begin, tolerance, max_iterations, told))
+        parts.append(_solve_together(one, strengths[some], begin, tolerance, max_iterations, told))
     return np.concatenate(parts)
 
 
@@ -110,7 +119,7 @@ def _tell_part(tell: Callable[[float], None], first: int, size: int, count: int,
 
 def _solve_together(
     problems: LinearProblems,
-    strength: float,
+    strength: Floats,
     start: Floats | None,
     tolerance: float,
     max_iterations: int,
@@ -204,7 +213,7 @@ def _direction(gradient: Floats, history: list[tuple[Floats, Floats, Floats]]) -
 
 def _line_search(
     problems: LinearProblems,
-    strength: float,
+    strength: Floats,
     weights: Floats,
     value: Floats,
     gradient: Floats,
@@ -245,7 +254,7 @@ def _line_search(
 
 
 def _evaluate(
-    problems: LinearProblems, weights: Floats, strength: float, which: npt.NDArray[np.int64]
+    problems: LinearProblems, weights: Floats, strength: Floats, which: npt.NDArray[np.int64]
 ) -> tuple[Floats, Floats]:
     """Objective `(A,)` and gradient `(A, D + 1, K)` of the A problems in `which`, in chunks of rows."""
     count, width, classes = len(which), weights.shape[1] - 1, weights.shape[2]
@@ -253,7 +262,7 @@ def _evaluate(
     rows = problems.rows[which].T.astype(weights.dtype)
     sizes = np.maximum(rows.sum(axis=0), 1)
     share = rows / sizes
-    decay = 1 / (strength * sizes)
+    decay = 1 / (strength[which] * sizes)
     value = decay / 2 * _inner(weights[:, :-1], weights[:, :-1])
     gradient = decay[:, None, None].astype(weights.dtype) * weights
     gradient[:, -1] = 0
@@ -263,7 +272,8 @@ def _evaluate(
         features = problems.features[part]
         scores = (features @ flat).reshape(-1, count, classes)
         scores += weights[:, -1]
-        losses, slopes = _LOSSES[problems.loss](scores, problems.labels[part])
+        labels = problems.labels[part] if problems.labels.ndim == 1 else problems.labels[part][:, which]
+        losses, slopes = LOSSES[problems.loss](scores, labels)
         slopes *= share[part, :, None]
         value += np.einsum("np,np->p", losses, share[part])
         products = features.T @ slopes.reshape(-1, count * classes)
@@ -297,4 +307,14 @@ def _squared_hinge_loss(scores: Floats, labels: npt.NDArray[np.int64]) -> tuple[
     return losses, scores
 
 
-_LOSSES = {"softmax": _softmax_loss, "squared-hinge": _squared_hinge_loss}
+def _sigmoid_loss(scores: Floats, labels: npt.NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """Binary cross-entropy `(N, P)` of scores `(N, P, 1)`, and its derivative; overwrites `scores`."""
+    flat = scores[:, :, 0]
+    weakening = np.exp(-np.abs(flat))  # at most 1, so that nothing overflows
+    losses = np.maximum(flat, 0) - flat * labels + np.log1p(weakening)
+    flat[:] = np.where(flat >= 0, 1, weakening) / (1 + weakening)
+    flat -= labels
+    return losses, scores
+
+
+LOSSES = {"softmax": _softmax_loss, "squared-hinge": _squared_hinge_loss, "sigmoid": _sigmoid_loss}

@@ -6,7 +6,7 @@ from scipy.optimize import check_grad
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
-from regraft.heads.solver import LinearProblems, Loss, _evaluate, solve
+from regraft.heads.solving.solver import LinearProblems, Loss, _evaluate, solve
 
 
 def example(count: int = 300, width: int = 40, classes: int = 4) -> tuple[np.ndarray, np.ndarray]:
@@ -27,10 +27,10 @@ def test_gradients_equal_finite_differences(loss: Loss) -> None:
     place = np.array([0])
 
     def value(flat: np.ndarray) -> float:
-        return float(_evaluate(problems, flat.reshape(1, 6, 4), 2.0, place)[0][0])
+        return float(_evaluate(problems, flat.reshape(1, 6, 4), np.array([2.0]), place)[0][0])
 
     def gradient(flat: np.ndarray) -> np.ndarray:
-        return _evaluate(problems, flat.reshape(1, 6, 4), 2.0, place)[1].reshape(-1)
+        return _evaluate(problems, flat.reshape(1, 6, 4), np.array([2.0]), place)[1].reshape(-1)
 
     start = np.random.default_rng(1).normal(size=24)
     assert check_grad(value, gradient, start) < 1e-5

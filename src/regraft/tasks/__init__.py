@@ -1,0 +1,1 @@
+"""Tasks: what a label means. A folder above never asks which task it has; see `task.py`."""
