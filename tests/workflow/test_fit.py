@@ -17,7 +17,7 @@ from PIL import Image
 import regraft
 from regraft.errors import NetworkError, SettingsError
 from regraft.plans.plan import Run
-from regraft.records import ScoreSheet
+from regraft.tasks.score_sheet import ScoreSheet
 from tests.conftest import DigitsRun
 from tests.nursery import Child, Nursery
 

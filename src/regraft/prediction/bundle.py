@@ -18,7 +18,8 @@ from regraft.errors import BundleError, StorageError
 from regraft.heads.head import Head
 from regraft.networks.weights.finding import Weights
 from regraft.prediction.model import Model, Voter
-from regraft.records import BundleRecord, HeadRecord, ScoreSheet, VoterRecord
+from regraft.prediction.records import BundleRecord, VoterRecord
+from regraft.records import HeadRecord
 from regraft.storage.files import (
     copy_atomically,
     read_json,
@@ -27,6 +28,7 @@ from regraft.storage.files import (
     write_atomically,
     write_json,
 )
+from regraft.tasks.score_sheet import ScoreSheet
 
 _RECORD = "bundle.json"
 _NETWORKS = ("network.safetensors", "network-2.safetensors", "network-3.safetensors")
@@ -54,6 +56,7 @@ def save_bundle(model: Model, folder: Path) -> Path:
     record = BundleRecord(
         regraft_version=metadata.version("regraft"),
         labels=model.labels,
+        task=None if model.task.name == "classification" else model.task,
         network=model.weights.network,
         recipe=model.weights.recipe,
         input_spec=model.weights.input_spec,
@@ -142,7 +145,7 @@ def load_model(folder: str | Path) -> Model:
             "fit again"
         )
     return Model(
-        record.labels,
+        record.meaning,
         first.weights,
         first.head,
         first.layout,

@@ -25,7 +25,9 @@ from regraft.networks.weights.finding import Weights
 from regraft.outputs.files import listed, visible
 from regraft.prediction.notebook import model_html, predictions_html
 from regraft.progress import Reporter, Silent
-from regraft.records import Column, Precision, Scores, ScoreSheet, SkippedFile
+from regraft.records import Column, Precision, SkippedFile
+from regraft.tasks.score_sheet import AnyScores, ScoreSheet
+from regraft.tasks.task import Task
 
 _AHEAD = 8
 _CHUNK = 128  # decoded images that are kept until the next network has processed them
@@ -72,13 +74,14 @@ class Voter:
 
 @dataclass(frozen=True)
 class Model:
-    """A network with a head, or several of them whose probabilities are averaged (a soft vote).
+    """A network with a head, or several of them whose outputs are averaged (a soft vote).
 
     `regraft.fit` and `regraft.load_model` make models; they are immutable. The network is loaded at the first
     prediction.
     """
 
-    labels: tuple[str, ...]
+    task: Task
+    """What the outputs mean."""
     weights: Weights
     head: Head
     layout: tuple[Column, ...]
@@ -91,6 +94,11 @@ class Model:
     """Further voters; most models have none."""
 
     @property
+    def labels(self) -> tuple[str, ...]:
+        """The names of the outputs: for classification, the classes."""
+        return self.task.outputs
+
+    @property
     def voters(self) -> tuple[Voter, ...]:
         """All voters; the model's own network and head come first."""
         return (Voter(self.weights, self.head, self.layout), *self.others)
@@ -99,7 +107,7 @@ class Model:
         return model_html(self)
 
     @property
-    def test_scores(self) -> Scores | None:
+    def test_scores(self) -> AnyScores | None:
         """Scores on the test images; None if there were none."""
         return self.scores.test if self.scores else None
 

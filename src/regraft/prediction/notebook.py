@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
+from regraft.records import Scores
 from regraft.storage.files import printable
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def model_html(model: Model) -> str:
         ("head", " + ".join(voter.head.record.kind for voter in model.voters)),
     ]
     scores = model.scores.test or model.scores.validation if model.scores else None
-    if scores is not None:
+    if isinstance(scores, Scores):
         value = scores.accuracy
         interval = ""
         if value.low is not None and value.high is not None:

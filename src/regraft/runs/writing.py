@@ -11,14 +11,16 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from regraft.data.image_set import Images
 from regraft.heads.dataset import Judgement
 from regraft.ladder.rungs import LadderRecord
 from regraft.outputs.plots import Axes, point_plot
 from regraft.plans.plan import Run
 from regraft.prediction.model import Model
 from regraft.progress import Meter, Reporter
-from regraft.records import Estimate, Images, Scores, ScoreSheet, Split
+from regraft.records import Estimate, Scores, Split
 from regraft.storage.files import csv_bytes, write_atomically, write_json
+from regraft.tasks.score_sheet import ScoreSheet
 from regraft.training.history import History
 
 _OPTIONAL = (
@@ -202,7 +204,7 @@ def write_scores(folder: Path, sheet: ScoreSheet) -> None:
     write_json(folder / "scores.json", sheet.model_dump(mode="json"))
     rows: list[Sequence[Any]] = []
     for name in ("test", "validation", "baseline"):
-        scores: Scores | None = getattr(sheet, name)
+        scores = getattr(sheet, name)
         if scores is None:
             continue
         for measure in ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "calibration_error"):
@@ -214,7 +216,7 @@ def write_scores(folder: Path, sheet: ScoreSheet) -> None:
     header = ("set", "measure", "class", "value", "low", "high", "images")
     write_atomically(folder / "scores.csv", csv_bytes(header, rows))
     best = sheet.test or sheet.validation
-    if best is not None:
+    if isinstance(best, Scores):
         names = [one.label for one in best.classes]
         heads: tuple[str, ...] = ("true", "predicted", "images")
         table: list[Sequence[Any]] = [(names[a], names[b], count) for a, b, count in best.cells]

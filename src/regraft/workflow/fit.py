@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from regraft.arguments import check_kind, check_reporter, described
 from regraft.data.findings.known_classes import say_accuracy_of_all
+from regraft.data.image_set import Images
 from regraft.data.sources.candidates import Found
 from regraft.errors import SettingsError
 from regraft.heads.dataset import Job, Judgement
 from regraft.plans.plan import TRAINED, Plan, Run
 from regraft.prediction.model import Model, Voter
 from regraft.progress import Reporter, Silent
-from regraft.records import Images, Side
+from regraft.records import Side
 from regraft.runs.folders import EarlierImages, choose_folder, given_folder, images_of_run, say_changed_data
 from regraft.runs.writing import RunLog, draw_ladder, versions, write_run
 from regraft.settings import DataSettings, FitSettings, TrainSettings, changed
@@ -301,7 +302,7 @@ def _carry_out(
 def _model_of(fitted: _Fitted, job: Job, made: Plan, folder: Path | None) -> Model:
     own = fitted.voters[0]
     return Model(
-        labels=job.images.labels,
+        task=job.task,
         weights=own.weights,
         head=own.head,
         layout=own.layout,

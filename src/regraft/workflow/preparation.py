@@ -14,6 +14,7 @@ from regraft.data.corrections import corrected
 from regraft.data.findings.known_classes import with_known_classes
 from regraft.data.findings.picture_findings import WARNED_KINDS
 from regraft.data.findings.scan import ScanSettings, scan
+from regraft.data.image_set import Images
 from regraft.data.images import find_images
 from regraft.data.pictures.loading import LoadLimits
 from regraft.data.sources.candidates import Found
@@ -26,7 +27,7 @@ from regraft.heads.dataset import Job
 from regraft.networks.weights.finding import Weights
 from regraft.plans.planning import Circumstances
 from regraft.progress import Reporter
-from regraft.records import Images, Side, Split
+from regraft.records import Side, Split
 from regraft.runs.writing import RunLog
 from regraft.settings import DataSettings
 from regraft.storage.files import cache_folder, cache_limit

@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from regraft.data.image_set import Images
 from regraft.data.sources.candidates import Found
 from regraft.errors import SettingsError
 from regraft.plans.cost_book import CostBook
 from regraft.plans.costs import extract_name
 from regraft.plans.plan import Plan
 from regraft.plans.planning import check_plan, make_plan
-from regraft.records import Images, Record, Side, SkippedFile, StrategyChoice
+from regraft.records import Record, Side, SkippedFile, StrategyChoice
 from regraft.runs.writing import RunLog
 from regraft.settings import DEFAULT_BUDGET, DataSettings, seconds_in
 from regraft.storage.files import printable

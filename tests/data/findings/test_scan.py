@@ -11,9 +11,9 @@ import pytest
 from PIL import Image, ImageEnhance
 
 from regraft.data.findings.scan import ScanSettings, in_order, scan
+from regraft.data.image_set import Images
 from regraft.data.images import find_images
 from regraft.errors import DataError, TooManyBadFilesError
-from regraft.records import Images
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 

@@ -21,14 +21,16 @@ from regraft.data.findings.look_alikes import LookAlikes
 from regraft.data.findings.picture_findings import FACTS, facts_of, picture_findings
 from regraft.data.findings.piles import Piles, sorted_out
 from regraft.data.findings.second_look import LOOK_PX
+from regraft.data.image_set import Images
 from regraft.data.pictures.file_kinds import foreign_file
 from regraft.data.pictures.loading import LOADER_VERSION, LoadLimits, decode, read_file
 from regraft.data.sources.candidates import Candidate, Found
 from regraft.errors import DataError, ImageError, TooManyBadFilesError
 from regraft.progress import Reporter, Silent
-from regraft.records import Finding, Images, SkippedFile
+from regraft.records import Finding, SkippedFile
 from regraft.storage.files import cache_folder, key_of, printable, sha256_of
 from regraft.storage.rows import Rows, RowStore
+from regraft.tasks.choosing import task_of
 
 _LOOK_PX = 4 * THUMBNAIL_PX  # smallest decoded side: below it, copies of other sizes would look different
 _Item = TypeVar("_Item")
@@ -179,7 +181,7 @@ def _assemble(
         items,
         skipped,
         tuple(findings),
-        labels,
+        task_of(found.task, [item.label for item in items]),
         layout=found.layout,
         source=found.source,
     )
