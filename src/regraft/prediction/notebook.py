@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from regraft.records import Scores
 from regraft.storage.files import printable
 
 if TYPE_CHECKING:
@@ -20,20 +19,23 @@ def model_html(model: Model) -> str:
     labels = ", ".join(model.labels[:8]) + (
         f" and {len(model.labels) - 8} more" if len(model.labels) > 8 else ""
     )
+    predicted = {
+        "softmax": ("classes", f"{len(model.labels)}: {labels}"),
+        "sigmoid": ("labels", f"{len(model.labels)}: {labels}"),
+        "identity": ("predicts", "a number"),
+    }
     rows = [
-        ("classes", f"{len(model.labels)}: {labels}"),
+        predicted[model.task.link],
         ("network", model.weights.network),
         ("head", " + ".join(voter.head.record.kind for voter in model.voters)),
     ]
     scores = model.scores.test or model.scores.validation if model.scores else None
-    if isinstance(scores, Scores):
-        value = scores.accuracy
-        interval = ""
+    if scores is not None:
+        value = model.task.measures(scores)[0]
+        interval, scale, form = "", 100 if value.is_share else 1, ".1f" if value.is_share else ".3g"
         if value.low is not None and value.high is not None:
-            interval = f" [{100 * value.low:.1f}, {100 * value.high:.1f}]"
-        rows.append(
-            ("accuracy", f"{100 * value.value:.1f} %{interval} of {scores.images:,} images, {scores.method}")
-        )
+            interval = f" [{scale * value.low:{form}}, {scale * value.high:{form}}]"
+        rows.append((value.title, f"{value.text}{interval} of {scores.images:,} images, {scores.method}"))
     if model.run_folder is not None:
         rows.append(("run", str(model.run_folder)))
     return _table([], rows)
