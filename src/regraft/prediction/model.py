@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -39,9 +40,14 @@ class Prediction:
 
     path: str
     label: str
+    """The predicted class; several labels are joined by `|`, and a number is written as a table writes it."""
     probability: float
+    """The probability of the class; NaN in other tasks."""
     probabilities: npt.NDArray[np.float64] = field(repr=False)
-    """Probabilities `(K,)` in the order of the model's labels; they sum to one."""
+    """Outputs `(K,)` in the order of the model's labels: for classification, probabilities that sum to one;
+    for several labels, the probability of each; for a number, the number."""
+    facts: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """What `regraft predict --json` shows, such as `value`, `low` and `high` of a number."""
 
 
 @dataclass(frozen=True)
@@ -176,12 +182,13 @@ class Model:
                 yield place, self._judge(images[place].name, rows)
 
     def _judge(self, name: str, rows: Mapping[str, Row]) -> Prediction:
-        probabilities = self._probabilities(rows)
-        best = int(probabilities.argmax())
-        return Prediction(name, self.labels[best], float(probabilities[best]), probabilities)
+        outputs = self._probabilities(rows)
+        answer = self.task.answer(outputs)
+        probability = float(answer.facts.get("probability", math.nan))
+        return Prediction(name, answer.text, probability, outputs, answer.facts)
 
     def _probabilities(self, rows: Mapping[str, Row]) -> npt.NDArray[np.float64]:
-        """The voters' mean probabilities `(K,)`; `rows` are an image's features by the network's hash."""
+        """The voters' mean outputs `(K,)`; `rows` are an image's features by the network's hash."""
         votes = []
         for voter in self.voters:
             row = rows[voter.weights.sha256]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
@@ -43,12 +44,16 @@ def model_html(model: Model) -> str:
 
 def predictions_html(predictions: Predictions) -> str:
     """A table of the first predictions, and the number of further ones."""
-    rows = [(row.path, row.label, f"{100 * row.probability:.1f} %") for row in predictions.rows[:_ROWS]]
+    rows = [(row.path, row.label, _chance(row.probability)) for row in predictions.rows[:_ROWS]]
     more = len(predictions.rows) - len(rows)
     said = [f"{more:,} more"] if more else []
     if predictions.skipped:
         said.append(f"{len(predictions.skipped):,} files could not be used; see the attribute skipped")
     return _table(["image", "label", "probability"], rows) + "".join(f"<p>{escape(one)}</p>" for one in said)
+
+
+def _chance(probability: float) -> str:
+    return "–" if math.isnan(probability) else f"{100 * probability:.1f} %"
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
