@@ -15,6 +15,7 @@ from regraft.version import VERSION
 if TYPE_CHECKING:
     from regraft.errors import RegraftError as RegraftError
     from regraft.estimator import ImageClassifier as ImageClassifier
+    from regraft.estimator import ImageRegressor as ImageRegressor
     from regraft.export.export import export_model as export_model
     from regraft.lab.designs import compare_designs as compare_designs
     from regraft.networks.counting import describe_network as describe_network
@@ -42,6 +43,7 @@ _HOMES = {
     "Advice": "regraft.workflow.advice",
     "DataSettings": "regraft.settings",
     "ImageClassifier": "regraft.estimator",
+    "ImageRegressor": "regraft.estimator",
     "FitSettings": "regraft.settings",
     "Model": "regraft.prediction.model",
     "Plan": "regraft.plans.plan",

@@ -1,4 +1,4 @@
-"""Regraft as a scikit-learn classifier, for cross-validation, grid searches and pipelines."""
+"""Regraft as scikit-learn estimators, for cross-validation, grid searches and pipelines."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
 from regraft.arguments import described
@@ -18,43 +18,22 @@ from regraft.data.image_like import ImageLike, ImageSource, read_image_likes
 from regraft.data.image_set import Images
 from regraft.data.pictures.loading import decode, read_file
 from regraft.data.sources.candidates import Candidate, Found
-from regraft.data.sources.label_arrays import read_labels
+from regraft.data.sources.label_arrays import is_label_matrix, label_lists, read_labels, read_numbers
 from regraft.errors import DataError, ImageError, SettingsError
 from regraft.prediction.model import Model
+from regraft.records import TaskName
 from regraft.settings import DataSettings
 from regraft.storage.files import key_of
 from regraft.storage.tables import printable
+from regraft.tasks.multilabel import Multilabel
+from regraft.tasks.regression import Regression
 from regraft.workflow.fit import fit
 from regraft.workflow.preparation import scanned
 from regraft.workflow.request import make_request
 
 
-class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """A pretrained network transferred to labelled images, with scikit-learn's interface.
-
-    Images are given as a list of whatever `Model.predict` accepts except folders (paths, whole files as
-    bytes, arrays, PIL images, tensors), or as one array `(N, H, W[, 3])`. Labels are whole numbers, texts or
-    booleans. Features are cached by the images' content, so folds and grids share them. No test images are
-    set aside, because cross-validation does that.
-
-    Args:
-        network: see `FitSettings.network`.
-        strategy: see `FitSettings.strategy`.
-        budget: time limit of the ladder (`auto`), for example `2m`; None means the default.
-        weights: see `FitSettings.weights`.
-        head: see `FitSettings.head`.
-        cut: see `FitSettings.cut`.
-        seed: random seed of every draw.
-        settings: further settings of `FitSettings` or `TrainSettings`, by name.
-
-    Attributes:
-        classes_: the labels, sorted.
-        model_: the fitted `regraft.Model`.
-
-    >>> from sklearn.base import clone
-    >>> clone(ImageClassifier(network="lenet5", strategy="svm")).get_params()["strategy"]
-    'svm'
-    """
+class _ImageEstimator(BaseEstimator):  # type: ignore[misc]
+    """What the estimators share: their parameters, and how images are fitted and predicted."""
 
     def __init__(
         self,
@@ -76,34 +55,17 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.seed = seed
         self.settings = settings
 
-    def fit(self, X: Sequence[ImageLike] | npt.NDArray[Any], y: Sequence[Any]) -> ImageClassifier:  # noqa: N803
-        """Fit a model to images and their labels.
-
-        An image that occurs several times, as in a bootstrap or a balanced sample, counts as often as it
-        occurs, and all its copies are on the same side of every fold.
-
-        Raises:
-            DataError: the numbers of images and labels differ, a label is missing, there are fewer than two
-                different labels, something is not an image, or an image can't be read.
-            SettingsError: a parameter has a value that is not accepted.
-        """
-        sources, labels = _several(X), read_labels(y)
+    def _fit_model(self, sources: Sequence[ImageSource], labels: Sequence[str], task: TaskName) -> None:
+        """Fit `model_` to images and their labels as texts."""
         if len(sources) != len(labels):
             raise DataError(
                 f"{len(sources)} images and {len(labels)} labels were given; give one label for each image"
             )
-        classes, numbers = np.unique(labels, return_inverse=True)
-        if len(classes) < 2:
-            raise DataError(
-                f"all {len(labels)} labels are {classes.tolist()}; at least two different labels are needed"
-            )
         asked = make_request(None, None, None, self._chosen())
         with tempfile.TemporaryDirectory() as folder:
-            found = _found(sources, [f"{number:06d}" for number in numbers], Path(folder))
+            found = replace(_found(sources, labels, Path(folder)), task=task)
             images = _all_usable(found, [source.name for source in sources])
             self.model_: Model = fit(images, asked.fit, training=asked.training)
-        self.classes_ = classes
-        return self
 
     def _chosen(self) -> dict[str, Any]:
         """The settings of the fit by name; those in `settings` win."""
@@ -117,15 +79,14 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         chosen = {name: value for name, value in how.items() if value is not None}
         return {"test_share": 0.0, **chosen, **more}
 
-    def predict_proba(self, X: Sequence[ImageLike] | npt.NDArray[Any]) -> npt.NDArray[np.float64]:  # noqa: N803
-        """Probabilities `(N, K)`, with columns in the order of `classes_`.
+    def _outputs(self, X: Any) -> npt.NDArray[np.float64]:  # noqa: N803
+        """The model's outputs `(N, K)`, in the order of its labels.
 
         Raises:
             DataError: something is not an image, or an image can't be read; the message names the first.
         """
         check_is_fitted(self)
         sources = _several(X)
-        chances = np.zeros((len(sources), len(self.classes_)))
         found = self.model_.predict(sources)
         if found.skipped:
             first = found.skipped[0]
@@ -134,14 +95,120 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 f"{printable(first.path)}: {first.reason}. Leave them out, or call `Model.predict`, "
                 "which skips them"
             )
-        places = [int(label) for label in self.model_.labels]
-        if sources:
-            chances[:, places] = np.stack([row.probabilities for row in found.rows])
+        if not sources:
+            return np.zeros((0, len(self.model_.labels)))
+        return np.stack([row.probabilities for row in found.rows])
+
+
+class ImageClassifier(ClassifierMixin, _ImageEstimator):  # type: ignore[misc]
+    """A pretrained network transferred to labelled images, with scikit-learn's interface.
+
+    Images are given as a list of whatever `Model.predict` accepts except folders (paths, whole files as
+    bytes, arrays, PIL images, tensors), or as one array `(N, H, W[, 3])`. Labels are whole numbers, texts or
+    booleans, or, for several labels an image, a matrix `(N, K)` of 1, 0 and NaN where a label is not known.
+    Features are cached by the images' content, so folds and grids share them. No test images are set aside,
+    because cross-validation does that.
+
+    Args:
+        network: see `FitSettings.network`.
+        strategy: see `FitSettings.strategy`.
+        budget: time limit of the ladder (`auto`), for example `2m`; None means the default.
+        weights: see `FitSettings.weights`.
+        head: see `FitSettings.head`.
+        cut: see `FitSettings.cut`.
+        seed: random seed of every draw.
+        settings: further settings of `FitSettings` or `TrainSettings`, by name.
+
+    Attributes:
+        classes_: the labels, sorted; for several labels an image, the numbers of the columns.
+        model_: the fitted `regraft.Model`.
+
+    >>> from sklearn.base import clone
+    >>> clone(ImageClassifier(network="lenet5", strategy="svm")).get_params()["strategy"]
+    'svm'
+    """
+
+    def fit(self, X: Sequence[ImageLike] | npt.NDArray[Any], y: Any) -> ImageClassifier:  # noqa: N803
+        """Fit a model to images and their labels.
+
+        An image that occurs several times, as in a bootstrap or a balanced sample, counts as often as it
+        occurs, and all its copies are on the same side of every fold.
+
+        Raises:
+            DataError: the numbers of images and labels differ, a label is missing, there are fewer than two
+                different labels, something is not an image, or an image can't be read.
+            SettingsError: a parameter has a value that is not accepted.
+        """
+        sources = _several(X)
+        if is_label_matrix(y):
+            matrix = np.asarray(y, dtype=np.float64)
+            self._fit_model(sources, label_lists(matrix), "multilabel")
+            self.classes_ = np.arange(matrix.shape[1])
+            return self
+        labels = read_labels(y)
+        classes, numbers = np.unique(labels, return_inverse=True)
+        if len(sources) == len(labels) and len(classes) < 2:
+            raise DataError(
+                f"all {len(labels)} labels are {classes.tolist()}; at least two different labels are needed"
+            )
+        self._fit_model(sources, [f"{number:06d}" for number in numbers], "classification")
+        self.classes_ = classes
+        return self
+
+    def predict_proba(self, X: Sequence[ImageLike] | npt.NDArray[Any]) -> npt.NDArray[np.float64]:  # noqa: N803
+        """Probabilities `(N, K)`, with columns in the order of `classes_`.
+
+        Raises:
+            DataError: something is not an image, or an image can't be read; the message names the first.
+        """
+        outputs = self._outputs(X)
+        chances = np.zeros((len(outputs), len(self.classes_)))
+        chances[:, [int(label) for label in self.model_.labels]] = outputs
         return chances
 
     def predict(self, X: Sequence[ImageLike] | npt.NDArray[Any]) -> npt.NDArray[Any]:  # noqa: N803
-        """Predicted labels `(N,)`, as they were given to `fit`."""
-        return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])
+        """Predicted labels `(N,)`, as they were given to `fit`, or a matrix `(N, K)` of 0 and 1.
+
+        One of several labels is predicted from the threshold on that was best for its F1 in cross-validation.
+        """
+        chances = self.predict_proba(X)
+        task = self.model_.task
+        if not isinstance(task, Multilabel):
+            return np.asarray(self.classes_[chances.argmax(axis=1)])
+        limits = np.full(len(self.classes_), np.inf)
+        limits[[int(label) for label in task.outputs]] = task.limits
+        return (chances >= limits).astype(np.int64)
+
+
+class ImageRegressor(RegressorMixin, _ImageEstimator):  # type: ignore[misc]
+    """A pretrained network transferred to images with numbers, with scikit-learn's interface.
+
+    Images and parameters are those of `ImageClassifier`; the strategies are `auto`, `probe` and
+    `many-stages`.
+
+    Attributes:
+        model_: the fitted `regraft.Model`, whose predictions have 90 % prediction intervals.
+    """
+
+    def fit(self, X: Sequence[ImageLike] | npt.NDArray[Any], y: Any) -> ImageRegressor:  # noqa: N803
+        """Fit a model to images and their numbers `(N,)`.
+
+        Raises:
+            DataError: there is not one finite number for each image, all of them are the same, something is
+                not an image, or an image can't be read.
+            SettingsError: a parameter has a value that is not accepted.
+        """
+        labels = [Regression.read(repr(value)) for value in read_numbers(y).tolist()]
+        self._fit_model(_several(X), labels, "regression")
+        return self
+
+    def predict(self, X: Sequence[ImageLike] | npt.NDArray[Any]) -> npt.NDArray[np.float64]:  # noqa: N803
+        """Predicted numbers `(N,)`.
+
+        Raises:
+            DataError: something is not an image, or an image can't be read; the message names the first.
+        """
+        return self._outputs(X)[:, 0]
 
 
 def _several(images: Any) -> list[ImageSource]:

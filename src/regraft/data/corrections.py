@@ -11,6 +11,7 @@ from regraft.data.sources.labels import label_of
 from regraft.errors import DataError, close_names
 from regraft.records import Finding, ImageItem, SkippedFile
 from regraft.storage.tables import printable, unguarded
+from regraft.tasks.task import Task
 
 _COLUMNS = ("path", "label", "suggested", "action")
 _ACTIONS = ("", "keep", "relabel", "exclude")
@@ -27,7 +28,7 @@ def corrected(images: Images, table: str | Path) -> Images:
     """
     wanted = _read(Path(table))
     known = {printable(item.path): item for item in images.items}
-    problems = [problem for line in wanted for problem in _problems(line, known, images.labels)]
+    problems = [problem for line in wanted for problem in _problems(line, known, images)]
     if problems:
         shown = "; ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else "")
         raise DataError(f"{table} doesn't fit the data set: {shown}")
@@ -75,7 +76,7 @@ def _read(path: Path) -> list[dict[str, str]]:
     return lines
 
 
-def _problems(line: dict[str, str], known: dict[str, ImageItem], labels: tuple[str, ...]) -> list[str]:
+def _problems(line: dict[str, str], known: dict[str, ImageItem], images: Images) -> list[str]:
     if line["action"] not in _ACTIONS:
         return [
             f"{line['path']}: action {line['action']!r} is not one of relabel, exclude, keep or an empty cell"
@@ -87,9 +88,21 @@ def _problems(line: dict[str, str], known: dict[str, ImageItem], labels: tuple[s
         return [f"no usable image {line['path']!r} in the data set"]
     if item.label != line["label"]:
         return [f"{line['path']} is labelled {item.label!r}, not {line['label']!r}"]
+    if line["action"] == "relabel" and images.task is not None and images.task.link != "softmax":
+        return _unreadable(line, images.task)
+    labels = images.labels
     if line["action"] == "relabel" and line["suggested"] not in labels:
         return [
             f"{line['path']}: there is no class {line['suggested']!r}"
             f"{close_names(line['suggested'], labels)}; the classes are {', '.join(labels[:20])}"
         ]
     return []
+
+
+def _unreadable(line: dict[str, str], task: Task) -> list[str]:
+    """Why a label can't be one of the task's, which may be new to the data set."""
+    try:
+        is_canonical = task.read(line["suggested"]) == line["suggested"]
+    except DataError as error:
+        return [f"{line['path']}: {error}"]
+    return [] if is_canonical else [f"{line['path']}: write {task.read(line['suggested'])!r} in suggested"]

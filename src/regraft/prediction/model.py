@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ from regraft.prediction.voter import Voter
 from regraft.progress import Reporter, Silent
 from regraft.records import Column, Precision, SkippedFile
 from regraft.tasks.score_sheet import AnyScores, ScoreSheet
+from regraft.tasks.task import Task
 
 _AHEAD = 8
 _CHUNK = 128  # decoded images that are kept until the next network has processed them
@@ -147,12 +149,13 @@ class Model:
                 yield place, self._judge(images[place].name, rows)
 
     def _judge(self, name: str, rows: Mapping[str, Row]) -> Prediction:
-        probabilities = self._probabilities(rows)
-        best = int(probabilities.argmax())
-        return Prediction(name, self.labels[best], float(probabilities[best]), probabilities)
+        outputs = self._probabilities(rows)
+        answer = self.task.answer(outputs)
+        probability = float(answer.facts.get("probability", math.nan))
+        return Prediction(name, answer.text, probability, outputs, answer.facts)
 
     def _probabilities(self, rows: Mapping[str, Row]) -> npt.NDArray[np.float64]:
-        """The voters' mean probabilities `(K,)`; `rows` are an image's features by the network's hash."""
+        """The voters' mean outputs `(K,)`; `rows` are an image's features by the network's hash."""
         votes = []
         for voter in self.voters:
             row = rows[voter.weights.sha256]

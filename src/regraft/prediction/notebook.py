@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -39,12 +40,16 @@ def model_html(
 
 def predictions_html(answers: Sequence[tuple[str, str, float]], *, skipped: int) -> str:
     """A table of the first predictions as path, label and probability, and the number of further ones."""
-    rows = [(path, label, f"{100 * probability:.1f} %") for path, label, probability in answers[:_ROWS]]
+    rows = [(path, label, _chance(probability)) for path, label, probability in answers[:_ROWS]]
     more = len(answers) - len(rows)
     said = [f"{more:,} more"] if more else []
     if skipped:
         said.append(f"{skipped:,} files could not be used; see the attribute skipped")
     return _table(["image", "label", "probability"], rows) + "".join(f"<p>{escape(one)}</p>" for one in said)
+
+
+def _chance(probability: float) -> str:
+    return "–" if math.isnan(probability) else f"{100 * probability:.1f} %"
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,9 +19,14 @@ class Prediction:
 
     path: str
     label: str
+    """The predicted class; several labels are joined by `|`, and a number is written as a table writes it."""
     probability: float
+    """The probability of the class; NaN in other tasks."""
     probabilities: npt.NDArray[np.float64] = field(repr=False)
-    """Probabilities `(K,)` in the order of the model's labels; they sum to one."""
+    """Outputs `(K,)` in the order of the model's labels: for classification, probabilities that sum to one;
+    for several labels, the probability of each; for a number, the number."""
+    facts: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """What `regraft predict --json` shows, such as `value`, `low` and `high` of a number."""
 
 
 @dataclass(frozen=True)

@@ -120,7 +120,7 @@ class Multilabel(Record):
 
     def score(self, outputs: Floats, targets: Floats, *, method: str, seed: int = 0) -> MultilabelScores:
         """AUROC, average precision and F1 of each label and on average, and the Brier score."""
-        return score(outputs, targets, self.outputs, self._limits, method=method, seed=seed)
+        return score(outputs, targets, self.outputs, self.limits, method=method, seed=seed)
 
     @staticmethod
     def measures(scores: MultilabelScores) -> tuple[Measure, ...]:
@@ -175,12 +175,13 @@ class Multilabel(Record):
         return self.model_copy(update={"thresholds": tuple(f1_thresholds(outputs, targets).tolist())})
 
     @property
-    def _limits(self) -> npt.NDArray[np.float64]:
+    def limits(self) -> npt.NDArray[np.float64]:
+        """The probability from which on each label is predicted, `(K,)`."""
         return np.array(self.thresholds or [0.5] * len(self.outputs))
 
     def answer(self, output: Floats, *, top: int = 1) -> Answer:
         """The labels that reach their thresholds, the probability of each label, and the `top` of them."""
-        present = [name for name, is_in in zip(self.outputs, output >= self._limits, strict=True) if is_in]
+        present = [name for name, is_in in zip(self.outputs, output >= self.limits, strict=True) if is_in]
         order = np.argsort(-output, kind="stable")[:top]
         text = SEPARATOR.join(sorted(present))
         best = [[self.outputs[place], float(output[place])] for place in order.tolist()]

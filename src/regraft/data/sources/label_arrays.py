@@ -11,6 +11,7 @@ import numpy.typing as npt
 from regraft.arguments import described
 from regraft.data.sources.labels import is_missing
 from regraft.errors import DataError
+from regraft.tasks.multilabel import from_columns
 
 _ACCEPTED = (
     "one label for each image: whole numbers, texts or booleans in a list, an array or a pandas Series"
@@ -39,6 +40,69 @@ def read_labels(labels: Any) -> npt.NDArray[Any]:
             f"labels of shape {values.shape} were given; accepted is {_ACCEPTED}{_way_out(values)}"
         )
     _check_kinds(values)
+    return values
+
+
+def is_label_matrix(labels: Any) -> bool:
+    """Whether labels are a matrix `(N, K)` of 1, 0 and NaN, which is not one-hot rows of classes.
+
+    >>> is_label_matrix([[1, 1], [0, 1]]), is_label_matrix([[1, 0], [0, 1]]), is_label_matrix([1, 0])
+    (True, False, False)
+    """
+    try:
+        values = np.asarray(labels, dtype=np.float64)
+    except (TypeError, ValueError):
+        return False
+    is_known = ~np.isnan(values)
+    if (
+        values.ndim != 2
+        or values.shape[1] < 2
+        or not len(values)
+        or not np.isin(values[is_known], (0, 1)).all()
+    ):
+        return False
+    return not (is_known.all() and (values.sum(axis=1) == 1).all())
+
+
+def label_lists(matrix: npt.NDArray[np.float64]) -> list[str]:
+    """The rows of a matrix of 1, 0 and NaN as canonical labels; a column's label is its number.
+
+    Raises:
+        DataError: nothing is known of an image.
+
+    >>> label_lists(np.array([[1.0, np.nan], [0.0, 0.0]]))
+    ['000000|?000001', '']
+    """
+    names = [f"{column:06d}" for column in range(matrix.shape[1])]
+    unknown = np.flatnonzero(np.isnan(matrix).all(axis=1))
+    if len(unknown):
+        raise DataError(
+            f"none of the labels of {len(unknown):,} images is known (NaN), the first at position "
+            f"{unknown[0]}; leave these images out"
+        )
+    cells = [["" if value != value else str(int(value)) for value in row] for row in matrix.tolist()]
+    return [from_columns(names, row) for row in cells]
+
+
+def read_numbers(numbers: Any) -> npt.NDArray[np.float64]:
+    """Numbers `(N,)`, one for each image.
+
+    Raises:
+        DataError: they are something else, or one of them is not finite.
+    """
+    accepted = "a finite number for each image, in a list, an array or a pandas Series"
+    try:
+        values = np.asarray(numbers, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"y is {described(numbers)}; accepted is {accepted} ({error})") from error
+    if values.ndim != 1:
+        raise DataError(f"numbers of shape {values.shape} were given; accepted is {accepted}")
+    wrong = np.flatnonzero(~np.isfinite(values))
+    if len(wrong):
+        raise DataError(
+            f"{len(wrong):,} of {len(values):,} numbers are not finite, the first at position {wrong[0]}; "
+            "leave these images out"
+        )
     return values
 
 
