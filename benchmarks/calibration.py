@@ -19,7 +19,7 @@ import numpy.typing as npt
 from common import commit, earlier, save, shared
 from few_images import drawn
 
-from regraft.data.image_set import Images
+from regraft.data.findings.image_set import Images
 from regraft.data.splits import split_images
 from regraft.evaluation.scores import calibration_error
 from regraft.features.extraction import extract

@@ -22,7 +22,7 @@ import numpy as np
 from common import commit, earlier, save, shared
 
 import regraft
-from regraft.data.image_set import Images
+from regraft.data.findings.image_set import Images
 from regraft.evaluation.scores import mean_interval, wilson
 
 NETWORK = "mobilenetv1_100"

@@ -27,7 +27,7 @@ from scipy.stats import spearmanr
 
 import regraft
 from regraft.advice.profile import read_by_probe
-from regraft.data.image_set import Images
+from regraft.data.findings.image_set import Images
 from regraft.data.splits import split_images
 from regraft.features.extraction import extract
 from regraft.features.opening import open_runtime

@@ -23,7 +23,7 @@ from common import commit, earlier, save, shared
 from few_images import drawn
 
 import regraft
-from regraft.data.image_set import Images
+from regraft.data.findings.image_set import Images
 from regraft.data.splits import split_images
 from regraft.features.extraction import extract
 from regraft.features.opening import open_runtime

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from regraft import load_images
 from regraft.cli.app import run
-from regraft.data.image_set import Images
+from regraft.data.findings.image_set import Images
 from regraft.data.sources.candidates import SIDES
 from regraft.errors import DataError
 from tests.cases.pictures import folder, labelled, picture, table

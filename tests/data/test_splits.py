@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from regraft.data.image_set import Images
+from regraft.data.findings.image_set import Images
 from regraft.data.splits import fold_numbers, split_findings, split_images
 from regraft.errors import SettingsError
 from regraft.records import ImageItem, Side, Split

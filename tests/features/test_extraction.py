@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from regraft.data.image_set import Images
+from regraft.data.findings.image_set import Images
 from regraft.data.pictures.loading import Pixels
 from regraft.features.extraction import Features, decode_while_waiting, extract
 from regraft.features.openvino_runtime import OpenVinoRuntime

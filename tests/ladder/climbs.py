@@ -17,6 +17,7 @@ from regraft.plans.planning import Circumstances
 from regraft.progress import Silent
 from regraft.records import Column, WeightsSource
 from regraft.settings import FitSettings, TrainSettings
+from regraft.tasks.classification import Classification
 
 GARMENTS = Amounts(train=1_000, held=150, classes=10, folds=5)
 
@@ -61,7 +62,8 @@ def climb_of(
         Column(stage=stage.name, statistic="mean", start=10 * number, stop=10 * number + 10)
         for number, stage in enumerate(known.stages)
     ]
-    job: Any = SimpleNamespace(features=SimpleNamespace(layout=layout))
+    task = Classification(outputs=tuple("0123456789"))
+    job: Any = SimpleNamespace(features=SimpleNamespace(layout=layout), task=task)
     terrain = Terrain(
         job, weights, Circumstances(weights.network, layout, weights.input_spec, "openvino", "cpu"),
         FitSettings(network="mobilenetv1_100", device="cpu"),

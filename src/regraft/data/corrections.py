@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from regraft.data.image_set import Images
+from regraft.data.findings.image_set import Images
 from regraft.data.sources.delimited import read_delimited
 from regraft.data.sources.labels import label_of
 from regraft.errors import DataError, close_names

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import ValidationError
 
-from regraft.data.image_set import Images
+from regraft.data.findings.image_set import Images
 from regraft.data.stratification import balanced_parts, scattered
 from regraft.errors import SettingsError, StorageError
 from regraft.records import Finding, ImageItem, Side, Split, SplitRow

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from regraft.data.image_set import Images
+from regraft.data.findings.image_set import Images
 from regraft.features.extraction import extract
 from regraft.features.opening import open_runtime
 from regraft.prediction.model import Model

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from regraft.data.image_set import Images
+from regraft.data.findings.image_set import Images
 from regraft.data.pictures.loading import LOADER_VERSION, LoadLimits, Pixels
 from regraft.data.pictures.views import ViewPolicy, decode_view, distorted
 from regraft.errors import DataError

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from regraft.data.image_set import Images
+from regraft.data.findings.image_set import Images
 from regraft.data.pictures.loading import LOADER_VERSION, LoadLimits, Pixels, load_input, read_file
 from regraft.errors import ImageError
 from regraft.features.runtimes import Row, Runtime

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from regraft.data.image_set import Images
+from regraft.data.findings.image_set import Images
 from regraft.data.splits import fold_numbers
 from regraft.errors import DataError
 from regraft.features.extraction import Features

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from regraft.data.image_set import Images
+from regraft.data.findings.image_set import Images
 from regraft.data.pictures.loading import load_input
 from regraft.data.splits import split_images
 from regraft.evaluation.scores import majority, mean_interval

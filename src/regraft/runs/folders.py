@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from regraft.arguments import check_place
-from regraft.data.image_set import Images
+from regraft.data.findings.image_set import Images
 from regraft.data.sources.candidates import Found
 from regraft.data.sources.own_outputs import own_output
 from regraft.errors import SettingsError, StorageError

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from regraft.data.image_set import Images
+from regraft.data.findings.image_set import Images
 from regraft.heads.dataset import Judgement
 from regraft.outputs.plots import Axes, point_plot
 from regraft.prediction.model import Model

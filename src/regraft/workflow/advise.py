@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from regraft.data.image_set import Images
+from regraft.data.findings.image_set import Images
 from regraft.plans.plan import Plan
 from regraft.progress import Reporter, Silent
 from regraft.records import Side

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from regraft.data.findings.known_classes import say_accuracy_of_all
-from regraft.data.image_set import Images
+from regraft.data.findings.image_set import Images
 from regraft.data.pictures.loading import LOADER_VERSION
 from regraft.data.sources.candidates import Found
 from regraft.features.extraction import extract

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from regraft.arguments import described
-from regraft.data.image_set import Images
+from regraft.data.findings.image_set import Images
 from regraft.errors import SettingsError
 from regraft.plans.plan import TRAINED
 from regraft.progress import Reporter, Silent

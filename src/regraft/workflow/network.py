@@ -10,7 +10,7 @@ import numpy as np
 from regraft.advice.network_prior import Prior, in_order
 from regraft.advice.profile import read_by_probe
 from regraft.advice.transferability import Transferability, h_score, leep, log_me, nce
-from regraft.data.image_set import Images
+from regraft.data.findings.image_set import Images
 from regraft.data.pictures.loading import LoadLimits
 from regraft.data.splits import split_images, stratified
 from regraft.errors import RegraftError, SettingsError, WeightsNotFoundError

@@ -15,7 +15,7 @@ from regraft.data.corrections import corrected
 from regraft.data.findings.known_classes import with_known_classes
 from regraft.data.findings.picture_findings import WARNED_KINDS
 from regraft.data.findings.scan import ScanSettings, scan
-from regraft.data.image_set import Images
+from regraft.data.findings.image_set import Images
 from regraft.data.images import find_images
 from regraft.data.pictures.loading import LoadLimits
 from regraft.data.sources.candidates import Found

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from regraft.data.image_set import Images
+from regraft.data.findings.image_set import Images
 from regraft.data.sources.candidates import Found
 from regraft.errors import SettingsError
 from regraft.plans.cost_book import CostBook

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from regraft.cli.terminal.console import make_reporter, show_json, show_table
 from regraft.cli.terminal.parameters import Overwrite
-from regraft.data.image_set import Images
+from regraft.data.findings.image_set import Images
 from regraft.records import Finding, Split, TaskName
 from regraft.settings import DataSettings
 

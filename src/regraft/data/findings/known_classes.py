@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from regraft.data.image_set import Images
+from regraft.data.findings.image_set import Images
 from regraft.errors import DataError
 from regraft.progress import Reporter
 from regraft.records import Finding, ImageItem, Scores
