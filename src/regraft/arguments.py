@@ -143,7 +143,7 @@ def _problem(name: str, value: Any, hint: Any, limits: tuple[float, float] | Non
     choices = tuple(one for kind in kinds if get_origin(kind) is Literal for one in get_args(kind))
     if value is None and NoneType in kinds:
         return None
-    if get_origin(hint) is tuple:
+    if any(get_origin(kind) is tuple for kind in kinds):
         is_names = isinstance(value, tuple) and all(isinstance(one, str) for one in value)
         return None if is_names else f"{_flag(name)} is {described(value)}; accepted is a list of names"
     if choices:
@@ -159,6 +159,27 @@ def _problem(name: str, value: Any, hint: Any, limits: tuple[float, float] | Non
     if limits is not None and not limits[0] <= value <= limits[1]:  # this also refuses NaN
         return f"{_flag(name)} {value:g} is out of range; accepted are {limits[0]:g} to {limits[1]:g}"
     return None
+
+
+def seconds_in(text: str) -> float:
+    """The number of seconds in a time such as 90s, 10m or 1h.
+
+    Raises:
+        SettingsError: the text is not a time.
+
+    >>> seconds_in("1.5m")
+    90.0
+    """
+    units = {"s": 1.0, "m": 60.0, "h": 3600.0}
+    cleaned = text.strip().lower()
+    unit = units.get(cleaned[-1:])
+    try:
+        seconds = float(cleaned[:-1] if unit else cleaned) * (unit or 1.0)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < 1e9:
+        raise SettingsError(f"time {text!r} is not understood; accepted are 90s, 10m, 1h or seconds")
+    return seconds
 
 
 def _not_one_of(name: str, value: Any, choices: tuple[str, ...]) -> str:

@@ -40,7 +40,7 @@ def test_labels_that_show_are_learned_and_one_that_does_not_is_predicted_by_its_
     fitted = fit_head(rows, "logistic", [columns("signal")])
     right = ((fitted.out_of_fold > 0.5) == (rows.targets > 0)).mean(axis=0)
     assert right[:2].min() > 0.95
-    assert fitted.out_of_fold[:, 2] == pytest.approx(np.full(240, np.mean(rows.targets[:, 2])), abs=0.2)
+    assert np.abs(fitted.out_of_fold[:, 2] - rows.targets[:, 2].mean()).mean() < 0.1
 
 
 def test_what_is_not_known_of_one_label_changes_no_other(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from sklearn.metrics import average_precision_score, mean_absolute_error, r2_score, roc_auc_score
-from sklearn.model_selection import cross_val_score
+from sklearn.model_selection import KFold, cross_val_score
 
 import regraft
 from regraft.errors import SettingsError
@@ -75,9 +75,8 @@ def test_scores_of_labels_are_those_of_scikit_learn(labelled: Path) -> None:
 def test_scores_of_a_number_are_those_of_scikit_learn(numbered: Path) -> None:
     scores = regraft.load_model(numbered).test_scores
     assert isinstance(scores, RegressionScores)
-    truth, said = np.array(
-        [[float(row[k]) for k in ("label", "predicted")] for row in predictions(numbered)]
-    ).T
+    rows = predictions(numbered)
+    truth, said = (np.array([float(row[name]) for row in rows]) for name in ("label", "predicted"))
     assert scores.mean_absolute_error.value == pytest.approx(mean_absolute_error(truth, said), rel=1e-4)
     assert scores.r_squared is not None
     assert scores.r_squared.value == pytest.approx(r2_score(truth, said), rel=1e-3)
@@ -97,7 +96,9 @@ def test_a_saved_model_answers_with_a_number_and_its_interval(numbered: Path) ->
     model = regraft.load_model(numbered)
     found = model.predict(Path("/") / predictions(numbered)[0]["path"])[0]
     assert found.facts["low"] < found.facts["value"] < found.facts["high"]
-    assert found.facts["value"] == pytest.approx(float(predictions(numbered)[0]["predicted"]), rel=1e-5)
+    assert found.facts["value"] == pytest.approx(
+        float(predictions(numbered)[0]["predicted"]), rel=1e-3
+    )  # rows are kept at half precision
 
 
 @pytest.mark.parametrize(("run", "words"), [("labelled", "Label by label"), ("numbered", "true number")])
@@ -173,7 +174,7 @@ def test_the_classifier_takes_a_matrix_of_labels(digits: Path) -> None:
 
 
 def test_the_regressor_is_cross_validated_by_scikit_learn(digits: Path) -> None:
-    files = [str(file) for file in sorted(digits.rglob("*.png"))[::8]]
+    files = [str(file) for file in sorted(digits.rglob("*.png"))[::4]]
     y = [float(brightness(Path(file))) for file in files]
-    model = regraft.ImageRegressor(network="lenet5", strategy="probe")
-    assert cross_val_score(model, files, y, cv=3).min() > 0.5  # R squared
+    model = regraft.ImageRegressor(network="lenet5", strategy="many-stages")
+    assert cross_val_score(model, files, y, cv=KFold(3, shuffle=True, random_state=0)).min() > 0.5

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from regraft.arguments import check_kind
-from regraft.data.findings.known_classes import say_accuracy_of_all
 from regraft.data.findings.image_set import Images
+from regraft.data.findings.known_classes import say_accuracy_of_all
 from regraft.heads.dataset import Job
 from regraft.plans.plan import Plan
 from regraft.prediction.model import Model

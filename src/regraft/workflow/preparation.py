@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import NoneType
 
-from regraft.arguments import check_kind, check_place, check_reporter, described
+from regraft.arguments import check_kind, check_place, check_reporter, described, seconds_in
 from regraft.data.corrections import corrected
+from regraft.data.findings.image_set import Images
 from regraft.data.findings.known_classes import with_known_classes
 from regraft.data.findings.picture_findings import WARNED_KINDS
 from regraft.data.findings.scan import ScanSettings, scan
-from regraft.data.findings.image_set import Images
 from regraft.data.images import find_images
 from regraft.data.pictures.loading import LoadLimits
 from regraft.data.sources.candidates import Found
@@ -33,7 +33,7 @@ from regraft.plans.planning import Circumstances
 from regraft.progress import Reporter, duration
 from regraft.records import Precision, Side, Split
 from regraft.runs.log import RunLog
-from regraft.settings import DEFAULT_BUDGET, DataSettings, seconds_in
+from regraft.settings import DEFAULT_BUDGET, DataSettings
 from regraft.storage.places import cache_folder, cache_limit
 from regraft.storage.rows import Rows
 from regraft.storage.upkeep import prune
@@ -89,7 +89,7 @@ def found_images(source: str | Path, settings: DataSettings) -> Found:
     columns = TableColumns(
         settings.path_column,
         settings.label_column,
-        settings.label_columns,
+        settings.label_columns or (),
         settings.split_column,
         settings.group_column,
     )

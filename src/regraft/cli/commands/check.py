@@ -19,7 +19,7 @@ def check(
     data: str,
     /,
     *,
-    reading: Annotated[DataSettings, Parameter(name="*")] = DataSettings(),  # noqa: B008 (frozen)
+    reading: Annotated[DataSettings, Parameter(name="*", negative_iterable=())] = DataSettings(),  # noqa: B008 (frozen)
     test_share: float = 0.2,
     seed: int = 0,
     out: Annotated[str | None, Parameter(name=["--out", "-o"])] = None,

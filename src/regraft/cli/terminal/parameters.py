@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from regraft.settings import DataSettings, FitSettings, TrainSettings
 
 FitFlags = Annotated[FitSettings, Parameter(name="*")]
-DataFlags = Annotated[DataSettings, Parameter(name="*", group="Reading images")]
+DataFlags = Annotated[DataSettings, Parameter(name="*", group="Reading images", negative_iterable=())]
 TrainFlags = Annotated[TrainSettings, Parameter(name="*", group="Training (last-blocks, full, scratch)")]
 From = Annotated[str | None, Parameter(name="--from")]
 Switch = Annotated[bool, Parameter(negative="")]
