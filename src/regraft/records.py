@@ -1,9 +1,9 @@
 """The frozen records that several folders share, and the JSON format in which they are saved.
 
-Read this file first: a fit divides `Images` (`data/findings/image_set.py`) by a `Split`, solves a head on their
-features, and evaluates it as `Scores`; what is planned and what was done is in `plans/plan.py`. Records that
-are read back from disk are validated (pydantic): unknown fields, wrong types and absurd sizes are refused
-before anything is built from them.
+Read this file first: a fit divides `Images` (`data/findings/image_set.py`) by a `Split`, solves a head on
+their features, and evaluates it as `Scores`; what is planned and what was done is in `plans/plan.py`. Records
+that are read back from disk are validated (pydantic): unknown fields, wrong types and absurd sizes are
+refused before anything is built from them.
 """
 
 from __future__ import annotations
