@@ -14,7 +14,7 @@ CHILD = """
 import resource, torch, numpy as np
 from regraft.progress import Silent
 from regraft.training.loop.engine import Trainer
-from regraft.training.batches import TensorSource
+from regraft.training.loop.batches import TensorSource
 from tests.training.examples import small_tail, small_task
 from dataclasses import replace
 
