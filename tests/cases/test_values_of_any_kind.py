@@ -86,8 +86,13 @@ def test_settings(field: tuple[type[Any], str], value: Any) -> None:
     kind, name = field
     made = outcome(lambda: kind(**{name: value}))
     if made is not None:
-        assert isinstance(getattr(made, name), str | int | float | bool | None)
-        assert np.ndim(value) == 0
+        found = getattr(made, name)
+        if name == "label_columns":
+            assert isinstance(found, tuple)
+            assert all(isinstance(one, str) for one in found)
+        else:
+            assert isinstance(found, str | int | float | bool | None)
+            assert np.ndim(value) == 0
 
 
 @few
