@@ -15,7 +15,9 @@ from sklearn.model_selection import KFold, cross_val_score
 
 import regraft
 from regraft.errors import SettingsError
+from regraft.progress import Silent
 from regraft.runs.comparison import compare_runs
+from regraft.serving.package import open_package
 from regraft.tasks.multilabel_scores import MultilabelScores
 from regraft.tasks.regression import RegressionScores
 
@@ -178,3 +180,10 @@ def test_the_regressor_is_cross_validated_by_scikit_learn(digits: Path) -> None:
     y = [float(brightness(Path(file))) for file in files]
     model = regraft.ImageRegressor(network="lenet5", strategy="many-stages")
     assert cross_val_score(model, files, y, cv=KFold(3, shuffle=True, random_state=0)).min() > 0.5
+
+
+def test_what_is_for_classes_alone_says_so(labelled: Path, numbered: Path, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="model of --task regression, which can't be exported yet"):
+        regraft.export_model(numbered, tmp_path / "export")
+    with pytest.raises(SettingsError, match="model of --task multilabel, which can't be served yet"):
+        open_package(labelled, Silent())

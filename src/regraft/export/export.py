@@ -23,7 +23,7 @@ from regraft.prediction.model import Model
 from regraft.prediction.onnx_model import FACT, OnnxModel
 from regraft.progress import Reporter, Silent
 from regraft.records import Scores
-from regraft.runs.model_files import ModelFiles, open_files
+from regraft.runs.model_files import ModelFiles, check_classes, open_files
 from regraft.storage.files import make_folder, write_atomically
 from regraft.version import VERSION
 
@@ -80,6 +80,7 @@ def export_model(
             "--images has no effect with --to safetensors, which copies the weights and compares nothing"
         )
     files, reporter = open_files(run, data), reporter or Silent()
+    check_classes(files, "exported")
     folder = Path(out) if out else files.folder / "export"
     job = _Export(files, folder, reporter)
     if to == "safetensors":
