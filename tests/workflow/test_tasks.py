@@ -183,7 +183,7 @@ def test_the_regressor_is_cross_validated_by_scikit_learn(digits: Path) -> None:
 
 
 def test_what_is_for_classes_alone_says_so(labelled: Path, numbered: Path, tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="model of --task regression, which can't be exported yet"):
+    with pytest.raises(SettingsError, match="task regression, which can't be exported yet"):
         regraft.export_model(numbered, tmp_path / "export")
-    with pytest.raises(SettingsError, match="model of --task multilabel, which can't be served yet"):
+    with pytest.raises(SettingsError, match="task multilabel, which can't be served yet"):
         open_package(labelled, Silent())
