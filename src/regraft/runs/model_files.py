@@ -126,6 +126,6 @@ def check_classes(files: ModelFiles, what: str) -> None:
     task = files.model.task
     if task.link != "softmax":
         raise SettingsError(
-            f"{files.folder} is a model of --task {task.name}, which can't be {what} yet; accepted are models "
-            f"of --task classification. To use this model: regraft predict {files.folder} IMAGE ..."
+            f"{files.folder} is a model of --task {task.name}, which can't be {what} yet; accepted are "
+            f"models of --task classification. To use this model: regraft predict {files.folder} IMAGE ..."
         )
