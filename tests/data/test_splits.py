@@ -15,6 +15,8 @@ from regraft.data.splits import fold_numbers, split_findings, split_images
 from regraft.errors import SettingsError
 from regraft.records import ImageItem, Side, Split
 from regraft.tasks.classification import Classification
+from regraft.tasks.multilabel import Multilabel
+from regraft.tasks.regression import Regression
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -172,3 +174,44 @@ def test_folds_are_stratified_and_keep_groups_together() -> None:
     counts = np.array([np.bincount(labels[folds == fold], minlength=3) for fold in range(5)])
     assert counts.sum(axis=1).min() > 40
     assert counts.min() >= 12
+
+
+def test_every_part_of_a_split_of_labels_has_its_share_of_the_rare_one() -> None:
+    lists = ["rare|usual" if number % 20 == 0 else "usual" if number % 2 else "" for number in range(200)]
+    items = tuple(item(number, label) for number, label in enumerate(lists))
+    split = split_images(Images("/labels", items, task=Multilabel.of(lists)))
+    tested = [row.label for row in split.rows if row.side == "test"]
+    assert len(tested) == pytest.approx(40, abs=2)
+    assert sum("rare" in label for label in tested) == 2
+
+
+def test_a_split_of_labels_is_reused_for_the_images_that_it_has() -> None:
+    lists = ["a|b" if number % 3 else "b" for number in range(90)]
+    items = [item(number, label) for number, label in enumerate(lists)]
+    task = Multilabel.of(lists)
+    first = split_images(Images("/more", tuple(items[:60]), task=task))
+    second = split_images(Images("/more", tuple(items), task=task))
+    sides = {row.sha256: row.side for row in second.rows}
+    assert all(sides[row.sha256] == row.side for row in first.rows)
+    assert second.history == "split of an earlier run reused for 60 of 90 images"
+
+
+def test_a_split_of_numbers_tests_small_and_large_ones() -> None:
+    items = tuple(item(number, str(number)) for number in range(100))
+    split = split_images(Images("/numbers", items, task=Regression()))
+    tested = sorted(int(row.label) for row in split.rows if row.side == "test")
+    assert [sum(number // 10 == ten for number in tested) for ten in range(10)] == [2] * 10
+
+
+def test_folds_of_labels_balance_each_label() -> None:
+    strata = np.array([[number % 2 == 0, number % 10 == 0] for number in range(100)])
+    folds = fold_numbers(strata, [str(number) for number in range(100)], folds=5, seed=0)
+    assert [int(strata[folds == fold, 1].sum()) for fold in range(5)] == [2] * 5
+
+
+def test_a_label_with_few_training_images_is_a_finding() -> None:
+    lists = ["rare|usual" if number < 3 else "usual" for number in range(60)]
+    items = tuple(item(number, label) for number, label in enumerate(lists))
+    task = Multilabel.of(lists)
+    found = split_findings(split_images(Images("/rare", items, task=task)), task)
+    assert any("label rare is present in" in one.message for one in found)

@@ -129,3 +129,8 @@ def test_settings_that_contradict_each_other_are_refused(settings: dict[str, obj
     with pytest.raises(SettingsError) as error:
         DataSettings(**settings)  # type: ignore[arg-type]
     assert re.search(message, error.value.with_flags)
+
+
+def test_a_row_for_each_label_is_no_repetition(tmp_path: Path) -> None:
+    found = read(tmp_path, "path,label\n1.png,cat\n1.png,rain\n2.png,\n", "multilabel")
+    assert [one.kind for one in found.findings if one.kind == "repeated"] == []

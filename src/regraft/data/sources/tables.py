@@ -51,6 +51,7 @@ def from_table(file: Path, root: Path, columns: TableColumns, task: TaskName = "
     candidates, refused, repeated = _merged(
         _blanks_read(rows, chosen, task),
         lookup.base,
+        task,
         unites=task == "multilabel" and not chosen.is_by_column,
     )
     skipped = [*table.broken, *skipped, *refused]
@@ -197,7 +198,7 @@ def _without_unlabelled_sides(rows: Sequence[_Row]) -> tuple[list[_Row], list[Fi
 
 
 def _merged(
-    rows: Sequence[_Row], base: str, *, unites: bool
+    rows: Sequence[_Row], base: str, task: TaskName, *, unites: bool
 ) -> tuple[list[Candidate], list[SkippedFile], list[Finding]]:
     """One candidate for each file; a file on which its rows disagree is refused."""
     by_file: dict[str, list[_Row]] = defaultdict(list)
@@ -205,7 +206,7 @@ def _merged(
         by_file[row.located.path].append(row)
     candidates, skipped, repeated = [], [], []
     blank = _NO_LABEL
-    if not unites and any(SEPARATOR in row.label for row in rows if isinstance(row.label, str)):
+    if task == "classification" and any(SEPARATOR in row.label for row in rows if isinstance(row.label, str)):
         blank += _PERHAPS_NONE
     for path, same in by_file.items():
         if unites:  # a row for each label
@@ -215,7 +216,7 @@ def _merged(
         if reason is not None:
             skipped.append(SkippedFile(path, blank if reason == _NO_LABEL else reason))
             continue
-        if len(labels) > 1:
+        if len(labels) > 1 and not unites:
             repeated += [path] * (len(labels) - 1)
         side = next((row.side for row in same if row.side), None)
         group = next((row.group for row in same if row.group), None)
