@@ -22,7 +22,7 @@ from regraft.records import InputSpec, Recipe
 from regraft.storage.files import write_atomically
 
 HERE = Path(__file__).parent
-TARGET = HERE.parent / "src" / "regraft" / "networks" / "zoo.json"
+TARGET = HERE.parent / "src" / "regraft" / "networks" / "zoo" / "zoo.json"
 GREY = InputSpec(size_px=32, channels=1, mean=(0.0,), std=(1.0,), interpolation="bilinear", crop_share=1.0)
 SMALL = InputSpec(size_px=32, interpolation="bicubic", crop_share=1.0)
 LARGE = InputSpec(interpolation="bilinear")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,13 @@ import torch
 from regraft.errors import NetworkError, WeightsError
 from regraft.features import conversion
 from regraft.features.conversion import converted
+from regraft.features.graphs import PACKAGED, graph_facts, unpack
 from regraft.features.opening import open_moments
 from regraft.features.openvino_runtime import OpenVinoRuntime
 from regraft.features.torch_runtime import TorchRuntime
 from regraft.networks.weights.finding import Weights, find_weights
 from regraft.networks.weights.states import read_state, save_state
-from regraft.storage.files import sha256_of_file
+from regraft.storage.files import read_json, sha256_of_file
 from tests.features.test_runtimes import pixels, rows
 
 
@@ -120,3 +122,47 @@ def test_real_networks_have_the_same_moments_on_both_runtimes(
     images = pixels(3, size=224, channels=3)
     assert (fast.layout, fast.norms) == (exact.layout, exact.norms)
     assert is_close(rows(fast, images), rows(exact, images))
+
+
+def test_the_packaged_graph_needs_no_conversion_and_computes_what_torch_does(
+    own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = find_weights(PACKAGED.stem, offline=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(conversion, "_trace", lambda *_: pytest.fail("it was converted"))
+        patch.setattr(metadata, "version", lambda name: "2099.1.0")  # other versions give the same graph
+        graph = converted(weights)
+        assert converted(weights).folder == graph.folder
+    exact = TorchRuntime(weights)
+    assert graph.layout == exact.layout
+    image = pixels(3, size=weights.input_spec.size_px, channels=3)
+    assert is_close(rows(OpenVinoRuntime(weights), image), rows(exact, image))
+    moments = open_moments(weights, name="openvino"), open_moments(weights, name="torch")
+    assert is_close(rows(moments[0], image), rows(moments[1], image))
+
+
+def test_the_packaged_graph_is_what_this_machine_would_convert(
+    own_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = find_weights(PACKAGED.stem, offline=True)
+    assert unpack(graph_facts(weights), tmp_path)
+    monkeypatch.setattr(conversion, "unpack", lambda *_: False)
+    records = [read_json(folder / "graph.json") for folder in (tmp_path, converted(weights).folder)]
+    for name in ("layout", "width", "moments", "norms", "shapes", "is_for_one"):
+        assert records[0][name] == records[1][name]
+
+
+@pytest.mark.parametrize("openvino", ["2026.0.0", "2025.4.1"])
+def test_an_older_openvino_converts_itself(
+    openvino: str, own_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = graph_facts(find_weights(PACKAGED.stem, offline=True))
+    monkeypatch.setattr(metadata, "version", lambda name: openvino)
+    assert not unpack(facts, tmp_path / "packaged")
+
+
+def test_another_input_size_is_converted(own_cache: Path, tmp_path: Path) -> None:
+    weights = find_weights(PACKAGED.stem, offline=True)
+    larger = replace(weights, input_spec=weights.input_spec.model_copy(update={"size_px": 256}))
+    assert not unpack(graph_facts(larger), tmp_path / "packaged")
+    assert not unpack(graph_facts(weights, cut=3), tmp_path / "packaged")

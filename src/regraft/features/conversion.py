@@ -22,7 +22,7 @@ from typing import Any
 import filelock
 
 from regraft.errors import NetworkError, StorageError
-from regraft.features.graphs import Graph, graph_facts, open_graph
+from regraft.features.graphs import Graph, graph_facts, open_graph, unpack
 from regraft.networks.weights.finding import Weights
 from regraft.networks.weights.tensors import check_shapes, shapes_of
 from regraft.records import InputSpec, Recipe, WeightsSource
@@ -59,18 +59,24 @@ def _cached(facts: dict[str, Any], weights: Weights, cut: int | None) -> Graph:
         with filelock.FileLock(folder.parent / f".{key}.lock"):
             graph = open_graph(folder)
             if graph is None:
-                if "torch" in sys.modules:
-                    _convert_here(weights, folder, cut)
-                else:
-                    _convert_in_child(weights, folder, cut)
+                _make(facts, weights, folder, cut)
                 graph = open_graph(folder)
     if graph is None:
         raise StorageError(f"the converted network in {folder} is damaged; delete the folder and run again")
     return graph
 
 
-def _convert_here(weights: Weights, folder: Path, cut: int | None) -> None:
+def _make(facts: dict[str, Any], weights: Weights, folder: Path, cut: int | None) -> None:
     shutil.rmtree(folder, ignore_errors=True)
+    if unpack(facts, folder):
+        return
+    if "torch" in sys.modules:
+        _convert_here(weights, folder, cut)
+    else:
+        _convert_in_child(weights, folder, cut)
+
+
+def _convert_here(weights: Weights, folder: Path, cut: int | None) -> None:
     try:
         with _TRACING, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's tracing warns about sizes, which are fixed here
@@ -92,7 +98,6 @@ def _failed(weights: Weights, reason: str) -> NetworkError:
 
 
 def _convert_in_child(weights: Weights, folder: Path, cut: int | None) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
     request = folder.with_name(f".{folder.name}.request.json")
     write_json(
         request,

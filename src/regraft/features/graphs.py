@@ -2,11 +2,14 @@
 
 OpenVINO keeps a model as a description (XML) and one file of constants. Here the constants that are weights
 are left out: the record says which tensor of a weights file belongs at which offset. So a graph fits all
-weights of one architecture, and neither torch nor a conversion is needed for others of them.
+weights of one architecture, and neither torch nor a conversion is needed for others of them. The graph of the
+network that is installed with Regraft comes with the package (`scripts/build_graph.py`).
 """
 
 from __future__ import annotations
 
+import json
+import zipfile
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
@@ -20,8 +23,9 @@ from regraft.errors import StorageError
 from regraft.features.moments import Norm
 from regraft.networks.weights.finding import Weights
 from regraft.records import Column, Record, Sha256
-from regraft.storage.files import read_json, sha256_of_file
+from regraft.storage.files import key_of, make_folder, read_json, sha256_of_file, write_atomically
 
+PACKAGED = Path(__file__).parent / "converted" / "tf_efficientnet_lite0.zip"
 GRAPH, CONSTANTS, RECORD = "graph.xml", "constants.bin", "graph.json"
 Output = Literal["rows", "moments"]
 Arrays = Mapping[str, npt.NDArray[np.float32]]
@@ -116,6 +120,38 @@ def open_graph(folder: Path) -> Graph | None:
     except (StorageError, OSError, ValidationError):
         return None
     return Graph(folder, record)
+
+
+def unpack(facts: Mapping[str, Any], folder: Path) -> bool:
+    """Write the graph that comes with the package into a folder of the cache, its record last.
+
+    Returns:
+        Whether it did: it does not if the facts differ, or if OpenVINO is older than the one that wrote it.
+        Other versions of torch and timm may be installed: they give the same graph, as the tests check.
+    """
+    with zipfile.ZipFile(PACKAGED) as archive:
+        written = json.loads(archive.read(RECORD))["facts"]
+        if _apart_from_versions(written) != _apart_from_versions(facts):
+            return False
+        if _ordered(written["versions"]["openvino"]) > _ordered(metadata.version("openvino")):
+            return False
+        make_folder(folder)
+        for name in (GRAPH, CONSTANTS, RECORD):
+            write_atomically(folder / name, archive.read(name))
+    return True
+
+
+def _apart_from_versions(facts: Mapping[str, Any]) -> str:
+    return key_of({name: value for name, value in facts.items() if name != "versions"})
+
+
+def _ordered(version: str) -> tuple[int, ...]:
+    """The numbers of a version.
+
+    >>> _ordered("2026.4.1") < _ordered("2026.10.0.dev1")
+    True
+    """
+    return tuple(int(part) for part in version.split(".") if part.isdigit())
 
 
 _CONVERSION_VERSION = 2

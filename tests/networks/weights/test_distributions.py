@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
@@ -14,12 +17,12 @@ from PIL import Image
 
 from regraft.data.pictures.loading import load_input
 from regraft.errors import WeightsError
+from regraft.networks.architectures.building import build
 from regraft.networks.network import load_network
 from regraft.networks.weights import distributions
 from regraft.networks.weights.distributions import CARRIED, converted, installed
 from regraft.networks.weights.finding import find_weights, verify_weights, weights_here
-from regraft.networks.weights.importing import in_order
-from regraft.records import Recipe
+from regraft.networks.zoo.catalogues import find_recipe
 from regraft.storage.files import read_json
 
 NETWORK = "tf_efficientnet_lite0"
@@ -109,22 +112,23 @@ def test_packages_that_are_not_installed_are_not_found(monkeypatch: pytest.Monke
     assert installed("resnet50") is None
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda state: state.pop("c1.bias"), "holds 9 tensors, lenet5 has 10"),
-        (
-            lambda state: state.update({"c1.bias": torch.zeros(7)}),
-            r"c1\.bias of shape \(7,\) stands where c1\.bias",
-        ),
-    ],
-    ids=["missing", "shape"],
-)
-def test_tensors_in_another_order_are_refused(change: object, message: str) -> None:
-    recipe = Recipe(library="regraft", name="lenet5")
-    from regraft.networks.architectures.building import build
+def test_neither_torch_nor_an_unpickler_is_needed(own_cache: Path) -> None:
+    code = f"""
+import sys
+from regraft.networks.weights.finding import find_weights
+find_weights({NETWORK!r}, offline=True)
+assert not {{"torch", "timm"}} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
 
-    state = dict(build(recipe).state_dict())
-    change(state)  # type: ignore[operator]
-    with pytest.raises(WeightsError, match=message):
-        in_order(recipe, state, source=Path("file.pth"))
+
+def test_every_place_is_within_a_file_of_known_bytes() -> None:
+    table = json.loads(distributions.TENSORS.read_text())
+    assert list(table) == list(CARRIED)
+    for network, places in table.items():
+        recipe, _ = find_recipe(network)
+        with torch.device("meta"):
+            own = build(recipe).state_dict()
+        assert {name: tuple(place[2]) for name, place in places.items()} == {
+            name: tuple(value.shape) for name, value in own.items()
+        }

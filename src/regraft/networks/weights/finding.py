@@ -11,14 +11,12 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from pydantic import ValidationError
 
 from regraft.errors import DownloadError, WeightsError, WeightsNotFoundError, close_names
 from regraft.networks.weights import hubs
 from regraft.networks.weights.distributions import CARRIED, converted, installed
 from regraft.networks.weights.hubs import Found, from_hub_cache
+from regraft.networks.weights.recipes import licence_in, read_recipe
 from regraft.networks.zoo.cards import card, cards
 from regraft.progress import Reporter, Silent
 from regraft.records import InputSpec, Recipe, WeightsSource
@@ -113,7 +111,7 @@ def weights_here(weights: str | Path | None = None) -> list[WeightsHere]:
         found = found or (from_hub_cache(network) if network in cards() else None)
         if found:
             beside = found.path.with_suffix(".json")
-            stated = _licence(read_json(beside)) if beside.is_file() else found.licence
+            stated = licence_in(read_json(beside)) if beside.is_file() else found.licence
             result.append(WeightsHere(network, found.path, found.where, stated or "unknown"))
     return result
 
@@ -226,7 +224,7 @@ def _described(network: str, found: Found) -> Weights:
         found = Found(converted(carried), found.where, found.licence)
     beside = found.path.with_suffix(".json")
     if beside.is_file():
-        recipe, spec, stated = _read_recipe(beside)
+        recipe, spec, stated = read_recipe(beside)
         licence: str | None = stated
     else:
         from_card = card(network)
@@ -257,32 +255,6 @@ def _converted(path: Path, sha256: str) -> Path:
 
         to_safetensors(path, target)
     return target
-
-
-def _read_recipe(path: Path) -> tuple[Recipe, InputSpec, str]:
-    """A recipe file: `library`, `args` (the registered name), `kwargs`, and the input it was trained on."""
-    record = read_json(path)
-    try:
-        names = record["args"] or [str(record["constructor"]).rpartition(".")[2]]
-        recipe = Recipe(library=record["library"], name=names[0], kwargs=record.get("kwargs", {}))
-        channels, size = record["input_size"][0], record["input_size"][1]
-        spec = InputSpec(
-            size_px=size,
-            channels=channels,
-            mean=record["mean"],
-            std=record["std"],
-            interpolation=record["interpolation"],
-            crop_share=record["crop_pct"],
-        )
-    except (ValidationError, KeyError, TypeError, IndexError) as error:
-        raise WeightsError(f"the recipe {path} can't be used: {error}") from error
-    return recipe, spec, _licence(record)
-
-
-def _licence(record: dict[str, Any]) -> str:
-    source = record.get("source")
-    stated = source.get("licence") if isinstance(source, dict) else record.get("licence")
-    return str(stated or "unknown")[:200]
 
 
 def _random(network: str) -> Weights:

@@ -11,15 +11,15 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from regraft.errors import WeightsError
 from regraft.networks.architectures.building import build
+from regraft.networks.weights.recipes import recipe_record
 from regraft.networks.weights.states import read_state, save_state
 from regraft.networks.zoo.catalogues import find_recipe
-from regraft.records import InputSpec, Recipe
+from regraft.records import Recipe
 from regraft.storage.files import make_folder, sha256_of_file, write_json
 
 Shape = tuple[int, ...]
@@ -100,7 +100,7 @@ def import_weights(
         "unused": list(matches.unused),
         "prefix": matches.prefix,
     }
-    described = card_of_file(recipe, spec, target, source=stated, labels=labels)
+    described = recipe_record(recipe, spec, target, source=stated, labels=labels)
     write_json(card, {**described, "matched": matched})
     return Imported(target, card, recipe, matches)
 
@@ -180,43 +180,3 @@ def _shapes(recipe: Recipe) -> dict[str, Shape]:
     with torch.device("meta"):
         module = build(recipe)
     return {name: tuple(value.shape) for name, value in module.state_dict().items()}
-
-
-def in_order(recipe: Recipe, found: Mapping[str, torch.Tensor], *, source: Path) -> dict[str, torch.Tensor]:
-    """A file's tensors under the network's names, if both list the same tensors in the same order.
-
-    For files with a known hash and other names. The tensors of every pair must have the same shape and the
-    same last part of the name (`weight`, `running_mean`, ...).
-
-    Raises:
-        WeightsError: the tensors differ; the message names the first pair that does.
-    """
-    own = _shapes(recipe)
-    if len(own) != len(found):
-        raise WeightsError(f"{source} holds {len(found)} tensors, {recipe.name} has {len(own)}")
-    for (name, shape), (theirs, value) in zip(own.items(), found.items(), strict=True):
-        if shape != tuple(value.shape) or name.rpartition(".")[2] != theirs.rpartition(".")[2]:
-            raise WeightsError(
-                f"{source} doesn't list its tensors as {recipe.name} does: {theirs} of shape "
-                f"{tuple(value.shape)} stands where {name} of shape {shape} is expected"
-            )
-    return dict(zip(own, found.values(), strict=True))
-
-
-def card_of_file(
-    recipe: Recipe, spec: InputSpec, target: Path, *, source: Mapping[str, str], labels: tuple[str, ...] = ()
-) -> dict[str, Any]:
-    """The card that is saved next to a weights file, in the form that `networks/weights/finding.py` reads."""
-    return {
-        "library": recipe.library,
-        "args": [recipe.name],
-        "kwargs": dict(recipe.kwargs),
-        "input_size": [spec.channels, spec.size_px, spec.size_px],
-        "mean": list(spec.mean),
-        "std": list(spec.std),
-        "interpolation": spec.interpolation,
-        "crop_pct": spec.crop_share,
-        "classes": list(labels),
-        "source": dict(source),
-        "sha256": sha256_of_file(target),
-    }
