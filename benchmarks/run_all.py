@@ -38,6 +38,7 @@ SCRIPTS = (
     ["depth_profiles.py"],
     ["similarity_sample.py"],
     ["advice.py"],
+    ["solve_times.py"],
     ["profile_agreement.py"],
     ["network_prior.py"],
     ["keeping_rule.py"],

@@ -16,7 +16,7 @@ from regraft.storage.places import cache_folder
 # Seconds per unit on an idle machine where nothing has been measured; the first measurement replaces them.
 _FIRST_GUESSES = {
     "ridge": 6e-11,
-    "softmax": 2.2e-6,
+    "softmax": 3e-6,
     "kernel": 7.5e-11,
     "profile": 1.3e-10,
     "convert": 4.0,
@@ -24,7 +24,7 @@ _FIRST_GUESSES = {
     "import": 6.0,
     "matrix": 0.1,
     "step": 1.5,
-    "classics": 0.0025,
+    "classics": 0.005,
     "words": 0.05,
 }
 _DAY_S = 86_400.0

@@ -16,6 +16,8 @@ from regraft.records import Record
 _BASIS = 4.5e-5  # units of logistic-regression work for each (images x images x columns) of the basis
 _KERNEL_BYTES = 16  # for each pair of images: distances, their kernel, and the parts that folds copy
 _SYSTEM = 0.2  # units of kernel work for each (images x images x images) of a linear system
+_MACHINE = 1.33e4  # units of kernel work of an SVM, for each images^1.25 x classes^0.6
+_KERNEL_START_S = 0.15
 _DUEL = 1.3e5  # units of kernel work that every pair of classes takes, even with few images
 
 
@@ -96,19 +98,22 @@ def kernel_cost(amounts: Amounts, width: int, book: CostBook, *, machines: int) 
     work = kernel_work(amounts, width, machines)
     rows, scores = min(amounts.train, exact_rows(amounts.classes)), 8 * amounts.train * amounts.classes
     return Cost(
-        seconds=0.1 + work * book.seconds("kernel"), memory_bytes=_KERNEL_BYTES * rows**2 + 3 * scores
+        seconds=_KERNEL_START_S + work * book.seconds("kernel"),
+        memory_bytes=_KERNEL_BYTES * rows**2 + 3 * scores,
     )
 
 
 def kernel_work(amounts: Amounts, width: int, machines: int) -> float:
-    """Units of work: pairs of images x (columns + 40 per machine and fold, slightly more with more classes).
+    """Units of work: pairs of images x columns for the distances, and what `machines` SVMs take in each fold.
 
-    libsvm solves each pair of classes separately, which takes about ten microseconds even with few images.
-    With many classes a linear system is solved instead, whose work grows with the cube of the images.
+    That is 13,300 x images^1.25 x classes^0.6, fitted to seconds on 100 to 2,025 images, 2,048 to 11,264
+    columns and 2 to 10 classes (`benchmarks/solve_times.py`): libsvm sees few pairs of images. It solves each
+    pair of classes separately, which takes about ten microseconds even with few images. With many classes a
+    linear system is solved instead, whose work grows with the cube of the images.
     """
     if not is_paired(amounts.classes):
         rows = float(min(amounts.train, exact_rows(amounts.classes)))
         return rows**2 * (width + _SYSTEM * machines * amounts.folds * rows)
-    each = 40 * amounts.folds * (1 + amounts.classes / 30)
-    duels = machines * amounts.folds * amounts.classes * (amounts.classes - 1) / 2
-    return float(amounts.train) ** 2 * (width + machines * each) + _DUEL * duels
+    each = _MACHINE * amounts.train**1.25 * amounts.classes**0.6
+    duels = _DUEL * amounts.classes * (amounts.classes - 1) / 2
+    return float(amounts.train) ** 2 * width + machines * amounts.folds * (each + duels)
