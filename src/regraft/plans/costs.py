@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from regraft.heads.kernel import exact_rows
@@ -114,6 +115,6 @@ def kernel_work(amounts: Amounts, width: int, machines: int) -> float:
     if not is_paired(amounts.classes):
         rows = float(min(amounts.train, exact_rows(amounts.classes)))
         return rows**2 * (width + _SYSTEM * machines * amounts.folds * rows)
-    each = _MACHINE * float(amounts.train) ** 1.25 * float(amounts.classes) ** 0.6
+    each = _MACHINE * math.pow(amounts.train, 1.25) * math.pow(amounts.classes, 0.6)
     duels = _DUEL * amounts.classes * (amounts.classes - 1) / 2
     return float(amounts.train) ** 2 * width + machines * amounts.folds * (each + duels)
