@@ -22,7 +22,7 @@ from few_images import drawn
 from regraft.data.splits import split_images
 from regraft.evaluation.scores import calibration_error
 from regraft.features.extraction import extract
-from regraft.features.runtimes import open_runtime
+from regraft.features.opening import open_runtime
 from regraft.heads.dataset import Job
 from regraft.heads.head import softmax
 from regraft.heads.rows import FittedHead

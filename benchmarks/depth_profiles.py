@@ -30,7 +30,8 @@ from regraft.data.pictures.loading import LoadLimits
 from regraft.data.splits import split_images
 from regraft.features.extraction import extract
 from regraft.features.moments import source_statistics
-from regraft.features.runtimes import Runtime, open_moments, open_runtime
+from regraft.features.opening import open_moments, open_runtime
+from regraft.features.runtimes import Runtime
 from regraft.heads.dataset import Job
 from regraft.heads.fitting import fit_head
 from regraft.networks.weights.finding import find_weights

@@ -195,7 +195,8 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, help="new folder in which everything is left")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        folder = (asked.keep or Path(temporary)).resolve()
+        # Runs are called after the folder of their data, so it always has the same name.
+        folder = (asked.keep or Path(temporary)).resolve() / "equal"
         folder.mkdir(parents=True, exist_ok=True)
         found = record(folder)
     asked.record.write_text(json.dumps({"commit": commit(), "commands": found}, indent=1) + "\n")

@@ -21,14 +21,14 @@ from pathlib import Path
 import numpy as np
 from common import save, shared
 
-from regraft.data.findings.scan import in_order
 from regraft.data.pictures.loading import load_input, read_file
 from regraft.features.extraction import extract
 from regraft.features.openvino_runtime import OpenVinoRuntime
 from regraft.networks.weights.finding import find_weights
 from regraft.networks.zoo.cards import cards
+from regraft.parallel import in_order
 from regraft.storage.files import sha256_of
-from regraft.workflow.fit import load_images
+from regraft.workflow.check import load_images
 
 CORES = os.cpu_count() or 1
 

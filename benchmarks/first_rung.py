@@ -24,7 +24,7 @@ from regraft.advice.profile import read_by_probe
 from regraft.data.splits import split_images
 from regraft.evaluation.paired import compare
 from regraft.features.extraction import extract
-from regraft.features.runtimes import open_runtime
+from regraft.features.opening import open_runtime
 from regraft.heads.dataset import Job
 from regraft.heads.fitting import fit_head
 from regraft.heads.rows import TrainingRows, log_loss

@@ -1,4 +1,4 @@
-"""Linear heads by `heads/solver.py` against scikit-learn: objective reached, and time.
+"""Linear heads by `heads/solving/solver.py` against scikit-learn: objective reached, and time.
 
 Real features: the last stage of mobilenetv1_100 on trash6 and clothing.
 Run: python benchmarks/heads.py [ROUNDS]
@@ -22,9 +22,9 @@ from sklearn.linear_model import LogisticRegression
 
 from regraft.features.extraction import extract
 from regraft.features.openvino_runtime import OpenVinoRuntime
-from regraft.heads.solver import LinearProblems, _evaluate, solve
+from regraft.heads.solving.solver import LinearProblems, _evaluate, solve
 from regraft.networks.weights.finding import find_weights
-from regraft.workflow.fit import load_images
+from regraft.workflow.check import load_images
 
 
 def timed(job: Callable[[], Any]) -> tuple[float, Any]:

@@ -29,7 +29,7 @@ import regraft
 from regraft.advice.profile import read_by_probe
 from regraft.data.splits import split_images
 from regraft.features.extraction import extract
-from regraft.features.runtimes import open_runtime
+from regraft.features.opening import open_runtime
 from regraft.heads.dataset import Job
 from regraft.heads.head import squared_distances
 from regraft.heads.kernel import cross_validated_least_squares, cross_validated_svm

@@ -25,7 +25,7 @@ from few_images import drawn
 import regraft
 from regraft.data.splits import split_images
 from regraft.features.extraction import extract
-from regraft.features.runtimes import open_runtime
+from regraft.features.opening import open_runtime
 from regraft.heads.dataset import Job
 from regraft.networks.weights.finding import find_weights
 from regraft.plans.planning import Circumstances, make_plan

@@ -23,11 +23,11 @@ from sklearn.linear_model import LogisticRegression
 
 from regraft.data.splits import split_images
 from regraft.features.extraction import extract
-from regraft.features.runtimes import open_runtime
+from regraft.features.opening import open_runtime
 from regraft.heads.dataset import Job
 from regraft.heads.linear import choose_strength
-from regraft.heads.row_space import row_space
 from regraft.heads.rows import accuracy, standardised
+from regraft.heads.solving.row_space import row_space
 from regraft.networks.weights.finding import find_weights
 from regraft.progress import Silent
 from regraft.training.refit import refit_plan

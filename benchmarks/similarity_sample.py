@@ -19,7 +19,7 @@ import regraft
 from regraft.advice.similarity import similarity
 from regraft.features.extraction import extract
 from regraft.features.moments import source_statistics
-from regraft.features.runtimes import open_moments
+from regraft.features.opening import open_moments
 from regraft.networks.weights.finding import find_weights
 
 DATA = ("clothing/train", "trash6", "brain_mri", "omniglot_small1")

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from regraft.version import VERSION
+
 if TYPE_CHECKING:
     from regraft.errors import RegraftError as RegraftError
     from regraft.estimator import ImageClassifier as ImageClassifier
@@ -27,13 +29,13 @@ if TYPE_CHECKING:
     from regraft.settings import FitSettings as FitSettings
     from regraft.settings import TrainSettings as TrainSettings
     from regraft.workflow.advice import Advice as Advice
-    from regraft.workflow.fit import advise as advise
-    from regraft.workflow.fit import find_lr as find_lr
+    from regraft.workflow.advise import advise as advise
+    from regraft.workflow.advise import plan as plan
+    from regraft.workflow.check import load_images as load_images
+    from regraft.workflow.find_lr import find_lr as find_lr
     from regraft.workflow.fit import fit as fit
-    from regraft.workflow.fit import load_images as load_images
-    from regraft.workflow.fit import plan as plan
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 # Where each public name lives: imported when first used, so that `import regraft` takes milliseconds.
 _HOMES = {
@@ -45,18 +47,18 @@ _HOMES = {
     "Plan": "regraft.plans.plan",
     "RegraftError": "regraft.errors",
     "TrainSettings": "regraft.settings",
-    "advise": "regraft.workflow.fit",
+    "advise": "regraft.workflow.advise",
     "compare_designs": "regraft.lab.designs",
     "compare_runs": "regraft.runs.comparison",
     "describe_network": "regraft.networks.counting",
-    "find_lr": "regraft.workflow.fit",
+    "find_lr": "regraft.workflow.find_lr",
     "explain_images": "regraft.reports.explanation_page",
     "export_model": "regraft.export.export",
     "fit": "regraft.workflow.fit",
     "import_weights": "regraft.networks.weights.importing",
-    "load_images": "regraft.workflow.fit",
+    "load_images": "regraft.workflow.check",
     "load_model": "regraft.prediction.opening",
-    "plan": "regraft.workflow.fit",
+    "plan": "regraft.workflow.advise",
     "write_report": "regraft.reports.run_report",
 }
 __all__ = sorted(_HOMES)

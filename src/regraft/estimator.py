@@ -22,7 +22,8 @@ from regraft.errors import DataError, ImageError, SettingsError
 from regraft.prediction.model import Model
 from regraft.records import Images
 from regraft.settings import DataSettings
-from regraft.storage.files import key_of, printable
+from regraft.storage.files import key_of
+from regraft.storage.tables import printable
 from regraft.workflow.fit import fit
 from regraft.workflow.preparation import scanned
 from regraft.workflow.request import make_request

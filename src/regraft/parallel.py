@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from typing import Any, TypeVar
+
+from regraft.machine.processor import count_cores
 
 _Result = TypeVar("_Result")
 _MOST = 4
@@ -41,7 +45,7 @@ def awaited(jobs: Sequence[Callable[[], _Result]], *, workers: int | None = None
             except BaseException as error:  # noqa: BLE001  (raised again in the thread that waits)
                 done.put((number, None, error))
 
-    count = min(workers or os.cpu_count() or 1, _MOST, len(jobs))
+    count = min(workers or count_cores(), _MOST, len(jobs))
     for _ in range(count):
         threading.Thread(target=work, daemon=True).start()
     early: dict[int, Any] = {}
@@ -58,3 +62,23 @@ def awaited(jobs: Sequence[Callable[[], _Result]], *, workers: int | None = None
             yield early.pop(number)
     finally:
         is_over.set()
+
+
+_Item = TypeVar("_Item")
+
+
+def in_order(
+    function: Callable[[_Item], _Result], items: Iterable[_Item], *, workers: int, ahead: int
+) -> Iterator[_Result]:
+    """Map in threads, in order, with at most `ahead` results waiting, so that memory is bounded."""
+    with ThreadPoolExecutor(workers) as pool:
+        iterator = iter(items)
+        waiting = deque(pool.submit(function, item) for item in islice(iterator, ahead))
+        try:
+            while waiting:
+                result = waiting.popleft().result()
+                waiting.extend(pool.submit(function, item) for item in islice(iterator, 1))
+                yield result
+        finally:
+            for future in waiting:
+                future.cancel()

@@ -71,3 +71,11 @@ def duration(seconds: float | None) -> str:
 
 
 _UNITS = (("s", 1, 120), ("min", 60, 7200), ("h", 3600, float("inf")))
+
+
+class Quiet(Silent):
+    """Forwards progress bars and warnings, and drops notes and automatic choices."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self.phase = reporter.phase  # type: ignore[method-assign]
+        self.warn = reporter.warn  # type: ignore[method-assign]

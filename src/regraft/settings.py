@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 from regraft.arguments import settle
 from regraft.errors import SettingsError, close_names
 from regraft.records import Granularity, HeadKind, Precision, StrategyChoice
-from regraft.storage.files import size_in_bytes
+from regraft.storage.places import size_in_bytes
 
 OptimizerName = Literal["adamw", "sgd"]
 ScheduleName = Literal["constant", "step", "cosine", "warmup-cosine", "one-cycle", "warm-restarts", "plateau"]

@@ -11,7 +11,8 @@ import regraft
 from regraft.advice.similarity import Similarity, similarity
 from regraft.features.extraction import extract
 from regraft.features.moments import CLASSIFIER, SourceStatistics, source_statistics
-from regraft.features.runtimes import RuntimeName, open_moments
+from regraft.features.opening import open_moments
+from regraft.features.runtimes import RuntimeName
 from regraft.networks.network import load_network
 from regraft.networks.weights.finding import find_weights
 from regraft.records import Column

@@ -10,8 +10,8 @@ import regraft
 from regraft.data.pictures.views import ViewPolicy
 from regraft.errors import DataError
 from regraft.features.activations import Activations
+from regraft.features.opening import open_runtime
 from regraft.features.pooling import activation_shape
-from regraft.features.runtimes import open_runtime
 from regraft.networks.network import load_network
 from regraft.networks.weights.finding import find_weights
 from regraft.progress import Silent

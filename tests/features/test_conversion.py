@@ -11,8 +11,8 @@ import torch
 from regraft.errors import NetworkError, WeightsError
 from regraft.features import conversion
 from regraft.features.conversion import converted
+from regraft.features.opening import open_moments
 from regraft.features.openvino_runtime import OpenVinoRuntime
-from regraft.features.runtimes import open_moments
 from regraft.features.torch_runtime import TorchRuntime
 from regraft.networks.weights.finding import Weights, find_weights
 from regraft.networks.weights.states import read_state, save_state

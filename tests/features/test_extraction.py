@@ -13,9 +13,9 @@ from regraft.features.openvino_runtime import OpenVinoRuntime
 from regraft.features.runtimes import Row, Runtime
 from regraft.networks.weights.finding import Weights, find_weights
 from regraft.records import Images
-from regraft.storage.files import cache_folder
-from regraft.storage.rows import prune
-from regraft.workflow.fit import load_images
+from regraft.storage.places import cache_folder
+from regraft.storage.upkeep import prune
+from regraft.workflow.check import load_images
 
 
 class Counting(OpenVinoRuntime):

@@ -12,9 +12,10 @@ import torch
 from regraft.data.pictures.loading import Pixels
 from regraft.errors import SettingsError
 from regraft.features.conversion import converted
+from regraft.features.opening import open_runtime
 from regraft.features.openvino_runtime import OpenVinoRuntime
 from regraft.features.pooling import PooledStages, summarise
-from regraft.features.runtimes import Runtime, open_runtime
+from regraft.features.runtimes import Runtime
 from regraft.features.torch_runtime import TorchRuntime
 from regraft.networks.adaptation import adapted
 from regraft.networks.network import load_network

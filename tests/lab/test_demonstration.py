@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from regraft.lab import demonstration
-from regraft.workflow.fit import load_images
+from regraft.workflow.check import load_images
 
 pytestmark = pytest.mark.slow
 

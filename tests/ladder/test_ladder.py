@@ -187,7 +187,7 @@ def test_a_test_image_that_cannot_be_read_at_the_end_is_listed(official: Path, t
 def still_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """No rung takes any time: which of them are tried depends on the images alone."""
     still = partial(standing_for, clock=cache(time.perf_counter))
-    monkeypatch.setattr("regraft.workflow.fit.standing_for", still)
+    monkeypatch.setattr("regraft.workflow.advise.standing_for", still)
 
 
 def advice_on(data: Path) -> dict[str, object]:

@@ -9,16 +9,8 @@ from pathlib import Path
 import pytest
 
 from regraft.errors import DiskFullError, StorageError
-from regraft.storage.files import (
-    copy_atomically,
-    csv_bytes,
-    harmless,
-    read_json,
-    sha256_of_file,
-    unguarded,
-    write_atomically,
-    write_json,
-)
+from regraft.storage.files import copy_atomically, read_json, sha256_of_file, write_atomically, write_json
+from regraft.storage.tables import csv_bytes, harmless, unguarded
 
 
 def test_a_written_file_reads_back(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from regraft.storage.rows import Array, RowStore, prune, stores_below, verify_store
+from regraft.storage.rows import Array, RowStore
+from regraft.storage.upkeep import prune, stores_below, verify_store
 
 WIDTH = 8
 

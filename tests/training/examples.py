@@ -12,9 +12,10 @@ from torch import nn
 
 from regraft.networks.stages import Stage
 from regraft.settings import TrainSettings
-from regraft.training.batches import TensorSource
+from regraft.training.head_start import HeadStart, LinearHead
+from regraft.training.loop.batches import TensorSource
 from regraft.training.loop.steps import Task
-from regraft.training.tail import HeadStart, LinearHead, Tail
+from regraft.training.loop.tail import Tail
 
 
 def small_tail(*, batchnorm: bool = False, dropout: float = 0.0, stage_dropout: float = 0.0) -> Tail:

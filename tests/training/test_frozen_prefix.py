@@ -14,10 +14,11 @@ from regraft.networks.stages import Stage
 from regraft.networks.zoo.catalogues import find_recipe
 from regraft.progress import Silent
 from regraft.settings import TrainSettings
-from regraft.training.batches import Places, TensorSource
+from regraft.training.head_start import HeadStart, LinearHead
+from regraft.training.loop.batches import Places, TensorSource
 from regraft.training.loop.engine import Trainer
 from regraft.training.loop.steps import Task
-from regraft.training.tail import HeadStart, LinearHead, Tail
+from regraft.training.loop.tail import Tail
 from tests.networks.families import small_side
 from tests.networks.sample import by_turns
 

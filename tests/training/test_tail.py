@@ -8,7 +8,7 @@ import torch
 
 from regraft.heads.head import Head
 from regraft.records import Column, HeadRecord
-from regraft.training.tail import EarlierHead, HeadStart, LinearHead
+from regraft.training.head_start import EarlierHead, HeadStart, LinearHead
 from tests.training.examples import small_tail
 
 

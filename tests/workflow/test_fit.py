@@ -16,8 +16,8 @@ from PIL import Image
 
 import regraft
 from regraft.errors import NetworkError, SettingsError
-from regraft.plans.plan import Run
 from regraft.records import ScoreSheet
+from regraft.runs.records import Run
 from tests.conftest import DigitsRun
 from tests.nursery import Child, Nursery
 

@@ -18,7 +18,8 @@ import torch
 import regraft
 from regraft.errors import NetworkError, SettingsError
 from regraft.networks.weights.finding import find_weights
-from regraft.plans.plan import Plan, Run
+from regraft.plans.plan import Plan
+from regraft.runs.records import Run
 from tests.conftest import DigitsRun
 from tests.nursery import Child, Nursery
 from tests.workflow.test_fit import content

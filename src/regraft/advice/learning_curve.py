@@ -13,9 +13,9 @@ from regraft.evaluation.scores import wilson
 from regraft.heads.head import Head, squared_distances
 from regraft.heads.kernel_machines import masked_scores
 from regraft.heads.ridge_regression import RowRidge
-from regraft.heads.row_space import row_space
 from regraft.heads.rows import TrainingRows, standardised
-from regraft.heads.solver import LinearProblems, solve
+from regraft.heads.solving.row_space import row_space
+from regraft.heads.solving.solver import LinearProblems, solve
 from regraft.records import Estimate, Record
 
 Floats = npt.NDArray[Any]

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from regraft.records import Finding, Record
-from regraft.storage.files import csv_bytes, write_atomically
+from regraft.storage.files import write_atomically
+from regraft.storage.tables import csv_bytes
 
 HEADER = ("path", "label", "suggested", "own_probability", "suggested_probability", "reason", "action")
 

@@ -14,13 +14,13 @@ from collections.abc import Sequence
 
 import cyclopts
 
-from regraft import __version__
 from regraft.cli.commands.zoo import list_networks
 from regraft.errors import RegraftError, SettingsError
+from regraft.version import VERSION
 
 app = cyclopts.App(
     name="regraft",
-    version=__version__,
+    version=VERSION,
     help="Transfer a pretrained vision network to a folder of images, on this machine.\n\n"
     "Start with `regraft demo`, or `regraft fit photos/` where photos/ holds a folder per class. "
     "Add --debug to any command for a traceback, --json for machine-readable lines.",

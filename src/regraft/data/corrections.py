@@ -9,7 +9,7 @@ from regraft.data.sources.delimited import read_delimited
 from regraft.data.sources.labels import label_of
 from regraft.errors import DataError, close_names
 from regraft.records import Finding, ImageItem, Images, SkippedFile
-from regraft.storage.files import printable, unguarded
+from regraft.storage.tables import printable, unguarded
 
 _COLUMNS = ("path", "label", "suggested", "action")
 _ACTIONS = ("", "keep", "relabel", "exclude")

@@ -12,7 +12,7 @@ from regraft.data.sources.folders import from_folder
 from regraft.data.sources.tables import from_table
 from regraft.errors import NoImagesError
 from regraft.settings import Layout as LayoutChoice
-from regraft.storage.files import printable
+from regraft.storage.tables import printable
 
 _LAYOUTS = (
     "Accepted are a folder per class (ROOT/cat/1.jpg), the same below ROOT/train, ROOT/val and ROOT/test, "

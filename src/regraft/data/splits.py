@@ -19,7 +19,9 @@ from pydantic import ValidationError
 
 from regraft.errors import SettingsError, StorageError
 from regraft.records import Finding, ImageItem, Images, Side, Split, SplitRow
-from regraft.storage.files import cache_folder, key_of, printable, read_json, write_json
+from regraft.storage.files import key_of, read_json, write_json
+from regraft.storage.places import cache_folder
+from regraft.storage.tables import printable
 
 USUAL_FOLDS = 5
 

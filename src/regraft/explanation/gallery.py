@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from regraft.features.extraction import extract
-from regraft.features.runtimes import open_runtime
+from regraft.features.opening import open_runtime
 from regraft.prediction.model import Model
 from regraft.progress import Reporter
 from regraft.records import Column, Images

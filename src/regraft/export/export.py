@@ -14,7 +14,6 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from regraft import __version__
 from regraft.errors import SettingsError
 from regraft.export.kinds import found_kinds, made_kinds
 from regraft.export.model_card import model_card
@@ -25,9 +24,9 @@ from regraft.prediction.onnx_model import FACT, OnnxModel
 from regraft.progress import Reporter, Silent
 from regraft.runs.model_files import ModelFiles, open_files
 from regraft.storage.files import make_folder, write_atomically
+from regraft.version import VERSION
 
 Target = Literal["onnx", "openvino", "safetensors"]
-TARGETS: tuple[Target, ...] = ("onnx", "openvino", "safetensors")
 _CHECKED, _CALIBRATED, _MEASURED = 64, 128, 500
 
 
@@ -187,7 +186,7 @@ def _facts(files: ModelFiles) -> dict[str, Any]:
         "licence": model.weights.source.licence,
         "accuracy": best.accuracy.model_dump(mode="json") if best else None,
         "judged_on": f"{best.images} images, {best.method}" if best else None,
-        "regraft_version": __version__,
+        "regraft_version": VERSION,
     }
     return {name: value for name, value in facts.items() if value is not None}
 

@@ -6,7 +6,7 @@ from regraft.export.parity import Parity, Quantised, Trial
 from regraft.records import Estimate, InputSpec
 from regraft.runs.model_files import ModelFiles
 from regraft.runs.reading import RunFiles
-from regraft.storage.files import printable
+from regraft.storage.tables import printable
 
 
 def model_card(

@@ -16,8 +16,8 @@ import numpy.typing as npt
 
 from regraft.errors import ExportError
 from regraft.export.samples import Sample, Source
-from regraft.prediction.model import Prediction
 from regraft.prediction.onnx_model import OnnxModel
+from regraft.prediction.predictions import Prediction
 
 TOLERANCE = 1e-4
 """The largest difference of a probability between the export and the model."""

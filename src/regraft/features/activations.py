@@ -9,7 +9,6 @@ import contextlib
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,8 @@ from regraft.features.extraction import Decoding, as_half
 from regraft.features.runtimes import Runtime
 from regraft.progress import Reporter, Silent
 from regraft.records import Images, InputSpec
-from regraft.storage.files import cache_folder, key_of
+from regraft.storage.files import key_of
+from regraft.storage.places import cache_folder
 from regraft.storage.rows import Rows, RowStore
 
 _SHARD_BYTES = 64 << 20
@@ -114,11 +114,3 @@ class Activations:
             facts=facts,
             shard_rows=max(16, min(1024, _SHARD_BYTES // self.row_bytes)),
         )
-
-
-def free_bytes() -> int:
-    """Free bytes on the disk that holds the cache."""
-    place = cache_folder()
-    while not place.exists() and place != place.parent:
-        place = Path(place.parent)
-    return shutil.disk_usage(place).free

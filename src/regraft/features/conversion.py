@@ -16,51 +16,20 @@ import subprocess
 import sys
 import threading
 import warnings
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import filelock
 
 from regraft.errors import NetworkError, StorageError
-from regraft.features.graphs import Graph, open_graph
-from regraft.networks.tensors import check_shapes, shapes_of
+from regraft.features.graphs import Graph, graph_facts, open_graph
 from regraft.networks.weights.finding import Weights
+from regraft.networks.weights.tensors import check_shapes, shapes_of
 from regraft.records import InputSpec, Recipe, WeightsSource
-from regraft.storage.files import cache_folder, key_of, make_folder, write_json
+from regraft.storage.files import key_of, make_folder, write_json
+from regraft.storage.places import cache_folder
 
-_CONVERSION_VERSION = 2
-_GRAPH_VERSION = 1
 _TRACING = threading.Lock()  # torch traces one network at a time
-
-
-def conversion_facts(weights: Weights, cut: int | None = None) -> dict[str, Any]:
-    """Everything that the bits of a converted network's outputs depend on, besides the machine."""
-    return {
-        **({} if cut is None else {"activation_after": cut}),
-        "conversion": _CONVERSION_VERSION,
-        "network": weights.network,
-        "recipe": weights.recipe.model_dump(),
-        "weights_sha256": weights.sha256,
-        "input": weights.input_spec.model_dump(),
-        "versions": _versions(),
-    }
-
-
-def graph_facts(weights: Weights, cut: int | None = None) -> dict[str, Any]:
-    """Everything that the graph depends on: the architecture and the input, but not the weights."""
-    spec = weights.input_spec
-    return {
-        "activation_after": cut,
-        "graph": _GRAPH_VERSION,
-        "recipe": weights.recipe.model_dump(),
-        "input": [spec.size_px, spec.channels, list(spec.mean), list(spec.std)],
-        "versions": _versions(),
-    }
-
-
-def _versions() -> dict[str, str]:
-    return {name: metadata.version(name) for name in ("torch", "timm", "torchvision", "openvino")}
 
 
 def converted(weights: Weights, cut: int | None = None) -> Graph:

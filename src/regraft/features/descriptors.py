@@ -7,7 +7,6 @@ histogram of oriented gradients (Dalal & Triggs 2005); `sift` are local descript
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
@@ -19,6 +18,7 @@ import numpy.typing as npt
 
 from regraft.data.pictures.loading import Pixels
 from regraft.features.runtimes import Key, Row
+from regraft.machine.processor import count_cores
 from regraft.records import Column, InputSpec, Precision
 
 SIZE_PX = 128
@@ -56,7 +56,7 @@ class DescriptorRuntime:
         }
 
     def run(self, images: Iterable[tuple[Key, Pixels]]) -> Iterator[tuple[Key, Row]]:
-        workers, iterator = os.cpu_count() or 1, iter(images)
+        workers, iterator = count_cores(), iter(images)
         with ThreadPoolExecutor(workers) as pool:
             while several := list(islice(iterator, 8 * workers)):
                 yield from pool.map(lambda pair: (pair[0], self.describe(pair[1])), several)

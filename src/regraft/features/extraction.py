@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -11,13 +10,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from regraft.data.findings.scan import in_order
 from regraft.data.pictures.loading import LOADER_VERSION, LoadLimits, Pixels, load_input, read_file
 from regraft.errors import ImageError
 from regraft.features.runtimes import Row, Runtime
+from regraft.machine.processor import count_cores
+from regraft.parallel import in_order
 from regraft.progress import Reporter, Silent
 from regraft.records import Column, Images, InputSpec, SkippedFile
-from regraft.storage.files import cache_folder, key_of, sha256_of
+from regraft.storage.files import key_of, sha256_of
+from regraft.storage.places import cache_folder
 from regraft.storage.rows import Rows, RowStore
 
 _HALF_MAX = float(np.finfo(np.float16).max)
@@ -91,7 +92,7 @@ def extract(
     reasons = job.reasons
 
     def compute(keys: Sequence[str]) -> Iterator[tuple[str, npt.NDArray[np.float16] | None]]:
-        for key, row in runtime.run(job.ahead(keys, workers or os.cpu_count() or 1)):
+        for key, row in runtime.run(job.ahead(keys, workers or count_cores())):
             if not np.isfinite(row).all():
                 reasons[key] = "the network's output for this image is NaN or infinite"
             else:
@@ -124,7 +125,7 @@ def decode_while_waiting(
     most = _WAITING_BYTES // (spec.size_px**2 * spec.channels)
     ready: dict[str, Pixels] = {}
     if not opening.done():
-        for key, pixels in job.ahead(list(job.files)[:most], max(1, (os.cpu_count() or 1) - 1)):
+        for key, pixels in job.ahead(list(job.files)[:most], max(1, count_cores() - 1)):
             ready[key] = pixels
             if opening.done():
                 break

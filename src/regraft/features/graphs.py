@@ -8,6 +8,7 @@ weights of one architecture, and neither torch nor a conversion is needed for ot
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +18,7 @@ from pydantic import ValidationError
 
 from regraft.errors import StorageError
 from regraft.features.moments import Norm
+from regraft.networks.weights.finding import Weights
 from regraft.records import Column, Record, Sha256
 from regraft.storage.files import read_json, sha256_of_file
 
@@ -114,3 +116,36 @@ def open_graph(folder: Path) -> Graph | None:
     except (StorageError, OSError, ValidationError):
         return None
     return Graph(folder, record)
+
+
+_CONVERSION_VERSION = 2
+_GRAPH_VERSION = 1
+
+
+def conversion_facts(weights: Weights, cut: int | None = None) -> dict[str, Any]:
+    """Everything that the bits of a converted network's outputs depend on, besides the machine."""
+    return {
+        **({} if cut is None else {"activation_after": cut}),
+        "conversion": _CONVERSION_VERSION,
+        "network": weights.network,
+        "recipe": weights.recipe.model_dump(),
+        "weights_sha256": weights.sha256,
+        "input": weights.input_spec.model_dump(),
+        "versions": _versions(),
+    }
+
+
+def graph_facts(weights: Weights, cut: int | None = None) -> dict[str, Any]:
+    """Everything that the graph depends on: the architecture and the input, but not the weights."""
+    spec = weights.input_spec
+    return {
+        "activation_after": cut,
+        "graph": _GRAPH_VERSION,
+        "recipe": weights.recipe.model_dump(),
+        "input": [spec.size_px, spec.channels, list(spec.mean), list(spec.std)],
+        "versions": _versions(),
+    }
+
+
+def _versions() -> dict[str, str]:
+    return {name: metadata.version(name) for name in ("torch", "timm", "torchvision", "openvino")}

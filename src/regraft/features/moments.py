@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from regraft.networks.tensors import read_arrays
 from regraft.networks.weights.finding import Weights
+from regraft.networks.weights.tensors import read_arrays
 from regraft.records import Record
 
 CLASSIFIER = "classifier"

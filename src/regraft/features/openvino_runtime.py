@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -11,11 +10,12 @@ import numpy as np
 
 from regraft.data.pictures.loading import Pixels
 from regraft.errors import SettingsError
-from regraft.features.conversion import conversion_facts, converted
-from regraft.features.graphs import Output
+from regraft.features.conversion import converted
+from regraft.features.graphs import Output, conversion_facts
 from regraft.features.runtimes import Key, Row
-from regraft.networks.tensors import read_arrays
+from regraft.machine.processor import count_cores, processor_model
 from regraft.networks.weights.finding import Weights
+from regraft.networks.weights.tensors import read_arrays
 from regraft.records import Precision
 
 _HINTS = {"fp32": "f32", "bf16": "bf16"}
@@ -44,7 +44,7 @@ class OpenVinoRuntime:
         self.facts: Mapping[str, Any] = {
             "runtime": "openvino",
             "precision": precision,
-            "cpu": _cpu_name(),
+            "cpu": processor_model(),
             **conversion_facts(weights, cut),
             **({} if output == "rows" else {"what": output}),
         }
@@ -88,7 +88,7 @@ class OpenVinoRuntime:
                 "--precision bf16 needs a CPU with AVX512-BF16 or AMX, and this one has neither; "
                 "use --precision fp32"
             )
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        cores = count_cores()
         settings = {
             "INFERENCE_PRECISION_HINT": _HINTS[self.precision],
             "NUM_STREAMS": cores,
@@ -97,18 +97,3 @@ class OpenVinoRuntime:
         }
         model = self._graph.model(read_arrays(self._weights.path), self._output)
         return core.compile_model(model, "CPU", settings)
-
-
-def _cpu_name() -> str:
-    """The processor's model, on which the choice of kernels depends, and with it the bits of a row."""
-    try:
-        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
-            facts = dict(
-                line.split(":", 1) for line in file.read().split("\n\n")[0].splitlines() if ":" in line
-            )
-        named = {key.strip(): value.strip() for key, value in facts.items()}
-        return "/".join(named.get(key, "") for key in ("model name", "cpu family", "model", "stepping"))
-    except OSError:
-        import platform
-
-        return platform.processor() or platform.machine()

@@ -1,8 +1,7 @@
-"""The interface of the runtimes that compute features, and the choice between them."""
+"""The interface of the runtimes that compute features."""
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -10,10 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from regraft.data.pictures.loading import Pixels
-from regraft.errors import SettingsError
 from regraft.features.moments import Norm
-from regraft.networks.weights.finding import Weights
-from regraft.progress import Reporter
 from regraft.records import Column, Precision
 
 RuntimeName = Literal["auto", "openvino", "torch"]
@@ -45,81 +41,3 @@ class MomentsRuntime(Runtime, Protocol):
 
     norms: tuple[Norm, ...]
     """The BatchNorm layers, in the order of their columns."""
-
-
-def open_runtime(
-    weights: Weights,
-    *,
-    name: RuntimeName = "auto",
-    precision: Precision = "fp32",
-    device: str = "auto",
-    cut: int | None = None,
-    reporter: Reporter,
-) -> Runtime:
-    """Open a runtime for a network: torch on a GPU, else OpenVINO if it is installed, else torch on the CPU.
-
-    With a `cut`, the rows are activations after that many stages instead of pooled features.
-
-    Raises:
-        SettingsError: the requested runtime is not installed, or does not support this precision.
-    """
-    chosen, reason = choose_runtime(name, device)
-    if name == "auto":
-        reporter.decided(f"runtime {chosen}", reason, "--runtime")
-    if chosen == "openvino":
-        from regraft.features.openvino_runtime import OpenVinoRuntime
-
-        return OpenVinoRuntime(weights, precision=precision, cut=cut)
-    from regraft.features.torch_runtime import TorchRuntime
-
-    return TorchRuntime(weights, precision=precision, device=device, cut=cut)
-
-
-def open_moments(weights: Weights, *, name: RuntimeName = "auto", device: str = "auto") -> MomentsRuntime:
-    """Open a runtime whose rows are the moments of each BatchNorm's input, then the pretrained logits.
-
-    It computes at fp32, on the runtime and device that `open_runtime` would choose.
-
-    Raises:
-        SettingsError: the requested runtime is not installed, or does not work on the device.
-    """
-    if choose_runtime(name, device)[0] == "openvino":
-        from regraft.features.openvino_runtime import OpenVinoRuntime
-
-        return OpenVinoRuntime(weights, output="moments")
-    from regraft.features.torch_runtime import TorchRuntime
-
-    return TorchRuntime(weights, device=device, output="moments")
-
-
-def choose_runtime(name: RuntimeName, device: str) -> tuple[str, str]:
-    """`(runtime, reason)`; the reason is empty if a runtime was requested.
-
-    Raises:
-        SettingsError: the requested runtime is not installed, or does not work on the device.
-    """
-    has_openvino = importlib.util.find_spec("openvino") is not None
-    if name == "openvino" and not has_openvino:
-        raise SettingsError("OpenVINO is not installed: pip install openvino, or use --runtime torch")
-    if name == "openvino" and device not in ("auto", "cpu"):
-        raise SettingsError(f"--runtime openvino works on the cpu, not on {device}; use --runtime torch")
-    if name != "auto":
-        return name, ""
-    if device not in ("auto", "cpu"):
-        return "torch", f"--device {device} was given"
-    if device == "auto" and has_gpu():
-        return "torch", "this machine has a GPU"
-    if has_openvino:
-        return "openvino", "it is the fastest runtime on a CPU"
-    return "torch", "openvino is not installed (it is several times faster on a CPU: pip install openvino)"
-
-
-def has_gpu() -> bool:
-    """Whether there is a usable NVIDIA GPU; torch is imported only on machines with a driver."""
-    from pathlib import Path
-
-    if not Path("/proc/driver/nvidia/version").exists() and not Path("/dev/nvidia0").exists():
-        return False
-    import torch
-
-    return torch.cuda.is_available()

@@ -13,11 +13,11 @@ import torch
 from torch import nn
 
 from regraft.data.pictures.loading import Pixels
-from regraft.errors import SettingsError
 from regraft.features.graphs import Output
 from regraft.features.measured_stages import MeasuredStages, moments_layout, norms_of
 from regraft.features.pooling import PooledStages, PrefixActivation, activation_shape, layout_of
 from regraft.features.runtimes import Key, Row
+from regraft.machine.devices import find_device
 from regraft.networks.network import load_network
 from regraft.networks.weights.finding import Weights
 from regraft.records import Column, Precision
@@ -93,21 +93,3 @@ class TorchRuntime:
             values = self._module(pixels.to(self.device))
         rows: Row = (values[1] if self._output == "moments" else values).float().cpu().numpy()
         return rows
-
-
-def find_device(name: str) -> torch.device:
-    """The device of the given name; `auto` is the GPU if there is one.
-
-    Raises:
-        SettingsError: there is no such device, or torch can't use it.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise SettingsError(
-            f"device {name!r} can't be used: {str(error).splitlines()[0]}; accepted are cpu and cuda[:N]"
-        ) from error
-    return device

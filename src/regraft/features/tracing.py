@@ -21,8 +21,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from regraft.features.conversion import graph_facts
-from regraft.features.graphs import CONSTANTS, GRAPH, RECORD, Graph, GraphRecord, Piece
+from regraft.features.graphs import CONSTANTS, GRAPH, RECORD, Graph, GraphRecord, Piece, graph_facts
 from regraft.features.measured_stages import MeasuredStages, moments_layout, norms_of
 from regraft.features.pooling import PrefixActivation, activation_shape, layout_of
 from regraft.networks.network import Network, load_network

@@ -7,12 +7,12 @@ from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 
-from regraft.heads.gauge import Gauge
 from regraft.heads.head2toe import fit_head2toe
 from regraft.heads.kernel import fit_kernel
 from regraft.heads.linear import fit_centroid, fit_linear_svm, fit_logistic
 from regraft.heads.ridge import fit_ridge
 from regraft.heads.rows import Candidate, FittedHead, TrainingRows, accuracy, describe
+from regraft.heads.solving.gauge import Gauge
 from regraft.progress import Meter
 from regraft.records import HeadKind
 

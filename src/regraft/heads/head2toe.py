@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from regraft.heads.gauge import Gauge
 from regraft.heads.head import softmax
 from regraft.heads.rows import (
     Candidate,
@@ -17,7 +16,8 @@ from regraft.heads.rows import (
     finished,
     standardised,
 )
-from regraft.heads.solver import LinearProblems, solve
+from regraft.heads.solving.gauge import Gauge
+from regraft.heads.solving.solver import LinearProblems, solve
 
 Bools = npt.NDArray[np.bool_]
 _SHARES = (0.01, 0.03, 0.1, 0.3)

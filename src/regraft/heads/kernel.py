@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from regraft.heads.gauge import Gauge
 from regraft.heads.head import squared_distances
 from regraft.heads.kernel_machines import (
     few_images_are_fine,
@@ -31,6 +30,7 @@ from regraft.heads.rows import (
     standardisation,
     standardised,
 )
+from regraft.heads.solving.gauge import Gauge
 from regraft.parallel import awaited
 
 EXACT_KERNEL_MAX = 8_000  # rows; above that, the exact kernel matrix alone would take half a gigabyte

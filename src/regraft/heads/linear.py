@@ -7,9 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from regraft.heads.gauge import Gauge
 from regraft.heads.head import softmax, squared_distances
-from regraft.heads.row_space import row_space
 from regraft.heads.rows import (
     Candidate,
     FittedHead,
@@ -20,7 +18,9 @@ from regraft.heads.rows import (
     log_loss,
     standardised,
 )
-from regraft.heads.solver import LinearProblems, Loss, solve
+from regraft.heads.solving.gauge import Gauge
+from regraft.heads.solving.row_space import row_space
+from regraft.heads.solving.solver import LinearProblems, Loss, solve
 from regraft.records import HeadKind
 
 _STRENGTHS: dict[Loss, tuple[float, ...]] = {

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from regraft.heads.gauge import Gauge
 from regraft.heads.ridge_regression import ColumnRidge, Ridge, RowRidge
 from regraft.heads.rows import (
     Candidate,
@@ -16,6 +15,7 @@ from regraft.heads.rows import (
     finished,
     standardisation,
 )
+from regraft.heads.solving.gauge import Gauge
 
 _STRENGTHS = tuple(10 ** (half / 2) for half in range(-6, 9))  # 0.001 to 10,000
 _MIDDLING = _STRENGTHS.index(1.0)

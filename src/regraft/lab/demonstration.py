@@ -19,7 +19,8 @@ from regraft.data.pictures.loading import load_input
 from regraft.data.splits import split_images
 from regraft.evaluation.scores import majority, mean_interval
 from regraft.features.extraction import Features, extract
-from regraft.features.runtimes import RuntimeName, open_runtime
+from regraft.features.opening import open_runtime
+from regraft.features.runtimes import RuntimeName
 from regraft.heads.dataset import Job
 from regraft.heads.fitting import fit_head
 from regraft.heads.head import Head
@@ -30,9 +31,11 @@ from regraft.networks.weights.finding import find_weights
 from regraft.progress import Reporter, Silent
 from regraft.records import Estimate, Granularity, Images, InputSpec, Side
 from regraft.settings import DataSettings, TrainSettings
-from regraft.storage.files import csv_bytes, write_atomically
+from regraft.storage.files import write_atomically
+from regraft.storage.tables import csv_bytes
 from regraft.training.solved import set_sizes
-from regraft.workflow.fit import fit, load_images
+from regraft.workflow.check import load_images
+from regraft.workflow.fit import fit
 
 NETWORK = "tf_efficientnet_lite0"
 INPUT_PX = 96

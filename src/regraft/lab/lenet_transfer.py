@@ -20,7 +20,8 @@ from regraft.prediction.model import Model
 from regraft.progress import Reporter, Silent
 from regraft.records import Estimate, Strategy
 from regraft.settings import DataSettings, TrainSettings
-from regraft.storage.files import csv_bytes, write_atomically
+from regraft.storage.files import write_atomically
+from regraft.storage.tables import csv_bytes
 from regraft.workflow.fit import fit
 
 TARGET_DIGITS = (5, 6, 7, 8, 9)

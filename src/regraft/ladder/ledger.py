@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from regraft.errors import StorageError
-from regraft.storage.files import cache_folder, read_json, write_json
+from regraft.storage.files import read_json, write_json
+from regraft.storage.places import cache_folder
 
 
 class Ledger:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from regraft.prediction.model import Voter
+from regraft.prediction.voter import Voter
 
 _NOTICED = 1.05
 """A cost that is higher by less than a twentieth is not worth a word."""

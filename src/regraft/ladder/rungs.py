@@ -8,13 +8,12 @@ from math import erf
 import numpy as np
 import numpy.typing as npt
 
-from regraft.advice.profile import DepthProfile
 from regraft.evaluation.paired import PairedComparison, compare
 from regraft.evaluation.scores import wilson
 from regraft.heads.dataset import Job, Predicted, on_average, on_rows
 from regraft.plans.plan import Plan, SolvedPlan
-from regraft.prediction.model import Voter
-from regraft.records import Estimate, Record
+from regraft.prediction.voter import Voter
+from regraft.records import Estimate
 from regraft.training.history import History
 
 KEEP_AT = 0.9
@@ -23,32 +22,6 @@ VOTE_AT = 0.5
 """A vote of heads on the same features is kept if it is better at all: it costs almost nothing."""
 SOLVED_SCALE, TRAINED_SCALE = 2.0, 5.0
 """Prior standard deviation, in points, of the true difference between two solved heads, and of training."""
-
-
-class RungRow(Record):
-    """One line of a ladder's table."""
-
-    rung: int
-    name: str
-    accuracy: Estimate | None
-    """Accuracy on validation images or by cross-validation; None if the rung was not tried."""
-    images: int
-    predicted_s: float | None
-    took_s: float | None
-    elapsed_s: float
-    """Seconds since the fit began."""
-    is_kept: bool
-    verdict: str
-    """Why the rung was kept, not kept, or not tried."""
-
-
-class LadderRecord(Record):
-    """`ladder.json`: the rungs in the order in which they were tried."""
-
-    budget_s: float
-    rows: tuple[RungRow, ...]
-    profile: DepthProfile | None = None
-    """The accuracy at each depth of the network; None if the climb ended before it was measured."""
 
 
 @dataclass(frozen=True)

@@ -6,25 +6,19 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from regraft.advice.baselines import (
-    Baseline,
-    classic_baselines,
-    majority_baseline,
-    words_baseline,
-)
+from regraft.advice.baselines import Baseline, classic_baselines, majority_baseline, words_baseline
 from regraft.advice.profile import MAX_IMAGES, DepthProfile, depth_profile, read_by_probe
 from regraft.heads.dataset import Predicted
 from regraft.heads.fitting import fit_head
-from regraft.heads.gauge import HUNDREDTHS
 from regraft.heads.rows import Candidate, FittedHead
-from regraft.ladder.quiet import Quiet
+from regraft.heads.solving.gauge import HUNDREDTHS
 from regraft.ladder.rungs import KEEP_AT, VOTE_AT, Contender, soft_vote
 from regraft.ladder.solve_cost import solve_cost
 from regraft.ladder.standing import Standing
-from regraft.plans.costs import available_bytes
+from regraft.machine.memory import available_bytes
 from regraft.plans.planning import make_plan
-from regraft.prediction.model import Voter
-from regraft.progress import Silent
+from regraft.prediction.voter import Voter
+from regraft.progress import Quiet, Silent
 from regraft.records import HeadKind, Statistic, Strategy
 from regraft.settings import TrainSettings
 from regraft.training.solved import say_solved, set_sizes, tell_doubt, tell_machine

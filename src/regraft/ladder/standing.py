@@ -14,17 +14,7 @@ from regraft.heads.rows import TrainingRows
 from regraft.ladder.ledger import Ledger
 from regraft.ladder.predictions import Predictions
 from regraft.ladder.price import compared, image_s, passes
-from regraft.ladder.rungs import (
-    KEEP_AT,
-    SOLVED_SCALE,
-    Contender,
-    LadderRecord,
-    RungRow,
-    Untried,
-    chance_better,
-    common_rows,
-    duel,
-)
+from regraft.ladder.rungs import KEEP_AT, SOLVED_SCALE, Contender, Untried, chance_better, common_rows, duel
 from regraft.networks.weights.finding import Weights
 from regraft.plans.cost_book import CostBook
 from regraft.plans.costs import Amounts
@@ -32,6 +22,7 @@ from regraft.plans.planning import Circumstances
 from regraft.prediction.model import Model
 from regraft.progress import Reporter
 from regraft.records import Estimate
+from regraft.runs.records import LadderRecord, RungRow
 from regraft.settings import FitSettings, TrainSettings
 
 _SCORING_S = 1.0  # seconds for intervals, predictions and the files of the last saved run

@@ -16,7 +16,6 @@ from regraft.ladder.arms import (
     next_size,
     survivors,
 )
-from regraft.ladder.quiet import Quiet
 from regraft.ladder.rungs import SOLVED_SCALE, TRAINED_SCALE, Contender, Untried, soft_vote
 from regraft.ladder.solved_rungs import best_of
 from regraft.ladder.standing import Standing
@@ -30,7 +29,8 @@ from regraft.ladder.training_choice import (
 )
 from regraft.plans.costs import logistic_cost
 from regraft.plans.plan import Plan
-from regraft.prediction.model import Voter
+from regraft.prediction.voter import Voter
+from regraft.progress import Quiet
 
 KEEP_TRAINED_AT = 0.75
 """The least probability of a gain for keeping a trained tail; lower, as its time is already spent."""
@@ -192,7 +192,7 @@ def _play(standing: Standing, tournament: Tournament, costs: TrainingCosts) -> A
 
 
 def _tuned_job(standing: Standing, plan: Plan) -> TunedJob:
-    from regraft.training.tail import EarlierHead
+    from regraft.training.head_start import EarlierHead
     from regraft.training.tuned import TunedJob
 
     terrain = standing.terrain

@@ -15,19 +15,13 @@ from regraft.ladder.arms import (
     possible_arms,
     shorter,
 )
-from regraft.ladder.quiet import Quiet
 from regraft.ladder.standing import Standing
 from regraft.plans.costs import Cost, training_cost
 from regraft.plans.planning import make_plan
-from regraft.plans.step_costs import (
-    TailCost,
-    estimate_step,
-    measure_matrix,
-    measure_step,
-    step_name,
-    tail_work,
-)
+from regraft.plans.step_costs import TailCost, estimate_step, step_name, tail_work
+from regraft.progress import Quiet
 from regraft.records import Record
+from regraft.training.timing import measure_matrix, measure_step
 
 if TYPE_CHECKING:
     from regraft.plans.plan import Plan

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from regraft.errors import StorageError
 from regraft.networks.weights.finding import Weights
 from regraft.records import InputSpec, Recipe
-from regraft.storage.files import cache_folder, key_of, make_folder, read_json, sha256_of_file, write_json
+from regraft.storage.files import key_of, make_folder, read_json, sha256_of_file, write_json
+from regraft.storage.places import cache_folder
 
 _VERSION = 1  # version of the arithmetic in reshaping.py; part of the cache keys
 

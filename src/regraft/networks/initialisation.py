@@ -20,7 +20,8 @@ from regraft.networks.zoo.catalogues import find_recipe
 from regraft.randomness import torch_seed
 from regraft.records import WeightsSource
 from regraft.settings import InitName
-from regraft.storage.files import cache_folder, key_of, sha256_of_file
+from regraft.storage.files import key_of, sha256_of_file
+from regraft.storage.places import cache_folder
 
 _WEIGHTED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 

@@ -19,7 +19,8 @@ from pathlib import Path
 from regraft.data.pictures.file_kinds import is_image, is_image_name
 from regraft.errors import SettingsError
 from regraft.outputs.plots import GENERATOR
-from regraft.storage.files import has_seal, is_sealed, printable
+from regraft.storage.seals import has_seal, is_sealed
+from regraft.storage.tables import printable
 
 _HEAD_BYTES = 1 << 16
 _TEMPORARY = re.compile(r"tmp[a-z0-9_]{8}")  # what the tempfile module calls its folders

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from regraft.errors import StorageError
 from regraft.machine.load import slowness
+from regraft.machine.processor import count_cores, machine_facts
 from regraft.records import Record
-from regraft.storage.files import cache_folder, key_of, read_json, write_json
+from regraft.storage.files import key_of, read_json, write_json
+from regraft.storage.places import cache_folder
 
 # Seconds per unit on an idle machine where nothing has been measured; the first measurement replaces them.
 _FIRST_GUESSES = {
@@ -93,7 +93,7 @@ class CostBook:
         """
         if seconds <= 0 or processor_s <= 0:
             return
-        seen = max(1.0, seconds * min(cores, machine_facts()["cores"]) / processor_s)
+        seen = max(1.0, seconds * min(cores, count_cores()) / processor_s)
         self._slow = (self._slow * seen) ** 0.5 if self._slow else seen
 
     def seconds(self, name: str) -> float:
@@ -136,7 +136,7 @@ class CostBook:
             self.observe(seconds, processor_s, old.cores)
         slow = self.slow
         used = processor_s if processor_s else seconds / slow
-        cores = min(max(used * slow / seconds, 0.1), float(machine_facts()["cores"]))
+        cores = min(max(used * slow / seconds, 0.1), float(count_cores()))
         if old is not None and not is_final:
             share = 0.5 ** (1 + self.age_s(name) / _DAY_S)
             used = old.processor_s**share * used ** (1 - share)
@@ -144,17 +144,3 @@ class CostBook:
         self._known[name] = Rate(processor_s=used, cores=cores, measured_at=self._now())
         rates = {name: rate.model_dump() for name, rate in sorted(self._known.items())}
         write_json(self._path, {"machine": machine_facts(), "rates": rates})
-
-
-def machine_facts() -> dict[str, Any]:
-    """The facts by which two machines count as the same for timings: processor and number of cores."""
-    name = ""
-    try:
-        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
-            name = next((line.split(":")[1].strip() for line in file if line.startswith("model name")), "")
-    except OSError:
-        import platform
-
-        name = platform.processor() or platform.machine()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return {"processor": name, "cores": cores}

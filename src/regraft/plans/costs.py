@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from regraft.heads.kernel import exact_rows
 from regraft.heads.kernel_machines import is_paired
-from regraft.heads.solver import working_bytes
+from regraft.heads.solving.solver import working_bytes
 from regraft.networks.weights.finding import Weights
 from regraft.networks.zoo.cards import card
 from regraft.plans.cost_book import CostBook
@@ -42,16 +42,6 @@ def extraction_s(weights: Weights, runtime: str, precision: str, book: CostBook)
     if known is not None or described is None:
         return known or 0.0
     return 1e-9 * described.multiply_adds * book.seconds("matrix")
-
-
-def available_bytes() -> float:
-    """Bytes of memory that are free on this machine; 4 GB where the system does not report it."""
-    try:
-        with open("/proc/meminfo", encoding="ascii") as file:
-            facts = dict(line.split(":", 1) for line in file)
-        return float(facts["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError, ValueError):
-        return 4e9
 
 
 @dataclass(frozen=True)
@@ -92,9 +82,9 @@ def logistic_work(amounts: Amounts, width: int) -> float:
     """Units of work: (images x coordinates)^0.79 x classes^0.45 per fold, and the basis once.
 
     The number of coordinates is the number of columns or, where that is smaller, the number of images; in the
-    second case a basis is computed (`heads/row_space.py`). The powers were fitted to processor seconds on
-    10 to 2,176 images, 1,024 to 7,168 columns and 2 to 136 classes. They are less than one because small
-    matrix products are less efficient than large ones.
+    second case a basis is computed (`heads/solving/row_space.py`). The powers were fitted to processor
+    seconds on 10 to 2,176 images, 1,024 to 7,168 columns and 2 to 136 classes. They are less than one because
+    small matrix products are less efficient than large ones.
     """
     numbers = float(amounts.train) * min(width, amounts.train)
     basis = _BASIS * float(amounts.train) ** 2 * width if width > amounts.train else 0.0

@@ -11,18 +11,10 @@ import tomli_w
 from pydantic import ValidationError
 
 from regraft.errors import SettingsError
-from regraft.records import (
-    Granularity,
-    HeadKind,
-    Precision,
-    Record,
-    Sha256,
-    Statistic,
-    Strategy,
-    WeightsSource,
-)
+from regraft.records import Granularity, HeadKind, Precision, Record, Statistic, Strategy
 from regraft.settings import TrainSettings
-from regraft.storage.files import sealed, write_atomically
+from regraft.storage.files import write_atomically
+from regraft.storage.seals import sealed
 
 TRAINED = ("last-blocks", "full", "scratch")
 """The strategies that train a tail."""
@@ -102,21 +94,3 @@ class Plan(Record):
             raise SettingsError(f"the plan {path} can't be used: {problems}") from error
         except SettingsError as error:
             raise SettingsError(f"the plan {path} can't be used: {error}") from error
-
-
-class Run(Record):
-    """The file `run.json`: data, settings, plan and versions of a fit. Its times are in `log.jsonl`."""
-
-    schema_version: Literal[1] = 1
-    regraft_version: str
-    data_root: str
-    settings: dict[str, object]
-    """The settings as the user gave them; a later fit with the same settings resumes this run."""
-    plan: Plan
-    split_sha256: Sha256
-    weights: WeightsSource
-    lineage: tuple[str, ...] = ()
-    """The origin of the weights and every training since, the oldest first."""
-    reasons: tuple[str, ...]
-    """Every automatic choice and the reason for it, one sentence each."""
-    versions: dict[str, str]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from regraft.errors import NetworkError, SettingsError
-from regraft.features.runtimes import has_gpu
+from regraft.machine.processor import has_bf16
 from regraft.networks.architectures.auxiliaries import has_auxiliaries
 from regraft.networks.cuts import cut_count
 from regraft.plans.plan import TRAINED, Plan
@@ -102,23 +102,6 @@ def check_plan(plan: Plan, around: Circumstances) -> Plan:
     if problems:
         raise SettingsError(f"the plan doesn't fit {around.network}: {'; '.join(problems)}")
     return plan
-
-
-def has_bf16(device: str) -> bool:
-    """Whether a device multiplies bf16 numbers natively (AMX or AVX512-BF16 on a CPU)."""
-    if device != "cpu" and (device != "auto" or has_gpu()):
-        import torch
-
-        from regraft.features.torch_runtime import find_device
-
-        if find_device(device).type == "cuda":
-            return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    try:
-        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
-            flags = next((line for line in file if line.startswith("flags")), "").split()
-    except OSError:
-        return False
-    return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
 def _one_statistic(known: Sequence[Statistic]) -> tuple[Statistic, ...]:

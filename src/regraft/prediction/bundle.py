@@ -5,10 +5,8 @@ A soft vote has further heads (`head-2.safetensors`, ...) and, if its voters use
 
 from __future__ import annotations
 
-from importlib import metadata
 from pathlib import Path
 
-import numpy as np
 import safetensors
 import safetensors.numpy
 from pydantic import ValidationError
@@ -17,78 +15,13 @@ from regraft.data.pictures.loading import LOADER_VERSION
 from regraft.errors import BundleError, StorageError
 from regraft.heads.head import Head
 from regraft.networks.weights.finding import Weights
-from regraft.prediction.model import Model, Voter
-from regraft.records import BundleRecord, HeadRecord, ScoreSheet, VoterRecord
-from regraft.storage.files import (
-    copy_atomically,
-    read_json,
-    sha256_of,
-    sha256_of_file,
-    write_atomically,
-    write_json,
-)
+from regraft.prediction.model import Model
+from regraft.prediction.saving import HEADS, NETWORKS, RECORD
+from regraft.prediction.voter import Voter
+from regraft.records import BundleRecord, HeadRecord, ScoreSheet
+from regraft.storage.files import read_json, sha256_of_file
 
-_RECORD = "bundle.json"
-_NETWORKS = ("network.safetensors", "network-2.safetensors", "network-3.safetensors")
-_HEADS = ("head.safetensors", "head-2.safetensors", "head-3.safetensors", "head-4.safetensors")
-BUNDLE_FILES = (_RECORD, *_NETWORKS, *_HEADS)
-"""The names of all files that a bundle can have."""
 _MAX_RECORD_BYTES = 64 << 20
-
-
-def save_bundle(model: Model, folder: Path) -> Path:
-    """Write a model; each file is complete or absent, and the record, written last, lists their hashes."""
-    files: dict[str, str] = {}
-    for name, voter in zip(_HEADS, model.voters, strict=False):
-        arrays = {key: np.ascontiguousarray(array) for key, array in voter.head.arrays.items()}
-        data = safetensors.numpy.save(arrays)
-        write_atomically(folder / name, data)
-        files[name] = sha256_of(data)
-    networks = list({voter.weights.sha256: voter.weights for voter in model.voters}.values())
-    places = {}
-    for name, weights in zip(_NETWORKS, networks, strict=False):
-        if not _same(folder / name, weights.path):
-            copy_atomically(weights.path, folder / name)
-        files[name] = sha256_of_file(folder / name)
-        places[weights.sha256] = name
-    record = BundleRecord(
-        regraft_version=metadata.version("regraft"),
-        labels=model.labels,
-        network=model.weights.network,
-        recipe=model.weights.recipe,
-        input_spec=model.weights.input_spec,
-        loader_version=LOADER_VERSION,
-        weights=model.weights.source,
-        head=model.head.record,
-        layout=model.layout,
-        fitted_precision=model.fitted_precision,
-        lineage=model.lineage,
-        others=tuple(_voter_record(voter, places[voter.weights.sha256]) for voter in model.others),
-        files=dict(sorted(files.items())),
-    )
-    write_json(folder / _RECORD, record.model_dump(mode="json"))
-    for name in {*_HEADS, *_NETWORKS} - set(files):  # left by an earlier model in this folder
-        (folder / name).unlink(missing_ok=True)
-    return folder
-
-
-def _voter_record(voter: Voter, place: str) -> VoterRecord:
-    weights = voter.weights
-    return VoterRecord.model_validate(
-        {
-            "network": weights.network,
-            "recipe": weights.recipe,
-            "input_spec": weights.input_spec,
-            "weights": weights.source,
-            "head": voter.head.record,
-            "layout": voter.layout,
-            "network_file": place,
-        }
-    )
-
-
-def _same(one: Path, other: Path) -> bool:
-    return one.exists() and sha256_of_file(one) == sha256_of_file(other)
 
 
 def load_model(folder: str | Path) -> Model:
@@ -101,10 +34,10 @@ def load_model(folder: str | Path) -> Model:
         BundleError: the folder is not a bundle, is damaged, or has another version of the loader or schema.
     """
     place, run = Path(folder), None
-    if not (place / _RECORD).exists() and (place / "bundle" / _RECORD).exists():
+    if not (place / RECORD).exists() and (place / "bundle" / RECORD).exists():
         place, run = place / "bundle", place
     record = _read_record(place)
-    used = {_NETWORKS[0], *(other.network_file for other in record.others), *_HEADS[: 1 + len(record.others)]}
+    used = {NETWORKS[0], *(other.network_file for other in record.others), *HEADS[: 1 + len(record.others)]}
     for name in sorted(used):
         path = place / name
         if not path.is_file() or sha256_of_file(path) != record.files.get(name):
@@ -112,13 +45,13 @@ def load_model(folder: str | Path) -> Model:
     first = Voter(
         Weights(
             record.network,
-            place / _NETWORKS[0],
-            record.files[_NETWORKS[0]],
+            place / NETWORKS[0],
+            record.files[NETWORKS[0]],
             record.recipe,
             record.input_spec,
             record.weights,
         ),
-        _read_head(place / _HEADS[0], record.head, len(record.labels)),
+        _read_head(place / HEADS[0], record.head, len(record.labels)),
         record.layout,
     )
     others = [
@@ -134,11 +67,11 @@ def load_model(folder: str | Path) -> Model:
             _read_head(place / name, other.head, len(record.labels)),
             other.layout,
         )
-        for name, other in zip(_HEADS[1:], record.others, strict=False)
+        for name, other in zip(HEADS[1:], record.others, strict=False)
     ]
     if any(other.weights.input_spec != first.weights.input_spec for other in others):
         raise BundleError(
-            f"{place / _RECORD}: the voters' networks expect different inputs, which one bundle can't have; "
+            f"{place / RECORD}: the voters' networks expect different inputs, which one bundle can't have; "
             "fit again"
         )
     return Model(
@@ -178,10 +111,10 @@ def _read_head(path: Path, record: HeadRecord, num_classes: int) -> Head:
 
 
 def _read_record(place: Path) -> BundleRecord:
-    path = place / _RECORD
+    path = place / RECORD
     if not path.is_file():
         raise BundleError(
-            f"no model at {place}: neither {path} nor {place / 'bundle' / _RECORD} exists. Give a run folder "
+            f"no model at {place}: neither {path} nor {place / 'bundle' / RECORD} exists. Give a run folder "
             "or a bundle"
         )
     if path.stat().st_size > _MAX_RECORD_BYTES:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -15,59 +15,25 @@ import numpy as np
 import numpy.typing as npt
 
 from regraft.arguments import check_choice, check_kind, check_place, check_reporter
-from regraft.data.findings.scan import in_order
 from regraft.data.image_like import ImageLike, ImageSource, read_image_likes
 from regraft.data.pictures.loading import LoadLimits, Pixels, load_input
 from regraft.errors import ImageError, SettingsError
-from regraft.features.runtimes import Row, Runtime, RuntimeName, open_runtime
+from regraft.features.opening import open_runtime
+from regraft.features.runtimes import Row, Runtime, RuntimeName
 from regraft.heads.head import Head
+from regraft.machine.processor import count_cores
 from regraft.networks.weights.finding import Weights
 from regraft.outputs.files import listed, visible
-from regraft.prediction.notebook import model_html, predictions_html
+from regraft.parallel import in_order
+from regraft.prediction.notebook import model_html
+from regraft.prediction.predictions import Prediction, Predictions
+from regraft.prediction.saving import BUNDLE_FILES, save_bundle
+from regraft.prediction.voter import Voter
 from regraft.progress import Reporter, Silent
 from regraft.records import Column, Precision, Scores, ScoreSheet, SkippedFile
 
 _AHEAD = 8
 _CHUNK = 128  # decoded images that are kept until the next network has processed them
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """A model's prediction for one image."""
-
-    path: str
-    label: str
-    probability: float
-    probabilities: npt.NDArray[np.float64] = field(repr=False)
-    """Probabilities `(K,)` in the order of the model's labels; they sum to one."""
-
-
-@dataclass(frozen=True)
-class Predictions(Sequence[Prediction]):
-    """Predictions in the order of the given images, and the files that could not be read."""
-
-    labels: tuple[str, ...]
-    rows: tuple[Prediction, ...]
-    skipped: tuple[SkippedFile, ...]
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, place: Any) -> Any:
-        return self.rows[place]
-
-    def _repr_html_(self) -> str:
-        return predictions_html(self)
-
-
-@dataclass(frozen=True)
-class Voter:
-    """A network and the head that reads some of its stages."""
-
-    weights: Weights
-    head: Head
-    layout: tuple[Column, ...]
-    """All feature columns of the network; the head reads some of them."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +62,13 @@ class Model:
         return (Voter(self.weights, self.head, self.layout), *self.others)
 
     def _repr_html_(self) -> str:
-        return model_html(self)
+        return model_html(
+            labels=self.labels,
+            network=self.weights.network,
+            heads=" + ".join(voter.head.record.kind for voter in self.voters),
+            scores=self.scores,
+            run_folder=self.run_folder,
+        )
 
     @property
     def test_scores(self) -> Scores | None:
@@ -208,7 +180,7 @@ class Model:
             except ImageError as error:
                 return place, None, str(error)
 
-        threads = os.cpu_count() or 1
+        threads = count_cores()
         for place, pixels, reason in in_order(
             load, range(len(images)), workers=threads, ahead=_AHEAD * threads
         ):
@@ -235,8 +207,6 @@ class Model:
         Raises:
             SettingsError: the folder holds other files.
         """
-        from regraft.prediction.bundle import BUNDLE_FILES, save_bundle
-
         check_place("folder", folder, "the name of a folder")
         others = [name for name in visible(Path(folder)) if name not in BUNDLE_FILES]
         if others and "bundle.json" not in visible(Path(folder)):
@@ -244,7 +214,13 @@ class Model:
                 f"{folder} holds files that are not a model ({listed(others)}); name a new folder, because "
                 "old files of a model's names are replaced and removed"
             )
-        return save_bundle(self, Path(folder))
+        return save_bundle(
+            self.voters,
+            Path(folder),
+            labels=self.labels,
+            fitted_precision=self.fitted_precision,
+            lineage=self.lineage,
+        )
 
 
 def _together(

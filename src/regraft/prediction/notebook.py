@@ -4,47 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-from regraft.storage.files import printable
-
-if TYPE_CHECKING:
-    from regraft.prediction.model import Model, Predictions
+from regraft.records import ScoreSheet
+from regraft.storage.tables import printable
 
 _ROWS = 20
 
 
-def model_html(model: Model) -> str:
-    """A table of a model's classes, network, head and accuracy."""
-    labels = ", ".join(model.labels[:8]) + (
-        f" and {len(model.labels) - 8} more" if len(model.labels) > 8 else ""
-    )
+def model_html(
+    *, labels: Sequence[str], network: str, heads: str, scores: ScoreSheet | None, run_folder: Path | None
+) -> str:
+    """A table of a model's classes, network, heads and accuracy."""
+    shown = ", ".join(labels[:8]) + (f" and {len(labels) - 8} more" if len(labels) > 8 else "")
     rows = [
-        ("classes", f"{len(model.labels)}: {labels}"),
-        ("network", model.weights.network),
-        ("head", " + ".join(voter.head.record.kind for voter in model.voters)),
+        ("classes", f"{len(labels)}: {shown}"),
+        ("network", network),
+        ("head", heads),
     ]
-    scores = model.scores.test or model.scores.validation if model.scores else None
-    if scores is not None:
-        value = scores.accuracy
+    best = scores.test or scores.validation if scores else None
+    if best is not None:
+        value = best.accuracy
         interval = ""
         if value.low is not None and value.high is not None:
             interval = f" [{100 * value.low:.1f}, {100 * value.high:.1f}]"
         rows.append(
-            ("accuracy", f"{100 * value.value:.1f} %{interval} of {scores.images:,} images, {scores.method}")
+            ("accuracy", f"{100 * value.value:.1f} %{interval} of {best.images:,} images, {best.method}")
         )
-    if model.run_folder is not None:
-        rows.append(("run", str(model.run_folder)))
+    if run_folder is not None:
+        rows.append(("run", str(run_folder)))
     return _table([], rows)
 
 
-def predictions_html(predictions: Predictions) -> str:
-    """A table of the first predictions, and the number of further ones."""
-    rows = [(row.path, row.label, f"{100 * row.probability:.1f} %") for row in predictions.rows[:_ROWS]]
-    more = len(predictions.rows) - len(rows)
+def predictions_html(answers: Sequence[tuple[str, str, float]], *, skipped: int) -> str:
+    """A table of the first predictions as path, label and probability, and the number of further ones."""
+    rows = [(path, label, f"{100 * probability:.1f} %") for path, label, probability in answers[:_ROWS]]
+    more = len(answers) - len(rows)
     said = [f"{more:,} more"] if more else []
-    if predictions.skipped:
-        said.append(f"{len(predictions.skipped):,} files could not be used; see the attribute skipped")
+    if skipped:
+        said.append(f"{skipped:,} files could not be used; see the attribute skipped")
     return _table(["image", "label", "probability"], rows) + "".join(f"<p>{escape(one)}</p>" for one in said)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from regraft.data.findings.scan import in_order
 from regraft.data.image_like import ImageLike, read_image_likes
 from regraft.data.pictures.loading import LoadLimits, decode_for, needed_side_px, read_file
 from regraft.errors import BundleError, ImageError
-from regraft.prediction.model import Prediction, Predictions, check_prediction, skipped_source
+from regraft.machine.processor import count_cores
+from regraft.parallel import in_order
+from regraft.prediction.model import check_prediction, skipped_source
+from regraft.prediction.predictions import Prediction, Predictions
 from regraft.records import InputSpec, SkippedFile
 
 FACT = "regraft"
@@ -76,9 +77,7 @@ class OnnxModel:
             except ImageError as error:
                 return place, None, str(error)
 
-        for place, pixels, reason in in_order(
-            load, range(len(several)), workers=os.cpu_count() or 1, ahead=8
-        ):
+        for place, pixels, reason in in_order(load, range(len(several)), workers=count_cores(), ahead=8):
             if pixels is None:
                 skipped.append(skipped_source(several[place], reason))
                 continue

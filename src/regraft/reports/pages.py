@@ -17,9 +17,10 @@ from typing import Any
 import jinja2
 from markupsafe import Markup, escape
 
-from regraft import __version__
 from regraft.progress import duration
-from regraft.storage.files import printable, write_atomically
+from regraft.storage.files import write_atomically
+from regraft.storage.tables import printable
+from regraft.version import VERSION
 
 _FOLDER = "templates"
 
@@ -48,7 +49,7 @@ def page(template: str, *, script: str = "", **values: Any) -> str:
             style=Markup(style),  # noqa: S704 (a file of this package)
             script=Markup(code),  # noqa: S704 (likewise)
             policy=_policy(style, code),
-            version=__version__,
+            version=VERSION,
             template=template,
             **values,
         )

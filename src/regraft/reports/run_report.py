@@ -22,7 +22,7 @@ from regraft.reports.run_charts import (
     training_charts,
 )
 from regraft.runs.reading import Judged, RunFiles
-from regraft.storage.files import printable
+from regraft.storage.tables import printable
 
 _THUMB_PX, _THUMBS = 112, 240
 _EXPLAINED = (8, 4)  # wrong and right images with heat maps

@@ -12,11 +12,11 @@ from regraft.errors import SettingsError
 from regraft.evaluation.paired import ALPHA, PairedComparison, compare, holm
 from regraft.evaluation.scores import wilson
 from regraft.networks.zoo.cards import card
-from regraft.plans.plan import Run
 from regraft.prediction.bundle import load_model
 from regraft.prediction.model import Model
 from regraft.records import Estimate
 from regraft.runs.reading import RunFiles
+from regraft.runs.records import Run
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ from regraft.errors import SettingsError, StorageError
 from regraft.outputs.files import listed, visible
 from regraft.progress import Reporter
 from regraft.records import Images, Split
-from regraft.storage.files import harmless, printable, read_json
+from regraft.storage.files import read_json
+from regraft.storage.tables import harmless, printable
 
 _State = Literal["free", "same", "other", "foreign"]
 Place = str | Path | None

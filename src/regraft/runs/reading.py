@@ -15,10 +15,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from regraft.errors import SettingsError, StorageError
-from regraft.ladder.rungs import LadderRecord
-from regraft.plans.plan import Run
 from regraft.records import ImageItem, Scores, ScoreSheet
-from regraft.storage.files import printable, read_json, sha256_of_file, unguarded
+from regraft.runs.records import LadderRecord, Run
+from regraft.storage.files import read_json, sha256_of_file
+from regraft.storage.tables import printable, unguarded
 
 
 @dataclass(frozen=True)

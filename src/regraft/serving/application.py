@@ -21,11 +21,11 @@ from prometheus_client import (
 )
 from starlette.exceptions import HTTPException
 
-from regraft import __version__
 from regraft.errors import ImageError
 from regraft.serving.batching import Overloaded
 from regraft.serving.multipart import MAX_FILES, BadRequestError, UploadedFile, files_of
 from regraft.serving.predictor import Predictor
+from regraft.version import VERSION
 
 _MOST_NEIGHBOURS = 24
 _EXPLAINED = 4  # files per request that get a heat map: each takes fifty forward passes
@@ -36,7 +36,7 @@ _FORMS = "multipart/form-data with one part for each file, or the bytes of one i
 def create_app(predictor: Predictor) -> FastAPI:
     """Create the application; `guards.Guards` is to be wrapped around it."""
     app = FastAPI(
-        title="regraft", version=__version__, docs_url=None, redoc_url=None, openapi_url="/openapi.json"
+        title="regraft", version=VERSION, docs_url=None, redoc_url=None, openapi_url="/openapi.json"
     )
     meters = _Meters(predictor)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from python_multipart import MultipartParser
 from python_multipart.exceptions import MultipartParseError
 
-from regraft.storage.files import printable
+from regraft.storage.tables import printable
 
 MAX_FILES = 64
 _MAX_HEADER_BYTES, _MAX_NAME = 8_192, 200

@@ -16,19 +16,13 @@ import numpy as np
 import numpy.typing as npt
 import safetensors.numpy
 
-from regraft import __version__
 from regraft.errors import BundleError, RegraftError
 from regraft.progress import Reporter
 from regraft.records import InputSpec
 from regraft.runs.model_files import ModelFiles, open_files
-from regraft.storage.files import (
-    cache_folder,
-    key_of,
-    make_folder,
-    read_json,
-    sha256_of_file,
-    write_atomically,
-)
+from regraft.storage.files import key_of, make_folder, read_json, sha256_of_file, write_atomically
+from regraft.storage.places import cache_folder
+from regraft.version import VERSION
 
 THUMBNAIL_PX = 96
 MOST_NEIGHBOURS = 4_000
@@ -84,7 +78,7 @@ def _key(files: ModelFiles) -> str:
     step = max(1, -(-len(files.training_images) // MOST_NEIGHBOURS))
     found = [files.image(item.path) is not None for item in files.training_images[::step]]
     root = str(files.run.root) if files.run else ""
-    return key_of([_VERSION, __version__, *map(sha256_of_file, shown), root, found])
+    return key_of([_VERSION, VERSION, *map(sha256_of_file, shown), root, found])
 
 
 def _make_apart(files: ModelFiles, folder: Path) -> None:

@@ -17,7 +17,7 @@ from regraft.export.graphs import core_graph, saved
 from regraft.progress import Silent
 from regraft.runs.model_files import ModelFiles, open_files
 from regraft.serving.package import MOST_NEIGHBOURS, THUMBNAIL_PX, write_package
-from regraft.storage.files import printable
+from regraft.storage.tables import printable
 
 
 def pack(run: Path, folder: Path, data: Path | None = None) -> None:

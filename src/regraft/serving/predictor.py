@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,7 @@ import numpy.typing as npt
 from regraft.data.pictures.loading import Pixels
 from regraft.explanation.occlusion import occlusion
 from regraft.explanation.overlays import data_uri, overlaid, picture
+from regraft.machine.processor import count_cores
 from regraft.prediction.onnx_model import open_session
 from regraft.serving.batching import Answer, Batcher, Overloaded
 from regraft.serving.decoding import DecodePool
@@ -37,7 +37,7 @@ class Predictor:
     """
 
     def __init__(self, package: Package, *, workers: int | None = None, capacity: int = QUEUE) -> None:
-        count = workers or os.cpu_count() or 1
+        count = workers or count_cores()
         self.package, self.capacity = package, capacity
         self.is_draining = False
         session = open_session(package.graph, threads=1)

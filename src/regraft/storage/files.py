@@ -8,28 +8,20 @@ A process killed at any moment leaves the old file or the new one, and at most o
 from __future__ import annotations
 
 import contextlib
-import csv
 import errno
 import glob
 import hashlib
-import io
 import json
 import os
-import re
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import platformdirs
-
-from regraft.errors import DiskFullError, SettingsError, StorageError
+from regraft.errors import DiskFullError, StorageError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _CHUNK_BYTES = 1 << 20
-_SEAL = "# Written by regraft; sha256 of the lines above: "
-_FORMULA_STARTS = ("=", "+", "-", "@")
-_NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?")
 
 
 def sha256_of(data: bytes | memoryview) -> str:
@@ -166,105 +158,3 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_bytes().decode("utf-8", "surrogateescape"))
     except (OSError, ValueError) as error:
         raise StorageError(f"can't read {path}: {error}") from error
-
-
-def cache_folder() -> Path:
-    """The folder of cached results: `$REGRAFT_CACHE`, otherwise the user's cache folder."""
-    chosen = os.environ.get("REGRAFT_CACHE")
-    return Path(chosen) if chosen else Path(platformdirs.user_cache_dir("regraft"))
-
-
-def settings_folder() -> Path:
-    """The folder of the user's decisions: `$REGRAFT_CONFIG`, otherwise the user's settings folder."""
-    chosen = os.environ.get("REGRAFT_CONFIG")
-    return Path(chosen) if chosen else Path(platformdirs.user_config_dir("regraft"))
-
-
-def size_in_bytes(text: str) -> float:
-    """The number of bytes in a size such as 500M, 20G or 1T.
-
-    Raises:
-        SettingsError: the text is not a size.
-
-    >>> size_in_bytes("1.5G")
-    1500000000.0
-    """
-    units = {"k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12}
-    number = text.strip().lower().removesuffix("b")
-    factor = units.get(number[-1:], 1.0)
-    try:
-        size = float(number[:-1] if factor > 1 else number) * factor
-    except ValueError:
-        size = -1.0
-    if not 0 <= size < 1e18:
-        raise SettingsError(f"size {text!r} is not understood; accepted are 500M, 20G, 1T or bytes")
-    return size
-
-
-def cache_limit() -> float | None:
-    """The size in bytes to which the cache may grow: `$REGRAFT_CACHE_MAX`, or None for no limit."""
-    chosen = os.environ.get("REGRAFT_CACHE_MAX")
-    return size_in_bytes(chosen) if chosen else None
-
-
-def printable(text: str) -> str:
-    r"""Escape undecodable bytes and control characters, so that a terminal, log or record can show `text`.
-
-    >>> printable("caf\udce9\x1b[31m.jpg")
-    'caf\\xe9\\x1b[31m.jpg'
-    """
-    shown = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown)
-
-
-def sealed(text: str) -> str:
-    """A text file with a last line by which `is_sealed` finds out whether anybody has edited it."""
-    return f"{text}{_SEAL}{sha256_of(text.encode())}\n"
-
-
-def is_sealed(data: bytes) -> bool:
-    """Whether a file is as `sealed` made it.
-
-    >>> is_sealed(sealed("a = 1").encode()), is_sealed(sealed("a = 1").encode().replace(b"1", b"2"))
-    (True, False)
-    """
-    text, _, seal = data.decode("utf-8", "replace").rpartition(_SEAL)
-    return bool(text) and seal.strip() == sha256_of(text.encode())
-
-
-def has_seal(data: bytes) -> bool:
-    """Whether a file was sealed once, edited or not."""
-    return _SEAL.encode() in data
-
-
-def csv_bytes(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
-    """A CSV file (RFC 4180, UTF-8) as bytes. Text that a spreadsheet would run as a formula gets a `'`."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    for row in (header, *rows):
-        writer.writerow([harmless(cell) if isinstance(cell, str) else cell for cell in row])
-    return buffer.getvalue().encode()
-
-
-def harmless(cell: str) -> str:
-    """Escape text so that no spreadsheet takes it for a formula, and no terminal for a command.
-
-    Plain numbers are no formulas, and stay as they are.
-
-    >>> [harmless(cell) for cell in ("=1+1", "-1", "-1+1", "'=1")]
-    ["'=1+1", '-1', "'-1+1", "''=1"]
-    """
-    shown = printable(cell)
-    if not shown.lstrip("'").startswith(_FORMULA_STARTS) or _NUMBER.fullmatch(shown):
-        return shown
-    return f"'{shown}"
-
-
-def unguarded(cell: str) -> str:
-    """A cell without the `'` that `harmless` put before it.
-
-    >>> [unguarded(cell) for cell in ("'=1+1", "-1", "'-1", "''=1", "'tis")]
-    ['=1+1', '-1', '-1', "'=1", "'tis"]
-    """
-    is_guarded = cell.startswith("'") and cell.lstrip("'").startswith(_FORMULA_STARTS)
-    return cell[1:] if is_guarded else cell

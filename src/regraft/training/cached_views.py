@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from regraft.features.activations import Activations, free_bytes
+from regraft.features.activations import Activations
 from regraft.progress import Reporter
 from regraft.settings import TrainSettings
-from regraft.storage.files import size_in_bytes
+from regraft.storage.places import free_bytes, size_in_bytes
 
 
 def kept_views(

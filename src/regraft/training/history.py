@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from regraft.storage.files import csv_bytes, write_atomically
+from regraft.storage.files import write_atomically
+from regraft.storage.tables import csv_bytes
 
 if TYPE_CHECKING:  # it imports torch, which reading a run does not need
     from regraft.training.movement import Movement

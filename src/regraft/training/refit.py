@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from regraft.features.extraction import extract
-from regraft.features.runtimes import open_runtime
+from regraft.features.opening import open_runtime
 from regraft.heads.dataset import Said
 from regraft.heads.fitting import fit_head
 from regraft.heads.head import Head

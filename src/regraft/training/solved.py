@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from regraft.heads.dataset import Job, Predicted, Said
 from regraft.heads.fitting import fit_head
-from regraft.heads.gauge import HUNDREDTHS
 from regraft.heads.kernel_machines import MOST_PAIRED_CLASSES, is_paired
 from regraft.heads.rows import Candidate, FittedHead, TrainingRows, describe
+from regraft.heads.solving.gauge import HUNDREDTHS
 from regraft.plans.plan import Plan
 from regraft.progress import Reporter
 from regraft.records import HeadKind, Statistic

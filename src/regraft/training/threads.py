@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from regraft.training.tail import Tail
+from regraft.training.loop.tail import Tail
 
 _SINGLE_THREAD_FLOPS = 2e9  # below this, one core is faster than several that wait for each other
 
@@ -32,8 +32,3 @@ def threads_for(tail: Tail, shape: Sequence[int], batch: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def cpu_kernels() -> str:
-    """The instruction set and number of threads, by which kernels (and so the result's bits) are chosen."""
-    return f"{torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads"

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import filelock
 import torch
 from torch import nn
 
-from regraft.data.pictures.loading import LOADER_VERSION, LoadLimits
+from regraft.data.pictures.loading import LoadLimits
 from regraft.data.pictures.views import ViewPolicy
-from regraft.errors import SettingsError
 from regraft.features.activations import Activations
 from regraft.features.extraction import Features, extract
+from regraft.features.opening import open_runtime
 from regraft.features.pooling import activation_shape
-from regraft.features.runtimes import Runtime, open_runtime
-from regraft.features.torch_runtime import find_device
+from regraft.features.runtimes import Runtime
 from regraft.heads.dataset import Job, Said
-from regraft.heads.fitting import fit_head
 from regraft.heads.head import Head
 from regraft.heads.rows import best_temperature
+from regraft.machine.devices import find_device
 from regraft.networks.architectures.auxiliaries import with_classes
 from regraft.networks.architectures.strided_depthwise import quicken
 from regraft.networks.network import Network, load_network
@@ -33,23 +30,22 @@ from regraft.networks.weights.finding import Weights
 from regraft.networks.weights.states import save_state
 from regraft.plans.plan import Plan
 from regraft.progress import Reporter
-from regraft.records import Column, WeightsSource
+from regraft.records import WeightsSource
 from regraft.settings import TrainSettings
-from regraft.storage.files import cache_folder, key_of, make_folder, sha256_of_file
+from regraft.storage.files import sha256_of_file
 from regraft.training.batches import ViewSource
 from regraft.training.cached_views import kept_views
+from regraft.training.head_start import EarlierHead, HeadStart, LinearHead, choose_start
 from regraft.training.history import History
 from regraft.training.layerwise import pretrain
 from regraft.training.loop.checkpoint import Position, Score
 from regraft.training.loop.engine import Trainer
 from regraft.training.loop.rate_finder import RateSearch, search_rate
 from regraft.training.loop.steps import Task
+from regraft.training.loop.tail import Tail, channels_last
 from regraft.training.movement import movements, stage_weights
-from regraft.training.tail import EarlierHead, HeadStart, LinearHead, Tail, channels_last
-from regraft.training.threads import cpu_kernels, threads_for
-
-_NOT_TRAINED_WITH: Any = {"vote": True, "refit": True, "training": {"stop_after"}}
-"""Parts of a plan on which the steps of its training don't depend."""
+from regraft.training.threads import threads_for
+from regraft.training.workspace import facts_of, workspace
 
 
 @dataclass(frozen=True)
@@ -118,7 +114,7 @@ class TunedJob:
         started = time.perf_counter()
         bench = self._bench(reporter)
         before = stage_weights(bench.network)
-        with self._workspace(reporter) as folder, self._threads(bench):
+        with workspace(self._facts(), reporter) as folder, self._threads(bench):
             self._pretrain(bench, folder, reporter)
             position = Trainer(self._task(bench, folder, started), reporter).run()
             weights = self._trained_weights(bench.network, folder)
@@ -129,7 +125,7 @@ class TunedJob:
         """The best validation score of the plan's training; nothing but its checkpoint is kept."""
         started = time.perf_counter()
         bench = self._bench(reporter)
-        with self._workspace(reporter) as folder, self._threads(bench):
+        with workspace(self._facts(), reporter) as folder, self._threads(bench):
             self._pretrain(bench, folder, reporter)
             return Trainer(self._task(bench, folder, started), reporter).run().best
 
@@ -190,17 +186,13 @@ class TunedJob:
         settings = self._settings
         last, statistic = network.stage_names[-1], self.plan.statistics[0]
         columns = tuple(c for c in self.job.features.layout if c.stage == last and c.statistic == statistic)
-        width, classes = sum(c.stop - c.start for c in columns), len(self.job.images.labels)
-        start = HeadStart.zero(width, classes)
-        if self.plan.strategy != "scratch":
-            with reporter.phase("solving the head to start from", 1, "heads") as meter:
-                solved = fit_head(self.job.training_rows(rows), "logistic", [columns])
-                meter.advance()
-            start = HeadStart.from_solved(solved.head)
-            if settings.head_start == "zero":
-                start = HeadStart.zero(width, classes, like=start)
-            elif settings.head_start == "previous":
-                start = HeadStart.remapped(self._earlier(columns), self.job.images.labels, start)
+        classes = len(self.job.images.labels)
+        if self.plan.strategy == "scratch":
+            start = HeadStart.zero(sum(column.stop - column.start for column in columns), classes)
+        else:
+            start = choose_start(
+                self.job, rows, columns, kind=settings.head_start, earlier=self.earlier, reporter=reporter
+            )
         head = LinearHead(start, statistic, dropout=settings.dropout)
         network.module.requires_grad_(False)
         tail = Tail(
@@ -212,24 +204,6 @@ class TunedJob:
         channels_last(tail)
         quicken(tail)
         return tail
-
-    def _earlier(self, columns: Sequence[Column]) -> EarlierHead:
-        """The earlier run's head, if it reads the same features as the new one.
-
-        Raises:
-            SettingsError: there is no earlier run, or its head reads other features.
-        """
-        if self.earlier is None:
-            raise SettingsError("--head-start previous needs --from with an earlier run that has the head")
-        record = self.earlier.head.record
-        reads = [(column.stage, column.statistic) for column in record.columns]
-        wanted = [(column.stage, column.statistic) for column in columns]
-        if record.kind != "logistic" or reads != wanted:
-            raise SettingsError(
-                "--head-start previous needs an earlier run with a logistic head on the last stage; the head "
-                f"of this run is {record.kind} on {', '.join(dict.fromkeys(stage for stage, _ in reads))}"
-            )
-        return self.earlier
 
     def _auxiliaries(self, network: Network, count: int, classes: int) -> dict[int, nn.Module]:
         """Auxiliary classifiers after the cut, for these classes; none if their weight is zero."""
@@ -293,35 +267,9 @@ class TunedJob:
             for rows, views in zip(sides, (settings.views or 0, 1), strict=True)  # validation: the centre
         ]
 
-    @contextmanager
-    def _workspace(self, reporter: Reporter) -> Iterator[Path]:
-        """The training's folder in the cache, named after all it depends on and locked by one process."""
-        folder = cache_folder() / "training" / key_of(self._facts())[:24]
-        make_folder(folder)
-        lock = filelock.FileLock(folder.parent / f".{folder.name}.lock")
-        try:
-            lock.acquire(timeout=0)
-        except filelock.Timeout:
-            reporter.note("another process is running the same training; waiting for it to finish")
-            lock.acquire()
-        try:
-            yield folder
-        finally:
-            lock.release()
-
     def _facts(self) -> dict[str, Any]:
-        device, settings = find_device(self.device), self._settings
-        return {
-            "version": 2,
-            "plan": self.plan.model_dump(mode="json", exclude=_NOT_TRAINED_WITH),
-            "split": self.job.split.sha256,
-            "images": key_of([row.sha256 for row in self.job.split.rows]),
-            "weights": self.weights.sha256,
-            "earlier": self.earlier.facts() if self.earlier and settings.head_start == "previous" else None,
-            "device": torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_kernels(),
-            "loader_version": LOADER_VERSION,
-            "versions": {name: metadata.version(name) for name in _libraries(self.plan.runtime)},
-        }
+        earlier = self.earlier if self._settings.head_start == "previous" else None
+        return facts_of(self.job, self.plan, self.weights, earlier=earlier, device=find_device(self.device))
 
     def _threads(self, bench: _Bench) -> AbstractContextManager[None]:
         return threads_for(bench.tail, bench.sources[0].shape, self._settings.effective_batch)
@@ -358,6 +306,7 @@ class TunedJob:
     ) -> Tuned:
         """The saved network with its predictions, computed by the runtime that will be used later."""
         rows, trained = bench.held, bench.tail.head
+        assert isinstance(trained, LinearHead)
         test = self.job.rows("test")
         shown = [*rows, *test] or self.job.rows("train")
         wanted = set(self.job.keys(shown))
@@ -403,9 +352,3 @@ def describe_cut(network: Network, count: int) -> list[str]:
         lines.append(f"├─ {stage.name:<16} {state} {size / 1e3:>12,.1f} k parameters")
     lines.append(f"└─ {'head':<16} new")
     return lines
-
-
-def _libraries(runtime: str) -> tuple[str, ...]:
-    """Libraries that the result's bits depend on; numpy and scipy solve the head to start from."""
-    inference = ("openvino",) if runtime == "openvino" else ()
-    return ("torch", "timm", "torchvision", "numpy", "scipy", *inference)

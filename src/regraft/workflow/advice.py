@@ -12,11 +12,10 @@ from regraft.advice.suspects import Suspect, conflicting, label_suspects
 from regraft.advice.textbook import Cell, advised
 from regraft.features.extraction import extract
 from regraft.features.moments import source_statistics
-from regraft.features.runtimes import open_moments
+from regraft.features.opening import open_moments
 from regraft.heads.dataset import Job
 from regraft.heads.head import Head
 from regraft.ladder.arms import FINAL_EPOCHS
-from regraft.ladder.rungs import LadderRecord
 from regraft.ladder.solved_rungs import (
     best_of,
     climb_classics,
@@ -32,7 +31,8 @@ from regraft.plans.costs import Cost, logistic_work
 from regraft.plans.plan import Plan
 from regraft.progress import Reporter
 from regraft.records import Record
-from regraft.storage.files import printable
+from regraft.runs.records import LadderRecord
+from regraft.storage.tables import printable
 from regraft.workflow.network import NetworkChoice
 from regraft.workflow.preparation import Prepared
 from regraft.workflow.rehearsal import Rehearsal

@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib import metadata
+from pathlib import Path
+from typing import Any
 
+from regraft.data.findings.known_classes import say_accuracy_of_all
 from regraft.data.pictures.loading import LOADER_VERSION
+from regraft.data.sources.candidates import Found
 from regraft.features.extraction import extract
-from regraft.features.runtimes import open_runtime
+from regraft.features.opening import open_runtime
 from regraft.heads.dataset import Job, Judgement, Predicted, on_average
 from regraft.ladder.climb import climb
 from regraft.ladder.ledger import Ledger
 from regraft.ladder.outlook import measure_curve, outlook
-from regraft.ladder.rungs import Contender, LadderRecord
+from regraft.ladder.rungs import Contender
 from regraft.ladder.standing import Standing, Terrain
+from regraft.machine.processor import count_cores
 from regraft.networks.weights.finding import Weights
 from regraft.plans.cost_book import CostBook
 from regraft.plans.costs import extract_name
+from regraft.prediction.model import Model
 from regraft.progress import Reporter
-from regraft.records import SkippedFile
+from regraft.records import Images, SkippedFile
+from regraft.runs.folders import EarlierImages, say_changed_data
+from regraft.runs.log import RunLog
+from regraft.runs.records import LadderRecord
+from regraft.runs.writing import draw_ladder, write_run
 from regraft.settings import DEFAULT_BUDGET, DataSettings, seconds_in
 from regraft.storage.files import key_of
-from regraft.workflow.preparation import Prepared, on_sides
+from regraft.workflow.outcome import Outcome, model_of, run_record
+from regraft.workflow.preparation import Prepared, on_sides, prepare
 from regraft.workflow.request import Request, Start
 
 _USUAL_EXTRACT_S = 0.01
@@ -120,7 +130,7 @@ def standing_for(
         asked.fit,
         asked.training,
         prepared.limits,
-        reading.workers or os.cpu_count() or 1,
+        reading.workers or count_cores(),
         prepared.extract_s or book.seconds(name) or _USUAL_EXTRACT_S,
         budget_s,
         clock() - started,
@@ -173,3 +183,60 @@ def _key(asked: Request, job: Job, weights: Weights, purpose: str) -> str:
             "versions": {name: metadata.version(name) for name in libraries},
         }
     )
+
+
+def climbed(
+    images: Images | Found | str | Path,
+    asked: Request,
+    reading: DataSettings,
+    start: Start,
+    log: RunLog,
+    record: dict[str, Any],
+    folder: Path | None,
+    started: float,
+    earlier: EarlierImages | None,
+) -> Model:
+    """The ladder: every rung that is kept is a whole run in the folder, scored on validation images."""
+    prepared = prepare(images, asked, reading, start.weights, log, sides=("train", "validation"))
+    say_changed_data(earlier, prepared.job.split, folder, log)
+
+    def kept(ascent: Ascent) -> Model:
+        contender = ascent.contender
+        fitted = Outcome(
+            contender.voters, ascent.judgement, (*start.lineage, *contender.lineage), contender.history
+        )
+        model = model_of(fitted, ascent.job, contender.plan, folder)
+        if folder is not None:
+            run = run_record(ascent.job, contender.plan, start, model, log, record)
+            write_run(
+                folder, run=run, model=model, images=ascent.job.images, split=ascent.job.split,
+                judgement=ascent.judgement, history=contender.history, ladder=ascent.ladder,
+            )  # fmt: skip
+        return model
+
+    best: list[Ascent] = []
+
+    def keep(ascent: Ascent) -> None:
+        kept(ascent)
+        if folder is not None:
+            what = "a better model replaces it" if best else "a usable model is saved"
+            log.note(f"{what} in {folder}: {ascent.contender.name}, {_accuracy_of(ascent)}")
+        best[:] = [ascent]
+
+    try:
+        ascent = ascend(prepared, asked, reading, start, started=started, reporter=log, keep=keep)
+    except KeyboardInterrupt:
+        if best and folder is not None:
+            log.warn(f"stopped; {folder} holds the best so far, {best[0].contender.name}, ready to use")
+        raise
+    model = kept(ascent)
+    say_accuracy_of_all(ascent.job.images, ascent.judgement.sheet, log)
+    if folder is not None:
+        draw_ladder(folder, ascent.ladder)
+        log.record("finished")
+    return model
+
+
+def _accuracy_of(ascent: Ascent) -> str:
+    accuracy = ascent.contender.accuracy(ascent.job)
+    return f"accuracy {100 * accuracy.value:.1f} % on {len(ascent.contender.judged.rows):,} validation images"

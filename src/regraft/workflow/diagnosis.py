@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Literal
 
 from regraft.errors import RegraftError
+from regraft.machine.memory import available_bytes
+from regraft.machine.processor import instructions, machine_facts
 from regraft.networks.weights.finding import weights_here
-from regraft.plans.cost_book import machine_facts
-from regraft.plans.costs import available_bytes
-from regraft.storage.files import cache_folder, make_folder
+from regraft.storage.files import make_folder
+from regraft.storage.places import cache_folder
 
 State = Literal["ok", "note", "problem"]
 _INSTRUCTIONS = {
@@ -117,14 +118,8 @@ def _gpu() -> Iterator[Check]:
 
 
 def _processor() -> Iterator[Check]:
-    facts = machine_facts()
-    flags: set[str] = set()
-    if Path("/proc/cpuinfo").exists():
-        for line in Path("/proc/cpuinfo").read_text(errors="replace").splitlines():
-            if line.startswith(("flags", "Features")):
-                flags = set(line.split(":", 1)[1].split())
-                break
-    best = next((name for flag, name in _INSTRUCTIONS.items() if flag in flags), "no known SIMD instructions")
+    facts, has = machine_facts(), instructions()
+    best = next((name for flag, name in _INSTRUCTIONS.items() if flag in has), "no known SIMD instructions")
     yield Check(
         "processor", "ok", f"{facts['processor'] or platform.machine()}, {facts['cores']} cores, {best}"
     )

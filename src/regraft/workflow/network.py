@@ -17,7 +17,8 @@ from regraft.evaluation.paired import compare
 from regraft.evaluation.scores import wilson
 from regraft.features.extraction import Features, extract
 from regraft.features.moments import CLASSIFIER
-from regraft.features.runtimes import RuntimeName, open_moments, open_runtime
+from regraft.features.opening import open_moments, open_runtime
+from regraft.features.runtimes import RuntimeName
 from regraft.heads.dataset import Job
 from regraft.heads.head import softmax
 from regraft.heads.linear import cross_validated_logistic

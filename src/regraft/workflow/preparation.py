@@ -22,7 +22,8 @@ from regraft.data.sources.column_names import TableColumns
 from regraft.data.splits import split_findings, split_images
 from regraft.errors import DataError
 from regraft.features.extraction import Features, decode_while_waiting, extract, feature_store
-from regraft.features.runtimes import Runtime, open_runtime
+from regraft.features.opening import open_runtime
+from regraft.features.runtimes import Runtime
 from regraft.heads.dataset import Job
 from regraft.networks.weights.finding import Weights
 from regraft.plans.cost_book import CostBook
@@ -30,10 +31,11 @@ from regraft.plans.costs import extraction_s
 from regraft.plans.planning import Circumstances
 from regraft.progress import Reporter, duration
 from regraft.records import Images, Precision, Side, Split
-from regraft.runs.writing import RunLog
+from regraft.runs.log import RunLog
 from regraft.settings import DEFAULT_BUDGET, DataSettings, seconds_in
-from regraft.storage.files import cache_folder, cache_limit
-from regraft.storage.rows import Rows, prune
+from regraft.storage.places import cache_folder, cache_limit
+from regraft.storage.rows import Rows
+from regraft.storage.upkeep import prune
 from regraft.workflow.request import Request
 
 EVERY_SIDE: tuple[Side, ...] = ("train", "validation", "test")

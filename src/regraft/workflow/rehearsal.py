@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from regraft.data.sources.candidates import Found
 from regraft.errors import SettingsError
@@ -13,12 +13,13 @@ from regraft.plans.cost_book import CostBook
 from regraft.plans.costs import extract_name
 from regraft.plans.plan import Plan
 from regraft.plans.planning import check_plan, make_plan
+from regraft.progress import Reporter, Silent
 from regraft.records import Images, Record, Side, SkippedFile, StrategyChoice
-from regraft.runs.writing import RunLog
-from regraft.settings import DEFAULT_BUDGET, DataSettings, seconds_in
-from regraft.storage.files import printable
-from regraft.workflow.preparation import Prepared, limits_of, located, prepare, scanned
-from regraft.workflow.request import Request, Start, find_start
+from regraft.runs.log import RunLog
+from regraft.settings import DEFAULT_BUDGET, DataSettings, FitSettings, TrainSettings, seconds_in
+from regraft.storage.tables import printable
+from regraft.workflow.preparation import Prepared, limits_of, located, prepare, reading_of, scanned
+from regraft.workflow.request import Request, Start, find_start, make_request
 
 if TYPE_CHECKING:
     from regraft.workflow.network import NetworkChoice
@@ -132,3 +133,28 @@ def rehearsed(begun: Begun, log: RunLog) -> Rehearsal:
         budget_s=None if plan else seconds_in(asked.fit.budget or DEFAULT_BUDGET),
         plan=plan,
     )
+
+
+def rehearse(
+    images: Images | str | Path,
+    settings: FitSettings | None = None,
+    *,
+    training: TrainSettings | None = None,
+    data: DataSettings | None = None,
+    plan: Plan | str | Path | None = None,
+    from_run: str | Path | None = None,
+    reporter: Reporter | None = None,
+    **changes: Any,
+) -> Rehearsal:
+    """How `fit` would begin with the same arguments; it stops before features are computed.
+
+    No run folder is written. The cache keeps what the fit will use: the list of files, the split, the
+    converted network, and with `network="auto"` the features of the images that choose the network.
+
+    Raises:
+        RegraftError: what `fit` would stop at before it computes features.
+    """
+    reading = reading_of(images, data, reporter)
+    asked = make_request(settings, training, plan, changes)
+    log = RunLog(reporter or Silent(), None)
+    return rehearsed(begin(images, asked, reading, from_run, log, sides=()), log)

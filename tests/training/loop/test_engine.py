@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from regraft.progress import Silent
-from regraft.training.batches import Places, TensorSource
 from regraft.training.loop import checkpoint, engine
+from regraft.training.loop.batches import Places, TensorSource
 from regraft.training.loop.engine import Trainer
 from regraft.training.loop.steps import Stepper
 from tests.training.examples import small_tail, small_task

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from regraft.plans.step_costs import timed
 from regraft.progress import Silent
-from regraft.training.batches import Places, TensorSource
 from regraft.training.loop import engine
+from regraft.training.loop.batches import Places, TensorSource
 from regraft.training.loop.checkpoint import Position
 from regraft.training.loop.engine import Trainer
 from regraft.training.loop.steps import Task
+from regraft.training.timing import timed
 from tests.training.examples import small_tail, small_task
 from tests.training.loop.test_engine import StopError, equal, weights_of
 

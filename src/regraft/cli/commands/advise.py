@@ -71,7 +71,7 @@ def advise(
         explain: Say how each figure is computed, and show the textbook table.
         json: Print one JSON object instead of tables.
     """
-    from regraft.workflow import fit as workflow
+    from regraft.workflow import advise as verb
 
     if settings.strategy != "auto" and (explain or suspects):
         flag = "--explain" if explain else f"--suspects {suspects}"
@@ -80,7 +80,7 @@ def advise(
             "leave out one of the two"
         )
     _check_outputs(out, suspects, [data, reading.corrections, settings.weights, from_], overwrite)
-    advice = workflow.advise(
+    advice = verb.advise(
         data,
         settings,
         training=training,

@@ -17,8 +17,8 @@ def info(*, json: Annotated[bool, Parameter(negative="")] = False) -> int:
     Args:
         json: Print JSON lines instead of a table.
     """
-    from regraft.storage.files import cache_folder
-    from regraft.storage.rows import stores_below
+    from regraft.storage.places import cache_folder
+    from regraft.storage.upkeep import stores_below
 
     root = cache_folder()
     uses = stores_below(root)
@@ -51,8 +51,8 @@ def info(*, json: Annotated[bool, Parameter(negative="")] = False) -> int:
 
 def verify() -> int:
     """Compare all cached data with their hashes; damaged shards are removed and will be computed again."""
-    from regraft.storage.files import cache_folder
-    from regraft.storage.rows import remove_stale, stores_below, verify_store
+    from regraft.storage.places import cache_folder
+    from regraft.storage.upkeep import remove_stale, stores_below, verify_store
 
     root = cache_folder()
     damaged = [name for use in stores_below(root) for name in verify_store(use.folder)]
@@ -69,17 +69,17 @@ def prune(*, max_size: Annotated[str, Parameter(name=["--max-size", "--max"])]) 
     Args:
         max_size: Size that may remain, for example 500M or 20G; 0 deletes everything.
     """
-    from regraft.storage import rows as rowstore
-    from regraft.storage.files import cache_folder, size_in_bytes
+    from regraft.storage.places import cache_folder, size_in_bytes
+    from regraft.storage.upkeep import prune
 
-    freed = rowstore.prune(cache_folder(), size_in_bytes(max_size))
+    freed = prune(cache_folder(), size_in_bytes(max_size))
     print(f"freed {freed / 1e6:,.1f} MB")
     return 0
 
 
 def clear() -> int:
     """Delete everything that can be computed again: features, activations and trainings. Splits are kept."""
-    from regraft.storage.files import cache_folder
+    from regraft.storage.places import cache_folder
 
     root = cache_folder()
     for name in ("features", "activations", "training", "scan", "networks", "weights"):

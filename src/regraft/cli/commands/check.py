@@ -50,7 +50,7 @@ def check(
 
     from regraft.data.splits import split_findings, split_images
     from regraft.outputs.files import FINDINGS, output_file
-    from regraft.workflow.fit import load_images
+    from regraft.workflow.check import load_images
 
     if out is not None:
         output_file(out, FINDINGS, inputs=[data, reading.corrections], overwrite=overwrite)
@@ -73,7 +73,7 @@ def _show(images: Images, split: Split, out: str | None) -> None:
     shown = rows if len(rows) <= 40 else [*rows[:20], ["…", *("" for _ in sides)], *rows[-5:]]
     title = f"{len(images):,} images in {len(images.labels)} classes ({split.origin} split)"
     if images.layout:
-        from regraft.storage.files import printable
+        from regraft.storage.tables import printable
 
         print(f"layout: {printable(images.layout)}")
     show_table(title, ["class", *sides], shown, right=range(1, len(sides) + 1))
@@ -91,7 +91,7 @@ def _show(images: Images, split: Split, out: str | None) -> None:
         example = next(file.path for file in images.skipped if file.reason == reason)
         problems.append(["skipped", reason, f"{count:,}", example])
     if problems:
-        from regraft.storage.files import printable
+        from regraft.storage.tables import printable
 
         safe = [[printable(cell) for cell in row] for row in problems]
         show_table("Findings", ["kind", "what", "count", "for example"], safe, right=[2])
@@ -139,7 +139,8 @@ def _example(findings: list[Finding]) -> str:
 def _write(out: str, images: Images) -> None:
     from pathlib import Path
 
-    from regraft.storage.files import csv_bytes, write_atomically
+    from regraft.storage.files import write_atomically
+    from regraft.storage.tables import csv_bytes
 
     rows = [(finding.kind, finding.message, " | ".join(finding.paths)) for finding in images.findings]
     rows += [("skipped", file.reason, file.path) for file in images.skipped]
@@ -147,7 +148,7 @@ def _write(out: str, images: Images) -> None:
 
 
 def _record(images: Images, split: Split) -> dict[str, object]:
-    from regraft.storage.files import printable
+    from regraft.storage.tables import printable
 
     sides = Counter(row.side for row in split.rows)
     return {

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from regraft.cli.terminal.console import make_reporter
 from regraft.cli.terminal.parameters import Overwrite
-from regraft.storage.files import printable
+from regraft.storage.tables import printable
 
 
 def explain(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from regraft.cli.terminal.console import make_reporter
-from regraft.storage.files import printable
+from regraft.storage.tables import printable
 
 if TYPE_CHECKING:
     from regraft.export.parity import Quantised

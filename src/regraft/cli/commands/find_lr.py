@@ -46,14 +46,14 @@ def find_lr(
     """
     from regraft.outputs.files import DRAWING, output_file
     from regraft.outputs.plots import Axes, line_plot
-    from regraft.workflow import fit as workflow
+    from regraft.workflow import find_lr as verb
 
     output_file(
         out, DRAWING, inputs=[data, reading.corrections, settings.weights, from_], overwrite=overwrite
     )
     if settings.strategy == "auto":
         settings = replace(settings, strategy="full")
-    found = workflow.find_lr(
+    found = verb.find_lr(
         data, settings, training=training, data=reading, from_run=from_, steps=steps,
         reporter=make_reporter(json_lines=False),
     )  # fmt: skip

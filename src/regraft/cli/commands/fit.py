@@ -74,18 +74,19 @@ def fit(
             and stop before features are computed; `regraft advise` shows the same.
         json: Print JSON lines instead of tables and bars.
     """
-    from regraft.workflow import fit as workflow
+    from regraft.workflow import fit as verb
+    from regraft.workflow.rehearsal import rehearse
 
     reporter = make_reporter(json_lines=json)
     if dry_run:
         if plan is None:
             reporter.note(f"fit --dry-run is now a part of advise: {advise_command(data, settings)}")
-        found = workflow.rehearse(
+        found = rehearse(
             data, settings, training=training, data=reading, plan=plan, from_run=from_, reporter=reporter
         )
         _show_dry_run(found, json_lines=json)
         return 0
-    model = workflow.fit(
+    model = verb.fit(
         data,
         settings,
         training=training,
@@ -106,7 +107,7 @@ def fit(
         return 0
     if (model.run_folder / "ladder.json").exists():
         from regraft.cli.terminal.ladder_table import show_ladder
-        from regraft.ladder.rungs import LadderRecord
+        from regraft.runs.records import LadderRecord
         from regraft.storage.files import read_json
 
         show_ladder(LadderRecord.model_validate(read_json(model.run_folder / "ladder.json")))

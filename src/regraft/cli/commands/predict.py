@@ -59,7 +59,8 @@ def predict(
     from regraft.errors import NoImagesError, SettingsError
     from regraft.prediction.onnx_model import OnnxModel
     from regraft.prediction.opening import load_model
-    from regraft.storage.files import csv_bytes, printable, write_atomically
+    from regraft.storage.files import write_atomically
+    from regraft.storage.tables import csv_bytes, printable
 
     paths = list(_expand(images))
     as_json = json or (out or "").endswith((".jsonl", ".json"))
@@ -133,7 +134,7 @@ def _ranked(
 
 
 def _csv(lines: Sequence[tuple[str, list[tuple[str, float]]]], top: int) -> bytes:
-    from regraft.storage.files import csv_bytes
+    from regraft.storage.tables import csv_bytes
 
     names = [("label", "probability")] + [(f"label_{n}", f"probability_{n}") for n in range(2, top + 1)]
     header = ["path", *(name for pair in names for name in pair)]
@@ -144,7 +145,7 @@ def _csv(lines: Sequence[tuple[str, list[tuple[str, float]]]], top: int) -> byte
 
 
 def _json_lines(lines: Sequence[tuple[str, list[tuple[str, float]]]]) -> bytes:
-    from regraft.storage.files import printable
+    from regraft.storage.tables import printable
 
     records = (
         {

@@ -12,7 +12,7 @@ from regraft.cli.terminal.console import show_json, show_table
 from regraft.cli.terminal.ladder_table import percent
 from regraft.errors import RegraftError, SettingsError
 from regraft.progress import duration
-from regraft.storage.files import printable
+from regraft.storage.tables import printable
 
 if TYPE_CHECKING:
     from regraft.runs.reading import RunFiles

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from regraft.advice.profile import DepthProfile
 from regraft.cli.terminal.console import show_table
-from regraft.ladder.rungs import LadderRecord, RungRow
 from regraft.progress import duration
 from regraft.records import Estimate
+from regraft.runs.records import LadderRecord, RungRow
 
 
 def show_ladder(ladder: LadderRecord) -> None:

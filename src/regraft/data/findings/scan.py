@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,13 +22,16 @@ from regraft.data.pictures.file_kinds import foreign_file
 from regraft.data.pictures.loading import LOADER_VERSION, LoadLimits, decode, read_file
 from regraft.data.sources.candidates import Candidate, Found
 from regraft.errors import DataError, ImageError, TooManyBadFilesError
+from regraft.machine.processor import count_cores
+from regraft.parallel import in_order
 from regraft.progress import Reporter, Silent
 from regraft.records import Finding, Images, SkippedFile
-from regraft.storage.files import cache_folder, key_of, printable, sha256_of
+from regraft.storage.files import key_of, sha256_of
+from regraft.storage.places import cache_folder
 from regraft.storage.rows import Rows, RowStore
+from regraft.storage.tables import printable
 
 _LOOK_PX = 4 * THUMBNAIL_PX  # smallest decoded side: below it, copies of other sizes would look different
-_Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 
@@ -48,23 +48,6 @@ class ScanSettings:
     """What is done with images that look alike; see `DataSettings`."""
 
 
-def in_order(
-    function: Callable[[_Item], _Result], items: Iterable[_Item], *, workers: int, ahead: int
-) -> Iterator[_Result]:
-    """Map in threads, in order, with at most `ahead` results waiting, so that memory is bounded."""
-    with ThreadPoolExecutor(workers) as pool:
-        iterator = iter(items)
-        waiting = deque(pool.submit(function, item) for item in islice(iterator, ahead))
-        try:
-            while waiting:
-                result = waiting.popleft().result()
-                waiting.extend(pool.submit(function, item) for item in islice(iterator, 1))
-                yield result
-        finally:
-            for future in waiting:
-                future.cancel()
-
-
 def scan(found: Found, settings: ScanSettings | None = None, *, reporter: Reporter | None = None) -> Images:
     """Read every candidate once, in parallel, and sort out which can be used.
 
@@ -75,7 +58,7 @@ def scan(found: Found, settings: ScanSettings | None = None, *, reporter: Report
         DataError: fewer than two classes are left.
     """
     settings, reporter = settings or ScanSettings(), reporter or Silent()
-    workers = settings.workers or os.cpu_count() or 1
+    workers = settings.workers or count_cores()
     hashes, reasons = _hash_all(found.candidates, settings.limits, workers, reporter)
     files = {sha: candidate.file for candidate, sha in zip(found.candidates, hashes, strict=True) if sha}
     store = RowStore(
@@ -189,7 +172,7 @@ def _larger(
     keys: Sequence[str], files: dict[str, Path], settings: ScanSettings, reporter: Reporter
 ) -> npt.NDArray[np.uint8]:
     """Grey pictures of 64 x 64 pixels, `(n, 4096) uint8`, cached by content like the facts of a scan."""
-    limits, workers = settings.limits, settings.workers or os.cpu_count() or 1
+    limits, workers = settings.limits, settings.workers or count_cores()
     store = RowStore(
         cache_folder() / "looks" / key_of([LOADER_VERSION, LOOK_PX])[:24],
         width=LOOK_PX**2,

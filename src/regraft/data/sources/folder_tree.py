@@ -16,7 +16,7 @@ from regraft.data.pictures.side_files import side_file
 from regraft.data.sources.own_outputs import own_output, own_places
 from regraft.errors import DataError
 from regraft.records import SkippedFile
-from regraft.storage.files import printable
+from regraft.storage.tables import printable
 
 _MAX_DEPTH = 64
 _SYSTEM = frozenset(

@@ -11,7 +11,7 @@ from regraft.data.sources.folder_tree import Folder, Walk, is_document
 from regraft.data.sources.layouts import Layout, recognised
 from regraft.records import Finding
 from regraft.settings import Layout as LayoutChoice
-from regraft.storage.files import printable
+from regraft.storage.tables import printable
 
 _LISTED = 5
 

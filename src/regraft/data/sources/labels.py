@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from regraft.errors import DataError
-from regraft.storage.files import printable
+from regraft.storage.tables import printable
 
 MAX_LENGTH = 256
 _INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff"  # characters without width, which copied text often carries

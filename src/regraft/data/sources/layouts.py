@@ -16,7 +16,7 @@ from regraft.data.sources.side_names import sides_of
 from regraft.errors import DataError
 from regraft.records import Side
 from regraft.settings import Layout as LayoutChoice
-from regraft.storage.files import printable
+from regraft.storage.tables import printable
 
 _OVERRIDE = "If every folder is a class, add --layout classes"
 _LISTED = 5

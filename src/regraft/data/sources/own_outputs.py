@@ -7,7 +7,7 @@ import json
 from collections.abc import Set
 from pathlib import Path
 
-from regraft.storage.files import cache_folder, settings_folder
+from regraft.storage.places import cache_folder, settings_folder
 
 _RECORDS = ("run.json", "bundle.json", "package.json")
 _EXPORTED = ("model.onnx", "model.xml", "model.safetensors")

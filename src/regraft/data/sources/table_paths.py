@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from regraft.data.sources.column_names import IMAGE_ENDINGS
-from regraft.storage.files import printable, unguarded
+from regraft.storage.tables import printable, unguarded
 
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]|\\\\")
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)

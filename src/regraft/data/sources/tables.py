@@ -14,7 +14,7 @@ from regraft.data.sources.table_files import Table, read_table
 from regraft.data.sources.table_paths import Located, PathLookup, better_root
 from regraft.errors import DataError, NoImagesError
 from regraft.records import Finding, Side, SkippedFile
-from regraft.storage.files import printable
+from regraft.storage.tables import printable
 
 
 @dataclass(frozen=True)

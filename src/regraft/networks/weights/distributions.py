@@ -12,7 +12,8 @@ from importlib import metadata
 from pathlib import Path
 
 from regraft.errors import StorageError, WeightsError
-from regraft.storage.files import cache_folder, read_json, sha256_of_file, write_json
+from regraft.storage.files import read_json, sha256_of_file, write_json
+from regraft.storage.places import cache_folder
 
 _VERSION = 1  # of the conversion; part of the converted file's name
 

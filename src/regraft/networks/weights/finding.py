@@ -22,7 +22,8 @@ from regraft.networks.weights.hubs import Found, from_hub_cache
 from regraft.networks.zoo.cards import card, cards
 from regraft.progress import Reporter, Silent
 from regraft.records import InputSpec, Recipe, WeightsSource
-from regraft.storage.files import cache_folder, key_of, read_json, sha256_of_file
+from regraft.storage.files import key_of, read_json, sha256_of_file
+from regraft.storage.places import cache_folder
 
 WEIGHTS_SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
 _PACKAGED = Path(__file__).parent / "pretrained"

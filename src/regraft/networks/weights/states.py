@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from regraft.errors import WeightsError
-from regraft.networks.tensors import Shape, check_shapes
+from regraft.networks.weights.tensors import Shape, check_shapes
 
 
 def load_state(network: nn.Module, path: Path) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from regraft.errors import LicenceError
 from regraft.progress import Reporter
 from regraft.records import WeightsSource
-from regraft.storage.files import make_folder, read_json, settings_folder, write_json
+from regraft.storage.files import make_folder, read_json, write_json
+from regraft.storage.places import settings_folder
 
 # Parts of licence names as written by SPDX and the model hubs, in lower case.
 _PERMISSIVE = (

@@ -17,14 +17,14 @@ import torch
 from regraft.progress import Meter, Reporter
 from regraft.randomness import generator
 from regraft.settings import TrainSettings, seconds_in
-from regraft.training.batches import Places, fetched
 from regraft.training.loop import checkpoint
+from regraft.training.loop.batches import Places, fetched
 from regraft.training.loop.checkpoint import Position, Score, Sums
 from regraft.training.loop.interruption import Interruption
 from regraft.training.loop.memory import micro_batch
 from regraft.training.loop.processes import add_up, share_first, world
 from regraft.training.loop.steps import Stepper, Task
-from regraft.training.tail import autocast
+from regraft.training.loop.tail import autocast
 
 CHECKPOINT_EVERY_S = 60.0
 _MOST_OF_AN_EPOCH = 0.9  # another epoch is begun if at least this share of it fits into the limit

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-
 import torch
 
-from regraft.plans.costs import available_bytes
-from regraft.storage.files import size_in_bytes
-from regraft.training.tail import Tail, autocast
+from regraft.machine.memory import free_memory
+from regraft.storage.places import size_in_bytes
+from regraft.training.loop.tail import Tail, autocast
 
 _SHARE = 0.5
 
@@ -58,38 +56,6 @@ def kept_bytes(tail: Tail, sample: torch.Tensor, precision: str) -> int:
     tail.train(mode)
     tail.restore(kept)
     return sum(seen.values())
-
-
-def free_memory(device: torch.device) -> float:
-    """Bytes of memory that this process can still allocate on a device."""
-    if device.type == "cuda":
-        return float(torch.cuda.mem_get_info(device)[0])
-    free = [available_bytes(), _cgroup_free(), _address_space_free()]
-    return min(value for value in free if value is not None)
-
-
-def _cgroup_free() -> float | None:
-    """Bytes left within a container's memory limit (cgroup version 2); None if there is no limit."""
-    try:
-        with open("/sys/fs/cgroup/memory.max", encoding="ascii") as file:
-            limit = file.read().strip()
-        with open("/sys/fs/cgroup/memory.current", encoding="ascii") as file:
-            return None if limit == "max" else max(0.0, float(limit) - float(file.read()))
-    except (OSError, ValueError):
-        return None
-
-
-def _address_space_free() -> float | None:
-    """Bytes left within the limit of `ulimit -v`; None if there is no limit."""
-    try:
-        import resource
-
-        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-        with open("/proc/self/statm", encoding="ascii") as file:
-            used = int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
-        return None if limit == resource.RLIM_INFINITY else max(0.0, float(limit - used))
-    except (ImportError, OSError, ValueError):
-        return None
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -10,7 +10,7 @@ from torch import nn
 
 from regraft.randomness import torch_seed
 from regraft.settings import TrainSettings
-from regraft.training.tail import Tail
+from regraft.training.loop.tail import Tail
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from regraft.progress import Reporter
-from regraft.training.batches import fetched
+from regraft.training.loop.batches import fetched
 from regraft.training.loop.checkpoint import Position
 from regraft.training.loop.steps import Stepper, Task
 

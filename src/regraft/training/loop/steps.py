@@ -15,7 +15,7 @@ import torch
 from regraft.progress import Reporter
 from regraft.randomness import torch_seed
 from regraft.settings import TrainSettings
-from regraft.training.batches import Places, Source
+from regraft.training.loop.batches import Places, Source
 from regraft.training.loop.checkpoint import Position
 from regraft.training.loop.memory import is_out_of_memory
 from regraft.training.loop.mixing import draw_mix, make_targets, mix_targets, mix_values
@@ -31,7 +31,7 @@ from regraft.training.loop.optimization import (
 )
 from regraft.training.loop.processes import add_up, world
 from regraft.training.loop.schedules import SCHEDULES
-from regraft.training.tail import Tail, autocast, soft_cross_entropy
+from regraft.training.loop.tail import Tail, autocast, soft_cross_entropy
 
 Ints = npt.NDArray[np.int64]
 

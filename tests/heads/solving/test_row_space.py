@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from regraft.heads.row_space import row_space
-from regraft.heads.solver import LinearProblems, Loss, solve
+from regraft.heads.solving.row_space import row_space
+from regraft.heads.solving.solver import LinearProblems, Loss, solve
 
 PLENTY = 10**6  # products: enough for the basis to pay
 

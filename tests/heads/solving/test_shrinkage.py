@@ -5,7 +5,7 @@ import pytest
 from sklearn.linear_model import Ridge, RidgeCV
 
 from regraft.evaluation.conformal import half_width
-from regraft.heads.shrinkage import STRENGTHS, Shrinkage, solve_number
+from regraft.heads.solving.shrinkage import STRENGTHS, Shrinkage, solve_number
 
 shapes = pytest.mark.parametrize("width", [5, 60, 90], ids=["few columns", "as many", "many columns"])
 

@@ -5,8 +5,8 @@ import pytest
 from scipy.optimize import check_grad
 from sklearn.linear_model import LogisticRegression
 
-from regraft.heads.label_solver import STRENGTHS, label_losses, solve_labels
-from regraft.heads.solver import LinearProblems, _evaluate, solve
+from regraft.heads.solving.label_solver import STRENGTHS, label_losses, solve_labels
+from regraft.heads.solving.solver import LinearProblems, _evaluate, solve
 
 NAN = float("nan")
 
@@ -140,8 +140,8 @@ def test_problems_that_do_not_fit_together_have_the_same_optima(monkeypatch: pyt
     used = np.ones((3, len(rows)), dtype=bool)
     problems = LinearProblems(rows, targets.astype(np.int64), 1, used, "sigmoid")
     together = solve(problems, np.array([1.0, 10.0, 100.0]), tolerance=1e-7)
-    monkeypatch.setattr("regraft.heads.solver._MEMORY_BYTES", 1)
-    monkeypatch.setattr("regraft.heads.label_solver._MOST_MARKS", 1)
+    monkeypatch.setattr("regraft.heads.solving.solver._MEMORY_BYTES", 1)
+    monkeypatch.setattr("regraft.heads.solving.label_solver._MOST_MARKS", 1)
     alone = solve(problems, np.array([1.0, 10.0, 100.0]), tolerance=1e-7)
     assert np.allclose(together, alone, rtol=1e-4, atol=1e-5)
     assert solve_labels(rows, targets, folds()).weights.shape == (31, 3)

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from regraft.heads.gauge import Gauge
-from regraft.heads.solver import LinearProblems, solve
+from regraft.heads.solving.gauge import Gauge
+from regraft.heads.solving.solver import LinearProblems, solve
 
 Floats = npt.NDArray[Any]
 Bools = npt.NDArray[np.bool_]

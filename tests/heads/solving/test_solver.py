@@ -6,7 +6,7 @@ from scipy.optimize import check_grad
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
-from regraft.heads.solver import LinearProblems, Loss, _evaluate, solve
+from regraft.heads.solving.solver import LinearProblems, Loss, _evaluate, solve
 
 
 def example(count: int = 300, width: int = 40, classes: int = 4) -> tuple[np.ndarray, np.ndarray]:

@@ -1,24 +1,24 @@
-"""The part of a network that is trained: the stages after the cut, and the head."""
+"""The head that a training starts from: solved, zero, or that of an earlier run."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
-from torch.nn import functional
 
+from regraft.errors import SettingsError
 from regraft.features.pooling import summarise
+from regraft.heads.dataset import Job
+from regraft.heads.fitting import fit_head
 from regraft.heads.head import Head
-from regraft.networks.stages import Stage
+from regraft.progress import Reporter
 from regraft.records import Column, HeadRecord, Statistic
 from regraft.storage.files import sha256_of
-
-_BatchNorm = nn.modules.batchnorm._BatchNorm
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,54 @@ def _centred(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return values - mean
 
 
+def choose_start(
+    job: Job,
+    rows: Sequence[int],
+    columns: tuple[Column, ...],
+    *,
+    kind: Literal["solved", "zero", "previous"],
+    earlier: EarlierHead | None,
+    reporter: Reporter,
+) -> HeadStart:
+    """The head to start from: solved on frozen features, zero on the same scale, or an earlier run's.
+
+    Args:
+        job: the images with their features.
+        rows: the images on which a head is solved.
+        columns: the features that the head reads.
+        kind: as in `TrainSettings.head_start`.
+        earlier: the head of the run that the weights come from.
+        reporter: receives progress.
+
+    Raises:
+        SettingsError: there is no earlier run, or its head reads other features.
+    """
+    with reporter.phase("solving the head to start from", 1, "heads") as meter:
+        solved = fit_head(job.training_rows(rows), "logistic", [columns])
+        meter.advance()
+    start = HeadStart.from_solved(solved.head)
+    if kind == "zero":
+        return HeadStart.zero(*start.weights.shape, like=start)
+    if kind == "previous":
+        return HeadStart.remapped(_suitable(earlier, columns), job.images.labels, start)
+    return start
+
+
+def _suitable(earlier: EarlierHead | None, columns: Sequence[Column]) -> EarlierHead:
+    """The earlier run's head, if it reads the same features as the new one."""
+    if earlier is None:
+        raise SettingsError("--head-start previous needs --from with an earlier run that has the head")
+    record = earlier.head.record
+    reads = [(column.stage, column.statistic) for column in record.columns]
+    wanted = [(column.stage, column.statistic) for column in columns]
+    if record.kind != "logistic" or reads != wanted:
+        raise SettingsError(
+            "--head-start previous needs an earlier run with a logistic head on the last stage; the head "
+            f"of this run is {record.kind} on {', '.join(dict.fromkeys(stage for stage, _ in reads))}"
+        )
+    return earlier
+
+
 class LinearHead(nn.Module):
     """From the last stage's activation to logits `(N, K) float32`: pooling, standardisation, dropout, linear.
 
@@ -137,114 +185,3 @@ class LinearHead(nn.Module):
             kind="logistic", columns=tuple(columns), hyperparameters={}, temperature=temperature
         )
         return Head(record, {name: array.float().cpu().numpy().copy() for name, array in arrays.items()})
-
-
-class Tail(nn.Module):
-    """The stages after a cut, then a head: from activations to logits `(N, K) float32`.
-
-    Args:
-        stages: the stages in order; may be empty.
-        head: the head, which reads the last stage's activation.
-        trains_batchnorm: whether BatchNorm uses the statistics of batches; otherwise its own stay fixed.
-        auxiliaries: classifiers used only in training, by the number of the stage whose output they read.
-    """
-
-    def __init__(
-        self,
-        stages: Sequence[Stage],
-        head: LinearHead,
-        *,
-        trains_batchnorm: bool = False,
-        auxiliaries: Mapping[int, nn.Module] | None = None,
-    ) -> None:
-        super().__init__()
-        self.names = tuple(stage.name for stage in stages)
-        self.stages = nn.ModuleList([stage.module for stage in stages])
-        self.head = head
-        self.auxiliaries = nn.ModuleDict({str(at): one for at, one in (auxiliaries or {}).items()})
-        self.trains_batchnorm = trains_batchnorm
-        self._first = 0
-        self.train_from(0)
-
-    def train_from(self, first: int) -> None:
-        """Train the stages from number `first` on, and the head; freeze the stages before."""
-        self._first = first
-        for number, stage in enumerate(self.stages):
-            stage.requires_grad_(number >= first)
-        for at, auxiliary in self.auxiliaries.items():
-            auxiliary.requires_grad_(int(at) >= first)
-        self.head.requires_grad_(True)
-        self.train(self.training)
-
-    def train(self, mode: bool = True) -> Tail:
-        """Set training or evaluation mode; frozen stages and BatchNorms always stay in evaluation mode."""
-        super().train(mode)
-        numbered = [*enumerate(self.stages), *((int(at), one) for at, one in self.auxiliaries.items())]
-        for number, part in numbered:
-            for module in part.modules():
-                if number < self._first or (isinstance(module, _BatchNorm) and not self.trains_batchnorm):
-                    module.training = False
-        return self
-
-    def forward(self, activation: torch.Tensor) -> torch.Tensor:
-        return self.all_logits(activation)[0]
-
-    def all_logits(self, activation: torch.Tensor) -> list[torch.Tensor]:
-        """The head's logits and, in training mode, those of the auxiliary classifiers that are trained."""
-        beside: list[torch.Tensor] = []
-        for number, stage in enumerate(self.stages):
-            activation = stage(activation)
-            if self.training and number >= self._first and str(number) in self.auxiliaries:
-                beside.append(self.auxiliaries[str(number)](activation))
-        return [self.head(activation), *beside]
-
-    def parts(self) -> Iterator[tuple[str, int, nn.Module]]:
-        """The trained parts as `(name, number of stages after it, module)`; the head comes last."""
-        for number in range(self._first, len(self.stages)):
-            yield self.names[number], len(self.stages) - 1 - number, self.stages[number]
-        for at, auxiliary in self.auxiliaries.items():
-            if int(at) >= self._first:
-                yield f"auxiliary after {self.names[int(at)]}", 0, auxiliary
-        yield "head", 0, self.head
-
-    def snapshot(self) -> dict[str, torch.Tensor]:
-        """A copy of every parameter and buffer, by name."""
-        return {name: value.detach().clone() for name, value in self.state_dict().items()}
-
-    @torch.no_grad()
-    def restore(self, values: Mapping[str, torch.Tensor]) -> None:
-        """Copy values into the parameters and buffers of the same names, keeping their memory layout."""
-        own = self.state_dict()
-        for name, value in values.items():
-            own[name].copy_(value)
-
-    def statistics(self) -> dict[str, torch.Tensor]:
-        """The buffers that a forward pass in training mode changes."""
-        if not self.trains_batchnorm:
-            return {}
-        return {
-            name: value for name, value in self.named_buffers() if "running_" in name or "num_batches" in name
-        }
-
-
-def channels_last(module: nn.Module) -> None:
-    """Put the weights of convolutions into the memory layout of the fastest CPU and GPU kernels."""
-    for one in module.modules():
-        if isinstance(one, nn.Conv2d):  # tensors of other ranks have no such layout
-            one.to(memory_format=torch.channels_last)
-
-
-def soft_cross_entropy(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Cross-entropy with soft targets, `(N,)`, nats: `-sum_k targets_k log softmax(logits)_k`.
-
-    >>> import math
-    >>> loss = soft_cross_entropy(torch.zeros(1, 4), torch.tensor([[0.5, 0.5, 0.0, 0.0]]))
-    >>> math.isclose(float(loss), math.log(4), rel_tol=1e-6)
-    True
-    """
-    return -(targets * functional.log_softmax(logits.float(), dim=1)).sum(dim=1)
-
-
-def autocast(device: torch.device, precision: str) -> Any:
-    """Autocast to bf16 with fp32 weights, where it is safe (Micikevicius et al. 2018); no effect for fp32."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")

@@ -1,0 +1,53 @@
+"""What the folder of a run says: what was done, and the ladder that was climbed."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from regraft.advice.profile import DepthProfile
+from regraft.plans.plan import Plan
+from regraft.records import Estimate, Record, Sha256, WeightsSource
+
+
+class Run(Record):
+    """The file `run.json`: data, settings, plan and versions of a fit. Its times are in `log.jsonl`."""
+
+    schema_version: Literal[1] = 1
+    regraft_version: str
+    data_root: str
+    settings: dict[str, object]
+    """The settings as the user gave them; a later fit with the same settings resumes this run."""
+    plan: Plan
+    split_sha256: Sha256
+    weights: WeightsSource
+    lineage: tuple[str, ...] = ()
+    """The origin of the weights and every training since, the oldest first."""
+    reasons: tuple[str, ...]
+    """Every automatic choice and the reason for it, one sentence each."""
+    versions: dict[str, str]
+
+
+class RungRow(Record):
+    """One line of a ladder's table."""
+
+    rung: int
+    name: str
+    accuracy: Estimate | None
+    """Accuracy on validation images or by cross-validation; None if the rung was not tried."""
+    images: int
+    predicted_s: float | None
+    took_s: float | None
+    elapsed_s: float
+    """Seconds since the fit began."""
+    is_kept: bool
+    verdict: str
+    """Why the rung was kept, not kept, or not tried."""
+
+
+class LadderRecord(Record):
+    """`ladder.json`: the rungs in the order in which they were tried."""
+
+    budget_s: float
+    rows: tuple[RungRow, ...]
+    profile: DepthProfile | None = None
+    """The accuracy at each depth of the network; None if the climb ended before it was measured."""

@@ -1,0 +1,55 @@
+"""Text and tables that are safe to show: in a terminal, in a log, in a spreadsheet."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+_FORMULA_STARTS = ("=", "+", "-", "@")
+_NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?")
+
+
+def printable(text: str) -> str:
+    r"""Escape undecodable bytes and control characters, so that a terminal, log or record can show `text`.
+
+    >>> printable("caf\udce9\x1b[31m.jpg")
+    'caf\\xe9\\x1b[31m.jpg'
+    """
+    shown = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown)
+
+
+def csv_bytes(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
+    """A CSV file (RFC 4180, UTF-8) as bytes. Text that a spreadsheet would run as a formula gets a `'`."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    for row in (header, *rows):
+        writer.writerow([harmless(cell) if isinstance(cell, str) else cell for cell in row])
+    return buffer.getvalue().encode()
+
+
+def harmless(cell: str) -> str:
+    """Escape text so that no spreadsheet takes it for a formula, and no terminal for a command.
+
+    Plain numbers are no formulas, and stay as they are.
+
+    >>> [harmless(cell) for cell in ("=1+1", "-1", "-1+1", "'=1")]
+    ["'=1+1", '-1', "'-1+1", "''=1"]
+    """
+    shown = printable(cell)
+    if not shown.lstrip("'").startswith(_FORMULA_STARTS) or _NUMBER.fullmatch(shown):
+        return shown
+    return f"'{shown}"
+
+
+def unguarded(cell: str) -> str:
+    """A cell without the `'` that `harmless` put before it.
+
+    >>> [unguarded(cell) for cell in ("'=1+1", "-1", "'-1", "''=1", "'tis")]
+    ['=1+1', '-1', '-1', "'=1", "'tis"]
+    """
+    is_guarded = cell.startswith("'") and cell.lstrip("'").startswith(_FORMULA_STARTS)
+    return cell[1:] if is_guarded else cell

@@ -1,0 +1,3 @@
+"""The version of Regraft."""
+
+VERSION = "0.1.0"

@@ -1,0 +1,25 @@
+"""The training of a tail, as a user asked for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from regraft.heads.dataset import Job
+from regraft.machine.processor import count_cores
+from regraft.plans.plan import Plan
+from regraft.settings import DataSettings
+from regraft.workflow.preparation import limits_of
+from regraft.workflow.request import Request, Start
+
+if TYPE_CHECKING:  # they import torch, which solved heads do without
+    from regraft.training.tuned import TunedJob
+
+
+def tail_training(job: Job, made: Plan, asked: Request, reading: DataSettings, start: Start) -> TunedJob:
+    """The training that a plan asks for, ready to be carried out; torch is imported only here."""
+    from regraft.training.head_start import EarlierHead
+    from regraft.training.tuned import TunedJob
+
+    workers = reading.workers or count_cores()
+    earlier = EarlierHead(start.earlier.labels, start.earlier.head) if start.earlier else None
+    return TunedJob(job, made, start.weights, asked.fit.device, limits_of(reading), workers, earlier)
