@@ -36,6 +36,12 @@ def fit_head(
         return _fitted(data, kind, candidates, meter)
 
 
+def import_libraries(kind: HeadKind) -> None:
+    """Import what a kind of head needs, which takes longer than many solves."""
+    if kind == "rbf-svm":
+        import sklearn.svm  # noqa: F401
+
+
 def _threads_for(data: TrainingRows, candidates: Sequence[Candidate]) -> AbstractContextManager[object]:
     """One thread for small problems: more of them mostly wait for each other, on a busy machine for long."""
     from threadpoolctl import threadpool_limits

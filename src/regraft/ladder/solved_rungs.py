@@ -9,7 +9,7 @@ from dataclasses import replace
 from regraft.advice.baselines import Baseline, classic_baselines, majority_baseline, words_baseline
 from regraft.advice.profile import MAX_IMAGES, DepthProfile, depth_profile, read_by_probe
 from regraft.heads.dataset import Predicted
-from regraft.heads.fitting import fit_head
+from regraft.heads.fitting import fit_head, import_libraries
 from regraft.heads.rows import Candidate, FittedHead
 from regraft.heads.solving.gauge import HUNDREDTHS
 from regraft.ladder.rungs import KEEP_AT, VOTE_AT, Contender, soft_vote
@@ -230,6 +230,7 @@ def solve(
         with reporter.phase(f"solving {name}", HUNDREDTHS, "%") as meter:
             fitted.append(fit_head(standing.training_rows, kind, [columns], meter=meter))
 
+    import_libraries(kind)  # not a part of the solve, by whose time the next ones are predicted
     used = time.process_time()
     took = standing.clocked(name, work, kind=effort.unit, predicted_s=predicted)
     if is_new and took >= _TELLING_S:
