@@ -14,10 +14,12 @@ from regraft.networks.stages import Stage
 from regraft.networks.zoo.catalogues import find_recipe
 from regraft.progress import Silent
 from regraft.settings import TrainSettings
-from regraft.training.batches import Places, TensorSource
+from regraft.training.loop.batches import Places, TensorSource
 from regraft.training.loop.engine import Trainer
-from regraft.training.loop.steps import Task
-from regraft.training.tail import HeadStart, LinearHead, Tail
+from regraft.training.loop.objective import SoftmaxObjective
+from regraft.training.loop.steps import Training
+from regraft.training.loop.tail import Tail
+from regraft.training.trained_head import HeadStart, LinearHead
 from tests.networks.families import small_side
 from tests.networks.sample import by_turns
 
@@ -51,7 +53,8 @@ def train(stages: Sequence[Stage], count: int, images: torch.Tensor) -> None:
     tail = Tail(stages[count:], random_head(stages, images), trains_batchnorm=True)
     labels = np.array([0, 1, 0, 1], dtype=np.int64)
     settings = TrainSettings(epochs=1, lr=1e-3, effective_batch=4, micro_batch=4, train_precision="fp32")
-    Trainer(Task(tail, PrefixedSource(images, prefix), labels, 2, settings), Silent()).run()
+    objective = SoftmaxObjective.of(labels, 2, settings)
+    Trainer(Training(tail, PrefixedSource(images, prefix), labels, objective, settings), Silent()).run()
 
 
 @pytest.mark.slow

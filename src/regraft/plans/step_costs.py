@@ -240,7 +240,8 @@ def _step(
     from regraft.features.pooling import layout_of
     from regraft.features.torch_runtime import find_device
     from regraft.networks.architectures.strided_depthwise import quicken
-    from regraft.training.tail import HeadStart, LinearHead, Tail, autocast, channels_last
+    from regraft.training.loop.tail import Tail, autocast, channels_last
+    from regraft.training.trained_head import HeadStart, LinearHead
 
     where = find_device(device)
     columns = [column for column in layout_of(network) if column.stage == network.stage_names[-1]]

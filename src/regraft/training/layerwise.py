@@ -25,8 +25,8 @@ from regraft.networks.stages import Stage
 from regraft.networks.weights.states import load_state, save_state
 from regraft.progress import Meter, Reporter
 from regraft.randomness import generator, torch_seed
-from regraft.training.batches import Places, Source, fetched
-from regraft.training.tail import channels_last
+from regraft.training.loop.batches import Places, Source, fetched
+from regraft.training.loop.tail import channels_last
 
 _NOISE = 0.3
 _RATE = 1e-3

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from regraft.training.tail import Tail
+from regraft.training.loop.tail import Tail
 
 _SINGLE_THREAD_FLOPS = 2e9  # below this, one core is faster than several that wait for each other
 

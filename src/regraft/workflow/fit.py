@@ -372,7 +372,7 @@ def _accuracy_of(ascent: Ascent) -> str:
 
 
 def _tuned_job(job: Job, made: Plan, asked: Request, reading: DataSettings, start: Start) -> TunedJob:
-    from regraft.training.tail import EarlierHead
+    from regraft.training.trained_head import EarlierHead
     from regraft.training.tuned import TunedJob
 
     workers = reading.workers or os.cpu_count() or 1

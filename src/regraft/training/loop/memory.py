@@ -8,7 +8,7 @@ import torch
 
 from regraft.plans.costs import available_bytes
 from regraft.storage.files import size_in_bytes
-from regraft.training.tail import Tail, autocast
+from regraft.training.loop.tail import Tail, autocast
 
 _SHARE = 0.5
 
@@ -53,8 +53,8 @@ def kept_bytes(tail: Tail, sample: torch.Tensor, precision: str) -> int:
     tail.eval()  # BatchNorm can't train on one image; the kept tensors are the same
     with torch.autograd.graph.saved_tensors_hooks(note, lambda value: value):
         with autocast(sample.device, precision):
-            logits = tail(sample)
-        del logits
+            scores = tail(sample)
+        del scores
     tail.train(mode)
     tail.restore(kept)
     return sum(seen.values())

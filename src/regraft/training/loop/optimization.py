@@ -10,7 +10,7 @@ from torch import nn
 
 from regraft.randomness import torch_seed
 from regraft.settings import TrainSettings
-from regraft.training.tail import Tail
+from regraft.training.loop.tail import Tail
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ def make_groups(tail: Tail, *, lr_decay: float) -> list[Group]:
         for shrinks in (True, False):
             chosen = [p for p in module.parameters() if p.requires_grad and (p.ndim > 1) == shrinks]
             if chosen:
-                labels = tuple(names[id(parameter)] for parameter in chosen)
-                groups.append(Group(part, lr_decay**depth, shrinks, labels, tuple(chosen)))
+                own = tuple(names[id(parameter)] for parameter in chosen)
+                groups.append(Group(part, lr_decay**depth, shrinks, own, tuple(chosen)))
     return groups
 
 

@@ -1,11 +1,9 @@
-"""Sources of batches: tensors in memory, activations kept on disk, or images decoded when needed."""
+"""Views of images as batches: activations that are kept on disk, or images decoded when needed."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Protocol
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -19,46 +17,10 @@ from regraft.features.activations import Activations
 from regraft.features.pooling import normalisation
 from regraft.progress import Reporter
 from regraft.storage.rows import Rows
-from regraft.training.tail import autocast
+from regraft.training.loop.batches import Places
+from regraft.training.loop.tail import autocast
 
-Places = npt.NDArray[np.int64]
-_AHEAD = 2  # batches that are fetched while another is used
 _CHUNK = 64
-
-
-class Source(Protocol):
-    """Provides the input of the tail, by the images' places in the training (or validation) set."""
-
-    def __len__(self) -> int:
-        """Number of images."""
-
-    def begin(self, epoch: int, reporter: Reporter) -> None:
-        """Prepare for an epoch, which decides the view of the images."""
-
-    def fetch(self, places: Places) -> torch.Tensor:
-        """The images of a batch as they are kept, on the CPU; called from another thread."""
-
-    def prepare(self, raw: torch.Tensor, places: Places) -> torch.Tensor:
-        """The input of the tail, `(N, ...) float32` on the device; called from the training thread."""
-
-
-class TensorSource:
-    """Values that fit into memory, `(N, ...) float32`."""
-
-    def __init__(self, values: torch.Tensor) -> None:
-        self._values = values
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def begin(self, epoch: int, reporter: Reporter) -> None:
-        return None
-
-    def fetch(self, places: Places) -> torch.Tensor:
-        return self._values[torch.from_numpy(places)]
-
-    def prepare(self, raw: torch.Tensor, places: Places) -> torch.Tensor:
-        return raw
 
 
 class ViewSource:
@@ -160,18 +122,3 @@ def _channels_first(rows: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
         return rows.reshape(-1, *shape)
     channels, height, width = shape
     return rows.reshape(-1, height, width, channels).permute(0, 3, 1, 2)
-
-
-def fetched(source: Source, batches: Sequence[Places]) -> Iterator[torch.Tensor]:
-    """The batches in order; another thread fetches them shortly before they are needed."""
-    with ThreadPoolExecutor(1, thread_name_prefix="batches") as pool:
-        waiting: list[Future[Any]] = [pool.submit(source.fetch, places) for places in batches[:_AHEAD]]
-        try:
-            for number in range(len(batches)):
-                raw = waiting.pop(0).result()
-                if number + _AHEAD < len(batches):
-                    waiting.append(pool.submit(source.fetch, batches[number + _AHEAD]))
-                yield raw
-        finally:
-            for future in waiting:
-                future.cancel()

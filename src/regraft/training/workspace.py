@@ -1,0 +1,75 @@
+"""The folder of a training in the cache: its checkpoint, and the network that it has trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import filelock
+import torch
+
+from regraft.data.pictures.loading import LOADER_VERSION
+from regraft.features.torch_runtime import find_device
+from regraft.networks.network import Network
+from regraft.networks.weights.finding import Weights
+from regraft.networks.weights.states import save_state
+from regraft.progress import Reporter
+from regraft.records import WeightsSource
+from regraft.storage.files import cache_folder, key_of, make_folder, sha256_of_file
+from regraft.training.setup import Order
+from regraft.training.threads import cpu_kernels
+
+_NOT_TRAINED_WITH: Any = {"vote": True, "refit": True, "training": {"stop_after"}}
+"""Parts of a plan on which the steps of its training don't depend."""
+
+
+@contextmanager
+def workspace(order: Order, reporter: Reporter) -> Iterator[Path]:
+    """The folder of a training, named after all that it depends on and locked by one process."""
+    folder = cache_folder() / "training" / key_of(_facts(order))[:24]
+    make_folder(folder)
+    lock = filelock.FileLock(folder.parent / f".{folder.name}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        reporter.note("another process is running the same training; waiting for it to finish")
+        lock.acquire()
+    try:
+        yield folder
+    finally:
+        lock.release()
+
+
+def _facts(order: Order) -> dict[str, Any]:
+    device, is_continued = find_device(order.device), order.settings.head_start == "previous"
+    return {
+        "version": 3,
+        "plan": order.plan.model_dump(mode="json", exclude=_NOT_TRAINED_WITH),
+        "split": order.job.split.sha256,
+        "images": key_of([row.sha256 for row in order.job.split.rows]),
+        "weights": order.weights.sha256,
+        "earlier": order.earlier.facts() if order.earlier and is_continued else None,
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_kernels(),
+        "loader_version": LOADER_VERSION,
+        "versions": {name: metadata.version(name) for name in _libraries(order.plan.runtime)},
+    }
+
+
+def _libraries(runtime: str) -> tuple[str, ...]:
+    """Libraries that the result's bits depend on; numpy and scipy solve the head to start from."""
+    inference = ("openvino",) if runtime == "openvino" else ()
+    return ("torch", "timm", "torchvision", "numpy", "scipy", *inference)
+
+
+def trained_weights(order: Order, network: Network, folder: Path) -> Weights:
+    """The weights of the whole network after training, saved in a folder like any other weights file."""
+    path = folder / "network.safetensors"
+    save_state(network.module.state_dict(), path)
+    sha256, start = sha256_of_file(path), order.weights.source
+    where = f"{order.plan.strategy} on {Path(order.job.images.root).name}, from {start.where}"
+    source = WeightsSource(where=where, sha256=sha256, licence=start.licence)
+    return replace(order.weights, path=path, sha256=sha256, source=source)
