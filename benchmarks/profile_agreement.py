@@ -27,6 +27,7 @@ from scipy.stats import spearmanr
 
 import regraft
 from regraft.advice.profile import read_by_probe
+from regraft.data.findings.image_set import Images
 from regraft.data.splits import split_images
 from regraft.features.extraction import extract
 from regraft.features.opening import open_runtime
@@ -38,7 +39,6 @@ from regraft.heads.ridge_regression import ColumnRidge, GramRidge, RowRidge
 from regraft.heads.rows import Candidate, Floats, TrainingRows, accuracy, standardised
 from regraft.networks.weights.finding import find_weights
 from regraft.progress import Silent
-from regraft.records import Images
 
 NETWORKS = ("mobilenetv1_100", "mobilenetv2_100")
 DATA = ("clothing", "trash6", "brain_mri", "omniglot_small1", "cherry_hemlock")

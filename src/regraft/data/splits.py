@@ -17,8 +17,9 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import ValidationError
 
+from regraft.data.findings.image_set import Images
 from regraft.errors import SettingsError, StorageError
-from regraft.records import Finding, ImageItem, Images, Side, Split, SplitRow
+from regraft.records import Finding, ImageItem, Side, Split, SplitRow
 from regraft.storage.files import key_of, read_json, write_json
 from regraft.storage.places import cache_folder
 from regraft.storage.tables import printable

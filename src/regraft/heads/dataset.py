@@ -8,13 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from regraft.data.findings.image_set import Images
 from regraft.data.splits import fold_numbers
 from regraft.errors import DataError
 from regraft.evaluation.scores import majority, score
 from regraft.features.extraction import Features
 from regraft.heads.head import Head
 from regraft.heads.rows import TrainingRows
-from regraft.records import Images, Scores, ScoreSheet, Side, Split
+from regraft.records import Scores, Side, Split
+from regraft.tasks.score_sheet import ScoreSheet
+from regraft.tasks.task import Task
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -74,6 +77,12 @@ class Job:
     split: Split
     features: Features
     seed: int
+
+    @property
+    def task(self) -> Task:
+        """What the labels mean."""
+        assert self.images.task is not None
+        return self.images.task
 
     def rows(self, *sides: Side) -> list[int]:
         """Numbers of the split's rows on the given sides whose images could be used."""

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from regraft.data.findings.image_set import Images
 from regraft.data.pictures.loading import load_input
 from regraft.data.splits import split_images
 from regraft.evaluation.scores import majority, mean_interval
@@ -29,7 +30,7 @@ from regraft.lab.pictures import write_digit_pictures, write_faces
 from regraft.networks.adaptation import adapted
 from regraft.networks.weights.finding import find_weights
 from regraft.progress import Reporter, Silent
-from regraft.records import Estimate, Granularity, Images, InputSpec, Side
+from regraft.records import Estimate, Granularity, InputSpec, Scores, Side
 from regraft.settings import DataSettings, TrainSettings
 from regraft.storage.files import write_atomically
 from regraft.storage.tables import csv_bytes
@@ -251,7 +252,7 @@ def _from_scratch(job: Job) -> float:
         job.images, network="lenet5", strategy="scratch", seed=job.seed, training=_SCRATCH, runtime="torch"
     )
     assert model.scores is not None
-    assert model.scores.test is not None
+    assert isinstance(model.scores.test, Scores)
     return model.scores.test.accuracy.value
 
 

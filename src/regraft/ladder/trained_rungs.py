@@ -36,7 +36,8 @@ KEEP_TRAINED_AT = 0.75
 """The least probability of a gain for keeping a trained tail; lower, as its time is already spent."""
 
 if TYPE_CHECKING:  # it imports torch, which earlier rungs do not need
-    from regraft.training.tuned import Tuned, TunedJob
+    from regraft.training.evaluation import Tuned
+    from regraft.training.tuned import TunedJob
 
 
 def climb_trained(standing: Standing) -> None:
@@ -192,7 +193,7 @@ def _play(standing: Standing, tournament: Tournament, costs: TrainingCosts) -> A
 
 
 def _tuned_job(standing: Standing, plan: Plan) -> TunedJob:
-    from regraft.training.head_start import EarlierHead
+    from regraft.training.start.trained_head import EarlierHead
     from regraft.training.tuned import TunedJob
 
     terrain = standing.terrain
@@ -216,7 +217,7 @@ def _trial(standing: Standing, arm: Arm, epochs: int, predicted: float) -> tuple
     def run() -> None:
         job = _limited(standing, name, arm_plan(standing, arm, epochs, is_trial=True), 0.0)
         best = job.trial(Quiet(standing.reporter))
-        scores.append((best.accuracy, best.loss) if best else (0.0, math.inf))
+        scores.append((best.goodness, best.loss) if best else (0.0, math.inf))
 
     standing.clocked(name, run, kind="training", predicted_s=standing.predicted(name, predicted))
     return scores[0]

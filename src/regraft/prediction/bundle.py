@@ -16,10 +16,12 @@ from regraft.errors import BundleError, StorageError
 from regraft.heads.head import Head
 from regraft.networks.weights.finding import Weights
 from regraft.prediction.model import Model
+from regraft.prediction.records import BundleRecord
 from regraft.prediction.saving import HEADS, NETWORKS, RECORD
 from regraft.prediction.voter import Voter
-from regraft.records import BundleRecord, HeadRecord, ScoreSheet
+from regraft.records import HeadRecord
 from regraft.storage.files import read_json, sha256_of_file
+from regraft.tasks.score_sheet import ScoreSheet
 
 _MAX_RECORD_BYTES = 64 << 20
 
@@ -75,7 +77,7 @@ def load_model(folder: str | Path) -> Model:
             "fit again"
         )
     return Model(
-        record.labels,
+        record.meaning,
         first.weights,
         first.head,
         first.layout,

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from regraft.records import ScoreSheet
+from regraft.records import Scores
 from regraft.storage.tables import printable
+from regraft.tasks.score_sheet import ScoreSheet
 
 _ROWS = 20
 
@@ -23,7 +24,7 @@ def model_html(
         ("head", heads),
     ]
     best = scores.test or scores.validation if scores else None
-    if best is not None:
+    if isinstance(best, Scores):
         value = best.accuracy
         interval = ""
         if value.low is not None and value.high is not None:

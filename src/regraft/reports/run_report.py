@@ -102,6 +102,7 @@ def write_report(
     wrong = sorted((row for row in files.judged if not row.is_right), key=lambda row: -row.probability)
     best, sheet, ladder = files.best, files.scores, files.ladder
     rungs = ladder.rows if ladder else ()
+    assert isinstance(best, Scores)
     with reporter.phase("writing the report", 1, "pages") as meter:
         confusion, cells = _confusion(best, files.judged, thumbnails)
         worst = [thumbnails.shown(row) for row in wrong[:_WORST]]

@@ -15,10 +15,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from regraft.errors import SettingsError, StorageError
-from regraft.records import ImageItem, Scores, ScoreSheet
+from regraft.records import ImageItem
 from regraft.runs.records import LadderRecord, Run
 from regraft.storage.files import read_json, sha256_of_file
 from regraft.storage.tables import printable, unguarded
+from regraft.tasks.score_sheet import AnyScores, ScoreSheet, measures
+from regraft.tasks.task import Measure
 
 
 @dataclass(frozen=True)
@@ -81,11 +83,16 @@ class RunFiles:
         return self._record("ladder.json", LadderRecord)  # type: ignore[no-any-return]
 
     @property
-    def best(self) -> Scores:
+    def best(self) -> AnyScores:
         """The scores on the test images if there are any, otherwise on the validation images."""
         found = self.scores.test or self.scores.validation
         assert found is not None
         return found
+
+    @property
+    def headline(self) -> Measure:
+        """The most important of the best scores: for classification, the accuracy."""
+        return measures(self.best)[0]
 
     @cached_property
     def judged(self) -> list[Judged]:

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from regraft.data.findings.image_set import Images
 from regraft.heads.dataset import Judgement
 from regraft.outputs.plots import Axes, point_plot
 from regraft.prediction.model import Model
-from regraft.records import Estimate, Images, Scores, ScoreSheet, Split
+from regraft.records import Estimate, Scores, Split
 from regraft.runs.records import LadderRecord, Run
 from regraft.storage.files import write_atomically, write_json
 from regraft.storage.tables import csv_bytes
+from regraft.tasks.score_sheet import ScoreSheet
 from regraft.training.history import History
 
 _OPTIONAL = (
@@ -141,7 +143,7 @@ def write_scores(folder: Path, sheet: ScoreSheet) -> None:
     write_json(folder / "scores.json", sheet.model_dump(mode="json"))
     rows: list[Sequence[Any]] = []
     for name in ("test", "validation", "baseline"):
-        scores: Scores | None = getattr(sheet, name)
+        scores = getattr(sheet, name)
         if scores is None:
             continue
         for measure in ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "calibration_error"):
@@ -153,7 +155,7 @@ def write_scores(folder: Path, sheet: ScoreSheet) -> None:
     header = ("set", "measure", "class", "value", "low", "high", "images")
     write_atomically(folder / "scores.csv", csv_bytes(header, rows))
     best = sheet.test or sheet.validation
-    if best is not None:
+    if isinstance(best, Scores):
         names = [one.label for one in best.classes]
         heads: tuple[str, ...] = ("true", "predicted", "images")
         table: list[Sequence[Any]] = [(names[a], names[b], count) for a, b, count in best.cells]

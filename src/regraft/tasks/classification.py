@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from regraft.errors import DataError
 from regraft.evaluation.scores import majority, score, wilson
-from regraft.records import Labels, Record, Scores
-from regraft.tasks.task import MOST_COLUMNS, Answer, Floats, Link, Measure
+from regraft.records import Labels, Link, Record, Scores
+from regraft.tasks.task import MOST_COLUMNS, Answer, Floats, Measure
 
 Ints = npt.NDArray[np.int64]
 _MEASURES = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "calibration_error")
@@ -74,7 +74,8 @@ class Classification(Record):
         """Accuracy, balanced accuracy, F1, log-loss, calibration and the confusion matrix."""
         return score(outputs, targets, self.outputs, method=method, seed=seed)
 
-    def measures(self, scores: Scores) -> tuple[Measure, ...]:
+    @staticmethod
+    def measures(scores: Scores) -> tuple[Measure, ...]:
         """The scores of all classes together, then precision, recall and F1 of each."""
         together = [
             Measure.of(name, getattr(scores, name), scores.images, is_share=name != "log_loss")

@@ -18,9 +18,9 @@ from pydantic import Field
 from regraft.errors import DataError
 from regraft.evaluation.resampling import bootstrap_counts, number_of_draws, percentile_interval
 from regraft.evaluation.thresholds import f1_thresholds
-from regraft.records import Label, Record
+from regraft.records import Label, Link, Record
 from regraft.tasks.multilabel_scores import MultilabelScores, score
-from regraft.tasks.task import Answer, Floats, Link, Measure
+from regraft.tasks.task import Answer, Floats, Measure
 
 SEPARATOR, UNKNOWN = "|", "?"
 _PRESENT, _ABSENT = frozenset({"1", "1.0", "true"}), frozenset({"0", "0.0", "false"})
@@ -109,7 +109,8 @@ class Multilabel(Record):
         """AUROC, average precision and F1 of each label and on average, and the Brier score."""
         return score(outputs, targets, self.outputs, self._limits, method=method, seed=seed)
 
-    def measures(self, scores: MultilabelScores) -> tuple[Measure, ...]:
+    @staticmethod
+    def measures(scores: MultilabelScores) -> tuple[Measure, ...]:
         """The averages over labels, then the scores of each."""
         together = [
             Measure.of(name, getattr(scores, name), scores.images, is_share=name != "brier_score")

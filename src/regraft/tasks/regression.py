@@ -15,8 +15,8 @@ from regraft.errors import DataError
 from regraft.evaluation.conformal import half_width
 from regraft.evaluation.resampling import bootstrap_counts, number_of_draws, percentile_interval
 from regraft.evaluation.scores import wilson
-from regraft.records import Estimate, Label, Record
-from regraft.tasks.task import Answer, Floats, Link, Measure
+from regraft.records import Estimate, Label, Link, Record
+from regraft.tasks.task import Answer, Floats, Measure
 
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?")
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
@@ -136,7 +136,8 @@ class Regression(Record):
             coverage=None if inside is None else wilson(inside, count),
         )
 
-    def measures(self, scores: RegressionScores) -> tuple[Measure, ...]:
+    @staticmethod
+    def measures(scores: RegressionScores) -> tuple[Measure, ...]:
         """Mean absolute error, root mean squared error, R^2 and the coverage of the prediction intervals."""
         return (
             Measure.of("mean_absolute_error", scores.mean_absolute_error, scores.images, is_share=False),

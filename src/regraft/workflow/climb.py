@@ -9,6 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from regraft.data.findings.image_set import Images
 from regraft.data.findings.known_classes import say_accuracy_of_all
 from regraft.data.pictures.loading import LOADER_VERSION
 from regraft.data.sources.candidates import Found
@@ -26,7 +27,7 @@ from regraft.plans.cost_book import CostBook
 from regraft.plans.costs import extract_name
 from regraft.prediction.model import Model
 from regraft.progress import Reporter
-from regraft.records import Images, SkippedFile
+from regraft.records import SkippedFile
 from regraft.runs.folders import EarlierImages, say_changed_data
 from regraft.runs.log import RunLog
 from regraft.runs.records import LadderRecord

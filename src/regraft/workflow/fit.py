@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from regraft.arguments import check_kind
+from regraft.data.findings.image_set import Images
 from regraft.data.findings.known_classes import say_accuracy_of_all
 from regraft.heads.dataset import Job
 from regraft.plans.plan import Plan
 from regraft.prediction.model import Model
 from regraft.prediction.voter import Voter
 from regraft.progress import Reporter, Silent
-from regraft.records import Images
 from regraft.runs.folders import choose_folder, given_folder, images_of_run, say_changed_data
 from regraft.runs.log import RunLog
 from regraft.runs.writing import write_run

@@ -10,6 +10,7 @@ import numpy as np
 from regraft.advice.network_prior import Prior, in_order
 from regraft.advice.profile import read_by_probe
 from regraft.advice.transferability import Transferability, h_score, leep, log_me, nce
+from regraft.data.findings.image_set import Images
 from regraft.data.pictures.loading import LoadLimits
 from regraft.data.splits import split_images, stratified
 from regraft.errors import RegraftError, WeightsNotFoundError
@@ -27,7 +28,7 @@ from regraft.networks.weights.finding import Weights, find_weights, usable_here
 from regraft.networks.zoo.cards import card
 from regraft.networks.zoo.licences import forbids_commerce
 from regraft.progress import Reporter
-from regraft.records import Estimate, Images, Record
+from regraft.records import Estimate, Record
 from regraft.settings import FitSettings
 from regraft.storage.rows import Rows
 from regraft.workflow.preparation import on_sides

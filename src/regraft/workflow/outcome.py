@@ -31,7 +31,7 @@ def model_of(fitted: Outcome, job: Job, made: Plan, folder: Path | None) -> Mode
     """The model that a plan led to, with its scores."""
     own = fitted.voters[0]
     return Model(
-        labels=job.images.labels,
+        task=job.task,
         weights=own.weights,
         head=own.head,
         layout=own.layout,

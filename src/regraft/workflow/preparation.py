@@ -12,11 +12,12 @@ from types import NoneType
 
 from regraft.arguments import check_kind, check_place, check_reporter, described
 from regraft.data.corrections import corrected
-from regraft.data.findings.known_classes import with_known_classes
 from regraft.data.findings.picture_findings import WARNED_KINDS
-from regraft.data.findings.scan import ScanSettings, scan
+from regraft.data.findings.image_set import Images
 from regraft.data.images import find_images
+from regraft.data.findings.known_classes import with_known_classes
 from regraft.data.pictures.loading import LoadLimits
+from regraft.data.findings.scan import ScanSettings, scan
 from regraft.data.sources.candidates import Found
 from regraft.data.sources.column_names import TableColumns
 from regraft.data.splits import split_findings, split_images
@@ -30,7 +31,7 @@ from regraft.plans.cost_book import CostBook
 from regraft.plans.costs import extraction_s
 from regraft.plans.planning import Circumstances
 from regraft.progress import Reporter, duration
-from regraft.records import Images, Precision, Side, Split
+from regraft.records import Precision, Side, Split
 from regraft.runs.log import RunLog
 from regraft.settings import DEFAULT_BUDGET, DataSettings, seconds_in
 from regraft.storage.places import cache_folder, cache_limit

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from regraft.data.findings.image_set import Images
 from regraft.data.sources.candidates import Found
 from regraft.errors import SettingsError
 from regraft.plans.cost_book import CostBook
@@ -14,7 +15,7 @@ from regraft.plans.costs import extract_name
 from regraft.plans.plan import Plan
 from regraft.plans.planning import check_plan, make_plan
 from regraft.progress import Reporter, Silent
-from regraft.records import Images, Record, Side, SkippedFile, StrategyChoice
+from regraft.records import Record, Side, SkippedFile, StrategyChoice
 from regraft.runs.log import RunLog
 from regraft.settings import DEFAULT_BUDGET, DataSettings, FitSettings, TrainSettings, seconds_in
 from regraft.storage.tables import printable

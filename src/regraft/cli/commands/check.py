@@ -10,7 +10,8 @@ from cyclopts import Parameter
 
 from regraft.cli.terminal.console import make_reporter, show_json, show_table
 from regraft.cli.terminal.parameters import Overwrite
-from regraft.records import Finding, Images, Split
+from regraft.data.findings.image_set import Images
+from regraft.records import Finding, Split
 from regraft.settings import DataSettings
 
 

@@ -21,7 +21,8 @@ from regraft.cli.terminal.parameters import (
 )
 from regraft.errors import RegraftError
 from regraft.progress import Reporter
-from regraft.records import Estimate, Scores, ScoreSheet
+from regraft.records import Estimate, Scores
+from regraft.tasks.score_sheet import ScoreSheet
 
 if TYPE_CHECKING:
     from regraft.workflow.rehearsal import Rehearsal
@@ -155,7 +156,7 @@ def show_scores(sheet: ScoreSheet) -> None:
     for name, scores in shown:
         print(f"{name}: {scores.method}")
     best = sheet.test or sheet.validation
-    if best is not None:
+    if isinstance(best, Scores):
         _show_weakest(best)
 
 

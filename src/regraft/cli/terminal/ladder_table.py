@@ -7,6 +7,7 @@ from regraft.cli.terminal.console import show_table
 from regraft.progress import duration
 from regraft.records import Estimate
 from regraft.runs.records import LadderRecord, RungRow
+from regraft.tasks.task import Measure
 
 
 def show_ladder(ladder: LadderRecord) -> None:
@@ -40,6 +41,20 @@ def percent(estimate: Estimate) -> str:
     if abs(above - below) > 1:
         return f"{value:.1f} [{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
     return f"{value:.1f} ± {(above + below) / 2:.1f}"
+
+
+def scored(measure: Measure) -> str:
+    """A score with its interval: a share in per cent, anything else in its own unit.
+
+    >>> scored(Measure("r_squared", 0.5, 0.4, 0.61, is_share=False))
+    '0.5 [0.4, 0.61]'
+    """
+    if measure.estimate is None:
+        return "–"
+    if measure.is_share:
+        return percent(measure.estimate)
+    bounds = [f"{one:.3g}" for one in (measure.low, measure.high) if one is not None]
+    return f"{measure.value:.3g}" + (f" [{', '.join(bounds)}]" if bounds else "")
 
 
 def show_depths(profile: DepthProfile) -> None:

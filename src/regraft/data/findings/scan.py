@@ -18,6 +18,7 @@ from regraft.data.findings.look_alikes import LookAlikes
 from regraft.data.findings.picture_findings import FACTS, facts_of, picture_findings
 from regraft.data.findings.piles import Piles, sorted_out
 from regraft.data.findings.second_look import LOOK_PX
+from regraft.data.findings.image_set import Images
 from regraft.data.pictures.file_kinds import foreign_file
 from regraft.data.pictures.loading import LOADER_VERSION, LoadLimits, decode, read_file
 from regraft.data.sources.candidates import Candidate, Found
@@ -25,11 +26,12 @@ from regraft.errors import DataError, ImageError, TooManyBadFilesError
 from regraft.machine.processor import count_cores
 from regraft.parallel import in_order
 from regraft.progress import Reporter, Silent
-from regraft.records import Finding, Images, SkippedFile
+from regraft.records import Finding, SkippedFile
 from regraft.storage.files import key_of, sha256_of
 from regraft.storage.places import cache_folder
 from regraft.storage.rows import Rows, RowStore
 from regraft.storage.tables import printable
+from regraft.tasks.choosing import task_of
 
 _LOOK_PX = 4 * THUMBNAIL_PX  # smallest decoded side: below it, copies of other sizes would look different
 _Result = TypeVar("_Result")
@@ -162,7 +164,7 @@ def _assemble(
         items,
         skipped,
         tuple(findings),
-        labels,
+        task_of(found.task, [item.label for item in items]),
         layout=found.layout,
         source=found.source,
     )
