@@ -19,6 +19,7 @@ import numpy.typing as npt
 from common import commit, earlier, save, shared
 from few_images import drawn
 
+from regraft.data.image_set import Images
 from regraft.data.splits import split_images
 from regraft.evaluation.scores import calibration_error
 from regraft.features.extraction import extract
@@ -29,7 +30,6 @@ from regraft.heads.rows import FittedHead
 from regraft.networks.weights.finding import find_weights
 from regraft.plans.planning import Circumstances, make_plan
 from regraft.progress import Silent
-from regraft.records import Images
 from regraft.settings import FitSettings, TrainSettings
 from regraft.training.solved import fit_solved
 

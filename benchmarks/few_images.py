@@ -22,8 +22,8 @@ import numpy as np
 from common import commit, earlier, save, shared
 
 import regraft
+from regraft.data.image_set import Images
 from regraft.evaluation.scores import mean_interval, wilson
-from regraft.records import Images
 
 NETWORK = "mobilenetv1_100"
 PLAIN = {"strategy": "last-blocks"}

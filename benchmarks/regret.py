@@ -23,6 +23,7 @@ from common import commit, earlier, save, shared
 from few_images import drawn
 
 import regraft
+from regraft.data.image_set import Images
 from regraft.data.splits import split_images
 from regraft.features.extraction import extract
 from regraft.features.opening import open_runtime
@@ -30,7 +31,6 @@ from regraft.heads.dataset import Job
 from regraft.networks.weights.finding import find_weights
 from regraft.plans.planning import Circumstances, make_plan
 from regraft.progress import Silent
-from regraft.records import Images
 from regraft.settings import FitSettings, TrainSettings
 from regraft.training.solved import fit_solved, say_solved
 

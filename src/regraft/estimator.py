@@ -15,12 +15,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from regraft.arguments import described
 from regraft.data.image_like import ImageLike, ImageSource, read_image_likes
+from regraft.data.image_set import Images
 from regraft.data.pictures.loading import decode, read_file
 from regraft.data.sources.candidates import Candidate, Found
 from regraft.data.sources.label_arrays import read_labels
 from regraft.errors import DataError, ImageError, SettingsError
 from regraft.prediction.model import Model
-from regraft.records import Images
 from regraft.settings import DataSettings
 from regraft.storage.files import key_of
 from regraft.storage.tables import printable

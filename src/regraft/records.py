@@ -1,14 +1,14 @@
 """The frozen records that several folders share, and the JSON format in which they are saved.
 
-Read this file first: a fit divides `Images` by a `Split`, solves a head on their features, and evaluates it
-as `Scores`; what is planned and what was done is in `plans/plan.py`. Records that are read back from disk are
-validated (pydantic): unknown fields, wrong types and absurd sizes are refused before anything is built from
-them.
+Read this file first: a fit divides `Images` (`data/image_set.py`) by a `Split`, solves a head on their
+features, and evaluates it as `Scores`; what is planned and what was done is in `plans/plan.py`. Records that
+are read back from disk are validated (pydantic): unknown fields, wrong types and absurd sizes are refused
+before anything is built from them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -21,6 +21,9 @@ StrategyChoice = Literal["auto", "probe", "svm", "many-stages", "last-blocks", "
 HeadKind = Literal["ridge", "logistic", "linear-svm", "rbf-svm", "centroid", "head2toe"]
 Statistic = Literal["mean", "std", "token", "map"]
 Granularity = Literal["default", "coarse", "fine"]
+TaskName = Literal["classification", "multilabel", "regression"]
+Link = Literal["softmax", "sigmoid", "identity"]
+"""How scores become outputs: the key of every table in which folders keep what depends on the task."""
 
 Label = Annotated[str, Field(max_length=256)]
 Labels = Annotated[tuple[Label, ...], Field(min_length=2, max_length=100_000)]
@@ -112,27 +115,6 @@ class Finding:
     paths: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Images:
-    """A scanned data set: its usable images, the skipped files, and what was noticed."""
-
-    root: str
-    items: tuple[ImageItem, ...]
-    skipped: tuple[SkippedFile, ...] = ()
-    findings: tuple[Finding, ...] = ()
-    labels: tuple[str, ...] = field(default=())
-    layout: str = ""
-    """How the folder or table was understood, in one line."""
-    source: str = ""
-    """What tells this data set from others with the same root: a table and its column of labels; empty for a
-    folder."""
-    unknown: tuple[ImageItem, ...] = ()
-    """Images of official sides whose class has no training images: no label, and part of no score."""
-
-    def __len__(self) -> int:
-        return len(self.items)
-
-
 class SplitRow(Record):
     """One image and the side of the split that it is on."""
 
@@ -205,16 +187,6 @@ class Scores(Record):
         )
 
 
-class ScoreSheet(Record):
-    """The scores that a run leaves behind (`scores.json`)."""
-
-    test: Scores | None
-    validation: Scores | None
-    baseline: Scores | None
-    """Scores of always predicting the training images' majority class: on the test images if there are
-    any, otherwise on the validation images."""
-
-
 class HeadRecord(Record):
     """A head without its arrays."""
 
@@ -223,40 +195,6 @@ class HeadRecord(Record):
     """The feature columns that the head reads, in order."""
     hyperparameters: dict[str, float]
     temperature: float = 1.0
-    """Temperature by which scores are divided before the softmax (Guo et al. 2017)."""
-
-
-class VoterRecord(Record):
-    """A further voter of a bundle; the first voter is the bundle's own network and head."""
-
-    network: str
-    recipe: Recipe
-    input_spec: InputSpec
-    weights: WeightsSource
-    head: HeadRecord
-    layout: tuple[Column, ...]
-    network_file: Literal["network.safetensors", "network-2.safetensors", "network-3.safetensors"]
-    """The bundle's file that holds the voter's network; voters may share a file."""
-
-
-class BundleRecord(Record):
-    """The file `bundle.json`: everything about a saved model except its arrays."""
-
-    schema_version: Literal[2] = 2
-    regraft_version: str
-    labels: Labels
-    network: str
-    recipe: Recipe
-    input_spec: InputSpec
-    loader_version: int
-    weights: WeightsSource
-    head: HeadRecord
-    layout: tuple[Column, ...]
-    """All feature columns of the network; the head reads some of them."""
-    fitted_precision: Precision
-    lineage: tuple[str, ...]
-    """The origin of the weights and every training since, the oldest first."""
-    others: tuple[VoterRecord, ...] = Field((), max_length=3)
-    """Further voters, whose probabilities are averaged with those of the first."""
-    files: dict[str, Sha256]
-    """Names of the bundle's other files, with their hashes."""
+    """Temperature by which scores are divided before the softmax (Guo et al. 2017); 1 for other links."""
+    link: Link = Field("softmax", exclude_if=lambda link: link == "softmax")
+    """How scores become outputs; not saved where it is the default."""

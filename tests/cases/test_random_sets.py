@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 
 from regraft import load_images
 from regraft.cli.app import run
+from regraft.data.image_set import Images
 from regraft.data.sources.candidates import SIDES
 from regraft.errors import DataError
-from regraft.records import Images
 from tests.cases.pictures import folder, labelled, picture, table
 
 pytestmark = pytest.mark.usefixtures("own_cache")

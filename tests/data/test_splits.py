@@ -10,9 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from regraft.data.image_set import Images
 from regraft.data.splits import fold_numbers, split_findings, split_images
 from regraft.errors import SettingsError
-from regraft.records import ImageItem, Images, Side, Split
+from regraft.records import ImageItem, Side, Split
+from regraft.tasks.classification import Classification
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -23,7 +25,12 @@ def item(number: int, label: str, side: Side | None = None, group: str | None = 
 
 
 def data(items: list[ImageItem]) -> Images:
-    return Images("/data", tuple(items), labels=tuple(sorted({i.label for i in items})))
+    return Images("/data", tuple(items), task=_task(items))
+
+
+def _task(items: list[ImageItem]) -> Classification | None:
+    labels = [item.label for item in items]
+    return Classification.of(labels) if len(set(labels)) > 1 else None
 
 
 def sizes(split: Split, side: Side) -> Counter[str]:

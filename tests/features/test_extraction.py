@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from regraft.data.image_set import Images
 from regraft.data.pictures.loading import Pixels
 from regraft.features.extraction import Features, decode_while_waiting, extract
 from regraft.features.openvino_runtime import OpenVinoRuntime
 from regraft.features.runtimes import Row, Runtime
 from regraft.networks.weights.finding import Weights, find_weights
-from regraft.records import Images
 from regraft.storage.places import cache_folder
 from regraft.storage.upkeep import prune
 from regraft.workflow.check import load_images

@@ -7,9 +7,9 @@ import pytest
 
 from regraft.errors import DataError
 from regraft.evaluation.scores import majority, score
-from regraft.records import ScoreSheet
 from regraft.runs.writing import write_scores
 from regraft.tasks.classification import Classification
+from regraft.tasks.score_sheet import ScoreSheet
 
 TASK = Classification(outputs=("ant", "bee", "cat"))
 

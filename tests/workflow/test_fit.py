@@ -16,8 +16,8 @@ from PIL import Image
 
 import regraft
 from regraft.errors import NetworkError, SettingsError
-from regraft.records import ScoreSheet
 from regraft.runs.records import Run
+from regraft.tasks.score_sheet import ScoreSheet
 from tests.conftest import DigitsRun
 from tests.nursery import Child, Nursery
 

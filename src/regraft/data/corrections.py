@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from regraft.data.image_set import Images
 from regraft.data.sources.delimited import read_delimited
 from regraft.data.sources.labels import label_of
 from regraft.errors import DataError, close_names
-from regraft.records import Finding, ImageItem, Images, SkippedFile
+from regraft.records import Finding, ImageItem, SkippedFile
 from regraft.storage.tables import printable, unguarded
 
 _COLUMNS = ("path", "label", "suggested", "action")
@@ -46,12 +47,12 @@ def corrected(images: Images, table: str | Path) -> Images:
         for action in ("relabel", "exclude")
     }
     note = f"{counts['relabel']} labels changed and {counts['exclude']} images left out by {Path(table).name}"
-    labels = tuple(label for label in images.labels if any(item.label == label for item in items))
+    assert images.task is not None
     return replace(
         images,
         items=tuple(items),
         skipped=tuple(skipped),
-        labels=labels,
+        task=images.task.of([item.label for item in items]),
         findings=(*images.findings, Finding("note", note, tuple(by_path))),
     )
 

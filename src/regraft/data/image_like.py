@@ -19,9 +19,9 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from regraft.arguments import described
+from regraft.data.image_set import Images
 from regraft.data.sources.folders import files_below
 from regraft.errors import DataError, ImageError
-from regraft.records import Images
 from regraft.storage.files import sha256_of
 
 Array = npt.NDArray[Any]

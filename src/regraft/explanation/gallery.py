@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from regraft.data.image_set import Images
 from regraft.features.extraction import extract
 from regraft.features.opening import open_runtime
 from regraft.prediction.model import Model
 from regraft.progress import Reporter
-from regraft.records import Column, Images
+from regraft.records import Column
 from regraft.runs.reading import RunFiles
 
 Floats = npt.NDArray[np.float32]
@@ -89,7 +90,7 @@ def open_gallery(files: RunFiles, model: Model, reporter: Reporter) -> Gallery:
     places = [(item, files.file(item.path) or files.place(item.path)) for item in files.training_images]
     inside = [(item, str(place.relative_to(files.root))) for item, place in places if place is not None]
     found = tuple(replace(item, path=path) for item, path in inside)
-    images = Images(str(files.root), found, labels=model.labels)
+    images = Images(str(files.root), found, task=model.task)
     runtime = open_runtime(model.weights, precision=model.fitted_precision, reporter=reporter)
     features = extract(images, runtime, model.weights.input_spec, reporter=reporter)
     known = [item for item, _ in inside if item.sha256 in features.rows]

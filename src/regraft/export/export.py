@@ -22,6 +22,7 @@ from regraft.export.samples import Sample, Source, choose_sample, readable, spre
 from regraft.prediction.model import Model
 from regraft.prediction.onnx_model import FACT, OnnxModel
 from regraft.progress import Reporter, Silent
+from regraft.records import Scores
 from regraft.runs.model_files import ModelFiles, open_files
 from regraft.storage.files import make_folder, write_atomically
 from regraft.version import VERSION
@@ -176,6 +177,7 @@ class _Export:
 def _facts(files: ModelFiles) -> dict[str, Any]:
     """The facts that are written into the file; what is not known is left out."""
     model, best, plan = files.model, files.best, files.plan
+    assert isinstance(best, Scores | None)
     facts = {
         "labels": list(model.labels),
         "input_spec": model.weights.input_spec.model_dump(mode="json"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from regraft.export.parity import Parity, Quantised, Trial
-from regraft.records import Estimate, InputSpec
+from regraft.records import Estimate, InputSpec, Scores
 from regraft.runs.model_files import ModelFiles
 from regraft.runs.reading import RunFiles
 from regraft.storage.tables import printable
@@ -44,6 +44,8 @@ def _accuracy(files: ModelFiles, quantised: Quantised | None) -> list[str]:
     if best is None or sheet is None:
         unknown = "Not known: the model was exported without the run that made it, which has the scores."
         return [*lines, unknown, *([] if quantised is None else ["", _agreement(quantised)])]
+    assert isinstance(best, Scores)
+    assert isinstance(sheet.baseline, Scores | None)
     lines += [
         "| | value | images |",
         "|---|---|---|",

@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from regraft.data.image_set import Images
 from regraft.data.pictures.loading import LOADER_VERSION, LoadLimits, Pixels
 from regraft.data.pictures.views import ViewPolicy, decode_view, distorted
 from regraft.errors import DataError
 from regraft.features.extraction import Decoding, as_half
 from regraft.features.runtimes import Runtime
 from regraft.progress import Reporter, Silent
-from regraft.records import Images, InputSpec
+from regraft.records import InputSpec
 from regraft.storage.files import key_of
 from regraft.storage.places import cache_folder
 from regraft.storage.rows import Rows, RowStore

@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from regraft.data.image_set import Images
 from regraft.data.pictures.loading import LOADER_VERSION, LoadLimits, Pixels, load_input, read_file
 from regraft.errors import ImageError
 from regraft.features.runtimes import Row, Runtime
 from regraft.machine.processor import count_cores
 from regraft.parallel import in_order
 from regraft.progress import Reporter, Silent
-from regraft.records import Column, Images, InputSpec, SkippedFile
+from regraft.records import Column, InputSpec, SkippedFile
 from regraft.storage.files import key_of, sha256_of
 from regraft.storage.places import cache_folder
 from regraft.storage.rows import Rows, RowStore

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from regraft.data.image_set import Images
 from regraft.data.pictures.loading import load_input
 from regraft.data.splits import split_images
 from regraft.evaluation.scores import majority, mean_interval
@@ -29,7 +30,7 @@ from regraft.lab.pictures import write_digit_pictures, write_faces
 from regraft.networks.adaptation import adapted
 from regraft.networks.weights.finding import find_weights
 from regraft.progress import Reporter, Silent
-from regraft.records import Estimate, Granularity, Images, InputSpec, Side
+from regraft.records import Estimate, Granularity, InputSpec, Scores, Side
 from regraft.settings import DataSettings, TrainSettings
 from regraft.storage.files import write_atomically
 from regraft.storage.tables import csv_bytes
@@ -229,7 +230,7 @@ def _measured(job: Job, pixels: Mapping[str, np.ndarray]) -> _Drawn:
     chosen = max(stages, key=lambda stage: _promise(heads[stage], rows))
     sets = [stages[-size:] for size in set_sizes(len(stages)) if size > 1]
     several = [fit_head(rows, "logistic", [columns(names)]) for names in sets]
-    trivial = majority(rows.labels, len(truth), rows.num_classes)
+    trivial = majority(rows.targets, len(truth), rows.num_outputs)
     found = {
         BEST: depths[chosen],
         SEVERAL: tested(max(several, key=lambda one: _promise(one, rows)).head),
@@ -243,7 +244,7 @@ def _measured(job: Job, pixels: Mapping[str, np.ndarray]) -> _Drawn:
 
 def _promise(fitted: FittedHead, rows: TrainingRows) -> tuple[float, float]:
     """Cross-validated accuracy; few images often give several stages the same, which log-loss tells apart."""
-    return accuracy(fitted.out_of_fold, rows.labels), -log_loss(fitted.out_of_fold, rows.labels)
+    return accuracy(fitted.out_of_fold, rows.targets), -log_loss(fitted.out_of_fold, rows.targets)
 
 
 def _from_scratch(job: Job) -> float:
@@ -251,7 +252,7 @@ def _from_scratch(job: Job) -> float:
         job.images, network="lenet5", strategy="scratch", seed=job.seed, training=_SCRATCH, runtime="torch"
     )
     assert model.scores is not None
-    assert model.scores.test is not None
+    assert isinstance(model.scores.test, Scores)
     return model.scores.test.accuracy.value
 
 

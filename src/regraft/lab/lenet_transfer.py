@@ -18,7 +18,7 @@ from regraft.lab.digits import write_digits
 from regraft.plans.plan import TRAINED
 from regraft.prediction.model import Model
 from regraft.progress import Reporter, Silent
-from regraft.records import Estimate, Strategy
+from regraft.records import Estimate, Scores, Strategy
 from regraft.settings import DataSettings, TrainSettings
 from regraft.storage.files import write_atomically
 from regraft.storage.tables import csv_bytes
@@ -81,8 +81,8 @@ def compare(
                 model = _fitted(table, strategy, draw)
                 seconds[name].append(time.perf_counter() - started)
                 assert model.scores is not None
-                assert model.scores.test is not None
-                assert model.scores.baseline is not None
+                assert isinstance(model.scores.test, Scores)
+                assert isinstance(model.scores.baseline, Scores)
                 accuracies[name].append(model.scores.test.accuracy.value)
                 if strategy == "probe":
                     accuracies["majority class"].append(model.scores.baseline.accuracy.value)

@@ -30,7 +30,8 @@ from regraft.prediction.predictions import Prediction, Predictions
 from regraft.prediction.saving import BUNDLE_FILES, save_bundle
 from regraft.prediction.voter import Voter
 from regraft.progress import Reporter, Silent
-from regraft.records import Column, Precision, Scores, ScoreSheet, SkippedFile
+from regraft.records import Column, Precision, SkippedFile
+from regraft.tasks.score_sheet import AnyScores, ScoreSheet
 
 _AHEAD = 8
 _CHUNK = 128  # decoded images that are kept until the next network has processed them
@@ -38,13 +39,14 @@ _CHUNK = 128  # decoded images that are kept until the next network has processe
 
 @dataclass(frozen=True)
 class Model:
-    """A network with a head, or several of them whose probabilities are averaged (a soft vote).
+    """A network with a head, or several of them whose outputs are averaged (a soft vote).
 
     `regraft.fit` and `regraft.load_model` make models; they are immutable. The network is loaded at the first
     prediction.
     """
 
-    labels: tuple[str, ...]
+    task: Task
+    """What the outputs mean."""
     weights: Weights
     head: Head
     layout: tuple[Column, ...]
@@ -57,13 +59,18 @@ class Model:
     """Further voters; most models have none."""
 
     @property
+    def labels(self) -> tuple[str, ...]:
+        """The names of the outputs: for classification, the classes."""
+        return self.task.outputs
+
+    @property
     def voters(self) -> tuple[Voter, ...]:
         """All voters; the model's own network and head come first."""
         return (Voter(self.weights, self.head, self.layout), *self.others)
 
     def _repr_html_(self) -> str:
         return model_html(
-            labels=self.labels,
+            task=self.task,
             network=self.weights.network,
             heads=" + ".join(voter.head.record.kind for voter in self.voters),
             scores=self.scores,
@@ -71,7 +78,7 @@ class Model:
         )
 
     @property
-    def test_scores(self) -> Scores | None:
+    def test_scores(self) -> AnyScores | None:
         """Scores on the test images; None if there were none."""
         return self.scores.test if self.scores else None
 
@@ -217,7 +224,7 @@ class Model:
         return save_bundle(
             self.voters,
             Path(folder),
-            labels=self.labels,
+            task=self.task,
             fitted_precision=self.fitted_precision,
             lineage=self.lineage,
         )

@@ -13,9 +13,11 @@ import safetensors
 import safetensors.numpy
 
 from regraft.data.pictures.loading import LOADER_VERSION
+from regraft.prediction.records import BundleRecord, VoterRecord
 from regraft.prediction.voter import Voter
-from regraft.records import BundleRecord, Precision, VoterRecord
+from regraft.records import Precision
 from regraft.storage.files import copy_atomically, sha256_of, sha256_of_file, write_atomically, write_json
+from regraft.tasks.task import Task
 from regraft.version import VERSION
 
 RECORD = "bundle.json"
@@ -29,7 +31,7 @@ def save_bundle(
     voters: Sequence[Voter],
     folder: Path,
     *,
-    labels: tuple[str, ...],
+    task: Task,
     fitted_precision: Precision,
     lineage: tuple[str, ...],
 ) -> Path:
@@ -38,7 +40,7 @@ def save_bundle(
     Args:
         voters: the model's own network and head first, then those that vote with it.
         folder: where the files go.
-        labels: the classes, in the order of the probabilities.
+        task: what the outputs mean; left out of the record if it is classification.
         fitted_precision: precision of the features that the heads were fitted on.
         lineage: the origin of the weights and every training since.
     """
@@ -58,7 +60,8 @@ def save_bundle(
         places[weights.sha256] = name
     record = BundleRecord(
         regraft_version=VERSION,
-        labels=labels,
+        labels=task.outputs,
+        task=None if task.name == "classification" else task,
         network=own.weights.network,
         recipe=own.weights.recipe,
         input_spec=own.weights.input_spec,

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from regraft.arguments import check_place
+from regraft.data.image_set import Images
 from regraft.data.sources.candidates import Found
 from regraft.data.sources.own_outputs import own_output
 from regraft.errors import SettingsError, StorageError
 from regraft.outputs.files import listed, visible
 from regraft.progress import Reporter
-from regraft.records import Images, Split
+from regraft.records import Split
 from regraft.storage.files import read_json
 from regraft.storage.tables import harmless, printable
 

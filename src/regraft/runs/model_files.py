@@ -11,9 +11,10 @@ from regraft.errors import SettingsError
 from regraft.plans.plan import Plan
 from regraft.prediction.bundle import load_model
 from regraft.prediction.model import Model
-from regraft.records import ImageItem, Scores, ScoreSheet
+from regraft.records import ImageItem
 from regraft.runs.reading import Judged, RunFiles
 from regraft.storage.files import read_json
+from regraft.tasks.score_sheet import AnyScores, ScoreSheet
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class ModelFiles:
         return self.run.scores if self.run and (self.folder / "scores.json").is_file() else None
 
     @property
-    def best(self) -> Scores | None:
+    def best(self) -> AnyScores | None:
         """The scores on the test images if there are any, otherwise on the validation images."""
         return (self.scores.test or self.scores.validation) if self.scores else None
 

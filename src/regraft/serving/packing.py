@@ -15,6 +15,7 @@ from regraft.errors import ImageError, RegraftError
 from regraft.explanation.gallery import Space, open_gallery
 from regraft.export.graphs import core_graph, saved
 from regraft.progress import Silent
+from regraft.records import Scores
 from regraft.runs.model_files import ModelFiles, open_files
 from regraft.serving.package import MOST_NEIGHBOURS, THUMBNAIL_PX, write_package
 from regraft.storage.tables import printable
@@ -49,13 +50,16 @@ def _neighbours(files: ModelFiles) -> tuple[npt.NDArray[np.float32], list[tuple[
 def _facts(files: ModelFiles) -> dict[str, Any]:
     """The answer of `/model`; None stands for what is not known."""
     model, best, plan, sheet = files.model, files.best, files.plan, files.scores
+    assert isinstance(best, Scores | None)
+    baseline = sheet.baseline if sheet else None
+    assert isinstance(baseline, Scores | None)
     return {
         "labels": [printable(label) for label in model.labels],
         "network": model.weights.network,
         "strategy": plan.strategy if plan else None,
         "head": model.head.record.kind,
         "accuracy": best.accuracy.model_dump(mode="json") if best else None,
-        "baseline": sheet.baseline.accuracy.value if sheet and sheet.baseline else None,
+        "baseline": baseline.accuracy.value if baseline else None,
         "judged_on": f"{best.images} images, {best.method}" if best else None,
         "licence": model.weights.source.licence,
         "lineage": [printable(one) for one in model.lineage],

@@ -6,10 +6,11 @@ from typing import Annotated
 
 from pydantic import Field
 
+from regraft.records import TaskName
 from regraft.tasks.classification import Classification
 from regraft.tasks.multilabel import Multilabel
 from regraft.tasks.regression import Regression
-from regraft.tasks.task import Task, TaskName
+from regraft.tasks.task import Task
 
 TASKS: dict[TaskName, type[Classification] | type[Multilabel] | type[Regression]] = {
     "classification": Classification,

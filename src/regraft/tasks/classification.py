@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from regraft.errors import DataError
 from regraft.evaluation.scores import majority, score, wilson
-from regraft.records import Labels, Record, Scores
-from regraft.tasks.task import MOST_COLUMNS, Answer, Floats, Link, Measure
+from regraft.records import Labels, Link, Record, Scores
+from regraft.tasks.task import MOST_COLUMNS, Answer, Floats, Measure
 
 Ints = npt.NDArray[np.int64]
 _MEASURES = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "calibration_error")
@@ -31,6 +31,8 @@ class Classification(Record):
     """
 
     link: ClassVar[Link] = "softmax"
+    baseline_name: ClassVar[str] = "majority class"
+    baseline_method: ClassVar[str] = "always the most frequent training class"
     name: Literal["classification"] = "classification"
     outputs: Labels
 
@@ -70,11 +72,21 @@ class Classification(Record):
         """The classes."""
         return targets
 
+    @property
+    def summary(self) -> str:
+        """What is predicted, in two words."""
+        return f"{len(self.outputs)} classes"
+
+    def kinds(self, labels: Sequence[str]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+        """The class of each image."""
+        return self.outputs, [(label,) for label in labels]
+
     def score(self, outputs: Floats, targets: Ints, *, method: str, seed: int = 0) -> Scores:
         """Accuracy, balanced accuracy, F1, log-loss, calibration and the confusion matrix."""
         return score(outputs, targets, self.outputs, method=method, seed=seed)
 
-    def measures(self, scores: Scores) -> tuple[Measure, ...]:
+    @staticmethod
+    def measures(scores: Scores) -> tuple[Measure, ...]:
         """The scores of all classes together, then precision, recall and F1 of each."""
         together = [
             Measure.of(name, getattr(scores, name), scores.images, is_share=name != "log_loss")

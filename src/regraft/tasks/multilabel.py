@@ -18,9 +18,9 @@ from pydantic import Field
 from regraft.errors import DataError
 from regraft.evaluation.resampling import bootstrap_counts, number_of_draws, percentile_interval
 from regraft.evaluation.thresholds import f1_thresholds
-from regraft.records import Label, Record
+from regraft.records import Label, Link, Record
 from regraft.tasks.multilabel_scores import MultilabelScores, score
-from regraft.tasks.task import Answer, Floats, Link, Measure
+from regraft.tasks.task import Answer, Floats, Measure
 
 SEPARATOR, UNKNOWN = "|", "?"
 _PRESENT, _ABSENT = frozenset({"1", "1.0", "true"}), frozenset({"0", "0.0", "false"})
@@ -50,6 +50,8 @@ class Multilabel(Record):
     """
 
     link: ClassVar[Link] = "sigmoid"
+    baseline_name: ClassVar[str] = "share of each label"
+    baseline_method: ClassVar[str] = "always the share of the training images that have each label"
     name: Literal["multilabel"] = "multilabel"
     outputs: Annotated[tuple[Label, ...], Field(min_length=1, max_length=100_000)]
     thresholds: tuple[float, ...] = ()
@@ -105,11 +107,23 @@ class Multilabel(Record):
         present = targets > 0
         return np.concatenate([present, ~present.any(axis=1, keepdims=True)], axis=1)
 
+    @property
+    def summary(self) -> str:
+        """What is predicted, in two words."""
+        return f"{len(self.outputs)} labels"
+
+    def kinds(self, labels: Sequence[str]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+        """The labels that each image is known to have."""
+        return self.outputs, [
+            tuple(part for part in _parts(label) if not part.startswith(UNKNOWN)) for label in labels
+        ]
+
     def score(self, outputs: Floats, targets: Floats, *, method: str, seed: int = 0) -> MultilabelScores:
         """AUROC, average precision and F1 of each label and on average, and the Brier score."""
         return score(outputs, targets, self.outputs, self._limits, method=method, seed=seed)
 
-    def measures(self, scores: MultilabelScores) -> tuple[Measure, ...]:
+    @staticmethod
+    def measures(scores: MultilabelScores) -> tuple[Measure, ...]:
         """The averages over labels, then the scores of each."""
         together = [
             Measure.of(name, getattr(scores, name), scores.images, is_share=name != "brier_score")

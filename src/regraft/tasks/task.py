@@ -22,20 +22,30 @@ What happened with class numbers before there were tasks goes through a task lik
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from regraft.records import Estimate
-
-TaskName = Literal["classification", "multilabel", "regression"]
-Link = Literal["softmax", "sigmoid", "identity"]
-"""How scores become outputs: the key of every table in which folders above keep what depends on the task."""
+from regraft.records import Estimate, Link, TaskName
 
 Floats = npt.NDArray[Any]
+_TITLES = {
+    "auroc": "AUROC",
+    "macro_auroc": "macro AUROC",
+    "f1": "F1",
+    "macro_f1": "macro F1",
+    "micro_f1": "micro F1",
+    "r_squared": "R²",
+    "brier_score": "Brier score",
+    "log_loss": "log-loss",
+}
+_LOSSES = frozenset(
+    ["log_loss", "calibration_error", "brier_score", "mean_absolute_error", "root_mean_squared_error"]
+)
 MOST_COLUMNS = 50
 """The largest number of classes whose probabilities `predictions.csv` lists."""
 
@@ -56,6 +66,25 @@ class Measure:
     is_share: bool = True
     """Whether it is a share in [0, 1], shown in percent; otherwise it has a unit."""
 
+    @property
+    def is_loss(self) -> bool:
+        """Whether smaller values are better.
+
+        >>> Measure("accuracy", 0.9).is_loss, Measure("mean_absolute_error", 0.9).is_loss
+        (False, True)
+        """
+        return self.name in _LOSSES
+
+    @property
+    def merit(self) -> float:
+        """The value, or minus the value of a loss: larger is better; minus infinity if it is not defined."""
+        return -math.inf if self.value is None else -self.value if self.is_loss else self.value
+
+    @property
+    def title(self) -> str:
+        """The name in words, for headings."""
+        return _TITLES.get(self.name, self.name.replace("_", " "))
+
     @classmethod
     def of(
         cls, name: str, estimate: Estimate | None, images: int, *, output: str = "", is_share: bool = True
@@ -64,6 +93,11 @@ class Measure:
         if estimate is None:
             return cls(name, None, images=images, output=output, is_share=is_share)
         return cls(name, estimate.value, estimate.low, estimate.high, images, output, is_share)
+
+    @property
+    def estimate(self) -> Estimate | None:
+        """The value with its interval; None if it is not defined."""
+        return None if self.value is None else Estimate(value=self.value, low=self.low, high=self.high)
 
     @property
     def text(self) -> str:
@@ -137,6 +171,21 @@ class Task(Protocol):
     def strata(targets: Floats) -> npt.NDArray[Any]:
         """What splits and folds balance: a stratum for each image `(N,) int64`, or several `(N, S) bool`."""
 
+    @property
+    def baseline_name(self) -> str:
+        """The name of the trivial model, as a row of a table."""
+
+    @property
+    def baseline_method(self) -> str:
+        """What the trivial model predicts, in words."""
+
+    @property
+    def summary(self) -> str:
+        """What is predicted, in two words, such as `3 classes`."""
+
+    def kinds(self, labels: Sequence[str]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+        """What images are counted by: the names of all kinds, and the kinds that each label belongs to."""
+
     def score(
         self, outputs: Floats, targets: Floats, *, method: str, seed: int = 0
     ) -> Any:  # a Record of the task's own
@@ -149,7 +198,8 @@ class Task(Protocol):
             seed: random seed of the bootstrap.
         """
 
-    def measures(self, scores: Any) -> tuple[Measure, ...]:
+    @staticmethod
+    def measures(scores: Any) -> tuple[Measure, ...]:
         """The scores as a list, the most important one first."""
 
     def goodness(self, outputs: Floats, targets: Floats) -> npt.NDArray[np.float64]:

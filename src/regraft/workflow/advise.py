@@ -6,9 +6,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from regraft.data.image_set import Images
 from regraft.plans.plan import Plan
 from regraft.progress import Reporter, Silent
-from regraft.records import Images, Side
+from regraft.records import Side
 from regraft.runs.log import RunLog
 from regraft.settings import DataSettings, FitSettings, TrainSettings
 from regraft.workflow.climb import standing_for

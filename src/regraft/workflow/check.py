@@ -7,8 +7,8 @@ from types import NoneType
 from typing import Any
 
 from regraft.arguments import check_kind, check_reporter
+from regraft.data.image_set import Images
 from regraft.progress import Reporter
-from regraft.records import Images
 from regraft.settings import DataSettings, changed
 from regraft.workflow.preparation import found_images, scanned
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from regraft.data.findings.known_classes import say_accuracy_of_all
+from regraft.data.image_set import Images
 from regraft.data.pictures.loading import LOADER_VERSION
 from regraft.data.sources.candidates import Found
 from regraft.features.extraction import extract
@@ -26,7 +27,7 @@ from regraft.plans.cost_book import CostBook
 from regraft.plans.costs import extract_name
 from regraft.prediction.model import Model
 from regraft.progress import Reporter
-from regraft.records import Images, SkippedFile
+from regraft.records import SkippedFile
 from regraft.runs.folders import EarlierImages, say_changed_data
 from regraft.runs.log import RunLog
 from regraft.runs.records import LadderRecord
@@ -176,6 +177,7 @@ def _key(asked: Request, job: Job, weights: Weights, purpose: str) -> str:
     return key_of(
         {
             "purpose": purpose,
+            "task": job.task.name,
             "asked": asked.record(),
             "split": job.split.sha256,
             "weights": weights.sha256,
@@ -205,7 +207,7 @@ def climbed(
         fitted = Outcome(
             contender.voters, ascent.judgement, (*start.lineage, *contender.lineage), contender.history
         )
-        model = model_of(fitted, ascent.job, contender.plan, folder)
+        model = model_of(fitted, contender.plan, folder)
         if folder is not None:
             run = run_record(ascent.job, contender.plan, start, model, log, record)
             write_run(
@@ -238,5 +240,5 @@ def climbed(
 
 
 def _accuracy_of(ascent: Ascent) -> str:
-    accuracy = ascent.contender.accuracy(ascent.job)
-    return f"accuracy {100 * accuracy.value:.1f} % on {len(ascent.contender.judged.rows):,} validation images"
+    merit = ascent.contender.merit(ascent.job)
+    return f"{merit.title} {merit.text} on {len(ascent.contender.judged.rows):,} validation images"

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from regraft.arguments import described
+from regraft.data.image_set import Images
 from regraft.errors import SettingsError
 from regraft.plans.plan import TRAINED
 from regraft.progress import Reporter, Silent
-from regraft.records import Images
 from regraft.runs.log import RunLog
 from regraft.settings import DataSettings, FitSettings, TrainSettings
 from regraft.workflow.preparation import EVERY_SIDE, reading_of

@@ -11,10 +11,10 @@ import pytest
 from PIL import Image, ImageEnhance
 
 from regraft.data.findings.scan import ScanSettings, scan
+from regraft.data.image_set import Images
 from regraft.data.images import find_images
 from regraft.errors import DataError, TooManyBadFilesError
 from regraft.parallel import in_order
-from regraft.records import Images
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from regraft.cli.terminal.console import show_json, show_table
-from regraft.cli.terminal.ladder_table import percent
+from regraft.cli.terminal.ladder_table import scored
 from regraft.errors import RegraftError, SettingsError
 from regraft.progress import duration
 from regraft.storage.tables import printable
@@ -54,16 +55,16 @@ def runs(folder: Path = Path("runs"), /, *, json: Annotated[bool, Parameter(nega
     best_of: dict[str, float] = {}
     for one in found:
         key = one.run.split_sha256
-        best_of[key] = max(best_of.get(key, 0.0), one.best.accuracy.value)
-    found.sort(
-        key=lambda one: (-best_of[one.run.split_sha256], one.run.split_sha256, -one.best.accuracy.value)
-    )
+        best_of[key] = max(best_of.get(key, -math.inf), one.headline.merit)
+    found.sort(key=lambda one: (-best_of[one.run.split_sha256], one.run.split_sha256, -one.headline.merit))
     if json:
         for one in found:
             show_json(_record(one))
         return 0
-    rows = [_row(one) for one in found]
-    header = ["run", "data", "split", "network", "strategy", "accuracy %", "images", "time"]
+    names = {one.headline.title for one in found}
+    what = "score" if len(names) > 1 else f"{found[0].headline.title}{' %' * found[0].headline.is_share}"
+    rows = [_row(one, is_named=len(names) > 1) for one in found]
+    header = ["run", "data", "split", "network", "strategy", what, "images", "time"]
     show_table(f"{len(rows)} runs in {folder}", header, rows, right=[5, 6, 7])
     print(
         "runs on the same split can be compared: regraft compare RUN RUN; page of a run: regraft report RUN"
@@ -78,21 +79,22 @@ def _record(run: RunFiles) -> dict[str, object]:
         "split": run.run.split_sha256,
         "network": run.run.plan.network,
         "strategy": run.run.plan.strategy,
-        "accuracy": run.best.accuracy.model_dump(),
+        run.headline.name: run.headline.estimate.model_dump() if run.headline.estimate else None,
         "images": run.best.images,
         "judged_on": "test" if run.scores.test else "validation",
         "spent_s": round(run.spent_s, 1),
     }
 
 
-def _row(run: RunFiles) -> list[str]:
+def _row(run: RunFiles, *, is_named: bool) -> list[str]:
+    score, unit = scored(run.headline), " %" if run.headline.is_share else ""
     return [
         str(run.folder),
         printable(Path(run.run.data_root.rstrip("/")).stem),
         run.run.split_sha256[:6],
         run.run.plan.network,
         run.run.plan.strategy,
-        percent(run.best.accuracy),
+        f"{run.headline.title} {score}{unit}" if is_named else score,
         f"{run.best.images:,} {'test' if run.scores.test else 'validation'}",
         duration(run.spent_s),
     ]

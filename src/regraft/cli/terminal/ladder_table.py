@@ -7,6 +7,7 @@ from regraft.cli.terminal.console import show_table
 from regraft.progress import duration
 from regraft.records import Estimate
 from regraft.runs.records import LadderRecord, RungRow
+from regraft.tasks.task import Measure
 
 
 def show_ladder(ladder: LadderRecord) -> None:
@@ -15,7 +16,7 @@ def show_ladder(ladder: LadderRecord) -> None:
         [
             str(row.rung),
             row.name,
-            "–" if row.accuracy is None else percent(row.accuracy),
+            "–" if row.accuracy is None else scored(measured(row)),
             duration(row.predicted_s),
             duration(row.took_s),
             "✓" if row.is_kept else "",
@@ -23,8 +24,15 @@ def show_ladder(ladder: LadderRecord) -> None:
         ]
         for row in sorted(ladder.rows, key=_order)
     ]
-    header = ["rung", "strategy", "accuracy (val) %", "predicted time", "time", "kept", "reason"]
+    shown = next((measured(row) for row in ladder.rows if row.accuracy is not None), None)
+    what = f"{shown.title} (val){' %' * shown.is_share}" if shown else "accuracy (val) %"
+    header = ["rung", "strategy", what, "predicted time", "time", "kept", "reason"]
     show_table(f"The ladder (budget {duration(ladder.budget_s)})", header, rows, right=[2, 3, 4])
+
+
+def measured(row: RungRow) -> Measure:
+    """The score of a rung, under its name."""
+    return Measure.of(row.measure, row.accuracy, row.images, is_share=row.measure == "accuracy")
 
 
 def _order(row: RungRow) -> int:
@@ -40,6 +48,20 @@ def percent(estimate: Estimate) -> str:
     if abs(above - below) > 1:
         return f"{value:.1f} [{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
     return f"{value:.1f} ± {(above + below) / 2:.1f}"
+
+
+def scored(measure: Measure) -> str:
+    """A score with its interval: a share in per cent, anything else in its own unit.
+
+    >>> scored(Measure("r_squared", 0.5, 0.4, 0.61, is_share=False))
+    '0.5 [0.4, 0.61]'
+    """
+    if measure.estimate is None:
+        return "–"
+    if measure.is_share:
+        return percent(measure.estimate)
+    bounds = [f"{one:.3g}" for one in (measure.low, measure.high) if one is not None]
+    return f"{measure.value:.3g}" + (f" [{', '.join(bounds)}]" if bounds else "")
 
 
 def show_depths(profile: DepthProfile) -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
+from regraft.data.image_set import Images
 from regraft.errors import DataError
 from regraft.progress import Reporter
-from regraft.records import Finding, ImageItem, Images, ScoreSheet
+from regraft.records import Finding, ImageItem, Scores
+from regraft.tasks.classification import Classification
+from regraft.tasks.score_sheet import ScoreSheet
 
 
 def with_known_classes(images: Images) -> Images:
@@ -31,7 +34,9 @@ def with_known_classes(images: Images) -> Images:
         )
     findings = (*images.findings, *_untrained(unknown), *_never_validated(images, learned))
     kept = tuple(item for item in images.items if item.label in learned)
-    return replace(images, items=kept, labels=labels, findings=findings, unknown=tuple(unknown))
+    return replace(
+        images, items=kept, task=Classification(outputs=labels), findings=findings, unknown=tuple(unknown)
+    )
 
 
 def _untrained(unknown: list[ImageItem]) -> list[Finding]:
@@ -61,7 +66,7 @@ def say_accuracy_of_all(images: Images, sheet: ScoreSheet, reporter: Reporter) -
     """Report what the accuracy is if images of classes without training images are counted as wrong."""
     side, scores = ("test", sheet.test) if sheet.test else ("validation", sheet.validation)
     others = sum(item.side == side for item in images.unknown)
-    if scores is not None and others:
+    if isinstance(scores, Scores) and others:
         right = round(scores.accuracy.value * scores.images)
         reporter.note(
             f"{side} accuracy: {scores.accuracy.value:.1%} without the {others:,} images of classes without "

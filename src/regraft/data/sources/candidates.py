@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from regraft.records import Finding, Side, SkippedFile
+from regraft.records import Finding, Side, SkippedFile, TaskName
 
 SIDES: dict[str, Side] = {
     "train": "train",
@@ -47,5 +47,7 @@ class Found:
     source: str = ""
     """What tells this data set from others with the same root: a table and its column of labels; empty for a
     folder."""
+    task: TaskName = "classification"
+    """What the labels mean."""
     hint: str = ""
     """What else the user may have meant, in a sentence; added to the error if no two classes are usable."""

@@ -1,0 +1,35 @@
+"""A scanned data set: its usable images, and what their labels mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from regraft.records import Finding, ImageItem, SkippedFile
+from regraft.tasks.task import Task
+
+
+@dataclass(frozen=True)
+class Images:
+    """A scanned data set: its usable images, the skipped files, and what was noticed."""
+
+    root: str
+    items: tuple[ImageItem, ...]
+    skipped: tuple[SkippedFile, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    task: Task | None = None
+    """What the labels mean; None for images without labels."""
+    layout: str = ""
+    """How the folder or table was understood, in one line."""
+    source: str = ""
+    """What tells this data set from others with the same root: a table and its column of labels; empty for a
+    folder."""
+    unknown: tuple[ImageItem, ...] = ()
+    """Images of official sides whose class has no training images: no label, and part of no score."""
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The names of a model's outputs, in order: for classification, the classes."""
+        return self.task.outputs if self.task else ()
