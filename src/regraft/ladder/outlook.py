@@ -20,7 +20,7 @@ _FEATURES_SHARE = 0.5  # of the budget, that the features by another network may
 
 def measure_curve(standing: Standing) -> LearningCurve | None:
     """The learning curve of the first head, if enough time is left and it has columns to be solved on."""
-    if not standing.solved or standing.training_rows.doubt:
+    if standing.terrain.job.task.link != "softmax" or not standing.solved or standing.training_rows.doubt:
         return None
     first = standing.solved[0]
     took = standing.ledger.recall(first.name, "took_s")

@@ -20,7 +20,10 @@ from regraft.prediction.records import BundleRecord
 from regraft.prediction.saving import HEADS, NETWORKS, RECORD
 from regraft.prediction.voter import Voter
 from regraft.records import HeadRecord
-from regraft.storage.files import read_json, sha256_of_file
+from regraft.storage.files import (
+    read_json,
+    sha256_of_file,
+)
 from regraft.tasks.score_sheet import ScoreSheet
 
 _MAX_RECORD_BYTES = 64 << 20
@@ -38,7 +41,7 @@ def load_model(folder: str | Path) -> Model:
     place, run = Path(folder), None
     if not (place / RECORD).exists() and (place / "bundle" / RECORD).exists():
         place, run = place / "bundle", place
-    record = _read_record(place)
+    record = read_bundle_record(place)
     used = {NETWORKS[0], *(other.network_file for other in record.others), *HEADS[: 1 + len(record.others)]}
     for name in sorted(used):
         path = place / name
@@ -112,7 +115,12 @@ def _read_head(path: Path, record: HeadRecord, num_classes: int) -> Head:
     return head
 
 
-def _read_record(place: Path) -> BundleRecord:
+def read_bundle_record(place: Path) -> BundleRecord:
+    """Read what a bundle says about its model, without its arrays.
+
+    Raises:
+        BundleError: the folder is not a bundle, is damaged, or has another version of the loader or schema.
+    """
     path = place / RECORD
     if not path.is_file():
         raise BundleError(

@@ -32,7 +32,6 @@ from regraft.prediction.voter import Voter
 from regraft.progress import Reporter, Silent
 from regraft.records import Column, Precision, SkippedFile
 from regraft.tasks.score_sheet import AnyScores, ScoreSheet
-from regraft.tasks.task import Task
 
 _AHEAD = 8
 _CHUNK = 128  # decoded images that are kept until the next network has processed them
@@ -71,7 +70,7 @@ class Model:
 
     def _repr_html_(self) -> str:
         return model_html(
-            labels=self.labels,
+            task=self.task,
             network=self.weights.network,
             heads=" + ".join(voter.head.record.kind for voter in self.voters),
             scores=self.scores,

@@ -6,32 +6,32 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from regraft.records import Scores
 from regraft.storage.tables import printable
 from regraft.tasks.score_sheet import ScoreSheet
+from regraft.tasks.task import Task
 
 _ROWS = 20
 
 
 def model_html(
-    *, labels: Sequence[str], network: str, heads: str, scores: ScoreSheet | None, run_folder: Path | None
+    *, task: Task, network: str, heads: str, scores: ScoreSheet | None, run_folder: Path | None
 ) -> str:
-    """A table of a model's classes, network, heads and accuracy."""
-    shown = ", ".join(labels[:8]) + (f" and {len(labels) - 8} more" if len(labels) > 8 else "")
-    rows = [
-        ("classes", f"{len(labels)}: {shown}"),
-        ("network", network),
-        ("head", heads),
-    ]
+    """A table of what a model predicts, its network, heads and most important score."""
+    names = task.outputs
+    labels = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    predicted = {
+        "softmax": ("classes", f"{len(names)}: {labels}"),
+        "sigmoid": ("labels", f"{len(names)}: {labels}"),
+        "identity": ("predicts", "a number"),
+    }
+    rows = [predicted[task.link], ("network", network), ("head", heads)]
     best = scores.test or scores.validation if scores else None
-    if isinstance(best, Scores):
-        value = best.accuracy
-        interval = ""
+    if best is not None:
+        value = task.measures(best)[0]
+        interval, scale, form = "", 100 if value.is_share else 1, ".1f" if value.is_share else ".3g"
         if value.low is not None and value.high is not None:
-            interval = f" [{100 * value.low:.1f}, {100 * value.high:.1f}]"
-        rows.append(
-            ("accuracy", f"{100 * value.value:.1f} %{interval} of {best.images:,} images, {best.method}")
-        )
+            interval = f" [{scale * value.low:{form}}, {scale * value.high:{form}}]"
+        rows.append((value.title, f"{value.text}{interval} of {best.images:,} images, {best.method}"))
     if run_folder is not None:
         rows.append(("run", str(run_folder)))
     return _table([], rows)

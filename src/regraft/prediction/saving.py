@@ -40,7 +40,7 @@ def save_bundle(
     Args:
         voters: the model's own network and head first, then those that vote with it.
         folder: where the files go.
-        task: what the outputs mean.
+        task: what the outputs mean; left out of the record if it is classification.
         fitted_precision: precision of the features that the heads were fitted on.
         lineage: the origin of the weights and every training since.
     """

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from regraft.advice.profile import DepthProfile
 from regraft.plans.plan import Plan
 from regraft.records import Estimate, Record, Sha256, WeightsSource
@@ -34,6 +36,8 @@ class RungRow(Record):
     name: str
     accuracy: Estimate | None
     """Accuracy on validation images or by cross-validation; None if the rung was not tried."""
+    measure: str = Field("accuracy", exclude_if=lambda name: name == "accuracy")
+    """What `accuracy` holds in tasks other than classification, such as `mean_absolute_error`."""
     images: int
     predicted_s: float | None
     took_s: float | None

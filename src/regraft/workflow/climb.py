@@ -177,6 +177,7 @@ def _key(asked: Request, job: Job, weights: Weights, purpose: str) -> str:
     return key_of(
         {
             "purpose": purpose,
+            "task": job.task.name,
             "asked": asked.record(),
             "split": job.split.sha256,
             "weights": weights.sha256,
@@ -206,7 +207,7 @@ def climbed(
         fitted = Outcome(
             contender.voters, ascent.judgement, (*start.lineage, *contender.lineage), contender.history
         )
-        model = model_of(fitted, ascent.job, contender.plan, folder)
+        model = model_of(fitted, contender.plan, folder)
         if folder is not None:
             run = run_record(ascent.job, contender.plan, start, model, log, record)
             write_run(
@@ -239,5 +240,5 @@ def climbed(
 
 
 def _accuracy_of(ascent: Ascent) -> str:
-    accuracy = ascent.contender.accuracy(ascent.job)
-    return f"accuracy {100 * accuracy.value:.1f} % on {len(ascent.contender.judged.rows):,} validation images"
+    merit = ascent.contender.merit(ascent.job)
+    return f"{merit.title} {merit.text} on {len(ascent.contender.judged.rows):,} validation images"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +69,7 @@ def fit(
     asked = make_request(settings, training, plan, changes)
     log = RunLog(reporter or Silent(), None)
     source = images.root if isinstance(images, Images) else str(images)
-    record = {"data": str(Path(source).resolve()), **asked.record(), **asdict(reading)}
+    record = {"data": str(Path(source).resolve()), **asked.record(), **reading.record()}
     record |= {"from_run": str(from_run) if from_run else None}
     files, folder = located(images, reading), None
     inputs = (from_run, asked.fit.weights, reading.corrections, None if isinstance(plan, Plan) else plan)
@@ -89,7 +88,7 @@ def fit(
     say_changed_data(earlier, prepared.job.split, folder, log)
     job, made = prepared.job, planned(prepared, asked, log)
     fitted = _carry_out(job, made, asked, reading, start, log)
-    model = model_of(fitted, job, made, folder)
+    model = model_of(fitted, made, folder)
     say_accuracy_of_all(job.images, fitted.judgement.sheet, log)
     if folder is not None:
         run = run_record(job, made, start, model, log, record)

@@ -27,11 +27,11 @@ class Outcome:
     history: History | None
 
 
-def model_of(fitted: Outcome, job: Job, made: Plan, folder: Path | None) -> Model:
+def model_of(fitted: Outcome, made: Plan, folder: Path | None) -> Model:
     """The model that a plan led to, with its scores."""
     own = fitted.voters[0]
     return Model(
-        task=job.task,
+        task=fitted.judgement.task,
         weights=own.weights,
         head=own.head,
         layout=own.layout,

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageEnhance
 
+from regraft.data.findings.scan import ScanSettings, scan
 from regraft.data.findings.image_set import Images
 from regraft.data.images import find_images
-from regraft.data.findings.scan import ScanSettings, scan
 from regraft.errors import DataError, TooManyBadFilesError
 from regraft.parallel import in_order
 
