@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from regraft.records import HeadRecord
+from regraft.records import HeadRecord, Link
 
 Floats = npt.NDArray[Any]
 _CHUNK = 1024
@@ -28,15 +28,16 @@ class Head:
       linear scores of these, or, for many images, of Nystroem features (Williams & Seeger 2001);
     - `centroid`: minus half the squared distance to each class's mean (Rocchio).
 
-    Probabilities are the softmax of the scores over a temperature.
+    The link of the record turns scores into outputs: for classes, they are the softmax of the scores over a
+    temperature.
     """
 
     record: HeadRecord
     arrays: Mapping[str, Floats]
 
     def probabilities(self, rows: Floats) -> npt.NDArray[np.float64]:
-        """Probabilities `(N, K) float64` from feature rows `(N, width of the columns)`."""
-        return softmax(self.scores(rows) / self.record.temperature)
+        """Outputs `(N, K) float64` from feature rows `(N, width of the columns)`; see `LINKS`."""
+        return LINKS[self.record.link](self.scores(rows) / self.record.temperature)
 
     def scores(self, rows: Floats) -> npt.NDArray[np.float64]:
         """Uncalibrated scores `(N, K) float64`, N at least 1; the largest score is the prediction."""
@@ -98,6 +99,29 @@ def softmax(scores: Floats) -> npt.NDArray[np.float64]:
     shifted = np.exp(scores - scores.max(axis=1, keepdims=True))
     result: npt.NDArray[np.float64] = shifted / shifted.sum(axis=1, keepdims=True)
     return result
+
+
+def logistic(scores: Floats) -> npt.NDArray[np.float64]:
+    """The logistic function of each score, without overflow.
+
+    >>> logistic(np.array([0.0, -800.0])).tolist()
+    [0.5, 0.0]
+    """
+    result: npt.NDArray[np.float64] = 0.5 * (1 + np.tanh(0.5 * scores))
+    return result
+
+
+def unchanged(scores: Floats) -> npt.NDArray[np.float64]:
+    """The scores themselves."""
+    return np.asarray(scores, dtype=np.float64)
+
+
+LINKS: dict[Link, Callable[[Floats], npt.NDArray[np.float64]]] = {
+    "softmax": softmax,
+    "sigmoid": logistic,
+    "identity": unchanged,
+}
+"""How scores `(N, K)` become outputs."""
 
 
 def squared_distances(a: Floats, b: Floats) -> Floats:

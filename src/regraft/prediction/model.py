@@ -1,7 +1,8 @@
-"""A fitted model, which predicts labels and probabilities of images."""
+"""A fitted model, which predicts the labels of images."""
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,7 +28,7 @@ from regraft.prediction.notebook import model_html, predictions_html
 from regraft.progress import Reporter, Silent
 from regraft.records import Column, Precision, SkippedFile
 from regraft.tasks.score_sheet import AnyScores, ScoreSheet
-from regraft.tasks.task import Task
+from regraft.tasks.task import Answer, Task
 
 _AHEAD = 8
 _CHUNK = 128  # decoded images that are kept until the next network has processed them
@@ -39,9 +40,25 @@ class Prediction:
 
     path: str
     label: str
+    """The answer as tables write it: the class, the labels joined by `|`, or the number."""
     probability: float
-    probabilities: npt.NDArray[np.float64] = field(repr=False)
-    """Probabilities `(K,)` in the order of the model's labels; they sum to one."""
+    """The probability of the class; NaN for other tasks, which don't choose one output."""
+    outputs: npt.NDArray[np.float64] = field(repr=False)
+    """Outputs `(K,)` in the order of the model's labels: the probabilities of classes, which sum to one, the
+    probability of each of several labels, or a number."""
+    answer: Answer = field(repr=False)
+    """What the outputs mean, for people and for programs."""
+
+    @classmethod
+    def of(cls, path: str, outputs: npt.NDArray[np.float64], task: Task) -> Prediction:
+        """The prediction for an image from the outputs of a model."""
+        answer = task.answer(outputs)
+        return cls(path, answer.text, answer.facts.get("probability", math.nan), outputs, answer)
+
+    @property
+    def probabilities(self) -> npt.NDArray[np.float64]:
+        """The outputs, which are probabilities for classes and for several labels."""
+        return self.outputs
 
 
 @dataclass(frozen=True)
@@ -120,7 +137,7 @@ class Model:
         limits: LoadLimits | None = None,
         reporter: Reporter | None = None,
     ) -> Predictions:
-        """Predict labels and probabilities of images.
+        """Predict the labels of images, with probabilities where the task has any.
 
         A large JPEG file is decoded at a reduced size, which an image in memory no longer can be, so the
         probabilities of the two may differ in the third decimal.
@@ -176,12 +193,10 @@ class Model:
                 yield place, self._judge(images[place].name, rows)
 
     def _judge(self, name: str, rows: Mapping[str, Row]) -> Prediction:
-        probabilities = self._probabilities(rows)
-        best = int(probabilities.argmax())
-        return Prediction(name, self.labels[best], float(probabilities[best]), probabilities)
+        return Prediction.of(name, self._outputs(rows), self.task)
 
-    def _probabilities(self, rows: Mapping[str, Row]) -> npt.NDArray[np.float64]:
-        """The voters' mean probabilities `(K,)`; `rows` are an image's features by the network's hash."""
+    def _outputs(self, rows: Mapping[str, Row]) -> npt.NDArray[np.float64]:
+        """The voters' mean outputs `(K,)`; `rows` are an image's features by the network's hash."""
         votes = []
         for voter in self.voters:
             row = rows[voter.weights.sha256]
@@ -193,7 +208,7 @@ class Model:
     def looked_at(
         self, pixels: Pixels, *, precision: Precision = "fp32"
     ) -> tuple[npt.NDArray[np.float64], Row]:
-        """The probabilities of one decoded image, and its feature row of the model's own network.
+        """The outputs for one decoded image, and its feature row of the model's own network.
 
         Args:
             pixels: pixels `(H, W, C) uint8` at the network's input size, from `load_input`.
@@ -205,7 +220,7 @@ class Model:
             if sha256 not in rows:
                 engine = self._engine((sha256, "auto", precision), voter.weights, Silent())
                 ((_, rows[sha256]),) = engine.run([(0, pixels)])
-        return self._probabilities(rows), rows[self.weights.sha256]
+        return self._outputs(rows), rows[self.weights.sha256]
 
     def _decode(
         self, images: Sequence[ImageSource], skipped: list[SkippedFile], limits: LoadLimits | None
