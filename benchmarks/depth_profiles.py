@@ -22,7 +22,7 @@ from typing import Any
 from common import earlier, save, shared
 from few_images import drawn
 
-from regraft.advice.baselines import classic_baselines, majority_baseline, words_baseline
+from regraft.advice.baselines import Baseline, classic_baselines, trivial_merit, words_baseline
 from regraft.advice.learning_curve import learning_curve
 from regraft.advice.profile import DepthProfile, depth_profile, read_by_probe
 from regraft.advice.similarity import IMAGES, similarity
@@ -78,8 +78,10 @@ def profiled(job: Job) -> dict[str, Any]:
 
 def baselines(job: Job) -> list[dict[str, Any]]:
     how = {"most": 400, "limits": LoadLimits(), "reporter": Silent()}
+    rows = job.training_rows()
+    trivial = {"name": "majority class", "accuracy": trivial_merit(rows).estimate, "images": len(rows.keys)}
     found = (
-        majority_baseline(job.training_rows()),
+        Baseline.model_validate(trivial),
         *classic_baselines(job, **how),
         words_baseline(job, **how),
     )

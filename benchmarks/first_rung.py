@@ -22,7 +22,6 @@ from keeping_rule import CASES, NETWORKS, digits, rights_of
 
 from regraft.advice.profile import read_by_probe
 from regraft.data.splits import split_images
-from regraft.evaluation.paired import compare
 from regraft.features.extraction import extract
 from regraft.features.runtimes import open_runtime
 from regraft.heads.dataset import Job
@@ -48,12 +47,12 @@ def measured(network: str, data: str, count: int | None, draw: int, folder: Path
     rows, test = job.training_rows(), job.rows("test")
     columns = read_by_probe([c for c in features.layout if c.stage == features.layout[-1].stage])
     row: dict[str, Any] = {"network": network, "data": data, "per_class": count, "draw": draw}
-    row |= {"images": len(rows.keys), "classes": rows.num_classes, "heads": {}, "seconds": {}}
+    row |= {"images": len(rows.keys), "classes": rows.num_outputs, "heads": {}, "seconds": {}}
     for kind in KINDS:
         seconds, fitted = timed(rows, kind, columns)
         chances = job.predicted(fitted.head, test, "").probabilities
         row["heads"][kind] = {
-            "out_of_fold": rights_of(fitted.out_of_fold.argmax(axis=1) == rows.labels),
+            "out_of_fold": rights_of(fitted.out_of_fold.argmax(axis=1) == rows.targets),
             "test": rights_of(chances.argmax(axis=1) == job.truth(test)),
             "test_log_loss": round(log_loss(chances, job.truth(test)), 4),
             **fitted.head.record.hyperparameters,
@@ -91,7 +90,7 @@ def table(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
 
 def rule(row: dict[str, Any], needed: float) -> str:
     pair = [digits(row["heads"][kind]["out_of_fold"]) == 1 for kind in ("logistic", "ridge")]
-    return "logistic" if chance_better(compare(*pair), 2.0) >= needed else "ridge"
+    return "logistic" if chance_better(pair[0] * 1.0 - pair[1] * 1.0, 2.0) >= needed else "ridge"
 
 
 if __name__ == "__main__":

@@ -20,7 +20,6 @@ from few_images import drawn
 
 from regraft.advice.profile import depth_profile, read_by_probe
 from regraft.data.splits import split_images
-from regraft.evaluation.paired import compare
 from regraft.features.extraction import extract
 from regraft.features.runtimes import open_runtime
 from regraft.heads.dataset import Job
@@ -62,7 +61,7 @@ def measured(network: str, data: str, count: int, draw: int) -> dict[str, Any]:
             chances[name] = (fitted.out_of_fold, job.predicted(fitted.head, test, "").probabilities)
         pair = [chances[name] for name in HEADS[:2]]
         chances[VOTE] = tuple(np.mean([one[side] for one in pair], axis=0) for side in (0, 1))
-        truths = (rows.labels, job.truth(test))
+        truths = (rows.targets, job.truth(test))
         case = {"network": network, "data": data, "per_class": count, "draw": draw}
         return {
             **case,
@@ -93,9 +92,10 @@ def climbed(row: dict[str, Any], order: tuple[str, ...], needed: float, scale: f
     """Who is kept when the heads of an order challenge each other in turn."""
     kept = order[0]
     for name in order[1:]:
-        result = compare(*(digits(row["heads"][one][0]) for one in (name, kept)))
-        won, lost = result.only_first, result.only_second
-        chance = plain_chance(won, lost) if scale is None else chance_better(result, scale)
+        new, old = (digits(row["heads"][one][0]) for one in (name, kept))
+        gains = new * 1.0 - old * 1.0
+        won, lost = int((gains > 0).sum()), int((gains < 0).sum())
+        chance = plain_chance(won, lost) if scale is None else chance_better(gains, scale)
         kept = name if chance > needed else kept
     return kept
 

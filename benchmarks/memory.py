@@ -26,6 +26,7 @@ from regraft.heads.rows import TrainingRows
 from regraft.networks.zoo.cards import cards
 from regraft.records import Column
 from regraft.storage.rows import RowStore
+from regraft.tasks.classification import Classification
 
 CLASSES = 10
 
@@ -58,7 +59,7 @@ def opened(folder: Path, count: int) -> TrainingRows:
     store = RowStore(folder, width=layout()[-1].stop, dtype=np.float16, facts={"what": "synthetic"})
     features = Features(store.ensure(keys, rows_of), layout(), ())
     labels = np.array([label_of(key) for key in keys], dtype=np.int64)
-    return TrainingRows(features, keys, labels, keys, CLASSES)
+    return TrainingRows(features, keys, labels, keys, Classification(outputs=tuple(map(str, range(CLASSES)))))
 
 
 def one(folder: Path, count: int, kind: str, stages: int) -> None:
@@ -71,7 +72,7 @@ def one(folder: Path, count: int, kind: str, stages: int) -> None:
     taken = time.perf_counter() - started
     status = Path("/proc/self/status").read_text()
     peak = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
-    accuracy = float((fitted.out_of_fold.argmax(axis=1) == data.labels).mean())
+    accuracy = float((fitted.out_of_fold.argmax(axis=1) == data.targets).mean())
     record = {"kind": kind, "stages": stages, "peak_mb": peak / 1024, "before_mb": before / 1024}
     print(json.dumps({**record, "wall_s": taken, "cross_validated": accuracy}))
 

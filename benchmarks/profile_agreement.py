@@ -54,7 +54,7 @@ def ridge(data: TrainingRows, columns: Candidate, *, strength: float, is_unit: b
     rows = standardised(data, columns)[1]
     if is_unit:
         rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
-    facts = (data.labels, data.num_classes, data.folds)
+    facts = (data.targets, data.num_outputs, data.folds)
     if len(rows) <= rows.shape[1]:
         return RowRidge(rows, *facts).out_of_fold(strength)
     return ColumnRidge(rows.__getitem__, *facts).out_of_fold(strength)
@@ -65,7 +65,7 @@ def kernel_ridge(data: TrainingRows, columns: Candidate, *, strength: float, wid
     rows = standardised(data, columns)[1]
     distances = squared_distances(rows, rows)
     distances *= -width / max(float(np.median(distances[::7])), 1e-12)
-    gram = GramRidge(np.exp(distances, out=distances), data.labels, data.num_classes, data.folds)
+    gram = GramRidge(np.exp(distances, out=distances), data.targets, data.num_outputs, data.folds)
     return gram.out_of_fold(strength)
 
 
@@ -105,7 +105,7 @@ def measured(data: str, network: str, folder: Path) -> dict[str, Any]:
         started, shares = time.process_time(), []
         for stage in stages:
             scores = measure(rows, tuple(c for c in features.layout if c.stage == stage))
-            shares.append(round(accuracy(scores, rows.labels), 4))
+            shares.append(round(accuracy(scores, rows.targets), 4))
         row["accuracy"][name] = shares
         row["seconds"][name] = round(time.process_time() - started, 2)
     return row

@@ -56,17 +56,17 @@ def compared(data: str, per_class: int | None, rounds: int) -> dict[str, Any]:
             used = values if way == "columns" else row_space(values, PLENTY).rows
             strength, scores = choose_strength(rows, used, "softmax")
             times[way].append(time.perf_counter() - started)
-            found[way] = (strength, accuracy(scores, rows.labels))
+            found[way] = (strength, accuracy(scores, rows.targets))
     trained = rows.folds != 0
     started = time.perf_counter()
-    LogisticRegression(C=found["span"][0], max_iter=1_000).fit(values[trained], rows.labels[trained])
+    LogisticRegression(C=found["span"][0], max_iter=1_000).fit(values[trained], rows.targets[trained])
     peer = time.perf_counter() - started
     medians = {way: round(float(np.median(seconds)), 2) for way, seconds in times.items()}
     return {
         "data": data,
         "images": len(values),
         "columns": values.shape[1],
-        "classes": rows.num_classes,
+        "classes": rows.num_outputs,
         "median_s": medians,
         "ratio": round(medians["columns"] / medians["span"], 1),
         "strength_and_accuracy": found,

@@ -143,6 +143,9 @@ def _problem(name: str, value: Any, hint: Any, limits: tuple[float, float] | Non
     choices = tuple(one for kind in kinds if get_origin(kind) is Literal for one in get_args(kind))
     if value is None and NoneType in kinds:
         return None
+    if get_origin(hint) is tuple:
+        is_names = isinstance(value, tuple) and all(isinstance(one, str) for one in value)
+        return None if is_names else f"{_flag(name)} is {described(value)}; accepted is a list of names"
     if choices:
         return (
             None if isinstance(value, str) and value in choices else _not_one_of(_flag(name), value, choices)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, ClassVar, Literal
 
 from regraft.arguments import settle
 from regraft.errors import SettingsError, close_names
-from regraft.records import Granularity, HeadKind, Precision, StrategyChoice
+from regraft.records import Granularity, HeadKind, Precision, StrategyChoice, TaskName
 from regraft.storage.files import size_in_bytes
 
 OptimizerName = Literal["adamw", "sgd"]
 ScheduleName = Literal["constant", "step", "cosine", "warmup-cosine", "one-cycle", "warm-restarts", "plateau"]
 Augmentation = Literal["none", "flip", "crop", "crop-flip", "trivial", "rand"]
 Layout = Literal["auto", "classes", "split"]
+TaskChoice = Literal["auto", "classification", "multilabel", "any-of", "regression", "number"]
+_SPELLINGS: dict[str, TaskName] = {"any-of": "multilabel", "number": "regression"}
 DEFAULT_BUDGET = "5m"
 InitName = Literal["he", "glorot", "orthogonal", "gabor", "layerwise"]
 
@@ -32,6 +35,13 @@ class DataSettings:
     """Name of the table column that holds the image paths."""
     label_column: str = "label"
     """Name of the table column that holds the labels."""
+    task: TaskChoice = "auto"
+    """What a label means. classification: each image has one class. multilabel (or any-of): each image has
+    any number of labels, written as a|b, or in --label-columns. regression (or number): each image has a
+    number. auto: multilabel with --label-columns, otherwise classification."""
+    label_columns: tuple[str, ...] = ()
+    """Names of table columns, separated by commas, each of which says of one label whether an image has it:
+    1, 0, or empty where that is not known."""
     split_column: str = "split"
     """Name of the table column that says train, validation or test for each image, if the table has one."""
     group_column: str = "group"
@@ -62,7 +72,52 @@ class DataSettings:
     }
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "label_columns", _names(self.label_columns))
         settle(self, self._RANGES, ())
+        if not self.label_columns:
+            return
+        if self.task_name != "multilabel":
+            raise SettingsError(
+                f"--label-columns is for several labels an image (--task multilabel), but --task {self.task} "
+                "reads one column. Remove one of the two, or name the column with --label-column"
+            )
+        if self.label_column != DataSettings.label_column:
+            raise SettingsError(
+                f"--label-column {self.label_column} and --label-columns {','.join(self.label_columns)} "
+                "can't be used together; --label-columns names a column for each label"
+            )
+        twice = sorted(name for name in set(self.label_columns) if self.label_columns.count(name) > 1)
+        if twice:
+            raise SettingsError(f"--label-columns names {', '.join(twice)} twice; name each column once")
+
+    @property
+    def task_name(self) -> TaskName:
+        """The task, where `auto` is decided."""
+        if self.task == "auto":
+            return "multilabel" if self.label_columns else "classification"
+        if self.task == "any-of" or self.task == "number":
+            return _SPELLINGS[self.task]
+        return self.task
+
+    def record(self) -> dict[str, Any]:
+        """As kept in a run; what says that labels are classes is left out."""
+        kept = {**asdict(self), "task": self.task_name}
+        if self.task_name == "classification":
+            del kept["task"]
+        if not self.label_columns:
+            del kept["label_columns"]
+        return kept
+
+
+def _names(columns: Any) -> Any:
+    """Names of columns as a tuple; a single text is a list with commas. What is neither stays as it is."""
+    if isinstance(columns, str):
+        columns = (columns,)
+    if not isinstance(columns, Sequence) or not all(isinstance(name, str) for name in columns):
+        return columns
+    if len(columns) == 1:
+        columns = columns[0].split(",")
+    return tuple(filter(None, (name.strip() for name in columns)))
 
 
 @dataclass(frozen=True)

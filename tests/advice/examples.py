@@ -13,6 +13,7 @@ from regraft.features.extraction import Features
 from regraft.heads.rows import TrainingRows
 from regraft.records import Column
 from regraft.storage.rows import RowStore
+from regraft.tasks.classification import Classification
 
 
 def keys_of(count: int) -> tuple[str, ...]:
@@ -30,7 +31,9 @@ def rows_of(
     folder: Path, matrix: npt.NDArray[np.float64], labels: npt.NDArray[np.int64], layout: Sequence[Column]
 ) -> TrainingRows:
     features, keys = features_of(folder, matrix, layout), keys_of(len(matrix))
-    return TrainingRows(features, keys, labels, keys, int(labels.max()) + 1)
+    return TrainingRows(
+        features, keys, labels, keys, Classification(outputs=tuple(map(str, range(int(labels.max()) + 1))))
+    )
 
 
 def one_stage(width: int, name: str = "stage") -> tuple[Column, ...]:

@@ -19,7 +19,7 @@ def test_more_images_help_and_the_last_point_is_the_heads_own(tmp_path: Path, ki
     fitted = fit_head(rows, kind, [columns("noise", "signal")])
     curve = learning_curve(rows, fitted.head)
     accuracies = [point.accuracy.value for point in curve.points]
-    own = (fitted.out_of_fold.argmax(axis=1) == rows.labels).mean()
+    own = (fitted.out_of_fold.argmax(axis=1) == rows.targets).mean()
     assert [point.images for point in curve.points] == [40, 80, 160, 320]
     assert accuracies[-1] > accuracies[0]
     assert accuracies[-1] == pytest.approx(own, abs=0.02)

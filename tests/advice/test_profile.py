@@ -71,8 +71,8 @@ def test_the_peak_is_smoothed(accuracies: tuple[float, ...], peak: str) -> None:
 def test_a_sample_has_of_each_class_alike(tmp_path: Path) -> None:
     rows, _ = data(tmp_path, count=240, classes=3)
     sample = rows.sample(60)
-    counts = [int((sample.labels == label).sum()) for label in range(3)]
-    whole = [int((rows.labels == label).sum()) for label in range(3)]
+    counts = [int((sample.targets == label).sum()) for label in range(3)]
+    whole = [int((rows.targets == label).sum()) for label in range(3)]
     assert len(sample.keys) == 60
     assert all(abs(part - full / 4) <= 1 for part, full in zip(counts, whole, strict=True))
     assert rows.sample(60).keys == sample.keys

@@ -27,11 +27,11 @@ def test_planted_label_errors_are_found(digits: Path, tmp_path: Path) -> None:
 
     rows, _ = data(tmp_path, count=600)
     planted = np.arange(0, 600, 20)
-    wrong = rows.labels.copy()
+    wrong = rows.targets.copy()
     wrong[planted] = (wrong[planted] + 1) % 3
     from dataclasses import replace
 
-    noisy = replace(rows, labels=wrong)
+    noisy = replace(rows, targets=wrong)
     fitted = fit_head(noisy, "logistic", [columns("signal")])
     found = label_suspects(fitted.out_of_fold, wrong, ("a", "b", "c"), [str(n) for n in range(600)])
     hits = {int(one.path) for one in found} & set(planted.tolist())

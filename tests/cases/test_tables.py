@@ -169,7 +169,8 @@ def test_several_labels_for_each_image_are_hinted_at(
             for n, (_, label) in enumerate(photos)]  # fmt: skip
     table(Path("t.csv"), [(path, tag) for (path, _), tag in zip(photos, tags, strict=True)])
     (hint,) = messages(checked(regraft_command, "t.csv"), "label-hint")
-    assert "Regraft predicts one label for each image" in hint
+    assert "which looks like several labels for each image" in hint
+    assert "--task multilabel" in hint
 
 
 def test_quantities_are_hinted_at(regraft_command: Command, photos: Rows) -> None:

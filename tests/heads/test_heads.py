@@ -13,6 +13,7 @@ from regraft.heads.head import softmax, squared_distances, vote
 from regraft.heads.rows import Candidate, TrainingRows, best_temperature
 from regraft.records import Column, HeadKind
 from regraft.storage.rows import RowStore
+from regraft.tasks.classification import Classification
 
 KINDS: list[HeadKind] = ["ridge", "logistic", "linear-svm", "rbf-svm", "centroid", "head2toe"]
 LAYOUT = (
@@ -20,6 +21,10 @@ LAYOUT = (
     Column(stage="signal", statistic="mean", start=6, stop=12),
     Column(stage="constant", statistic="mean", start=12, stop=14),
 )
+
+
+def classification(classes: int) -> Classification:
+    return Classification(outputs=tuple(map(str, range(classes))))
 
 
 def data(
@@ -35,7 +40,7 @@ def data(
     table = dict(zip(keys, rows, strict=True))
     store = RowStore(folder, width=14, dtype=np.float16, facts={})
     features = Features(store.ensure(keys, lambda asked: [(key, table[key]) for key in asked]), LAYOUT, ())
-    return TrainingRows(features, keys, labels, keys, classes), features
+    return TrainingRows(features, keys, labels, keys, classification(classes)), features
 
 
 def columns(*stages: str) -> Candidate:
@@ -48,7 +53,7 @@ def test_every_head_learns_and_its_probabilities_sum_to_one(tmp_path: Path, kind
     fitted = fit_head(rows, kind, [columns("signal", "constant")])
     probabilities = fitted.head.probabilities(features.matrix(rows.keys, fitted.head.record.columns))
     assert np.allclose(probabilities.sum(axis=1), 1)
-    assert (fitted.out_of_fold.argmax(axis=1) == rows.labels).mean() > 0.85
+    assert (fitted.out_of_fold.argmax(axis=1) == rows.targets).mean() > 0.85
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -56,7 +61,8 @@ def test_cross_validation_chooses_the_stage_that_knows(tmp_path: Path, kind: Hea
     rows, _ = data(tmp_path)
     fitted = fit_head(rows, kind, [columns("noise"), columns("signal")])
     assert {column.stage for column in fitted.head.record.columns} == {"signal"}
-    assert fitted.trials[1][1] > fitted.trials[0][1] + 0.2
+    merits = [merit.value or 0.0 for _, merit in fitted.trials]
+    assert merits[1] > merits[0] + 0.2
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -75,7 +81,7 @@ def test_cross_validated_accuracy_of_noise_is_chance(tmp_path: Path, kind: HeadK
     for seed in range(6):
         rows, _ = data(tmp_path / str(seed), count=300, classes=2, seed=seed)
         fitted = fit_head(rows, kind, [columns("noise")])
-        accuracies.append((fitted.out_of_fold.argmax(axis=1) == rows.labels).mean())
+        accuracies.append((fitted.out_of_fold.argmax(axis=1) == rows.targets).mean())
     assert abs(np.mean(accuracies) - 0.5) < 0.07
 
 
@@ -120,17 +126,17 @@ def test_many_classes_are_as_sure_as_they_are_right(tmp_path: Path) -> None:
     """Of forty classes four in five answers are right: the mean probability of the answers says so, too."""
     rows, _ = data(tmp_path, count=1_200, classes=40, spread=2)
     fitted = fit_head(rows, "rbf-svm", [columns("signal")])
-    right = (fitted.out_of_fold.argmax(axis=1) == rows.labels).mean()
+    right = (fitted.out_of_fold.argmax(axis=1) == rows.targets).mean()
     assert 0.6 < right < 0.95
     assert fitted.out_of_fold.max(axis=1).mean() == pytest.approx(right, abs=0.05)
 
 
 def test_a_class_with_a_single_image_is_no_crash(tmp_path: Path) -> None:
     rows, _ = data(tmp_path, count=60)
-    labels = rows.labels.copy()
+    labels = rows.targets.copy()
     labels[labels == 2] = 0
     labels[0] = 2
-    lonely = TrainingRows(rows.features, rows.keys, labels, rows.groups, 3)
+    lonely = TrainingRows(rows.features, rows.keys, labels, rows.groups, classification(3))
     for kind in KINDS:
         assert fit_head(lonely, kind, [columns("signal")]).out_of_fold.shape == (60, 3)
 

@@ -36,7 +36,7 @@ def test_scores_of_a_fold_are_those_of_a_machine_fitted_on_the_others(tmp_path: 
     kernel = draws @ draws.T
     found = out_of_fold_scores(rows, kernel, 3.0)
     held = rows.folds == 0
-    dual, means = least_squares(kernel[np.ix_(~held, ~held)], rows.labels[~held], 3, 3.0)
+    dual, means = least_squares(kernel[np.ix_(~held, ~held)], rows.targets[~held], 3, 3.0)
     assert np.allclose(found[held], kernel[np.ix_(held, ~held)] @ dual + means, atol=1e-3)
 
 
@@ -51,7 +51,7 @@ def test_many_classes_are_learnt_exactly_and_with_landmarks(
     assert ("map" in head.arrays) == (exact == 100)
     head.check(3)
     found = head.probabilities(features.matrix(rows.keys, head.record.columns))
-    assert (found.argmax(axis=1) == rows.labels).mean() > 0.85
+    assert (found.argmax(axis=1) == rows.targets).mean() > 0.85
 
 
 def test_columns_of_a_class_are_added() -> None:

@@ -12,7 +12,7 @@ from regraft.heads import ridge
 from regraft.heads.fitting import fit_head
 from regraft.heads.ridge_regression import ColumnRidge, GramRidge, Ridge, RowRidge
 from regraft.heads.rows import TrainingRows
-from tests.heads.test_heads import columns, data
+from tests.heads.test_heads import classification, columns, data
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -111,7 +111,7 @@ def test_out_of_fold_probabilities_keep_look_alikes_together(tmp_path: Path) -> 
     pairs = np.repeat(np.arange(100), 2)
     keys = tuple(rows.keys[pair] for pair in pairs)
     labels = np.random.default_rng(0).integers(0, 2, 100)[pairs]
-    twice = TrainingRows(rows.features, keys, labels, tuple(f"g{pair}" for pair in pairs), 2)
+    twice = TrainingRows(rows.features, keys, labels, tuple(f"g{pair}" for pair in pairs), classification(2))
     fitted = fit_head(twice, "ridge", [columns("noise")])
     assert (fitted.out_of_fold.argmax(axis=1) == labels).mean() < 0.65
 
@@ -133,7 +133,7 @@ def test_the_chosen_strength_has_a_smaller_error_than_its_neighbours(tmp_path: P
     standing = (features.matrix(rows.keys, columns("signal")) - head.arrays["mean"]) * head.arrays["scale"]
     chosen = head.record.hyperparameters["C"]
     errors = [
-        ridge.squared_error(refitted(standing, rows.labels, 3, rows.folds, strength), rows.labels)
+        ridge.squared_error(refitted(standing, rows.targets, 3, rows.folds, strength), rows.targets)
         for strength in (chosen / 10**0.5, chosen, chosen * 10**0.5)
     ]
     assert errors[1] == min(errors)
@@ -141,7 +141,7 @@ def test_the_chosen_strength_has_a_smaller_error_than_its_neighbours(tmp_path: P
 
 def test_two_groups_choose_no_strength_and_no_temperature(tmp_path: Path) -> None:
     rows, _ = data(tmp_path)
-    halves = TrainingRows(rows.features, rows.keys, rows.labels, ("a", "b") * 120, 3)
+    halves = TrainingRows(rows.features, rows.keys, rows.targets, ("a", "b") * 120, classification(3))
     assert halves.doubt is not None
     record = fit_head(halves, "ridge", [columns("signal")]).head.record
     assert (record.hyperparameters, record.temperature) == ({"C": 1.0}, 0.1)

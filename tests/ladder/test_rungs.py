@@ -3,23 +3,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from scipy.stats import norm
 
-from regraft.evaluation.paired import PairedComparison
 from regraft.ladder.ledger import Ledger
 from regraft.ladder.rungs import KEEP_AT, chance_better
 from regraft.plans.cost_book import CostBook
 from regraft.plans.costs import Amounts, training_cost
 from regraft.plans.step_costs import StepCost, TailCost
-from regraft.records import Estimate
 
 
-def result(won: int, lost: int, images: int) -> PairedComparison:
-    difference = Estimate(value=(won - lost) / images)
-    return PairedComparison(
-        images=images, difference=difference, only_first=won, only_second=lost, p_value=1.0
-    )
+def gains_of(won: int, lost: int, images: int) -> npt.NDArray[np.float64]:
+    return np.array([1.0] * won + [-1.0] * lost + [0.0] * (images - won - lost))
 
 
 @pytest.mark.parametrize(("won", "lost", "images"), [(6, 2, 50), (30, 12, 400), (12, 30, 400)])
@@ -29,13 +25,24 @@ def test_the_chance_is_that_of_the_posterior_by_integration(won: int, lost: int,
     true = np.linspace(-60, 60, 200_001)
     weight = norm.pdf(true, 0, 2.0) * norm.pdf(100 * (won - lost) / images, true, noise)
     expected = weight[true > 0].sum() / weight.sum()
-    assert chance_better(result(won, lost, images), 2.0) == pytest.approx(expected, abs=1e-4)
+    assert chance_better(gains_of(won, lost, images), 2.0) == pytest.approx(expected, abs=1e-4)
 
 
 def test_few_images_are_no_reason_to_keep_a_dearer_rung_and_many_are() -> None:
-    assert chance_better(result(8, 3, 50), 2.0) < KEEP_AT  # ten points, of fifty images
-    assert chance_better(result(120, 80, 2000), 2.0) > KEEP_AT  # two points, of two thousand
-    assert chance_better(result(0, 0, 50), 2.0) == 0.5
+    assert chance_better(gains_of(8, 3, 50), 2.0) < KEEP_AT  # ten points, of fifty images
+    assert chance_better(gains_of(120, 80, 2000), 2.0) > KEEP_AT  # two points, of two thousand
+    assert chance_better(gains_of(0, 0, 50), 2.0) == 0.5
+
+
+def test_the_chance_does_not_depend_on_the_unit_of_a_number() -> None:
+    """Errors in metres or in centimetres: the gain is a share of the baseline's error."""
+    gains = np.random.default_rng(0).normal(0.02, 0.3, 200)
+    assert chance_better(1.0 * gains, 2.0) == pytest.approx(chance_better(100 * gains / 100, 2.0))
+    assert 0.5 < chance_better(gains, 2.0) < 1.0
+
+
+def test_one_image_is_no_evidence_however_much_it_gains() -> None:
+    assert chance_better(np.array([5.0, *[0.0] * 99]), 2.0) < KEEP_AT
 
 
 def test_a_ledger_remembers_what_the_clock_said(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def test_the_best_comes_first_and_differences_are_to_it(runs: dict[str, Path]) -
     assert rows[0].against_best is None
     pair = rows[1].against_best
     assert pair is not None
-    difference = rows[1].run.accuracy.value - rows[0].run.accuracy.value
+    difference = rows[1].run.merit.merit - rows[0].run.merit.merit
     assert pair.difference.value == pytest.approx(difference)
 
 

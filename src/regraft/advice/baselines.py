@@ -17,6 +17,7 @@ from regraft.heads.kernel_machines import out_of_fold_scores
 from regraft.heads.rows import Candidate, Floats, TrainingRows, accuracy, standardised
 from regraft.progress import Reporter
 from regraft.records import Estimate, Record
+from regraft.tasks.task import Measure
 
 MAJORITY = "majority class"
 _STRENGTH = 10.0  # with 1, SVMs of two or three images per class reach their bounds and are useless
@@ -30,13 +31,14 @@ class Baseline(Record):
     images: int
 
 
-def majority_baseline(data: TrainingRows) -> Baseline:
-    """The baseline that always predicts the most frequent class of the other folds."""
-    right = 0
+def trivial_merit(data: TrainingRows) -> Measure:
+    """How good the trivial model is that knows the labels of the other folds, but no image."""
+    goodness = np.empty(len(data.keys))
     for fold in range(int(data.folds.max()) + 1):
-        others = np.bincount(data.labels[data.folds != fold], minlength=data.num_classes)
-        right += int((data.labels[data.folds == fold] == others.argmax()).sum())
-    return Baseline(name=MAJORITY, accuracy=wilson(right, len(data.keys)), images=len(data.keys))
+        held = data.folds == fold
+        outputs = data.task.baseline(data.targets[~held], int(held.sum()))
+        goodness[held] = data.task.goodness(outputs, data.targets[held])
+    return data.task.merit(goodness, seed=data.seed)
 
 
 def classic_baselines(job: Job, *, most: int, limits: LoadLimits, reporter: Reporter) -> tuple[Baseline, ...]:
@@ -77,7 +79,7 @@ def _described(
 
 
 def _judged(name: str, scores: Floats, data: TrainingRows) -> Baseline:
-    right = round(accuracy(scores, data.labels) * len(data.keys))
+    right = round(accuracy(scores, data.targets) * len(data.keys))
     return Baseline(name=name, accuracy=wilson(right, len(data.keys)), images=len(data.keys))
 
 
@@ -86,9 +88,9 @@ def nearest_neighbour(data: TrainingRows, columns: Candidate) -> Floats:
     rows = data.features.matrix(data.keys, columns)
     distances = squared_distances(rows, rows)
     distances[data.folds[:, None] == data.folds[None]] = np.inf
-    scores = np.full((len(rows), data.num_classes), -np.inf)
-    for label in np.unique(data.labels):
-        scores[:, label] = -distances[:, data.labels == label].min(axis=1)
+    scores = np.full((len(rows), data.num_outputs), -np.inf)
+    for label in np.unique(data.targets):
+        scores[:, label] = -distances[:, data.targets == label].min(axis=1)
     return scores
 
 

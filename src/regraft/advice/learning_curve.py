@@ -111,19 +111,19 @@ def _rights(data: TrainingRows, head: Head, shares: Sequence[float]) -> Bools:
     elif head.record.kind == "ridge":
         score = partial(_ridge_scores, data, rows, settings["C"])
     else:
-        rows = row_space(rows, _EVALUATIONS * len(shares) * folds * data.num_classes).rows
+        rows = row_space(rows, _EVALUATIONS * len(shares) * folds * data.num_outputs).rows
         score = partial(_linear_scores, data, rows, settings.get("C", 10.0))
     rights = np.empty((len(shares), len(rows)), dtype=bool)
     for right, share in zip(rights, shares, strict=True):
         trained = np.stack([_some(data, fold, share) for fold in range(folds)])
-        right[:] = score(trained).argmax(axis=1) == data.labels
+        right[:] = score(trained).argmax(axis=1) == data.targets
     return rights
 
 
 def _linear_scores(data: TrainingRows, rows: Floats, strength: float, trained: Bools) -> Floats:
     """Scores `(N, K)`: each fold's by a logistic regression fitted on the images in its row of `trained`."""
-    problems = LinearProblems(rows, data.labels, data.num_classes, trained, "softmax")
-    scores = np.empty((len(rows), data.num_classes))
+    problems = LinearProblems(rows, data.targets, data.num_outputs, trained, "softmax")
+    scores = np.empty((len(rows), data.num_outputs))
     for fold, one in enumerate(solve(problems, strength, tolerance=1e-2)):
         held = data.folds == fold
         scores[held] = rows[held] @ one[:-1] + one[-1]
@@ -132,10 +132,10 @@ def _linear_scores(data: TrainingRows, rows: Floats, strength: float, trained: B
 
 def _ridge_scores(data: TrainingRows, rows: Floats, strength: float, trained: Bools) -> Floats:
     """Scores `(N, K)`: each fold's by a ridge regression fitted on the images in its row of `trained`."""
-    scores = np.empty((len(rows), data.num_classes))
+    scores = np.empty((len(rows), data.num_outputs))
     for fold, kept in enumerate(trained):
         held = data.folds == fold
-        one = RowRidge(rows[kept], data.labels[kept], data.num_classes, data.folds[kept]).weights(strength)
+        one = RowRidge(rows[kept], data.targets[kept], data.num_outputs, data.folds[kept]).weights(strength)
         scores[held] = rows[held] @ one[:-1] + one[-1]
     return scores
 
@@ -144,7 +144,7 @@ def _some(data: TrainingRows, fold: int, share: float) -> Bools:
     """A random share of each class outside a fold, at least one image of each class."""
     chosen = np.zeros(len(data.keys), dtype=bool)
     draws = np.random.default_rng([data.seed, fold])
-    for label in np.unique(data.labels):
-        others = draws.permutation(np.flatnonzero((data.labels == label) & (data.folds != fold)))
+    for label in np.unique(data.targets):
+        others = draws.permutation(np.flatnonzero((data.targets == label) & (data.folds != fold)))
         chosen[others[: max(1, round(share * len(others)))]] = True
     return chosen

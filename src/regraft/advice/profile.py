@@ -84,7 +84,7 @@ def depth_profile(
         for stage in stages:
             everywhere.append(_share(cross_validated_least_squares(sample, chosen[stage]), sample))
             meter.advance()
-    near = close_to_best([one.value for one in everywhere]) if is_paired(sample.num_classes) else []
+    near = close_to_best([one.value for one in everywhere]) if is_paired(sample.num_outputs) else []
     exact = {place: _share(cross_validated_svm(sample, chosen[stages[place]]), sample) for place in near}
     found = tuple(
         StageKnowledge(stage=stage, least_squares=one, svm=exact.get(place))
@@ -111,4 +111,4 @@ def read_by_probe(columns: Sequence[Column]) -> Candidate:
 
 
 def _share(scores: np.ndarray, data: TrainingRows) -> Estimate:
-    return wilson(round(accuracy(scores, data.labels) * len(data.keys)), len(data.keys))
+    return wilson(round(accuracy(scores, data.targets) * len(data.keys)), len(data.keys))

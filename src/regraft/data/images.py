@@ -10,9 +10,11 @@ from regraft.data.sources.candidates import Found
 from regraft.data.sources.column_names import TableColumns
 from regraft.data.sources.folders import from_folder
 from regraft.data.sources.tables import from_table
-from regraft.errors import NoImagesError
+from regraft.errors import DataError, NoImagesError
+from regraft.records import SkippedFile, TaskName
 from regraft.settings import Layout as LayoutChoice
 from regraft.storage.files import printable
+from regraft.tasks.choosing import TASKS
 
 _LAYOUTS = (
     "Accepted are a folder per class (ROOT/cat/1.jpg), the same below ROOT/train, ROOT/val and ROOT/test, "
@@ -26,6 +28,7 @@ def find_images(
     root: str | Path | None = None,
     columns: TableColumns | None = None,
     layout: LayoutChoice = "auto",
+    task: TaskName = "classification",
 ) -> Found:
     """Find the candidates in a folder or table.
 
@@ -34,6 +37,7 @@ def find_images(
         root: the folder that the paths in a table are relative to; None means the table's own folder.
         columns: the table's column names.
         layout: how a folder is understood; see `DataSettings`.
+        task: what the labels mean.
 
     Raises:
         NoImagesError: there is no file that could be an image with a label.
@@ -42,13 +46,31 @@ def find_images(
     """
     source = Path(source)
     if source.suffix.lower() in (".csv", ".tsv", ".parquet"):
-        found = from_table(source, Path(root) if root else source.parent, columns or TableColumns())
+        found = from_table(source, Path(root) if root else source.parent, columns or TableColumns(), task)
     elif source.is_dir():
-        found = from_folder(source, layout)
+        found = _with_task(from_folder(source, layout), task, columns)
     else:
         state = "is not a folder or table" if source.exists() else "does not exist"
         raise NoImagesError(f"{printable(str(source))} {state}. {_LAYOUTS}")
     if not found.candidates:
         seen = "".join(f"; {finding.message}" for finding in found.findings)
         raise NoImagesError(f"{printable(str(source))} contains no images with labels{seen}. {_LAYOUTS}")
-    return replace(found, findings=(*found.findings, *label_findings(found.candidates)))
+    return replace(found, findings=(*found.findings, *label_findings(found.candidates, task)))
+
+
+def _with_task(found: Found, task: TaskName, columns: TableColumns | None) -> Found:
+    """The contents of a folder, with the names of its folders as labels of a task."""
+    if columns is not None and columns.labels:
+        raise DataError(
+            f"{found.root} is a folder, whose labels are the names of its folders; --label-columns "
+            f"{','.join(columns.labels)} names columns of a table. Remove it, or give the table"
+        )
+    candidates, skipped = [], list(found.skipped)
+    for candidate in found.candidates:
+        try:
+            candidates.append(replace(candidate, label=TASKS[task].read(candidate.label)))
+        except DataError as error:
+            skipped.append(SkippedFile(candidate.path, str(error)))
+    if found.candidates and not candidates:
+        raise DataError(f"no folder in {found.root} is named by a label: {skipped[-1].reason}")
+    return replace(found, candidates=tuple(candidates), skipped=tuple(skipped), task=task)

@@ -11,16 +11,20 @@ import hashlib
 import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import ValidationError
 
 from regraft.data.image_set import Images
+from regraft.data.stratification import balanced_parts, scattered
 from regraft.errors import SettingsError, StorageError
 from regraft.records import Finding, ImageItem, Side, Split, SplitRow
 from regraft.storage.files import cache_folder, key_of, printable, read_json, write_json
+from regraft.tasks.task import Task
 
 USUAL_FOLDS = 5
 
@@ -58,7 +62,7 @@ def split_images(
         return _record(images, sides, seed=seed, test_share=test_share, origin="drawn")
     path = (folder or cache_folder() / "splits") / f"{_key(images, seed, test_share)[:24]}.json"
     known = _saved(path)
-    sides, history = _reused(images.items, known, seed=seed, test_share=test_share)
+    sides, history = _drawn(images, known, seed=seed, test_share=test_share)
     split = _record(images, sides, seed=seed, test_share=test_share, origin="drawn", history=history)
     if save:
         write_json(path, split.model_dump(mode="json", exclude={"history"}))
@@ -95,6 +99,57 @@ def _record(
     digest = key_of([[row.path, row.label, row.sha256, row.side] for row in rows])
     facts = {"seed": seed, "test_share": test_share, "origin": origin, "history": history}
     return Split.model_validate({**facts, "rows": rows, "sha256": digest})
+
+
+def _drawn(images: Images, known: dict[str, Side], *, seed: int, test_share: float) -> tuple[list[Side], str]:
+    """The sides of a drawn split, and a sentence about what was reused; the task says what is balanced."""
+    if images.task is None or images.task.link == "softmax":  # the classes, by their names
+        return _reused(images.items, known, seed=seed, test_share=test_share)
+    strata = images.task.strata(images.task.targets([item.label for item in images.items]))
+    if strata.ndim == 2:
+        return _balanced(images.items, strata, known, seed=seed, test_share=test_share)
+    items = [
+        replace(item, label=f"stratum {number}")
+        for item, number in zip(images.items, strata.tolist(), strict=True)
+    ]
+    return _reused(items, known, seed=seed, test_share=test_share)
+
+
+def _balanced(
+    items: Sequence[ImageItem],
+    strata: npt.NDArray[np.bool_],
+    known: dict[str, Side],
+    *,
+    seed: int,
+    test_share: float,
+) -> tuple[list[Side], str]:
+    """Sides that balance every label; earlier ones are kept, unless a label has lost its share."""
+    groups = np.array([item.group or item.sha256 for item in items])
+    shares = [1 - test_share, test_share]
+    fresh = balanced_parts(strata, groups.tolist(), shares, seed=seed) == 1
+    old = [known.get(item.sha256) for item in items]
+    reused = sum(side is not None for side in old)
+    is_test = fresh
+    if reused:
+        tested = {group for group, side in zip(groups.tolist(), old, strict=True) if side == "test"}
+        placed = {group for group, side in zip(groups.tolist(), old, strict=True) if side is not None}
+        is_open = np.array([group not in placed for group in groups.tolist()])
+        is_test = np.array([group in tested for group in groups.tolist()])
+        if is_open.any():
+            is_test[is_open] = (
+                balanced_parts(strata[is_open], groups[is_open].tolist(), shares, seed=seed) == 1
+            )
+    needed = test_share * strata.sum(axis=0)
+    distance = np.abs(strata[is_test].sum(axis=0) - needed)
+    anew = np.abs(strata[fresh].sum(axis=0) - needed)
+    if ((distance > needed / 2 + 1) & (distance > anew)).any():
+        return _sides_of(fresh), "split drawn again, because labels had lost their share of the test images"
+    history = f"split of an earlier run reused for {reused:,} of {len(items):,} images" if reused else ""
+    return _sides_of(is_test), history
+
+
+def _sides_of(is_test: npt.NDArray[np.bool_]) -> list[Side]:
+    return ["test" if one else "train" for one in is_test.tolist()]
 
 
 def _reused(
@@ -175,7 +230,7 @@ def _rank(seed: int, key: str) -> bytes:
     return hashlib.sha256(f"{seed}/{key}".encode()).digest()
 
 
-def split_findings(split: Split) -> list[Finding]:
+def split_findings(split: Split, task: Task | None = None) -> list[Finding]:
     """Problems of a split: images that leak between official sides, and classes that are too small."""
     findings = []
     groups: dict[str, list[SplitRow]] = defaultdict(list)
@@ -185,6 +240,8 @@ def split_findings(split: Split) -> list[Finding]:
         if len({row.side for row in rows}) > 1:
             named = tuple(f"{row.side}: {row.path}" for row in rows)
             findings.append(Finding("leak", "the same image on different sides of the split", named))
+    if task is not None and task.link != "softmax":
+        return findings + _rare_labels(split, task)
     train = Counter(row.label for row in split.rows if row.side == "train")
     test = Counter(row.label for row in split.rows if row.side == "test")
     for label in sorted({row.label for row in split.rows}):
@@ -197,15 +254,43 @@ def split_findings(split: Split) -> list[Finding]:
     return findings
 
 
-def stratified(labels: npt.NDArray[np.int64], most: int, *, seed: int) -> npt.NDArray[np.int64]:
+def _rare_labels(split: Split, task: Task) -> list[Finding]:
+    """Labels of which too few training images are known to have them, or none of the test images."""
+    strata = task.strata(task.targets([row.label for row in split.rows]))
+    if strata.ndim == 1:
+        return []
+    sides = np.array([row.side for row in split.rows])
+    trained, tested = (strata[sides == side].sum(axis=0) for side in ("train", "test"))
+    findings = []
+    for label, train, test in zip(task.outputs, trained.tolist(), tested.tolist(), strict=False):
+        if train < 5:
+            plural = "" if train == 1 else "s"
+            text = f"label {label} is present in {train} training image{plural}: expect poor results for it"
+            findings.append(Finding("tiny-class", text))
+        if (sides == "test").any() and not test:
+            findings.append(Finding("tiny-class", f"label {label} has too few images to be tested"))
+    return findings
+
+
+def stratified(labels: npt.NDArray[Any], most: int, *, seed: int) -> npt.NDArray[np.int64]:
     """Choose at most `most` rows, in proportion to the classes; returns their numbers, in order.
 
     The choice depends on the labels and the seed alone.
+
+    Args:
+        labels: the stratum of each row, `(N,) int64`, or several `(N, S) bool`.
+        most: how many rows are chosen at most.
+        seed: random seed.
 
     >>> labels = np.array([0, 0, 0, 0, 1, 1])
     >>> labels[stratified(labels, 3, seed=0)].tolist()
     [0, 0, 1]
     """
+    if labels.ndim == 2:
+        share = min(1.0, most / len(labels))
+        names = [str(number) for number in range(len(labels))]
+        parts = balanced_parts(labels, names, [share, 1 - share], seed=seed)
+        return np.flatnonzero(parts == 0)[:most]
     order = np.random.default_rng(seed).permutation(len(labels))
     rank = np.empty(len(order), dtype=np.int64)  # rank of each row within its class, scaled by its frequency
     for label in np.unique(labels):
@@ -215,12 +300,18 @@ def stratified(labels: npt.NDArray[np.int64], most: int, *, seed: int) -> npt.ND
 
 
 def fold_numbers(
-    labels: Sequence[int] | npt.NDArray[np.int64], groups: Sequence[str], *, folds: int, seed: int
+    labels: Sequence[int] | npt.NDArray[Any], groups: Sequence[str], *, folds: int, seed: int
 ) -> npt.NDArray[np.int64]:
     """The cross-validation fold of each image: stratified by class, with whole groups in one fold.
 
     Groups are assigned, large ones first, to the fold that has the fewest images of the group's most
     frequent class so far.
+
+    Args:
+        labels: the stratum of each image, `(N,) int64`, or several `(N, S) bool`; see `Task.strata`.
+        groups: the group of each image.
+        folds: number of folds.
+        seed: random seed.
 
     Returns:
         `(N,) int64` in 0 .. folds-1.
@@ -228,6 +319,8 @@ def fold_numbers(
     >>> fold_numbers([0, 0, 1, 1], ["a", "b", "c", "d"], folds=2, seed=0).tolist()
     [0, 1, 0, 1]
     """
+    if np.ndim(labels) == 2:
+        return balanced_parts(np.asarray(labels), groups, [1 / folds] * folds, seed=seed)
     members: dict[str, list[int]] = defaultdict(list)
     for number, group in enumerate(groups):
         members[group].append(number)
@@ -245,11 +338,11 @@ def fold_numbers(
     return result
 
 
-def fold_doubt(labels: npt.NDArray[np.int64], folds: npt.NDArray[np.int64]) -> str | None:
+def fold_doubt(labels: npt.NDArray[Any], folds: npt.NDArray[np.int64]) -> str | None:
     """Why cross-validation on these folds says nothing about settings, as a sentence; None if it does.
 
     Args:
-        labels: class number of each image, `(N,)`.
+        labels: class number of each image, `(N,)`, or several strata `(N, S) bool`.
         folds: fold of each image, `(N,)`, from `fold_numbers`.
 
     >>> fold_doubt(np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1]))
@@ -263,6 +356,11 @@ def fold_doubt(labels: npt.NDArray[np.int64], folds: npt.NDArray[np.int64]) -> s
         )
     if 2 * sizes.max() > len(folds):
         return f"{sizes.max():,} of {len(folds):,} training images form one group, which is a fold by itself"
+    if labels.ndim == 2:
+        alone = int(labels[:, ~scattered(labels, folds)].sum())
+        if 2 * alone > labels.sum():
+            return f"{alone:,} of {labels.sum():,} labels of images are of labels that form one group each"
+        return None
     spread = np.zeros((int(labels.max()) + 1, len(sizes)), dtype=bool)
     spread[labels, folds] = True
     alone = int((spread.sum(axis=1) == 1)[labels].sum())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,15 +12,13 @@ import numpy.typing as npt
 from regraft.data.image_set import Images
 from regraft.data.splits import fold_numbers
 from regraft.errors import DataError
-from regraft.evaluation.scores import majority, score
 from regraft.features.extraction import Features
 from regraft.heads.head import Head
 from regraft.heads.rows import TrainingRows
-from regraft.records import Scores, Side, Split
-from regraft.tasks.score_sheet import ScoreSheet
+from regraft.records import Side, Split
+from regraft.tasks.score_sheet import AnyScores, ScoreSheet
 from regraft.tasks.task import Task
 
-Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 
@@ -28,18 +27,21 @@ class Judgement:
     """Scores, and the predictions from which they were computed."""
 
     sheet: ScoreSheet
+    task: Task
+    """The task, with what was decided on predictions for images that the model did not see."""
     probabilities: Floats
+    """Outputs `(N, K)`."""
     judged: tuple[int, ...]
     """Rows of the split to which the probabilities belong."""
 
 
 @dataclass(frozen=True)
 class Predicted:
-    """Predicted probabilities for some rows of the split."""
+    """Predicted outputs for some rows of the split: for classes, probabilities."""
 
     rows: tuple[int, ...]
     probabilities: Floats
-    """Probabilities of the K classes, `(len(rows), K)`."""
+    """Outputs `(len(rows), K)`."""
     method: str
     """How the predictions were made, for example `5-fold cross-validation`."""
 
@@ -53,7 +55,7 @@ class Said:
 
 
 def on_average(votes: Sequence[Predicted]) -> Predicted:
-    """The voters' mean probabilities, on the rows that all of them predicted; the method is the first's."""
+    """The voters' mean outputs, on the rows that all of them predicted; the method is the first's."""
     shared = set(votes[0].rows).intersection(*(vote.rows for vote in votes[1:]))
     rows = tuple(row for row in votes[0].rows if row in shared)
     return Predicted(
@@ -96,30 +98,34 @@ class Job:
         """The SHA-256 of each row's image."""
         return [self.split.rows[row].sha256 for row in rows]
 
-    def truth(self, rows: Sequence[int]) -> Ints:
-        """The true class numbers, `(len(rows),)`."""
-        place = {label: number for number, label in enumerate(self.images.labels)}
-        return np.array([place[self.split.rows[row].label] for row in rows], dtype=np.int64)
+    def truth(self, rows: Sequence[int]) -> npt.NDArray[Any]:
+        """The true labels as numbers: for classes, their numbers `(len(rows),)`."""
+        return self.task.targets([self.split.rows[row].label for row in rows])
+
+    def groups(self, rows: Sequence[int]) -> list[str]:
+        """The group of each row."""
+        return [self.split.rows[row].group for row in rows]
 
     def training_rows(self, rows: Sequence[int] | None = None) -> TrainingRows:
         """The data that heads are fitted on: the training side, or the given rows of it.
 
         Raises:
-            DataError: the rows contain fewer than two classes.
+            DataError: the rows contain fewer than two classes, or fewer than two different numbers.
         """
         rows = self.rows("train") if rows is None else rows
         truth = self.truth(rows)
-        if (count := len(np.unique(truth))) < 2:
+        if not len(truth) or (truth.ndim == 1 and len(np.unique(truth)) < 2):
+            one, many = ("class", "classes") if self.task.link == "softmax" else ("number", "numbers")
             raise DataError(
-                f"the training set contains {f'only {count} class' if count else 'no images'}; at least 2 "
-                "classes are needed. Add images, or lower --test-share"
+                f"the training set contains {f'only 1 {one}' if len(truth) else 'no images'}; at least 2 "
+                f"{many} are needed. Add images, or lower --test-share"
             )
         return TrainingRows(
             self.features,
             tuple(self.keys(rows)),
             truth,
             tuple(self.split.rows[row].group for row in rows),
-            len(self.images.labels),
+            self.task,
             self.seed,
         )
 
@@ -138,11 +144,13 @@ class Job:
         folds = min(len(set(groups)), round(1 / share) if share else 0)
         if folds < 2:
             return train, [], "none"
-        number = fold_numbers(self.truth(train), groups, folds=folds, seed=self.seed)
+        number = fold_numbers(self.task.strata(self.truth(train)), groups, folds=folds, seed=self.seed)
         sizes = np.bincount(number, minlength=folds)
         fold = int(np.flatnonzero(2 * sizes <= len(train))[0])  # of two or more folds one is that small
         kept = [row for row, one in zip(train, number, strict=True) if one != fold]
         held = [row for row, one in zip(train, number, strict=True) if one == fold]
+        if self.task.link != "softmax":
+            return kept, held, "held-out training images, which also chose the epoch"
         is_known = np.isin(self.truth(held), self.truth(kept))
         if 2 * is_known.sum() < len(
             held
@@ -160,26 +168,44 @@ class Job:
         return Predicted(tuple(rows), np.concatenate(parts), method)
 
     def judge_voters(self, voters: Sequence[Said]) -> Judgement:
-        """Evaluate the voters' mean probabilities."""
+        """Evaluate the voters' mean outputs."""
         validation = [one.validation for one in voters if one.validation is not None]
         test = [one.test for one in voters if one.test is not None]
         return self.judge(on_average(validation) if validation else None, on_average(test) if test else None)
 
     def judge(self, validation: Predicted | None, test: Predicted | None) -> Judgement:
-        """Evaluate predictions on both sides, and the trivial baseline on the test side (else validation)."""
-        labels = self.images.labels
+        """Evaluate predictions on both sides, and the trivial baseline on the test side (else validation).
 
-        def scored(one: Predicted) -> Scores:
-            truth = self.truth(one.rows)
-            return score(one.probabilities, truth, labels, method=one.method, seed=self.seed)
+        What depends on predictions for images that the model did not see, such as thresholds, is decided on
+        the validation side, before the test side is looked at.
+        """
+        task = self.task
+        if validation is not None:
+            rows = validation.rows
+            task = task.decided(validation.probabilities, self.truth(rows), self.groups(rows))
+
+        def scored(one: Predicted) -> AnyScores:
+            scores: AnyScores = task.score(
+                one.probabilities, self.truth(one.rows), method=one.method, seed=self.seed
+            )
+            return scores
 
         best = test or validation
         assert best is not None
-        trivial = majority(self.truth(self.rows("train")), len(best.rows), len(labels))
-        baseline = Predicted(best.rows, trivial, "always the most frequent training class")
         sheet = ScoreSheet(
             test=scored(test) if test else None,
             validation=scored(validation) if validation else None,
-            baseline=scored(baseline),
+            baseline=self._trivial(best.rows),
         )
-        return Judgement(sheet, best.probabilities, best.rows)
+        return Judgement(sheet, task, best.probabilities, best.rows)
+
+    def _trivial(self, rows: tuple[int, ...]) -> AnyScores:
+        """The scores of the trivial model, which also makes its choices, such as thresholds, by itself."""
+        train = self.rows("train")
+        truth = self.truth(train)
+        own = self.task.baseline(truth, len(train))
+        task = self.task.decided(own, truth, self.groups(train))
+        scores: AnyScores = task.score(
+            task.baseline(truth, len(rows)), self.truth(rows), method=task.baseline_method, seed=self.seed
+        )
+        return scores

@@ -7,30 +7,74 @@ from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 
+from regraft.errors import SettingsError
 from regraft.heads.gauge import Gauge
 from regraft.heads.head2toe import fit_head2toe
 from regraft.heads.kernel import fit_kernel
+from regraft.heads.label_heads import fit_label_logistic
 from regraft.heads.linear import fit_centroid, fit_linear_svm, fit_logistic
+from regraft.heads.number_heads import fit_number_ridge
 from regraft.heads.ridge import fit_ridge
-from regraft.heads.rows import Candidate, FittedHead, TrainingRows, accuracy, describe
+from regraft.heads.rows import Candidate, FittedHead, TrainingRows, describe
 from regraft.progress import Meter
-from regraft.records import HeadKind
+from regraft.records import HeadKind, Link
+from regraft.tasks.task import Measure, Task
 
-_SMALL_WORK = 4e7  # images x columns x classes; two threads took up to nine times as long as one below it
+_SMALL_WORK = 4e7  # images x columns x outputs; two threads took up to nine times as long as one below it
+
+FITTERS: dict[tuple[HeadKind, Link], Callable[[TrainingRows, Candidate, Gauge], FittedHead]] = {
+    ("ridge", "softmax"): fit_ridge,
+    ("logistic", "softmax"): fit_logistic,
+    ("linear-svm", "softmax"): fit_linear_svm,
+    ("centroid", "softmax"): fit_centroid,
+    ("head2toe", "softmax"): fit_head2toe,
+    ("logistic", "sigmoid"): fit_label_logistic,
+    ("ridge", "identity"): fit_number_ridge,
+}
+"""How a kind of head is fitted for a link, on one set of columns; `rbf-svm` is fitted on all sets at once."""
+
+
+def heads_for(link: Link) -> tuple[HeadKind, ...]:
+    """The kinds of head that can be fitted for a link, the usual one first.
+
+    >>> heads_for("sigmoid"), heads_for("identity")
+    (('logistic',), ('ridge',))
+    """
+    if link == "softmax":
+        return ("logistic", "ridge", "linear-svm", "rbf-svm", "centroid", "head2toe")
+    return tuple(kind for kind, own in FITTERS if own == link)
+
+
+def check_head(kind: HeadKind, task: Task) -> None:
+    """Refuse a kind of head that does not predict what a task needs.
+
+    Raises:
+        SettingsError: with the kinds that do.
+    """
+    accepted = heads_for(task.link)
+    if kind not in accepted:
+        raise SettingsError(
+            f"--head {kind} can't be fitted to labels of --task {task.name}; accepted is "
+            f"{' or '.join(accepted)}. Remove --head, or choose one of these"
+        )
 
 
 def fit_head(
     data: TrainingRows, kind: HeadKind, candidates: Sequence[Candidate], *, meter: Meter | None = None
 ) -> FittedHead:
-    """Fit the head of a kind on each candidate set of columns, and return the most accurate one.
+    """Fit the head of a kind on each candidate set of columns, and return the best one.
 
     Args:
         data: the training images.
         kind: the kind of head; see `Head`.
-        candidates: sets of feature columns to choose from, by cross-validated accuracy; where that says
-            nothing, the last is taken.
+        candidates: sets of feature columns to choose from, by cross-validated accuracy (mean goodness);
+            where that says nothing, the last is taken.
         meter: counts hundredths of the work.
+
+    Raises:
+        SettingsError: such a head does not predict what the task needs.
     """
+    check_head(kind, data.task)
     candidates = candidates[-1:] if data.doubt else candidates
     with _threads_for(data, candidates):
         return _fitted(data, kind, candidates, meter)
@@ -41,7 +85,7 @@ def _threads_for(data: TrainingRows, candidates: Sequence[Candidate]) -> Abstrac
     from threadpoolctl import threadpool_limits
 
     width = max(sum(column.stop - column.start for column in columns) for columns in candidates)
-    work = len(data.keys) * min(width, len(data.keys)) * data.num_classes
+    work = len(data.keys) * min(width, len(data.keys)) * data.num_outputs
     return threadpool_limits(1) if work < _SMALL_WORK else nullcontext()
 
 
@@ -53,18 +97,14 @@ def _fitted(
         fitted_kernel = fit_kernel(data, candidates, gauge)
         gauge.end()
         return fitted_kernel
-    fit: Callable[[TrainingRows, Candidate, Gauge], FittedHead] = {
-        "ridge": fit_ridge,
-        "logistic": fit_logistic,
-        "linear-svm": fit_linear_svm,
-        "centroid": fit_centroid,
-        "head2toe": fit_head2toe,
-    }[kind]
     fitted = []
     for candidate in candidates:
-        fitted.append(fit(data, candidate, gauge))
+        fitted.append(FITTERS[kind, data.task.link](data, candidate, gauge))
         gauge.finish()
-    accuracies = [accuracy(one.out_of_fold, data.labels) for one in fitted]
-    best = fitted[int(np.argmax(accuracies))]
-    trials = tuple((describe(c), share) for c, share in zip(candidates, accuracies, strict=True))
+    goodness = [data.task.goodness(one.out_of_fold, data.targets) for one in fitted]
+    best = fitted[int(np.argmax([one.mean() for one in goodness]))]
+    merits = [data.task.merit(one) for one in goodness] if len(candidates) > 1 else []
+    trials: tuple[tuple[str, Measure], ...] = tuple(
+        (describe(columns), merit) for columns, merit in zip(candidates, merits, strict=False)
+    )
     return FittedHead(best.head, best.out_of_fold, best.folds, trials)

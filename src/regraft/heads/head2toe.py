@@ -41,20 +41,20 @@ def fit_head2toe(data: TrainingRows, columns: Candidate, gauge: Gauge | None = N
     standard, rows = standardised(data, columns)
     folds = int(data.folds.max()) + 1
     steps = (gauge or Gauge()).part(folds + 1)
-    scores = {share: np.empty((len(rows), data.num_classes)) for share in _SHARES}
+    scores = {share: np.empty((len(rows), data.num_outputs)) for share in _SHARES}
     for fold in range(folds):
         kept = data.folds != fold
-        ranks = _ranked(rows[kept], data.labels[kept], data.num_classes)
+        ranks = _ranked(rows[kept], data.targets[kept], data.num_outputs)
         for share in _SHARES:
             chosen = ranks[: max(1, round(share * rows.shape[1]))]
             weights = _solved(rows[:, chosen], data, kept)
             scores[share][~kept] = rows[~kept][:, chosen] @ weights[:-1] + weights[-1]
         steps.finish()
     share = (
-        _MIDDLING_SHARE if data.doubt else max(_SHARES, key=lambda one: accuracy(scores[one], data.labels))
+        _MIDDLING_SHARE if data.doubt else max(_SHARES, key=lambda one: accuracy(scores[one], data.targets))
     )
-    chosen = _ranked(rows, data.labels, data.num_classes)[: max(1, round(share * rows.shape[1]))]
-    weights = np.zeros((rows.shape[1] + 1, data.num_classes), dtype=np.float32)
+    chosen = _ranked(rows, data.targets, data.num_outputs)[: max(1, round(share * rows.shape[1]))]
+    weights = np.zeros((rows.shape[1] + 1, data.num_outputs), dtype=np.float32)
     own = _solved(rows[:, chosen], data, np.ones(len(rows), dtype=bool))
     weights[chosen], weights[-1] = own[:-1], own[-1]
     unread = np.setdiff1d(np.arange(rows.shape[1]), chosen)
@@ -74,7 +74,7 @@ def fit_head2toe(data: TrainingRows, columns: Candidate, gauge: Gauge | None = N
 def _solved(rows: Floats, data: TrainingRows, kept: Bools) -> Floats:
     # Rows have unit length over all stages, but little on a few columns: C is meant for rows of unit length.
     length = float(np.sqrt(np.square(rows).sum(axis=1).mean())) or 1.0
-    problems = LinearProblems(rows / length, data.labels, data.num_classes, kept[None])
+    problems = LinearProblems(rows / length, data.targets, data.num_outputs, kept[None])
     weights: Floats = solve(problems, _STRENGTH, tolerance=5e-4)[0]
     weights[:-1] /= length
     return weights

@@ -32,6 +32,7 @@ from regraft.heads.rows import (
     standardised,
 )
 from regraft.parallel import awaited
+from regraft.tasks.task import Measure
 
 EXACT_KERNEL_MAX = 8_000  # rows; above that, the exact kernel matrix alone would take half a gigabyte
 _SEARCH_ROWS = 4_000  # the part of a large data set on which kernel hyperparameters are chosen
@@ -52,7 +53,7 @@ def fit_kernel(data: TrainingRows, candidates: Sequence[Candidate], gauge: Gauge
         gauge: receives how much is done.
     """
     search = data
-    if len(data.keys) > exact_rows(data.num_classes):
+    if len(data.keys) > exact_rows(data.num_outputs):
         chosen = np.random.default_rng(data.seed).permutation(len(data.keys))[:_SEARCH_ROWS]
         search = data.subset(np.sort(chosen))
     steps = (gauge or Gauge()).part(len(candidates) + _MACHINES + 1)
@@ -76,7 +77,7 @@ def exact_rows(num_classes: int) -> int:
 
 def _choose_columns(
     data: TrainingRows, candidates: Sequence[Candidate], steps: Gauge
-) -> tuple[Candidate, Floats, tuple[tuple[str, float], ...]]:
+) -> tuple[Candidate, Floats, tuple[tuple[str, Measure], ...]]:
     """The candidate with the best cross-validated accuracy at medium settings, with its distances."""
     trials = []
     best: tuple[float, Candidate, Floats] | None = None
@@ -85,8 +86,8 @@ def _choose_columns(
             return columns, distances, ()
         kernel = np.exp(distances / -max(float(np.median(distances)), 1e-12))
         scores = out_of_fold_scores(data, kernel, _MIDDLING_STRENGTH)
-        share = accuracy(scores, data.labels)
-        trials.append((describe(columns), share))
+        share = accuracy(scores, data.targets)
+        trials.append((describe(columns), Measure("accuracy", share)))
         if best is None or share > best[0]:
             best = (share, columns, distances.copy())
         steps.finish()
@@ -122,7 +123,7 @@ def _choose_kernel(
         kernel = np.exp(distances * (-width / middle))
         for strength in _STRENGTHS:
             scores = out_of_fold_scores(data, kernel, strength)
-            share = accuracy(scores, data.labels)
+            share = accuracy(scores, data.targets)
             if best is None or share > best[0]:
                 best = (share, width / middle, strength, scores)
             steps.finish()
@@ -137,7 +138,7 @@ def cross_validated_svm(data: TrainingRows, columns: Candidate) -> Floats:
 
 def cross_validated_least_squares(data: TrainingRows, columns: Candidate) -> Floats:
     """Out-of-fold scores `(N, K)` of a least-squares SVM of the same width and strength, in closed form."""
-    machine = GramRidge(_medium_kernel(data, columns), data.labels, data.num_classes, data.folds)
+    machine = GramRidge(_medium_kernel(data, columns), data.targets, data.num_outputs, data.folds)
     return machine.out_of_fold(_MIDDLING_STRENGTH)
 
 
@@ -157,13 +158,13 @@ def _finish_exact(
     kernel = np.exp(-settings["gamma"] * distances)
     keys: Sequence[str] = data.keys
     arrays: dict[str, Floats] = {}
-    if is_paired(data.num_classes):
+    if is_paired(data.num_outputs):
         with few_images_are_fine():
-            (machine,) = awaited([lambda: support_vectors(kernel, data.labels, settings["C"])])
+            (machine,) = awaited([lambda: support_vectors(kernel, data.targets, settings["C"])])
         keys = [data.keys[row] for row in machine.support]
         arrays = {"dual": machine.dual, "intercepts": machine.intercepts, "counts": machine.counts}
     else:
-        weights, intercepts = least_squares(kernel, data.labels, data.num_classes, settings["C"])
+        weights, intercepts = least_squares(kernel, data.targets, data.num_outputs, settings["C"])
         arrays = {"weights": weights, "intercepts": intercepts}
     return finished(
         data,
@@ -184,12 +185,12 @@ def _finish_nystroem(
     chosen = np.sort(np.random.default_rng(data.seed).permutation(len(data.keys))[:_LANDMARKS])
     vectors = data.features.matrix([data.keys[row] for row in chosen], columns)
     rows, whitening = _nystroem(data, columns, standard, vectors, settings["gamma"])
-    if is_paired(data.num_classes):
+    if is_paired(data.num_outputs):
         strength, scores = choose_strength(data, rows, "squared-hinge", gauge=steps)
         weights = solve_all(data, rows, "squared-hinge", strength)
     else:
         strength = settings["C"]
-        ridge = ColumnRidge(lambda own: rows[own], data.labels, data.num_classes, data.folds)
+        ridge = ColumnRidge(lambda own: rows[own], data.targets, data.num_outputs, data.folds)
         weights, scores = ridge.weights(strength), ridge.out_of_fold(strength)
     return finished(
         data,

@@ -56,14 +56,14 @@ def masked_scores(
     """
     import sklearn.svm  # noqa: F401  (imported once, before the threads need it)
 
-    paired = is_paired(data.num_classes)
+    paired = is_paired(data.num_outputs)
     fit = partial(_paired_scores, tolerance=tolerance) if paired else _least_squares_scores
     held = [np.flatnonzero(data.folds == fold) for fold in range(len(trained))]
     jobs: list[Callable[[], Floats]] = [
         partial(fit, kernel, data, np.flatnonzero(rows), own, strength)
         for rows, own in zip(trained, held, strict=True)
     ]
-    scores = np.zeros((len(kernel), data.num_classes))
+    scores = np.zeros((len(kernel), data.num_outputs))
     with few_images_are_fine():
         for own, found in zip(held, awaited(jobs), strict=True):  # both libraries release Python's lock
             scores[own] = found
@@ -74,13 +74,13 @@ def _paired_scores(
     kernel: Floats, data: TrainingRows, kept: Ints, held: Ints, strength: float, *, tolerance: float
 ) -> Floats:
     """Votes `(held, K)`; a class without a row to train on is behind all others."""
-    votes = np.zeros((len(held), data.num_classes))
-    present = np.unique(data.labels[kept])
-    absent = np.setdiff1d(np.arange(data.num_classes), present)
+    votes = np.zeros((len(held), data.num_outputs))
+    present = np.unique(data.targets[kept])
+    absent = np.setdiff1d(np.arange(data.num_outputs), present)
     if len(present) < 2:
         votes[:, absent] = -1.0
         return votes
-    machine = support_vectors(kernel[np.ix_(kept, kept)], data.labels[kept], strength, tolerance)
+    machine = support_vectors(kernel[np.ix_(kept, kept)], data.targets[kept], strength, tolerance)
     votes[:, present] = decided = machine.decide(kernel[np.ix_(held, kept)])
     votes[:, absent] = decided.min(axis=1, keepdims=True) - 1
     return votes
@@ -92,8 +92,8 @@ def _least_squares_scores(
     """Scores `(held, K)`: one solve for each row that is predicted, however many classes there are."""
     system = _regularised(kernel[np.ix_(kept, kept)], strength)
     shares = cho_solve(cho_factor(system, lower=True, overwrite_a=True), kernel[np.ix_(kept, held)])
-    means = class_shares(data.labels[kept], data.num_classes)
-    scores = by_class(shares.T, data.labels[kept], data.num_classes).astype(np.float64)
+    means = class_shares(data.targets[kept], data.num_outputs)
+    scores = by_class(shares.T, data.targets[kept], data.num_outputs).astype(np.float64)
     result: Floats = scores + (1 - shares.sum(axis=0, dtype=np.float64))[:, None] * means
     return result
 

@@ -70,7 +70,7 @@ def solve_all(
 ) -> Floats:
     """Solve for weights and intercepts `(D + 1, K)` on all rows, at one strength."""
     every = np.ones((1, len(rows)), dtype=bool)
-    problems = LinearProblems(rows, data.labels, data.num_classes, every, loss)
+    problems = LinearProblems(rows, data.targets, data.num_outputs, every, loss)
     weights: Floats = solve(problems, strength, tell=gauge.within if gauge else None)[0]
     return weights
 
@@ -86,7 +86,7 @@ def cross_validated_logistic(data: TrainingRows, columns: Candidate) -> Floats:
 
 def _scores_together(data: TrainingRows) -> int:
     """How many scores each image gets when all folds are evaluated once."""
-    return data.num_classes * (int(data.folds.max()) + 1)
+    return data.num_outputs * (int(data.folds.max()) + 1)
 
 
 def choose_strength(
@@ -135,17 +135,17 @@ def _searched(
 ) -> tuple[float, Floats, Floats]:
     """The best strength on some folds, the scores of their rows (zero for other rows), and the weights."""
     trained = np.stack([data.folds != fold for fold in folds])
-    problems = LinearProblems(rows, data.labels, data.num_classes, trained, loss)
+    problems = LinearProblems(rows, data.targets, data.num_outputs, trained, loss)
     is_held = np.isin(data.folds, folds)
     best: tuple[float, float, Floats, Floats] | None = None
     weights, worse = start, 0
     for strength in strengths:
         weights = solve(problems, strength, start=weights, tolerance=tolerance, tell=steps.within)
-        scores = np.zeros((len(rows), data.num_classes))
+        scores = np.zeros((len(rows), data.num_outputs))
         for place, fold in enumerate(folds):
             held = data.folds == fold
             scores[held] = rows[held] @ weights[place, :-1] + weights[place, -1]
-        value = _loss(scores[is_held], data.labels[is_held], loss)
+        value = _loss(scores[is_held], data.targets[is_held], loss)
         if best is None or value < best[0]:
             best, worse = (value, strength, scores, weights), 0
         else:
@@ -165,12 +165,12 @@ def fit_centroid(data: TrainingRows, columns: Candidate, gauge: Gauge | None = N
     """Fit a calibrated head that predicts the nearest class mean."""
     del gauge  # it takes no time
     standard, rows = standardised(data, columns)
-    scores = np.empty((len(rows), data.num_classes))
+    scores = np.empty((len(rows), data.num_outputs))
     for fold in range(data.folds.max() + 1):
         held = data.folds == fold
-        centres = _class_means(rows[~held], data.labels[~held], data.num_classes)
+        centres = _class_means(rows[~held], data.targets[~held], data.num_outputs)
         scores[held] = -0.5 * squared_distances(rows[held], centres)
-    centres = _class_means(rows, data.labels, data.num_classes)
+    centres = _class_means(rows, data.targets, data.num_outputs)
     return finished(
         data,
         "centroid",

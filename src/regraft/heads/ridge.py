@@ -34,7 +34,7 @@ def fit_ridge(data: TrainingRows, columns: Candidate, gauge: Gauge | None = None
     steps = (gauge or Gauge()).part(5)  # about as many as there are fits
     place, scores = _MIDDLING, ridge.out_of_fold(_STRENGTHS[_MIDDLING])
     if not data.doubt:
-        place, scores = _downhill(ridge, data.labels, scores, steps)
+        place, scores = _downhill(ridge, data.targets, scores, steps)
     weights = ridge.weights(_STRENGTHS[place])
     steps.end()
     return finished(
@@ -59,9 +59,9 @@ def _ridge(data: TrainingRows, columns: Candidate, standard: Standard) -> Ridge:
     is_small = number <= width or 4 * number * width <= _IN_MEMORY
     rows = standard.apply(data.features.matrix(data.keys, columns)) if is_small else None
     if rows is not None and number <= width:
-        return RowRidge(rows, data.labels, data.num_classes, data.folds)
+        return RowRidge(rows, data.targets, data.num_outputs, data.folds)
     reader = read if rows is None else rows.__getitem__
-    return ColumnRidge(reader, data.labels, data.num_classes, data.folds)
+    return ColumnRidge(reader, data.targets, data.num_outputs, data.folds)
 
 
 def _downhill(

@@ -13,8 +13,9 @@ import numpy.typing as npt
 from regraft.data.splits import USUAL_FOLDS, fold_doubt, fold_numbers, stratified
 from regraft.errors import DataError
 from regraft.features.extraction import Features
-from regraft.heads.head import Head, softmax
+from regraft.heads.head import LINKS, Head, softmax
 from regraft.records import Column, HeadKind, HeadRecord
+from regraft.tasks.task import Measure, Task
 
 Floats = npt.NDArray[Any]
 Candidate = tuple[Column, ...]
@@ -28,10 +29,21 @@ class TrainingRows:
 
     features: Features
     keys: tuple[str, ...]
-    labels: npt.NDArray[np.int64]
+    targets: npt.NDArray[Any]
+    """The labels as numbers, as the task makes them: for classes, their numbers `(N,) int64`."""
     groups: tuple[str, ...]
-    num_classes: int
+    task: Task
     seed: int = 0
+
+    @property
+    def num_outputs(self) -> int:
+        """The number of outputs K: for classification, of classes."""
+        return len(self.task.outputs)
+
+    @cached_property
+    def strata(self) -> npt.NDArray[Any]:
+        """What folds and samples balance; see `Task.strata`."""
+        return self.task.strata(self.targets)
 
     @cached_property
     def folds(self) -> npt.NDArray[np.int64]:
@@ -47,25 +59,25 @@ class TrainingRows:
                 "as copies of one image), and a group is never divided, so nothing is left to validate on. "
                 "Name at least two groups, better five, or name another column with --group-column"
             )
-        return fold_numbers(self.labels, self.groups, folds=count, seed=self.seed)
+        return fold_numbers(self.strata, self.groups, folds=count, seed=self.seed)
 
     @cached_property
     def doubt(self) -> str | None:
         """Why cross-validation can't choose between settings, as a sentence; None if it can."""
-        return fold_doubt(self.labels, self.folds)
+        return fold_doubt(self.strata, self.folds)
 
     def sample(self, most: int) -> TrainingRows:
         """At most `most` of the rows, in proportion to the classes; the choice depends on the seed alone."""
-        return self if len(self.keys) <= most else self.subset(stratified(self.labels, most, seed=self.seed))
+        return self if len(self.keys) <= most else self.subset(stratified(self.strata, most, seed=self.seed))
 
     def subset(self, rows: npt.NDArray[np.int64]) -> TrainingRows:
         """The given rows alone."""
         return TrainingRows(
             self.features,
             tuple(self.keys[row] for row in rows),
-            self.labels[rows],
+            self.targets[rows],
             tuple(self.groups[row] for row in rows),
-            self.num_classes,
+            self.task,
             self.seed,
         )
 
@@ -76,10 +88,11 @@ class FittedHead:
 
     head: Head
     out_of_fold: npt.NDArray[np.float64]
-    """Probabilities `(N, K)` of each training image, from heads that were not fitted on its fold."""
+    """Outputs `(N, K)` for each training image, from heads that were not fitted on its fold."""
     folds: int
-    trials: tuple[tuple[str, float], ...] = field(default=())
-    """The stage or stages of each candidate that was compared, with its cross-validated accuracy."""
+    trials: tuple[tuple[str, Measure], ...] = field(default=())
+    """The stage or stages of each candidate that was compared, with its cross-validated accuracy, or what
+    takes its place in other tasks."""
 
 
 def describe(columns: Sequence[Column]) -> str:
@@ -148,14 +161,20 @@ def finished(
     scores: Floats,
     temperature: float | None = None,
 ) -> FittedHead:
-    """Assemble a head, and calibrate it on its out-of-fold scores unless its temperature is given."""
-    if temperature is not None:
-        heat = temperature
+    """Assemble a head, and calibrate it on its out-of-fold scores unless its temperature is given.
+
+    Only classes are calibrated: the links of other tasks have no temperature.
+    """
+    link = data.task.link
+    if temperature is not None or link != "softmax":
+        heat = temperature or 1.0
     else:
-        heat = 1.0 if data.doubt else best_temperature(scores, data.labels)
-    record = HeadRecord(kind=kind, columns=columns, hyperparameters=hyperparameters, temperature=heat)
+        heat = 1.0 if data.doubt else best_temperature(scores, data.targets)
+    record = HeadRecord(
+        kind=kind, columns=columns, hyperparameters=hyperparameters, temperature=heat, link=link
+    )
     head = Head(record, {"mean": standard.mean, "scale": standard.scale, **arrays})
-    return FittedHead(head, softmax(scores / heat), int(data.folds.max()) + 1)
+    return FittedHead(head, LINKS[link](scores / heat), int(data.folds.max()) + 1)
 
 
 def best_temperature(scores: Floats, labels: npt.NDArray[np.int64]) -> float:

@@ -227,7 +227,7 @@ def _measured(job: Job, pixels: Mapping[str, np.ndarray]) -> _Drawn:
     chosen = max(stages, key=lambda stage: _promise(heads[stage], rows))
     sets = [stages[-size:] for size in set_sizes(len(stages)) if size > 1]
     several = [fit_head(rows, "logistic", [columns(names)]) for names in sets]
-    trivial = majority(rows.labels, len(truth), rows.num_classes)
+    trivial = majority(rows.targets, len(truth), rows.num_outputs)
     found = {
         BEST: depths[chosen],
         SEVERAL: tested(max(several, key=lambda one: _promise(one, rows)).head),
@@ -241,7 +241,7 @@ def _measured(job: Job, pixels: Mapping[str, np.ndarray]) -> _Drawn:
 
 def _promise(fitted: FittedHead, rows: TrainingRows) -> tuple[float, float]:
     """Cross-validated accuracy; few images often give several stages the same, which log-loss tells apart."""
-    return accuracy(fitted.out_of_fold, rows.labels), -log_loss(fitted.out_of_fold, rows.labels)
+    return accuracy(fitted.out_of_fold, rows.targets), -log_loss(fitted.out_of_fold, rows.targets)
 
 
 def _from_scratch(job: Job) -> float:

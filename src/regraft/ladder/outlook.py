@@ -15,7 +15,7 @@ _LEAST_POINTS = 0.5
 
 def measure_curve(standing: Standing) -> LearningCurve | None:
     """The learning curve of the first head, if enough time is left and it has columns to be solved on."""
-    if not standing.solved or standing.training_rows.doubt:
+    if standing.terrain.job.task.link != "softmax" or not standing.solved or standing.training_rows.doubt:
         return None
     first = standing.solved[0]
     took = standing.ledger.recall(first.name, "took_s")

@@ -7,14 +7,15 @@ from math import erf
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 
 from regraft.advice.profile import DepthProfile
-from regraft.evaluation.paired import PairedComparison, compare
-from regraft.evaluation.scores import wilson
+from regraft.evaluation.paired import PairedComparison, compare_goodness
 from regraft.heads.dataset import Job, Predicted, on_average, on_rows
 from regraft.plans.plan import Plan, SolvedPlan
 from regraft.prediction.model import Voter
 from regraft.records import Estimate, Record
+from regraft.tasks.task import Measure
 from regraft.training.history import History
 
 KEEP_AT = 0.9
@@ -32,6 +33,8 @@ class RungRow(Record):
     name: str
     accuracy: Estimate | None
     """Accuracy on validation images or by cross-validation; None if the rung was not tried."""
+    measure: str = Field("accuracy", exclude_if=lambda name: name == "accuracy")
+    """What `accuracy` holds in tasks other than classification, such as `mean_absolute_error`."""
     images: int
     predicted_s: float | None
     took_s: float | None
@@ -77,17 +80,19 @@ class Contender:
     history: History | None = None
     lineage: tuple[str, ...] = ()
 
-    def accuracy(self, job: Job) -> Estimate:
-        """Accuracy on the images that it was evaluated on, with Wilson's interval."""
-        rights = self.rights(job)
-        return wilson(int(rights.sum()), len(rights))
+    def merit(self, job: Job) -> Measure:
+        """Accuracy, or what takes its place, on the images that it was evaluated on, with its interval."""
+        return job.task.merit(self.goodness(job), seed=job.seed)
 
-    def rights(self, job: Job) -> npt.NDArray[np.bool_]:
-        """Which of the images that it was evaluated on are predicted correctly."""
-        rights: npt.NDArray[np.bool_] = self.judged.probabilities.argmax(axis=1) == job.truth(
-            self.judged.rows
-        )
-        return rights
+    def goodness(self, job: Job, rows: tuple[int, ...] | None = None) -> npt.NDArray[np.float64]:
+        """How good the prediction for each image is, `(N,)`; for classes, 1 where it is right.
+
+        Args:
+            job: the data set.
+            rows: some of the rows that it was evaluated on; None means all of them.
+        """
+        judged = self.judged if rows is None else on_rows(self.judged, rows)
+        return job.task.goodness(judged.probabilities, job.truth(judged.rows))
 
 
 def common_rows(one: Contender, other: Contender) -> tuple[int, ...]:
@@ -99,35 +104,54 @@ def common_rows(one: Contender, other: Contender) -> tuple[int, ...]:
 def duel(challenger: Contender, holder: Contender, job: Job) -> PairedComparison:
     """Compare two contenders on the images on which both were evaluated."""
     rows = common_rows(challenger, holder)
-    truth = job.truth(rows)
-    first, second = (
-        on_rows(one.judged, rows).probabilities.argmax(axis=1) == truth for one in (challenger, holder)
-    )
-    return compare(first, second)
+    return compare_goodness(challenger.goodness(job, rows), holder.goodness(job, rows))
 
 
-def chance_better(result: PairedComparison, scale_points: float) -> float:
-    """Probability that the first is more accurate, from the images on which exactly one of the two is right.
+def gains(challenger: Contender, holder: Contender, job: Job) -> npt.NDArray[np.float64]:
+    """By how much the challenger is better on each common image, as a share of the task's span, `(N,)`."""
+    rows = common_rows(challenger, holder)
+    differences = challenger.goodness(job, rows) - holder.goodness(job, rows)
+    shares: npt.NDArray[np.float64] = differences / job.task.span(job.truth(job.rows("train")))
+    return shares
 
+
+def chance_better(gains: npt.NDArray[np.float64], scale_points: float) -> float:
+    """Probability that the first of two is better, from the gain on each image.
+
+    For classes, a gain is 1 where only the first is right, -1 where only the second is, and otherwise 0.
     The measured difference of accuracies is normal around the true difference, whose prior is normal around
     zero with standard deviation `scale_points`. So a few images change little, and with many images the prior
     hardly matters (normal-normal model, Gelman et al. 2013, section 2.5).
 
-    >>> from regraft.evaluation.paired import compare
     >>> import numpy as np
-    >>> few, many = np.array([True] * 6 + [False] * 4), np.array([True] * 600 + [False] * 400)
-    >>> [round(chance_better(compare(one, ~one), 2.0), 2) for one in (few, many)]
+    >>> few, many = np.array([1.0] * 6 + [-1.0] * 4), np.array([1.0] * 600 + [-1.0] * 400)
+    >>> [round(chance_better(one, 2.0), 2) for one in (few, many)]
     [0.52, 1.0]
     """
-    count, won, lost = result.images, result.only_first, result.only_second
-    gain = 100 * (won - lost) / count
-    noise = 100**2 * max(won + lost - (won - lost) ** 2 / count, 1.0) / count**2
+    count, total = len(gains), float(gains.sum())
+    gain = 100 * total / count
+    squares = np.square(gains)
+    least = max(float(squares.max()), 1e-30)  # a single image is no evidence, however it differs
+    noise = 100**2 * max(float(squares.sum()) - total**2 / count, least) / count**2
     weight = scale_points**2 / (scale_points**2 + noise)
     return 0.5 + 0.5 * erf(weight * gain / (2 * weight * noise) ** 0.5)
 
 
+def gained(merit: Measure, difference: float) -> str:
+    """A difference of mean goodness as users read it: in points, or in the unit of a loss.
+
+    >>> gained(Measure("accuracy", 0.9), 0.012)
+    '+1.2 points'
+    >>> gained(Measure("mean_absolute_error", 0.9, is_share=False), 0.012)
+    '-0.012 in mean absolute error'
+    """
+    if merit.is_share:
+        return f"{100 * difference:+.1f} points"
+    return f"{-difference if merit.is_loss else difference:+.3g} in {merit.title}"
+
+
 def soft_vote(name: str, main: Contender, also: Contender) -> Contender:
-    """A vote of two contenders: probabilities averaged over all voters, on common images.
+    """A vote of two contenders: outputs averaged over all voters, on common images.
 
     Args:
         name: name of the result.

@@ -9,12 +9,12 @@ from dataclasses import replace
 from regraft.advice.baselines import (
     Baseline,
     classic_baselines,
-    majority_baseline,
+    trivial_merit,
     words_baseline,
 )
 from regraft.advice.profile import MAX_IMAGES, DepthProfile, depth_profile, read_by_probe
 from regraft.heads.dataset import Predicted
-from regraft.heads.fitting import fit_head
+from regraft.heads.fitting import fit_head, heads_for
 from regraft.heads.gauge import HUNDREDTHS
 from regraft.heads.rows import Candidate, FittedHead
 from regraft.ladder.quiet import Quiet
@@ -27,6 +27,7 @@ from regraft.prediction.model import Voter
 from regraft.progress import Silent
 from regraft.records import HeadKind, Statistic, Strategy
 from regraft.settings import TrainSettings
+from regraft.tasks.task import Measure
 from regraft.training.solved import say_solved, set_sizes, tell_doubt, tell_machine
 
 _TELLING_S = 0.5  # shorter times are mostly overhead and say nothing about more work
@@ -42,7 +43,7 @@ _SHOWN_S = 3.0  # predicted seconds from which the progress of a solve is shown
 
 
 def climb_first(standing: Standing) -> None:
-    """The majority class; ridge regression on the last stage, which is the first usable model; a probe.
+    """The trivial model; ridge regression on the last stage, which is the first usable model; a probe.
 
     Ridge regression is the fastest head. The probe's logistic regression is a little more accurate on average
     and costs the same at prediction, so the probe takes its place unless ridge regression is better with the
@@ -51,17 +52,22 @@ def climb_first(standing: Standing) -> None:
     """
     rows = standing.training_rows
     tell_doubt(rows, standing.reporter)
-    found = majority_baseline(rows)
-    standing.tell(0, found.name, "guessing", accuracy=found.accuracy, images=found.images, took_s=0)
+    standing.tell(
+        0, rows.task.baseline_name, "guessing", merit=trivial_merit(rows), images=len(rows.keys), took_s=0
+    )
     last, grace_s = standing.stages[-1:], _GRACE * standing.terrain.budget_s
-    if standing.terrain.job.rows("validation") or not rows.doubt:
+    kinds, is_compared = heads_for(rows.task.link), standing.terrain.job.rows("validation") or not rows.doubt
+    if "ridge" in kinds and (is_compared or "logistic" not in kinds):
         solve(standing, f"ridge @ {last[0]}", "probe", "ridge", last)
-    solve(standing, f"probe @ {last[0]}", "probe", "logistic", last, needed=1 - KEEP_AT, grace_s=grace_s)
+    if "logistic" in kinds:
+        solve(standing, f"probe @ {last[0]}", "probe", "logistic", last, needed=1 - KEEP_AT, grace_s=grace_s)
 
 
 def climb_classics(standing: Standing) -> None:
     """Image classification methods from before 2012, on as many images as a share of the time left allows."""
     terrain, reporter = standing.terrain, standing.reporter
+    if terrain.job.task.link != "softmax":  # they predict classes
+        return
 
     def classics(most: int) -> Sequence[Baseline]:
         return classic_baselines(terrain.job, most=most, limits=terrain.limits, reporter=reporter)
@@ -80,7 +86,7 @@ def _warn_if_easy(standing: Standing) -> None:
     simple = [row for row in standing.rows if row.rung == 0 and row.accuracy is not None]
     best = max(simple, key=lambda row: row.accuracy.value if row.accuracy else 0.0)
     assert standing.best is not None
-    share = standing.best.accuracy(standing.terrain.job).value
+    share = standing.best.merit(standing.terrain.job).value or 0.0
     if best.accuracy is not None and best.accuracy.value >= share - _EASY:
         standing.reporter.warn(
             f"{best.name} reaches {100 * best.accuracy.value:.1f} % without any network: the data is easy, "
@@ -118,7 +124,7 @@ def _measure_baselines(
             0,
             one.name,
             "a baseline from before 2012",
-            accuracy=one.accuracy,
+            merit=Measure.of("accuracy", one.accuracy, one.images),
             images=one.images,
             predicted_s=predicted if is_first else None,
             took_s=took if is_first else None,
@@ -127,11 +133,16 @@ def _measure_baselines(
 
 def climb_depths(standing: Standing) -> None:
     """Heads on several stages: logistic regression, its vote with the probe, and SVMs."""
-    sets = _sets(standing)
+    sets, kinds = _sets(standing), heads_for(standing.terrain.job.task.link)
+    linear = kinds[0]
     if sets:
-        solve(standing, _span("logistic", sets[0]), "many-stages", "logistic", sets[0])
+        solve(standing, _span(linear, sets[0]), "many-stages", linear, sets[0])
         _vote(standing)
-    tell_machine(standing.training_rows.num_classes, "rbf-svm", standing.reporter)
+    if "rbf-svm" not in kinds:
+        for several in sets[1:]:
+            solve(standing, _span(linear, several), "many-stages", linear, several)
+        return
+    tell_machine(standing.training_rows.num_outputs, "rbf-svm", standing.reporter)
     for several in sets:
         solve(standing, _span("SVM", several), "many-stages", "rbf-svm", several)
 
@@ -147,13 +158,17 @@ def several_s(standing: Standing) -> float:
     total, layout = 0.0, standing.terrain.job.features.layout
     for number, several in enumerate(_sets(standing)):
         width = sum(column.stop - column.start for column in layout if column.stage in several)
-        for kind in ("logistic", "rbf-svm") if number == 0 else ("rbf-svm",):
+        kinds = heads_for(standing.terrain.job.task.link)
+        others: tuple[HeadKind, ...] = ("rbf-svm",) if "rbf-svm" in kinds else kinds[:1] * (number > 0)
+        for kind in (kinds[0], *others) if number == 0 else others:
             total += solve_cost(kind, standing.amounts, width, standing.book).cost.seconds
     return total
 
 
 def climb_peak(standing: Standing) -> None:
-    """The depth profile, and an SVM on the stage where it peaks."""
+    """The depth profile, and an SVM on the stage where it peaks; both are for classes."""
+    if standing.terrain.job.task.link != "softmax":
+        return
     predicted = standing.predicted("depth profile", profile_s(standing), "profile")
     if predicted > standing.time_left_s:
         standing.skip("SVM at the best depth", predicted)
@@ -284,8 +299,8 @@ def _vote(standing: Standing) -> None:
 
 
 def best_of(standing: Standing, several: Sequence[Contender]) -> Contender:
-    """The most accurate of some contenders; among equals the first, which is the cheapest."""
-    return max(several, key=lambda one: float(one.rights(standing.terrain.job).mean()))
+    """The best of some contenders; among equals the first, which is the cheapest."""
+    return max(several, key=lambda one: float(one.goodness(standing.terrain.job).mean()))
 
 
 def _span(what: str, stages: Sequence[str]) -> str:

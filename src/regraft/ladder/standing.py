@@ -22,8 +22,9 @@ from regraft.ladder.rungs import (
     RungRow,
     Untried,
     chance_better,
-    common_rows,
     duel,
+    gained,
+    gains,
 )
 from regraft.networks.weights.finding import Weights
 from regraft.plans.cost_book import CostBook
@@ -31,8 +32,8 @@ from regraft.plans.costs import Amounts
 from regraft.plans.planning import Circumstances
 from regraft.prediction.model import Model
 from regraft.progress import Reporter
-from regraft.records import Estimate
 from regraft.settings import FitSettings, TrainSettings
+from regraft.tasks.task import Measure
 
 _SCORING_S = 1.0  # seconds for intervals, predictions and the files of the last saved run
 
@@ -216,19 +217,19 @@ class Standing:
             verdict, is_kept = f"not compared with it: {doubt}", False
         elif self.best is not None:
             result = duel(contender, self.best, job)
-            chance = chance_better(result, scale)
+            chance = chance_better(gains(contender, self.best, job), scale)
             is_kept = chance > needed
             price = compared(self._image_s(contender), self._image_s(self.best))
             verdict = (
-                f"{100 * result.difference.value:+.1f} points on {len(common_rows(contender, self.best)):,} "
-                f"images{price and f', at {price}'}: better with probability {100 * chance:.0f} %"
+                f"{gained(contender.merit(job), result.difference.value)} on {result.images:,} images"
+                f"{price and f', at {price}'}: better with probability {100 * chance:.0f} %"
             )
         self.best = contender if is_kept else self.best
         self.tell(
             self.next_rung,
             contender.name,
             verdict,
-            accuracy=contender.accuracy(job),
+            merit=contender.merit(job),
             images=len(contender.judged.rows),
             predicted_s=predicted_s,
             took_s=took_s,
@@ -252,7 +253,7 @@ class Standing:
         name: str,
         verdict: str,
         *,
-        accuracy: Estimate | None = None,
+        merit: Measure | None = None,
         images: int = 0,
         predicted_s: float | None = None,
         took_s: float | None = None,
@@ -262,7 +263,8 @@ class Standing:
         row = RungRow(
             rung=rung,
             name=name,
-            accuracy=accuracy,
+            accuracy=merit.estimate if merit else None,
+            measure=merit.name if merit else "accuracy",
             images=images,
             predicted_s=None if predicted_s is None else round(predicted_s, 1),
             took_s=None if took_s is None else round(took_s, 1),
@@ -271,5 +273,5 @@ class Standing:
             verdict=verdict,
         )
         self.rows.append(row)
-        share = "" if accuracy is None else f": {100 * accuracy.value:.1f} %"
+        share = "" if merit is None else f": {merit.text}"
         self.reporter.note(f"rung {rung}, {name}{share} ({verdict}{', kept' if is_kept else ''})")

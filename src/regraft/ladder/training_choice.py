@@ -18,7 +18,7 @@ from regraft.ladder.arms import (
 from regraft.ladder.quiet import Quiet
 from regraft.ladder.standing import Standing
 from regraft.plans.costs import Cost, training_cost
-from regraft.plans.planning import make_plan
+from regraft.plans.planning import TRAINABLE, make_plan
 from regraft.plans.step_costs import (
     TailCost,
     estimate_step,
@@ -86,8 +86,8 @@ class Choice(Record):
 
 
 def can_train(standing: Standing) -> bool:
-    """Whether enough images are held out to tell whether training helped."""
-    return standing.amounts.held >= LEAST_HELD
+    """Whether such a task can be trained, and enough images are held out to tell whether training helped."""
+    return standing.terrain.job.task.link in TRAINABLE and standing.amounts.held >= LEAST_HELD
 
 
 def choose_training(standing: Standing) -> Choice:

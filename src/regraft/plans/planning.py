@@ -8,12 +8,14 @@ from typing import Literal
 
 from regraft.errors import NetworkError, SettingsError
 from regraft.features.runtimes import has_gpu
+from regraft.heads.fitting import check_head, heads_for
 from regraft.networks.architectures.auxiliaries import has_auxiliaries
 from regraft.networks.cuts import cut_count
 from regraft.plans.plan import TRAINED, Plan
 from regraft.progress import Reporter
-from regraft.records import Column, HeadKind, InputSpec, Statistic, Strategy
+from regraft.records import Column, HeadKind, InputSpec, Link, Statistic, Strategy
 from regraft.settings import Augmentation, FitSettings, TrainSettings
+from regraft.tasks.task import Task
 
 _EPOCHS: dict[Strategy, int] = {"last-blocks": 8, "full": 8, "scratch": 60}
 _RATES: dict[str, dict[Strategy, float]] = {
@@ -32,6 +34,37 @@ class Circumstances:
     input_spec: InputSpec
     runtime: Literal["openvino", "torch"]
     device: str = "auto"
+    task: Task | None = None
+    """What is predicted; None means classes."""
+
+    @property
+    def link(self) -> Link:
+        """How scores become outputs."""
+        return self.task.link if self.task else "softmax"
+
+
+TRAINABLE: frozenset[Link] = frozenset({"softmax"})
+"""The links for which tails can be trained."""
+
+
+def check_strategy(strategy: Strategy, head: HeadKind | None, task: Task | None) -> None:
+    """Refuse a strategy or a kind of head that can't predict what a task needs.
+
+    Raises:
+        SettingsError: with the strategies or heads that can.
+    """
+    if task is None:
+        return
+    kinds = heads_for(task.link)
+    can_train = task.link in TRAINABLE
+    if (strategy == "svm" and "rbf-svm" not in kinds) or (strategy in TRAINED and not can_train):
+        known = ("probe", "many-stages", *(TRAINED if can_train else ()))
+        raise SettingsError(
+            f"--strategy {strategy} can't predict labels of --task {task.name}; accepted are "
+            f"{', '.join(known)} and auto"
+        )
+    if head is not None and strategy not in TRAINED:
+        check_head(head, task)
 
 
 def make_plan(
@@ -45,11 +78,14 @@ def make_plan(
     """
     stages = list(dict.fromkeys(column.stage for column in around.layout))
     strategy, cut = _named(settings), settings.cut
+    check_strategy(strategy, settings.head, around.task)
     if len(stages) == 1:
         reporter.note(f"{around.network} can't be divided into stages, so it is used whole, without a cut")
     if strategy in TRAINED:
         return _make_trained(settings, training, around, reporter)
-    head: HeadKind = settings.head or ("logistic" if strategy == "probe" else "rbf-svm")
+    kinds = heads_for(around.link)
+    usual: HeadKind = "rbf-svm" if strategy != "probe" and "rbf-svm" in kinds else kinds[0]
+    head = settings.head or usual
     if cut is not None:
         count = cut_count(stages, cut)
         if count == 0:
@@ -88,6 +124,7 @@ def check_plan(plan: Plan, around: Circumstances) -> Plan:
     named = [*plan.stages, *(stage for one in solved for stage in one.stages)]
     unknown = [stage for stage in dict.fromkeys(named) if stage not in stages]
     trains = plan.strategy in TRAINED
+    check_strategy(plan.strategy, plan.head, around.task)
     problems = [f"stage {name!r} is not one of {', '.join(stages)}" for name in unknown]
     if not plan.stages:
         problems.append("stages is empty; name at least one")

@@ -106,7 +106,7 @@ def load_model(folder: str | Path) -> Model:
     place, run = Path(folder), None
     if not (place / _RECORD).exists() and (place / "bundle" / _RECORD).exists():
         place, run = place / "bundle", place
-    record = _read_record(place)
+    record = read_bundle_record(place)
     used = {_NETWORKS[0], *(other.network_file for other in record.others), *_HEADS[: 1 + len(record.others)]}
     for name in sorted(used):
         path = place / name
@@ -180,7 +180,12 @@ def _read_head(path: Path, record: HeadRecord, num_classes: int) -> Head:
     return head
 
 
-def _read_record(place: Path) -> BundleRecord:
+def read_bundle_record(place: Path) -> BundleRecord:
+    """Read what a bundle says about its model, without its arrays.
+
+    Raises:
+        BundleError: the folder is not a bundle, is damaged, or has another version of the loader or schema.
+    """
     path = place / _RECORD
     if not path.is_file():
         raise BundleError(

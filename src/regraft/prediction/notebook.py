@@ -8,7 +8,6 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from regraft.storage.files import printable
-from regraft.tasks.score_sheet import measures
 from regraft.tasks.task import Measure
 
 if TYPE_CHECKING:
@@ -22,14 +21,19 @@ def model_html(model: Model) -> str:
     labels = ", ".join(model.labels[:8]) + (
         f" and {len(model.labels) - 8} more" if len(model.labels) > 8 else ""
     )
+    predicted = {
+        "softmax": ("classes", f"{len(model.labels)}: {labels}"),
+        "sigmoid": ("labels", f"{len(model.labels)}: {labels}"),
+        "identity": ("predicts", "a number"),
+    }
     rows = [
-        ("classes" if model.task.link == "softmax" else "outputs", f"{len(model.labels)}: {labels}"),
+        predicted[model.task.link],
         ("network", model.weights.network),
         ("head", " + ".join(voter.head.record.kind for voter in model.voters)),
     ]
     scores = model.scores.test or model.scores.validation if model.scores else None
     if scores is not None:
-        best = measures(scores)[0]
+        best = model.task.measures(scores)[0]
         rows.append((best.title, f"{with_interval(best)} of {scores.images:,} images, {scores.method}"))
     if model.run_folder is not None:
         rows.append(("run", str(model.run_folder)))

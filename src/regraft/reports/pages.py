@@ -18,8 +18,10 @@ import jinja2
 from markupsafe import Markup, escape
 
 from regraft import __version__
+from regraft.ladder.rungs import RungRow
 from regraft.progress import duration
 from regraft.storage.files import printable, write_atomically
+from regraft.tasks.task import Measure
 
 _FOLDER = "templates"
 
@@ -85,6 +87,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     found.filters |= {"name": shown, "percent": percent, "seconds": duration, "interval": interval}
+    found.filters |= {"scored": scored, "score_of_rung": score_of_rung}
     return found
 
 
@@ -100,6 +103,30 @@ def shown(text: str) -> Markup:
 def percent(value: float | None, digits: int = 1) -> str:
     """A share in per cent, such as `94.8`; a dash for None."""
     return "–" if value is None else f"{100 * value:.{digits}f}"
+
+
+def scored(measure: Measure) -> Markup:
+    """A score with its interval: a share in per cent, anything else in its own unit."""
+    if measure.value is None:
+        return Markup("not defined")
+    value, bounds = _figures(measure)
+    unit = " %" if measure.is_share else ""
+    return Markup('{}{} <span class="soft">{}</span>').format(value, unit, bounds)
+
+
+def score_of_rung(row: RungRow) -> Markup:
+    """The score of a rung with its interval, without its unit."""
+    measure = Measure.of(row.measure, row.accuracy, row.images, is_share=row.measure == "accuracy")
+    return Markup('{} <span class="soft">{}</span>').format(*_figures(measure))
+
+
+def _figures(measure: Measure) -> tuple[str, str]:
+    """A score and its interval as they are written."""
+    if measure.is_share:
+        return percent(measure.value), interval(measure.estimate)
+    if measure.low is None or measure.high is None:
+        return f"{measure.value:.3g}", ""
+    return f"{measure.value:.3g}", f"[{measure.low:.3g}, {measure.high:.3g}]"
 
 
 def interval(estimate: Any) -> str:

@@ -9,9 +9,11 @@ import numpy as np
 from markupsafe import Markup
 
 from regraft.evaluation.scores import wilson
+from regraft.ladder.rungs import RungRow
 from regraft.records import Estimate
 from regraft.reports.charts import Chart
 from regraft.runs.reading import Judged, RunFiles
+from regraft.tasks.task import Measure
 
 _BINS = 10
 
@@ -22,6 +24,8 @@ def ladder_chart(files: RunFiles) -> Markup | None:
     rows = [row for row in ladder.rows if row.accuracy] if ladder else []
     if not rows:
         return None
+    if rows[0].measure != "accuracy":
+        return _loss_chart(rows)
     low = min(100 * (row.accuracy.low or 0) for row in rows if row.accuracy)
     last = max(row.elapsed_s for row in rows)
     chart = Chart(
@@ -37,6 +41,39 @@ def ladder_chart(files: RunFiles) -> Markup | None:
         chart.interval(row.elapsed_s, 100 * (value.low or 0), 100 * (value.high or 1), kind)
         said = f"{row.name}: {100 * value.value:.1f} % after {row.elapsed_s:.0f} s, {row.verdict}"
         chart.dot(row.elapsed_s, 100 * value.value, kind, said)
+    return chart.svg
+
+
+def _loss_chart(rows: Sequence[RungRow]) -> Markup:
+    """A loss on validation images against seconds."""
+    known = [(row, row.accuracy) for row in rows if row.accuracy]
+    title = Measure(rows[0].measure, None).title
+    last = max(row.elapsed_s for row in rows)
+    chart = Chart(
+        f"{title} on validation images against seconds since the fit began",
+        "seconds since the fit began", f"validation {title}", (0, last * 1.03),
+        (0, 1.03 * max(one.high or one.value for _, one in known)),
+    )  # fmt: skip
+    kept = [(row.elapsed_s, one.value) for row, one in known if row.is_kept]
+    chart.line([*kept, (last, kept[-1][1])] if kept else [], "main", is_stepped=True)
+    for row, one in sorted(known, key=lambda pair: pair[0].is_kept):
+        kind = "faint" if row.rung == 0 else "main" if row.is_kept else "tried"
+        chart.interval(row.elapsed_s, one.low or one.value, one.high or one.value, kind)
+        chart.dot(row.elapsed_s, one.value, kind, f"{row.name}: {one.value:.3g}, {row.verdict}")
+    return chart.svg
+
+
+def scatter_chart(judged: Sequence[Judged]) -> Markup:
+    """Predicted numbers against true ones."""
+    pairs = [(float(row.label), float(row.predicted)) for row in judged]
+    ends = (min(map(min, pairs)), max(map(max, pairs)))
+    chart = Chart(
+        "Predicted numbers against true ones", "true number", "predicted number", ends, ends,
+        width=460, height=380,
+    )  # fmt: skip
+    chart.line([(ends[0], ends[0]), (ends[1], ends[1])], "faint")
+    for row, (true, predicted) in zip(judged, pairs, strict=True):
+        chart.dot(true, predicted, "main", f"{row.path}: {predicted:.4g}, true {true:.4g}", radius=3)
     return chart.svg
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from regraft.errors import RegraftError
 from regraft.explanation.overlays import data_uri
 from regraft.explanation.pictures import Pictures
 from regraft.prediction.bundle import load_model
 from regraft.progress import Reporter, Silent
-from regraft.records import Scores
+from regraft.records import Scores, TaskName
 from regraft.reports.many_classes import confused_pairs, listed_classes
 from regraft.reports.pages import write_page
 from regraft.reports.run_charts import (
@@ -19,10 +20,14 @@ from regraft.reports.run_charts import (
     depth_chart,
     ladder_chart,
     moved_chart,
+    scatter_chart,
     training_charts,
 )
 from regraft.runs.reading import Judged, RunFiles
 from regraft.storage.files import printable
+from regraft.tasks.multilabel_scores import MultilabelScores
+from regraft.tasks.score_sheet import measures
+from regraft.tasks.task import Measure
 
 _THUMB_PX, _THUMBS = 112, 240
 _EXPLAINED = (8, 4)  # wrong and right images with heat maps
@@ -31,6 +36,10 @@ _EXAMPLES = 6
 _MATRIX_MAX = 60  # a matrix of more classes can't be read
 _CELL_MAX = 12
 _MESSAGES = 10
+_LABELS = 100  # rows of labels; of more, those with the lowest average precision are shown
+
+
+Section = Callable[[RunFiles, Pictures, "_Thumbnails", bool, Reporter], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -99,14 +108,11 @@ def write_report(
     files, reporter = RunFiles(Path(folder), Path(data) if data else None), reporter or Silent()
     pictures = Pictures(files)
     thumbnails = _Thumbnails(pictures)
-    wrong = sorted((row for row in files.judged if not row.is_right), key=lambda row: -row.probability)
     best, sheet, ladder = files.best, files.scores, files.ladder
     rungs = ladder.rows if ladder else ()
-    assert isinstance(best, Scores)
+    listed = measures(best)
     with reporter.phase("writing the report", 1, "pages") as meter:
-        confusion, cells = _confusion(best, files.judged, thumbnails)
-        worst = [thumbnails.shown(row) for row in wrong[:_WORST]]
-        explained = _explained(files, pictures, wrong, reporter) if explain else []
+        section = SECTIONS[files.task.name](files, pictures, thumbnails, explain, reporter)
         findings = _noticed(files.table("findings.csv"), thumbnails)
         target = write_page(
             Path(out) if out else files.folder / "report.html",
@@ -124,20 +130,21 @@ def write_report(
             ladder_chart=ladder_chart(files),
             depth_chart=depth_chart(files),
             curves=training_charts(files.epochs),
-            confusion=confusion,
-            cells=cells,
-            pairs=confused_pairs(best),
-            classes=listed_classes(best),
-            worst=worst,
-            wrong=len(wrong),
-            explained=explained,
-            calibration=calibration_chart(files.judged),
             findings=findings,
             missing=pictures.remark,
             skipped=files.table("skipped.csv"),
             moved=files.table("stages.csv"),
             moved_chart=moved_chart(files.table("stages.csv")),
             spent=files.spent_s,
+            task=files.task.name,
+            predicts=files.task.summary,
+            measures=listed,
+            headline=listed[0].text,
+            headline_name=listed[0].title,
+            baseline=measures(sheet.baseline)[0] if sheet.baseline else None,
+            baseline_name=files.task.baseline_name,
+            ladder_measure=Measure(rungs[0].measure, None).title if rungs else "accuracy",
+            **section,
         )
         meter.advance()
     if pictures.remark:
@@ -161,6 +168,73 @@ class _Thumbnails:
             is_full = len(self._made) >= _THUMBS
             self._made[path] = "" if is_full else self._pictures.thumbnail(path, _THUMB_PX)
         return self._made[path]
+
+
+def _classification(
+    files: RunFiles, pictures: Pictures, thumbnails: _Thumbnails, explain: bool, reporter: Reporter
+) -> dict[str, Any]:
+    """The confusion matrix, mistakes, heat maps, classes and the calibration."""
+    best = files.best
+    assert isinstance(best, Scores)
+    wrong = sorted((row for row in files.judged if not row.is_right), key=lambda row: -row.probability)
+    confusion, cells = _confusion(best, files.judged, thumbnails)
+    worst = [thumbnails.shown(row) for row in wrong[:_WORST]]
+    explained = _explained(files, pictures, wrong, reporter) if explain else []
+    looks = [("looks", "where it looks")] if explained else []
+    return {
+        "links": [
+            ("confusion", "confusion"), ("mistakes", "mistakes"), *looks,
+            ("classes", "classes"), ("calibration", "calibration"),
+        ],
+        "confusion": confusion,
+        "cells": cells,
+        "pairs": confused_pairs(best),
+        "classes": listed_classes(best),
+        "worst": worst,
+        "wrong": len(wrong),
+        "explained": explained,
+        "calibration": calibration_chart(files.judged),
+    }  # fmt: skip
+
+
+def _multilabel(
+    files: RunFiles, pictures: Pictures, thumbnails: _Thumbnails, explain: bool, reporter: Reporter
+) -> dict[str, Any]:
+    """A row for each label, and the worst predictions."""
+    del pictures, explain, reporter
+    best = files.best
+    assert isinstance(best, MultilabelScores)
+    rows = sorted(best.labels, key=lambda one: one.average_precision.value if one.average_precision else 2)
+    return {
+        "links": [("labels", "labels"), ("mistakes", "worst predictions")],
+        "rows": list(best.labels) if len(best.labels) <= _LABELS else rows[:_LABELS],
+        "worst": _worst(files, thumbnails),
+    }
+
+
+def _regression(
+    files: RunFiles, pictures: Pictures, thumbnails: _Thumbnails, explain: bool, reporter: Reporter
+) -> dict[str, Any]:
+    """A scatter plot, and the worst predictions."""
+    del pictures, explain, reporter
+    return {
+        "links": [("scatter", "predicted and true"), ("mistakes", "worst predictions")],
+        "scatter": scatter_chart(files.judged),
+        "worst": _worst(files, thumbnails),
+    }
+
+
+def _worst(files: RunFiles, thumbnails: _Thumbnails) -> list[Shown]:
+    ordered = sorted(files.judged, key=lambda row: row.goodness)
+    return [thumbnails.shown(row) for row in ordered[:_WORST]]
+
+
+SECTIONS: dict[TaskName, Section] = {
+    "classification": _classification,
+    "multilabel": _multilabel,
+    "regression": _regression,
+}
+"""The values of `templates/sections/NAME.html`: what a page shows of one task only."""
 
 
 def _confusion(

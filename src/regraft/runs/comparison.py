@@ -9,14 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from regraft.errors import SettingsError
-from regraft.evaluation.paired import ALPHA, PairedComparison, compare, holm
-from regraft.evaluation.scores import wilson
+from regraft.evaluation.paired import ALPHA, PairedComparison, compare_goodness, holm
 from regraft.networks.zoo.cards import card
 from regraft.plans.plan import Run
 from regraft.prediction.bundle import load_model
 from regraft.prediction.model import Model
-from regraft.records import Estimate
 from regraft.runs.reading import RunFiles
+from regraft.tasks.task import Measure, Task
 
 
 @dataclass(frozen=True)
@@ -25,8 +24,9 @@ class FinishedRun:
 
     folder: Path
     run: Run
-    rights: dict[str, bool]
-    """Whether each evaluated image was predicted correctly, by its path."""
+    task: Task
+    goodness: dict[str, float]
+    """How good the prediction for each evaluated image is, by its path; for classes, 1 if it is right."""
     side: str
     """The side of the split that was evaluated: `test`, or another side if there was no test side."""
     fit_s: float
@@ -37,9 +37,9 @@ class FinishedRun:
     networks has no card."""
 
     @property
-    def accuracy(self) -> Estimate:
-        """Accuracy on the evaluated images."""
-        return wilson(sum(self.rights.values()), len(self.rights))
+    def merit(self) -> Measure:
+        """Accuracy, or what takes its place in other tasks, on the evaluated images."""
+        return self.task.merit(np.array(list(self.goodness.values())))
 
 
 @dataclass(frozen=True)
@@ -82,17 +82,22 @@ def compare_runs(folders: Sequence[str | Path]) -> RunComparison:
     runs = [read_run(folder) for folder in named]
     first = runs[0]
     for other in runs[1:]:
-        if other.rights.keys() != first.rights.keys():
-            shared = len(other.rights.keys() & first.rights.keys())
+        if other.task.outputs != first.task.outputs or other.task.name != first.task.name:
+            raise SettingsError(
+                f"{first.folder} predicts {_named(first.task)} and {other.folder} {_named(other.task)}, "
+                "which can't be compared; give runs that predict the same"
+            )
+        if other.goodness.keys() != first.goodness.keys():
+            shared = len(other.goodness.keys() & first.goodness.keys())
             raise SettingsError(
                 f"{first.folder} and {other.folder} were evaluated on different images "
-                f"({len(first.rights):,} {first.side} and {len(other.rights):,} {other.side} images, "
+                f"({len(first.goodness):,} {first.side} and {len(other.goodness):,} {other.side} images, "
                 f"{shared:,} in common): use the same data, --seed and --test-share for both"
             )
-    runs.sort(key=lambda run: (-run.accuracy.value, _cheapness(run)))
-    best, paths = runs[0], sorted(first.rights)
-    rights = {run.folder: np.array([run.rights[path] for path in paths]) for run in runs}
-    pairs = [compare(rights[run.folder], rights[best.folder]) for run in runs[1:]]
+    runs.sort(key=lambda run: (-run.merit.merit, _cheapness(run)))
+    best, paths = runs[0], sorted(first.goodness)
+    goodness = {run.folder: np.array([run.goodness[path] for path in paths]) for run in runs}
+    pairs = [compare_goodness(goodness[run.folder], goodness[best.folder]) for run in runs[1:]]
     adjusted = holm([pair.p_value for pair in pairs])
     rows = [Standoff(best, None, 1.0)]
     rows += [Standoff(*row) for row in zip(runs[1:], pairs, adjusted, strict=True)]
@@ -108,6 +113,12 @@ def compare_runs(folders: Sequence[str | Path]) -> RunComparison:
     else:
         reason = f"it can't be told apart from the most accurate, {best.folder}, and is cheaper to use"
     return RunComparison(tuple(rows), chosen, reason)
+
+
+def _named(task: Task) -> str:
+    """What a task predicts, with the first names."""
+    names = ", ".join(task.outputs[:3]) + (", …" if len(task.outputs) > 3 else "")
+    return task.summary if task.link == "identity" else f"{task.summary} ({names})"
 
 
 def _cheapness(run: FinishedRun) -> tuple[float, float, float]:
@@ -126,11 +137,13 @@ def read_run(folder: Path) -> FinishedRun:
         raise SettingsError(
             f"{folder} has no evaluated images, so there is nothing to compare; give a run with test images"
         )
-    rights = {row.path: row.is_right for row in files.judged}
+    goodness = {row.path: row.goodness for row in files.judged}
     size = sum(path.stat().st_size for path in (folder / "bundle").glob("*") if path.is_file())
     model = load_model(folder)
     side = files.judged[0].side
-    return FinishedRun(folder, files.run, rights, side, files.spent_s, size, _multiply_adds(model))
+    return FinishedRun(
+        folder, files.run, files.task, goodness, side, files.spent_s, size, _multiply_adds(model)
+    )
 
 
 def _multiply_adds(model: Model) -> int | None:

@@ -6,7 +6,7 @@ import csv
 import json
 import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,10 +17,11 @@ from pydantic import ValidationError
 from regraft.errors import SettingsError, StorageError
 from regraft.ladder.rungs import LadderRecord
 from regraft.plans.plan import Run
+from regraft.prediction.bundle import read_bundle_record
 from regraft.records import ImageItem
 from regraft.storage.files import printable, read_json, sha256_of_file, unguarded
 from regraft.tasks.score_sheet import AnyScores, ScoreSheet, measures
-from regraft.tasks.task import Measure
+from regraft.tasks.task import Measure, Task
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,11 @@ class Judged:
     label: str
     predicted: str
     probability: float
+    """The probability of the predicted label; NaN in tasks other than classification."""
+    goodness: float
+    """How good the prediction is, larger is better; for classes, 1 if it is right."""
+    cells: Mapping[str, str]
+    """All columns, by their names."""
 
     @property
     def is_right(self) -> bool:
@@ -97,14 +103,27 @@ class RunFiles:
     @cached_property
     def judged(self) -> list[Judged]:
         """The predictions from which the scores were computed."""
+        lines = [
+            {unguarded(name): unguarded(cell) for name, cell in row.items()}
+            for row in self.table("predictions.csv")
+        ]
         return [
             Judged(
-                unguarded(row["path"]), row["side"], unguarded(row["label"]),
-                unguarded(row["predicted"]),
-                float(row["probability"]),
+                row["path"], row["side"], row["label"], row["predicted"],
+                float(row.get("probability", "nan")),
+                self.task.goodness_of(row), row,
             )
-            for row in self.table("predictions.csv")
+            for row in lines
         ]  # fmt: skip
+
+    @cached_property
+    def task(self) -> Task:
+        """What the labels of the run mean.
+
+        Raises:
+            BundleError: the run's model is missing or damaged.
+        """
+        return read_bundle_record(self.folder / "bundle").meaning
 
     @cached_property
     def training_images(self) -> tuple[ImageItem, ...]:

@@ -20,7 +20,8 @@ from regraft.prediction.model import Model
 from regraft.progress import Meter, Reporter
 from regraft.records import Estimate, Scores, Split
 from regraft.storage.files import csv_bytes, write_atomically, write_json
-from regraft.tasks.score_sheet import ScoreSheet
+from regraft.tasks.score_sheet import ScoreSheet, measures
+from regraft.tasks.task import Measure
 from regraft.training.history import History
 
 _OPTIONAL = (
@@ -140,7 +141,7 @@ def write_ladder(folder: Path, ladder: LadderRecord) -> None:
     header = (
         "rung",
         "name",
-        "accuracy",
+        next((row.measure for row in ladder.rows if row.accuracy is not None), "accuracy"),
         "low",
         "high",
         "images",
@@ -163,14 +164,17 @@ def write_ladder(folder: Path, ladder: LadderRecord) -> None:
 def draw_ladder(folder: Path, ladder: LadderRecord) -> Path:
     """Draw `ladder.svg`: accuracy on validation images over the seconds since the fit began."""
     groups: dict[str, list[tuple[float, float, str]]] = {"kept": [], "tried": [], "baseline": []}
+    measure = next((row.measure for row in ladder.rows if row.accuracy is not None), "accuracy")
+    factor, unit = (100, ", %") if measure == "accuracy" else (1, "")
     for row in ladder.rows:
         if row.accuracy is not None:
             group = "baseline" if row.rung == 0 else "kept" if row.is_kept else "tried"
             name = row.name if row.rung == 0 else str(row.rung)  # the names of rungs would overlap
-            groups[group].append((row.elapsed_s, 100 * row.accuracy.value, name))
+            groups[group].append((row.elapsed_s, factor * row.accuracy.value, name))
     shown = {name: points for name, points in groups.items() if points}
-    title = "Accuracy of the ladder's rungs over time (numbers as in ladder.csv)"
-    axes = Axes(title, "seconds since the fit began", "validation accuracy, %")
+    what = Measure(measure, None).title
+    title = f"{what[:1].upper()}{what[1:]} of the ladder's rungs over time (numbers as in ladder.csv)"
+    axes = Axes(title, "seconds since the fit began", f"validation {what}{unit}")
     return point_plot(folder / "ladder.svg", axes, shown, joined=("kept",), is_stepped=True)
 
 
@@ -186,14 +190,10 @@ def write_skipped(path: Path, images: Images) -> None:
 
 def _write_predictions(path: Path, model: Model, split: Split, judgement: Judgement) -> None:
     rows = []
-    for number, row in zip(judgement.judged, judgement.probabilities, strict=True):
-        best = int(row.argmax())
+    for number, output in zip(judgement.judged, judgement.probabilities, strict=True):
         place = split.rows[number]
-        chances = [f"{chance:.6f}" for chance in row] if len(row) <= 50 else []
-        rows.append((place.path, place.side, place.label, model.labels[best], f"{row[best]:.6f}", *chances))
-    header = ["path", "side", "label", "predicted", "probability"]
-    header += list(model.labels) if len(model.labels) <= 50 else []
-    write_atomically(path, csv_bytes(header, rows))
+        rows.append((place.path, place.side, place.label, *model.task.row(output)))
+    write_atomically(path, csv_bytes(["path", "side", "label", *model.task.columns], rows))
 
 
 def write_scores(folder: Path, sheet: ScoreSheet) -> None:
@@ -207,12 +207,8 @@ def write_scores(folder: Path, sheet: ScoreSheet) -> None:
         scores = getattr(sheet, name)
         if scores is None:
             continue
-        for measure in ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "calibration_error"):
-            estimate = getattr(scores, measure)
-            rows.append((name, measure, "", estimate.value, estimate.low, estimate.high, scores.images))
-        for one in scores.classes:
-            for measure in ("precision", "recall", "f1"):
-                rows.append((name, measure, one.label, getattr(one, measure), "", "", one.images))
+        for one in measures(scores):
+            rows.append((name, one.name, one.output, one.value, one.low, one.high, one.images))
     header = ("set", "measure", "class", "value", "low", "high", "images")
     write_atomically(folder / "scores.csv", csv_bytes(header, rows))
     best = sheet.test or sheet.validation

@@ -31,6 +31,8 @@ class Classification(Record):
     """
 
     link: ClassVar[Link] = "softmax"
+    baseline_name: ClassVar[str] = "majority class"
+    baseline_method: ClassVar[str] = "always the most frequent training class"
     name: Literal["classification"] = "classification"
     outputs: Labels
 
@@ -69,6 +71,15 @@ class Classification(Record):
     def strata(targets: Ints) -> Ints:
         """The classes."""
         return targets
+
+    @property
+    def summary(self) -> str:
+        """What is predicted, in two words."""
+        return f"{len(self.outputs)} classes"
+
+    def kinds(self, labels: Sequence[str]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+        """The class of each image."""
+        return self.outputs, [(label,) for label in labels]
 
     def score(self, outputs: Floats, targets: Ints, *, method: str, seed: int = 0) -> Scores:
         """Accuracy, balanced accuracy, F1, log-loss, calibration and the confusion matrix."""

@@ -50,6 +50,8 @@ class Multilabel(Record):
     """
 
     link: ClassVar[Link] = "sigmoid"
+    baseline_name: ClassVar[str] = "share of each label"
+    baseline_method: ClassVar[str] = "always the share of the training images that have each label"
     name: Literal["multilabel"] = "multilabel"
     outputs: Annotated[tuple[Label, ...], Field(min_length=1, max_length=100_000)]
     thresholds: tuple[float, ...] = ()
@@ -104,6 +106,17 @@ class Multilabel(Record):
         """The labels, and as a last stratum the images that have none of them; `(N, K + 1) bool`."""
         present = targets > 0
         return np.concatenate([present, ~present.any(axis=1, keepdims=True)], axis=1)
+
+    @property
+    def summary(self) -> str:
+        """What is predicted, in two words."""
+        return f"{len(self.outputs)} labels"
+
+    def kinds(self, labels: Sequence[str]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+        """The labels that each image is known to have."""
+        return self.outputs, [
+            tuple(part for part in _parts(label) if not part.startswith(UNKNOWN)) for label in labels
+        ]
 
     def score(self, outputs: Floats, targets: Floats, *, method: str, seed: int = 0) -> MultilabelScores:
         """AUROC, average precision and F1 of each label and on average, and the Brier score."""

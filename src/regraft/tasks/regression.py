@@ -53,6 +53,8 @@ class Regression(Record):
     """
 
     link: ClassVar[Link] = "identity"
+    baseline_name: ClassVar[str] = "mean"
+    baseline_method: ClassVar[str] = "always the mean of the training numbers"
     name: Literal["regression"] = "regression"
     outputs: Annotated[tuple[Label, ...], Field(min_length=1, max_length=1)] = ("value",)
     half_width: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
@@ -111,6 +113,23 @@ class Regression(Record):
         edges = np.quantile(targets, np.arange(1, bins) / bins) if len(targets) else np.zeros(0)
         _, strata = np.unique(np.searchsorted(edges, targets, side="right"), return_inverse=True)
         return strata.astype(np.int64)
+
+    @property
+    def summary(self) -> str:
+        """What is predicted, in two words."""
+        return "numbers"
+
+    def kinds(self, labels: Sequence[str]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+        """The stratum of each image, named by the range of its numbers.
+
+        >>> Regression().kinds(["1", "2.5"])
+        (('1 to 2.5',), [('1 to 2.5',), ('1 to 2.5',)])
+        """
+        targets = self.targets(labels)
+        strata = self.strata(targets)
+        ends = [targets[strata == one] for one in range(int(strata.max(initial=-1)) + 1)]
+        names = tuple(f"{own.min():g} to {own.max():g}" for own in ends)
+        return names, [(names[one],) for one in strata.tolist()]
 
     def score(self, outputs: Floats, targets: Floats, *, method: str, seed: int = 0) -> RegressionScores:
         """Mean absolute error, root mean squared error, R^2, and how often prediction intervals are right."""

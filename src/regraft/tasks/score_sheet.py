@@ -24,6 +24,11 @@ def measures(scores: AnyScores) -> tuple[Measure, ...]:
     return _TASKS[type(scores)].measures(scores)  # type: ignore[arg-type]
 
 
+def baseline_name(scores: AnyScores) -> str:
+    """The name of the trivial model whose scores stand next to these."""
+    return _TASKS[type(scores)].baseline_name
+
+
 class ScoreSheet(Record):
     """The scores that a run leaves behind (`scores.json`)."""
 

@@ -171,6 +171,21 @@ class Task(Protocol):
     def strata(targets: Floats) -> npt.NDArray[Any]:
         """What splits and folds balance: a stratum for each image `(N,) int64`, or several `(N, S) bool`."""
 
+    @property
+    def baseline_name(self) -> str:
+        """The name of the trivial model, as a row of a table."""
+
+    @property
+    def baseline_method(self) -> str:
+        """What the trivial model predicts, in words."""
+
+    @property
+    def summary(self) -> str:
+        """What is predicted, in two words, such as `3 classes`."""
+
+    def kinds(self, labels: Sequence[str]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+        """What images are counted by: the names of all kinds, and the kinds that each label belongs to."""
+
     def score(
         self, outputs: Floats, targets: Floats, *, method: str, seed: int = 0
     ) -> Any:  # a Record of the task's own

@@ -13,6 +13,7 @@ from regraft.heads.rows import Candidate, FittedHead, TrainingRows, describe
 from regraft.plans.plan import Plan
 from regraft.progress import Reporter
 from regraft.records import HeadKind, Statistic
+from regraft.tasks.task import Measure
 
 
 def fit_solved(job: Job, plan: Plan, *, reporter: Reporter) -> FittedHead:
@@ -25,15 +26,20 @@ def fit_solved(job: Job, plan: Plan, *, reporter: Reporter) -> FittedHead:
     """
     candidates, rows = _candidates(job, plan), job.training_rows()
     tell_doubt(rows, reporter)
-    tell_machine(rows.num_classes, plan.head, reporter)
+    tell_machine(rows.num_outputs, plan.head, reporter)
     with reporter.phase(f"solving the {plan.head} head", HUNDREDTHS, "%") as meter:
         fitted = fit_head(rows, plan.head, candidates, meter=meter)
     if len(fitted.trials) > 1:
-        listed = ", ".join(f"{name} {accuracy:.1%}" for name, accuracy in fitted.trials)
+        listed = ", ".join(f"{name} {_short(merit)}" for name, merit in fitted.trials)
         what = "stages" if plan.strategy == "many-stages" else "stage"
-        reason = f"cross-validated accuracy was {listed}"
+        reason = f"cross-validated {fitted.trials[0][1].title} was {listed}"
         reporter.decided(f"{what} {describe(fitted.head.record.columns)}", reason, "--cut")
     return fitted
+
+
+def _short(merit: Measure) -> str:
+    value = merit.value or 0.0
+    return f"{value:.1%}" if merit.is_share else f"{value:.3g}"
 
 
 def tell_doubt(rows: TrainingRows, reporter: Reporter) -> None:

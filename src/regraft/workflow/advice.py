@@ -14,7 +14,7 @@ from regraft.features.extraction import extract
 from regraft.heads.dataset import Job
 from regraft.heads.head import Head
 from regraft.ladder.arms import FINAL_EPOCHS
-from regraft.ladder.rungs import LadderRecord
+from regraft.ladder.rungs import LadderRecord, gained
 from regraft.ladder.solved_rungs import (
     best_of,
     climb_classics,
@@ -28,9 +28,11 @@ from regraft.ladder.training_choice import LEAST_HELD, arm_plan, choose_training
 from regraft.networks.weights.finding import Weights
 from regraft.plans.costs import Cost, logistic_work
 from regraft.plans.plan import Plan
+from regraft.plans.planning import TRAINABLE
 from regraft.progress import Reporter
 from regraft.records import Record
 from regraft.storage.files import printable
+from regraft.tasks.task import Measure
 from regraft.workflow.network import NetworkChoice
 from regraft.workflow.preparation import Prepared
 from regraft.workflow.rehearsal import Rehearsal
@@ -51,12 +53,14 @@ class Measured(Record):
     """What was measured to give advice; shares in [0, 1], 95 % intervals."""
 
     similarity: Similarity
-    profile: DepthProfile
+    profile: DepthProfile | None
+    """None for tasks other than classification."""
     ladder: LadderRecord
     """The strategies that were tried."""
     options: tuple[Option, ...]
     """The trainings whose cost was only predicted."""
-    curve: LearningCurve
+    curve: LearningCurve | None
+    """None for tasks other than classification."""
     table_says: str
     """What the textbook table advises for data of this size and similarity."""
     suspects: tuple[Suspect, ...]
@@ -100,13 +104,14 @@ def advise(
     near = measured_similarity(prepared, weights, reporter)
     standing.start()
     climb_first(standing)
-    profile = measure_profile(standing)
+    classifies = prepared.job.task.link == "softmax"
+    profile = measure_profile(standing) if classifies else None
     climb_depths(standing)
     climb_peak(standing)
     climb_classics(standing)
     rows = standing.training_rows
-    curve = learning_curve(rows, _quick_head(standing))
-    options, plans = _options(standing)
+    curve = learning_curve(rows, _quick_head(standing)) if classifies else None
+    options, plans = _options(standing) if prepared.job.task.link in TRAINABLE else ([], {})
     cell = advised(len(rows.keys), near.word)
     plan, speaker, reason = recommend(standing, cell, options, plans)
     measured = Measured(
@@ -116,7 +121,7 @@ def advise(
         options=tuple(options),
         curve=curve,
         table_says=f"{cell.advice} ({cell.size} and {'similar' if cell.is_similar else 'dissimilar'})",
-        suspects=tuple(_suspects(prepared.job, standing)),
+        suspects=tuple(_suspects(prepared.job, standing)) if classifies else (),
     )
     return Advice(
         rehearsal=rehearsal, networks=networks, plan=plan, speaker=speaker, reason=reason, measured=measured
@@ -165,29 +170,36 @@ def recommend(
     """
     best, held = standing.best, standing.amounts.held
     assert best is not None
-    share = 100 * best.accuracy(standing.terrain.job).value
+    job = standing.terrain.job
+    merit = best.merit(job)
     fitting = [option for option in options if option.fits]
     if cell.strategy in ("last-blocks", "full") and held >= LEAST_HELD and fitting:
         chosen = fitting[0]
         reason = (
             f"{standing.amounts.train:,} images are enough to train on, and the textbook table advises it; "
-            f"this was not measured: `regraft fit` keeps it only if it beats {best.name} ({share:.1f} %)"
+            f"this was not measured: `regraft fit` keeps it only if it beats {best.name} ({_scored(merit)})"
         )
         return plans[chosen.name], "table", reason
-    reason = f"{best.name} is the most accurate of the strategies that were measured ({share:.1f} %)"
+    reason = f"{best.name} is the most accurate of the strategies that were measured ({_scored(merit)})"
     first = standing.solved[0]
     if best is not first:
-        gain = share - 100 * first.accuracy(standing.terrain.job).value
-        reason += f", {gain:+.1f} points against {first.name}"
+        gain = float(best.goodness(job).mean() - first.goodness(job).mean())
+        reason += f", {gained(merit, gain)} against {first.name}"
     if cell.strategy in ("last-blocks", "full"):
         reason += "; the textbook table advises training, but " + (
             f"{held} held-out images are too few to evaluate it"
             if held < LEAST_HELD
+            else f"tails are not trained for --task {job.task.name} yet"
+            if job.task.link not in TRAINABLE
             else "the budget is too short"
         )
     elif cell.strategy != best.plan.strategy:
         reason += f"; the textbook table advises: {cell.advice}"
     return best.plan, "measurement", reason
+
+
+def _scored(merit: Measure) -> str:
+    return merit.text if merit.is_share else f"{merit.title} {merit.text}"
 
 
 def _quick_head(standing: Standing) -> Head:

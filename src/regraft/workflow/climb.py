@@ -166,6 +166,7 @@ def _key(asked: Request, job: Job, weights: Weights, purpose: str) -> str:
     return key_of(
         {
             "purpose": purpose,
+            "task": job.task.name,
             "asked": asked.record(),
             "split": job.split.sha256,
             "weights": weights.sha256,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from types import NoneType
@@ -110,7 +110,7 @@ def fit(
     asked = make_request(settings, training, plan, changes)
     log = RunLog(reporter or Silent(), None)
     source = images.root if isinstance(images, Images) else str(images)
-    record = {"data": str(Path(source).resolve()), **asked.record(), **asdict(reading)}
+    record = {"data": str(Path(source).resolve()), **asked.record(), **reading.record()}
     record |= {"from_run": str(from_run) if from_run else None}
     files, folder = located(images, reading), None
     inputs = (from_run, asked.fit.weights, reading.corrections, None if isinstance(plan, Plan) else plan)
@@ -129,7 +129,7 @@ def fit(
     say_changed_data(earlier, prepared.job.split, folder, log)
     job, made = prepared.job, planned(prepared, asked, log)
     fitted = _carry_out(job, made, asked, reading, start, log)
-    model = _model_of(fitted, job, made, folder)
+    model = _model_of(fitted, made, folder)
     say_accuracy_of_all(job.images, fitted.judgement.sheet, log)
     if folder is not None:
         run = _run_record(job, made, start, model, log, record)
@@ -299,10 +299,10 @@ def _carry_out(
     return _Fitted((own, *others), judgement, lineage, tuned.history)
 
 
-def _model_of(fitted: _Fitted, job: Job, made: Plan, folder: Path | None) -> Model:
+def _model_of(fitted: _Fitted, made: Plan, folder: Path | None) -> Model:
     own = fitted.voters[0]
     return Model(
-        task=job.task,
+        task=fitted.judgement.task,
         weights=own.weights,
         head=own.head,
         layout=own.layout,
@@ -334,7 +334,7 @@ def _climbed(
         fitted = _Fitted(
             contender.voters, ascent.judgement, (*start.lineage, *contender.lineage), contender.history
         )
-        model = _model_of(fitted, ascent.job, contender.plan, folder)
+        model = _model_of(fitted, contender.plan, folder)
         if folder is not None:
             run = _run_record(ascent.job, contender.plan, start, model, log, record)
             write_run(
@@ -367,8 +367,8 @@ def _climbed(
 
 
 def _accuracy_of(ascent: Ascent) -> str:
-    accuracy = ascent.contender.accuracy(ascent.job)
-    return f"accuracy {100 * accuracy.value:.1f} % on {len(ascent.contender.judged.rows):,} validation images"
+    merit = ascent.contender.merit(ascent.job)
+    return f"{merit.title} {merit.text} on {len(ascent.contender.judged.rows):,} validation images"
 
 
 def _tuned_job(job: Job, made: Plan, asked: Request, reading: DataSettings, start: Start) -> TunedJob:

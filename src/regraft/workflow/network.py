@@ -13,7 +13,7 @@ from regraft.advice.transferability import Transferability, h_score, leep, log_m
 from regraft.data.image_set import Images
 from regraft.data.pictures.loading import LoadLimits
 from regraft.data.splits import split_images, stratified
-from regraft.errors import RegraftError, WeightsNotFoundError
+from regraft.errors import RegraftError, SettingsError, WeightsNotFoundError
 from regraft.evaluation.paired import compare
 from regraft.evaluation.scores import wilson
 from regraft.features.extraction import Features, extract
@@ -99,6 +99,12 @@ def choose_network(
     Raises:
         WeightsNotFoundError: there are no weights on this machine with an accepted licence.
     """
+    if images.task is None or images.task.link != "softmax":
+        named = images.task.name if images.task else "none"
+        raise SettingsError(
+            f"--network auto compares networks by how they classify, which --task {named} does not; name a "
+            "network with --network, or leave it out for the most promising one on this machine"
+        )
     candidates = _candidates(settings, reporter)
     job = _job(images, settings)
     alive, dropped = candidates[:FIRST_FEW], [_untried(prior) for prior in candidates[FIRST_FEW:]]
@@ -181,7 +187,7 @@ def _probe(
     rows = replace(job, features=features).training_rows()
     last = features.layout[-1].stage
     columns = read_by_probe([column for column in features.layout if column.stage == last])
-    rights = cross_validated_logistic(rows, columns).argmax(axis=1) == rows.labels
+    rights = cross_validated_logistic(rows, columns).argmax(axis=1) == rows.targets
     return _Probed(prior, weights, sample, rows, rights, limits)
 
 
@@ -222,8 +228,8 @@ def _transferability(one: _Probed, reporter: Reporter) -> Transferability:
     matrix = one.rows.features.matrix(one.rows.keys, columns)
     opinions, labels = _source_opinions(one, reporter)
     return Transferability(
-        logme=log_me(matrix, one.rows.labels),
-        h_score=h_score(matrix, one.rows.labels),
+        logme=log_me(matrix, one.rows.targets),
+        h_score=h_score(matrix, one.rows.targets),
         nce=nce(opinions, labels),
         leep=leep(opinions, labels),
     )
@@ -239,7 +245,7 @@ def _source_opinions(one: _Probed, reporter: Reporter) -> tuple[np.ndarray, np.n
     runtime = MomentsRuntime(one.weights)
     features = extract(images, runtime, one.weights.input_spec, limits=one.limits, reporter=reporter)
     columns = [column for column in features.layout if column.stage == CLASSIFIER]
-    return softmax(features.matrix(part.keys, columns).astype(np.float64)), part.labels
+    return softmax(features.matrix(part.keys, columns).astype(np.float64)), part.targets
 
 
 def _untried(prior: Prior, why: str = "less promising than the first few") -> TriedNetwork:

@@ -80,9 +80,15 @@ def found_images(source: str | Path, settings: DataSettings) -> Found:
     """
     check_place("source", source, PLACES, error=DataError)
     columns = TableColumns(
-        settings.path_column, settings.label_column, settings.split_column, settings.group_column
+        settings.path_column,
+        settings.label_column,
+        settings.label_columns,
+        settings.split_column,
+        settings.group_column,
     )
-    return find_images(source, root=settings.root, columns=columns, layout=settings.layout)
+    return find_images(
+        source, root=settings.root, columns=columns, layout=settings.layout, task=settings.task_name
+    )
 
 
 def located(images: Images | Found | str | Path, settings: DataSettings) -> Images | Found:
@@ -98,7 +104,8 @@ def scanned(found: Found, settings: DataSettings, reporter: Reporter | None) -> 
     """Every file looked at once, corrections obeyed, classes without training images left out."""
     how = ScanSettings(limits_of(settings), settings.max_bad_share, settings.workers, settings.look_alikes)
     images = scan(found, how, reporter=reporter)
-    return with_known_classes(corrected(images, settings.corrections) if settings.corrections else images)
+    images = corrected(images, settings.corrections) if settings.corrections else images
+    return with_known_classes(images) if found.task == "classification" else images
 
 
 def limits_of(settings: DataSettings) -> LoadLimits:
@@ -138,7 +145,7 @@ def prepare(
         )
         usable = source if isinstance(source, Images) else scanned(source, reading, log)
         split = split_images(usable, seed=settings.seed, test_share=settings.test_share)
-        usable = replace(usable, findings=(*usable.findings, *split_findings(split)))
+        usable = replace(usable, findings=(*usable.findings, *split_findings(split, usable.task)))
         _tell(usable, split, log)
         wanted = on_sides(usable, split, sides)
         decoded = decode_while_waiting(wanted, weights.input_spec, opening, limits=limits)
@@ -149,6 +156,7 @@ def prepare(
         weights.input_spec,
         runtime.facts["runtime"],
         settings.device,
+        usable.task,
     )
     if not sides:
         return Prepared(
@@ -199,8 +207,9 @@ def _tell(images: Images, split: Split, log: RunLog) -> None:
     if images.layout:
         log.note(f"layout: {images.layout}")
     sides = {side: sum(row.side == side for row in split.rows) for side in EVERY_SIDE}
+    assert images.task is not None
     counts = " · ".join(f"{count:,} {side}" for side, count in sides.items() if count)
-    log.note(f"{len(images.labels)} classes · {len(images):,} images · {counts} ({split.origin} split)")
+    log.note(f"{images.task.summary} · {len(images):,} images · {counts} ({split.origin} split)")
     if split.history:
         log.note(split.history)
     for finding in images.findings:

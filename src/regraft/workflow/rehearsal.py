@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -94,7 +95,7 @@ class Rehearsal(Record):
     network: str
     strategy: StrategyChoice
     classes: dict[str, int]
-    """Images of each class, on all sides of the split."""
+    """Images of each class (or label, or range of numbers), on all sides of the split."""
     training: dict[str, int]
     """Training images of each class that has any."""
     sides: dict[Side, int]
@@ -112,18 +113,23 @@ class Rehearsal(Record):
     """What would be carried out; None for the ladder, which measures first."""
 
 
+def _counted(kinds: Sequence[tuple[str, ...]]) -> dict[str, int]:
+    return dict(Counter(printable(name) for names in kinds for name in names))
+
+
 def rehearsed(begun: Begun, log: RunLog) -> Rehearsal:
     """The beginning as a record, with the plan where a strategy is named."""
     asked, weights, job = begun.asked, begun.start.weights, begun.prepared.job
     climbs = asked.plan is None and asked.fit.strategy == "auto"
     plan = None if climbs else planned(begun.prepared, asked, log)
     rows = job.split.rows
+    _, kinds = job.task.kinds([row.label for row in rows])
     each = CostBook().known(extract_name(weights, begun.prepared.around.runtime, asked.fit.precision))
     return Rehearsal(
         network=weights.network,
         strategy=plan.strategy if plan else asked.fit.strategy,
-        classes=dict(Counter(printable(row.label) for row in rows)),
-        training=dict(Counter(printable(row.label) for row in rows if row.side == "train")),
+        classes=_counted(kinds),
+        training=_counted([own for own, row in zip(kinds, rows, strict=True) if row.side == "train"]),
         sides=dict(Counter(row.side for row in rows)),
         split_origin=job.split.origin,
         skipped=tuple(SkippedFile(printable(file.path), file.reason) for file in job.images.skipped),

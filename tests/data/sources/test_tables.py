@@ -282,7 +282,9 @@ def test_a_refusal_says_where_the_files_are(
 
 
 def test_a_table_with_a_row_for_each_label_of_an_image_is_explained(tmp_path: Path) -> None:
-    with pytest.raises(NoImagesError, match=r"1 x has several labels \(x, y\)\. Regraft predicts one label"):
+    with pytest.raises(
+        NoImagesError, match=r"1 x has several labels \(x, y\)\. A classification has one label"
+    ):
         find_images(table(tmp_path, "path,label\na.jpg,x\na.jpg,y\n", *FILES))
 
 

@@ -130,15 +130,17 @@ def _show_measured(advice: Advice, measured: Measured, data: str, suspects: str 
         measures.insert(
             0, f"BatchNorm distance {distance.value:.3f} [{distance.low:.3f}, {distance.high:.3f}]"
         )
-    stages = [stage.stage for stage in measured.profile.stages]
-    place = 1 + stages.index(measured.profile.peak.stage)
-    measures.append(f"best depth {place} of {len(stages)}")
+    if measured.profile is not None:
+        stages = [stage.stage for stage in measured.profile.stages]
+        place = 1 + stages.index(measured.profile.peak.stage)
+        measures.append(f"best depth {place} of {len(stages)}")
     print(f"similarity to the images that the network was trained on: {near.word} ({', '.join(measures)})")
-    if curve.doubling_gain is not None:
+    if curve is not None and curve.doubling_gain is not None:
         print(
             f"twice as many images would add {points(curve.doubling_gain)} points (from the learning curve)"
         )
-    show_depths(measured.profile)
+    if measured.profile is not None:
+        show_depths(measured.profile)
     show_ladder(measured.ladder)
     rows = [
         [
@@ -151,7 +153,8 @@ def _show_measured(advice: Advice, measured: Measured, data: str, suspects: str 
         for option in measured.options
     ]
     header = ["predicted, not measured", "time", "disk", "memory", "fits the budget"]
-    show_table("What training would take", header, rows, right=[1, 2, 3])
+    if rows:
+        show_table("What training would take", header, rows, right=[1, 2, 3])
     if suspects is not None:
         print(
             f"wrote {len(measured.suspects)} suspects to {suspects}; fill in its column action (relabel or "
@@ -193,10 +196,11 @@ def _explain(advice: Advice, measured: Measured) -> None:
         f"  its own classifier: mean largest probability {percent(near.confidence)} %, entropy "
         f"{percent(near.entropy)} % of the largest possible"
     )
-    measurements = ", ".join(
-        f"{point.images:,} images {percent(point.accuracy)} %" for point in measured.curve.points
-    )
-    print(f"learning curve: {measurements}; extrapolated by error(n) = a + b n^-c")
+    if measured.curve is not None:
+        measurements = ", ".join(
+            f"{point.images:,} images {percent(point.accuracy)} %" for point in measured.curve.points
+        )
+        print(f"learning curve: {measurements}; extrapolated by error(n) = a + b n^-c")
     print(
         "a rung is kept if it is more accurate with 90 % probability (a vote on the same features: if it is "
         "better at all), estimated from the images that only one of the two classifies correctly; predicted "

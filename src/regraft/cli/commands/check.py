@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from regraft.cli.terminal.console import make_reporter, show_json, show_table
 from regraft.cli.terminal.parameters import Overwrite
 from regraft.data.image_set import Images
-from regraft.records import Finding, Split
+from regraft.records import Finding, Split, TaskName
 from regraft.settings import DataSettings
 
 
@@ -57,7 +57,7 @@ def check(
         output_file(out, FINDINGS, inputs=[data, reading.corrections], overwrite=overwrite)
     images = load_images(data, reading, reporter=make_reporter(json_lines=json))
     split = split_images(images, seed=seed, test_share=test_share)
-    images = replace(images, findings=(*images.findings, *split_findings(split)))
+    images = replace(images, findings=(*images.findings, *split_findings(split, images.task)))
     if out:
         _write(out, images)
     if json:
@@ -68,16 +68,21 @@ def check(
 
 
 def _show(images: Images, split: Split, out: str | None) -> None:
-    counts = Counter((row.label, str(row.side)) for row in split.rows)
+    assert images.task is not None
+    names, kinds = images.task.kinds([row.label for row in split.rows])
+    counts = Counter(
+        (name, str(row.side)) for row, own in zip(split.rows, kinds, strict=True) for name in own
+    )
     sides = [side for side in ("train", "validation", "test") if any(row.side == side for row in split.rows)]
-    rows = [[label, *(f"{counts[label, side]:,}" for side in sides)] for label in images.labels]
+    rows = [[label, *(f"{counts[label, side]:,}" for side in sides)] for label in names]
     shown = rows if len(rows) <= 40 else [*rows[:20], ["…", *("" for _ in sides)], *rows[-5:]]
-    title = f"{len(images):,} images in {len(images.labels)} classes ({split.origin} split)"
+    joint = "in" if images.task.link == "softmax" else "with"
+    title = f"{len(images):,} images {joint} {images.task.summary} ({split.origin} split)"
     if images.layout:
         from regraft.storage.files import printable
 
         print(f"layout: {printable(images.layout)}")
-    show_table(title, ["class", *sides], shown, right=range(1, len(sides) + 1))
+    show_table(title, [_KINDS[images.task.name], *sides], shown, right=range(1, len(sides) + 1))
     if split.history:
         print(split.history)
     groups: dict[tuple[str, str], list[Finding]] = {}
@@ -102,6 +107,7 @@ def _show(images: Images, split: Split, out: str | None) -> None:
         print("no problems were found")
 
 
+_KINDS: dict[TaskName, str] = {"classification": "class", "multilabel": "label", "regression": "numbers"}
 _OF_CLASSES = {
     "tiny-class": "classes with few images",
     "empty-class": "class folders without images",
@@ -147,6 +153,14 @@ def _write(out: str, images: Images) -> None:
     write_atomically(Path(out), csv_bytes(("kind", "message", "paths"), rows))
 
 
+def _counted(images: Images) -> dict[str, int]:
+    """The number of images of each class, with each label, or in each range of numbers."""
+    assert images.task is not None
+    names, kinds = images.task.kinds([item.label for item in images.items])
+    counts = Counter(name for own in kinds for name in own)
+    return {name: counts[name] for name in names}
+
+
 def _record(images: Images, split: Split) -> dict[str, object]:
     from regraft.storage.files import printable
 
@@ -154,7 +168,7 @@ def _record(images: Images, split: Split) -> dict[str, object]:
     return {
         "images": len(images),
         "layout": printable(images.layout),
-        "classes": {label: sum(item.label == label for item in images.items) for label in images.labels},
+        "classes": _counted(images),
         "sides": dict(sides),
         "split": {
             "origin": split.origin,

@@ -7,8 +7,10 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from regraft.cli.terminal.console import show_json, show_table
-from regraft.cli.terminal.ladder_table import percent, points
+from regraft.cli.terminal.ladder_table import points, scored
 from regraft.progress import duration
+from regraft.records import Estimate
+from regraft.tasks.task import Measure
 
 
 def compare(*runs: str, json: Annotated[bool, Parameter(negative="")] = False) -> int:
@@ -35,12 +37,12 @@ def compare(*runs: str, json: Annotated[bool, Parameter(negative="")] = False) -
         run, pair = row.run, row.against_best
         verdict = "the most accurate" if pair is None else "worse" if row.is_apart else "can't be told apart"
         cost = run.multiply_adds
-        difference = "" if pair is None else points(pair.difference)
+        difference = "" if pair is None else _difference(run.merit, pair.difference)
         rows.append(
             [
                 str(run.folder),
                 run.run.plan.strategy,
-                percent(run.accuracy),
+                scored(run.merit),
                 difference,
                 "" if pair is None else f"{row.p_value:.3f}",
                 verdict,
@@ -53,8 +55,8 @@ def compare(*runs: str, json: Annotated[bool, Parameter(negative="")] = False) -
             {
                 "run": str(run.folder),
                 "strategy": run.run.plan.strategy,
-                "images": len(run.rights),
-                "accuracy": run.accuracy.model_dump(),
+                "images": len(run.goodness),
+                run.merit.name: run.merit.estimate.model_dump() if run.merit.estimate else None,
                 "against_best": None if pair is None else pair.model_dump(),
                 "p_value": row.p_value,
                 "verdict": verdict,
@@ -67,12 +69,12 @@ def compare(*runs: str, json: Annotated[bool, Parameter(negative="")] = False) -
         show_json({"runs": lines, "recommended": str(found.recommended.folder), "reason": found.reason})
         return 0
     first = found.rows[0].run
-    title = f"{len(rows)} runs on the same {len(first.rights):,} {first.side} images"
+    title = f"{len(rows)} runs on the same {len(first.goodness):,} {first.side} images"
     header = [
         "run",
         "strategy",
-        "accuracy %",
-        "minus best, points",
+        f"{first.merit.title}{' %' * first.merit.is_share}",
+        "minus best, points" if first.merit.is_share else "minus best",
         "p",
         "verdict",
         "mult-adds",
@@ -82,3 +84,11 @@ def compare(*runs: str, json: Annotated[bool, Parameter(negative="")] = False) -
     show_table(title, header, rows, right=[2, 3, 4, 6, 7, 8])
     print(f"recommended: {found.recommended.folder}, because {found.reason}")
     return 0
+
+
+def _difference(merit: Measure, difference: Estimate) -> str:
+    """A difference of goodness in the unit of the score, with its interval."""
+    if merit.is_share:
+        return points(difference)
+    low, high = difference.low or 0.0, difference.high or 0.0
+    return f"{-difference.value:+.3g} [{-high:+.3g}, {-low:+.3g}]"

@@ -21,8 +21,10 @@ from regraft.cli.terminal.parameters import (
 )
 from regraft.errors import RegraftError
 from regraft.progress import Reporter
-from regraft.records import Estimate, Scores
-from regraft.tasks.score_sheet import ScoreSheet
+from regraft.records import Scores
+from regraft.storage.files import printable
+from regraft.tasks.score_sheet import AnyScores, ScoreSheet, baseline_name, measures
+from regraft.tasks.task import Measure
 
 if TYPE_CHECKING:
     from regraft.workflow.rehearsal import Rehearsal
@@ -140,40 +142,65 @@ def _report(folder: Path, reporter: Reporter) -> Path | None:
         return None
 
 
-_LONG = {side: {"classes", "confusion", "confused"} for side in ("test", "validation", "baseline")}
+_LONG = {side: {"classes", "confusion", "confused", "labels"} for side in ("test", "validation", "baseline")}
 
 
 def show_scores(sheet: ScoreSheet) -> None:
     """The scores with their intervals, next to those of the trivial baseline."""
-    columns = [("test", sheet.test), ("validation", sheet.validation), ("majority class", sheet.baseline)]
+    best = sheet.test or sheet.validation
+    trivial = baseline_name(best) if best is not None else "baseline"
+    columns = [("test", sheet.test), ("validation", sheet.validation), (trivial, sheet.baseline)]
     shown = [(name, scores) for name, scores in columns if scores is not None]
-    rows = []
-    for measure, name, scale in _MEASURES:
-        rows.append([name, *(_cell(getattr(scores, measure), scale) for _, scores in shown)])
+    listed = [[one for one in measures(scores) if not one.output] for _, scores in shown]
+    rows = [[_title(each[0]), *map(_cell, each)] for each in zip(*listed, strict=True)]
     header = ["", *(f"{name}, {scores.images:,} images" for name, scores in shown)]
     show_table("Scores with 95 % intervals", header, rows, right=range(1, len(header)))
     for name, scores in shown:
         print(f"{name}: {scores.method}")
-    best = sheet.test or sheet.validation
     if isinstance(best, Scores):
         _show_weakest(best)
+    elif best is not None:
+        _show_labels(best)
 
 
-_MEASURES = (
-    ("accuracy", "accuracy %", 100),
-    ("balanced_accuracy", "balanced accuracy %", 100),
-    ("macro_f1", "macro F1 %", 100),
-    ("log_loss", "log-loss, nats", 1),
-    ("calibration_error", "calibration error %", 100),
-)
+def _title(measure: Measure) -> str:
+    return f"{measure.title} %" if measure.is_share else f"{measure.title}{_UNITS.get(measure.name, '')}"
 
 
-def _cell(estimate: Estimate, scale: int) -> str:
-    digits = 1 if scale == 100 else 3
-    value = f"{estimate.value * scale:.{digits}f}"
-    if estimate.low is None or estimate.high is None:
-        return value
-    return f"{value} [{estimate.low * scale:.{digits}f}, {estimate.high * scale:.{digits}f}]"
+_UNITS = {"log_loss": ", nats"}
+_PLAIN = frozenset({"log_loss"})  # shown with three decimals, other losses and numbers with three digits
+
+
+def _cell(measure: Measure) -> str:
+    if measure.value is None:
+        return "–"
+    values = [one for one in (measure.value, measure.low, measure.high) if one is not None]
+    shown = [_figure(measure, one) for one in values]
+    return shown[0] if len(shown) < 3 else f"{shown[0]} [{shown[1]}, {shown[2]}]"
+
+
+def _figure(measure: Measure, value: float) -> str:
+    if measure.is_share:
+        return f"{value * 100:.1f}"
+    return f"{value:.3f}" if measure.name in _PLAIN else f"{value:.3g}"
+
+
+def _show_labels(scores: AnyScores) -> None:
+    """A row for each output, if there are several: its scores, the most important one first."""
+    each: dict[str, list[Measure]] = {}
+    for one in measures(scores):
+        if one.output:
+            each.setdefault(one.output, []).append(one)
+    if not each:
+        return
+    header = ["label", *(_title(one) for one in next(iter(each.values())))]
+    rows = [[printable(name), *map(_cell, own)] for name, own in list(each.items())[:_LABELS]]
+    show_table("Scores of each label", header, rows, right=range(1, len(header)))
+    if len(each) > _LABELS:
+        print(f"{len(each) - _LABELS:,} more labels are in scores.csv")
+
+
+_LABELS = 40
 
 
 def _show_weakest(scores: Scores) -> None:

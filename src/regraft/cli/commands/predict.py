@@ -8,13 +8,16 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
 from regraft.cli.terminal.console import make_reporter
 from regraft.cli.terminal.parameters import Overwrite
 from regraft.records import Precision
+
+if TYPE_CHECKING:
+    from regraft.tasks.task import Answer
 
 
 def predict(
@@ -81,8 +84,8 @@ def predict(
         found = loaded.predict(paths, limits=limits)
     else:
         found = loaded.predict(paths, precision=precision, runtime=runtime, limits=limits, reporter=reporter)
-    lines = [_ranked(row.path, row.probabilities.tolist(), loaded.labels, top) for row in found.rows]
-    data = _json_lines(lines) if as_json else _csv(lines, top)
+    lines = [(row.path, loaded.task.answer(row.probabilities, top=top)) for row in found.rows]
+    data = _json_lines(lines) if as_json else _csv(lines)
     if out is None:
         sys.stdout.flush()
         sys.stdout.buffer.write(data)
@@ -125,34 +128,15 @@ def _expand(images: Sequence[str]) -> Iterator[str]:
             yield image
 
 
-def _ranked(
-    path: str, probabilities: Sequence[float], labels: Sequence[str], top: int
-) -> tuple[str, list[tuple[str, float]]]:
-    order = sorted(range(len(labels)), key=lambda place: -probabilities[place])[:top]
-    return path, [(labels[place], float(probabilities[place])) for place in order]
-
-
-def _csv(lines: Sequence[tuple[str, list[tuple[str, float]]]], top: int) -> bytes:
+def _csv(lines: Sequence[tuple[str, Answer]]) -> bytes:
     from regraft.storage.files import csv_bytes
 
-    names = [("label", "probability")] + [(f"label_{n}", f"probability_{n}") for n in range(2, top + 1)]
-    header = ["path", *(name for pair in names for name in pair)]
-    rows = [
-        [path, *(cell for label, chance in best for cell in (label, f"{chance:.6f}"))] for path, best in lines
-    ]
-    return csv_bytes(header, rows)
+    names = list(lines[0][1].cells) if lines else []
+    return csv_bytes(["path", *names], [[path, *answer.cells.values()] for path, answer in lines])
 
 
-def _json_lines(lines: Sequence[tuple[str, list[tuple[str, float]]]]) -> bytes:
+def _json_lines(lines: Sequence[tuple[str, Answer]]) -> bytes:
     from regraft.storage.files import printable
 
-    records = (
-        {
-            "path": printable(path),
-            "label": best[0][0],
-            "probability": best[0][1],
-            "top": [list(pair) for pair in best],
-        }
-        for path, best in lines
-    )
+    records = ({"path": printable(path), **answer.facts} for path, answer in lines)
     return "".join(json_module.dumps(record, ensure_ascii=False) + "\n" for record in records).encode()

@@ -16,7 +16,7 @@ def show_ladder(ladder: LadderRecord) -> None:
         [
             str(row.rung),
             row.name,
-            "–" if row.accuracy is None else percent(row.accuracy),
+            "–" if row.accuracy is None else scored(measured(row)),
             duration(row.predicted_s),
             duration(row.took_s),
             "✓" if row.is_kept else "",
@@ -24,8 +24,15 @@ def show_ladder(ladder: LadderRecord) -> None:
         ]
         for row in sorted(ladder.rows, key=_order)
     ]
-    header = ["rung", "strategy", "accuracy (val) %", "predicted time", "time", "kept", "reason"]
+    shown = next((measured(row) for row in ladder.rows if row.accuracy is not None), None)
+    what = f"{shown.title} (val){' %' * shown.is_share}" if shown else "accuracy (val) %"
+    header = ["rung", "strategy", what, "predicted time", "time", "kept", "reason"]
     show_table(f"The ladder (budget {duration(ladder.budget_s)})", header, rows, right=[2, 3, 4])
+
+
+def measured(row: RungRow) -> Measure:
+    """The score of a rung, under its name."""
+    return Measure.of(row.measure, row.accuracy, row.images, is_share=row.measure == "accuracy")
 
 
 def _order(row: RungRow) -> int:

@@ -9,7 +9,8 @@ from itertools import combinations
 from regraft.data.sources.candidates import Candidate
 from regraft.data.sources.labels import is_fraction, is_number, spelling_key
 from regraft.errors import DataError
-from regraft.records import Finding
+from regraft.records import Finding, TaskName
+from regraft.tasks.multilabel import SEPARATOR, UNKNOWN
 
 SPELLING = "spelling"
 HINT = "label-hint"
@@ -18,12 +19,14 @@ _SEPARATORS = ("|", ";", ",", "/", "+", "&")
 _MISSING_NAMES = frozenset({"nan", "none", "null", "na", "n/a", "#n/a", "<na>", "nat"})
 
 
-def label_findings(candidates: Sequence[Candidate]) -> tuple[Finding, ...]:
+def label_findings(candidates: Sequence[Candidate], task: TaskName = "classification") -> tuple[Finding, ...]:
     """What the owner of the labels should know before a model is fitted to them.
 
     Raises:
         DataError: two sides of an official split spell the same label differently.
     """
+    if task != "classification":
+        return _hints_of_lists(candidates) if task == "multilabel" else ()
     groups = _spellings({candidate.label for candidate in candidates})
     _check_sides(candidates, groups)
     counts = Counter(candidate.label for candidate in candidates)
@@ -37,6 +40,20 @@ def label_findings(candidates: Sequence[Candidate]) -> tuple[Finding, ...]:
     )
 
 
+def _hints_of_lists(candidates: Sequence[Candidate]) -> tuple[Finding, ...]:
+    """Spellings of names in lists, and whether they are lists at all."""
+    lists = [candidate.label.split(SEPARATOR) for candidate in candidates]
+    groups = _spellings({name.removeprefix(UNKNOWN) for names in lists for name in names})
+    findings = [Finding(SPELLING, text)] if (text := _spelling_message(groups, "labels")) else []
+    if all(len(names) == 1 and names[0] and not names[0].startswith(UNKNOWN) for names in lists):
+        text = (
+            "each image has exactly one label, as in a classification, whose probabilities sum to one; "
+            "remove --task multilabel if no image can have two labels or none"
+        )
+        findings.append(Finding(HINT, text))
+    return tuple(findings)
+
+
 def _spellings(labels: set[str]) -> list[list[str]]:
     """The labels that are written in several ways, each with its spellings."""
     groups: dict[str, list[str]] = defaultdict(list)
@@ -45,7 +62,7 @@ def _spellings(labels: set[str]) -> list[list[str]]:
     return [groups[key] for key in sorted(groups) if len(groups[key]) > 1]
 
 
-def _spelling_message(groups: Sequence[Sequence[str]]) -> str:
+def _spelling_message(groups: Sequence[Sequence[str]], what: str = "classes") -> str:
     if not groups:
         return ""
     sizes = sorted({len(group) for group in groups})
@@ -55,8 +72,8 @@ def _spelling_message(groups: Sequence[Sequence[str]]) -> str:
     names = _listed([_plain(group) for group in groups])
     ways = _listed([", ".join(group) for group in groups], "; ")
     return (
-        f"{sum(map(len, groups))} classes are {each} of {names} ({ways}). "
-        "Write each label in one way, otherwise they remain different classes"
+        f"{sum(map(len, groups))} {what} are {each} of {names} ({ways}). "
+        f"Write each label in one way, otherwise they remain different {what}"
     )
 
 
@@ -92,8 +109,8 @@ def _hints(counts: Counter[str]) -> Iterator[tuple[str, list[str]]]:
     if len(numbers) >= 10 or (len(numbers) >= 5 and counts.total() < 3 * len(labels)):
         yield (
             f"{len(numbers)} of {len(labels)} labels are decimal numbers ({_listed(numbers)}), which looks "
-            "like a quantity to be predicted. Regraft predicts one class for each image: write a label for "
-            "each range of values",
+            "like a quantity to be predicted. Add --task regression to predict the number; without it, every "
+            "number is a class of its own",
             numbers[:2],
         )
     elif several:
@@ -134,11 +151,17 @@ def _several(labels: Sequence[str]) -> tuple[str, list[str]] | None:
         if lists and (is_sum or has_pattern):
             return (
                 f"{len(lists)} of {len(labels)} labels are made of the same parts ({_listed(recurring)}), "
-                f"for example {lists[0]}, which looks like several labels for each image. Regraft "
-                "predicts one label for each image, and takes every combination as a class of its own",
+                f"for example {lists[0]}, which looks like several labels for each image. "
+                f"{_advice(separator)}; without it, every combination is a class of its own",
                 lists[:2],
             )
     return None
+
+
+def _advice(separator: str) -> str:
+    if separator == SEPARATOR:
+        return "Add --task multilabel to predict each of them"
+    return f"Write them as a{SEPARATOR}b and add --task multilabel to predict each of them"
 
 
 def _listed(words: Sequence[str], joint: str = ", ") -> str:

@@ -6,7 +6,7 @@ import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -27,10 +27,11 @@ from regraft.data.pictures.loading import LOADER_VERSION, LoadLimits, decode, re
 from regraft.data.sources.candidates import Candidate, Found
 from regraft.errors import DataError, ImageError, TooManyBadFilesError
 from regraft.progress import Reporter, Silent
-from regraft.records import Finding, SkippedFile
+from regraft.records import Finding, ImageItem, SkippedFile, TaskName
 from regraft.storage.files import cache_folder, key_of, printable, sha256_of
 from regraft.storage.rows import Rows, RowStore
 from regraft.tasks.choosing import task_of
+from regraft.tasks.regression import Regression
 
 _LOOK_PX = 4 * THUMBNAIL_PX  # smallest decoded side: below it, copies of other sizes would look different
 _Item = TypeVar("_Item")
@@ -164,17 +165,16 @@ def _assemble(
     def look(numbers: Sequence[int]) -> npt.NDArray[np.uint8]:
         return _larger([keys[number] for number in numbers], files, settings, reporter)
 
+    alike = _by_stratum(candidates, found.task)
     items, findings = grouped(
-        candidates, keys, np.ascontiguousarray(facts["thumbnail"]), look=look, policy=settings.look_alikes
+        alike, keys, np.ascontiguousarray(facts["thumbnail"]), look=look, policy=settings.look_alikes
     )
-    findings += picture_findings(candidates, facts)
-    labels = tuple(sorted({item.label for item in items}))
-    if len(labels) < 2:
-        raise _too_few_classes(found, labels, len(items), piles)
-    lost = sorted({candidate.label for candidate in found.candidates} - set(labels))
-    findings += [
-        Finding("empty-class", f"class {label} has no usable images, so it is left out") for label in lost
-    ]
+    items = tuple(
+        replace(item, label=candidate.label) for item, candidate in zip(items, candidates, strict=True)
+    )
+    findings += picture_findings(alike, facts)
+    if found.task == "classification":
+        findings += _lost_classes(found, items, piles)
     findings = [*found.findings, *piles.foreign, *piles.ignored, *findings]
     return Images(
         str(found.root),
@@ -185,6 +185,29 @@ def _assemble(
         layout=found.layout,
         source=found.source,
     )
+
+
+def _by_stratum(candidates: Sequence[Candidate], task: TaskName) -> list[Candidate]:
+    """The candidates; a number's label is its stratum, in which images count as alike."""
+    if task != "regression":
+        return list(candidates)
+    _, kinds = Regression().kinds([candidate.label for candidate in candidates])
+    return [replace(candidate, label=name) for candidate, (name,) in zip(candidates, kinds, strict=True)]
+
+
+def _lost_classes(found: Found, items: Sequence[ImageItem], piles: Piles) -> list[Finding]:
+    """Classes without usable images.
+
+    Raises:
+        DataError: fewer than two classes have some.
+    """
+    labels = tuple(sorted({item.label for item in items}))
+    if len(labels) < 2:
+        raise _too_few_classes(found, labels, len(items), piles)
+    lost = sorted({candidate.label for candidate in found.candidates} - set(labels))
+    return [
+        Finding("empty-class", f"class {label} has no usable images, so it is left out") for label in lost
+    ]
 
 
 def _larger(

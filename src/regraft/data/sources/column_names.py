@@ -17,6 +17,9 @@ class TableColumns:
 
     path: str = "path"
     label: str = "label"
+    """The column of labels; not read if `labels` names columns."""
+    labels: tuple[str, ...] = ()
+    """A column of 0 and 1 for each of several labels."""
     split: str = "split"
     group: str = "group"
 
@@ -26,9 +29,12 @@ class Chosen:
     """The places of the columns that are read."""
 
     path: int
-    label: int
+    labels: tuple[int, ...]
+    """The column of labels, or one for each label."""
     split: int | None
     group: int | None
+    is_by_column: bool = False
+    """Whether there is a column for each label."""
 
 
 # Usual names, the most telling ones first: a name counts only if no name of an earlier line is there.
@@ -59,6 +65,7 @@ def plain_name(name: str) -> str:
 def likely_names(columns: TableColumns) -> frozenset[str]:
     """The names that the columns of a table may have, as `plain_name` gives them."""
     asked = {plain_name(name) for name in (columns.path, columns.label, columns.split, columns.group)}
+    asked |= {plain_name(name) for name in columns.labels}
     usual = {word for line in (*_PATHS, *_LABELS, *_SPLITS) for word in line.split()}
     return frozenset(asked | usual)
 
@@ -71,6 +78,8 @@ def choose_columns(table: str, names: Sequence[str], columns: TableColumns) -> C
     """
     usual = TableColumns()
     path = _place(table, names, columns.path, usual.path, _PATHS, what="path")
+    if columns.labels:
+        return _several(table, names, columns, path)
     label = _place(table, names, columns.label, usual.label, _LABELS, what="label")
     if path is None and label is not None:
         path = _other(names, label)
@@ -87,7 +96,34 @@ def choose_columns(table: str, names: Sequence[str], columns: TableColumns) -> C
         )
     split = _place(table, names, columns.split, usual.split, (), what="split")
     group = _place(table, names, columns.group, usual.group, (), what="group")
-    return Chosen(path, label, split, group)
+    return Chosen(path, (label,), split, group)
+
+
+def _several(table: str, names: Sequence[str], columns: TableColumns, path: int | None) -> Chosen:
+    """The columns of a table that has one for each label."""
+    usual = TableColumns()
+    missing = [name for name in columns.labels if name not in names]
+    if missing:
+        close = "".join(close_names(name, names) for name in missing)
+        raise DataError(
+            f"{table} has no column {' and no column '.join(missing)}{close}; it has {_shown(names)}. "
+            "Name a column for each label with --label-columns"
+        )
+    labels = tuple(
+        place
+        for name in columns.labels
+        if (place := _place(table, names, name, "", (), what="label")) is not None
+    )
+    if path is None:
+        raise _missing(table, names, ["path"])
+    if path in labels:
+        raise DataError(
+            f"{table}: the column {names[path]} can't hold both the paths and a label; leave it out of "
+            "--label-columns, or name the paths with --path-column"
+        )
+    split = _place(table, names, columns.split, usual.split, (), what="split")
+    group = _place(table, names, columns.group, usual.group, (), what="group")
+    return Chosen(path, labels, split, group, is_by_column=True)
 
 
 def usual_splits(names: Sequence[str], taken: Collection[int]) -> list[int]:

@@ -21,11 +21,15 @@ _WHOLE = re.compile(r"([+-]?\d+)([.,]0*)?")
 _MISSING_TYPES = frozenset({"NoneType", "NAType", "NaTType"})  # the last two are pandas'
 
 
-def label_of(value: Any) -> str | None:
+def label_of(value: Any, *, is_list: bool = False) -> str | None:
     r"""The label that a value gives; None means that there is none (None, NaN, nothing but blanks).
 
     Text is composed (NFC), runs of blanks of any kind become one blank, and those at its ends are removed.
     Whole numbers have no decimals, whatever their type.
+
+    Args:
+        value: the value.
+        is_list: whether it may be several labels, `a|b`, each of which may be as long as a single one.
 
     Raises:
         DataError: the value is of a type that can't be a label, such as a list, or too long.
@@ -52,10 +56,9 @@ def label_of(value: Any) -> str | None:
             "or false: one label for each image"
         )
     label = printable(label)
-    if len(label) > MAX_LENGTH:
-        raise DataError(
-            f"a label of {len(label):,} characters is too long; at most {MAX_LENGTH} are accepted"
-        )
+    longest = max(map(len, label.split("|"))) if is_list else len(label)
+    if longest > MAX_LENGTH:
+        raise DataError(f"a label of {longest:,} characters is too long; at most {MAX_LENGTH} are accepted")
     return label or None
 
 
@@ -65,7 +68,7 @@ def is_missing(value: Any) -> bool:
     return bool(is_nan) or type(value).__name__ in _MISSING_TYPES
 
 
-def text_labels(cells: Sequence[str | None]) -> list[str | None]:
+def text_labels(cells: Sequence[str | None], *, is_list: bool = False) -> list[str | None]:
     """The labels in a column of text, which says nothing about types; None is a cell without a value.
 
     Every text is a name, also NA or 007. Two traces of a column of numbers that was saved with gaps are
@@ -74,7 +77,7 @@ def text_labels(cells: Sequence[str | None]) -> list[str | None]:
     >>> text_labels(["1.0", "0.0", "", "nan"]), text_labels(["1.0", "2.0"]), text_labels(["nan", "mum"])
     (['1', '0', None, None], ['1.0', '2.0'], ['nan', 'mum'])
     """
-    labels = [label_of(cell) for cell in cells]
+    labels = [label_of(cell, is_list=is_list) for cell in cells]
     known = {label for label in labels if label is not None and label.casefold() != "nan"}
     if not known or not all(is_number(label) for label in known):
         return labels

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +69,12 @@ class Table:
             )
         return [None if cell is None else str(cell) for cell in self.column(place)]
 
-    def labels(self, place: int) -> list[str | DataError | None]:
+    def labels(self, place: int, *, is_list: bool = False) -> list[str | DataError | None]:
         """A column's labels: None where there is none, the error where a cell can't be a label.
+
+        Args:
+            place: the column.
+            is_list: whether a cell can hold several labels, each of which may be as long as a single one.
 
         Raises:
             DataError: no cell of a column of this type can be a label.
@@ -82,10 +87,10 @@ class Table:
             )
         cells = self.column(place)
         if kind in (None, "string"):
-            cells = _each(text_labels, cells)
+            cells = _each(partial(text_labels, is_list=is_list), cells)
         elif kind in ("float", "halffloat"):  # as Python floats, 0.1 would have 17 digits
             cells = [None if cell is None else np.float32(cell) for cell in cells]
-        return [_label(cell) for cell in cells]
+        return [_label(cell, is_list=is_list) for cell in cells]
 
 
 def read_table(file: Path, known: Collection[str]) -> Table:
@@ -162,11 +167,11 @@ def _kind(kind: Any) -> str:
     return "string" if name in ("large_string", "string_view") else name
 
 
-def _label(value: Any) -> str | DataError | None:
+def _label(value: Any, *, is_list: bool) -> str | DataError | None:
     if isinstance(value, DataError):
         return value
     try:
-        return label_of(value)
+        return label_of(value, is_list=is_list)
     except DataError as error:
         return error
 

@@ -13,8 +13,13 @@ from regraft.data.sources.labels import is_number, label_of
 from regraft.data.sources.table_files import Table, read_table
 from regraft.data.sources.table_paths import Located, PathLookup, better_root
 from regraft.errors import DataError, NoImagesError
-from regraft.records import Finding, Side, SkippedFile
+from regraft.records import Finding, Side, SkippedFile, TaskName
 from regraft.storage.files import printable
+from regraft.tasks.choosing import TASKS
+from regraft.tasks.multilabel import SEPARATOR, Multilabel, from_columns
+
+_NO_LABEL = "no label"
+_PERHAPS_NONE = " (with --task multilabel, an empty cell means that the image has none of the labels)"
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,7 @@ class _Row:
     group: str | None
 
 
-def from_table(file: Path, root: Path, columns: TableColumns) -> Found:
+def from_table(file: Path, root: Path, columns: TableColumns, task: TaskName = "classification") -> Found:
     """The candidates in a table, whose paths are relative to `root` or absolute and below it.
 
     Raises:
@@ -41,16 +46,21 @@ def from_table(file: Path, root: Path, columns: TableColumns) -> Found:
     chosen = choose_columns(str(file), table.names, columns)
     chosen = chosen if chosen.split is not None else _with_usual_split(table, chosen)
     lookup = PathLookup(root, table.encoding)
-    rows, skipped = _located(table, chosen, lookup)
+    rows, skipped = _located(table, chosen, lookup, task)
     rows, findings = _without_unlabelled_sides(rows)
-    candidates, refused, repeated = _merged(rows, lookup.base)
+    candidates, refused, repeated = _merged(
+        _blanks_read(rows, chosen, task),
+        lookup.base,
+        unites=task == "multilabel" and not chosen.is_by_column,
+    )
     skipped = [*table.broken, *skipped, *refused]
     if not candidates:
         raise _nothing_usable(table, chosen, skipped, lookup)
     if not any(candidate.side in ("test", "validation") for candidate in candidates):
         candidates = [replace(candidate, side=None) for candidate in candidates]
-    findings += [*repeated, *_changes(rows)]
-    source = f"{file.resolve()}#{table.names[chosen.label]}"
+    findings += [*repeated, *_changes(rows, is_tidied=task == "classification")]
+    findings += _never_present(table, chosen, candidates)
+    source = f"{file.resolve()}#{','.join(table.names[place] for place in chosen.labels)}"
     return Found(
         Path(lookup.base),
         tuple(candidates),
@@ -58,12 +68,15 @@ def from_table(file: Path, root: Path, columns: TableColumns) -> Found:
         tuple(findings),
         layout=_layout(table, chosen),
         source=source,
+        task=task,
     )
 
 
-def _located(table: Table, chosen: Chosen, lookup: PathLookup) -> tuple[list[_Row], list[SkippedFile]]:
+def _located(
+    table: Table, chosen: Chosen, lookup: PathLookup, task: TaskName
+) -> tuple[list[_Row], list[SkippedFile]]:
     """The rows whose files exist, and the paths of the others with the reasons, each once."""
-    written, labels = table.column(chosen.label), table.labels(chosen.label)
+    written, labels = table.column(chosen.labels[0]), _labels(table, chosen, task)
     sides = _sides(table, chosen.split)
     groups = _groups(table, chosen.group)
     rows: list[_Row] = []
@@ -83,6 +96,47 @@ def _located(table: Table, chosen: Chosen, lookup: PathLookup) -> tuple[list[_Ro
         hint = better_root(lookup, list(cells)) if reason != "no path" else ""
         skipped += [SkippedFile(cell, f"{reason}; {hint}" if hint else reason) for cell in cells]
     return rows, skipped
+
+
+def _labels(table: Table, chosen: Chosen, task: TaskName) -> list[str | DataError | None]:
+    """The label of each row as its task reads it: None where there is none, an error where it is none."""
+    columns = [table.labels(place, is_list=task == "multilabel") for place in chosen.labels]
+    names = [label_of(table.names[place]) or "" for place in chosen.labels]
+    return [
+        _label(cells, names, task, is_by_column=chosen.is_by_column) for cells in zip(*columns, strict=True)
+    ]
+
+
+def _label(
+    cells: Sequence[str | DataError | None], names: Sequence[str], task: TaskName, *, is_by_column: bool
+) -> str | DataError | None:
+    errors = [cell for cell in cells if isinstance(cell, DataError)]
+    known = [None if isinstance(cell, DataError) else cell for cell in cells]
+    if errors or not any(known):
+        return errors[0] if errors else None
+    try:
+        return from_columns(names, known) if is_by_column else TASKS[task].read(known[0] or "")
+    except DataError as error:
+        return error
+
+
+def _blanks_read(rows: Sequence[_Row], chosen: Chosen, task: TaskName) -> list[_Row]:
+    """The rows, with a meaning for empty cells where the task gives them one: no label is present."""
+    if chosen.is_by_column or task != "multilabel":
+        return list(rows)
+    return [replace(row, label="") if row.label is None else row for row in rows]
+
+
+def _never_present(table: Table, chosen: Chosen, candidates: Sequence[Candidate]) -> list[Finding]:
+    """A finding about columns of labels that no image has."""
+    if not chosen.is_by_column:
+        return []
+    present = {name for candidate in candidates for name in candidate.label.split(SEPARATOR)}
+    never = [table.names[place] for place in chosen.labels if label_of(table.names[place]) not in present]
+    if not never:
+        return []
+    text = f"no image has the label {' or the label '.join(never)}, so the model does not predict it"
+    return [Finding("never-present", text)]
 
 
 def _sides(table: Table, place: int | None) -> list[Side | None]:
@@ -112,7 +166,7 @@ def _side(value: object, where: str) -> Side | None:
 
 def _with_usual_split(table: Table, chosen: Chosen) -> Chosen:
     """Use a column with a usual name as the split, if nothing but sides is in it, and more than one."""
-    for place in usual_splits(table.names, {chosen.path, chosen.label}):
+    for place in usual_splits(table.names, {chosen.path, *chosen.labels}):
         try:
             values = {label_of(value) for value in table.column(place)} - {None}
         except DataError:
@@ -142,17 +196,24 @@ def _without_unlabelled_sides(rows: Sequence[_Row]) -> tuple[list[_Row], list[Fi
     return [row for row in rows if row.side not in unlabelled], findings
 
 
-def _merged(rows: Sequence[_Row], base: str) -> tuple[list[Candidate], list[SkippedFile], list[Finding]]:
+def _merged(
+    rows: Sequence[_Row], base: str, *, unites: bool
+) -> tuple[list[Candidate], list[SkippedFile], list[Finding]]:
     """One candidate for each file; a file on which its rows disagree is refused."""
     by_file: dict[str, list[_Row]] = defaultdict(list)
     for row in rows:
         by_file[row.located.path].append(row)
     candidates, skipped, repeated = [], [], []
+    blank = _NO_LABEL
+    if not unites and any(SEPARATOR in row.label for row in rows if isinstance(row.label, str)):
+        blank += _PERHAPS_NONE
     for path, same in by_file.items():
+        if unites:  # a row for each label
+            same = _united(same)
         reason = _disagreement(same)
         labels = [row.label for row in same if isinstance(row.label, str)]
         if reason is not None:
-            skipped.append(SkippedFile(path, reason))
+            skipped.append(SkippedFile(path, blank if reason == _NO_LABEL else reason))
             continue
         if len(labels) > 1:
             repeated += [path] * (len(labels) - 1)
@@ -162,19 +223,28 @@ def _merged(rows: Sequence[_Row], base: str) -> tuple[list[Candidate], list[Skip
     return candidates, skipped, _repeated(repeated)
 
 
+def _united(rows: Sequence[_Row]) -> list[_Row]:
+    """The rows of one file as one: it has the labels of all of them."""
+    known = [row.label for row in rows if isinstance(row.label, str)]
+    if len(known) < len(rows):  # a label that can't be read
+        return list(rows)
+    label = Multilabel.read(SEPARATOR.join(known))
+    return [replace(row, label=label) for row in rows]
+
+
 def _disagreement(rows: Sequence[_Row]) -> str | None:
     """Why the rows of one file can't be used; None if they can."""
     errors = [row.label for row in rows if isinstance(row.label, DataError)]
     if errors:
         return str(errors[0])
     for what, values in (
-        ("has several labels", {row.label for row in rows if row.label}),
+        ("has several labels", {row.label for row in rows if row.label is not None}),
         ("is on several sides of the split", {row.side for row in rows if row.side}),
         ("is in several groups", {row.group for row in rows if row.group}),
     ):
         if len(values) > 1:
             return f"{what} ({', '.join(sorted(map(str, values)))})"
-    return None if any(row.label for row in rows) else "no label"
+    return None if any(row.label is not None for row in rows) else _NO_LABEL
 
 
 def _repeated(paths: Sequence[str]) -> list[Finding]:
@@ -188,15 +258,19 @@ def _repeated(paths: Sequence[str]) -> list[Finding]:
     return [Finding("repeated", text, images)]
 
 
-def _changes(rows: Sequence[_Row]) -> list[Finding]:
+def _changes(rows: Sequence[_Row], *, is_tidied: bool) -> list[Finding]:
     """What was changed in paths so that they name files, and in labels so that equal ones are equal."""
     changed: dict[str, dict[str, None]] = defaultdict(dict)
     for row in rows:
         if row.located.how:
             changed[row.located.how][row.located.path] = None
     findings = [Finding("note", f"paths in the table {how}", tuple(paths)) for how, paths in changed.items()]
-    tidied = [row for row in rows if row.label and isinstance(row.written, str) and row.written != row.label]
-    if tidied:
+    tidied = [
+        row
+        for row in rows
+        if isinstance(row.label, str) and isinstance(row.written, str) and row.written != row.label
+    ]
+    if tidied and is_tidied:
         text = (
             "labels in the table were unified in their blanks, accents or decimals of whole numbers: "
             f"{tidied[0].written!r} became {tidied[0].label!r}"
@@ -208,7 +282,7 @@ def _changes(rows: Sequence[_Row]) -> list[Finding]:
 def _layout(table: Table, chosen: Chosen) -> str:
     columns = [
         f"{what} {table.names[place]}"
-        for what, place in (("paths in", chosen.path), ("labels in", chosen.label))
+        for what, place in (("paths in", chosen.path), *(("labels in", place) for place in chosen.labels))
     ]
     if chosen.split is not None:
         columns.append(f"sides in {table.names[chosen.split]}")
@@ -233,9 +307,14 @@ def _nothing_usable(
         place = printable(lookup.tried(example.path))
         remark = f" For example, {printable(example.path)} was looked for at {place}."
     elif any(file.reason.startswith("has several labels") for file in skipped):
-        remark = " Regraft predicts one label for each image: keep one row for each."
+        remark = (
+            " A classification has one label for each image: keep one row for each, or add --task multilabel "
+            "to predict any number of labels."
+        )
+    flag = "--label-columns" if chosen.is_by_column else "--label-column"
     return NoImagesError(
         f"no row of {table.file} can be used: {causes}.{remark} Paths are read from the column "
-        f"{table.names[chosen.path]} (--path-column), labels from {table.names[chosen.label]} "
-        f"(--label-column), and files are looked for below {printable(lookup.base)} (--root)"
+        f"{table.names[chosen.path]} (--path-column), labels from "
+        f"{', '.join(table.names[place] for place in chosen.labels)} ({flag}), and files are looked for "
+        f"below {printable(lookup.base)} (--root)"
     )
