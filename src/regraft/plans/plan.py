@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
@@ -14,6 +15,7 @@ from regraft.errors import SettingsError
 from regraft.records import (
     Granularity,
     HeadKind,
+    Link,
     Precision,
     Record,
     Sha256,
@@ -26,6 +28,8 @@ from regraft.storage.files import sealed, write_atomically
 
 TRAINED = ("last-blocks", "full", "scratch")
 """The strategies that train a tail."""
+TRAINED_HEADS: Mapping[Link, HeadKind] = {"softmax": "logistic", "sigmoid": "logistic", "identity": "ridge"}
+"""By link, the kind of solved head that computes what a trained one does."""
 
 
 class SolvedPlan(Record):
