@@ -27,7 +27,7 @@ from typing import Any
 from common import commit, earlier, regraft, save, shared, timed_fit
 from few_images import drawn
 
-from regraft.settings import seconds_in
+from regraft.arguments import seconds_in
 
 BUDGETS = ("2m", "30s", "10m")
 DATA = ("clothing", "trash6", "brain_mri", "omniglot_small1")

@@ -161,6 +161,27 @@ def _problem(name: str, value: Any, hint: Any, limits: tuple[float, float] | Non
     return None
 
 
+def seconds_in(text: str) -> float:
+    """The number of seconds in a time such as 90s, 10m or 1h.
+
+    Raises:
+        SettingsError: the text is not a time.
+
+    >>> seconds_in("1.5m")
+    90.0
+    """
+    units = {"s": 1.0, "m": 60.0, "h": 3600.0}
+    cleaned = text.strip().lower()
+    unit = units.get(cleaned[-1:])
+    try:
+        seconds = float(cleaned[:-1] if unit else cleaned) * (unit or 1.0)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < 1e9:
+        raise SettingsError(f"time {text!r} is not understood; accepted are 90s, 10m, 1h or seconds")
+    return seconds
+
+
 def _not_one_of(name: str, value: Any, choices: tuple[str, ...]) -> str:
     close = close_names(value, choices) if isinstance(value, str) else ""
     return f"{name} is {described(value)}{close}; accepted are {', '.join(choices)}"

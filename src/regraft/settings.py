@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, ClassVar, Literal
 
-from regraft.arguments import settle
+from regraft.arguments import seconds_in, settle
 from regraft.errors import SettingsError, close_names
 from regraft.records import Granularity, HeadKind, Precision, StrategyChoice, TaskName
 from regraft.storage.places import size_in_bytes
@@ -361,27 +361,6 @@ class TrainSettings:
                 problems.append(f"--{name.replace('_', '-')}: {error.with_flags}")
         if problems:
             raise SettingsError("; ".join(problems))
-
-
-def seconds_in(text: str) -> float:
-    """The number of seconds in a time such as 90s, 10m or 1h.
-
-    Raises:
-        SettingsError: the text is not a time.
-
-    >>> seconds_in("1.5m")
-    90.0
-    """
-    units = {"s": 1.0, "m": 60.0, "h": 3600.0}
-    cleaned = text.strip().lower()
-    unit = units.get(cleaned[-1:])
-    try:
-        seconds = float(cleaned[:-1] if unit else cleaned) * (unit or 1.0)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds < 1e9:
-        raise SettingsError(f"time {text!r} is not understood; accepted are 90s, 10m, 1h or seconds")
-    return seconds
 
 
 def differences(settings: Any, others: Any) -> list[str]:

@@ -10,21 +10,24 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from regraft.heads.fitting import fit_head
-from regraft.plans.plan import SolvedPlan
+from regraft.plans.plan import TRAINED_HEADS, SolvedPlan
 from regraft.progress import Reporter
+from regraft.records import Link
 from regraft.training.evaluation import Tuned, calibrated, said_of, with_features
 from regraft.training.solved import set_sizes
 from regraft.training.start.setup import Order
 
 
-def refit_plan(stages: Sequence[str]) -> SolvedPlan:
-    """The plan of a logistic regression on the last third of the given stages.
+def refit_plan(stages: Sequence[str], link: Link = "softmax") -> SolvedPlan:
+    """The plan of a regression on the last third of the given stages: logistic, or of a number.
 
     >>> refit_plan(["stem", "layer1", "layer2", "layer3", "layer4"]).stages
     ('layer3', 'layer4')
     """
     several = next((size for size in set_sizes(len(stages)) if size > 1), 1)
-    return SolvedPlan(head="logistic", stages=tuple(stages[-several:]), statistics=("mean", "std", "token"))
+    return SolvedPlan(
+        head=TRAINED_HEADS[link], stages=tuple(stages[-several:]), statistics=("mean", "std", "token")
+    )
 
 
 def refit(order: Order, tuned: Tuned, reporter: Reporter) -> Tuned:

@@ -9,6 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from regraft.arguments import seconds_in
 from regraft.data.findings.image_set import Images
 from regraft.data.findings.known_classes import say_accuracy_of_all
 from regraft.data.pictures.loading import LOADER_VERSION
@@ -32,7 +33,7 @@ from regraft.runs.folders import EarlierImages, say_changed_data
 from regraft.runs.log import RunLog
 from regraft.runs.records import LadderRecord
 from regraft.runs.writing import draw_ladder, write_run
-from regraft.settings import DEFAULT_BUDGET, DataSettings, seconds_in
+from regraft.settings import DEFAULT_BUDGET, DataSettings
 from regraft.storage.files import key_of
 from regraft.workflow.outcome import Outcome, model_of, run_record
 from regraft.workflow.preparation import Prepared, on_sides, prepare

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import NoneType
 
-from regraft.arguments import check_kind, check_place, check_reporter, described
+from regraft.arguments import check_kind, check_place, check_reporter, described, seconds_in
 from regraft.data.corrections import corrected
 from regraft.data.findings.picture_findings import WARNED_KINDS
 from regraft.data.findings.image_set import Images
@@ -33,7 +33,7 @@ from regraft.plans.planning import Circumstances
 from regraft.progress import Reporter, duration
 from regraft.records import Precision, Side, Split
 from regraft.runs.log import RunLog
-from regraft.settings import DEFAULT_BUDGET, DataSettings, seconds_in
+from regraft.settings import DEFAULT_BUDGET, DataSettings
 from regraft.storage.places import cache_folder, cache_limit
 from regraft.storage.rows import Rows
 from regraft.storage.upkeep import prune

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from regraft.arguments import seconds_in
 from regraft.data.findings.image_set import Images
 from regraft.data.sources.candidates import Found
 from regraft.errors import SettingsError
@@ -18,7 +19,7 @@ from regraft.plans.planning import check_plan, make_plan
 from regraft.progress import Reporter, Silent
 from regraft.records import Record, Side, SkippedFile, StrategyChoice
 from regraft.runs.log import RunLog
-from regraft.settings import DEFAULT_BUDGET, DataSettings, FitSettings, TrainSettings, seconds_in
+from regraft.settings import DEFAULT_BUDGET, DataSettings, FitSettings, TrainSettings
 from regraft.storage.tables import printable
 from regraft.workflow.preparation import Prepared, limits_of, located, prepare, reading_of, scanned
 from regraft.workflow.request import Request, Start, find_start, make_request

@@ -9,7 +9,7 @@ from types import NoneType
 from typing import Any
 
 from regraft.advice.default_network import default_network
-from regraft.arguments import check_kind, check_place
+from regraft.arguments import check_kind, check_place, seconds_in
 from regraft.errors import SettingsError
 from regraft.networks.weights.finding import Weights, find_weights
 from regraft.networks.zoo.licences import check_licence
@@ -17,14 +17,7 @@ from regraft.plans.plan import TRAINED, Plan
 from regraft.prediction.bundle import load_model
 from regraft.prediction.model import Model
 from regraft.progress import Reporter
-from regraft.settings import (
-    DEFAULT_BUDGET,
-    FitSettings,
-    TrainSettings,
-    changed,
-    differences,
-    seconds_in,
-)
+from regraft.settings import DEFAULT_BUDGET, FitSettings, TrainSettings, changed, differences
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from regraft.arguments import seconds_in
 from regraft.progress import Meter, Reporter
 from regraft.randomness import generator
-from regraft.settings import TrainSettings, seconds_in
+from regraft.settings import TrainSettings
 from regraft.training.loop import checkpoint
 from regraft.training.loop.batches import Places, fetched
 from regraft.training.loop.checkpoint import Position, Score, Sums

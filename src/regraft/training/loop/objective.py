@@ -77,7 +77,8 @@ class Objective(Protocol):
     def goodness(self, scores: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """How good the prediction for each image is, `(N,)`, as in `Task.goodness`; larger is better."""
 
-    def measured(self, goodness: float) -> Measure:
+    @classmethod
+    def measured(cls, goodness: float) -> Measure:
         """A mean goodness as the score that users see."""
 
 
@@ -130,9 +131,10 @@ class SoftmaxObjective:
         """1 where the largest score is that of the true class, else 0."""
         return (scores.argmax(dim=1) == targets).float()
 
-    def measured(self, goodness: float) -> Measure:
+    @classmethod
+    def measured(cls, goodness: float) -> Measure:
         """The accuracy."""
-        return Measure(self.measure, goodness)
+        return Measure(cls.measure, goodness)
 
 
 def _balancing(counts: npt.NDArray[np.int64]) -> torch.Tensor:
@@ -196,9 +198,10 @@ class SigmoidObjective:
         errors = torch.where(is_known, scores.float().sigmoid() - targets, 0.0)
         return 1 - errors.square().sum(dim=1) / is_known.sum(dim=1).clamp_min(1)
 
-    def measured(self, goodness: float) -> Measure:
+    @classmethod
+    def measured(cls, goodness: float) -> Measure:
         """The Brier score."""
-        return Measure(self.measure, 1 - goodness, is_share=False)
+        return Measure(cls.measure, 1 - goodness, is_share=False)
 
 
 @dataclass(frozen=True)
@@ -243,9 +246,10 @@ class IdentityObjective:
         predicted = scores[:, 0].to(targets.dtype) * self.unit.deviation + self.unit.mean
         return -(predicted - targets).abs()
 
-    def measured(self, goodness: float) -> Measure:
+    @classmethod
+    def measured(cls, goodness: float) -> Measure:
         """The mean absolute error."""
-        return Measure(self.measure, -goodness, is_share=False)
+        return Measure(cls.measure, -goodness, is_share=False)
 
 
 OBJECTIVES: Mapping[Link, type[Objective]] = {

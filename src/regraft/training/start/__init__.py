@@ -1,1 +1,1 @@
-"""What a training starts from: the network and its head, the batches, and what is refused."""
+"""What a training starts from: the tail with its head, and the batches."""

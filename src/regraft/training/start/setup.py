@@ -22,15 +22,15 @@ from regraft.networks.architectures.auxiliaries import with_classes
 from regraft.networks.architectures.strided_depthwise import quicken
 from regraft.networks.network import Network, load_network
 from regraft.networks.weights.finding import Weights
-from regraft.plans.plan import Plan
+from regraft.plans.plan import TRAINED_HEADS, Plan
+from regraft.plans.restrictions import check_training
 from regraft.progress import Reporter
 from regraft.records import Column, Link
 from regraft.settings import TrainSettings
 from regraft.training.loop.objective import OBJECTIVES, Objective, Unit
 from regraft.training.loop.tail import Tail, channels_last
 from regraft.training.start.cached_views import kept_views
-from regraft.training.start.restrictions import check_training
-from regraft.training.start.trained_head import KINDS, EarlierHead, HeadStart, LinearHead
+from regraft.training.start.trained_head import EarlierHead, HeadStart, LinearHead
 from regraft.training.start.view_source import ViewSource
 
 _OUTPUTS: dict[Link, str] = {"softmax": "classes", "sigmoid": "several labels", "identity": "numbers"}
@@ -124,7 +124,7 @@ def _start(order: Order, rows: Sequence[int], unit: Unit | None, reporter: Repor
     if order.plan.strategy == "scratch":
         return HeadStart.zero(width, outputs)
     with reporter.phase("solving the head to start from", 1, "heads") as meter:
-        fitted = fit_head(job.training_rows(rows), KINDS[job.task.link], [columns])
+        fitted = fit_head(job.training_rows(rows), TRAINED_HEADS[job.task.link], [columns])
         meter.advance()
     solved = HeadStart.from_solved(fitted.head)
     if settings.head_start == "zero":
@@ -150,10 +150,10 @@ def _earlier(order: Order, columns: Sequence[Column]) -> EarlierHead:
             f"--head-start previous needs an earlier run of the same task; the outputs of its head are "
             f"{_OUTPUTS[record.link]}, but {_OUTPUTS[link]} are needed. Use --head-start solved"
         )
-    if record.kind != KINDS[link] or reads != wanted:
+    if record.kind != TRAINED_HEADS[link] or reads != wanted:
         raise SettingsError(
-            f"--head-start previous needs an earlier run with a {KINDS[link]} head on the last stage; the "
-            f"head of this run is {record.kind} on {', '.join(dict.fromkeys(stage for stage, _ in reads))}"
+            f"--head-start previous needs an earlier run with a {TRAINED_HEADS[link]} head on the last stage; "
+            f"the head of this run is {record.kind} on {', '.join(dict.fromkeys(stage for stage, _ in reads))}"
         )
     return order.earlier
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,12 +13,10 @@ from torch import nn
 
 from regraft.features.pooling import summarise
 from regraft.heads.head import Head
-from regraft.records import Column, HeadKind, HeadRecord, Link, Statistic
+from regraft.plans.plan import TRAINED_HEADS
+from regraft.records import Column, HeadRecord, Link, Statistic
 from regraft.storage.files import sha256_of
 from regraft.training.loop.objective import Unit
-
-KINDS: Mapping[Link, HeadKind] = {"softmax": "logistic", "sigmoid": "logistic", "identity": "ridge"}
-"""By link, the kind of solved head that computes what a trained one does."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +26,7 @@ class EarlierHead:
     labels: tuple[str, ...]
     """The names of its outputs."""
     head: Head
-    """A head of one of `KINDS`."""
+    """A head of one of `TRAINED_HEADS`."""
 
     def facts(self) -> dict[str, Any]:
         """Everything about this head that a training started from it depends on."""
@@ -148,5 +146,5 @@ class LinearHead(nn.Module):
         if unit is not None:
             weights, intercepts = weights * unit.deviation, intercepts.double() * unit.deviation + unit.mean
         arrays = {"mean": self.mean, "scale": self.scale, "weights": weights, "intercepts": intercepts}
-        record = HeadRecord(kind=KINDS[link], columns=tuple(columns), hyperparameters={}, link=link)
+        record = HeadRecord(kind=TRAINED_HEADS[link], columns=tuple(columns), hyperparameters={}, link=link)
         return Head(record, {name: array.float().cpu().numpy().copy() for name, array in arrays.items()})

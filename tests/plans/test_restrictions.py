@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from regraft.errors import SettingsError
+from regraft.plans.restrictions import MEANINGLESS, check_training
 from regraft.settings import TrainSettings
-from regraft.training.start.restrictions import MEANINGLESS, check_training
 
 
 def test_every_restriction_is_a_setting_that_is_off_by_default() -> None:
