@@ -337,6 +337,6 @@ def test_images_that_are_found_again_are_packed_anew(
 @pytest.mark.usefixtures("packed_here")
 def test_a_saved_model_is_packed_without_scores_and_neighbours(runs: dict[str, Path], tmp_path: Path) -> None:
     found = open_package(shutil.copytree(runs["probe"] / "bundle", tmp_path / "model"), Silent())
-    assert found.labels == ("5", "6", "7")
+    assert found.task.outputs == ("5", "6", "7")
     assert (found.facts["accuracy"], found.facts["strategy"], found.facts["neighbours"]) == (None, None, 0)
     assert len(found.places) == len(found.neighbours) == len(found.thumbnails) == 0

@@ -150,10 +150,11 @@ def _earlier(order: Order, columns: Sequence[Column]) -> EarlierHead:
             f"--head-start previous needs an earlier run of the same task; the outputs of its head are "
             f"{_OUTPUTS[record.link]}, but {_OUTPUTS[link]} are needed. Use --head-start solved"
         )
-    if record.kind != TRAINED_HEADS[link] or reads != wanted:
+    head = TRAINED_HEADS[link]
+    if record.kind != head or reads != wanted:
         raise SettingsError(
-            f"--head-start previous needs an earlier run with a {TRAINED_HEADS[link]} head on the last stage; "
-            f"the head of this run is {record.kind} on {', '.join(dict.fromkeys(stage for stage, _ in reads))}"
+            f"--head-start previous needs an earlier run with a {head} head on the last stage; the head "
+            f"of this run is {record.kind} on {', '.join(dict.fromkeys(stage for stage, _ in reads))}"
         )
     return order.earlier
 
