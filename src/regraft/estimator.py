@@ -16,7 +16,6 @@ from sklearn.utils.validation import check_is_fitted
 from regraft.arguments import described
 from regraft.data.findings.image_set import Images
 from regraft.data.image_like import ImageLike, ImageSource, read_image_likes
-from regraft.data.findings.image_set import Images
 from regraft.data.pictures.loading import decode, read_file
 from regraft.data.sources.candidates import Candidate, Found
 from regraft.data.sources.label_arrays import is_label_matrix, label_lists, read_labels, read_numbers

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from regraft.storage.tables import printable
 from regraft.tasks.score_sheet import ScoreSheet
-from regraft.tasks.task import Task
 from regraft.tasks.task import Measure, Task
 
 MOST_ROWS = 20
@@ -52,9 +51,7 @@ def with_interval(measure: Measure) -> str:
     return f"{measure.text} [{measure.low:.3g}, {measure.high:.3g}]"
 
 
-def predictions_html(
-    header: Sequence[str], rows: Sequence[Sequence[str]], *, more: int, skipped: int
-) -> str:
+def predictions_html(header: Sequence[str], rows: Sequence[Sequence[str]], *, more: int, skipped: int) -> str:
     """A table of the first predictions, with the numbers of further ones and of skipped files."""
     said = [f"{more:,} more"] if more else []
     if skipped:

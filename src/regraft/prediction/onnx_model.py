@@ -17,8 +17,7 @@ from regraft.errors import BundleError, ImageError
 from regraft.machine.processor import count_cores
 from regraft.parallel import in_order
 from regraft.prediction.model import check_prediction, skipped_source
-from regraft.prediction.predictions import Prediction
-from regraft.prediction.predictions import Predictions
+from regraft.prediction.predictions import Prediction, Predictions
 from regraft.records import InputSpec, Link, SkippedFile
 from regraft.tasks.choosing import SavedTask
 from regraft.tasks.task import Task

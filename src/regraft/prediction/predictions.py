@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field

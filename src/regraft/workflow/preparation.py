@@ -16,12 +16,8 @@ from regraft.data.findings.image_set import Images
 from regraft.data.findings.known_classes import with_known_classes
 from regraft.data.findings.picture_findings import WARNED_KINDS
 from regraft.data.findings.scan import ScanSettings, scan
-from regraft.data.findings.picture_findings import WARNED_KINDS
-from regraft.data.findings.image_set import Images
 from regraft.data.images import find_images
-from regraft.data.findings.known_classes import with_known_classes
 from regraft.data.pictures.loading import LoadLimits
-from regraft.data.findings.scan import ScanSettings, scan
 from regraft.data.sources.candidates import Found
 from regraft.data.sources.column_names import TableColumns
 from regraft.data.splits import split_findings, split_images

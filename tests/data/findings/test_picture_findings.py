@@ -175,8 +175,8 @@ def test_few_pictures_or_mixed_classes_give_nothing_away() -> None:
 @pytest.mark.parametrize("name", ["brain_mri", "cherry_hemlock", "trash6"])
 def test_real_data_sets_raise_no_false_alarm(shared: object, name: str) -> None:
     from regraft.data.findings.picture_findings import WARNED_KINDS
-    from regraft.data.images import find_images
     from regraft.data.findings.scan import scan
+    from regraft.data.images import find_images
 
     images = scan(find_images(shared(f"data/{name}")))  # type: ignore[operator]
     assert not [finding.message for finding in images.findings if finding.kind in (*WARNED_KINDS, "tiny")]

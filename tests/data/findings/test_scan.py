@@ -12,7 +12,6 @@ from PIL import Image, ImageEnhance
 
 from regraft.data.findings.image_set import Images
 from regraft.data.findings.scan import ScanSettings, scan
-from regraft.data.findings.image_set import Images
 from regraft.data.images import find_images
 from regraft.errors import DataError, TooManyBadFilesError
 from regraft.parallel import in_order

@@ -64,7 +64,6 @@ def predict(
     from regraft.prediction.opening import load_model
     from regraft.storage.files import write_atomically
     from regraft.storage.tables import csv_bytes, printable
-    from regraft.tasks.classification import Classification
 
     paths = list(_expand(images))
     as_json = json or (out or "").endswith((".jsonl", ".json"))

@@ -19,7 +19,6 @@ from regraft.data.findings.look_alikes import LookAlikes
 from regraft.data.findings.picture_findings import FACTS, facts_of, picture_findings
 from regraft.data.findings.piles import Piles, sorted_out
 from regraft.data.findings.second_look import LOOK_PX
-from regraft.data.findings.image_set import Images
 from regraft.data.pictures.file_kinds import foreign_file
 from regraft.data.pictures.loading import LOADER_VERSION, LoadLimits, decode, read_file
 from regraft.data.sources.candidates import Candidate, Found
