@@ -30,7 +30,7 @@ from regraft.export.samples import Sample, Source, choose_sample, readable, spre
 from regraft.prediction.model import Model
 from regraft.prediction.onnx_model import FACT, OnnxModel, saved_task
 from regraft.progress import Reporter, Silent
-from regraft.runs.model_files import ModelFiles, check_classes, open_files
+from regraft.runs.model_files import ModelFiles, open_files
 from regraft.storage.files import make_folder, write_atomically
 from regraft.tasks.score_sheet import measures
 from regraft.tasks.task import Measure
@@ -89,7 +89,6 @@ def export_model(
             "--images has no effect with --to safetensors, which copies the weights and compares nothing"
         )
     files, reporter = open_files(run, data), reporter or Silent()
-    check_classes(files, "exported")
     folder = Path(out) if out else files.folder / "export"
     job = _Export(files, folder, reporter)
     if to == "safetensors":

@@ -29,7 +29,6 @@ from regraft.ladder.training_choice import (
 )
 from regraft.plans.costs import logistic_cost
 from regraft.plans.plan import Plan
-from regraft.plans.planning import TRAINABLE
 from regraft.prediction.voter import Voter
 from regraft.progress import Quiet
 
@@ -43,12 +42,8 @@ if TYPE_CHECKING:  # it imports torch, which earlier rungs do not need
 
 def climb_trained(standing: Standing) -> None:
     """Train the winner of short trials, if there are enough validation images and time."""
-    held, task = standing.amounts.held, standing.terrain.job.task
-    if task.link not in TRAINABLE:
-        why = f"tails are not trained for --task {task.name} yet"
-        standing.skip("train the last stages", None, why)
-        return
     if not can_train(standing):
+        held = standing.amounts.held
         why = f"{held} held-out images can't tell whether it helps; --strategy last-blocks trains anyway"
         standing.skip("train the last stages", None, why)
         return

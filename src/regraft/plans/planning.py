@@ -44,10 +44,6 @@ class Circumstances:
         return self.task.link if self.task else "softmax"
 
 
-TRAINABLE: frozenset[Link] = frozenset({"softmax", "sigmoid", "identity"})
-"""The links for which tails can be trained."""
-
-
 def check_strategy(strategy: Strategy, head: HeadKind | None, task: Task | None) -> None:
     """Refuse a strategy or a kind of head that can't predict what a task needs.
 
@@ -56,10 +52,8 @@ def check_strategy(strategy: Strategy, head: HeadKind | None, task: Task | None)
     """
     if task is None:
         return
-    kinds = heads_for(task.link)
-    can_train = task.link in TRAINABLE
-    if (strategy == "svm" and "rbf-svm" not in kinds) or (strategy in TRAINED and not can_train):
-        known = ("probe", "many-stages", *(TRAINED if can_train else ()))
+    if strategy == "svm" and "rbf-svm" not in heads_for(task.link):
+        known = ("probe", "many-stages", *TRAINED)
         raise SettingsError(
             f"--strategy {strategy} can't predict labels of --task {task.name}; accepted are "
             f"{', '.join(known)} and auto"

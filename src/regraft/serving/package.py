@@ -20,7 +20,7 @@ from regraft.errors import BundleError, RegraftError
 from regraft.prediction.onnx_model import read_task
 from regraft.progress import Reporter
 from regraft.records import InputSpec
-from regraft.runs.model_files import ModelFiles, check_classes, open_files
+from regraft.runs.model_files import ModelFiles, open_files
 from regraft.storage.files import key_of, make_folder, read_json, sha256_of_file, write_atomically
 from regraft.storage.places import cache_folder
 from regraft.tasks.task import Task
@@ -65,7 +65,6 @@ def open_package(run: str | Path, reporter: Reporter, data: str | Path | None = 
     bundle = files.bundle / "bundle.json"
     if not bundle.is_file():
         raise BundleError(f"{files.folder} contains no model: {bundle} is missing")
-    check_classes(files, "served")
     folder = cache_folder() / "serving" / _key(files)[:24]
     if not (folder / "package.json").exists():
         with reporter.phase("preparing the model for serving", 1, "models") as meter:

@@ -15,7 +15,6 @@ import resource, torch, numpy as np
 from regraft.progress import Silent
 from regraft.training.loop.engine import Trainer
 from regraft.training.loop.batches import TensorSource
-from tests.training.examples import small_tail, small_task
 from tests.training.examples import small_tail, small_training
 from dataclasses import replace
 

@@ -39,7 +39,7 @@ class Training:
     tail: Tail
     train: Source
     targets: Targets
-    """Of the training batches, by place: what the objective understands, one entry or row for each."""
+    """What the objective compares the outputs with: an entry or row for each training image, by place."""
     objective: Objective
     settings: TrainSettings
     """Settings without open choices: `epochs` and `lr` are set."""
