@@ -28,7 +28,7 @@ from regraft.export.parity import (
 )
 from regraft.export.samples import Sample, Source, choose_sample, readable, spread
 from regraft.prediction.model import Model
-from regraft.prediction.onnx_model import FACT, OnnxModel, saved_task
+from regraft.prediction.onnx_model import FACT, OUTPUTS, OnnxModel, saved_task
 from regraft.progress import Reporter, Silent
 from regraft.runs.model_files import ModelFiles, open_files
 from regraft.storage.files import make_folder, write_atomically
@@ -250,11 +250,12 @@ def _measured(files: ModelFiles, exported: OnnxModel, sample: Sample, reporter: 
     outputs = [np.stack([row.outputs for row in rows]) for rows in (ours, theirs)]
     allowed = 100 * allowed_difference(list(outputs[0]), task)  # a hundredth
     agreement = same_answers(list(outputs[1]), list(outputs[0]), task, allowed)
+    names = OUTPUTS[task.link]
     if not truth:
-        return Quantised(len(ours), agreement, None, None)
+        return Quantised(len(ours), agreement, None, None, names)
     targets = task.targets([truth[Path(row.path)] for row in ours])
     fp32, int8 = (task.merit(task.goodness(one, targets)) for one in outputs)
-    return Quantised(len(ours), agreement, fp32, int8)
+    return Quantised(len(ours), agreement, fp32, int8, names)
 
 
 def _safetensors(model: Model, folder: Path, facts: dict[str, Any]) -> Path:

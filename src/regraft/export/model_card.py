@@ -144,8 +144,8 @@ def _each(scores: AnyScores) -> list[str]:
 
 def _agreement(quantised: Quantised) -> str:
     return (
-        f"The accuracy at int8 was not measured; int8 and fp32 give the same label for "
-        f"{100 * quantised.agreement:.1f} % of {quantised.images} images."
+        f"The accuracy at int8 was not measured; int8 and fp32 give "
+        f"{quantised.same} of {quantised.images} images."
     )
 
 
@@ -166,7 +166,7 @@ def _training(files: ModelFiles) -> list[str]:
 
 def _run(files: RunFiles) -> list[str]:
     run = files.run
-    name = _plain(run.data_root.rstrip("/").rsplit("/", 1)[-1])
+    name = _plain(run.data_root.rstrip("/").rsplit("/", 1)[-1]) or "/"
     vote = f", voting with {len(run.plan.vote)} more" if run.plan.vote else ""
     return [
         f"- {len(files.training_images)} training images of {name}; split {run.split_sha256[:12]}",
@@ -195,7 +195,7 @@ def _decoding(spec: InputSpec, trial: Trial | None) -> list[str]:
     if trial is not None:
         lines += [
             "`example.py` decodes images as the model was trained, with Pillow. It was run on "
-            f"{trial.images} images, at least one of each kind, and gave the same labels.",
+            f"{trial.images} images, at least one of each kind, and answered as the model does.",
             "",
         ]
     if trial is not None and trial.unread:
@@ -234,8 +234,9 @@ def _limits(files: ModelFiles, parity: Parity, quantised: Quantised | None) -> l
         )
     if parity.sample is not None:
         lines.append(
-            f"- Compared with the original model on {_plain(parity.sample.text)}, it gives the same labels, "
-            f"and {parity.outputs} within {parity.largest_difference:.1g}"
+            f"- Compared with the original model on {_plain(parity.sample.text)}, it gives "
+            f"{'' if parity.answers == parity.outputs else f'the same {parity.answers}, and '}"
+            f"{parity.outputs} within {parity.largest_difference:.1g}"
             + (" (before quantisation)." if quantised else ".")
         )
     return lines

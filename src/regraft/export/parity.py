@@ -26,6 +26,11 @@ TOLERANCE = 1e-4
 """The largest difference of a probability between the export and the model; numbers may differ by this share
 of the range of the model's answers, and by what rounding to float32 takes."""
 _ROUNDING = 1e-6  # of the largest number
+_ANSWERS = {"probabilities": "labels", "values": "values"}
+_SAME = {
+    "probabilities": "the same label",
+    "values": "values that differ by less than a hundredth of their range",
+}
 NONE = "no label, at most "
 """What the example prints before the most probable label, if none reaches its threshold."""
 
@@ -44,6 +49,11 @@ class Parity:
     outputs: str = "probabilities"
     """What was compared: probabilities or values."""
 
+    @property
+    def answers(self) -> str:
+        """What the model and the export have in common, in the plural: labels, or values of a number."""
+        return _ANSWERS[self.outputs]
+
 
 @dataclass(frozen=True)
 class Quantised:
@@ -56,6 +66,13 @@ class Quantised:
     """The score of the task, such as the accuracy; None if none of the evaluated images can be read, whose
     labels are known."""
     int8: Measure | None
+    outputs: str = "probabilities"
+    """What was compared: probabilities or values."""
+
+    @property
+    def same(self) -> str:
+        """The agreement in words, as an object of `give`."""
+        return f"{_SAME[self.outputs]} for {100 * self.agreement:.1f} %"
 
 
 def compared(theirs: Sequence[Floats], ours: Sequence[Floats], sample: Sample, task: Task) -> Parity:
