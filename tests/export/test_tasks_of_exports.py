@@ -68,7 +68,7 @@ def test_the_graph_says_what_its_output_is(link: str, exported: Callable[[str], 
     [
         ("softmax", ("# 3 classes", "classifies images", "probabilities within")),
         ("sigmoid", ("# 3 labels", "| heavy rain | 0.500 |", "| sun | 0.800 |", "`(N, 3) float32`")),
-        ("identity", ("# a number", "within 25 of the predicted one", "`values`", "and values within")),
+        ("identity", ("# a number", "within 25 of the predicted one", "`values`", "it gives values within")),
     ],
 )
 def test_the_card_describes_the_task(

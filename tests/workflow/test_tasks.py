@@ -16,6 +16,7 @@ from sklearn.model_selection import KFold, cross_val_score
 import regraft
 from regraft.errors import SettingsError
 from regraft.progress import Silent
+from regraft.reports.explanation_page import explain_images
 from regraft.runs.comparison import compare_runs
 from regraft.serving.package import open_package
 from regraft.tasks.multilabel_scores import MultilabelScores
@@ -217,3 +218,15 @@ def test_a_ladder_of_other_tasks_trains(digits: Path, tmp_path: Path, link: str,
     rows = json.loads((tmp_path / "run" / "ladder.json").read_text())["rows"]
     trained = [row for row in rows if row["name"].startswith("train") and row["accuracy"]]
     assert [row["measure"] for row in trained[:1]] == [measure]
+
+
+def test_the_explanation_of_a_number_shows_the_number(numbered: Path, tmp_path: Path) -> None:
+    image = Path("/") / predictions(numbered)[0]["path"]
+    found = explain_images(numbered, [image], methods=["occlusion"], neighbours=2)
+    (row,) = found.rows
+    (said,) = regraft.load_model(numbered).predict(image)
+    assert row.chances == ()
+    assert row.answer.cells == said.answer.cells
+    page = found.write(tmp_path / "page.html").read_text()
+    assert said.label in page
+    assert "probabilit" not in page
