@@ -20,8 +20,9 @@ from common import commit, earlier, save, shared
 from few_images import drawn
 
 import regraft
+from regraft.training import setup
 from regraft.training.loop.engine import Trainer
-from regraft.training.tuned import TunedJob
+from regraft.training.start.setup import Order
 
 SETS = [
     ("clothing", None, (0, 1)), ("brain_mri", 15, (0, 1, 2)), ("trash6", 40, (0, 1)),
@@ -50,25 +51,25 @@ RULES: dict[str, Callable[[Epochs], float]] = {
 
 def watched(seen: dict[str, Any]) -> None:
     """Let the engine look at the test images after every epoch, too."""
-    sources, row = TunedJob._sources, Trainer._row
+    sources, row = setup._sources, Trainer._row
 
-    def with_test(self: TunedJob, network: Any, count: int, runtime: Any, sides: Any, *rest: Any) -> Any:
-        made = sources(self, network, count, runtime, sides, *rest)
-        test = self.job.rows("test")
-        seen["source"] = sources(self, network, count, runtime, [sides[0], test], *rest)[1]
-        seen["labels"] = self.job.truth(test)
+    def with_test(order: Order, network: Any, count: int, runtime: Any, sides: Any, *rest: Any) -> Any:
+        made = sources(order, network, count, runtime, sides, *rest)
+        test = order.job.rows("test")
+        seen["source"] = sources(order, network, count, runtime, [sides[0], test], *rest)[1]
+        seen["targets"] = order.job.truth(test)
         return made
 
     def with_score(self: Trainer, score: Any) -> Any:
-        result, task = row(self, score), self.task
-        self.task = replace(task, validation=seen["source"], validation_labels=seen["labels"])
+        result, training = row(self, score), self.training
+        self.training = replace(training, validation=seen["source"], validation_targets=seen["targets"])
         test = self._evaluate()
-        self.task = task
+        self.training = training
         assert test is not None
-        seen.setdefault("epochs", []).append((score.accuracy, score.loss, test.accuracy, test.loss))
+        seen.setdefault("epochs", []).append((score.goodness, score.loss, test.goodness, test.loss))
         return result
 
-    TunedJob._sources, Trainer._row = with_test, with_score  # type: ignore[method-assign]
+    setup._sources, Trainer._row = with_test, with_score  # type: ignore[method-assign]
 
 
 START: dict[str, Any] = {

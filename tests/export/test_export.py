@@ -100,8 +100,8 @@ def test_the_file_says_what_the_model_says(
 def test_a_batch_says_what_single_images_say(exported: Callable[[str], Exported]) -> None:
     model = OnnxModel(exported("colour").file)
     images = np.random.default_rng(0).integers(0, 256, (3, 50, 70, 3), dtype=np.uint8)
-    together = model.probabilities(images)
-    alone = np.concatenate([model.probabilities(image[None]) for image in images])
+    together = model.outputs(images)
+    alone = np.concatenate([model.outputs(image[None]) for image in images])
     assert np.abs(together - alone).max() < 1e-6
 
 
@@ -120,8 +120,8 @@ def test_an_export_whose_answers_differ_is_refused_and_nothing_is_left(
     runs: dict[str, Path], traced: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     traced("probe")
-    right = OnnxModel.probabilities
-    monkeypatch.setattr(OnnxModel, "probabilities", lambda self, images: right(self, images)[:, ::-1])
+    right = OnnxModel.outputs
+    monkeypatch.setattr(OnnxModel, "outputs", lambda self, images: right(self, images)[:, ::-1])
     with pytest.raises(ExportError, match=r"differs from the model on 64 of the run"):
         export_model(runs["probe"], tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
@@ -133,7 +133,8 @@ def test_int8_says_what_it_costs(
     traced("colour")
     done = export_model(runs["colour"], tmp_path, int8=True)
     assert done.quantised is not None
-    assert 0.3 < (done.quantised.accuracy_int8 or 0) <= 1
+    assert done.quantised.int8 is not None
+    assert 0.3 < (done.quantised.int8.value or 0) <= 1
     assert "accuracy at int8" in (tmp_path / "README.md").read_text()
     assert any(node.op_type == "QuantizeLinear" for node in onnx.load(str(done.file)).graph.node)
     assert OnnxModel(done.file).labels == ("5", "6", "7")
@@ -336,6 +337,6 @@ def test_images_that_are_found_again_are_packed_anew(
 @pytest.mark.usefixtures("packed_here")
 def test_a_saved_model_is_packed_without_scores_and_neighbours(runs: dict[str, Path], tmp_path: Path) -> None:
     found = open_package(shutil.copytree(runs["probe"] / "bundle", tmp_path / "model"), Silent())
-    assert found.labels == ("5", "6", "7")
+    assert found.task.outputs == ("5", "6", "7")
     assert (found.facts["accuracy"], found.facts["strategy"], found.facts["neighbours"]) == (None, None, 0)
     assert len(found.places) == len(found.neighbours) == len(found.thumbnails) == 0

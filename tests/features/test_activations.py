@@ -15,7 +15,7 @@ from regraft.features.pooling import activation_shape
 from regraft.networks.network import load_network
 from regraft.networks.weights.finding import find_weights
 from regraft.progress import Silent
-from regraft.training.batches import ViewSource
+from regraft.training.start.view_source import ViewSource
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from regraft.ladder.training_choice import choose_training
 from regraft.networks.zoo.cards import cards
 from regraft.plans.cost_book import CostBook
 from regraft.plans.step_costs import tail_work
+from regraft.tasks.regression import Regression
 from tests.ladder.climbs import GARMENTS, Clock, climb_of, mobilenet
 
 
@@ -165,3 +166,12 @@ def test_the_outlook_names_a_network_that_is_expected_to_be_clearly_better(tmp_p
 def test_the_outlook_names_no_network_that_was_compared_or_that_takes_too_long(tmp_path: Path) -> None:
     assert outlook(climb_of(tmp_path), None, compared=list(cards())) == ""
     assert outlook(climb_of(tmp_path, budget_s=1.0), None) == ""
+
+
+def test_the_outlook_of_a_number_promises_no_points(tmp_path: Path) -> None:
+    """The priors were measured for the accuracy of classes."""
+    standing: Standing = climb_of(tmp_path, spent_s=100.0)
+    standing.terrain.job.task = Regression()
+    assert outlook(standing, None) == ""
+    standing.untried.append(Untried("train the last stages", 70.0, 5.0))
+    assert outlook(standing, None).endswith("for train the last stages: predicted 70 s")

@@ -1,4 +1,4 @@
-"""A tail of two small stages, and a task on noise that it can learn."""
+"""A tail of two small stages, and a training on noise that it can learn."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from torch import nn
 
 from regraft.networks.stages import Stage
 from regraft.settings import TrainSettings
-from regraft.training.head_start import HeadStart, LinearHead
 from regraft.training.loop.batches import TensorSource
-from regraft.training.loop.steps import Task
+from regraft.training.loop.objective import SoftmaxObjective
+from regraft.training.loop.steps import Training
 from regraft.training.loop.tail import Tail
+from regraft.training.start.trained_head import HeadStart, LinearHead
 
 
 def small_tail(*, batchnorm: bool = False, dropout: float = 0.0, stage_dropout: float = 0.0) -> Tail:
@@ -31,9 +32,9 @@ def small_tail(*, batchnorm: bool = False, dropout: float = 0.0, stage_dropout: 
     return Tail([Stage("one", one), Stage("two", two)], head, trains_batchnorm=batchnorm)
 
 
-def small_task(
+def small_training(
     tail: Tail | None = None, *, path: Path | None = None, count: int = 30, **changes: Any
-) -> Task:
+) -> Training:
     """Three classes of noisy maps; the first channel's brightness tells them apart."""
     defaults = {"epochs": 4, "lr": 1e-2, "effective_batch": 8, "train_precision": "fp32", "micro_batch": 8}
     settings = replace(TrainSettings(), **{**defaults, **changes})
@@ -42,14 +43,14 @@ def small_task(
     values[:, 0] += torch.from_numpy(labels)[:, None, None]
     held = torch.randn(9, 2, 5, 5, generator=torch.Generator().manual_seed(2))
     held[:, 0] += torch.from_numpy(labels[:9])[:, None, None]
-    return Task(
+    return Training(
         tail=tail or small_tail(),
         train=TensorSource(values),
-        labels=labels,
-        num_classes=3,
+        targets=labels,
+        objective=SoftmaxObjective.of(labels, 3, settings),
         settings=settings,
         validation=TensorSource(held),
-        validation_labels=labels[:9],
+        validation_targets=labels[:9],
         key="example",
         checkpoint=path,
     )

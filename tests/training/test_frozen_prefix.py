@@ -14,11 +14,12 @@ from regraft.networks.stages import Stage
 from regraft.networks.zoo.catalogues import find_recipe
 from regraft.progress import Silent
 from regraft.settings import TrainSettings
-from regraft.training.head_start import HeadStart, LinearHead
 from regraft.training.loop.batches import Places, TensorSource
 from regraft.training.loop.engine import Trainer
-from regraft.training.loop.steps import Task
+from regraft.training.loop.objective import SoftmaxObjective
+from regraft.training.loop.steps import Training
 from regraft.training.loop.tail import Tail
+from regraft.training.start.trained_head import HeadStart, LinearHead
 from tests.networks.families import small_side
 from tests.networks.sample import by_turns
 
@@ -54,7 +55,8 @@ def train(stages: Sequence[Stage], count: int, images: torch.Tensor) -> None:
     settings = TrainSettings(
         epochs=1, lr=1e-3, effective_batch=4, micro_batch=4, train_precision="fp32", optimizer="sgd"
     )
-    Trainer(Task(tail, PrefixedSource(images, prefix), labels, 2, settings), Silent()).run()
+    objective = SoftmaxObjective.of(labels, 2, settings)
+    Trainer(Training(tail, PrefixedSource(images, prefix), labels, objective, settings), Silent()).run()
 
 
 @pytest.mark.slow

@@ -10,12 +10,12 @@ from regraft.progress import Silent
 from regraft.training.history import History
 from regraft.training.loop.engine import Trainer
 from regraft.training.movement import Movement
-from tests.training.examples import small_task
+from tests.training.examples import small_training
 
 
 @pytest.fixture(scope="module")
 def history() -> History:
-    position = Trainer(small_task(epochs=3, phases=2), Silent()).run()
+    position = Trainer(small_training(epochs=3, phases=2), Silent()).run()
     return History(position.history, [Movement("one", 0.5, 0.9)])
 
 

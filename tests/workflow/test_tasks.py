@@ -1,4 +1,4 @@
-"""Several labels and numbers from a table to predictions: fit, report, compare, predict, estimators."""
+"""Several labels and numbers from a table to predictions: fit, report, compare, predict, export, serve."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from sklearn.model_selection import KFold, cross_val_score
 import regraft
 from regraft.errors import SettingsError
 from regraft.progress import Silent
+from regraft.reports.explanation_page import explain_images
 from regraft.runs.comparison import compare_runs
 from regraft.serving.package import open_package
 from regraft.tasks.multilabel_scores import MultilabelScores
@@ -97,8 +98,8 @@ def test_a_saved_model_answers_with_labels_above_their_thresholds(labelled: Path
 def test_a_saved_model_answers_with_a_number_and_its_interval(numbered: Path) -> None:
     model = regraft.load_model(numbered)
     found = model.predict(Path("/") / predictions(numbered)[0]["path"])[0]
-    assert found.facts["low"] < found.facts["value"] < found.facts["high"]
-    assert found.facts["value"] == pytest.approx(
+    assert found.answer.facts["low"] < found.answer.facts["value"] < found.answer.facts["high"]
+    assert found.answer.facts["value"] == pytest.approx(
         float(predictions(numbered)[0]["predicted"]), rel=1e-3
     )  # rows are kept at half precision
 
@@ -135,15 +136,14 @@ def test_a_ladder_of_labels_climbs_by_the_brier_score(digits: Path, tmp_path: Pa
     rows = json.loads((tmp_path / "run" / "ladder.json").read_text())["rows"]
     assert {row["measure"] for row in rows if row["accuracy"]} == {"brier_score"}
     assert rows[0]["name"] == "share of each label"
-    assert any("tails are not trained for --task multilabel" in row["verdict"] for row in rows)
+    assert any("held-out images can't tell whether it helps" in row["verdict"] for row in rows)
 
 
-@pytest.mark.parametrize("strategy", ["svm", "full"])
-def test_a_strategy_for_classes_alone_is_refused(digits: Path, tmp_path: Path, strategy: str) -> None:
+def test_a_strategy_for_classes_alone_is_refused(digits: Path, tmp_path: Path) -> None:
     file = table(tmp_path, digits, brightness, step=20)
     data = regraft.DataSettings(root="/", task="number")
-    with pytest.raises(SettingsError, match=f"{strategy} can't predict .* regression; accepted are probe"):
-        regraft.fit(file, data=data, network="lenet5", strategy=strategy)
+    with pytest.raises(SettingsError, match=r"svm can't predict .* regression; accepted are probe"):
+        regraft.fit(file, data=data, network="lenet5", strategy="svm")
 
 
 def test_intervals_of_a_real_scan_cover_what_they_say(shared: Callable[[str], Path], tmp_path: Path) -> None:
@@ -182,8 +182,51 @@ def test_the_regressor_is_cross_validated_by_scikit_learn(digits: Path) -> None:
     assert cross_val_score(model, files, y, cv=KFold(3, shuffle=True, random_state=0)).min() > 0.5
 
 
-def test_what_is_for_classes_alone_says_so(labelled: Path, numbered: Path, tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="task regression, which can't be exported yet"):
-        regraft.export_model(numbered, tmp_path / "export")
-    with pytest.raises(SettingsError, match="task multilabel, which can't be served yet"):
-        open_package(labelled, Silent())
+@pytest.mark.parametrize("run", ["labelled", "numbered"])
+def test_an_exported_file_answers_what_the_run_answers(
+    run: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    folder: Path = request.getfixturevalue(run)
+    images = [str(Path("/") / row["path"]) for row in predictions(folder)[:5]]
+    regraft.export_model(folder, tmp_path / "export")
+    theirs = regraft.load_model(tmp_path / "export").predict(images)
+    ours = regraft.load_model(folder).predict(images)
+    for one, other in zip(theirs, ours, strict=True):
+        assert one.outputs == pytest.approx(other.outputs, rel=1e-4, abs=1e-4)
+        assert one.answer.facts.keys() == other.answer.facts.keys()
+
+
+@pytest.mark.parametrize(("run", "named"), [("labelled", "multilabel"), ("numbered", "regression")])
+def test_a_server_knows_the_task_and_the_training_images(
+    run: str, named: str, request: pytest.FixtureRequest
+) -> None:
+    folder: Path = request.getfixturevalue(run)
+    package = open_package(folder, Silent())
+    assert package.task == regraft.load_model(folder).task
+    assert package.facts["task"] == named
+    labels = {row["label"] for row in csv.DictReader((folder / "split.csv").read_text().splitlines())}
+    assert package.neighbours
+    assert {label for _, label in package.neighbours} <= labels
+
+
+@pytest.mark.parametrize(("link", "measure"), [("any-of", "brier_score"), ("number", "mean_absolute_error")])
+def test_a_ladder_of_other_tasks_trains(digits: Path, tmp_path: Path, link: str, measure: str) -> None:
+    labels = {"any-of": lambda path: LABELS[path.parent.name], "number": brightness}
+    file = table(tmp_path, digits, labels[link], step=1)
+    data = regraft.DataSettings(root="/", task=link)
+    regraft.fit(file, data=data, network="lenet5", budget="2m", epochs=3, out=tmp_path / "run")
+    rows = json.loads((tmp_path / "run" / "ladder.json").read_text())["rows"]
+    trained = [row for row in rows if row["name"].startswith("train") and row["accuracy"]]
+    assert [row["measure"] for row in trained[:1]] == [measure]
+
+
+def test_the_explanation_of_a_number_shows_the_number(numbered: Path, tmp_path: Path) -> None:
+    image = Path("/") / predictions(numbered)[0]["path"]
+    found = explain_images(numbered, [image], methods=["occlusion"], neighbours=2)
+    (row,) = found.rows
+    (said,) = regraft.load_model(numbered).predict(image)
+    assert row.chances == ()
+    assert row.answer.cells == said.answer.cells
+    page = found.write(tmp_path / "page.html").read_text()
+    assert said.label in page
+    assert "probabilit" not in page

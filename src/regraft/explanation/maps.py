@@ -1,7 +1,8 @@
 """Where a model looks: heat maps over one image, by five methods.
 
-Class-specific methods explain the model's score of one label. The score is taken before the softmax, which
-would mix in all other labels. Of a model with several networks, the network of its own head is explained.
+Most methods explain the model's score of one output, such as a class. The score is taken before the link: a
+softmax would mix in all other classes. Of a model with several networks, the network of its own head is
+explained.
 """
 
 from __future__ import annotations
@@ -33,20 +34,20 @@ class HeatMap:
 
     method: Method
     values: Floats
-    """`(size_px, size_px)`, in [0, 1]; all 0 if nothing supports the label."""
+    """`(size_px, size_px)`, in [0, 1]; all 0 if nothing supports the output."""
     stage: str
     """The stage whose activations were weighted; empty for methods that work on the pixels."""
 
 
 def heat_map(
-    graph: ModelGraph, pixels: Pixels, label: int, method: Method, *, stage: str | None = None
+    graph: ModelGraph, pixels: Pixels, output: int, method: Method, *, stage: str | None = None
 ) -> HeatMap:
-    """Where in an image the model sees evidence for a label.
+    """Where in an image the model sees evidence for an output: for a class, or for a larger number.
 
     Args:
         graph: the model.
         pixels: `(H, W, C) uint8` at the network's input size.
-        label: number of the class to explain.
+        output: number of the output to explain.
         method: one of `METHODS`.
         stage: for Grad-CAM, the stage whose activations are weighted; None means the last one with at least
             3 x 3 positions that the score depends on.
@@ -55,19 +56,19 @@ def heat_map(
         SettingsError: the method does not work with this network; the message names one that does.
     """
     if method == "grad-cam" or method == "grad-cam++":
-        return _grad_cam(graph, pixels, label, method, stage)
+        return _grad_cam(graph, pixels, output, method, stage)
     if method == "rollout":
         return HeatMap(method, attention_rollout(graph.first, pixels), "")
     if method == "occlusion":
-        return HeatMap(method, occlusion(pixels, _chance(graph, label)), "")
+        return HeatMap(method, occlusion(pixels, _outputs(graph, output)), "")
     if method == "integrated-gradients":
-        return HeatMap(method, integrated_gradients(graph.first, pixels, label), "")
+        return HeatMap(method, integrated_gradients(graph.first, pixels, output), "")
     raise SettingsError(f"unknown method {method!r}; accepted are {', '.join(METHODS)}")
 
 
-def _grad_cam(graph: ModelGraph, pixels: Pixels, label: int, method: Method, stage: str | None) -> HeatMap:
+def _grad_cam(graph: ModelGraph, pixels: Pixels, output: int, method: Method, stage: str | None) -> HeatMap:
     """Selvaraju et al. 2017, eqs. 1-2; `grad-cam++`: Chattopadhay et al. 2018, eq. 19, for exp(score)."""
-    name, activation, gradient = _weighed(graph.first, pixels, label, stage)
+    name, activation, gradient = _weighed(graph.first, pixels, output, stage)
     if method == "grad-cam":
         weights = gradient.mean(dim=(1, 2), keepdim=True)
     else:
@@ -80,7 +81,7 @@ def _grad_cam(graph: ModelGraph, pixels: Pixels, label: int, method: Method, sta
 
 
 def _weighed(
-    part: NetworkPart, pixels: Pixels, label: int, stage: str | None
+    part: NetworkPart, pixels: Pixels, output: int, stage: str | None
 ) -> tuple[str, torch.Tensor, torch.Tensor]:
     """A stage with its activation and gradient: the given one, or the last map that the score depends on.
 
@@ -88,7 +89,7 @@ def _weighed(
     """
     places = [stage] if stage else reversed(maps_of(part, pixels))
     for name in places:
-        activation, gradient = _activation_and_gradient(part, pixels, label, name)
+        activation, gradient = _activation_and_gradient(part, pixels, output, name)
         if stage or gradient.any():
             break
     return name, activation, gradient
@@ -126,9 +127,9 @@ def as_maps(value: torch.Tensor) -> torch.Tensor | None:
 
 
 def _activation_and_gradient(
-    part: NetworkPart, pixels: Pixels, label: int, name: str
+    part: NetworkPart, pixels: Pixels, number: int, name: str
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """A stage's activation and the gradient of the label's score, both `(C, H, W)`."""
+    """A stage's activation and the gradient of an output's score, both `(C, H, W)`."""
     if name not in part.names:
         raise SettingsError(f"stage {name!r} is not read by this model; accepted are {', '.join(part.names)}")
     kept: list[torch.Tensor] = []
@@ -139,7 +140,7 @@ def _activation_and_gradient(
 
     handle = part.stages[part.names.index(name)].register_forward_hook(keep)
     try:
-        score = scores(part, part.normalised(_batch(pixels)))[0, label]
+        score = scores(part, part.normalised(_batch(pixels)))[0, number]
         (gradient,) = torch.autograd.grad(score, kept[0])
     finally:
         handle.remove()
@@ -150,13 +151,8 @@ def _activation_and_gradient(
 
 
 def scores(part: NetworkPart, images: torch.Tensor) -> torch.Tensor:
-    """`(N, K)` scores before the softmax, averaged over the heads that read this network."""
-    features = part.features(images)
-    votes = [
-        head(torch.cat([features[column.stage, column.statistic] for column in columns], dim=1))
-        for head, columns in zip(part.heads, part.columns, strict=True)
-    ]
-    return torch.stack(votes).mean(dim=0)
+    """`(N, K)` scores before the link, averaged over the heads that read this network."""
+    return torch.stack(part.scores(part.features(images))).mean(dim=0)
 
 
 class _Attention(TorchFunctionMode):
@@ -179,7 +175,7 @@ class _Attention(TorchFunctionMode):
 def attention_rollout(part: NetworkPart, pixels: Pixels) -> Floats:
     """The flow of each patch into the class token, over all blocks (Abnar & Zuidema 2020, section 3).
 
-    It does not depend on a label. Without a class token, the mean over all tokens is taken.
+    It does not depend on an output. Without a class token, the mean over all tokens is taken.
     """
     with torch.inference_mode(), _Attention() as seen:
         part.features(part.normalised(_batch(pixels)))
@@ -201,18 +197,18 @@ def attention_rollout(part: NetworkPart, pixels: Pixels) -> Floats:
     return _at_input_size(heat - heat.min(), pixels)
 
 
-def _chance(graph: ModelGraph, label: int) -> Callable[[Pixels], Floats]:
-    """The label's probability for a batch of pixels."""
+def _outputs(graph: ModelGraph, number: int) -> Callable[[Pixels], Floats]:
+    """One of the model's outputs for a batch of pixels: a probability, or a number."""
 
     def of(batch: Pixels) -> Floats:
         with torch.inference_mode():
-            chances: Floats = graph(torch.from_numpy(batch.copy()))[:, label].numpy()
-        return chances
+            found: Floats = graph(torch.from_numpy(batch.copy()))[:, number].numpy()
+        return found
 
     return of
 
 
-def integrated_gradients(part: NetworkPart, pixels: Pixels, label: int) -> Floats:
+def integrated_gradients(part: NetworkPart, pixels: Pixels, output: int) -> Floats:
     """Each pixel's contribution to the score, relative to a grey image (Sundararajan et al. 2017; captum).
 
     Raises:
@@ -227,7 +223,7 @@ def integrated_gradients(part: NetworkPart, pixels: Pixels, label: int) -> Float
     images = part.normalised(_batch(pixels))
     grey = images.mean(dim=(2, 3), keepdim=True).expand_as(images).contiguous()
     method = IntegratedGradients(lambda batch: scores(part, batch))
-    shares = method.attribute(images, grey, target=label, n_steps=32, internal_batch_size=8)
+    shares = method.attribute(images, grey, target=output, n_steps=32, internal_batch_size=8)
     speaking = shares[0].sum(dim=0).clamp_min(0)[None, None]
     window = 2 * (pixels.shape[0] // 40) + 1  # single pixels are too small to see
     smooth = nn.functional.avg_pool2d(speaking, window, stride=1, padding=window // 2)

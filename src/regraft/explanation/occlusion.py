@@ -1,4 +1,4 @@
-"""Where covering an image makes a label less probable (Zeiler & Fergus 2014, section 4.2)."""
+"""Where covering an image makes one of its outputs smaller (Zeiler & Fergus 2014, section 4.2)."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ Floats = npt.NDArray[np.float32]
 _BATCH = 8
 
 
-def occlusion(pixels: Pixels, chance_of: Callable[[Pixels], Floats], *, grid: int = 9) -> Floats:
-    """The drop in probability when a grey square covers each position, `(H, W)`; the largest drop is 1.
+def occlusion(pixels: Pixels, output_of: Callable[[Pixels], Floats], *, grid: int = 9) -> Floats:
+    """The drop of an output when a grey square covers each position, `(H, W)`; the largest drop is 1.
 
     Args:
         pixels: `(H, W, C) uint8`.
-        chance_of: returns the label's probabilities `(N,)` for a batch `(N, H, W, C) uint8`.
+        output_of: returns the output `(N,)`, such as a class's probability, for a batch `(N, H, W, C) uint8`.
         grid: number of overlapping squares along each side.
     """
     side = pixels.shape[0]
@@ -26,14 +26,14 @@ def occlusion(pixels: Pixels, chance_of: Callable[[Pixels], Floats], *, grid: in
     starts = np.linspace(0, side - square, grid).round().astype(int)
     places = [np.s_[top : top + square, left : left + square] for top in starts for left in starts]
     grey = pixels.mean(axis=(0, 1)).round().astype(np.uint8)
-    known = float(chance_of(pixels[None])[0])
+    known = float(output_of(pixels[None])[0])
     heat, seen = np.zeros((side, side), np.float32), np.zeros((side, side), np.float32)
     for start in range(0, len(places), _BATCH):
         some = places[start : start + _BATCH]
         batch = np.repeat(pixels[None], len(some), axis=0)
         for copy, place in zip(batch, some, strict=True):
             copy[place] = grey
-        falls = np.maximum(known - chance_of(batch), 0)
+        falls = np.maximum(known - output_of(batch), 0)
         for fall, place in zip(falls, some, strict=True):
             heat[place] += fall
             seen[place] += 1

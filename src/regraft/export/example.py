@@ -31,11 +31,11 @@ LARGE_PIXELS = 8_000_000
 
 
 def main(paths: list[str]) -> None:
-    """Print the three most probable labels of each image."""
+    """Print what the model says about each image."""
     file = Path(__file__).with_name("model.onnx")
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
     facts = json.loads(session.get_modelmeta().custom_metadata_map["regraft"])
-    labels, spec = facts["labels"], facts["input_spec"]
+    spec, output = facts["input_spec"], session.get_outputs()[0].name
     needed_px = math.ceil(spec["size_px"] / spec["crop_share"] - 1e-6)
     for path in paths:
         try:
@@ -43,9 +43,25 @@ def main(paths: list[str]) -> None:
         except Exception as error:  # a file that Pillow can't read does not stop the others
             print(f"{path}: can't be decoded: {error}", file=sys.stderr)
             continue
-        (probabilities,) = session.run(["probabilities"], {"images": batch})
-        for place in np.argsort(-probabilities[0], kind="stable")[:3]:
-            print(f"{path}: {labels[place]} {probabilities[0][place]:.3%}")
+        (outputs,) = session.run([output], {"images": batch})  # (1, number of labels)
+        for line in answer(outputs[0], facts["labels"], facts.get("task", {})):
+            print(f"{path}: {line}")
+
+
+def answer(outputs: np.ndarray[Any, Any], labels: list[str], task: dict[str, Any]) -> list[str]:
+    """A number with its interval, all labels that reach their thresholds, or the three likeliest classes."""
+    if task.get("name") == "regression":
+        value, width = float(outputs[0]), task["half_width"]
+        interval = "" if width is None else f" ({value - width:.6g} to {value + width:.6g} in 90 % of images)"
+        return [f"{value:.6g}{interval}"]
+    order = np.argsort(-outputs, kind="stable")
+    lines = [f"{labels[place]} {outputs[place]:.3%}" for place in order]
+    if task.get("name") == "multilabel":
+        needed = task["thresholds"] or [0.5] * len(labels)
+        is_present = [outputs[place] >= needed[place] for place in order]
+        present = [line for number, line in enumerate(lines) if is_present[number]]
+        return present or [f"no label, at most {lines[0]}"]
+    return lines[:3]
 
 
 def decoded(path: str, channels: int, needed_px: int) -> np.ndarray[Any, Any]:

@@ -17,14 +17,23 @@ import numpy.typing as npt
 from regraft.errors import SettingsError
 from regraft.export.kinds import found_kinds, made_kinds
 from regraft.export.model_card import model_card
-from regraft.export.parity import Parity, Quantised, Trial, compared, try_example
+from regraft.export.parity import (
+    Parity,
+    Quantised,
+    Trial,
+    allowed_difference,
+    compared,
+    same_answers,
+    try_example,
+)
 from regraft.export.samples import Sample, Source, choose_sample, readable, spread
 from regraft.prediction.model import Model
-from regraft.prediction.onnx_model import FACT, OnnxModel
+from regraft.prediction.onnx_model import FACT, OUTPUTS, OnnxModel, saved_task
 from regraft.progress import Reporter, Silent
-from regraft.records import Scores
-from regraft.runs.model_files import ModelFiles, check_classes, open_files
+from regraft.runs.model_files import ModelFiles, open_files
 from regraft.storage.files import make_folder, write_atomically
+from regraft.tasks.score_sheet import measures
+from regraft.tasks.task import Measure
 from regraft.version import VERSION
 
 Target = Literal["onnx", "openvino", "safetensors"]
@@ -58,7 +67,7 @@ def export_model(
     Args:
         run: a folder that `regraft fit` or `Model.save` has written.
         out: the folder to write into; None means `export` in the run folder.
-        to: `onnx`, one file from decoded pixels to probabilities; `openvino`, the same as .xml and .bin;
+        to: `onnx`, one file from decoded pixels to outputs; `openvino`, the same as .xml and .bin;
             `safetensors`, all weights by their names in the network's library, and the head's arrays.
         int8: use 8-bit weights and activations (ONNX), calibrated on training images; the change of accuracy
             is measured.
@@ -80,7 +89,6 @@ def export_model(
             "--images has no effect with --to safetensors, which copies the weights and compares nothing"
         )
     files, reporter = open_files(run, data), reporter or Silent()
-    check_classes(files, "exported")
     folder = Path(out) if out else files.folder / "export"
     job = _Export(files, folder, reporter)
     if to == "safetensors":
@@ -128,8 +136,8 @@ class _Export:
             self._graph(made, sample, "openvino")
             convert(made, hidden)
             graph, reader = OpenVinoFile(hidden), OnnxModel(made)
-            theirs = [graph.probabilities(reader.decoded(source)[None])[0] for source in sample.images]
-            parity = compared(theirs, _chances(self.model, sample.images), sample)
+            theirs = [graph.outputs(reader.decoded(source)[None])[0] for source in sample.images]
+            parity = compared(theirs, _outputs(self.model, sample.images), sample, self.model.task)
             for name in ("model.bin", "model.xml"):
                 write_atomically(self.folder / name, hidden.with_name(name).read_bytes())
         return self._with_card(Exported(self.folder, self.folder / "model.xml", parity, None))
@@ -146,7 +154,8 @@ class _Export:
             meter.advance()
         images = [*sample.images, *made_kinds(self.model.weights.input_spec.channels).values()]
         with self.reporter.phase("comparing with the model", len(images)) as meter:
-            parity = compared(_chances(OnnxModel(made), images), _chances(self.model, images), sample)
+            theirs, ours = _outputs(OnnxModel(made), images), _outputs(self.model, images)
+            parity = compared(theirs, ours, sample, self.model.task)
             meter.advance(len(images))
         return parity
 
@@ -178,20 +187,24 @@ class _Export:
 def _facts(files: ModelFiles) -> dict[str, Any]:
     """The facts that are written into the file; what is not known is left out."""
     model, best, plan = files.model, files.best, files.plan
-    assert isinstance(best, Scores | None)
+    headline = measures(best)[0] if best else None
     facts = {
-        "labels": list(model.labels),
+        **saved_task(model.task),
         "input_spec": model.weights.input_spec.model_dump(mode="json"),
         "network": model.weights.network,
         "recipe": model.weights.recipe.model_dump(mode="json"),
         "strategy": plan.strategy if plan else None,
         "lineage": list(model.lineage),
         "licence": model.weights.source.licence,
-        "accuracy": best.accuracy.model_dump(mode="json") if best else None,
+        headline.name if headline else "": _estimate(headline),
         "judged_on": f"{best.images} images, {best.method}" if best else None,
         "regraft_version": VERSION,
     }
     return {name: value for name, value in facts.items() if value is not None}
+
+
+def _estimate(measure: Measure | None) -> dict[str, Any] | None:
+    return measure.estimate.model_dump(mode="json") if measure and measure.estimate else None
 
 
 def _write_onnx(model: Model, path: Path, facts: dict[str, Any]) -> None:
@@ -204,8 +217,8 @@ def _write_onnx(model: Model, path: Path, facts: dict[str, Any]) -> None:
     path.write_bytes(saved(graph))
 
 
-def _chances(model: Model | OnnxModel, images: Sequence[Source]) -> list[npt.NDArray[np.float64]]:
-    return [row.probabilities for row in model.predict(images).rows]
+def _outputs(model: Model | OnnxModel, images: Sequence[Source]) -> list[npt.NDArray[np.float64]]:
+    return [row.outputs for row in model.predict(images).rows]
 
 
 def _calibration(files: ModelFiles, sample: Sample, *, is_named: bool) -> list[Path]:
@@ -233,13 +246,16 @@ def _measured(files: ModelFiles, exported: OnnxModel, sample: Sample, reporter: 
     with reporter.phase("measuring int8", len(known)) as meter:
         ours, theirs = files.model.predict(known).rows, exported.predict(known).rows
         meter.advance(len(known))
-    agreement = float(np.mean([a.label == b.label for a, b in zip(ours, theirs, strict=True)]))
+    task = files.model.task
+    outputs = [np.stack([row.outputs for row in rows]) for rows in (ours, theirs)]
+    allowed = 100 * allowed_difference(list(outputs[0]), task)  # a hundredth
+    agreement = same_answers(list(outputs[1]), list(outputs[0]), task, allowed)
+    names = OUTPUTS[task.link]
     if not truth:
-        return Quantised(len(ours), agreement, None, None)
-    fp32, int8 = (
-        float(np.mean([row.label == truth[Path(row.path)] for row in rows])) for rows in (ours, theirs)
-    )
-    return Quantised(len(ours), agreement, fp32, int8)
+        return Quantised(len(ours), agreement, None, None, names)
+    targets = task.targets([truth[Path(row.path)] for row in ours])
+    fp32, int8 = (task.merit(task.goodness(one, targets)) for one in outputs)
+    return Quantised(len(ours), agreement, fp32, int8, names)
 
 
 def _safetensors(model: Model, folder: Path, facts: dict[str, Any]) -> Path:

@@ -18,6 +18,7 @@ from regraft.explanation.gallery import Space
 from regraft.export.resampling import centre_crop
 from regraft.prediction.graph import ModelGraph, mean_vote
 from regraft.prediction.model import Model
+from regraft.prediction.onnx_model import OUTPUTS
 from regraft.records import InputSpec
 
 OPSET = 20
@@ -25,7 +26,7 @@ _IR_VERSION = 10  # supported by runtimes of the last two years
 
 
 class _Core(nn.Module):
-    """Probabilities and the image's direction in feature space, from pixels at the input size."""
+    """Outputs and the image's direction in feature space, from pixels at the input size."""
 
     def __init__(self, model: Model) -> None:
         super().__init__()
@@ -50,14 +51,15 @@ class _Core(nn.Module):
 
 
 def core_graph(model: Model) -> onnx.ModelProto:
-    """From `pixels (N, size, size, C) uint8` to `probabilities (N, K)` and `place (N, D)`, both float32.
+    """From `pixels (N, size, size, C) uint8` to outputs `(N, K)` and `place (N, D)`, both float32.
 
-    `place` is the image's direction in the space in which `Gallery` compares images.
+    The outputs are called `probabilities` or `values`; see `onnx_model.OUTPUTS`. `place` is the image's
+    direction in the space in which `Gallery` compares images.
     """
     spec = model.weights.input_spec
     example = torch.zeros(2, spec.size_px, spec.size_px, spec.channels, dtype=torch.uint8)
     shapes = ({0: torch.export.Dim("batch")},)
-    return _exported(_Core(model), example, shapes, ["pixels"], ["probabilities", "place"])
+    return _exported(_Core(model), example, shapes, ["pixels"], [OUTPUTS[model.task.link], "place"])
 
 
 def crop_graph(spec: InputSpec) -> onnx.ModelProto:
@@ -66,12 +68,12 @@ def crop_graph(spec: InputSpec) -> onnx.ModelProto:
 
 
 def joined(crop: onnx.ModelProto, core: onnx.ModelProto, facts: dict[str, str]) -> onnx.ModelProto:
-    """One graph from decoded pixels to probabilities, with facts in its metadata."""
+    """One graph from decoded pixels to outputs, with facts in its metadata."""
     whole = onnx.compose.merge_models(
         onnx.compose.add_prefix(crop, "crop/", rename_inputs=False, rename_outputs=False),
         core,
         io_map=[("pixels", "pixels")],
-        outputs=["probabilities"],
+        outputs=[core.graph.output[0].name],
     )
     used = {one.domain: one.version for one in whole.opset_import if one.domain or one.version}
     del whole.opset_import[:], whole.metadata_props[:]

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from regraft.export.parity import Parity, Quantised, Trial
-from regraft.records import Estimate, InputSpec, Scores
+from regraft.prediction.notebook import with_interval
+from regraft.prediction.onnx_model import OUTPUTS
+from regraft.records import InputSpec, Link, Scores
 from regraft.runs.model_files import ModelFiles
 from regraft.runs.reading import RunFiles
 from regraft.storage.tables import printable
+from regraft.tasks.multilabel import Multilabel
+from regraft.tasks.regression import Regression
+from regraft.tasks.score_sheet import AnyScores, measures
+from regraft.tasks.task import Task
 
 
 def model_card(
@@ -23,19 +31,61 @@ def model_card(
     """
     model = files.model
     name = f"{_plain(files.name)}: " if files.name else ""
-    labels = ", ".join(_plain(label) for label in model.labels[:50])
-    more = f" and {len(model.labels) - 50} more" if len(model.labels) > 50 else ""
     lines = [
-        f"# {name}{len(model.labels)} classes, {model.weights.network}",
+        f"# {name}{_what(model.task)}, {model.weights.network}",
         "",
-        f"`{file}` classifies images into these classes: {labels}{more}.",
+        _PURPOSES[model.task.link].format(file=file, labels=_listed(model.labels)),
+        *_decided(model.task),
         *_accuracy(files, quantised),
         *_training(files),
-        *_input(model.weights.input_spec, len(model.labels)),
+        *_input(model.weights.input_spec, model.task),
         *_decoding(model.weights.input_spec, trial),
         *_limits(files, parity, quantised),
     ]
     return "\n".join(lines) + "\n"
+
+
+_PURPOSES: Mapping[Link, str] = {
+    "softmax": "`{file}` classifies images into these classes: {labels}.",
+    "sigmoid": "`{file}` says for each of these labels whether an image has it: {labels}.",
+    "identity": "`{file}` predicts a number for each image, in the unit of its training labels.",
+}
+_LIMITS: Mapping[Link, str] = {
+    "softmax": "The model assigns one of these classes to every image, also to a picture of something else, "
+    "sometimes with a high probability.",
+    "sigmoid": "The model knows no other labels, and it answers for every image, also for a picture of "
+    "something else.",
+    "identity": "The model predicts a number for every image, also for a picture of something else, and "
+    "hardly any number outside of the range of its training labels.",
+}
+
+
+def _what(task: Task) -> str:
+    count = len(task.outputs)
+    return {"softmax": f"{count} classes", "sigmoid": f"{count} labels", "identity": "a number"}[task.link]
+
+
+def _listed(labels: Sequence[str]) -> str:
+    more = f" and {len(labels) - 50} more" if len(labels) > 50 else ""
+    return ", ".join(_plain(label) for label in labels[:50]) + more
+
+
+def _decided(task: Task) -> list[str]:
+    """What turns outputs into answers: thresholds, or the width of intervals."""
+    if isinstance(task, Multilabel):
+        limits = task.thresholds or (0.5,) * len(task.outputs)
+        rows = [
+            f"| {_plain(label)} | {limit:.3f} |" for label, limit in zip(task.outputs, limits, strict=True)
+        ]
+        how = "An image has a label if its probability is at least the threshold:"
+        return ["", how, "", "| label | threshold |", "|---|---|", *rows]
+    if isinstance(task, Regression) and task.half_width is not None:
+        return [
+            "",
+            f"The true number of 90 % of images is within {task.half_width:.4g} of the predicted one, if "
+            "they are like the training images.",
+        ]
+    return []
 
 
 def _accuracy(files: ModelFiles, quantised: Quantised | None) -> list[str]:
@@ -44,21 +94,24 @@ def _accuracy(files: ModelFiles, quantised: Quantised | None) -> list[str]:
     if best is None or sheet is None:
         unknown = "Not known: the model was exported without the run that made it, which has the scores."
         return [*lines, unknown, *([] if quantised is None else ["", _agreement(quantised)])]
-    assert isinstance(best, Scores)
-    assert isinstance(sheet.baseline, Scores | None)
+    shown = [one for one in measures(best) if not one.output and one.value is not None]
+    if isinstance(best, Scores):
+        shown = shown[:2]  # accuracy and balanced accuracy
+    where = [f"{best.images} images: {best.method}", *["the same"] * (len(shown) - 1)]
+    lines += ["| | value | images |", "|---|---|---|"]
     lines += [
-        "| | value | images |",
-        "|---|---|---|",
-        f"| accuracy | {_share(best.accuracy)} | {best.images} images: {best.method} |",
-        f"| balanced accuracy | {_share(best.balanced_accuracy)} | the same |",
+        f"| {one.title} | {with_interval(one)} | {place} |" for one, place in zip(shown, where, strict=True)
     ]
     if sheet.baseline is not None:
-        lines.append(f"| always the most frequent class | {_share(sheet.baseline.accuracy)} | the same |")
-    if quantised is not None and quantised.accuracy_int8 is not None:
-        where = f"{quantised.images} of these; at fp32 {100 * (quantised.accuracy_fp32 or 0):.1f} %"
-        lines.append(f"| accuracy at int8 | {100 * quantised.accuracy_int8:.1f} % | {where} |")
+        trivial = with_interval(measures(sheet.baseline)[0])
+        lines.append(f"| {_TRIVIAL[files.model.task.link]} | {trivial} | the same |")
+    if quantised is not None and quantised.int8 is not None and quantised.fp32 is not None:
+        of = f"{quantised.images} of these; at fp32 {quantised.fp32.text}"
+        lines.append(f"| {quantised.int8.title} at int8 | {quantised.int8.text} | {of} |")
     elif quantised is not None:
         lines += ["", _agreement(quantised)]
+    if not isinstance(best, Scores):
+        return [*lines, *_each(best), "", "Intervals are 95 % intervals."]
     weakest = sorted((one for one in best.classes if one.images), key=lambda one: one.recall)[:3]
     listed = ", ".join(f"{_plain(one.label)} ({100 * one.recall:.0f} % of {one.images})" for one in weakest)
     return [
@@ -69,10 +122,30 @@ def _accuracy(files: ModelFiles, quantised: Quantised | None) -> list[str]:
     ]
 
 
+_TRIVIAL: Mapping[Link, str] = {
+    "softmax": "always the most frequent class",
+    "sigmoid": "always the frequencies of the labels",
+    "identity": "always the mean of the training images",
+}
+
+
+def _each(scores: AnyScores) -> list[str]:
+    """A table of the scores of each output, if there are any."""
+    each = [one for one in measures(scores) if one.output]
+    names = list(dict.fromkeys(one.title for one in each))
+    if not names:
+        return []
+    lines = ["", f"| label | images | {' | '.join(names)} |", f"|{'---|' * (len(names) + 2)}"]
+    for output in dict.fromkeys(one.output for one in each):
+        own = [one for one in each if one.output == output]
+        lines.append(f"| {_plain(output)} | {own[0].images} | {' | '.join(one.text for one in own)} |")
+    return lines
+
+
 def _agreement(quantised: Quantised) -> str:
     return (
-        f"The accuracy at int8 was not measured; int8 and fp32 give the same label for "
-        f"{100 * quantised.agreement:.1f} % of {quantised.images} images."
+        f"The accuracy at int8 was not measured; int8 and fp32 give "
+        f"{quantised.same} of {quantised.images} images."
     )
 
 
@@ -93,7 +166,7 @@ def _training(files: ModelFiles) -> list[str]:
 
 def _run(files: RunFiles) -> list[str]:
     run = files.run
-    name = _plain(run.data_root.rstrip("/").rsplit("/", 1)[-1])
+    name = _plain(run.data_root.rstrip("/").rsplit("/", 1)[-1]) or "/"
     vote = f", voting with {len(run.plan.vote)} more" if run.plan.vote else ""
     return [
         f"- {len(files.training_images)} training images of {name}; split {run.split_sha256[:12]}",
@@ -101,7 +174,7 @@ def _run(files: RunFiles) -> list[str]:
     ]
 
 
-def _input(spec: InputSpec, labels: int) -> list[str]:
+def _input(spec: InputSpec, task: Task) -> list[str]:
     if spec.channels in (1, 3):
         images = (
             "- `images`: `(N, H, W, 3) uint8`, RGB, upright, all images of a batch with the same size. The "
@@ -109,8 +182,11 @@ def _input(spec: InputSpec, labels: int) -> list[str]:
         )
     else:
         images = f"- `images`: `(N, H, W, {spec.channels}) uint8`, upright: the bands of the images."
-    probabilities = f"- `probabilities`: `(N, {labels}) float32`, in the order of the labels in the metadata."
-    return ["", "## Input and output", "", images, probabilities]
+    name, order = OUTPUTS[task.link], "in the order of the labels in the metadata"
+    if name == "values":
+        order = "the predicted numbers"
+    outputs = f"- `{name}`: `(N, {len(task.outputs)}) float32`, {order}."
+    return ["", "## Input and output", "", images, outputs]
 
 
 def _decoding(spec: InputSpec, trial: Trial | None) -> list[str]:
@@ -119,7 +195,7 @@ def _decoding(spec: InputSpec, trial: Trial | None) -> list[str]:
     if trial is not None:
         lines += [
             "`example.py` decodes images as the model was trained, with Pillow. It was run on "
-            f"{trial.images} images, at least one of each kind, and gave the same labels.",
+            f"{trial.images} images, at least one of each kind, and answered as the model does.",
             "",
         ]
     if trial is not None and trial.unread:
@@ -149,8 +225,7 @@ def _limits(files: ModelFiles, parity: Parity, quantised: Quantised | None) -> l
         "",
         "## Limits",
         "",
-        "- The model assigns one of these classes to every image, also to a picture of something else, "
-        "sometimes with a high probability.",
+        f"- {_LIMITS[files.model.task.link]}",
     ]
     if files.best is not None:
         lines.append(
@@ -159,18 +234,12 @@ def _limits(files: ModelFiles, parity: Parity, quantised: Quantised | None) -> l
         )
     if parity.sample is not None:
         lines.append(
-            f"- Compared with the original model on {_plain(parity.sample.text)}, it gives the same labels, "
-            f"and probabilities within {parity.largest_difference:.1g}"
+            f"- Compared with the original model on {_plain(parity.sample.text)}, it gives "
+            f"{'' if parity.answers == parity.outputs else f'the same {parity.answers}, and '}"
+            f"{parity.outputs} within {parity.largest_difference:.1g}"
             + (" (before quantisation)." if quantised else ".")
         )
     return lines
-
-
-def _share(value: Estimate) -> str:
-    text = f"{100 * value.value:.1f} %"
-    if value.low is None or value.high is None:
-        return text
-    return f"{text} [{100 * value.low:.1f}, {100 * value.high:.1f}]"
 
 
 def _plain(text: str) -> str:

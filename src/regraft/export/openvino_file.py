@@ -32,6 +32,6 @@ class OpenVinoFile:
         hints = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
         self._graph = openvino.Core().compile_model(str(path), "CPU", hints)
 
-    def probabilities(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
-        """Probabilities `(N, K)` of decoded images `(N, H, W, C) uint8` of the same size."""
+    def outputs(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
+        """Outputs `(N, K)` for decoded images `(N, H, W, C) uint8` of the same size."""
         return np.asarray(self._graph([images])[0], dtype=np.float64)

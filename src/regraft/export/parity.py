@@ -16,11 +16,23 @@ import numpy.typing as npt
 
 from regraft.errors import ExportError
 from regraft.export.samples import Sample, Source
-from regraft.prediction.onnx_model import OnnxModel
+from regraft.prediction.onnx_model import OUTPUTS, OnnxModel
 from regraft.prediction.predictions import Prediction
+from regraft.tasks.task import Measure, Task
+
+Floats = npt.NDArray[np.float64]
 
 TOLERANCE = 1e-4
-"""The largest difference of a probability between the export and the model."""
+"""The largest difference of a probability between the export and the model; numbers may differ by this share
+of the range of the model's answers, and by what rounding to float32 takes."""
+_ROUNDING = 1e-6  # of the largest number
+_ANSWERS = {"probabilities": "labels", "values": "values"}
+_SAME = {
+    "probabilities": "the same label",
+    "values": "values that differ by less than a hundredth of their range",
+}
+NONE = "no label, at most "
+"""What the example prints before the most probable label, if none reaches its threshold."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +41,18 @@ class Parity:
 
     images: int
     largest_difference: float
-    """Largest difference of any probability."""
+    """Largest difference of any output."""
     agreement: float
-    """Share of images with the same most probable label."""
+    """Share of images with the same answer, for example with the same most probable class."""
     sample: Sample | None = field(default=None, repr=False)
     """The images that were compared; None if nothing was."""
+    outputs: str = "probabilities"
+    """What was compared: probabilities or values."""
+
+    @property
+    def answers(self) -> str:
+        """What the model and the export have in common, in the plural: labels, or values of a number."""
+        return _ANSWERS[self.outputs]
 
 
 @dataclass(frozen=True)
@@ -42,30 +61,59 @@ class Quantised:
 
     images: int
     agreement: float
-    """Share of images with the same label."""
-    accuracy_fp32: float | None
-    """None if none of the evaluated images can be read, whose labels are known."""
-    accuracy_int8: float | None
+    """Share of images with the same answer."""
+    fp32: Measure | None
+    """The score of the task, such as the accuracy; None if none of the evaluated images can be read, whose
+    labels are known."""
+    int8: Measure | None
+    outputs: str = "probabilities"
+    """What was compared: probabilities or values."""
+
+    @property
+    def same(self) -> str:
+        """The agreement in words, as an object of `give`."""
+        return f"{_SAME[self.outputs]} for {100 * self.agreement:.1f} %"
 
 
-def compared(
-    theirs: Sequence[npt.NDArray[np.float64]], ours: Sequence[npt.NDArray[np.float64]], sample: Sample
-) -> Parity:
-    """Compare the probabilities that two models give for each image of a sample, and for some further images.
+def compared(theirs: Sequence[Floats], ours: Sequence[Floats], sample: Sample, task: Task) -> Parity:
+    """Compare the outputs that two models give for each image of a sample, and for some further images.
 
     Raises:
-        ExportError: they differ by more than `TOLERANCE`, or in a label.
+        ExportError: they differ by more than `allowed_difference`, or in an answer.
     """
-    pairs = list(zip(theirs, ours, strict=True))
-    gap = max(float(np.abs(a - b).max()) for a, b in pairs)
-    agreement = float(np.mean([a.argmax() == b.argmax() for a, b in pairs]))
-    if gap > TOLERANCE or agreement < 1:
+    outputs = OUTPUTS[task.link]
+    allowed = allowed_difference(ours, task)
+    gap = max(float(np.abs(a - b).max()) for a, b in zip(theirs, ours, strict=True))
+    agreement = same_answers(theirs, ours, task, allowed)
+    if gap > allowed or agreement < 1:
         raise ExportError(
-            f"the exported graph differs from the model on {sample.text}: probabilities differ by up to "
-            f"{gap:.2g} (allowed: {TOLERANCE:g}), the labels are the same on {100 * agreement:.1f} %. "
+            f"the exported graph differs from the model on {sample.text}: {outputs} differ by up to "
+            f"{gap:.2g} (allowed: {allowed:g}), the labels are the same on {100 * agreement:.1f} %. "
             "Nothing was written; please report the network and the versions"
         )
-    return Parity(len(sample.images), gap, agreement, sample)
+    return Parity(len(sample.images), gap, agreement, sample, outputs)
+
+
+def allowed_difference(ours: Sequence[Floats], task: Task) -> float:
+    """The largest difference of an output that is rounding; see `TOLERANCE`."""
+    if OUTPUTS[task.link] == "probabilities":
+        return TOLERANCE
+    values = np.concatenate(ours)
+    return float(TOLERANCE * np.ptp(values) + _ROUNDING * np.abs(values).max())
+
+
+def same_answers(theirs: Sequence[Floats], ours: Sequence[Floats], task: Task, allowed: float) -> float:
+    """The share of images for which two models give the same answer.
+
+    Answers that a threshold or a rounded number divides are the same if no output differs by more than what
+    is allowed.
+    """
+    is_ranked = task.link == "softmax"
+    same = [
+        task.answer(a).text == task.answer(b).text or (not is_ranked and np.abs(a - b).max() <= allowed)
+        for a, b in zip(theirs, ours, strict=True)
+    ]
+    return float(np.mean(same))
 
 
 @dataclass(frozen=True)
@@ -73,7 +121,7 @@ class Trial:
     """What the example has said about image files."""
 
     images: int
-    """Number of images whose labels and probabilities are those of the exported file."""
+    """Number of images about which the example said the same as the exported file."""
     unread: tuple[str, ...]
     """Kinds of images that Regraft decodes but the example does not, which says so."""
 
@@ -101,29 +149,52 @@ def try_example(program: Path, made: Mapping[str, Source], found: Mapping[str, S
     rows = {Path(row.path).name: row for row in expected.rows}
     unread = []
     for number, (name, (kind, _)) in enumerate(zip(names, images, strict=True)):
-        said = dict(re.findall(rf"^{name}: ((?s:.*?)) ([\d.]+)%$", printed, re.MULTILINE))
+        said = _said(printed, name, model.task)
         if not said and number >= len(made):
             unread.append(kind)
-        elif name not in rows or not _agrees(said, rows[name], expected.labels):
+        elif name not in rows or not _agrees(said, rows[name], model.task):
             raise ExportError(_difference(kind, said, rows.get(name), is_made=number < len(made)))
     return Trial(len(images) - len(unread), tuple(unread))
 
 
-def _agrees(said: Mapping[str, str], row: Prediction, labels: Sequence[str]) -> bool:
-    """Whether the label is the same, and the printed probabilities (rounded to 1e-5) are close."""
-    chances = dict(zip(labels, row.probabilities, strict=True))
-    gaps = [abs(float(percent) / 100 - float(chances.get(label, 2.0))) for label, percent in said.items()]
-    return next(iter(said), None) == row.label and max(gaps) <= TOLERANCE
+def _said(printed: str, name: str, task: Task) -> dict[str, str]:
+    """What the example has printed about an image: labels with percentages, or a number."""
+    if OUTPUTS[task.link] == "probabilities":
+        return dict(re.findall(rf"^{name}: ((?s:.*?)) ([\d.]+%)$", printed, re.MULTILINE))
+    return dict.fromkeys(
+        task.outputs, *re.findall(rf"^{name}: (\S+)(?: \(.*\))?$", printed, re.MULTILINE)[:1]
+    )
+
+
+def _agrees(said: Mapping[str, str], row: Prediction, task: Task) -> bool:
+    """Whether the answer is the same, and the printed outputs, which are rounded, are close."""
+    outputs = dict(zip(task.outputs, row.outputs, strict=True))
+    named = {label.removeprefix(NONE): _number(text) for label, text in said.items()}
+    is_close = [
+        label in outputs and abs(value - outputs[label]) <= TOLERANCE * max(1.0, abs(outputs[label]))
+        for label, value in named.items()
+    ]
+    present = [label for label in said if not label.startswith(NONE)]
+    right = {
+        "softmax": present[:1] == [row.label],
+        "sigmoid": set(present) == set(row.answer.facts.get("labels", ())),
+        "identity": True,
+    }[task.link]
+    return bool(said) and all(is_close) and right
+
+
+def _number(text: str) -> float:
+    return float(text[:-1]) / 100 if text.endswith("%") else float(text)
 
 
 def _difference(kind: str, said: Mapping[str, str], row: Prediction | None, *, is_made: bool) -> str:
-    label, percent = next(iter(said.items()), ("nothing", "0"))
-    ours = f"{row.label} ({100 * row.probability:.3f} %)" if row else "that it can't be read"
+    theirs = ", ".join(f"{label} ({text})" for label, text in list(said.items())[:3]) or "nothing"
+    ours = f"{row.label} ({', '.join(row.answer.cells.values())})" if row else "that it can't be read"
     advice = "please report the versions of Pillow and ONNX Runtime"
     if not is_made:
         advice = "compare on other images with --images, or report the image"
     return (
-        f"example.py says {label} ({percent} %) about an image of the kind {kind}, but the model says "
+        f"example.py says {theirs} about an image of the kind {kind}, but the model says "
         f"{ours}. Nothing was written; {advice}"
     )
 

@@ -50,8 +50,12 @@ def outlook(standing: Standing, curve: LearningCurve | None, compared: Collectio
         ways.append(
             (
                 best.points,
-                f"a budget of {duration(budget)}, for {best.name}: predicted {duration(best.seconds)}; "
-                f"that usually gains about {best.points:.1f} points more, and does not always",
+                f"a budget of {duration(budget)}, for {best.name}: predicted {duration(best.seconds)}"
+                + (
+                    f"; that usually gains about {best.points:.1f} points more, and does not always"
+                    if _has_accuracy(standing)
+                    else ""
+                ),
             )
         )
     if curve is not None and curve.doubling_gain is not None:
@@ -71,11 +75,16 @@ def outlook(standing: Standing, curve: LearningCurve | None, compared: Collectio
     return f"what would help most: {max(ways)[1]}" if ways else ""
 
 
+def _has_accuracy(standing: Standing) -> bool:
+    """Whether models are compared by their accuracy, as priors about points are measured for it alone."""
+    return standing.terrain.job.task.link == "softmax"
+
+
 def _better_network(standing: Standing, compared: Collection[str]) -> Better | None:
     """A network that the prior prefers and whose features would take at most half of the budget."""
     terrain = standing.terrain
     own = card(terrain.weights.network)
-    if own is None:
+    if own is None or not _has_accuracy(standing):
         return None
     whole_s = standing.extract_s * (standing.amounts.train + terrain.test_images)
     return better_network(

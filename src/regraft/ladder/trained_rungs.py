@@ -29,7 +29,6 @@ from regraft.ladder.training_choice import (
 )
 from regraft.plans.costs import logistic_cost
 from regraft.plans.plan import Plan
-from regraft.plans.planning import TRAINABLE
 from regraft.prediction.voter import Voter
 from regraft.progress import Quiet
 
@@ -37,17 +36,14 @@ KEEP_TRAINED_AT = 0.75
 """The least probability of a gain for keeping a trained tail; lower, as its time is already spent."""
 
 if TYPE_CHECKING:  # it imports torch, which earlier rungs do not need
-    from regraft.training.tuned import Tuned, TunedJob
+    from regraft.training.evaluation import Tuned
+    from regraft.training.tuned import TunedJob
 
 
 def climb_trained(standing: Standing) -> None:
     """Train the winner of short trials, if there are enough validation images and time."""
-    held, task = standing.amounts.held, standing.terrain.job.task
-    if task.link not in TRAINABLE:
-        why = f"tails are not trained for --task {task.name} yet"
-        standing.skip("train the last stages", None, why)
-        return
     if not can_train(standing):
+        held = standing.amounts.held
         why = f"{held} held-out images can't tell whether it helps; --strategy last-blocks trains anyway"
         standing.skip("train the last stages", None, why)
         return
@@ -144,9 +140,9 @@ def _refit(standing: Standing, found: list[Contender], job: TunedJob, tuned: Tun
     """Add a contender: a solved head on several stages of the trained network."""
     from regraft.training.refit import refit, refit_plan
 
-    plan = job.plan.model_copy(update={"refit": refit_plan(standing.stages)})
+    plan = job.plan.model_copy(update={"refit": refit_plan(standing.stages, standing.terrain.job.task.link)})
     assert plan.refit is not None
-    name = f"{found[0].name}, then logistic @ {plan.refit.stages[0]}…{plan.refit.stages[-1]}"
+    name = f"{found[0].name}, then {plan.refit.head} @ {plan.refit.stages[0]}…{plan.refit.stages[-1]}"
     layout = tuned.features.layout
     width = sum(column.stop - column.start for column in layout if column.stage in plan.refit.stages)
     # Features of the held-out images were computed when the training was evaluated.
@@ -177,6 +173,8 @@ def _play(standing: Standing, tournament: Tournament, costs: TrainingCosts) -> A
 
     If the trials take longer than predicted, they end while the best arm so far can still be trained.
     """
+    from regraft.training.loop.objective import OBJECTIVES
+
     arms = list(tournament.arms)
     for epochs in tournament.rounds[:-1]:
         scores: list[tuple[Arm, float, float]] = []
@@ -187,17 +185,18 @@ def _play(standing: Standing, tournament: Tournament, costs: TrainingCosts) -> A
                 break
             scores.append((arm, *_trial(standing, arm, epochs, trial)))
         arms = survivors(scores, next_size(len(arms)))
-        listed = ", ".join(f"{arm.named(standing.stages)}: {100 * share:.1f} %" for arm, share, _ in scores)
+        measured = OBJECTIVES[standing.terrain.job.task.link].measured
+        listed = ", ".join(f"{arm.named(standing.stages)}: {measured(mean).text}" for arm, mean, _ in scores)
         standing.reporter.decided(
             f"to continue with {', '.join(arm.named(standing.stages) for arm in arms)}",
-            f"the accuracy on held-out images after {epochs} epochs was {listed}",
+            f"the {measured(0).title} on held-out images after {epochs} epochs was {listed}",
             "--strategy, --cut and --lr",
         )
     return arms[0]
 
 
 def _tuned_job(standing: Standing, plan: Plan) -> TunedJob:
-    from regraft.training.head_start import EarlierHead
+    from regraft.training.start.trained_head import EarlierHead
     from regraft.training.tuned import TunedJob
 
     terrain = standing.terrain
@@ -214,14 +213,14 @@ def _tuned_job(standing: Standing, plan: Plan) -> TunedJob:
 
 
 def _trial(standing: Standing, arm: Arm, epochs: int, predicted: float) -> tuple[float, float]:
-    """Accuracy and loss on the held-out images after a short training."""
+    """Mean goodness and loss on the held-out images after a short training."""
     scores: list[tuple[float, float]] = []
     name = f"trial of {arm.named(standing.stages)}, {epochs} epochs"
 
     def run() -> None:
         job = _limited(standing, name, arm_plan(standing, arm, epochs, is_trial=True), 0.0)
         best = job.trial(Quiet(standing.reporter))
-        scores.append((best.accuracy, best.loss) if best else (0.0, math.inf))
+        scores.append((best.goodness, best.loss) if best else (0.0, math.inf))
 
     standing.clocked(name, run, kind="training", predicted_s=standing.predicted(name, predicted))
     return scores[0]

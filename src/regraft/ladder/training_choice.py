@@ -17,7 +17,7 @@ from regraft.ladder.arms import (
 )
 from regraft.ladder.standing import Standing
 from regraft.plans.costs import Cost, training_cost
-from regraft.plans.planning import TRAINABLE, make_plan
+from regraft.plans.planning import make_plan
 from regraft.plans.step_costs import TailCost, estimate_step, step_name, tail_work
 from regraft.progress import Quiet
 from regraft.records import Record
@@ -80,8 +80,8 @@ class Choice(Record):
 
 
 def can_train(standing: Standing) -> bool:
-    """Whether such a task can be trained, and enough images are held out to tell whether training helped."""
-    return standing.terrain.job.task.link in TRAINABLE and standing.amounts.held >= LEAST_HELD
+    """Whether enough images are held out to tell whether training helped."""
+    return standing.amounts.held >= LEAST_HELD
 
 
 def choose_training(standing: Standing) -> Choice:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
@@ -11,13 +12,15 @@ import tomli_w
 from pydantic import ValidationError
 
 from regraft.errors import SettingsError
-from regraft.records import Granularity, HeadKind, Precision, Record, Statistic, Strategy
+from regraft.records import Granularity, HeadKind, Link, Precision, Record, Statistic, Strategy
 from regraft.settings import TrainSettings
 from regraft.storage.files import write_atomically
 from regraft.storage.seals import sealed
 
 TRAINED = ("last-blocks", "full", "scratch")
 """The strategies that train a tail."""
+TRAINED_HEADS: Mapping[Link, HeadKind] = {"softmax": "logistic", "sigmoid": "logistic", "identity": "ridge"}
+"""By link, the kind of solved head that computes what a trained one does."""
 
 
 class SolvedPlan(Record):

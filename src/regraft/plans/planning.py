@@ -11,7 +11,8 @@ from regraft.heads.fitting import check_head, heads_for
 from regraft.machine.processor import has_bf16
 from regraft.networks.architectures.auxiliaries import has_auxiliaries
 from regraft.networks.cuts import cut_count
-from regraft.plans.plan import TRAINED, Plan
+from regraft.plans.plan import TRAINED, TRAINED_HEADS, Plan
+from regraft.plans.restrictions import check_training
 from regraft.progress import Reporter
 from regraft.records import Column, HeadKind, InputSpec, Link, Statistic, Strategy
 from regraft.settings import Augmentation, FitSettings, TrainSettings
@@ -43,10 +44,6 @@ class Circumstances:
         return self.task.link if self.task else "softmax"
 
 
-TRAINABLE: frozenset[Link] = frozenset({"softmax"})
-"""The links for which tails can be trained."""
-
-
 def check_strategy(strategy: Strategy, head: HeadKind | None, task: Task | None) -> None:
     """Refuse a strategy or a kind of head that can't predict what a task needs.
 
@@ -55,10 +52,8 @@ def check_strategy(strategy: Strategy, head: HeadKind | None, task: Task | None)
     """
     if task is None:
         return
-    kinds = heads_for(task.link)
-    can_train = task.link in TRAINABLE
-    if (strategy == "svm" and "rbf-svm" not in kinds) or (strategy in TRAINED and not can_train):
-        known = ("probe", "many-stages", *(TRAINED if can_train else ()))
+    if strategy == "svm" and "rbf-svm" not in heads_for(task.link):
+        known = ("probe", "many-stages", *TRAINED)
         raise SettingsError(
             f"--strategy {strategy} can't predict labels of --task {task.name}; accepted are "
             f"{', '.join(known)} and auto"
@@ -149,18 +144,20 @@ def _one_statistic(known: Sequence[Statistic]) -> tuple[Statistic, ...]:
 def _make_trained(
     settings: FitSettings, training: TrainSettings, around: Circumstances, reporter: Reporter
 ) -> Plan:
-    if settings.head not in (None, "logistic"):
+    head = TRAINED_HEADS[around.link]
+    if settings.head not in (None, head):
         raise SettingsError(
             f"--head {settings.head} can't be trained: with --strategy {settings.strategy} the head is "
-            "always logistic. Remove --head, or choose --strategy svm or many-stages"
+            f"always {head}. Remove --head, or choose --strategy svm or many-stages"
         )
+    check_training(around.link, training)
     stages = list(dict.fromkeys(column.stage for column in around.layout))
     count = _frozen_count(settings, stages, reporter)
     known = [column.statistic for column in around.layout if column.stage == stages[-1]]
     return Plan(
         network=around.network,
         strategy=_named(settings),
-        head="logistic",
+        head=head,
         stages=tuple(stages[count:]),
         statistics=_one_statistic(known),
         runtime=around.runtime,

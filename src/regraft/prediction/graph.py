@@ -1,11 +1,11 @@
-"""A whole model as one differentiable torch module, from pixels to probabilities.
+"""A whole model as one differentiable torch module, from pixels to outputs.
 
 Explanations need its gradients, and export traces it; prediction computes the heads with numpy instead.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -16,13 +16,20 @@ from regraft.features.pooling import normalisation, summarise
 from regraft.heads.head import Head
 from regraft.networks.network import Network, load_network
 from regraft.prediction.model import Model
-from regraft.records import Column
+from regraft.records import Column, Link
+
+DECIDE: Mapping[Link, Callable[[torch.Tensor], torch.Tensor]] = {
+    "softmax": lambda scores: torch.softmax(scores, dim=1),
+    "sigmoid": torch.sigmoid,
+    "identity": lambda scores: scores,
+}
+"""By link, what turns scores `(N, K)` into outputs, as in `heads.head`."""
 
 
 class ModelGraph(nn.Module):
     """Everything that a model computes after an image is decoded.
 
-    Input `(N, H, W, C) uint8` at the network's input size, output `(N, K) float32`; rows sum to one.
+    Input `(N, H, W, C) uint8` at the network's input size, output `(N, K) float32`, as `Model.predict`.
     Voters that read the same network share its forward pass; stages that no head reads are left out.
     """
 
@@ -51,7 +58,7 @@ class ModelGraph(nn.Module):
 
 
 def mean_vote(votes: Sequence[torch.Tensor]) -> torch.Tensor:
-    """The voters' mean probabilities, `(N, K)`."""
+    """The voters' mean outputs, `(N, K)`."""
     return torch.stack(list(votes)).mean(dim=0) if len(votes) > 1 else votes[0]
 
 
@@ -91,6 +98,7 @@ class NetworkPart(Trunk):
         self.read = read
         self.heads = nn.ModuleList([HeadGraph(head) for head in heads])
         self.columns = [head.record.columns for head in heads]
+        self.links = [head.record.link for head in heads]
 
     def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
         return self.judged(self.features(self.normalised(images)))
@@ -105,13 +113,14 @@ class NetworkPart(Trunk):
         return found
 
     def judged(self, features: dict[tuple[str, str], torch.Tensor]) -> list[torch.Tensor]:
-        """The probabilities of each head."""
+        """The outputs of each head."""
+        return [DECIDE[link](one) for link, one in zip(self.links, self.scores(features), strict=True)]
+
+    def scores(self, features: dict[tuple[str, str], torch.Tensor]) -> list[torch.Tensor]:
+        """The scores `(N, K)` of each head, over its temperature, before its link."""
         return [
-            torch.softmax(scores, dim=1)
-            for scores in (
-                head(torch.cat([features[_name(column)] for column in columns], dim=1))
-                for head, columns in zip(self.heads, self.columns, strict=True)
-            )
+            head(torch.cat([features[_name(column)] for column in columns], dim=1))
+            for head, columns in zip(self.heads, self.columns, strict=True)
         ]
 
 

@@ -1,8 +1,7 @@
-"""A fitted model, which predicts labels and probabilities of images."""
+"""A fitted model, which predicts the labels of images."""
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -93,7 +92,7 @@ class Model:
         limits: LoadLimits | None = None,
         reporter: Reporter | None = None,
     ) -> Predictions:
-        """Predict labels and probabilities of images.
+        """Predict the labels of images, with probabilities where the task has any.
 
         A large JPEG file is decoded at a reduced size, which an image in memory no longer can be, so the
         probabilities of the two may differ in the third decimal.
@@ -149,12 +148,9 @@ class Model:
                 yield place, self._judge(images[place].name, rows)
 
     def _judge(self, name: str, rows: Mapping[str, Row]) -> Prediction:
-        outputs = self._probabilities(rows)
-        answer = self.task.answer(outputs)
-        probability = float(answer.facts.get("probability", math.nan))
-        return Prediction(name, answer.text, probability, outputs, answer.facts)
+        return Prediction.of(name, self._outputs(rows), self.task)
 
-    def _probabilities(self, rows: Mapping[str, Row]) -> npt.NDArray[np.float64]:
+    def _outputs(self, rows: Mapping[str, Row]) -> npt.NDArray[np.float64]:
         """The voters' mean outputs `(K,)`; `rows` are an image's features by the network's hash."""
         votes = []
         for voter in self.voters:
@@ -167,7 +163,7 @@ class Model:
     def looked_at(
         self, pixels: Pixels, *, precision: Precision = "fp32"
     ) -> tuple[npt.NDArray[np.float64], Row]:
-        """The probabilities of one decoded image, and its feature row of the model's own network.
+        """The outputs for one decoded image, and its feature row of the model's own network.
 
         Args:
             pixels: pixels `(H, W, C) uint8` at the network's input size, from `load_input`.
@@ -179,7 +175,7 @@ class Model:
             if sha256 not in rows:
                 engine = self._engine((sha256, "auto", precision), voter.weights, Silent())
                 ((_, rows[sha256]),) = engine.run([(0, pixels)])
-        return self._probabilities(rows), rows[self.weights.sha256]
+        return self._outputs(rows), rows[self.weights.sha256]
 
     def _decode(
         self, images: Sequence[ImageSource], skipped: list[SkippedFile], limits: LoadLimits | None

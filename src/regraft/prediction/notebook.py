@@ -9,9 +9,10 @@ from pathlib import Path
 
 from regraft.storage.tables import printable
 from regraft.tasks.score_sheet import ScoreSheet
-from regraft.tasks.task import Task
+from regraft.tasks.task import Measure, Task
 
-_ROWS = 20
+MOST_ROWS = 20
+"""The number of predictions that are shown."""
 
 
 def model_html(
@@ -29,23 +30,33 @@ def model_html(
     best = scores.test or scores.validation if scores else None
     if best is not None:
         value = task.measures(best)[0]
-        interval, scale, form = "", 100 if value.is_share else 1, ".1f" if value.is_share else ".3g"
-        if value.low is not None and value.high is not None:
-            interval = f" [{scale * value.low:{form}}, {scale * value.high:{form}}]"
-        rows.append((value.title, f"{value.text}{interval} of {best.images:,} images, {best.method}"))
+        rows.append((value.title, f"{with_interval(value)} of {best.images:,} images, {best.method}"))
     if run_folder is not None:
         rows.append(("run", str(run_folder)))
     return _table([], rows)
 
 
-def predictions_html(answers: Sequence[tuple[str, str, float]], *, skipped: int) -> str:
-    """A table of the first predictions as path, label and probability, and the number of further ones."""
-    rows = [(path, label, _chance(probability)) for path, label, probability in answers[:_ROWS]]
-    more = len(answers) - len(rows)
+def with_interval(measure: Measure) -> str:
+    """A score with its interval.
+
+    >>> with_interval(Measure("accuracy", 0.912, 0.9, 0.93))
+    '91.2 % [90.0, 93.0]'
+    >>> with_interval(Measure("r_squared", 0.5, is_share=False))
+    '0.5'
+    """
+    if measure.low is None or measure.high is None:
+        return measure.text
+    if measure.is_share:
+        return f"{measure.text} [{100 * measure.low:.1f}, {100 * measure.high:.1f}]"
+    return f"{measure.text} [{measure.low:.3g}, {measure.high:.3g}]"
+
+
+def predictions_html(header: Sequence[str], rows: Sequence[Sequence[str]], *, more: int, skipped: int) -> str:
+    """A table of the first predictions, with the numbers of further ones and of skipped files."""
     said = [f"{more:,} more"] if more else []
     if skipped:
         said.append(f"{skipped:,} files could not be used; see the attribute skipped")
-    return _table(["image", "label", "probability"], rows) + "".join(f"<p>{escape(one)}</p>" for one in said)
+    return _table(header, rows) + "".join(f"<p>{escape(one)}</p>" for one in said)
 
 
 def _chance(probability: float) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import TypeAdapter
 
 from regraft.data.image_like import ImageLike, read_image_likes
 from regraft.data.pictures.loading import LoadLimits, decode_for, needed_side_px, read_file
@@ -17,15 +18,20 @@ from regraft.machine.processor import count_cores
 from regraft.parallel import in_order
 from regraft.prediction.model import check_prediction, skipped_source
 from regraft.prediction.predictions import Prediction, Predictions
-from regraft.records import InputSpec, SkippedFile
+from regraft.records import InputSpec, Link, SkippedFile
+from regraft.tasks.choosing import SavedTask
+from regraft.tasks.task import Task
 
 FACT = "regraft"
 """Key of an exported file's metadata, which is JSON."""
+OUTPUTS: Mapping[Link, str] = {"softmax": "probabilities", "sigmoid": "probabilities", "identity": "values"}
+"""By link, the name of the graph's output `(N, K) float32`."""
+_SAVED: TypeAdapter[SavedTask] = TypeAdapter(SavedTask)
 _MAX_BYTES = 4 << 30
 
 
 class OnnxModel:
-    """An exported model, from whole decoded images to probabilities; ONNX Runtime computes it.
+    """An exported model, from whole decoded images to outputs; ONNX Runtime computes it.
 
     Args:
         path: the `.onnx` file that `regraft export` has written.
@@ -44,12 +50,17 @@ class OnnxModel:
             )
         try:
             self.facts: dict[str, Any] = json.loads(known)
-            self.labels = tuple(str(label) for label in self.facts["labels"])
+            self.task: Task = read_task(self.facts)
             self.input_spec = InputSpec.model_validate(self.facts["input_spec"])
         except (ValueError, KeyError, TypeError) as error:
             raise BundleError(
                 f"the metadata of {self.path} can't be read: {error}. Export it again"
             ) from error
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The names of the outputs: for classification, the classes."""
+        return self.task.outputs
 
     def predict(
         self,
@@ -57,7 +68,7 @@ class OnnxModel:
         *,
         limits: LoadLimits | None = None,
     ) -> Predictions:
-        """Predict labels and probabilities of images; files that can't be used are in `skipped`.
+        """Predict the labels of images; files that can't be used are in `skipped`.
 
         Args:
             images: one or several images, as in `Model.predict`.
@@ -81,9 +92,7 @@ class OnnxModel:
             if pixels is None:
                 skipped.append(skipped_source(several[place], reason))
                 continue
-            chances = self.probabilities(pixels[None])[0]
-            best = int(chances.argmax())
-            rows.append(Prediction(several[place].name, self.labels[best], float(chances[best]), chances))
+            rows.append(Prediction.of(several[place].name, self.outputs(pixels[None])[0], self.task))
         return Predictions(self.labels, tuple(rows), tuple(skipped))
 
     def decoded(self, source: str | Path | bytes, limits: LoadLimits | None = None) -> npt.NDArray[np.uint8]:
@@ -93,10 +102,29 @@ class OnnxModel:
         bands: Sequence[Any] = picture.bands
         return np.stack([np.asarray(band) for band in bands], axis=-1) if bands else np.asarray(picture.image)
 
-    def probabilities(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
-        """Probabilities `(N, K)` of decoded images of one size, `(N, H, W, C) uint8`."""
-        (found,) = self._session.run(["probabilities"], {"images": np.ascontiguousarray(images)})
+    def outputs(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
+        """Outputs `(N, K)` for decoded images of one size, `(N, H, W, C) uint8`."""
+        (found,) = self._session.run([OUTPUTS[self.task.link]], {"images": np.ascontiguousarray(images)})
         return np.asarray(found, dtype=np.float64)
+
+
+def saved_task(task: Task) -> dict[str, Any]:
+    """The facts that say what a task is, for `read_task`; a classification needs only its labels."""
+    facts: dict[str, Any] = {"labels": list(task.outputs)}
+    if task.link != "softmax":
+        facts["task"] = _SAVED.dump_python(task, mode="json")  # type: ignore[arg-type]
+    return facts
+
+
+def read_task(facts: Mapping[str, Any]) -> Task:
+    """The task in an exported file's metadata, or in a server's package.
+
+    Raises:
+        KeyError: there are no labels.
+        ValueError: the task is damaged.
+    """
+    labels = [str(label) for label in facts["labels"]]
+    return _SAVED.validate_python(facts.get("task") or {"name": "classification", "outputs": labels})
 
 
 def open_session(path: Path, *, threads: int | None = None) -> Any:

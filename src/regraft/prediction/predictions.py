@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from regraft.prediction.notebook import predictions_html
+from regraft.prediction.notebook import MOST_ROWS, predictions_html
 from regraft.records import SkippedFile
+from regraft.tasks.task import Answer, Task
 
 
 @dataclass(frozen=True)
@@ -19,14 +21,25 @@ class Prediction:
 
     path: str
     label: str
-    """The predicted class; several labels are joined by `|`, and a number is written as a table writes it."""
+    """The answer as tables write it: the class, the labels joined by `|`, or the number."""
     probability: float
-    """The probability of the class; NaN in other tasks."""
-    probabilities: npt.NDArray[np.float64] = field(repr=False)
-    """Outputs `(K,)` in the order of the model's labels: for classification, probabilities that sum to one;
-    for several labels, the probability of each; for a number, the number."""
-    facts: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    """What `regraft predict --json` shows, such as `value`, `low` and `high` of a number."""
+    """The probability of the class; NaN for other tasks, which don't choose one output."""
+    outputs: npt.NDArray[np.float64] = field(repr=False)
+    """Outputs `(K,)` in the order of the model's labels: the probabilities of classes, which sum to one, the
+    probability of each of several labels, or a number."""
+    answer: Answer = field(repr=False)
+    """What the outputs mean, for people and for programs."""
+
+    @classmethod
+    def of(cls, path: str, outputs: npt.NDArray[np.float64], task: Task) -> Prediction:
+        """The prediction for an image from the outputs of a model."""
+        answer = task.answer(outputs)
+        return cls(path, answer.text, answer.facts.get("probability", math.nan), outputs, answer)
+
+    @property
+    def probabilities(self) -> npt.NDArray[np.float64]:
+        """The outputs, which are probabilities for classes and for several labels."""
+        return self.outputs
 
 
 @dataclass(frozen=True)
@@ -44,5 +57,13 @@ class Predictions(Sequence[Prediction]):
         return self.rows[place]
 
     def _repr_html_(self) -> str:
-        answers = [(row.path, row.label, row.probability) for row in self.rows]
-        return predictions_html(answers, skipped=len(self.skipped))
+        shown = self.rows[:MOST_ROWS]
+        names: list[str] = ["label", "probability"]
+        cells: list[tuple[str, ...]] = [(row.label, f"{100 * row.probability:.1f} %") for row in shown]
+        if any(math.isnan(row.probability) for row in shown):
+            names = [*shown[0].answer.cells]
+            cells = [tuple(row.answer.cells.values()) for row in shown]
+        rows = [(row.path, *own) for row, own in zip(shown, cells, strict=True)]
+        return predictions_html(
+            ["image", *names], rows, more=len(self.rows) - len(shown), skipped=len(self.skipped)
+        )

@@ -14,10 +14,12 @@ from regraft.explanation.overlays import data_uri, overlaid, picture
 from regraft.explanation.pictures import Pictures
 from regraft.prediction.graph import ModelGraph
 from regraft.prediction.model import Model
+from regraft.prediction.onnx_model import OUTPUTS
 from regraft.progress import Reporter, Silent
 from regraft.records import SkippedFile
 from regraft.reports.pages import write_page
 from regraft.runs.model_files import ModelFiles, open_files
+from regraft.tasks.task import Answer
 
 _SIDE_PX = 320
 _NEIGHBOUR_PX = 128
@@ -32,7 +34,9 @@ class Explained:
     label: str
     """The label that the heat maps explain."""
     chances: tuple[tuple[str, float], ...]
-    """The most probable labels, with their probabilities."""
+    """The most probable labels, with their probabilities; empty for a number."""
+    answer: Answer
+    """What the model says about the image."""
     maps: tuple[HeatMap, ...]
     neighbours: tuple[Neighbour, ...]
     pixels: Pixels
@@ -158,11 +162,13 @@ class _Explainer:
         labels = self.model.labels
         chances, row = self.model.looked_at(pixels)
         order = sorted(range(len(chances)), key=lambda place: -chances[place])
+        has_chances = OUTPUTS[self.model.task.link] == "probabilities"
         target = labels.index(self.label) if self.label is not None else order[0]
         return Explained(
             path,
             labels[target],
-            tuple((labels[place], float(chances[place])) for place in order[:_TOP]),
+            tuple((labels[place], float(chances[place])) for place in order[:_TOP] if has_chances),
+            self.model.task.answer(chances, top=_TOP),
             tuple(heat_map(self.graph, pixels, target, one, stage=self.stage) for one in self.methods),
             tuple(self.gallery.nearest(row, self.neighbours)) if self.gallery else (),
             pixels,

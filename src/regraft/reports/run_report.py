@@ -123,7 +123,7 @@ def write_report(
             best=best,
             sheet=sheet,
             side="test" if sheet.test else "validation",
-            name=Path(files.run.data_root.rstrip("/")).stem,
+            name=Path(files.run.data_root.rstrip("/")).stem or files.run.data_root,
             ladder=ladder,
             classics=[row for row in rungs if row.rung == 0 and row.accuracy][1:],
             chosen=next((row for row in reversed(rungs) if row.is_kept), None),

@@ -111,21 +111,3 @@ def open_files(place: str | Path, data: str | Path | None = None) -> ModelFiles:
             "say what images it was fitted on. Remove --data, or give the run's folder"
         )
     return ModelFiles(folder, None)
-
-
-def check_classes(files: ModelFiles, what: str) -> None:
-    """Refuse a model of another task than classification.
-
-    Args:
-        files: what is known of the model.
-        what: what can't be done with it, as a participle.
-
-    Raises:
-        SettingsError: the outputs are not the probabilities of classes.
-    """
-    task = files.model.task
-    if task.link != "softmax":
-        raise SettingsError(
-            f"{files.folder} is a model of --task {task.name}, which can't be {what} yet; accepted are "
-            f"models of --task classification. To use this model: regraft predict {files.folder} IMAGE ..."
-        )

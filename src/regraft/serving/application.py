@@ -45,7 +45,7 @@ def create_app(predictor: Predictor) -> FastAPI:
         return _error(error.status_code, str(error.detail), dict(error.headers or {}))
 
     @app.post(
-        "/predict", summary="Labels and probabilities of images", responses=_RESPONSES, openapi_extra=_BODY
+        "/predict", summary="What the model says about images", responses=_RESPONSES, openapi_extra=_BODY
     )
     async def predict(
         request: Request,

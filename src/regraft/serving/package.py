@@ -1,4 +1,4 @@
-"""What a server needs from a model: the graph, the labels, and the training images to compare with.
+"""What a server needs from a model: the graph, the task, and the training images to compare with.
 
 Making a package needs torch, using it does not, so it is made once by a separate process and cached.
 """
@@ -17,24 +17,26 @@ import numpy.typing as npt
 import safetensors.numpy
 
 from regraft.errors import BundleError, RegraftError
+from regraft.prediction.onnx_model import read_task
 from regraft.progress import Reporter
 from regraft.records import InputSpec
-from regraft.runs.model_files import ModelFiles, check_classes, open_files
+from regraft.runs.model_files import ModelFiles, open_files
 from regraft.storage.files import key_of, make_folder, read_json, sha256_of_file, write_atomically
 from regraft.storage.places import cache_folder
+from regraft.tasks.task import Task
 from regraft.version import VERSION
 
 THUMBNAIL_PX = 96
 MOST_NEIGHBOURS = 4_000
 """Number of training images that a package keeps to compare with, spread evenly over all."""
-_VERSION = 3
+_VERSION = 4
 
 
 @dataclass(frozen=True)
 class Package:
     """A model as a server uses it."""
 
-    labels: tuple[str, ...]
+    task: Task
     input_spec: InputSpec
     graph: Path
     facts: dict[str, Any]
@@ -63,7 +65,6 @@ def open_package(run: str | Path, reporter: Reporter, data: str | Path | None = 
     bundle = files.bundle / "bundle.json"
     if not bundle.is_file():
         raise BundleError(f"{files.folder} contains no model: {bundle} is missing")
-    check_classes(files, "served")
     folder = cache_folder() / "serving" / _key(files)[:24]
     if not (folder / "package.json").exists():
         with reporter.phase("preparing the model for serving", 1, "models") as meter:
@@ -102,7 +103,7 @@ def read_package(folder: Path) -> Package:
         blob = arrays["thumbnails"].tobytes()
         thumbnails = tuple(blob[end - size : end] for end, size in zip(ends, arrays["sizes"], strict=True))
         return Package(
-            tuple(record["labels"]),
+            read_task(record),
             InputSpec.model_validate(record["input_spec"]),
             folder / "core.onnx",
             record["facts"],

@@ -14,11 +14,14 @@ from regraft.data.pictures.loading import decode, read_file
 from regraft.errors import ImageError, RegraftError
 from regraft.explanation.gallery import Space, open_gallery
 from regraft.export.graphs import core_graph, saved
+from regraft.prediction.onnx_model import saved_task
 from regraft.progress import Silent
-from regraft.records import Scores
 from regraft.runs.model_files import ModelFiles, open_files
 from regraft.serving.package import MOST_NEIGHBOURS, THUMBNAIL_PX, write_package
 from regraft.storage.tables import printable
+from regraft.tasks.multilabel import Multilabel
+from regraft.tasks.score_sheet import measures
+from regraft.tasks.task import Measure
 
 
 def pack(run: Path, folder: Path, data: Path | None = None) -> None:
@@ -26,7 +29,7 @@ def pack(run: Path, folder: Path, data: Path | None = None) -> None:
     files = open_files(run, data)
     places, near, thumbnails = _neighbours(files)
     record = {
-        "labels": list(files.model.labels),
+        **saved_task(files.model.task),
         "input_spec": files.model.weights.input_spec.model_dump(mode="json"),
         "neighbours": near,
         "facts": {**_facts(files), "neighbours": len(near)},
@@ -50,20 +53,30 @@ def _neighbours(files: ModelFiles) -> tuple[npt.NDArray[np.float32], list[tuple[
 def _facts(files: ModelFiles) -> dict[str, Any]:
     """The answer of `/model`; None stands for what is not known."""
     model, best, plan, sheet = files.model, files.best, files.plan, files.scores
-    assert isinstance(best, Scores | None)
-    baseline = sheet.baseline if sheet else None
-    assert isinstance(baseline, Scores | None)
+    headline = measures(best)[0] if best else None
+    trivial = measures(sheet.baseline)[0] if sheet and sheet.baseline else None
     return {
+        "task": model.task.name,
         "labels": [printable(label) for label in model.labels],
+        "thresholds": list(model.task.thresholds) if isinstance(model.task, Multilabel) else None,
         "network": model.weights.network,
         "strategy": plan.strategy if plan else None,
         "head": model.head.record.kind,
-        "accuracy": best.accuracy.model_dump(mode="json") if best else None,
-        "baseline": baseline.accuracy.value if baseline else None,
+        **_scored(headline, trivial),
         "judged_on": f"{best.images} images, {best.method}" if best else None,
         "licence": model.weights.source.licence,
         "lineage": [printable(one) for one in model.lineage],
         "regraft_version": files.regraft_version,
+    }
+
+
+def _scored(best: Measure | None, trivial: Measure | None) -> dict[str, Any]:
+    """The most important score, by its name, and in words for people."""
+    estimate = best.estimate if best else None
+    return {
+        best.name if best else "accuracy": estimate.model_dump(mode="json") if estimate else None,
+        "baseline": trivial.value if trivial else None,
+        "score": f"{best.title} is {best.text}" if best else None,
     }
 
 

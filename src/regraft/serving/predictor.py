@@ -16,7 +16,7 @@ from regraft.data.pictures.loading import Pixels
 from regraft.explanation.occlusion import occlusion
 from regraft.explanation.overlays import data_uri, overlaid, picture
 from regraft.machine.processor import count_cores
-from regraft.prediction.onnx_model import open_session
+from regraft.prediction.onnx_model import OUTPUTS, open_session
 from regraft.serving.batching import Answer, Batcher, Overloaded
 from regraft.serving.decoding import DecodePool
 from regraft.serving.package import Package
@@ -41,9 +41,8 @@ class Predictor:
         self.package, self.capacity = package, capacity
         self.is_draining = False
         session = open_session(package.graph, threads=1)
-        self._run: Callable[[Pixels], Answer] = lambda pixels: tuple(
-            session.run(["probabilities", "place"], {"pixels": pixels})
-        )
+        names = [OUTPUTS[package.task.link], "place"]
+        self._run: Callable[[Pixels], Answer] = lambda pixels: tuple(session.run(names, {"pixels": pixels}))
         self._pool = DecodePool(package.input_spec, workers=count)
         self._batcher = Batcher(self._run, threads=count, most=_BATCH, capacity=2 * capacity)
         self._threads = ThreadPoolExecutor(capacity, thread_name_prefix="image")
@@ -81,7 +80,7 @@ class Predictor:
 
         Args:
             data: the whole file.
-            top: number of labels.
+            top: number of labels with their probabilities, where the task has any.
             neighbours: number of similar training images.
             explain: whether to add a heat map (occlusion).
 
@@ -89,25 +88,21 @@ class Predictor:
             ImageError: the file can't be used.
         """
         pixels = self._pool.decode(data)
-        chances, place = self._batcher.submit(pixels).result()
-        order = np.argsort(-chances, kind="stable")
-        labels = self.package.labels
-        said: dict[str, Any] = {
-            "label": labels[order[0]],
-            "probability": float(chances[order[0]]),
-            "top": [{"label": labels[n], "probability": float(chances[n])} for n in order[:top]],
-        }
+        outputs, place = self._batcher.submit(pixels).result()
+        said = dict(self.package.task.answer(outputs, top=top).facts)
+        if "top" in said:
+            said["top"] = [{"label": label, "probability": chance} for label, chance in said["top"]]
         if neighbours:
             said["neighbours"] = self._alike(place, neighbours)
         if explain:
             said["image"] = data_uri(picture(pixels), side_px=320, quality=85)
-            heat = occlusion(pixels, lambda batch: self._chances(batch, order[0]), grid=_GRID)
+            heat = occlusion(pixels, lambda batch: self._output(batch, int(outputs.argmax())), grid=_GRID)
             said["overlay"] = data_uri(overlaid(pixels, heat), side_px=320, quality=85)
         return said
 
-    def _chances(self, batch: Pixels, label: int) -> npt.NDArray[np.float32]:
-        chances: npt.NDArray[np.float32] = self._run(batch)[0][:, label]
-        return chances
+    def _output(self, batch: Pixels, number: int) -> npt.NDArray[np.float32]:
+        found: npt.NDArray[np.float32] = self._run(batch)[0][:, number]
+        return found
 
     def _alike(self, place: npt.NDArray[np.float32], count: int) -> list[dict[str, Any]]:
         alike = self.package.places @ place

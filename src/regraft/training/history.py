@@ -16,22 +16,20 @@ from regraft.storage.tables import csv_bytes
 if TYPE_CHECKING:  # it imports torch, which reading a run does not need
     from regraft.training.movement import Movement
 
-_PLAIN = (
-    "phase", "epoch", "step", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy",
-    "is_best", "elapsed_s", "images_per_s",
-)  # fmt: skip
-
 
 @dataclass(frozen=True)
 class History:
     """One row for each epoch, and one record for each stage.
 
-    Each row contains the phase, the epoch and the optimizer steps within it, losses (nats), accuracies
-    (shares), the learning rate and mean gradient norm of each part, seconds so far, and images per second.
+    Each row contains the phase, the epoch and the optimizer steps within it, losses, the scores that
+    `measure` names, the learning rate and mean gradient norm of each part, seconds so far, and images per
+    second.
     """
 
     rows: Sequence[dict[str, Any]]
     movements: Sequence[Movement]
+    measure: str = "accuracy"
+    """The name of the score by which epochs were compared; see `training.loop.objective`."""
 
     def write(self, folder: Path) -> None:
         """Write `metrics.jsonl`, `metrics.csv`, `stages.csv`, and `tensorboard/` if that is installed."""
@@ -44,12 +42,24 @@ class History:
         if importlib.util.find_spec("tensorboard"):
             self._write_tensorboard(folder / "tensorboard")
 
+    @property
+    def _plain(self) -> tuple[str, ...]:
+        """The columns with one value for each epoch."""
+        return (
+            "phase", "epoch", "step", "train_loss", f"train_{self.measure}", "validation_loss",
+            f"validation_{self.measure}", "is_best", "elapsed_s", "images_per_s",
+        )  # fmt: skip
+
     def _csv(self) -> bytes:
         parts = list(dict.fromkeys(part for row in self.rows for part in row["learning_rates"]))
-        header = [*_PLAIN, *(f"lr {part}" for part in parts), *(f"gradient norm {part}" for part in parts)]
+        header = [
+            *self._plain,
+            *(f"lr {part}" for part in parts),
+            *(f"gradient norm {part}" for part in parts),
+        ]
         table = [
             [
-                *(row[name] for name in _PLAIN),
+                *(row[name] for name in self._plain),
                 *(row["learning_rates"].get(part) for part in parts),
                 *(row["gradient_norms"].get(part) for part in parts),
             ]
@@ -63,7 +73,7 @@ class History:
         shutil.rmtree(folder, ignore_errors=True)  # TensorBoard adds to the events that are there
         with SummaryWriter(str(folder)) as writer:
             for number, row in enumerate(self.rows, start=1):
-                values = {name: row[name] for name in _PLAIN[3:] if row[name] is not None}
+                values = {name: row[name] for name in self._plain[3:] if row[name] is not None}
                 values |= {f"learning_rate/{part}": rate for part, rate in row["learning_rates"].items()}
                 values |= {f"gradient_norm/{part}": norm for part, norm in row["gradient_norms"].items()}
                 for name, value in values.items():

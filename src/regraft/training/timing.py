@@ -109,8 +109,8 @@ def _step(
     from regraft.features.pooling import layout_of
     from regraft.machine.devices import find_device
     from regraft.networks.architectures.strided_depthwise import quicken
-    from regraft.training.head_start import HeadStart, LinearHead
     from regraft.training.loop.tail import Tail, autocast, channels_last
+    from regraft.training.start.trained_head import HeadStart, LinearHead
 
     where = find_device(device)
     columns = [column for column in layout_of(network) if column.stage == network.stage_names[-1]]

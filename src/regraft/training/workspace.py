@@ -1,9 +1,10 @@
-"""The folder of a training in the cache: named after all that its result depends on, used by one process."""
+"""The folder of a training in the cache: its checkpoint, and the network that it has trained."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -12,23 +13,25 @@ import filelock
 import torch
 
 from regraft.data.pictures.loading import LOADER_VERSION
-from regraft.heads.dataset import Job
+from regraft.machine.devices import find_device
 from regraft.machine.processor import cpu_kernels
+from regraft.networks.network import Network
 from regraft.networks.weights.finding import Weights
-from regraft.plans.plan import Plan
+from regraft.networks.weights.states import save_state
 from regraft.progress import Reporter
-from regraft.storage.files import key_of, make_folder
+from regraft.records import WeightsSource
+from regraft.storage.files import key_of, make_folder, sha256_of_file
 from regraft.storage.places import cache_folder
-from regraft.training.head_start import EarlierHead
+from regraft.training.start.setup import Order
 
 _NOT_TRAINED_WITH: Any = {"vote": True, "refit": True, "training": {"stop_after"}}
 """Parts of a plan on which the steps of its training don't depend."""
 
 
 @contextmanager
-def workspace(facts: Mapping[str, Any], reporter: Reporter) -> Iterator[Path]:
-    """The training's folder in the cache, named after `facts` and locked by one process."""
-    folder = cache_folder() / "training" / key_of(facts)[:24]
+def workspace(order: Order, reporter: Reporter) -> Iterator[Path]:
+    """The folder of a training, named after all that it depends on and locked by one process."""
+    folder = cache_folder() / "training" / key_of(_facts(order))[:24]
     make_folder(folder)
     lock = filelock.FileLock(folder.parent / f".{folder.name}.lock")
     try:
@@ -42,28 +45,18 @@ def workspace(facts: Mapping[str, Any], reporter: Reporter) -> Iterator[Path]:
         lock.release()
 
 
-def facts_of(
-    job: Job, plan: Plan, weights: Weights, *, earlier: EarlierHead | None, device: torch.device
-) -> dict[str, Any]:
-    """Everything that the result of a training depends on.
-
-    Args:
-        job: the images with their split.
-        plan: the plan to carry out.
-        weights: where the network starts.
-        earlier: the head that the training starts from, if it is that of an earlier run.
-        device: where it is trained.
-    """
+def _facts(order: Order) -> dict[str, Any]:
+    device, is_continued = find_device(order.device), order.settings.head_start == "previous"
     return {
-        "version": 2,
-        "plan": plan.model_dump(mode="json", exclude=_NOT_TRAINED_WITH),
-        "split": job.split.sha256,
-        "images": key_of([row.sha256 for row in job.split.rows]),
-        "weights": weights.sha256,
-        "earlier": earlier.facts() if earlier else None,
+        "version": 3,
+        "plan": order.plan.model_dump(mode="json", exclude=_NOT_TRAINED_WITH),
+        "split": order.job.split.sha256,
+        "images": key_of([row.sha256 for row in order.job.split.rows]),
+        "weights": order.weights.sha256,
+        "earlier": order.earlier.facts() if order.earlier and is_continued else None,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_kernels(),
         "loader_version": LOADER_VERSION,
-        "versions": {name: metadata.version(name) for name in _libraries(plan.runtime)},
+        "versions": {name: metadata.version(name) for name in _libraries(order.plan.runtime)},
     }
 
 
@@ -71,3 +64,13 @@ def _libraries(runtime: str) -> tuple[str, ...]:
     """Libraries that the result's bits depend on; numpy and scipy solve the head to start from."""
     inference = ("openvino",) if runtime == "openvino" else ()
     return ("torch", "timm", "torchvision", "numpy", "scipy", *inference)
+
+
+def trained_weights(order: Order, network: Network, folder: Path) -> Weights:
+    """The weights of the whole network after training, saved in a folder like any other weights file."""
+    path = folder / "network.safetensors"
+    save_state(network.module.state_dict(), path)
+    sha256, start = sha256_of_file(path), order.weights.source
+    where = f"{order.plan.strategy} on {Path(order.job.images.root).name}, from {start.where}"
+    source = WeightsSource(where=where, sha256=sha256, licence=start.licence)
+    return replace(order.weights, path=path, sha256=sha256, source=source)

@@ -30,7 +30,6 @@ from regraft.ladder.training_choice import LEAST_HELD, arm_plan, choose_training
 from regraft.networks.weights.finding import Weights
 from regraft.plans.costs import Cost, logistic_work
 from regraft.plans.plan import Plan
-from regraft.plans.planning import TRAINABLE
 from regraft.progress import Reporter
 from regraft.records import Record
 from regraft.runs.records import LadderRecord
@@ -114,7 +113,7 @@ def advise(
     climb_classics(standing)
     rows = standing.training_rows
     curve = learning_curve(rows, _quick_head(standing)) if classifies else None
-    options, plans = _options(standing) if prepared.job.task.link in TRAINABLE else ([], {})
+    options, plans = _options(standing)
     cell = advised(len(rows.keys), near.word)
     plan, speaker, reason = recommend(standing, cell, options, plans)
     measured = Measured(
@@ -190,8 +189,6 @@ def recommend(
         reason += "; the textbook table advises training, but " + (
             f"{held} held-out images are too few to evaluate it"
             if held < LEAST_HELD
-            else f"tails are not trained for --task {job.task.name} yet"
-            if job.task.link not in TRAINABLE
             else "the budget is too short"
         )
     elif cell.strategy != best.plan.strategy:

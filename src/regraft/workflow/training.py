@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # they import torch, which solved heads do without
 
 def tail_training(job: Job, made: Plan, asked: Request, reading: DataSettings, start: Start) -> TunedJob:
     """The training that a plan asks for, ready to be carried out; torch is imported only here."""
-    from regraft.training.head_start import EarlierHead
+    from regraft.training.start.trained_head import EarlierHead
     from regraft.training.tuned import TunedJob
 
     workers = reading.workers or count_cores()

@@ -10,11 +10,13 @@ import pytest
 import torch
 
 from regraft.progress import Silent
+from regraft.settings import TrainSettings
 from regraft.training.loop import checkpoint, engine
 from regraft.training.loop.batches import Places, TensorSource
 from regraft.training.loop.engine import Trainer
+from regraft.training.loop.objective import SoftmaxObjective
 from regraft.training.loop.steps import Stepper
-from tests.training.examples import small_tail, small_task
+from tests.training.examples import small_tail, small_training
 
 EVERYTHING = {
     "epochs": 4, "phases": 2, "ema": 0.9, "mixup": 0.4, "cutmix": 1.0, "dropout": 0.3, "label_smoothing": 0.1,
@@ -23,8 +25,8 @@ EVERYTHING = {
 }  # fmt: skip
 
 
-def weights_of(task: object) -> dict[str, torch.Tensor]:
-    return task.tail.snapshot()  # type: ignore[attr-defined, no-any-return]
+def weights_of(training: object) -> dict[str, torch.Tensor]:
+    return training.tail.snapshot()  # type: ignore[attr-defined, no-any-return]
 
 
 def equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
@@ -48,21 +50,21 @@ class Notes(Silent):
 
 
 def test_training_learns_and_keeps_the_best_epoch() -> None:
-    task = small_task(epochs=20)
-    position = Trainer(task, Silent()).run()
+    training = small_training(epochs=20)
+    position = Trainer(training, Silent()).run()
     assert position.best is not None
-    assert position.best.accuracy > 0.7
+    assert position.best.goodness > 0.7
     rows = [row["validation_accuracy"] for row in position.history]
-    assert position.best.accuracy == max(rows)
+    assert position.best.goodness == max(rows)
     assert len(rows) == 20
-    assert not task.tail.training
+    assert not training.tail.training
 
 
 def test_equal_seeds_give_equal_bits_and_others_do_not() -> None:
-    tasks = [replace(small_task(), seed=seed) for seed in (0, 0, 1)]
-    for task in tasks:
-        Trainer(task, Silent()).run()
-    one, same, other = map(weights_of, tasks)
+    trainings = [replace(small_training(), seed=seed) for seed in (0, 0, 1)]
+    for training in trainings:
+        Trainer(training, Silent()).run()
+    one, same, other = map(weights_of, trainings)
     assert equal(one, same)
     assert not equal(one, other)
 
@@ -91,13 +93,13 @@ def test_a_training_that_was_killed_ends_in_the_same_bits(
     at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "CHECKPOINT_EVERY_S", 0.0)
-    whole = small_task(small_tail(batchnorm=True, stage_dropout=0.2), **EVERYTHING)
+    whole = small_training(small_tail(batchnorm=True, stage_dropout=0.2), **EVERYTHING)
     story = Trainer(whole, Silent()).run()
     path = tmp_path / "checkpoint.safetensors"
-    victim = small_task(small_tail(batchnorm=True, stage_dropout=0.2), path=path, **EVERYTHING)
+    victim = small_training(small_tail(batchnorm=True, stage_dropout=0.2), path=path, **EVERYTHING)
     with pytest.raises(StopError):
         Trainer(replace(victim, train=Interrupted(victim.train, at)), Silent()).run()  # type: ignore[arg-type]
-    again = small_task(small_tail(batchnorm=True, stage_dropout=0.2), path=path, **EVERYTHING)
+    again = small_training(small_tail(batchnorm=True, stage_dropout=0.2), path=path, **EVERYTHING)
     retold = Trainer(again, Silent()).run()
     assert equal(weights_of(whole), weights_of(again))
     for one, other in zip(story.history, retold.history, strict=True):
@@ -122,7 +124,7 @@ def test_a_signal_waits_for_the_step_and_leaves_a_checkpoint(
 
     monkeypatch.setattr(Stepper, "step", step)
     with pytest.raises(raised) as caught:
-        Trainer(small_task(path=path), Silent()).run()
+        Trainer(small_training(path=path), Silent()).run()
     assert getattr(caught.value, "code", 143) == 143  # 128 + 15, as shells say it of SIGTERM
     found = checkpoint.load(path, "example")
     assert found is not None
@@ -132,7 +134,7 @@ def test_a_signal_waits_for_the_step_and_leaves_a_checkpoint(
 
 def test_a_checkpoint_of_another_training_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.safetensors"
-    Trainer(small_task(path=path), Silent()).run()
+    Trainer(small_training(path=path), Silent()).run()
     assert checkpoint.load(path, "example") is not None
     assert checkpoint.load(path, "another") is None
     path.write_bytes(path.read_bytes()[:-7])
@@ -141,10 +143,10 @@ def test_a_checkpoint_of_another_training_is_not_read(tmp_path: Path) -> None:
 
 def test_a_finished_training_is_not_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "checkpoint.safetensors"
-    first = small_task(path=path)
+    first = small_training(path=path)
     Trainer(first, Silent()).run()
     monkeypatch.setattr(Stepper, "step", None)
-    second = small_task(path=path)
+    second = small_training(path=path)
     Trainer(second, Silent()).run()
     assert equal(weights_of(first), weights_of(second))
 
@@ -152,14 +154,14 @@ def test_a_finished_training_is_not_done_again(tmp_path: Path, monkeypatch: pyte
 def gradients(micro: int, **changes: object) -> dict[str, torch.Tensor]:
     """The gradients of one batch of 24, in pieces of `micro`."""
     tail = small_tail()
-    task = small_task(tail, effective_batch=24, micro_batch=micro, **changes)
-    trainer = Trainer(task, Silent())
+    training = small_training(tail, effective_batch=24, micro_batch=micro, **changes)
+    trainer = Trainer(training, Silent())
     trainer.position.micro_batch = micro
     stepper = trainer._stepper
     stepper.open_phase(0, {})
     tail.train()
     places = np.arange(24)
-    stepper._gradients(places, task.train.fetch(places))
+    stepper._gradients(places, training.train.fetch(places))
     return {name: p.grad.clone() for name, p in tail.named_parameters() if p.grad is not None}
 
 
@@ -167,17 +169,17 @@ def test_losses_of_auxiliary_classifiers_count_by_their_weight() -> None:
     tail = small_tail()
     side = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(6 * 5 * 5, 3))
     tail.auxiliaries["0"] = side
-    task = small_task(tail, effective_batch=24, micro_batch=5, auxiliary_weight=0.3)
-    trainer = Trainer(task, Silent())
+    training = small_training(tail, effective_batch=24, micro_batch=5, auxiliary_weight=0.3)
+    trainer = Trainer(training, Silent())
     trainer.position.micro_batch = 5
     trainer._stepper.open_phase(0, {})
     places = np.arange(24)
     tail.train()
-    trainer._stepper._gradients(places, task.train.fetch(places))
+    trainer._stepper._gradients(places, training.train.fetch(places))
     found = {name: parameter.grad for name, parameter in tail.named_parameters()}
     tail.zero_grad()
-    values = task.train.fetch(places)
-    labels = torch.from_numpy(task.labels[:24])
+    values = training.train.fetch(places)
+    labels = torch.from_numpy(training.targets[:24])
     activation = tail.stages[0](values)
     loss = torch.nn.functional.cross_entropy(tail.head(tail.stages[1](activation)), labels)
     (loss + 0.3 * torch.nn.functional.cross_entropy(side(activation), labels)).backward()
@@ -199,17 +201,17 @@ def test_micro_batches_add_up_to_the_batchs_gradient(micro: int, changes: dict[s
 def test_out_of_memory_halves_the_micro_batch_and_changes_nothing_else(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    before = Stepper.logits
+    before = Stepper.scores
 
-    def logits(self: Stepper, values: torch.Tensor) -> list[torch.Tensor]:
+    def scores(self: Stepper, values: torch.Tensor) -> list[torch.Tensor]:
         if len(values) > 2:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
         return before(self, values)
 
-    steady = small_task(micro_batch=2)
+    steady = small_training(micro_batch=2)
     Trainer(steady, Silent()).run()
-    monkeypatch.setattr(Stepper, "logits", logits)
-    notes, squeezed = Notes(), small_task(micro_batch=8)
+    monkeypatch.setattr(Stepper, "scores", scores)
+    notes, squeezed = Notes(), small_training(micro_batch=8)
     position = Trainer(squeezed, notes).run()
     assert position.micro_batch == 2
     assert equal(weights_of(steady), weights_of(squeezed))
@@ -220,52 +222,52 @@ def test_out_of_memory_halves_the_micro_batch_and_changes_nothing_else(
 
 
 def test_out_of_memory_with_a_single_image_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    def logits(self: Stepper, values: torch.Tensor) -> list[torch.Tensor]:
+    def scores(self: Stepper, values: torch.Tensor) -> list[torch.Tensor]:
         raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory")
 
-    monkeypatch.setattr(Stepper, "logits", logits)
+    monkeypatch.setattr(Stepper, "scores", scores)
     with pytest.raises(RuntimeError, match="can't allocate memory"):
-        Trainer(small_task(), Silent()).run()
+        Trainer(small_training(), Silent()).run()
 
 
 def test_a_loss_that_is_no_number_stops_with_a_diagnosis_and_good_weights() -> None:
-    task = small_task(epochs=3)
-    assert isinstance(task.train, TensorSource)
-    task.train._values[17] = float("nan")
+    training = small_training(epochs=3)
+    assert isinstance(training.train, TensorSource)
+    training.train._values[17] = float("nan")
     notes = Notes()
-    position = Trainer(task, notes).run()
+    position = Trainer(training, notes).run()
     assert "first value that was not finite: the input of the tail" in position.stopped
     assert "a smaller --lr (it was 0.01)" in position.stopped
-    assert all(bool(value.isfinite().all()) for value in weights_of(task).values())
+    assert all(bool(value.isfinite().all()) for value in weights_of(training).values())
 
 
 def test_the_diagnosis_names_the_stage() -> None:
-    task = small_task(lr=0.5, clip_norm=0.0)
-    assert isinstance(task.train, TensorSource)
-    task.train._values[17] = 3e38
-    position = Trainer(task, Silent()).run()
+    training = small_training(lr=0.5, clip_norm=0.0)
+    assert isinstance(training.train, TensorSource)
+    training.train._values[17] = 3e38
+    position = Trainer(training, Silent()).run()
     assert "first value that was not finite: the output of stage one" in position.stopped
     assert "a smaller --lr (it was 0.5), --clip-norm 1" in position.stopped
 
 
 def test_patience_ends_training_early() -> None:
-    position = Trainer(small_task(lr=1e-30, epochs=30, patience=3), Silent()).run()
+    position = Trainer(small_training(lr=1e-30, epochs=30, patience=3), Silent()).run()
     assert len(position.history) == position.best_epoch + 3 < 30
 
 
 def test_the_time_limit_ends_training_with_what_there_is() -> None:
-    position = Trainer(small_task(time_limit="0s", epochs=30), Silent()).run()
+    position = Trainer(small_training(time_limit="0s", epochs=30), Silent()).run()
     assert position.stopped == "the time limit of 0s was reached"
     assert len(position.history) == 1
 
 
 def test_phases_unfreeze_from_the_head_down() -> None:
-    task = small_task(phases=2, epochs=2)
-    start = weights_of(task)
-    trainer = Trainer(task, Silent())
+    training = small_training(phases=2, epochs=2)
+    start = weights_of(training)
+    trainer = Trainer(training, Silent())
     trainer._begin()
     trainer._run_phase()
-    halfway = weights_of(task)
+    halfway = weights_of(training)
     assert torch.equal(start["stages.0.0.weight"], halfway["stages.0.0.weight"])
     assert not torch.equal(start["stages.1.0.weight"], halfway["stages.1.0.weight"])
     trainer._run_phase()
@@ -279,26 +281,28 @@ def test_frozen_batchnorm_keeps_every_bit_and_trained_does_not() -> None:
         tail = small_tail(batchnorm=True)
         tail.trains_batchnorm = trains
         start = tail.snapshot()
-        Trainer(small_task(tail, validation_share=0.0), Silent()).run()
+        Trainer(small_training(tail, validation_share=0.0), Silent()).run()
         names = [name for name in start if "running" in name]
         assert all(torch.equal(start[n], tail.state_dict()[n]) for n in names) == (not trains)
 
 
 def test_without_validation_the_last_weights_are_kept() -> None:
-    task = replace(small_task(), validation=None, validation_labels=None)
-    position = Trainer(task, Silent()).run()
+    training = replace(small_training(), validation=None, validation_targets=None)
+    position = Trainer(training, Silent()).run()
     assert position.best is None
     assert position.best_epoch == 4
 
 
 def test_balanced_batches_draw_classes_alike() -> None:
     labels = np.array([0] * 90 + [1] * 10, dtype=np.int64)
-    task = replace(small_task(count=100, balanced=True), labels=labels, num_classes=2)
-    drawn = np.concatenate(Trainer(task, Silent())._batches())
+    training = small_training(count=100)
+    objective = SoftmaxObjective.of(labels, 2, TrainSettings(balanced=True))
+    training = replace(training, targets=labels, objective=objective)
+    drawn = np.concatenate(Trainer(training, Silent())._batches())
     assert 0.35 < np.mean(labels[drawn] == 1) < 0.65
 
 
 def test_the_whole_data_set_is_seen_once_an_epoch() -> None:
-    batches = Trainer(small_task(count=33), Silent())._batches()
+    batches = Trainer(small_training(count=33), Silent())._batches()
     assert sorted(np.concatenate(batches)) == list(range(33))
     assert {len(batch) for batch in batches} == {6, 7}

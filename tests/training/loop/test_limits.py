@@ -13,9 +13,9 @@ from regraft.training.loop import engine
 from regraft.training.loop.batches import Places, TensorSource
 from regraft.training.loop.checkpoint import Position
 from regraft.training.loop.engine import Trainer
-from regraft.training.loop.steps import Task
+from regraft.training.loop.steps import Training
 from regraft.training.timing import timed
-from tests.training.examples import small_tail, small_task
+from tests.training.examples import small_tail, small_training
 from tests.training.loop.test_engine import StopError, equal, weights_of
 
 
@@ -44,11 +44,11 @@ class Batches(TensorSource):
         return super().prepare(raw, places)
 
 
-def trained(task: Task, *, fails_at: int = -1) -> Position:
+def trained(training: Training, *, fails_at: int = -1) -> Position:
     """The end of a training of four epochs of four batches; one batch more measures the memory first."""
     clock = Clock()
-    source = Batches(task.train, clock, fails_at)  # type: ignore[arg-type]
-    return Trainer(replace(task, train=source), Silent(), clock=clock).run()
+    source = Batches(training.train, clock, fails_at)  # type: ignore[arg-type]
+    return Trainer(replace(training, train=source), Silent(), clock=clock).run()
 
 
 @pytest.mark.parametrize(
@@ -57,14 +57,14 @@ def trained(task: Task, *, fails_at: int = -1) -> Position:
 def test_a_limit_ends_a_training_after_the_epoch_that_fits(
     limit_s: float | None, steps: int, epochs: int
 ) -> None:
-    position = trained(replace(small_task(), limit_s=limit_s))
+    position = trained(replace(small_training(), limit_s=limit_s))
     assert position.cut_short == steps
     assert len(position.history) == epochs
 
 
 @pytest.mark.parametrize("limit_s", [3.5, 10.0])
 def test_a_plan_that_says_where_it_ended_gives_the_same_bits(limit_s: float) -> None:
-    cut, again = replace(small_task(), limit_s=limit_s), small_task()
+    cut, again = replace(small_training(), limit_s=limit_s), small_training()
     steps = trained(cut).cut_short
     again = replace(again, settings=replace(again.settings, stop_after=steps))
     trained(again)
@@ -76,21 +76,21 @@ def test_a_limited_training_that_was_interrupted_ends_where_it_would_have(
     at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "CHECKPOINT_EVERY_S", 0.0)
-    whole = replace(small_task(), limit_s=10.0)
+    whole = replace(small_training(), limit_s=10.0)
     expected = trained(whole)
-    victim = replace(small_task(small_tail(), path=tmp_path / "checkpoint"), limit_s=10.0)
+    victim = replace(small_training(small_tail(), path=tmp_path / "checkpoint"), limit_s=10.0)
     with pytest.raises(StopError):
         trained(victim, fails_at=at)
-    again = replace(small_task(small_tail(), path=tmp_path / "checkpoint"), limit_s=10.0)
+    again = replace(small_training(small_tail(), path=tmp_path / "checkpoint"), limit_s=10.0)
     assert trained(again).cut_short == expected.cut_short
     assert equal(weights_of(whole), weights_of(again))
 
 
 def test_what_a_limit_ended_is_not_taken_for_the_whole_training(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint"
-    assert trained(replace(small_task(path=path), limit_s=10.0)).cut_short == 8
-    assert trained(replace(small_task(path=path), limit_s=20.0)).cut_short == 8
-    whole = trained(small_task(small_tail(), path=path))
+    assert trained(replace(small_training(path=path), limit_s=10.0)).cut_short == 8
+    assert trained(replace(small_training(path=path), limit_s=20.0)).cut_short == 8
+    whole = trained(small_training(small_tail(), path=path))
     assert (whole.cut_short, len(whole.history)) == (0, 4)
 
 

@@ -15,18 +15,18 @@ import resource, torch, numpy as np
 from regraft.progress import Silent
 from regraft.training.loop.engine import Trainer
 from regraft.training.loop.batches import TensorSource
-from tests.training.examples import small_tail, small_task
+from tests.training.examples import small_tail, small_training
 from dataclasses import replace
 
 torch.set_num_threads(1)
-task = small_task(epochs=1, effective_batch=30, micro_batch=30)
-task = replace(task, train=TensorSource(torch.randn(30, 2, 400, 400)), validation=None)
-small = replace(task, labels=task.labels[:2], train=TensorSource(torch.randn(2, 2, 400, 400)))
+training = small_training(epochs=1, effective_batch=30, micro_batch=30)
+training = replace(training, train=TensorSource(torch.randn(30, 2, 400, 400)), validation=None)
+small = replace(training, targets=training.targets[:2], train=TensorSource(torch.randn(2, 2, 400, 400)))
 Trainer(replace(small, tail=small_tail()), Silent()).run()  # whatever torch sets aside by itself
 with open("/proc/self/statm") as file:
     used = int(file.read().split()[0]) * 4096
 resource.setrlimit(resource.RLIMIT_AS, (used + 400_000_000, used + 400_000_000))
-position = Trainer(task, Silent()).run()
+position = Trainer(training, Silent()).run()
 assert position.micro_batch < 30, position.micro_batch
 assert position.history[0]["step"] == 1
 print("micro", position.micro_batch)

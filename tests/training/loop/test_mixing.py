@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from regraft.settings import TrainSettings
-from regraft.training.loop.mixing import Mix, draw_mix, make_targets, mix_targets, mix_values
+from regraft.training.loop.mixing import Mix, draw_mix, mix_aims, mix_values
 
 SWAP = torch.tensor([1, 0])
 
@@ -15,16 +15,11 @@ def mix(**changes: object) -> Mix:
     return Mix(**{**values, **changes})  # type: ignore[arg-type]
 
 
-def test_smoothed_targets_by_hand() -> None:
-    targets = make_targets(torch.tensor([2, 0]), 4, TrainSettings(label_smoothing=0.4))
-    assert targets.tolist() == [pytest.approx([0.1, 0.1, 0.7, 0.1]), pytest.approx([0.7, 0.1, 0.1, 0.1])]
-
-
 def test_mixup_by_hand() -> None:
     values, share = mix_values(torch.tensor([[1.0, 2.0], [3.0, 6.0]]), mix(partners=SWAP, share=0.75))
     assert share == 0.75
     assert values.tolist() == [[1.5, 3.0], [2.5, 5.0]]
-    targets = mix_targets(torch.eye(2), mix(partners=SWAP), share)
+    targets = mix_aims(torch.eye(2), mix(partners=SWAP), share)
     assert targets.tolist() == [[0.75, 0.25], [0.25, 0.75]]
 
 

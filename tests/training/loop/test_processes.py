@@ -8,7 +8,7 @@ import pytest
 from regraft.progress import Silent
 from regraft.training.loop.engine import Trainer
 from tests.nursery import Nursery
-from tests.training.examples import small_task
+from tests.training.examples import small_training
 
 CASES: list[dict[str, object]] = [
     {},
@@ -22,14 +22,14 @@ import torch.distributed as dist
 from regraft.progress import Silent
 from regraft.training.loop.engine import Trainer
 from tests.nursery import Nursery
-from tests.training.examples import small_task
+from tests.training.examples import small_training
 
 rank, world, port, out = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4]
 torch.set_num_threads(1)
 dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=world)
 losses = []
 for changes in json.loads(sys.argv[5]):
-    position = Trainer(small_task(**changes), Silent()).run()
+    position = Trainer(small_training(**changes), Silent()).run()
     losses.append([row["train_loss"] for row in position.history])
 if rank == 0:
     json.dump(losses, open(out, "w"))
@@ -64,5 +64,5 @@ def losses(nursery: Nursery, tmp_path_factory: pytest.TempPathFactory) -> list[l
 @pytest.mark.children
 @pytest.mark.parametrize("case", range(len(CASES)), ids=lambda case: ", ".join(CASES[case]) or "plain")
 def test_two_processes_follow_the_same_loss_curve_as_one(case: int, losses: list[list[float]]) -> None:
-    alone = Trainer(small_task(**CASES[case]), Silent()).run()
+    alone = Trainer(small_training(**CASES[case]), Silent()).run()
     assert losses[case] == pytest.approx([row["train_loss"] for row in alone.history], abs=1e-5)

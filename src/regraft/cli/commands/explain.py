@@ -64,7 +64,8 @@ def explain(
     if found.remark:
         reporter.warn(found.remark)
     for row in found.rows:
-        said = ", ".join(f"{printable(name)} {chance:.1%}" for name, chance in row.chances[:3])
+        chances = [f"{printable(name)} {chance:.1%}" for name, chance in row.chances[:3]]
+        said = ", ".join(chances) or printable(row.answer.text)
         print(f"{printable(row.path)}: {said}")
         if row.neighbours:
             alike = [printable(near.label) for near in row.neighbours]

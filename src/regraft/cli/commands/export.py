@@ -63,27 +63,28 @@ def export(
     )
     size = sum(path.stat().st_size for path in done.folder.glob(f"{done.file.stem}.*"))
     print(f"wrote {done.file} ({size / 1e6:.1f} MB), README.md" + (", example.py" if to == "onnx" else ""))
+    answers = done.parity.answers
     if done.parity.sample is not None:
         print(
-            f"compared with the model on {printable(done.parity.sample.text)}: the labels are the same, "
-            f"probabilities differ by at most {done.parity.largest_difference:.1g}"
+            f"compared with the model on {printable(done.parity.sample.text)}: "
+            f"{'' if answers == done.parity.outputs else f'the {answers} are the same, '}"
+            f"{done.parity.outputs} differ by at most {done.parity.largest_difference:.1g}"
         )
     if done.trial is not None:
         kinds = "each kind that it decodes" if done.trial.unread else "each kind"
-        print(f"example.py gives the same labels for {done.trial.images} images, at least one of {kinds}")
+        print(f"example.py gives the same {answers} for {done.trial.images} images, at least one of {kinds}")
     if done.quantised is not None:
         _show_loss(done.quantised)
     return 0
 
 
 def _show_loss(lost: Quantised) -> None:
-    same = f"the same label for {100 * lost.agreement:.1f} %"
-    if lost.accuracy_int8 is None or lost.accuracy_fp32 is None:
-        print(f"int8 and fp32 give {same} of {lost.images} images; no evaluated image can be read")
+    if lost.int8 is None or lost.fp32 is None:
+        print(f"int8 and fp32 give {lost.same} of {lost.images} images; no evaluated image can be read")
         return
     print(
-        f"accuracy on {lost.images} evaluated images: int8 {100 * lost.accuracy_int8:.1f} %, fp32 "
-        f"{100 * lost.accuracy_fp32:.1f} %; both give {same}"
+        f"{lost.int8.title} on {lost.images} evaluated images: int8 {lost.int8.text}, fp32 {lost.fp32.text}; "
+        f"both give {lost.same}"
     )
 
 

@@ -60,12 +60,10 @@ def predict(
     """
     from regraft.data.pictures.loading import LoadLimits
     from regraft.errors import NoImagesError, SettingsError
-    from regraft.prediction.model import Model
     from regraft.prediction.onnx_model import OnnxModel
     from regraft.prediction.opening import load_model
     from regraft.storage.files import write_atomically
     from regraft.storage.tables import csv_bytes, printable
-    from regraft.tasks.classification import Classification
 
     paths = list(_expand(images))
     as_json = json or (out or "").endswith((".jsonl", ".json"))
@@ -87,8 +85,7 @@ def predict(
         found = loaded.predict(paths, limits=limits)
     else:
         found = loaded.predict(paths, precision=precision, runtime=runtime, limits=limits, reporter=reporter)
-    task = loaded.task if isinstance(loaded, Model) else Classification(outputs=loaded.labels)
-    lines = [(row.path, task.answer(row.probabilities, top=top)) for row in found.rows]
+    lines = [(row.path, loaded.task.answer(row.probabilities, top=top)) for row in found.rows]
     data = _json_lines(lines) if as_json else _csv(lines)
     if out is None:
         sys.stdout.flush()

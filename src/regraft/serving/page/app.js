@@ -3,6 +3,7 @@ const $ = (id) => document.getElementById(id);
 const AT_ONCE = 3;
 const MOST_BYTES = 20_000_000;
 const answers = [];
+let thresholds = {};
 let token = sessionStorage.getItem("token") || "";
 let queue = [];
 let running = 0;
@@ -16,9 +17,16 @@ async function introduce() {
   $("key").hidden = answer.status !== 401;
   if (!answer.ok) return;
   const model = await answer.json();
-  const scored = model.accuracy ? `Its accuracy is ${(100 * model.accuracy.value).toFixed(1)} % on ${model.judged_on}.` : "Its accuracy is not known, because it was saved without its scores.";
+  const what = { classification: "accuracy", multilabel: "average precision", regression: "error" }[model.task];
+  const scored = model.score ? `Its ${model.score} on ${model.judged_on}.` : `Its ${what} is not known, because it was saved without its scores.`;
   const most = model.labels.slice(0, 12).join(", ") + (model.labels.length > 12 ? ` and ${model.labels.length - 12} more` : "");
-  $("about").textContent = `This model knows ${model.labels.length} classes: ${most}. ${scored} Pictures of anything else get one of these labels, too.`;
+  const about = {
+    classification: [`This model knows ${model.labels.length} classes: ${most}.`, "Pictures of anything else get one of these labels, too."],
+    multilabel: [`This model knows ${model.labels.length} labels: ${most}. An image can have several or none.`, "It answers for pictures of anything else, too."],
+    regression: ["This model predicts a number for an image.", "It answers for pictures of anything else, too."],
+  }[model.task];
+  $("about").textContent = `${about[0]} ${scored} ${about[1]}`;
+  if (model.thresholds) model.labels.forEach((label, place) => { thresholds[label] = model.thresholds[place] ?? 0.5; });
   if (!model.neighbours) {
     $("alike").checked = false;
     $("alike").parentElement.hidden = true;
@@ -58,7 +66,7 @@ async function ask({ file, card }, tries = 0) {
   const neighbours = $("alike").checked ? 5 : 0;
   let answer;
   try {
-    answer = await fetch(`/predict?top=5&neighbours=${neighbours}&explain=${$("explain").checked}`, {
+    answer = await fetch(`/predict?top=${Math.min(1000, Object.keys(thresholds).length || 5)}&neighbours=${neighbours}&explain=${$("explain").checked}`, {
       method: "POST", body: file, headers: { ...headers(), "content-type": "application/octet-stream" },
     });
   } catch {
@@ -84,13 +92,21 @@ function fail(card, name, reason) {
 
 function show(card, name, said) {
   const body = card.querySelector("tbody");
-  for (const one of said.top) {
+  if (said.value !== undefined) {
     const row = body.insertRow();
+    const interval = said.low === null ? "" : ` (${short(said.low)} to ${short(said.high)} in 90 % of images)`;
+    row.insertCell().textContent = `${short(said.value)}${interval}`;
+  }
+  for (const one of said.top || []) {
+    const row = body.insertRow();
+    const needed = thresholds[one.label];
+    if (needed !== undefined && one.probability >= needed) row.className = "present";
     const head = document.createElement("th");
     head.scope = "row";
     head.textContent = one.label;
     row.append(head);
-    row.insertCell().textContent = `${(100 * one.probability).toFixed(1)} %`;
+    const share = (value) => `${(100 * value).toFixed(1)} %`;
+    row.insertCell().textContent = needed === undefined ? share(one.probability) : `${share(one.probability)} ${one.probability >= needed ? "≥" : "<"} ${share(needed)}`;
     const bar = row.insertCell();
     bar.className = "bar";
     const meter = document.createElement("progress");
@@ -122,8 +138,11 @@ function show(card, name, said) {
     }
     card.querySelector(".alike").hidden = false;
   }
-  answers.push({ name, label: said.label, probability: said.probability });
+  const label = said.label ?? said.labels?.join("|") ?? String(said.value);
+  answers.push({ name, label, probability: said.probability });
 }
+
+const short = (value) => String(Number(value.toPrecision(4)));
 
 function cell(text) {
   const isNumber = /^[+-]?\d+([.,]\d+)?(e[+-]?\d+)?$/i.test(text);

@@ -1,4 +1,4 @@
-"""Batches: where they come from, and how they are fetched before they are needed."""
+"""Batches: where the input of a tail comes from, and how it is fetched in time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _AHEAD = 2  # batches that are fetched while another is used
 
 
 class Source(Protocol):
-    """Provides the input of the tail, by the images' places in the training (or validation) set."""
+    """Provides the input of the tail, by places in the training (or validation) set."""
 
     def __len__(self) -> int:
         """Number of images."""

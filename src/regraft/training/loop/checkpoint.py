@@ -15,19 +15,20 @@ import torch
 from regraft.storage.files import write_atomically
 from regraft.training.loop.schedules import Plateau
 
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass
 class Score:
-    """Score of weights on the validation images; higher accuracy is better, then smaller loss."""
+    """Score of weights on the validation images; more goodness is better, then smaller loss."""
 
-    accuracy: float
+    goodness: float
+    """The mean of `Objective.goodness`."""
     loss: float
 
     def is_better_than(self, other: Score | None) -> bool:
         """Whether this score is better; any score is better than None."""
-        return other is None or (self.accuracy, -self.loss) > (other.accuracy, -other.loss)
+        return other is None or (self.goodness, -self.loss) > (other.goodness, -other.loss)
 
 
 @dataclass
@@ -36,7 +37,7 @@ class Sums:
 
     images: float = 0.0
     loss: float = 0.0
-    right: float = 0.0
+    goodness: float = 0.0
     steps: int = 0
     norms: dict[str, float] = field(default_factory=dict)
 

@@ -1,4 +1,4 @@
-"""The training loop: run, phase, epoch. It does not know about images, plans or folders.
+"""The training loop: run, phase, epoch. It knows no images, labels, plans or folders.
 
 A training that was interrupted and is run again ends with the same bits (on the same CPU): a checkpoint
 contains the whole state, and all random draws are functions of counters.
@@ -24,7 +24,7 @@ from regraft.training.loop.checkpoint import Position, Score, Sums
 from regraft.training.loop.interruption import Interruption
 from regraft.training.loop.memory import micro_batch
 from regraft.training.loop.processes import add_up, share_first, world
-from regraft.training.loop.steps import Stepper, Task
+from regraft.training.loop.steps import Stepper, Training
 from regraft.training.loop.tail import autocast
 
 CHECKPOINT_EVERY_S = 60.0
@@ -33,20 +33,20 @@ _EVALUATED = 64
 
 
 class Trainer:
-    """Trains the tail of a task in place; afterwards the tail has its best weights, in evaluation mode."""
+    """Trains a tail in place; afterwards it has its best weights, in evaluation mode."""
 
     def __init__(
-        self, task: Task, reporter: Reporter, *, clock: Callable[[], float] = time.perf_counter
+        self, training: Training, reporter: Reporter, *, clock: Callable[[], float] = time.perf_counter
     ) -> None:
-        self.task, self.settings, self.reporter, self.clock = task, task.settings, reporter, clock
+        self.training, self.settings, self.reporter, self.clock = training, training.settings, reporter, clock
         self.position = Position()
         self._rank, self._world = world()
         self._interruption = Interruption()
         self._kept: dict[str, torch.Tensor] = {}
-        self._start = task.tail.snapshot()
+        self._start = training.tail.snapshot()
         self._saved: dict[str, torch.Tensor] = {}
         self._resume()
-        self._stepper = Stepper(task, self.position, self._start, reporter)
+        self._stepper = Stepper(training, self.position, self._start, reporter)
         self._saved_at = self._counted_at = self.clock()
 
     def run(self) -> Position:
@@ -60,8 +60,8 @@ class Trainer:
                 except (KeyboardInterrupt, SystemExit):
                     self._save()
                     raise
-        self.task.tail.restore(self._kept)
-        self.task.tail.eval()
+        self.training.tail.restore(self._kept)
+        self.training.tail.eval()
         if not self.position.finished:
             self.position.finished = True
             self._save()
@@ -70,8 +70,8 @@ class Trainer:
     # Start and resumption.
 
     def _resume(self) -> None:
-        path = self.task.checkpoint
-        found = checkpoint.load(path, self.task.key) if path else None
+        path = self.training.checkpoint
+        found = checkpoint.load(path, self.training.key) if path else None
         if found is None or not self._ends_alike(found[0]):
             return
         self.position, tensors = found
@@ -79,7 +79,7 @@ class Trainer:
         for name, value in tensors.items():
             kind, _, rest = name.partition("/")
             groups[kind][rest] = value
-        tail = self.task.tail
+        tail = self.training.tail
         tail.restore(groups["kept"])
         self._kept = tail.snapshot()  # on the tail's device, in its memory layout
         tail.restore(groups["tail"])
@@ -92,7 +92,7 @@ class Trainer:
     def _ends_alike(self, found: Position) -> bool:
         """Whether the training of a checkpoint ended, or can still end, where this one is to end."""
         wanted = self.settings.stop_after or 0
-        if self.task.limit_s is not None and not wanted:
+        if self.training.limit_s is not None and not wanted:
             return True  # where this limit ended it is where it ends
         return found.cut_short == wanted if found.finished else not wanted or found.taken <= wanted
 
@@ -102,12 +102,12 @@ class Trainer:
         if self.position.micro_batch:
             return
         self._keep_best(self._evaluate())
-        self.task.train.begin(0, self.reporter)
+        self.training.train.begin(0, self.reporter)
         first = np.zeros(1, dtype=np.int64)
-        sample = self.task.train.prepare(self.task.train.fetch(first), first)
+        sample = self.training.train.prepare(self.training.train.fetch(first), first)
         share = -(-self.settings.effective_batch // self._world)
         micro = self.settings.micro_batch or micro_batch(
-            self.task.tail.train(),
+            self.training.tail.train(),
             sample,
             effective_batch=share,
             limit=self.settings.memory_limit,
@@ -127,16 +127,16 @@ class Trainer:
         """Write the whole state, if this is the process that writes checkpoints."""
         self._count_time()
         self._saved_at = self.clock()
-        if self.task.checkpoint is None or self._rank != 0:
+        if self.training.checkpoint is None or self._rank != 0:
             return
         tensors = {f"kept/{name}": value for name, value in self._kept.items()}
         if not self.position.finished:
-            tensors |= {f"tail/{name}": value for name, value in self.task.tail.state_dict().items()}
+            tensors |= {f"tail/{name}": value for name, value in self.training.tail.state_dict().items()}
             tensors |= self._saved
             optimizer, average = self._stepper.optimizer_state(), self._stepper.average
             tensors |= {f"optimizer/{name}": value for name, value in optimizer.items()}
             tensors |= {f"average/{name}": value for name, value in average.items()}
-        checkpoint.save(self.task.checkpoint, self.task.key, self.position, tensors)
+        checkpoint.save(self.training.checkpoint, self.training.key, self.position, tensors)
 
     def _count_time(self) -> None:
         now = self.clock()
@@ -146,13 +146,13 @@ class Trainer:
     # Phases and epochs.
 
     def _run_phase(self) -> None:
-        position, settings, tail = self.position, self.settings, self.task.tail
+        position, settings, tail = self.position, self.settings, self.training.tail
         with self._interruption.held_back():
             self._open_phase()
         epochs = phase_epochs(settings, position.phase)
         names = [name for name, _, _ in tail.parts()]
         what = f"training {names[0]} ... head" if len(names) > 1 else "training the head"
-        with self.reporter.phase(what, len(self.task.train) * max(0, epochs - position.epoch)) as meter:
+        with self.reporter.phase(what, len(self.training.train) * max(0, epochs - position.epoch)) as meter:
             while position.epoch < epochs and not position.stopped:
                 self._run_epoch(epochs, meter)
                 self._finish_epoch(epochs)
@@ -165,11 +165,11 @@ class Trainer:
             self._save()
 
     def _open_phase(self) -> None:
-        settings, stages = self.settings, len(self.task.tail.stages)
+        settings, stages = self.settings, len(self.training.tail.stages)
         first = stages * (settings.phases - 1 - self.position.phase) // settings.phases
         saved = {kind: self._of_kind(kind) for kind in ("average", "optimizer")}
         if saved["average"]:
-            self._stepper.average = self.task.tail.snapshot()
+            self._stepper.average = self.training.tail.snapshot()
             for name, value in saved["average"].items():
                 self._stepper.average[name].copy_(value)
         self._stepper.open_phase(first, saved["optimizer"])
@@ -180,7 +180,7 @@ class Trainer:
         return {name[len(start) :]: v for name, v in self._saved.items() if name.startswith(start)}
 
     def _run_epoch(self, epochs: int, meter: Meter) -> None:
-        position, source = self.position, self.task.train
+        position, source = self.position, self.training.train
         source.begin(self._epochs_before() + position.epoch, self.reporter)
         if position.batch == 0:
             self._count_time()
@@ -203,19 +203,17 @@ class Trainer:
 
     def _batches(self) -> list[Places]:
         """The epoch's batches; their sizes differ by at most one, so that no small batch is left over."""
-        position, labels = self.position, self.task.labels
-        draws = generator(self.task.seed, "order", position.phase, position.epoch)
-        order = draws.permutation(len(labels))
-        if self.settings.balanced:
-            frequency = np.bincount(labels, minlength=self.task.num_classes)
-            chance = 1 / frequency[labels]
-            order = draws.choice(len(labels), len(labels), p=chance / chance.sum())
-        count = math.ceil(len(labels) / self.settings.effective_batch)
+        position, images = self.position, len(self.training.targets)
+        draws = generator(self.training.seed, "order", position.phase, position.epoch)
+        order = draws.permutation(images)
+        if self.training.objective.chances is not None:
+            order = draws.choice(images, images, p=self.training.objective.chances)
+        count = math.ceil(images / self.settings.effective_batch)
         return [part.astype(np.int64) for part in np.array_split(order, count)]
 
     def _is_late(self) -> bool:
         """Whether a limit is reached; then the reason is recorded."""
-        position, limit, budget_s = self.position, self.settings.time_limit, self.task.limit_s
+        position, limit, budget_s = self.position, self.settings.time_limit, self.training.limit_s
         if self.settings.stop_after and position.taken >= self.settings.stop_after:
             position.stopped = f"it was to stop after {self.settings.stop_after:,} steps"
         elif limit is not None and self._has_passed(seconds_in(limit)):
@@ -227,7 +225,7 @@ class Trainer:
     def _has_passed(self, seconds: float) -> bool:
         """Whether the training has taken longer than this, in any of its processes."""
         self._count_time()
-        late = torch.tensor([float(self.position.elapsed_s > seconds)], device=self.task.device)
+        late = torch.tensor([float(self.position.elapsed_s > seconds)], device=self.training.device)
         add_up([late])
         return late.item() > 0
 
@@ -236,7 +234,7 @@ class Trainer:
 
     def _stop_if_next_is_too_long(self, epochs: int) -> None:
         """End the training if the limit comes before most of another epoch."""
-        position, limit_s = self.position, self.task.limit_s
+        position, limit_s = self.position, self.training.limit_s
         if limit_s is None or position.stopped or position.epoch >= epochs:
             return
         self._count_time()
@@ -258,7 +256,7 @@ class Trainer:
             if score is not None:
                 position.plateau = position.plateau.after(score.loss)
             self._keep_best(score)
-            self.reporter.note(describe_epoch(position.history[-1], epochs))
+            self.reporter.note(self._described(position.history[-1], score, epochs))
             if self.settings.patience and position.waited >= self.settings.patience:
                 self.reporter.note(f"stopping early: no better validation score for {position.waited} epochs")
                 position.epoch = epochs
@@ -266,7 +264,7 @@ class Trainer:
                 self._save()
 
     def _row(self, score: Score | None) -> dict[str, Any]:
-        position, sums = self.position, self.position.sums
+        position, sums, objective = self.position, self.position.sums, self.training.objective
         seconds = position.elapsed_s - (position.history[-1]["elapsed_s"] if position.history else 0.0)
         assert self._stepper.optimizer is not None
         rates = zip(self._stepper.groups, self._stepper.optimizer.param_groups, strict=True)
@@ -275,9 +273,9 @@ class Trainer:
             "epoch": position.epoch + 1,
             "step": position.step,
             "train_loss": sums.loss / sums.images,
-            "train_accuracy": sums.right / sums.images,
+            f"train_{objective.measure}": objective.measured(sums.goodness / sums.images).value,
             "validation_loss": score.loss if score else None,
-            "validation_accuracy": score.accuracy if score else None,
+            f"validation_{objective.measure}": objective.measured(score.goodness).value if score else None,
             "is_best": score is None or score.is_better_than(position.best),
             "learning_rates": {group.part: float(rate["lr"]) for group, rate in rates},
             "gradient_norms": {name: total / sums.steps for name, total in sums.norms.items()},
@@ -285,43 +283,54 @@ class Trainer:
             "images_per_s": sums.images / seconds if seconds > 0 else None,
         }
 
+    def _described(self, row: dict[str, Any], score: Score | None, epochs: int) -> str:
+        """One line that describes an epoch."""
+        parts = [f"epoch {row['epoch']} of {epochs}: training loss {row['train_loss']:.3f}"]
+        if score is not None:
+            measure = self.training.objective.measured(score.goodness)
+            name = "" if measure.is_share else f"{measure.name.replace('_', ' ')} "
+            parts.append(f"validation {name}{measure.text}")
+            parts.append(f"loss {score.loss:.3f}" + (", the best so far" if row["is_best"] else ""))
+        speed = row["images_per_s"]
+        return ", ".join(parts) + (f" ({speed:,.0f} images/s)" if speed else "")
+
     def _keep_best(self, score: Score | None) -> None:
         """Copy the weights if they are the best so far; without validation images the latest are the best."""
         position = self.position
         if score is not None and not score.is_better_than(position.best):
             return
         position.best, position.best_epoch, position.waited = score, len(position.history), 0
-        source = self._stepper.average or self.task.tail.state_dict()
+        source = self._stepper.average or self.training.tail.state_dict()
         self._kept = {name: value.detach().clone() for name, value in source.items()}
 
     @torch.no_grad()
     def _evaluate(self) -> Score | None:
         """The score of the weights (or of their moving average) on the validation images."""
-        source, labels, tail = self.task.validation, self.task.validation_labels, self.task.tail
+        training, tail, objective = self.training, self.training.tail, self.training.objective
+        source, targets = training.validation, training.validation_targets
         share_first(tail.statistics().values())
-        if source is None or labels is None:
+        if source is None or targets is None:
             return None
         current = tail.snapshot() if self._stepper.average else {}
         tail.restore(self._stepper.average)
         tail.eval()
         try:
             source.begin(0, self.reporter)
-            sums = torch.zeros(3, dtype=torch.float64, device=self.task.device)
-            own = np.arange(self._rank, len(labels), self._world)
+            sums = torch.zeros(3, dtype=torch.float64, device=self.training.device)
+            own = np.arange(self._rank, len(targets), self._world)
             batches = [own[start : start + _EVALUATED] for start in range(0, len(own), _EVALUATED)]
             for places, raw in zip(batches, fetched(source, batches), strict=True):
                 values = source.prepare(raw, places)
                 with autocast(values.device, self.settings.train_precision):
-                    logits = tail(values)
-                truth = torch.from_numpy(labels[places]).to(logits.device)
-                losses = torch.nn.functional.cross_entropy(logits, truth, reduction="sum")
-                right = (logits.argmax(dim=1) == truth).sum()
-                sums += torch.stack([losses, right, losses.new_tensor(len(places))])
+                    scores = tail(values)
+                truth = torch.from_numpy(targets[places]).to(scores.device)
+                loss, goodness = objective.summed_loss(scores, truth), objective.goodness(scores, truth).sum()
+                sums += torch.stack([loss, goodness, loss.new_tensor(len(places))])
         finally:
             tail.restore(current)
         add_up([sums])
-        loss, accurate, count = sums.tolist()
-        return Score(accuracy=accurate / count, loss=loss / count)
+        loss_sum, goodness_sum, count = sums.tolist()
+        return Score(goodness=goodness_sum / count, loss=loss_sum / count)
 
 
 def phase_epochs(settings: TrainSettings, phase: int) -> int:
@@ -332,13 +341,3 @@ def phase_epochs(settings: TrainSettings, phase: int) -> int:
     """
     assert settings.epochs is not None
     return settings.epochs * (phase + 1) // settings.phases - settings.epochs * phase // settings.phases
-
-
-def describe_epoch(row: dict[str, object], epochs: int) -> str:
-    """One line that describes an epoch."""
-    parts = [f"epoch {row['epoch']} of {epochs}: training loss {row['train_loss']:.3f}"]
-    if row["validation_accuracy"] is not None:
-        parts.append(f"validation {100 * float(str(row['validation_accuracy'])):.1f} %")
-        parts.append(f"loss {row['validation_loss']:.3f}" + (", the best so far" if row["is_best"] else ""))
-    speed = row["images_per_s"]
-    return ", ".join(parts) + (f" ({speed:,.0f} images/s)" if speed else "")

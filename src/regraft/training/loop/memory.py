@@ -51,8 +51,8 @@ def kept_bytes(tail: Tail, sample: torch.Tensor, precision: str) -> int:
     tail.eval()  # BatchNorm can't train on one image; the kept tensors are the same
     with torch.autograd.graph.saved_tensors_hooks(note, lambda value: value):
         with autocast(sample.device, precision):
-            logits = tail(sample)
-        del logits
+            scores = tail(sample)
+        del scores
     tail.train(mode)
     tail.restore(kept)
     return sum(seen.values())

@@ -1,4 +1,4 @@
-"""What a training step does to a batch before it enters the tail: targets, mixup, cutmix, flips, noise.
+"""What a training step does to a batch before it enters the tail: mixup, cutmix, flips, noise.
 
 All random draws are made for the whole effective batch from counters (`randomness`), so they do not depend
 on micro-batches, processes or interruptions.
@@ -53,19 +53,8 @@ def _box(draws: np.random.Generator, share: float) -> tuple[float, float, float,
     return float(draws.random()) * (1 - side), float(draws.random()) * (1 - side), side, side
 
 
-def make_targets(labels: torch.Tensor, num_classes: int, settings: TrainSettings) -> torch.Tensor:
-    """`(N, K) float32` from class numbers `(N,)`: `(1 - e) onehot + e / K` (Szegedy et al. 2016, section 7).
-
-    >>> make_targets(torch.tensor([1]), 2, TrainSettings(label_smoothing=0.2))
-    tensor([[0.1000, 0.9000]])
-    """
-    smooth = settings.label_smoothing
-    targets = torch.nn.functional.one_hot(labels, num_classes).float()
-    return targets * (1 - smooth) + smooth / num_classes
-
-
 def mix_values(values: torch.Tensor, mix: Mix) -> tuple[torch.Tensor, float]:
-    """The mixed input of the tail, and the share that each image kept, which its target keeps as well.
+    """The mixed input of the tail, and the share that each image kept, which its aims keep as well.
 
     Args:
         values: `(N, ...) float32` of the whole effective batch.
@@ -99,8 +88,8 @@ def _covered(
     return values, 1 - (bottom - top) * (right - left) / (height * width)
 
 
-def mix_targets(targets: torch.Tensor, mix: Mix, share: float) -> torch.Tensor:
-    """The targets of a mixed batch: `share` of its own and the rest of its partner's."""
+def mix_aims(aims: torch.Tensor, mix: Mix, share: float) -> torch.Tensor:
+    """The aims of a mixed batch: `share` of an image's own and the rest of its partner's."""
     if mix.partners is None:
-        return targets
-    return targets * share + targets[mix.partners.to(targets.device)] * (1 - share)
+        return aims
+    return aims * share + aims[mix.partners.to(aims.device)] * (1 - share)

@@ -39,8 +39,8 @@ def make_groups(tail: Tail, *, lr_decay: float) -> list[Group]:
         for shrinks in (True, False):
             chosen = [p for p in module.parameters() if p.requires_grad and (p.ndim > 1) == shrinks]
             if chosen:
-                labels = tuple(names[id(parameter)] for parameter in chosen)
-                groups.append(Group(part, lr_decay**depth, shrinks, labels, tuple(chosen)))
+                own = tuple(names[id(parameter)] for parameter in chosen)
+                groups.append(Group(part, lr_decay**depth, shrinks, own, tuple(chosen)))
     return groups
 
 

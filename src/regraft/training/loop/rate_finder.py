@@ -11,7 +11,7 @@ import numpy as np
 from regraft.progress import Reporter
 from regraft.training.loop.batches import fetched
 from regraft.training.loop.checkpoint import Position
-from regraft.training.loop.steps import Stepper, Task
+from regraft.training.loop.steps import Stepper, Training
 
 _LOW, _HIGH = 1e-7, 1.0
 _SMOOTH = 0.9
@@ -28,19 +28,19 @@ class RateSearch:
     """The learning rate at which the loss falls fastest."""
 
 
-def search_rate(task: Task, reporter: Reporter, *, steps: int = 80) -> RateSearch:
+def search_rate(training: Training, reporter: Reporter, *, steps: int = 80) -> RateSearch:
     """Train for some steps with an exponentially rising learning rate, then restore the weights.
 
     The loss is smoothed exponentially with bias correction; the search ends when it is four times its best
     value or not finite. Source: Smith 2017, "Cyclical learning rates", section 3.3; smoothing and end as in
     fastai.
     """
-    start = task.tail.snapshot()
+    start = training.tail.snapshot()
     rates: list[float] = []
     losses: list[float] = []
     mean, best = 0.0, math.inf
     with reporter.phase("trying learning rates", steps, "steps") as meter:
-        for number, loss in enumerate(_raw_losses(task, steps, reporter, rates)):
+        for number, loss in enumerate(_raw_losses(training, steps, reporter, rates)):
             mean = _SMOOTH * mean + (1 - _SMOOTH) * loss
             smooth = mean / (1 - _SMOOTH ** (number + 1))
             losses.append(smooth)
@@ -48,23 +48,25 @@ def search_rate(task: Task, reporter: Reporter, *, steps: int = 80) -> RateSearc
             meter.advance()
             if not math.isfinite(smooth) or (number > 10 and smooth > _TOO_MUCH * best):
                 break
-    task.tail.restore(start)
-    task.tail.eval()
+    training.tail.restore(start)
+    training.tail.eval()
     return RateSearch(tuple(rates[: len(losses)]), tuple(losses), steepest(rates[: len(losses)], losses))
 
 
-def _raw_losses(task: Task, steps: int, reporter: Reporter, rates: list[float]) -> Iterator[float]:
-    size = task.settings.effective_batch
-    draws = np.random.default_rng(task.seed)
-    orders = [draws.permutation(len(task.labels)) for _ in range(-(-steps * size // len(task.labels)))]
+def _raw_losses(training: Training, steps: int, reporter: Reporter, rates: list[float]) -> Iterator[float]:
+    size = training.settings.effective_batch
+    draws = np.random.default_rng(training.seed)
+    orders = [
+        draws.permutation(len(training.targets)) for _ in range(-(-steps * size // len(training.targets)))
+    ]
     order = np.concatenate(orders).astype(np.int64)
     batches = [order[number * size : (number + 1) * size] for number in range(steps)]
-    task.train.begin(0, reporter)
-    position = Position(micro_batch=task.settings.micro_batch or size)
-    constant = replace(task.settings, schedule="constant", class_weights=False)
-    stepper = Stepper(replace(task, settings=constant), position, {}, reporter)
+    training.train.begin(0, reporter)
+    position = Position(micro_batch=training.settings.micro_batch or size)
+    constant = replace(training.settings, schedule="constant")
+    stepper = Stepper(replace(training, settings=constant), position, {}, reporter)
     stepper.open_phase(0, {})
-    for number, (places, raw) in enumerate(zip(batches, fetched(task.train, batches), strict=True)):
+    for number, (places, raw) in enumerate(zip(batches, fetched(training.train, batches), strict=True)):
         rate = _LOW * (_HIGH / _LOW) ** (number / max(1, steps - 1))
         stepper.settings = replace(constant, lr=rate)
         before = position.sums.loss

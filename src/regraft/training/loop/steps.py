@@ -5,11 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
 from regraft.progress import Reporter
@@ -18,7 +15,8 @@ from regraft.settings import TrainSettings
 from regraft.training.loop.batches import Places, Source
 from regraft.training.loop.checkpoint import Position
 from regraft.training.loop.memory import is_out_of_memory
-from regraft.training.loop.mixing import draw_mix, make_targets, mix_targets, mix_values
+from regraft.training.loop.mixing import draw_mix, mix_aims, mix_values
+from regraft.training.loop.objective import Objective, Targets
 from regraft.training.loop.optimization import (
     Group,
     add_gradient_noise,
@@ -31,24 +29,22 @@ from regraft.training.loop.optimization import (
 )
 from regraft.training.loop.processes import add_up, world
 from regraft.training.loop.schedules import SCHEDULES
-from regraft.training.loop.tail import Tail, autocast, soft_cross_entropy
-
-Ints = npt.NDArray[np.int64]
+from regraft.training.loop.tail import Tail, autocast
 
 
 @dataclass(frozen=True)
-class Task:
-    """A tail to be trained, with its batches, labels and settings."""
+class Training:
+    """A tail to be trained, with its batches, targets, objective and settings."""
 
     tail: Tail
     train: Source
-    labels: Ints
-    """`(N,)` class numbers of the training images."""
-    num_classes: int
+    targets: Targets
+    """What the objective compares the outputs with: an entry or row for each training image, by place."""
+    objective: Objective
     settings: TrainSettings
     """Settings without open choices: `epochs` and `lr` are set."""
     validation: Source | None = None
-    validation_labels: Ints | None = None
+    validation_targets: Targets | None = None
     seed: int = 0
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     key: str = ""
@@ -60,37 +56,42 @@ class Task:
 
 
 class Stepper:
-    """Takes optimizer steps on the tail of a task, and counts them in the training's position.
+    """Takes optimizer steps on the tail of a training, and counts them in the training's position.
 
     Args:
-        task: the task to train.
+        training: the training to train.
         position: progress of the training; changed in place.
         start: the weights that training started from, for L2-SP.
         reporter: receives a message when memory is full or the loss is not finite.
     """
 
     def __init__(
-        self, task: Task, position: Position, start: Mapping[str, torch.Tensor], reporter: Reporter
+        self, training: Training, position: Position, start: Mapping[str, torch.Tensor], reporter: Reporter
     ) -> None:
-        self.task, self.settings, self.position, self.reporter = task, task.settings, position, reporter
+        self.training, self.settings, self.position, self.reporter = (
+            training,
+            training.settings,
+            position,
+            reporter,
+        )
         self.groups: list[Group] = []
         self.optimizer: torch.optim.Optimizer | None = None
         self.average: dict[str, torch.Tensor] = {}
         self._start = start
         self._rank, self._world = world()
-        forward: Callable[[torch.Tensor], list[torch.Tensor]] = task.tail.all_logits
-        self._forward = torch.compile(forward) if task.settings.compile else forward
+        forward: Callable[[torch.Tensor], list[torch.Tensor]] = training.tail.all_scores
+        self._forward = torch.compile(forward) if training.settings.compile else forward
 
     def open_phase(self, first: int, saved: Mapping[str, torch.Tensor]) -> None:
         """Train the stages from number `first` on, with an optimizer that continues from a saved state."""
-        self.task.tail.train_from(first)
-        self.groups = make_groups(self.task.tail, lr_decay=self.settings.lr_decay)
+        self.training.tail.train_from(first)
+        self.groups = make_groups(self.training.tail, lr_decay=self.settings.lr_decay)
         self.optimizer = make_optimizer(self.groups, self.settings)
         if self.settings.ema and not self.average:
-            self.average = self.task.tail.snapshot()
+            self.average = self.training.tail.snapshot()
         parameters = dict(self._parameters())
-        for label, value in saved.items():
-            kind, _, name = label.partition("/")
+        for key, value in saved.items():
+            kind, _, name = key.partition("/")
             parameter = parameters[name]
             if value.shape == parameter.shape:
                 value = torch.empty_like(parameter).copy_(value)  # in the parameter's memory layout
@@ -124,33 +125,33 @@ class Stepper:
         settings = self.settings
         return bool(settings.mixup or settings.cutmix or settings.activation_flip or settings.input_noise)
 
-    def logits(self, values: torch.Tensor) -> list[torch.Tensor]:
-        """Logits `(N, K)` of the head, then of the auxiliary classifiers, at the training precision."""
+    def scores(self, values: torch.Tensor) -> list[torch.Tensor]:
+        """Scores `(N, K)` of the head, then of the auxiliary classifiers, at the training precision."""
         with autocast(values.device, self.settings.train_precision):
             return self._forward(values)
 
     def step(self, places: Places, raw: torch.Tensor, total: int) -> None:
         """Take an optimizer step on one effective batch; if memory is full, with smaller micro-batches."""
-        tail, position = self.task.tail, self.position
+        tail, position = self.training.tail, self.position
         tail.train()
         statistics = {name: value.clone() for name, value in tail.statistics().items()}
         while True:
             try:
                 self._clear_gradients()
-                loss, right = self._gradients(places, raw)
+                loss, goodness = self._gradients(places, raw)
                 break
             except (MemoryError, RuntimeError) as error:
                 if not is_out_of_memory(error) or position.micro_batch <= 1:
                     raise
                 tail.restore(statistics)
             self._halve()
-        loss, right = self._agree(loss, right)
-        self._update(places, loss, right, raw, total)
+        loss, goodness = self._agree(loss, goodness)
+        self._update(places, loss, goodness, raw, total)
 
     def _halve(self) -> None:
         """After running out of memory, halve the micro-batches; the effective batch stays the same."""
         self._clear_gradients()
-        if self.task.device.type == "cuda":
+        if self.training.device.type == "cuda":
             torch.cuda.empty_cache()
         self.position.micro_batch = -(-self.position.micro_batch // 2)
         self.reporter.decided(
@@ -160,75 +161,72 @@ class Stepper:
         )
 
     def _clear_gradients(self) -> None:
-        for parameter in self.task.tail.parameters():
+        for parameter in self.training.tail.parameters():
             parameter.grad = None
 
     def _gradients(self, places: Places, raw: torch.Tensor) -> tuple[float, float]:
-        """Sum the gradients of a batch over its micro-batches; returns the summed loss and number correct.
+        """Sum the gradients of a batch over its micro-batches; returns the summed loss and goodness.
 
         Each image's loss is divided by the weight of the whole effective batch, so the sum over micro-batches
         and processes is the gradient of that batch.
         """
-        task, settings, position = self.task, self.settings, self.position
+        training, settings, position, objective = (
+            self.training,
+            self.settings,
+            self.position,
+            self.training.objective,
+        )
         own = self.own(places)
-        values = task.train.prepare(raw, own)
-        labels = torch.from_numpy(task.labels[places]).to(values.device)
-        mix = draw_mix(settings, len(own), seed=task.seed, phase=position.phase, step=position.step)
+        values = training.train.prepare(raw, own)
+        targets = torch.from_numpy(training.targets[places]).to(values.device)
+        mix = draw_mix(settings, len(own), seed=training.seed, phase=position.phase, step=position.step)
         values, share = mix_values(values, mix)
-        targets = mix_targets(make_targets(labels, task.num_classes, settings), mix, share)
-        weights = targets @ self._class_weights.to(targets.device) if settings.class_weights else None
+        aims = mix_aims(objective.aims(targets), mix, share)
+        weights = objective.weights(aims)
         whole = float(weights.sum()) if weights is not None else float(len(places))
         mine = slice(self._rank, None, self._world)
         if self._world > 1:
-            targets, labels = targets[mine], labels[mine]
+            aims, targets = aims[mine], targets[mine]
             weights = weights[mine] if weights is not None else None
             values = values[mine] if self._is_mixed else values
-        loss, right = 0.0, 0.0
+        loss, goodness = 0.0, 0.0
         share_beside = settings.auxiliary_weight or 0.0
         for start in range(0, len(values), position.micro_batch):
             part = slice(start, start + position.micro_batch)
             torch.manual_seed(
-                torch_seed(task.seed, "dropout", position.phase, position.step, self._rank, start)
+                torch_seed(training.seed, "dropout", position.phase, position.step, self._rank, start)
             )
-            logits, *beside = self.logits(values[part])
-            losses = soft_cross_entropy(logits, targets[part])
+            scores, *beside = self.scores(values[part])
+            losses = objective.losses(scores, aims[part])
             for auxiliary in beside:
-                losses = losses + share_beside * soft_cross_entropy(auxiliary, targets[part])
+                losses = losses + share_beside * objective.losses(auxiliary, aims[part])
             losses = losses if weights is None else losses * weights[part]
             (losses.sum() / whole).backward()  # type: ignore[no-untyped-call]
             loss += float(losses.detach().sum()) * len(places) / whole
-            right += float((logits.detach().argmax(dim=1) == labels[part]).sum())
-        return loss, right
+            goodness += float(objective.goodness(scores.detach(), targets[part]).sum())
+        return loss, goodness
 
-    @cached_property
-    def _class_weights(self) -> torch.Tensor:
-        """`(K,)`: `N / (K n_k)`, so that every class has the same total weight (King & Zeng 2001)."""
-        counts = np.bincount(self.task.labels, minlength=self.task.num_classes)
-        present = counts > 0
-        weights = np.where(present, len(self.task.labels) / (present.sum() * np.maximum(counts, 1)), 0.0)
-        return torch.from_numpy(weights.astype(np.float32))
-
-    def _agree(self, loss: float, right: float) -> tuple[float, float]:
-        """Sum gradients, loss and number correct over all processes; once per step, not per micro-batch."""
+    def _agree(self, loss: float, goodness: float) -> tuple[float, float]:
+        """Sum gradients, loss and goodness over all processes; once per step, not per micro-batch."""
         if self._world == 1:
-            return loss, right
+            return loss, goodness
         gradients = []
         for group in self.groups:
             for parameter in group.parameters:
                 if parameter.grad is None:  # this process has no image of the batch
                     parameter.grad = torch.zeros_like(parameter)
                 gradients.append(parameter.grad)
-        sums = torch.tensor([loss, right], device=self.task.device)
+        sums = torch.tensor([loss, goodness], device=self.training.device)
         add_up([*gradients, sums])
         return float(sums[0]), float(sums[1])
 
-    def _update(self, places: Places, loss: float, right: float, raw: torch.Tensor, total: int) -> None:
+    def _update(self, places: Places, loss: float, goodness: float, raw: torch.Tensor, total: int) -> None:
         settings, position, sums = self.settings, self.position, self.position.sums
         if settings.gradient_noise:
             add_gradient_noise(
                 self.groups,
                 settings.gradient_noise,
-                seed=self.task.seed,
+                seed=self.training.seed,
                 phase=position.phase,
                 step=position.step,
             )
@@ -249,11 +247,11 @@ class Stepper:
         position.step += 1
         position.taken += 1
         if self.average:
-            follow(self.average, self.task.tail, settings.ema, position.step)
-        sums.images, sums.loss, sums.right = (
+            follow(self.average, self.training.tail, settings.ema, position.step)
+        sums.images, sums.loss, sums.goodness = (
             sums.images + len(places),
             sums.loss + loss,
-            sums.right + right,
+            sums.goodness + goodness,
         )
         sums.steps += 1
         for name, value in norms.items():
@@ -263,7 +261,7 @@ class Stepper:
     def _diagnosis(self, loss: float, norm: float, places: Places, raw: torch.Tensor) -> str:
         """A message that says which values became infinite first, and what may help."""
         settings, position = self.settings, self.position
-        values = self.task.train.prepare(raw, self.own(places))
+        values = self.training.train.prepare(raw, self.own(places))
         where = "the gradients (the outputs of all stages were finite)"
         for name, finite in self._finiteness(values):
             if not finite:
@@ -283,12 +281,12 @@ class Stepper:
     def _finiteness(self, values: torch.Tensor) -> Iterator[tuple[str, bool]]:
         yield "the input of the tail", bool(values.isfinite().all())
         with autocast(values.device, self.settings.train_precision):
-            for name, stage in zip(self.task.tail.names, self.task.tail.stages, strict=True):
+            for name, stage in zip(self.training.tail.names, self.training.tail.stages, strict=True):
                 weights = all(bool(p.isfinite().all()) for p in stage.parameters())
                 yield f"the weights of stage {name}", weights
                 values = stage(values)
                 yield f"the output of stage {name}", bool(values.isfinite().all())
-            yield "the output of the head", bool(self.task.tail.head(values).isfinite().all())
+            yield "the output of the head", bool(self.training.tail.head(values).isfinite().all())
 
 
 def learning_rate(settings: TrainSettings, position: Position, total: int) -> float:

@@ -1,4 +1,4 @@
-"""What the loop trains: a list of stages, then a head."""
+"""The part of a network that is trained: the stages after the cut, and the head."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from regraft.networks.stages import Stage
 
@@ -15,7 +14,7 @@ _BatchNorm = nn.modules.batchnorm._BatchNorm
 
 
 class Tail(nn.Module):
-    """The stages after a cut, then a head: from activations to logits `(N, K) float32`.
+    """The stages after a cut, then a head: from activations to scores `(N, K) float32`.
 
     Args:
         stages: the stages in order; may be empty.
@@ -62,10 +61,10 @@ class Tail(nn.Module):
         return self
 
     def forward(self, activation: torch.Tensor) -> torch.Tensor:
-        return self.all_logits(activation)[0]
+        return self.all_scores(activation)[0]
 
-    def all_logits(self, activation: torch.Tensor) -> list[torch.Tensor]:
-        """The head's logits and, in training mode, those of the auxiliary classifiers that are trained."""
+    def all_scores(self, activation: torch.Tensor) -> list[torch.Tensor]:
+        """The head's scores and, in training mode, those of the auxiliary classifiers that are trained."""
         beside: list[torch.Tensor] = []
         for number, stage in enumerate(self.stages):
             activation = stage(activation)
@@ -107,17 +106,6 @@ def channels_last(module: nn.Module) -> None:
     for one in module.modules():
         if isinstance(one, nn.Conv2d):  # tensors of other ranks have no such layout
             one.to(memory_format=torch.channels_last)
-
-
-def soft_cross_entropy(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Cross-entropy with soft targets, `(N,)`, nats: `-sum_k targets_k log softmax(logits)_k`.
-
-    >>> import math
-    >>> loss = soft_cross_entropy(torch.zeros(1, 4), torch.tensor([[0.5, 0.5, 0.0, 0.0]]))
-    >>> math.isclose(float(loss), math.log(4), rel_tol=1e-6)
-    True
-    """
-    return -(targets * functional.log_softmax(logits.float(), dim=1)).sum(dim=1)
 
 
 def autocast(device: torch.device, precision: str) -> Any:

@@ -1,4 +1,4 @@
-"""Sources of batches: tensors in memory, activations kept on disk, or images decoded when needed."""
+"""Views of images as batches: activations that are kept on disk, or images decoded when needed."""
 
 from __future__ import annotations
 

@@ -8,7 +8,8 @@ import torch
 
 from regraft.heads.head import Head
 from regraft.records import Column, HeadRecord
-from regraft.training.head_start import EarlierHead, HeadStart, LinearHead
+from regraft.training.loop.objective import Unit
+from regraft.training.start.trained_head import EarlierHead, HeadStart, LinearHead
 from tests.training.examples import small_tail
 
 
@@ -60,13 +61,13 @@ def test_auxiliary_classifiers_train_and_leave_the_head_alone() -> None:
     )
     tail.train_from(0)
     tail.train()
-    assert [logits.shape[1] for logits in tail.all_logits(values)] == [tail.head.linear.out_features, 3]
+    assert [logits.shape[1] for logits in tail.all_scores(values)] == [tail.head.linear.out_features, 3]
     assert any(name.startswith("auxiliary after") for name, _, _ in tail.parts())
     tail.eval()
-    assert len(tail.all_logits(values)) == 1
+    assert len(tail.all_scores(values)) == 1
     tail.train_from(1)  # it reads a stage that stands still now
     tail.train()
-    assert len(tail.all_logits(values)) == 1
+    assert len(tail.all_scores(values)) == 1
 
 
 def test_a_zero_head_gives_every_class_the_same() -> None:
@@ -90,3 +91,32 @@ def test_stages_before_the_first_stand_still_in_evaluation() -> None:
     assert not any(p.requires_grad for p in tail.stages[0].parameters())
     assert not any(m.training for m in tail.stages[0].modules())
     assert tail.stages[1].training
+
+
+def of_link(head: Head, link: str, kind: str = "logistic") -> Head:
+    return Head(head.record.model_copy(update={"link": link, "kind": kind}), head.arrays)
+
+
+def test_labels_that_come_again_keep_their_own_scores() -> None:
+    """Nothing is centred: the score of a label means something by itself."""
+    old, new = of_link(solved_head(classes=3), "sigmoid"), of_link(solved_head(classes=2), "sigmoid")
+    new.arrays["mean"][:] += 0.5
+    earlier = EarlierHead(("cat", "dog", "emu"), old)
+    start = HeadStart.remapped(earlier, ("emu", "fox"), HeadStart.from_solved(new))
+    features = np.random.default_rng(1).normal(size=(7, 5)).astype(np.float32)
+    scores = ((features - start.mean) * start.scale) @ start.weights + start.intercepts
+    assert scores[:, 0] == pytest.approx(old.scores(features)[:, 2], abs=1e-4)
+    assert scores[:, 1] == pytest.approx(new.scores(features)[:, 1], abs=1e-4)
+
+
+def test_a_number_is_trained_in_its_unit_and_saved_in_the_users() -> None:
+    solved, unit = of_link(solved_head(classes=1), "identity", "ridge"), Unit(mean=1e6, deviation=250.0)
+    start = HeadStart.from_solved(solved).counted_in(unit)
+    head = LinearHead(start, "mean").eval()
+    features = np.random.default_rng(1).normal(size=(7, 5)).astype(np.float32)
+    with torch.no_grad():
+        scores = head(torch.from_numpy(features)).numpy()
+    assert scores * 250 + 1e6 == pytest.approx(solved.scores(features), abs=0.5)
+    back = head.solved(solved.record.columns, link="identity", unit=unit)
+    assert (back.record.kind, back.record.link) == ("ridge", "identity")
+    assert back.scores(features) == pytest.approx(solved.scores(features), abs=0.5)

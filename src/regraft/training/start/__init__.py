@@ -1,0 +1,1 @@
+"""What a training starts from: the tail with its head, and the batches."""

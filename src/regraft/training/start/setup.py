@@ -1,0 +1,248 @@
+"""Everything that a training needs, prepared: the network as stages, the tail with its head, the batches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from regraft.data.pictures.loading import LoadLimits
+from regraft.data.pictures.views import ViewPolicy
+from regraft.errors import SettingsError
+from regraft.features.activations import Activations
+from regraft.features.opening import open_runtime
+from regraft.features.pooling import activation_shape
+from regraft.features.runtimes import Runtime
+from regraft.heads.dataset import Job
+from regraft.heads.fitting import fit_head
+from regraft.machine.devices import find_device
+from regraft.networks.architectures.auxiliaries import with_classes
+from regraft.networks.architectures.strided_depthwise import quicken
+from regraft.networks.network import Network, load_network
+from regraft.networks.weights.finding import Weights
+from regraft.plans.plan import TRAINED_HEADS, Plan
+from regraft.plans.restrictions import check_training
+from regraft.progress import Reporter
+from regraft.records import Column, Link
+from regraft.settings import TrainSettings
+from regraft.training.loop.objective import OBJECTIVES, Objective, Unit
+from regraft.training.loop.tail import Tail, channels_last
+from regraft.training.start.cached_views import kept_views
+from regraft.training.start.trained_head import EarlierHead, HeadStart, LinearHead
+from regraft.training.start.view_source import ViewSource
+
+_OUTPUTS: dict[Link, str] = {"softmax": "classes", "sigmoid": "several labels", "identity": "numbers"}
+
+
+@dataclass(frozen=True)
+class Order:
+    """A data set and a plan that trains, with the device and limits to carry it out.
+
+    Args:
+        job: the data set, with the features of the network before training.
+        plan: the plan, with its training settings.
+        weights: the weights to start from.
+        device: `cpu`, `cuda`, `cuda:N` or `auto`.
+        limits: limits of the image loader.
+        workers: number of decoding threads.
+        earlier: the head of the run that the weights come from, to start from.
+        limit_s: seconds after which training ends, counted from the call; None for no limit.
+    """
+
+    job: Job
+    plan: Plan
+    weights: Weights
+    device: str = "auto"
+    limits: LoadLimits | None = None
+    workers: int = 1
+    earlier: EarlierHead | None = None
+    limit_s: float | None = None
+
+    @property
+    def settings(self) -> TrainSettings:
+        """The plan's training settings."""
+        assert self.plan.training is not None
+        return self.plan.training
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A prepared training."""
+
+    network: Network
+    tail: Tail
+    head: LinearHead
+    """The head of the tail."""
+    objective: Objective
+    sources: tuple[ViewSource, ...]
+    """Sources of the training batches and of the validation batches."""
+    train: tuple[int, ...]
+    """Rows of the split to train on; `held` are those to validate on."""
+    held: tuple[int, ...]
+    method: str
+    """How the validation images were chosen."""
+    device: torch.device
+
+
+def set_up(order: Order, reporter: Reporter) -> Setup:
+    """Load the network, solve the head to start from, and open the sources of batches.
+
+    Raises:
+        SettingsError: settings of the training don't suit the data, the network or an earlier run.
+    """
+    settings, job = order.settings, order.job
+    check_training(job.task.link, settings)
+    network = load_network(order.weights, drop_path=settings.drop_path)
+    count = len(network.stages) - len(order.plan.stages)
+    train, held, method = job.held_out(settings.validation_share)
+    for line in describe_cut(network, count):
+        reporter.note(line)
+    device = find_device(order.device)
+    objective = OBJECTIVES[job.task.link].of(job.truth(train), len(job.task.outputs), settings)
+    head = LinearHead(
+        _start(order, train, objective.unit, reporter), order.plan.statistics[0], dropout=settings.dropout
+    )
+    tail = _tail(order, network, count, head).to(device)
+    runtime = _prefix_runtime(order, count, reporter)
+    sources = _sources(order, network, count, runtime, [train, held], reporter)
+    return Setup(network, tail, head, objective, sources, tuple(train), tuple(held), method, device)
+
+
+def head_columns(order: Order, layout: Sequence[Column]) -> tuple[Column, ...]:
+    """The columns of feature rows that the trained head reads: one statistic of the last stage."""
+    last, statistic = layout[-1].stage, order.plan.statistics[0]
+    return tuple(c for c in layout if c.stage == last and c.statistic == statistic)
+
+
+def _start(order: Order, rows: Sequence[int], unit: Unit | None, reporter: Reporter) -> HeadStart:
+    """Where the head starts: a solved head, an earlier run's head, or zero."""
+    settings, job = order.settings, order.job
+    columns = head_columns(order, job.features.layout)
+    width, outputs = sum(c.stop - c.start for c in columns), len(job.task.outputs)
+    if order.plan.strategy == "scratch":
+        return HeadStart.zero(width, outputs)
+    with reporter.phase("solving the head to start from", 1, "heads") as meter:
+        fitted = fit_head(job.training_rows(rows), TRAINED_HEADS[job.task.link], [columns])
+        meter.advance()
+    solved = HeadStart.from_solved(fitted.head)
+    if settings.head_start == "zero":
+        return HeadStart.zero(width, outputs, like=solved)
+    if settings.head_start == "previous":
+        solved = HeadStart.remapped(_earlier(order, columns), job.task.outputs, solved)
+    return solved.counted_in(unit)
+
+
+def _earlier(order: Order, columns: Sequence[Column]) -> EarlierHead:
+    """The earlier run's head, if it reads the same features as the new one.
+
+    Raises:
+        SettingsError: there is no earlier run, or its head reads other features.
+    """
+    if order.earlier is None:
+        raise SettingsError("--head-start previous needs --from with an earlier run that has the head")
+    record, link = order.earlier.head.record, order.job.task.link
+    reads = [(column.stage, column.statistic) for column in record.columns]
+    wanted = [(column.stage, column.statistic) for column in columns]
+    if record.link != link:
+        raise SettingsError(
+            f"--head-start previous needs an earlier run of the same task; the outputs of its head are "
+            f"{_OUTPUTS[record.link]}, but {_OUTPUTS[link]} are needed. Use --head-start solved"
+        )
+    head = TRAINED_HEADS[link]
+    if record.kind != head or reads != wanted:
+        raise SettingsError(
+            f"--head-start previous needs an earlier run with a {head} head on the last stage; the head "
+            f"of this run is {record.kind} on {', '.join(dict.fromkeys(stage for stage, _ in reads))}"
+        )
+    return order.earlier
+
+
+def _tail(order: Order, network: Network, count: int, head: LinearHead) -> Tail:
+    network.module.requires_grad_(False)
+    tail = Tail(
+        network.stages[count:],
+        head,
+        trains_batchnorm=order.settings.batchnorm == "trained",
+        auxiliaries=_auxiliaries(order, network, count),
+    )
+    channels_last(tail)
+    quicken(tail)
+    return tail
+
+
+def _auxiliaries(order: Order, network: Network, count: int) -> dict[int, nn.Module]:
+    """Auxiliary classifiers after the cut, with the outputs of the task; none if their weight is zero."""
+    if not order.settings.auxiliary_weight:
+        return {}
+    places = {network.stage_names.index(stage): module for stage, module in network.auxiliaries}
+    outputs = len(order.job.task.outputs)
+    return {
+        at - count: with_classes(module, outputs, seed=order.plan.seed)
+        for at, module in places.items()
+        if at >= count
+    }
+
+
+def _prefix_runtime(order: Order, count: int, reporter: Reporter) -> Runtime | None:
+    if count == 0:
+        return None
+    return open_runtime(
+        order.weights,
+        name=order.plan.runtime,
+        precision=order.plan.precision,
+        device=order.device,
+        cut=count,
+        reporter=reporter,
+    )
+
+
+def _sources(
+    order: Order,
+    network: Network,
+    count: int,
+    runtime: Runtime | None,
+    sides: Sequence[Sequence[int]],
+    reporter: Reporter,
+) -> tuple[ViewSource, ...]:
+    settings, device = order.settings, find_device(order.device)
+    policy = ViewPolicy(settings.augment or "none", settings.min_crop, settings.erasing, order.plan.seed)
+    activations = Activations(
+        order.job.images,
+        order.weights.input_spec,
+        policy,
+        runtime,
+        order.limits or LoadLimits(),
+        order.workers,
+    )
+    where = f"after {network.stage_names[count - 1]}" if count else "at the input (decoded images)"
+    kept = kept_views(settings, activations, images=sum(map(len, sides)), where=where, reporter=reporter)
+    prefix = nn.Sequential(*(stage.module for stage in network.stages[:count])) if count else None
+    if prefix is not None and kept == 0:
+        prefix.to(device).eval()
+        channels_last(prefix)
+    return tuple(
+        ViewSource(
+            activations,
+            order.job.keys(rows),
+            shape=activation_shape(network, count),
+            prefix=prefix if kept == 0 else None,
+            device=device,
+            precision=settings.train_precision,
+            views=views,
+            kept_views=kept,
+        )
+        for rows, views in zip(sides, (settings.views or 0, 1), strict=True)  # validation: the centre
+    )
+
+
+def describe_cut(network: Network, count: int) -> list[str]:
+    """The lines of a tree of the network that shows which parts are frozen, trained or new."""
+    lines = [f"{network.name}"]
+    for number, stage in enumerate(network.stages):
+        size = sum(parameter.numel() for parameter in stage.module.parameters())
+        state = "frozen " if number < count else "trained"
+        lines.append(f"├─ {stage.name:<16} {state} {size / 1e3:>12,.1f} k parameters")
+    lines.append(f"└─ {'head':<16} new")
+    return lines
