@@ -69,12 +69,12 @@ def one_case(images: Images, draw: int) -> dict[str, tuple[Job, FittedHead]]:
     runtime = open_runtime(weights, reporter=Silent())
     features = extract(images, runtime, weights.input_spec)
     job = Job(images, split_images(images, seed=draw), features, draw)
-    around = Circumstances(NETWORK, runtime.layout, weights.input_spec, runtime.facts["runtime"])
+    circumstances = Circumstances(NETWORK, runtime.layout, weights.input_spec, runtime.facts["runtime"])
     settings = {
         "svm, last stage": FitSettings(strategy="svm", cut=runtime.layout[-1].stage),
         "svm, many stages": FitSettings(strategy="many-stages", head="rbf-svm"),
     }
-    plans = {name: make_plan(how, TrainSettings(), around, Silent()) for name, how in settings.items()}
+    plans = {name: make_plan(how, TrainSettings(), circumstances, Silent()) for name, how in settings.items()}
     return {name: (job, fit_solved(job, plan, reporter=Silent())) for name, plan in plans.items()}
 
 

@@ -76,7 +76,7 @@ def solved(images: Images, network: str, seed: int, tell: Callable[..., None]) -
     runtime = open_runtime(weights, reporter=Silent())
     features = extract(images, runtime, weights.input_spec)
     job = Job(images, split_images(images, seed=seed), features, seed)
-    around = Circumstances(network, runtime.layout, weights.input_spec, runtime.facts["runtime"])
+    circumstances = Circumstances(network, runtime.layout, weights.input_spec, runtime.facts["runtime"])
     stages = list(dict.fromkeys(column.stage for column in runtime.layout))
     tell("features", None, clock)
     ways = {
@@ -86,7 +86,7 @@ def solved(images: Images, network: str, seed: int, tell: Callable[..., None]) -
     }
     for way, settings in ways.items():
         clock = Clock()
-        plan = make_plan(settings, TrainSettings(), around, Silent())
+        plan = make_plan(settings, TrainSettings(), circumstances, Silent())
         fitted = fit_solved(job, plan, reporter=Silent())
         test = say_solved(job, fitted).test
         assert test is not None

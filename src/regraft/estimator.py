@@ -61,11 +61,11 @@ class _ImageEstimator(BaseEstimator):  # type: ignore[misc]
             raise DataError(
                 f"{len(sources)} images and {len(labels)} labels were given; give one label for each image"
             )
-        asked = make_request(None, None, None, self._chosen())
+        request = make_request(None, None, None, self._chosen())
         with tempfile.TemporaryDirectory() as folder:
             found = replace(_found(sources, labels, Path(folder)), task=task)
             images = _all_usable(found, [source.name for source in sources])
-            self.model_: Model = fit(images, asked.fit, training=asked.training)
+            self.model_: Model = fit(images, request.fit, training=request.training)
 
     def _chosen(self) -> dict[str, Any]:
         """The settings of the fit by name; those in `settings` win."""

@@ -73,7 +73,7 @@ def duration(seconds: float | None) -> str:
 _UNITS = (("s", 1, 120), ("min", 60, 7200), ("h", 3600, float("inf")))
 
 
-class Quiet(Silent):
+class WithoutNotes(Silent):
     """Forwards progress bars and warnings, and drops notes and automatic choices."""
 
     def __init__(self, reporter: Reporter) -> None:

@@ -1,4 +1,4 @@
-"""What a climb decides by time, on clocks and cost books that the tests hold."""
+"""What a ladder decides by time, on clocks and cost books that the tests hold."""
 
 from __future__ import annotations
 
@@ -9,39 +9,50 @@ from pathlib import Path
 import pytest
 
 from regraft.ladder import training_choice
-from regraft.ladder.arms import gain_share
 from regraft.ladder.outlook import outlook
 from regraft.ladder.predictions import Predictions
 from regraft.ladder.rungs import Untried
-from regraft.ladder.standing import Standing
+from regraft.ladder.state import State
 from regraft.ladder.training_choice import choose_training
+from regraft.ladder.variants import gain_share
 from regraft.networks.zoo.cards import cards
 from regraft.plans.cost_book import CostBook
 from regraft.plans.step_costs import tail_work
 from regraft.tasks.regression import Regression
-from tests.ladder.climbs import GARMENTS, Clock, climb_of, mobilenet
+from tests.ladder.ladders import GARMENTS, Clock, mobilenet, state_of
 
 
 def test_time_between_rungs_is_spent_too(tmp_path: Path) -> None:
     clock = Clock()
-    standing = climb_of(tmp_path, spent_s=30.0, clock=clock)
+    state = state_of(tmp_path, spent_s=30.0, clock=clock)
     clock.wait(4.0)  # a model is saved
-    took = standing.clocked("rung", lambda: clock.wait(10.0))
-    assert (took, standing.elapsed_s) == (10.0, 44.0)
+    with state.timed("rung") as timing:
+        clock.wait(10.0)
+    assert (timing.took_s, state.elapsed_s) == (10.0, 44.0)
+    assert timing.is_new
 
 
 def test_the_test_images_are_planned_for(tmp_path: Path) -> None:
     """372 images at 20 ms, and a second for the scores."""
-    standing = climb_of(tmp_path, spent_s=50.0, test_images=372)
-    assert standing.time_left_s == pytest.approx(120 - 50 - 372 * 0.02 - 1)
+    state = state_of(tmp_path, spent_s=50.0, test_images=372)
+    assert state.time_left_s == pytest.approx(120 - 50 - 372 * 0.02 - 1)
 
 
-def test_an_interrupted_climb_counts_what_it_took_the_first_time(tmp_path: Path) -> None:
+def test_an_interrupted_fit_counts_what_it_took_the_first_time(tmp_path: Path) -> None:
     clock = Clock()
-    climb_of(tmp_path, clock=clock, spent_s=30.0).clocked("rung", lambda: clock.wait(10.0))
-    again = climb_of(tmp_path, spent_s=2.0)
-    again.clocked("rung", lambda: None)
-    assert again.elapsed_s == 40.0
+    with state_of(tmp_path, clock=clock, spent_s=30.0).timed("rung"):
+        clock.wait(10.0)
+    again = state_of(tmp_path, spent_s=2.0)
+    with again.timed("rung") as timing:
+        pass
+    assert (again.elapsed_s, timing.took_s, timing.is_new) == (40.0, 10.0, False)
+
+
+def test_work_that_failed_is_not_recorded(tmp_path: Path) -> None:
+    state = state_of(tmp_path, spent_s=30.0)
+    with pytest.raises(ValueError, match="broken"), state.timed("rung"):
+        raise ValueError("broken")
+    assert state.ledger.recall("rung", "took_s") is None
 
 
 class Timings:
@@ -52,7 +63,7 @@ class Timings:
         self.limits: list[float] = []
         self._times = times
         monkeypatch.setattr(training_choice, "measure_step", self._measure)
-        monkeypatch.setattr(training_choice, "open_s", lambda standing: 2.0 * standing.book.slow)
+        monkeypatch.setattr(training_choice, "open_s", lambda state: 2.0 * state.book.slow)
 
     def _measure(self, weights: object, count: int, settings: object, book: CostBook, **how: object) -> None:
         self.cuts.append(count)
@@ -65,7 +76,7 @@ def test_a_short_budget_trains_shorter_and_a_single_step_is_timed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, budget_s: float, epochs: int
 ) -> None:
     timings = Timings(monkeypatch)
-    choice = choose_training(climb_of(tmp_path, budget_s=budget_s))
+    choice = choose_training(state_of(tmp_path, budget_s=budget_s))
     assert choice.rounds[-1] == epochs
     assert choice.seconds <= budget_s
     assert len(timings.cuts) == 1
@@ -76,7 +87,7 @@ def test_a_training_far_above_the_budget_is_never_timed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     timings = Timings(monkeypatch)
-    assert choose_training(climb_of(tmp_path, budget_s=10.0)).arms == ()
+    assert choose_training(state_of(tmp_path, budget_s=10.0)).variants == ()
     assert timings.cuts == []
 
 
@@ -84,7 +95,7 @@ def test_too_few_held_out_images_are_no_reason_to_time_a_step(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     timings = Timings(monkeypatch)
-    choose_training(climb_of(tmp_path, amounts=replace(GARMENTS, held=20)))
+    choose_training(state_of(tmp_path, amounts=replace(GARMENTS, held=20)))
     assert timings.cuts == []
 
 
@@ -93,9 +104,9 @@ def test_a_stored_rate_is_measured_again_when_it_decides_against_training(
 ) -> None:
     """An hour ago, on a machine where nothing was as it is now, steps took four times as long."""
     timings = Timings(monkeypatch, times=0.5)
-    standing = climb_of(tmp_path, budget_s=80.0)
-    standing.book.learn("step mobilenetv1_100@224/fp32/cpu", 4.0)
-    assert choose_training(standing).arms
+    state = state_of(tmp_path, budget_s=80.0)
+    state.book.learn("step mobilenetv1_100@224/fp32/cpu", 4.0)
+    assert choose_training(state).variants
     assert len(timings.cuts) == 1
 
 
@@ -103,17 +114,17 @@ def test_the_same_command_chooses_the_same_under_another_load(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Timings(monkeypatch)
-    first = choose_training(climb_of(tmp_path))
-    assert choose_training(climb_of(tmp_path, slow=5.0, spent_s=100.0)) == first
+    first = choose_training(state_of(tmp_path))
+    assert choose_training(state_of(tmp_path, slow=5.0, spent_s=100.0)) == first
 
 
 def test_a_busy_machine_trains_less(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Timings(monkeypatch)
     shares = []
     for slow in (1.0, 2.0):
-        choice = choose_training(climb_of(tmp_path / str(slow), slow=slow))
-        arm = choice.tournament.arms[0] if choice.tournament else None
-        shares.append(gain_share(arm, choice.rounds[-1], 14) if arm else 0.0)
+        choice = choose_training(state_of(tmp_path / str(slow), slow=slow))
+        variant = choice.tournament.variants[0] if choice.tournament else None
+        shares.append(gain_share(variant, choice.rounds[-1], 14) if variant else 0.0)
     assert shares[0] > shares[1]
 
 
@@ -121,7 +132,7 @@ def test_epochs_that_the_user_wants_are_not_shortened(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Timings(monkeypatch)
-    assert choose_training(climb_of(tmp_path, budget_s=100.0, epochs=30)).arms == ()
+    assert choose_training(state_of(tmp_path, budget_s=100.0, epochs=30)).variants == ()
 
 
 def test_the_work_after_a_cut_is_that_of_the_last_stages() -> None:
@@ -144,14 +155,14 @@ def test_predictions_learn_from_what_was_off_and_single_surprises_count_less() -
 
 
 def test_the_outlook_names_the_budget_that_the_untried_training_needs(tmp_path: Path) -> None:
-    standing: Standing = climb_of(tmp_path, spent_s=100.0)
-    standing.untried.append(Untried("train the last stages", 70.0, 5.0))
-    assert "a budget of 3.5 min, for train the last stages: predicted 70 s" in outlook(standing, None)
+    state: State = state_of(tmp_path, spent_s=100.0)
+    state.untried.append(Untried("train the last stages", 70.0, 5.0))
+    assert "a budget of 3.5 min, for train the last stages: predicted 70 s" in outlook(state, None)
 
 
 def test_the_outlook_names_a_network_that_is_expected_to_be_clearly_better(tmp_path: Path) -> None:
     """The features of 1,000 images take 20 s; half of 120 s allows three times as much work."""
-    said = outlook(climb_of(tmp_path), None)
+    said = outlook(state_of(tmp_path), None)
     found = re.fullmatch(
         r"what would help most: another network: (\w+) is expected to classify (\d\.\d) points better "
         r"\(prior, from its ImageNet top-1\), with (\d\.\d) times the work for an image: "
@@ -164,14 +175,14 @@ def test_the_outlook_names_a_network_that_is_expected_to_be_clearly_better(tmp_p
 
 
 def test_the_outlook_names_no_network_that_was_compared_or_that_takes_too_long(tmp_path: Path) -> None:
-    assert outlook(climb_of(tmp_path), None, compared=list(cards())) == ""
-    assert outlook(climb_of(tmp_path, budget_s=1.0), None) == ""
+    assert outlook(state_of(tmp_path), None, compared=list(cards())) == ""
+    assert outlook(state_of(tmp_path, budget_s=1.0), None) == ""
 
 
 def test_the_outlook_of_a_number_promises_no_points(tmp_path: Path) -> None:
     """The priors were measured for the accuracy of classes."""
-    standing: Standing = climb_of(tmp_path, spent_s=100.0)
-    standing.terrain.job.task = Regression()
-    assert outlook(standing, None) == ""
-    standing.untried.append(Untried("train the last stages", 70.0, 5.0))
-    assert outlook(standing, None).endswith("for train the last stages: predicted 70 s")
+    state: State = state_of(tmp_path, spent_s=100.0)
+    state.inputs.job.task = Regression()
+    assert outlook(state, None) == ""
+    state.untried.append(Untried("train the last stages", 70.0, 5.0))
+    assert outlook(state, None).endswith("for train the last stages: predicted 70 s")

@@ -15,13 +15,13 @@ import regraft
 from regraft.errors import SettingsError
 from regraft.plans.plan import Plan
 from regraft.progress import Silent
-from regraft.workflow.climb import standing_for
+from regraft.workflow.ladder_fit import state_for
 from tests.conftest import RUNS, DigitsRun
 
 pytestmark = pytest.mark.slow
 
 
-def climbed(data: Path, out: Path, **settings: object) -> regraft.Model:
+def fit_by_ladder(data: Path, out: Path, **settings: object) -> regraft.Model:
     return regraft.fit(data, network="lenet5", out=out, **{**RUNS["climbed"], **settings})
 
 
@@ -97,20 +97,20 @@ def test_ctrl_c_leaves_the_best_so_far_and_the_same_command_climbs_the_same_ladd
 ) -> None:
     watcher = Stops("rung 3")
     with pytest.raises(KeyboardInterrupt):
-        climbed(digits, tmp_path / "again", reporter=watcher)
+        fit_by_ladder(digits, tmp_path / "again", reporter=watcher)
     assert any("holds the best so far" in text for text in watcher.warnings)
     model = regraft.load_model(tmp_path / "again")
     assert model.predict(sorted(digits.rglob("*.png"))[0])[0].label in model.labels
     scores = json.loads((tmp_path / "again" / "scores.json").read_text())
     assert scores["test"] is None
     assert scores["validation"]["accuracy"]["value"] > 0.9
-    climbed(digits, tmp_path / "again")
+    fit_by_ladder(digits, tmp_path / "again")
     for name in ("ladder.json", "plan.toml", "scores.json", "bundle/bundle.json", "predictions.csv"):
         assert (tmp_path / "again" / name).read_bytes() == (run / name).read_bytes(), name
 
 
 def test_a_short_budget_leaves_out_what_would_take_too_long(digits: Path, tmp_path: Path) -> None:
-    climbed(digits, tmp_path / "run", budget="0s", seed=2)
+    fit_by_ladder(digits, tmp_path / "run", budget="0s", seed=2)
     skipped = [row for row in rows_of(tmp_path / "run") if str(row["verdict"]).startswith("not tried")]
     assert any("left of the budget" in str(row["verdict"]) for row in skipped)
 
@@ -136,7 +136,7 @@ def test_few_images_are_not_trained_on(photos: Path, tmp_path: Path) -> None:
 
 
 def test_without_votes_a_single_head_answers(digits: Path, tmp_path: Path) -> None:
-    model = climbed(digits, tmp_path / "run", votes=False, budget="20s")
+    model = fit_by_ladder(digits, tmp_path / "run", votes=False, budget="20s")
     assert model.others == ()
     assert not any(" + " in str(row["name"]) for row in rows_of(tmp_path / "run") if row["rung"])
 
@@ -186,8 +186,8 @@ def test_a_test_image_that_cannot_be_read_at_the_end_is_listed(official: Path, t
 @pytest.fixture
 def still_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """No rung takes any time: which of them are tried depends on the images alone."""
-    still = partial(standing_for, clock=cache(time.perf_counter))
-    monkeypatch.setattr("regraft.workflow.advise.standing_for", still)
+    still = partial(state_for, clock=cache(time.perf_counter))
+    monkeypatch.setattr("regraft.workflow.advise.state_for", still)
 
 
 def advice_on(data: Path) -> dict[str, object]:

@@ -13,12 +13,12 @@ from regraft.storage.places import cache_folder
 class Ledger:
     """Rungs with their predicted and measured times, by name.
 
-    A climb depends on the time that rungs took and on the time predicted for the next one. Both are recorded
+    A ladder depends on the time that rungs took and on the time predicted for the next one. Both are recorded
     here as soon as they are known. A later run with the same key reads them instead of measuring, and so
     makes the same decisions.
 
     Args:
-        key: hash of everything else that the climb depends on.
+        key: hash of everything else that the ladder depends on.
         folder: folder of the ledgers; None means the cache.
     """
 

@@ -1,4 +1,4 @@
-"""What would help most after a climb, only from what it measured and predicted."""
+"""What would help most after a fit by the ladder, only from what it measured and predicted."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 from regraft.advice.better_network import Better, better_network
 from regraft.advice.learning_curve import LearningCurve, learning_curve
-from regraft.ladder.standing import Standing
+from regraft.ladder.state import State
 from regraft.networks.weights.finding import usable_here
 from regraft.networks.zoo.cards import card
 from regraft.progress import duration
@@ -18,34 +18,33 @@ _LEAST_POINTS = 0.5
 _FEATURES_SHARE = 0.5  # of the budget, that the features by another network may take
 
 
-def measure_curve(standing: Standing) -> LearningCurve | None:
+def measure_curve(state: State) -> LearningCurve | None:
     """The learning curve of the first head, if enough time is left and it has columns to be solved on."""
-    if standing.terrain.job.task.link != "softmax" or not standing.solved or standing.training_rows.doubt:
+    if state.inputs.job.task.link != "softmax" or not state.solved or state.training_rows.doubt:
         return None
-    first = standing.solved[0]
-    took = standing.ledger.recall(first.name, "took_s")
-    if took is None or _CURVE_TIMES * took > standing.time_left_s:
+    first = state.solved[0]
+    took = state.ledger.recall(first.name, "took_s")
+    if took is None or _CURVE_TIMES * took > state.time_left_s:
         return None
-    found: list[LearningCurve] = []
     head = first.voters[0].head
-    standing.clocked("learning curve", lambda: found.append(learning_curve(standing.training_rows, head)))
-    return found[0]
+    with state.timed("learning curve"):
+        return learning_curve(state.training_rows, head)
 
 
-def outlook(standing: Standing, curve: LearningCurve | None, compared: Collection[str] = ()) -> str:
+def outlook(state: State, curve: LearningCurve | None, compared: Collection[str] = ()) -> str:
     """One sentence on what would gain most: a longer budget, more images or another network.
 
     It is empty if none of them is known to gain half a point.
 
     Args:
-        standing: the climb at its end.
+        state: the state at the end.
         curve: the learning curve, if there was time to measure it.
         compared: names of the networks from which this one was chosen on the user's images.
     """
     ways = []
-    if standing.untried:
-        best = max(standing.untried, key=lambda one: one.points)
-        whole = standing.elapsed_s + standing.reserve_s + best.seconds
+    if state.untried:
+        best = max(state.untried, key=lambda one: one.points)
+        whole = state.elapsed_s + state.reserve_s + best.seconds
         budget = _ROUND_S * math.ceil(1.1 * whole / _ROUND_S)
         ways.append(
             (
@@ -53,7 +52,7 @@ def outlook(standing: Standing, curve: LearningCurve | None, compared: Collectio
                 f"a budget of {duration(budget)}, for {best.name}: predicted {duration(best.seconds)}"
                 + (
                     f"; that usually gains about {best.points:.1f} points more, and does not always"
-                    if _has_accuracy(standing)
+                    if _has_accuracy(state)
                     else ""
                 ),
             )
@@ -68,29 +67,29 @@ def outlook(standing: Standing, curve: LearningCurve | None, compared: Collectio
                 "to the first head (from its learning curve)",
             )
         )
-    better = _better_network(standing, compared)
+    better = _better_network(state, compared)
     if better is not None:
         ways.append((better.points, better.described))
     ways = [way for way in ways if way[0] >= _LEAST_POINTS]
     return f"what would help most: {max(ways)[1]}" if ways else ""
 
 
-def _has_accuracy(standing: Standing) -> bool:
+def _has_accuracy(state: State) -> bool:
     """Whether models are compared by their accuracy, as priors about points are measured for it alone."""
-    return standing.terrain.job.task.link == "softmax"
+    return state.inputs.job.task.link == "softmax"
 
 
-def _better_network(standing: Standing, compared: Collection[str]) -> Better | None:
+def _better_network(state: State, compared: Collection[str]) -> Better | None:
     """A network that the prior prefers and whose features would take at most half of the budget."""
-    terrain = standing.terrain
-    own = card(terrain.weights.network)
-    if own is None or not _has_accuracy(standing):
+    inputs = state.inputs
+    own = card(inputs.weights.network)
+    if own is None or not _has_accuracy(state):
         return None
-    whole_s = standing.extract_s * (standing.amounts.train + terrain.test_images)
+    whole_s = state.extract_s * (state.amounts.train + inputs.test_images)
     return better_network(
         own.name,
-        here=[one.network for one in usable_here(terrain.settings.weights)],
+        here=[one.network for one in usable_here(inputs.settings.weights)],
         compared=compared,
-        most_multiply_adds=own.multiply_adds * _FEATURES_SHARE * terrain.budget_s / whole_s,
-        accept_licence=terrain.settings.accept_license,
+        most_multiply_adds=own.multiply_adds * _FEATURES_SHARE * inputs.budget_s / whole_s,
+        accept_licence=inputs.settings.accept_license,
     )

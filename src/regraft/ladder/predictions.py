@@ -1,4 +1,4 @@
-"""How far the predicted times of a climb were off so far, which corrects the predictions that follow."""
+"""How far the predicted times of a ladder were off so far, which corrects the predictions that follow."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Predictions:
 
         Its logarithm is the median of the kind's log-ratios, shrunk towards the median of all kinds, which is
         shrunk towards zero; the weight of each shrinkage is that of one rung. So (in logarithms) the first
-        surprise of a climb counts three quarters for its own kind, and half for the others.
+        surprise counts three quarters for its own kind, and half for the others.
 
         >>> seen = Predictions()
         >>> seen.note("kernel", 1.0, 4.0)

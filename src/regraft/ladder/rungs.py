@@ -70,7 +70,7 @@ def common_rows(one: Contender, other: Contender) -> tuple[int, ...]:
     return tuple(row for row in one.judged.rows if row in known)
 
 
-def duel(challenger: Contender, holder: Contender, job: Job) -> PairedComparison:
+def paired(challenger: Contender, holder: Contender, job: Job) -> PairedComparison:
     """Compare two contenders on the images on which both were evaluated."""
     rows = common_rows(challenger, holder)
     return compare_goodness(challenger.goodness(job, rows), holder.goodness(job, rows))

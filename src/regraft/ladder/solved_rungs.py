@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -19,11 +18,11 @@ from regraft.heads.rows import Candidate, FittedHead
 from regraft.heads.solving.gauge import HUNDREDTHS
 from regraft.ladder.rungs import KEEP_AT, VOTE_AT, Contender, soft_vote
 from regraft.ladder.solve_cost import solve_cost
-from regraft.ladder.standing import Standing
+from regraft.ladder.state import State
 from regraft.machine.memory import available_bytes
 from regraft.plans.planning import make_plan
 from regraft.prediction.voter import Voter
-from regraft.progress import Quiet, Silent
+from regraft.progress import Silent, WithoutNotes
 from regraft.records import HeadKind, Statistic, Strategy
 from regraft.settings import TrainSettings
 from regraft.tasks.task import Measure
@@ -41,7 +40,7 @@ _GRACE = (
 _SHOWN_S = 3.0  # predicted seconds from which the progress of a solve is shown
 
 
-def climb_first(standing: Standing) -> None:
+def try_first(state: State) -> None:
     """The trivial model; ridge regression on the last stage, which is the first usable model; a probe.
 
     Ridge regression is the fastest head. The probe's logistic regression is a little more accurate on average
@@ -49,167 +48,160 @@ def climb_first(standing: Standing) -> None:
     probability that the ladder demands of every rung (`benchmarks/first_rung.py`). Where cross-validation
     can't compare the two, the probe is the first model.
     """
-    rows = standing.training_rows
-    tell_doubt(rows, standing.reporter)
-    standing.tell(
+    rows = state.training_rows
+    tell_doubt(rows, state.reporter)
+    state.tell(
         0, rows.task.baseline_name, "guessing", merit=trivial_merit(rows), images=len(rows.keys), took_s=0
     )
-    last, grace_s = standing.stages[-1:], _GRACE * standing.terrain.budget_s
-    kinds, is_compared = heads_for(rows.task.link), standing.terrain.job.rows("validation") or not rows.doubt
+    last, grace_s = state.stages[-1:], _GRACE * state.inputs.budget_s
+    kinds, is_compared = heads_for(rows.task.link), state.inputs.job.rows("validation") or not rows.doubt
     if "ridge" in kinds and (is_compared or "logistic" not in kinds):
-        solve(standing, f"ridge @ {last[0]}", "probe", "ridge", last)
+        solve(state, f"ridge @ {last[0]}", "probe", "ridge", last)
     if "logistic" in kinds:
-        solve(standing, f"probe @ {last[0]}", "probe", "logistic", last, needed=1 - KEEP_AT, grace_s=grace_s)
+        solve(state, f"probe @ {last[0]}", "probe", "logistic", last, needed=1 - KEEP_AT, grace_s=grace_s)
 
 
-def climb_classics(standing: Standing) -> None:
+def try_classics(state: State) -> None:
     """Image classification methods from before 2012, on as many images as a share of the time left allows."""
-    terrain, reporter = standing.terrain, standing.reporter
-    if terrain.job.task.link != "softmax":  # they predict classes
+    inputs, reporter = state.inputs, state.reporter
+    if inputs.job.task.link != "softmax":  # they predict classes
         return
 
     def classics(most: int) -> Sequence[Baseline]:
-        return classic_baselines(terrain.job, most=most, limits=terrain.limits, reporter=reporter)
+        return classic_baselines(inputs.job, most=most, limits=inputs.limits, reporter=reporter)
 
     def words(most: int) -> Sequence[Baseline]:
-        return [words_baseline(terrain.job, most=most, limits=terrain.limits, reporter=reporter)]
+        return [words_baseline(inputs.job, most=most, limits=inputs.limits, reporter=reporter)]
 
-    wants_all = terrain.settings.baselines == "all"
-    _measure_baselines(standing, "classics", classics, (1_000, 400, 150), 0.1)
-    _measure_baselines(standing, "words", words, (200,), 1.0 if wants_all else _AMPLE)
-    _warn_if_easy(standing)
+    wants_all = inputs.settings.baselines == "all"
+    _measure_baselines(state, "classics", classics, (1_000, 400, 150), 0.1)
+    _measure_baselines(state, "words", words, (200,), 1.0 if wants_all else _AMPLE)
+    _warn_if_easy(state)
 
 
-def _warn_if_easy(standing: Standing) -> None:
+def _warn_if_easy(state: State) -> None:
     """Warn if a method without any network is nearly as accurate as the best model."""
-    simple = [row for row in standing.rows if row.rung == 0 and row.accuracy is not None]
+    simple = [row for row in state.rows if row.rung == 0 and row.accuracy is not None]
     best = max(simple, key=lambda row: row.accuracy.value if row.accuracy else 0.0)
-    assert standing.best is not None
-    share = standing.best.merit(standing.terrain.job).value or 0.0
+    assert state.best is not None
+    share = state.best.merit(state.inputs.job).value or 0.0
     if best.accuracy is not None and best.accuracy.value >= share - _EASY:
-        standing.reporter.warn(
+        state.reporter.warn(
             f"{best.name} reaches {100 * best.accuracy.value:.1f} % without any network: the data is easy, "
             "or the background, size or colour of the images gives their labels away"
         )
 
 
 def _measure_baselines(
-    standing: Standing,
+    state: State,
     name: str,
     measure: Callable[[int], Sequence[Baseline]],
     sizes: Sequence[int],
     share: float,
 ) -> None:
     """Measure baselines on the largest sample size that takes at most a share of the time left."""
-    count = len(standing.training_rows.keys)
-    each = standing.book.seconds(name) * standing.predictions.factor(name)
-    allowed = share * standing.time_left_s
-    most = standing.ledger.recall(name, "most")
+    count = len(state.training_rows.keys)
+    each = state.book.seconds(name) * state.predictions.factor(name)
+    allowed = share * state.time_left_s
+    most = state.ledger.recall(name, "most")
     if most is None:
         most = next((size for size in sizes if min(size, count) * each <= allowed), 0)
-        standing.ledger.note(name, most=most)
+        state.ledger.note(name, most=most)
     if not most:
         return
-    predicted = standing.predicted(name, min(most, count) * each)
-    found: list[Baseline] = []
-    is_new, used = standing.ledger.recall(name, "took_s") is None, time.process_time()
-    took = standing.clocked(name, lambda: found.extend(measure(most)), kind=name, predicted_s=predicted)
-    if is_new and took > _COMPUTED_S * min(most, count):
+    predicted = state.predicted(name, min(most, count) * each)
+    with state.timed(name, kind=name, predicted_s=predicted) as timing:
+        found = measure(most)
+    if timing.is_new and timing.took_s > _COMPUTED_S * min(most, count):
         amount = min(most, count)
-        standing.book.learn(name, took / amount, (time.process_time() - used) / amount)
+        state.book.learn(name, timing.took_s / amount, timing.processor_s / amount)
     for number, one in enumerate(found):
         is_first = number == 0
-        standing.tell(
+        state.tell(
             0,
             one.name,
             "a baseline from before 2012",
             merit=Measure.of("accuracy", one.accuracy, one.images),
             images=one.images,
             predicted_s=predicted if is_first else None,
-            took_s=took if is_first else None,
+            took_s=timing.took_s if is_first else None,
         )
 
 
-def climb_depths(standing: Standing) -> None:
+def try_several_stages(state: State) -> None:
     """Heads on several stages: logistic regression, its vote with the probe, and SVMs."""
-    sets, kinds = _sets(standing), heads_for(standing.terrain.job.task.link)
+    sets, kinds = _sets(state), heads_for(state.inputs.job.task.link)
     linear = kinds[0]
     if sets:
-        solve(standing, _span(linear, sets[0]), "many-stages", linear, sets[0])
-        _vote(standing)
+        solve(state, _span(linear, sets[0]), "many-stages", linear, sets[0])
+        _vote(state)
     if "rbf-svm" not in kinds:
         for several in sets[1:]:
-            solve(standing, _span(linear, several), "many-stages", linear, several)
+            solve(state, _span(linear, several), "many-stages", linear, several)
         return
-    tell_machine(standing.training_rows.num_outputs, "rbf-svm", standing.reporter)
+    tell_machine(state.training_rows.num_outputs, "rbf-svm", state.reporter)
     for several in sets:
-        solve(standing, _span("SVM", several), "many-stages", "rbf-svm", several)
+        solve(state, _span("SVM", several), "many-stages", "rbf-svm", several)
 
 
-def _sets(standing: Standing) -> list[list[str]]:
+def _sets(state: State) -> list[list[str]]:
     """The sets of several stages that heads are solved on: a third of all stages, two thirds."""
-    stages = standing.stages
+    stages = state.stages
     return [stages[-size:] for size in set_sizes(len(stages)) if 1 < size < len(stages)]
 
 
-def several_s(standing: Standing) -> float:
+def several_s(state: State) -> float:
     """Predicted seconds of the heads on several stages."""
-    total, layout = 0.0, standing.terrain.job.features.layout
-    for number, several in enumerate(_sets(standing)):
+    total, layout = 0.0, state.inputs.job.features.layout
+    for number, several in enumerate(_sets(state)):
         width = sum(column.stop - column.start for column in layout if column.stage in several)
-        kinds = heads_for(standing.terrain.job.task.link)
+        kinds = heads_for(state.inputs.job.task.link)
         others: tuple[HeadKind, ...] = ("rbf-svm",) if "rbf-svm" in kinds else kinds[:1] * (number > 0)
         for kind in (kinds[0], *others) if number == 0 else others:
-            total += solve_cost(kind, standing.amounts, width, standing.book).cost.seconds
+            total += solve_cost(kind, state.amounts, width, state.book).cost.seconds
     return total
 
 
-def climb_peak(standing: Standing) -> None:
+def try_best_depth(state: State) -> None:
     """The depth profile, and an SVM on the stage where it peaks; both are for classes."""
-    if standing.terrain.job.task.link != "softmax":
+    if state.inputs.job.task.link != "softmax":
         return
-    predicted = standing.predicted("depth profile", profile_s(standing), "profile")
-    if predicted > standing.time_left_s:
-        standing.skip("SVM at the best depth", predicted)
+    predicted = state.predicted("depth profile", profile_s(state), "profile")
+    if predicted > state.time_left_s:
+        state.skip("SVM at the best depth", predicted)
         return
-    peak = measure_profile(standing).peak.stage
-    solve(standing, f"SVM @ {peak}", "svm", "rbf-svm", [peak])
+    peak = measure_profile(state).peak.stage
+    solve(state, f"SVM @ {peak}", "svm", "rbf-svm", [peak])
 
 
-def measure_profile(standing: Standing) -> DepthProfile:
-    """The accuracy of heads at every depth; measured once in a climb."""
-    if standing.profile is not None:
-        return standing.profile
-    layout = standing.terrain.job.features.layout
-    predicted = standing.predicted("depth profile", profile_s(standing), "profile")
-    is_new, used = standing.ledger.recall("depth profile", "took_s") is None, time.process_time()
-    found: list[DepthProfile] = []
-
-    def measure() -> None:
-        found.append(depth_profile(standing.training_rows, layout, reporter=standing.reporter))
-
-    took = standing.clocked("depth profile", measure, kind="profile", predicted_s=predicted)
-    if is_new and took >= _TELLING_S:
-        work = _profile_work(standing)
-        standing.book.learn("profile", took / work, (time.process_time() - used) / work)
-    standing.profile = found[0]
-    return standing.profile
+def measure_profile(state: State) -> DepthProfile:
+    """The accuracy of heads at every depth; measured once."""
+    if state.profile is not None:
+        return state.profile
+    layout = state.inputs.job.features.layout
+    predicted = state.predicted("depth profile", profile_s(state), "profile")
+    with state.timed("depth profile", kind="profile", predicted_s=predicted) as timing:
+        state.profile = depth_profile(state.training_rows, layout, reporter=state.reporter)
+    if timing.is_new and timing.took_s >= _TELLING_S:
+        work = _profile_work(state)
+        state.book.learn("profile", timing.took_s / work, timing.processor_s / work)
+    return state.profile
 
 
-def profile_s(standing: Standing) -> float:
+def profile_s(state: State) -> float:
     """Predicted seconds of the depth profile."""
-    return _profile_work(standing) * standing.book.seconds("profile")
+    return _profile_work(state) * state.book.seconds("profile")
 
 
-def _profile_work(standing: Standing) -> float:
+def _profile_work(state: State) -> float:
     """Units of work of the depth profile: a kernel matrix and its inverse at every stage."""
-    rows = float(min(standing.amounts.train, MAX_IMAGES))
-    width = sum(column.stop - column.start for column in standing.terrain.job.features.layout)
-    return rows**2 * (width + _INVERSE * len(standing.stages) * rows)
+    rows = float(min(state.amounts.train, MAX_IMAGES))
+    width = sum(column.stop - column.start for column in state.inputs.job.features.layout)
+    return rows**2 * (width + _INVERSE * len(state.stages) * rows)
 
 
 def solve(
-    standing: Standing,
+    state: State,
     name: str,
     strategy: Strategy,
     kind: HeadKind,
@@ -221,7 +213,7 @@ def solve(
     """Fit a solved head on some stages, and compare it with the contender that is kept.
 
     Args:
-        standing: the state of the climb.
+        state: the state of the ladder.
         name: name of the rung.
         strategy: the strategy of the contender's plan.
         kind: the kind of head.
@@ -229,50 +221,47 @@ def solve(
         needed: the least probability of being more accurate at which the head is kept.
         grace_s: seconds that may be taken beyond the budget.
     """
-    chosen = tuple(c for c in standing.terrain.job.features.layout if c.stage in stages)
+    chosen = tuple(c for c in state.inputs.job.features.layout if c.stage in stages)
     columns = read_by_probe(chosen) if strategy == "probe" else chosen
     width = sum(column.stop - column.start for column in columns)
-    effort = solve_cost(kind, standing.amounts, width, standing.book)
-    predicted = standing.predicted(name, effort.cost.seconds, effort.unit)
+    effort = solve_cost(kind, state.amounts, width, state.book)
+    predicted = state.predicted(name, effort.cost.seconds, effort.unit)
     memory = effort.cost.memory_bytes
-    if standing.best is not None and predicted > standing.time_left_s + grace_s:
-        standing.skip(name, predicted)
+    if state.best is not None and predicted > state.time_left_s + grace_s:
+        state.skip(name, predicted)
         return
-    if standing.best is not None and memory > _MEMORY_SHARE * available_bytes():
+    if state.best is not None and memory > _MEMORY_SHARE * available_bytes():
         why = f"it needs {memory / 1e9:.1f} GB of memory, and {available_bytes() / 1e9:.1f} are free"
-        standing.skip(name, predicted, why)
+        state.skip(name, predicted, why)
         return
-    fitted: list[FittedHead] = []
-    is_new = standing.ledger.recall(name, "took_s") is None
-
-    def work() -> None:
-        reporter = standing.reporter if predicted >= _SHOWN_S else Silent()
-        with reporter.phase(f"solving {name}", HUNDREDTHS, "%") as meter:
-            fitted.append(fit_head(standing.training_rows, kind, [columns], meter=meter))
-
     import_libraries(kind)  # not a part of the solve, by whose time the next ones are predicted
-    used = time.process_time()
-    took = standing.clocked(name, work, kind=effort.unit, predicted_s=predicted)
-    if is_new and took >= _TELLING_S:
-        seconds, used_s = max(took - 0.1, 0.01), time.process_time() - used
-        standing.book.learn(effort.unit, seconds / effort.work, used_s / effort.work)
-    contender = _contender(standing, name, strategy, stages, columns, fitted[0])
-    standing.solved.append(contender)
-    standing.challenge(contender, predicted_s=predicted, took_s=took, needed=needed)
+    reporter = state.reporter if predicted >= _SHOWN_S else Silent()
+    with (
+        state.timed(name, kind=effort.unit, predicted_s=predicted) as timing,
+        reporter.phase(f"solving {name}", HUNDREDTHS, "%") as meter,
+    ):
+        fitted = fit_head(state.training_rows, kind, [columns], meter=meter)
+    if timing.is_new and timing.took_s >= _TELLING_S:
+        seconds = max(timing.took_s - 0.1, 0.01)
+        state.book.learn(effort.unit, seconds / effort.work, timing.processor_s / effort.work)
+    contender = _contender(state, name, strategy, stages, columns, fitted)
+    state.solved.append(contender)
+    state.challenge(contender, predicted_s=predicted, took_s=timing.took_s, needed=needed)
 
 
 def _contender(
-    standing: Standing,
+    state: State,
     name: str,
     strategy: Strategy,
     stages: Sequence[str],
     columns: Candidate,
     fitted: FittedHead,
 ) -> Contender:
-    terrain = standing.terrain
+    inputs = state.inputs
     statistics: tuple[Statistic, ...] = tuple(dict.fromkeys(column.statistic for column in columns))
-    settings = replace(terrain.settings, strategy="probe", cut=None, head=None)
-    plan = make_plan(settings, TrainSettings(), terrain.around, Quiet(standing.reporter)).model_copy(
+    settings = replace(inputs.settings, strategy="probe", cut=None, head=None)
+    probe = make_plan(settings, TrainSettings(), inputs.circumstances, WithoutNotes(state.reporter))
+    plan = probe.model_copy(
         update={
             "strategy": strategy,
             "head": fitted.head.record.kind,
@@ -281,26 +270,26 @@ def _contender(
             "reads": "all",
         }
     )
-    judged: Predicted | None = say_solved(terrain.job, fitted).validation
+    judged: Predicted | None = say_solved(inputs.job, fitted).validation
     assert judged is not None
-    voter = Voter(terrain.weights, fitted.head, terrain.job.features.layout)
-    folds = Predicted(tuple(terrain.job.rows("train")), fitted.out_of_fold, "cross-validation")
+    voter = Voter(inputs.weights, fitted.head, inputs.job.features.layout)
+    folds = Predicted(tuple(inputs.job.rows("train")), fitted.out_of_fold, "cross-validation")
     return Contender(name, plan, (voter,), judged, folds)
 
 
-def _vote(standing: Standing) -> None:
+def _vote(state: State) -> None:
     """A vote of the probe and the logistic regression on several stages, whose errors differ."""
-    probes = [one for one in standing.solved if one.plan.strategy == "probe"]
-    several = [one for one in standing.solved if one.plan.strategy == "many-stages"]
-    if not standing.terrain.settings.votes or not probes or not several:
+    probes = [one for one in state.solved if one.plan.strategy == "probe"]
+    several = [one for one in state.solved if one.plan.strategy == "many-stages"]
+    if not state.inputs.settings.votes or not probes or not several:
         return
     vote = soft_vote(f"{probes[-1].name} + {several[0].name}", probes[-1], several[0])
-    standing.challenge(vote, predicted_s=None, took_s=0.0, needed=VOTE_AT)
+    state.challenge(vote, predicted_s=None, took_s=0.0, needed=VOTE_AT)
 
 
-def best_of(standing: Standing, several: Sequence[Contender]) -> Contender:
+def best_of(state: State, several: Sequence[Contender]) -> Contender:
     """The best of some contenders; among equals the first, which is the cheapest."""
-    return max(several, key=lambda one: float(one.goodness(standing.terrain.job).mean()))
+    return max(several, key=lambda one: float(one.goodness(state.inputs.job).mean()))
 
 
 def _span(what: str, stages: Sequence[str]) -> str:

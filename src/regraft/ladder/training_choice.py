@@ -1,4 +1,4 @@
-"""Which training a climb tries, from predicted times; measuring them takes a tenth of the time left."""
+"""Which training the ladder tries, from predicted times; measuring them takes a tenth of the time left."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from regraft.ladder.arms import (
+from regraft.ladder.state import State
+from regraft.ladder.variants import (
     FINAL_EPOCHS,
-    Arm,
     Tournament,
+    Variant,
     choose_tournament,
-    deeper_arms,
-    possible_arms,
+    deeper_variants,
+    possible_variants,
     shorter,
 )
-from regraft.ladder.standing import Standing
 from regraft.plans.costs import Cost, training_cost
 from regraft.plans.planning import make_plan
 from regraft.plans.step_costs import TailCost, estimate_step, step_name, tail_work
-from regraft.progress import Quiet
+from regraft.progress import WithoutNotes
 from regraft.records import Record
 from regraft.training.timing import measure_matrix, measure_step
 
@@ -42,30 +42,30 @@ _TIMING = "timing a step"
 
 
 class TrainingCosts(Record):
-    """The cost of training after each cut, as far as a climb considers it."""
+    """The cost of training after each cut, as far as the ladder considers it."""
 
     tails: dict[int, TailCost]
     """By the number of stages before the cut."""
     correction: float = 1.0
-    """What predictions of this climb are multiplied by, as earlier ones were wrong by this factor."""
+    """What predictions are multiplied by, as earlier ones were wrong by this factor."""
 
-    def cost(self, standing: Standing, arm: Arm, *, epochs: int, is_trial: bool = False) -> Cost:
-        """The cost of an arm; the user's number of epochs replaces `epochs` except in trials."""
-        count = epochs if is_trial else standing.terrain.training.epochs or epochs
-        cost = training_cost(standing.amounts, self.tails[arm.count], epochs=count, is_trial=is_trial)
+    def cost(self, state: State, variant: Variant, *, epochs: int, is_trial: bool = False) -> Cost:
+        """The cost of a variant; the user's number of epochs replaces `epochs` except in trials."""
+        count = epochs if is_trial else state.inputs.training.epochs or epochs
+        cost = training_cost(state.amounts, self.tails[variant.count], epochs=count, is_trial=is_trial)
         return cost.model_copy(update={"seconds": cost.seconds * self.correction})
 
-    def seconds(self, standing: Standing, arm: Arm, epochs: int, is_trial: bool) -> float:
+    def seconds(self, state: State, variant: Variant, epochs: int, is_trial: bool) -> float:
         """The seconds of `cost`."""
-        return self.cost(standing, arm, epochs=epochs, is_trial=is_trial).seconds
+        return self.cost(state, variant, epochs=epochs, is_trial=is_trial).seconds
 
 
 class Choice(Record):
-    """What a climb decided about training, recorded so that the same command decides the same again."""
+    """What was decided about training, recorded so that the same command decides the same again."""
 
     costs: TrainingCosts
-    arms: tuple[tuple[int, float], ...] = ()
-    """Cut and learning rate of the arms to try; none if no training fits."""
+    variants: tuple[tuple[int, float], ...] = ()
+    """Cut and learning rate of the variants to try; none if no training fits."""
     rounds: tuple[int, ...] = ()
     """Epochs of each round."""
     seconds: float = 0.0
@@ -73,149 +73,144 @@ class Choice(Record):
 
     @property
     def tournament(self) -> Tournament | None:
-        """The arms and rounds; None if no training fits."""
-        if not self.arms:
+        """The variants and rounds; None if no training fits."""
+        if not self.variants:
             return None
-        return Tournament(tuple(Arm(*arm) for arm in self.arms), self.rounds, self.seconds)
+        return Tournament(tuple(Variant(*variant) for variant in self.variants), self.rounds, self.seconds)
 
 
-def can_train(standing: Standing) -> bool:
+def can_train(state: State) -> bool:
     """Whether enough images are held out to tell whether training helped."""
-    return standing.amounts.held >= LEAST_HELD
+    return state.amounts.held >= LEAST_HELD
 
 
-def choose_training(standing: Standing) -> Choice:
+def choose_training(state: State) -> Choice:
     """The training that fits into the time left, by predictions; one step of the best candidate is timed."""
-    known = standing.ledger.recall("training", "choice")
+    known = state.ledger.recall("training", "choice")
     if known is not None:
-        if standing.ledger.recall(_TIMING, "took_s") is not None:
-            standing.clocked(_TIMING, lambda: None)  # it counts as spent, as it did before
+        if state.ledger.recall(_TIMING, "took_s") is not None:
+            with state.timed(_TIMING):
+                pass  # it counts as spent, as it did before
         return Choice.model_validate(known)
-    costs = estimate_costs(standing)
-    choice = _chosen(standing, costs)
-    if _is_worth_timing(standing, choice):
-        best = choice.tournament.arms[0] if choice.tournament else cheapest(standing, costs)
-        time_step(standing, best)
-        choice = _chosen(standing, estimate_costs(standing))
-    standing.ledger.note("training", choice=choice.model_dump(mode="json"))
+    costs = estimate_costs(state)
+    choice = _chosen(state, costs)
+    if _is_worth_timing(state, choice):
+        best = choice.tournament.variants[0] if choice.tournament else cheapest(state, costs)
+        time_step(state, best)
+        choice = _chosen(state, estimate_costs(state))
+    state.ledger.note("training", choice=choice.model_dump(mode="json"))
     return choice
 
 
-def preview_training(standing: Standing) -> Choice:
+def preview_training(state: State) -> Choice:
     """The training that would fit into the time left, by predictions alone; nothing is timed or recorded."""
-    return _chosen(standing, estimate_costs(standing))
+    return _chosen(state, estimate_costs(state))
 
 
-def _chosen(standing: Standing, costs: TrainingCosts) -> Choice:
-    def seconds(arm: Arm, epochs: int, is_trial: bool) -> float:
-        return costs.seconds(standing, arm, epochs, is_trial)
+def _chosen(state: State, costs: TrainingCosts) -> Choice:
+    def seconds(variant: Variant, epochs: int, is_trial: bool) -> float:
+        return costs.seconds(state, variant, epochs, is_trial)
 
-    arms = allowed_arms(standing)
-    left = _SAFE_SHARE * standing.time_left_s
-    found = choose_tournament(
-        arms, seconds, left, deeper=deeper_allowed(standing), stages=len(standing.stages)
-    )
+    variants = allowed_variants(state)
+    left = _SAFE_SHARE * state.time_left_s
+    found = choose_tournament(variants, seconds, left, deeper=deeper_allowed(state), stages=len(state.stages))
     if found is None:
         return Choice(costs=costs)
-    listed = tuple((arm.count, arm.lr) for arm in found.arms)
-    return Choice(costs=costs, arms=listed, rounds=found.rounds, seconds=found.seconds)
+    listed = tuple((variant.count, variant.lr) for variant in found.variants)
+    return Choice(costs=costs, variants=listed, rounds=found.rounds, seconds=found.seconds)
 
 
-def cheapest(standing: Standing, costs: TrainingCosts) -> Arm:
-    """The arm that takes the least time."""
-    arms = shorter(allowed_arms(standing), deeper_allowed(standing))
-    return min(arms, key=lambda arm: costs.seconds(standing, arm, FINAL_EPOCHS // 2, False))
+def cheapest(state: State, costs: TrainingCosts) -> Variant:
+    """The variant that takes the least time."""
+    variants = shorter(allowed_variants(state), deeper_allowed(state))
+    return min(variants, key=lambda variant: costs.seconds(state, variant, FINAL_EPOCHS // 2, False))
 
 
-def _is_worth_timing(standing: Standing, choice: Choice) -> bool:
+def _is_worth_timing(state: State, choice: Choice) -> bool:
     """Whether to time a step: its rate is unknown, or old, or decides against a training that is near."""
-    left = standing.time_left_s
-    if left <= 0 or not can_train(standing):
+    left = state.time_left_s
+    if left <= 0 or not can_train(state):
         return False
-    settings = arm_plan(standing, Arm(0, USUAL_RATE), FINAL_EPOCHS).training
+    settings = variant_plan(state, Variant(0, USUAL_RATE), FINAL_EPOCHS).training
     assert settings is not None
-    name = step_name(standing.terrain.weights, settings, standing.terrain.settings.device)
-    if choice.arms:
-        return standing.book.age_s(name) > _FRESH_S
-    arm = cheapest(standing, choice.costs)
-    return choice.costs.seconds(standing, arm, FINAL_EPOCHS // 2, False) <= _FAR * left
+    name = step_name(state.inputs.weights, settings, state.inputs.settings.device)
+    if choice.variants:
+        return state.book.age_s(name) > _FRESH_S
+    variant = cheapest(state, choice.costs)
+    return choice.costs.seconds(state, variant, FINAL_EPOCHS // 2, False) <= _FAR * left
 
 
-def time_step(standing: Standing, arm: Arm) -> None:
-    """Time one warm training step of an arm, and keep how it compares with the prediction."""
-    terrain, book = standing.terrain, standing.book
-    settings = arm_plan(standing, arm, FINAL_EPOCHS).training
+def time_step(state: State, variant: Variant) -> None:
+    """Time one warm training step of a variant, and keep how it compares with the prediction."""
+    inputs, book = state.inputs, state.book
+    settings = variant_plan(state, variant, FINAL_EPOCHS).training
     assert settings is not None
-    limit_s = max(0.0, _MEASURING_SHARE * standing.time_left_s - open_s(standing))
-
-    def measure() -> None:
-        with standing.reporter.phase("timing a training step", 1, "steps") as meter:
-            measure_step(
-                terrain.weights, arm.count, settings, book, classes=standing.amounts.classes,
-                device=terrain.settings.device, limit_s=limit_s,
-            )  # fmt: skip
-            meter.advance()
-
-    standing.clocked(_TIMING, measure)
+    limit_s = max(0.0, _MEASURING_SHARE * state.time_left_s - open_s(state))
+    with state.timed(_TIMING), state.reporter.phase("timing a training step", 1, "steps") as meter:
+        measure_step(
+            inputs.weights, variant.count, settings, book, classes=state.amounts.classes,
+            device=inputs.settings.device, limit_s=limit_s,
+        )  # fmt: skip
+        meter.advance()
 
 
-def open_s(standing: Standing) -> float:
+def open_s(state: State) -> float:
     """Seconds to load a network for training, with torch where it is not loaded yet."""
-    book = standing.book
+    book = state.book
     return book.seconds("open") + (0.0 if "torch" in sys.modules else book.seconds("import"))
 
 
-def estimate_costs(standing: Standing) -> TrainingCosts:
-    """The predicted costs of all arms, without taking a step."""
-    terrain, book = standing.terrain, standing.book
+def estimate_costs(state: State) -> TrainingCosts:
+    """The predicted costs of all variants, without taking a step."""
+    inputs, book = state.inputs, state.book
     if "matrix" not in book or book.age_s("matrix") > _FRESH_S:
         measure_matrix(book)
-    counts = {arm.count for arm in (*allowed_arms(standing), *deeper_allowed(standing))}
+    counts = {variant.count for variant in (*allowed_variants(state), *deeper_allowed(state))}
     tails = {}
     for count in sorted(counts):
-        settings = arm_plan(standing, Arm(count, USUAL_RATE), FINAL_EPOCHS).training
+        settings = variant_plan(state, Variant(count, USUAL_RATE), FINAL_EPOCHS).training
         assert settings is not None
-        device = terrain.settings.device
+        device = inputs.settings.device
         tails[count] = TailCost(
-            step=estimate_step(terrain.weights, count, settings, book, device=device),
+            step=estimate_step(inputs.weights, count, settings, book, device=device),
             has_prefix=count > 0,
-            prefix_share=tail_work(terrain.weights, count).prefix_share,
-            open_s=open_s(standing),
+            prefix_share=tail_work(inputs.weights, count).prefix_share,
+            open_s=open_s(state),
             convert_s=book.seconds("convert"),
-            extract_s=standing.extract_s,
+            extract_s=state.extract_s,
         )
-    return TrainingCosts(tails=tails, correction=standing.predictions.factor("training"))
+    return TrainingCosts(tails=tails, correction=state.predictions.factor("training"))
 
 
-def allowed_arms(standing: Standing) -> list[Arm]:
+def allowed_variants(state: State) -> list[Variant]:
     """All trainings worth a trial; only those with the user's learning rate, if one is set."""
-    rate = standing.terrain.training.lr
-    arms = possible_arms(len(standing.stages), rate or USUAL_RATE)
-    return [arm for arm in arms if rate is None or arm.lr == rate]
+    rate = state.inputs.training.lr
+    variants = possible_variants(len(state.stages), rate or USUAL_RATE)
+    return [variant for variant in variants if rate is None or variant.lr == rate]
 
 
-def usual_arms(standing: Standing) -> list[Arm]:
-    """The allowed arms with the learning rate that is tried first."""
-    arms = allowed_arms(standing)
-    return [arm for arm in arms if arm.lr == arms[0].lr]
+def usual_variants(state: State) -> list[Variant]:
+    """The allowed variants with the learning rate that is tried first."""
+    variants = allowed_variants(state)
+    return [variant for variant in variants if variant.lr == variants[0].lr]
 
 
-def deeper_allowed(standing: Standing) -> list[Arm]:
+def deeper_allowed(state: State) -> list[Variant]:
     """Trainings of fewer stages, for a time that is too short for the usual ones."""
-    if standing.terrain.training.epochs is not None:
+    if state.inputs.training.epochs is not None:
         return []  # the user asked for a whole training
-    return deeper_arms(len(standing.stages), standing.terrain.training.lr or USUAL_RATE)
+    return deeper_variants(len(state.stages), state.inputs.training.lr or USUAL_RATE)
 
 
-def arm_plan(standing: Standing, arm: Arm, epochs: int, *, is_trial: bool = False) -> Plan:
-    """The complete plan of an arm; if the user set the number of epochs, it is that of the final training."""
-    terrain = standing.terrain
+def variant_plan(state: State, variant: Variant, epochs: int, *, is_trial: bool = False) -> Plan:
+    """The complete plan of a variant; the user's number of epochs is that of the final training."""
+    inputs = state.inputs
     settings = replace(
-        terrain.settings,
-        strategy="last-blocks" if arm.count else "full",
-        cut=str(arm.count) if arm.count else None,
+        inputs.settings,
+        strategy="last-blocks" if variant.count else "full",
+        cut=str(variant.count) if variant.count else None,
         head=None,
     )
-    wanted = None if is_trial else terrain.training.epochs
-    training = replace(terrain.training, epochs=wanted or epochs, lr=arm.lr)
-    return make_plan(settings, training, terrain.around, Quiet(standing.reporter))
+    wanted = None if is_trial else inputs.training.epochs
+    training = replace(inputs.training, epochs=wanted or epochs, lr=variant.lr)
+    return make_plan(settings, training, inputs.circumstances, WithoutNotes(state.reporter))

@@ -63,7 +63,7 @@ def check_strategy(strategy: Strategy, head: HeadKind | None, task: Task | None)
 
 
 def make_plan(
-    settings: FitSettings, training: TrainSettings, around: Circumstances, reporter: Reporter
+    settings: FitSettings, training: TrainSettings, circumstances: Circumstances, reporter: Reporter
 ) -> Plan:
     """The plan that carries out some settings with a given network on this machine.
 
@@ -71,14 +71,16 @@ def make_plan(
         NetworkError: the network has no such cut.
         SettingsError: settings contradict each other.
     """
-    stages = list(dict.fromkeys(column.stage for column in around.layout))
+    stages = list(dict.fromkeys(column.stage for column in circumstances.layout))
     strategy, cut = _named(settings), settings.cut
-    check_strategy(strategy, settings.head, around.task)
+    check_strategy(strategy, settings.head, circumstances.task)
     if len(stages) == 1:
-        reporter.note(f"{around.network} can't be divided into stages, so it is used whole, without a cut")
+        reporter.note(
+            f"{circumstances.network} can't be divided into stages, so it is used whole, without a cut"
+        )
     if strategy in TRAINED:
-        return _make_trained(settings, training, around, reporter)
-    kinds = heads_for(around.link)
+        return _make_trained(settings, training, circumstances, reporter)
+    kinds = heads_for(circumstances.link)
     usual: HeadKind = "rbf-svm" if strategy != "probe" and "rbf-svm" in kinds else kinds[0]
     head = settings.head or usual
     if cut is not None:
@@ -90,16 +92,16 @@ def make_plan(
         stages = stages[count - 1 :] if strategy == "many-stages" else stages[count - 1 : count]
     elif strategy == "probe":
         stages = stages[-1:]
-    known = [column.statistic for column in around.layout if column.stage in stages]
+    known = [column.statistic for column in circumstances.layout if column.stage in stages]
     statistics = _one_statistic(known) if strategy == "probe" else tuple(dict.fromkeys(known))
     return Plan(
-        network=around.network,
+        network=circumstances.network,
         strategy=strategy,
         head=head,
         stages=tuple(stages),
         statistics=statistics,
         reads="best" if cut is None else "all",
-        runtime=around.runtime,
+        runtime=circumstances.runtime,
         precision=settings.precision,
         seed=settings.seed,
         granularity=settings.stages,
@@ -108,18 +110,18 @@ def make_plan(
     )
 
 
-def check_plan(plan: Plan, around: Circumstances) -> Plan:
+def check_plan(plan: Plan, circumstances: Circumstances) -> Plan:
     """Check that a plan from a file fits its network, and return it.
 
     Raises:
         SettingsError: the plan does not fit; the message lists every problem and what is accepted.
     """
-    stages = list(dict.fromkeys(column.stage for column in around.layout))
+    stages = list(dict.fromkeys(column.stage for column in circumstances.layout))
     solved = [*plan.vote, *([plan.refit] if plan.refit else [])]
     named = [*plan.stages, *(stage for one in solved for stage in one.stages)]
     unknown = [stage for stage in dict.fromkeys(named) if stage not in stages]
     trains = plan.strategy in TRAINED
-    check_strategy(plan.strategy, plan.head, around.task)
+    check_strategy(plan.strategy, plan.head, circumstances.task)
     problems = [f"stage {name!r} is not one of {', '.join(stages)}" for name in unknown]
     if not plan.stages:
         problems.append("stages is empty; name at least one")
@@ -132,7 +134,7 @@ def check_plan(plan: Plan, around: Circumstances) -> Plan:
     if plan.training is not None and (plan.training.epochs is None or plan.training.lr is None):
         problems.append("[training] needs epochs and lr")
     if problems:
-        raise SettingsError(f"the plan doesn't fit {around.network}: {'; '.join(problems)}")
+        raise SettingsError(f"the plan doesn't fit {circumstances.network}: {'; '.join(problems)}")
     return plan
 
 
@@ -142,31 +144,31 @@ def _one_statistic(known: Sequence[Statistic]) -> tuple[Statistic, ...]:
 
 
 def _make_trained(
-    settings: FitSettings, training: TrainSettings, around: Circumstances, reporter: Reporter
+    settings: FitSettings, training: TrainSettings, circumstances: Circumstances, reporter: Reporter
 ) -> Plan:
-    head = TRAINED_HEADS[around.link]
+    head = TRAINED_HEADS[circumstances.link]
     if settings.head not in (None, head):
         raise SettingsError(
             f"--head {settings.head} can't be trained: with --strategy {settings.strategy} the head is "
             f"always {head}. Remove --head, or choose --strategy svm or many-stages"
         )
-    check_training(around.link, training)
-    stages = list(dict.fromkeys(column.stage for column in around.layout))
+    check_training(circumstances.link, training)
+    stages = list(dict.fromkeys(column.stage for column in circumstances.layout))
     count = _frozen_count(settings, stages, reporter)
-    known = [column.statistic for column in around.layout if column.stage == stages[-1]]
+    known = [column.statistic for column in circumstances.layout if column.stage == stages[-1]]
     return Plan(
-        network=around.network,
+        network=circumstances.network,
         strategy=_named(settings),
         head=head,
         stages=tuple(stages[count:]),
         statistics=_one_statistic(known),
-        runtime=around.runtime,
+        runtime=circumstances.runtime,
         precision=settings.precision,
         seed=settings.seed,
         granularity=settings.stages,
         channels=settings.channels,
         image_size=settings.image_size,
-        training=_resolved(settings, training, around, has_prefix=count > 0, reporter=reporter),
+        training=_resolved(settings, training, circumstances, has_prefix=count > 0, reporter=reporter),
     )
 
 
@@ -198,7 +200,7 @@ def _frozen_count(settings: FitSettings, stages: Sequence[str], reporter: Report
 def _resolved(
     settings: FitSettings,
     training: TrainSettings,
-    around: Circumstances,
+    circumstances: Circumstances,
     *,
     has_prefix: bool,
     reporter: Reporter,
@@ -214,12 +216,14 @@ def _resolved(
         batchnorm=_decided_batchnorm(training, is_scratch=is_scratch),
         head_start="zero" if is_scratch else training.head_start,
         augment=training.augment or _AUGMENT,
-        auxiliary_weight=_decided_auxiliaries(training, around.network, is_scratch=is_scratch),
+        auxiliary_weight=_decided_auxiliaries(training, circumstances.network, is_scratch=is_scratch),
     )
     chosen = replace(chosen, views=_decided_views(chosen, has_prefix=has_prefix))
     if training.train_precision == "auto":
-        is_large = around.input_spec.size_px >= _LARGE_INPUT_PX
-        chosen = replace(chosen, train_precision="bf16" if is_large and has_bf16(around.device) else "fp32")
+        is_large = circumstances.input_spec.size_px >= _LARGE_INPUT_PX
+        chosen = replace(
+            chosen, train_precision="bf16" if is_large and has_bf16(circumstances.device) else "fp32"
+        )
         if chosen.train_precision == "bf16":
             reporter.decided(
                 "bf16 training steps", "this machine multiplies bf16 numbers natively", "--train-precision"

@@ -54,4 +54,4 @@ class LadderRecord(Record):
     budget_s: float
     rows: tuple[RungRow, ...]
     profile: DepthProfile | None = None
-    """The accuracy at each depth of the network; None if the climb ended before it was measured."""
+    """The accuracy at each depth of the network; None if the ladder ended before it was measured."""

@@ -15,18 +15,18 @@ from regraft.features.moments import source_statistics
 from regraft.features.opening import open_moments
 from regraft.heads.dataset import Job
 from regraft.heads.head import Head
-from regraft.ladder.arms import FINAL_EPOCHS
 from regraft.ladder.rungs import gained
 from regraft.ladder.solved_rungs import (
     best_of,
-    climb_classics,
-    climb_depths,
-    climb_first,
-    climb_peak,
     measure_profile,
+    try_best_depth,
+    try_classics,
+    try_first,
+    try_several_stages,
 )
-from regraft.ladder.standing import Standing
-from regraft.ladder.training_choice import LEAST_HELD, arm_plan, choose_training, usual_arms
+from regraft.ladder.state import State
+from regraft.ladder.training_choice import LEAST_HELD, choose_training, usual_variants, variant_plan
+from regraft.ladder.variants import FINAL_EPOCHS
 from regraft.networks.weights.finding import Weights
 from regraft.plans.costs import Cost, logistic_work
 from regraft.plans.plan import Plan
@@ -86,7 +86,7 @@ class Advice(Record):
 
 def advise(
     prepared: Prepared,
-    standing: Standing,
+    state: State,
     weights: Weights,
     reporter: Reporter,
     *,
@@ -97,33 +97,33 @@ def advise(
 
     Args:
         prepared: the data set, with features of its training and validation images.
-        standing: where measuring starts; nothing is saved.
+        state: where measuring starts; nothing is saved.
         weights: the weights of the network.
         reporter: reports progress.
         rehearsal: the beginning of a fit.
         networks: how the network was chosen, if it was not named.
     """
     near = measured_similarity(prepared, weights, reporter)
-    standing.start()
-    climb_first(standing)
+    state.start()
+    try_first(state)
     classifies = prepared.job.task.link == "softmax"
-    profile = measure_profile(standing) if classifies else None
-    climb_depths(standing)
-    climb_peak(standing)
-    climb_classics(standing)
-    rows = standing.training_rows
-    curve = learning_curve(rows, _quick_head(standing)) if classifies else None
-    options, plans = _options(standing)
+    profile = measure_profile(state) if classifies else None
+    try_several_stages(state)
+    try_best_depth(state)
+    try_classics(state)
+    rows = state.training_rows
+    curve = learning_curve(rows, _quick_head(state)) if classifies else None
+    options, plans = _options(state)
     cell = advised(len(rows.keys), near.word)
-    plan, speaker, reason = recommend(standing, cell, options, plans)
+    plan, speaker, reason = recommend(state, cell, options, plans)
     measured = Measured(
         similarity=near,
         profile=profile,
-        ladder=standing.record,
+        ladder=state.record,
         options=tuple(options),
         curve=curve,
         table_says=f"{cell.advice} ({cell.size} and {'similar' if cell.is_similar else 'dissimilar'})",
-        suspects=tuple(_suspects(prepared.job, standing)) if classifies else (),
+        suspects=tuple(_suspects(prepared.job, state)) if classifies else (),
     )
     return Advice(
         rehearsal=rehearsal, networks=networks, plan=plan, speaker=speaker, reason=reason, measured=measured
@@ -150,14 +150,14 @@ def measured_similarity(prepared: Prepared, weights: Weights, reporter: Reporter
     sample = job.training_rows().sample(IMAGES)
     wanted = set(sample.keys)
     images = replace(job.images, items=tuple(item for item in job.images.items if item.sha256 in wanted))
-    runtime = open_moments(weights, name=prepared.around.runtime, device=prepared.around.device)
+    runtime = open_moments(weights, name=prepared.circumstances.runtime, device=prepared.circumstances.device)
     features = extract(images, runtime, weights.input_spec, limits=prepared.limits, reporter=reporter)
     keys = [key for key in dict.fromkeys(sample.keys) if key in features.rows]
     return similarity(features, keys, source_statistics(weights, runtime.norms), seed=job.seed)
 
 
 def recommend(
-    standing: Standing,
+    state: State,
     cell: Cell,
     options: list[Option],
     plans: dict[str, Plan],
@@ -168,20 +168,20 @@ def recommend(
     where the table advises training, enough images are held out to evaluate it, and the budget allows it,
     the recommendation follows the table.
     """
-    best, held = standing.best, standing.amounts.held
+    best, held = state.best, state.amounts.held
     assert best is not None
-    job = standing.terrain.job
+    job = state.inputs.job
     merit = best.merit(job)
     fitting = [option for option in options if option.fits]
     if cell.strategy in ("last-blocks", "full") and held >= LEAST_HELD and fitting:
         chosen = fitting[0]
         reason = (
-            f"{standing.amounts.train:,} images are enough to train on, and the textbook table advises it; "
+            f"{state.amounts.train:,} images are enough to train on, and the textbook table advises it; "
             f"this was not measured: `regraft fit` keeps it only if it beats {best.name} ({_scored(merit)})"
         )
         return plans[chosen.name], "table", reason
     reason = f"{best.name} is the most accurate of the strategies that were measured ({_scored(merit)})"
-    first = standing.solved[0]
+    first = state.solved[0]
     if best is not first:
         gain = float(best.goodness(job).mean() - first.goodness(job).mean())
         reason += f", {gained(merit, gain)} against {first.name}"
@@ -200,37 +200,37 @@ def _scored(merit: Measure) -> str:
     return merit.text if merit.is_share else f"{merit.title} {merit.text}"
 
 
-def _quick_head(standing: Standing) -> Head:
+def _quick_head(state: State) -> Head:
     """The most accurate solved head that is quick enough to be fitted a dozen times over."""
-    amounts = standing.amounts
-    heads = [one for one in standing.solved if one.plan.head in ("ridge", "rbf-svm")]
-    for one in standing.solved:
+    amounts = state.amounts
+    heads = [one for one in state.solved if one.plan.head in ("ridge", "rbf-svm")]
+    for one in state.solved:
         width = sum(column.stop - column.start for column in one.voters[0].head.record.columns)
         if one.plan.head == "logistic" and logistic_work(amounts, width) <= _QUICK_WORK:
             heads.append(one)
-    return best_of(standing, heads or standing.solved[:1]).voters[0].head
+    return best_of(state, heads or state.solved[:1]).voters[0].head
 
 
-def _options(standing: Standing) -> tuple[list[Option], dict[str, Plan]]:
+def _options(state: State) -> tuple[list[Option], dict[str, Plan]]:
     """The trainings that the ladder would consider at the usual learning rate, the preferred cut first."""
-    arms = usual_arms(standing)
-    costs = choose_training(standing).costs
+    variants = usual_variants(state)
+    costs = choose_training(state).costs
     options, plans = [], {}
-    for arm in arms:
-        cost = costs.cost(standing, arm, epochs=FINAL_EPOCHS)
-        name = arm.named(standing.stages)
-        options.append(Option(name=name, cost=cost, fits=cost.seconds <= standing.time_left_s))
-        plans[name] = arm_plan(standing, arm, FINAL_EPOCHS)
+    for variant in variants:
+        cost = costs.cost(state, variant, epochs=FINAL_EPOCHS)
+        name = variant.named(state.stages)
+        options.append(Option(name=name, cost=cost, fits=cost.seconds <= state.time_left_s))
+        plans[name] = variant_plan(state, variant, FINAL_EPOCHS)
     return options, plans
 
 
-def _suspects(job: Job, standing: Standing) -> list[Suspect]:
+def _suspects(job: Job, state: State) -> list[Suspect]:
     """Suspicious labels of training images, and look-alikes with different labels outside the test side."""
     known = [row for row in job.split.rows if row.side != "test"]
     label_of = {row.path: row.label for row in known}
     found = conflicting(job.images.findings, label_of)
-    judges = [one for one in standing.solved if one.plan.head == "logistic"] or standing.solved
-    judged = best_of(standing, judges).out_of_fold
+    judges = [one for one in state.solved if one.plan.head == "logistic"] or state.solved
+    judged = best_of(state, judges).out_of_fold
     assert judged is not None
     paths = [printable(job.split.rows[row].path) for row in judged.rows]
     return found + label_suspects(judged.probabilities, job.truth(judged.rows), job.images.labels, paths)

@@ -12,8 +12,8 @@ from regraft.progress import Reporter, Silent
 from regraft.records import Side
 from regraft.runs.log import RunLog
 from regraft.settings import DataSettings, FitSettings, TrainSettings
-from regraft.workflow.climb import standing_for
-from regraft.workflow.preparation import reading_of
+from regraft.workflow.ladder_fit import state_for
+from regraft.workflow.preparation import data_settings_of
 from regraft.workflow.rehearsal import begin, rehearsed
 from regraft.workflow.request import make_request
 
@@ -53,19 +53,25 @@ def advise(
     from regraft.workflow.advice import named_advice
 
     started = time.perf_counter()
-    reading = reading_of(images, data, reporter)
-    asked = make_request(settings, training, None, changes)
+    data_settings = data_settings_of(images, data, reporter)
+    request = make_request(settings, training, None, changes)
     log = RunLog(reporter or Silent(), None)
-    is_named = asked.fit.strategy != "auto"
+    is_named = request.fit.strategy != "auto"
     sides: tuple[Side, ...] = () if is_named else ("train", "validation")
-    begun = begin(images, asked, reading, from_run, log, sides=sides)
+    begun = begin(images, request, data_settings, from_run, log, sides=sides)
     if is_named:
         return named_advice(rehearsed(begun, log), begun.networks)
-    standing = standing_for(
-        begun.prepared, begun.asked, reading, begun.start, started=started, reporter=log, purpose="advice"
+    state = state_for(
+        begun.prepared,
+        begun.request,
+        data_settings,
+        begun.start,
+        started=started,
+        reporter=log,
+        purpose="advice",
     )
     return advised(
-        begun.prepared, standing, begun.start.weights, log,
+        begun.prepared, state, begun.start.weights, log,
         rehearsal=rehearsed(begun, log), networks=begun.networks,
     )  # fmt: skip
 

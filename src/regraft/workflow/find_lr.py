@@ -12,7 +12,7 @@ from regraft.plans.plan import TRAINED
 from regraft.progress import Reporter, Silent
 from regraft.runs.log import RunLog
 from regraft.settings import DataSettings, FitSettings, TrainSettings
-from regraft.workflow.preparation import EVERY_SIDE, reading_of
+from regraft.workflow.preparation import EVERY_SIDE, data_settings_of
 from regraft.workflow.rehearsal import begin, planned
 from regraft.workflow.request import make_request
 from regraft.workflow.training import tail_training
@@ -47,17 +47,17 @@ def find_lr(
     Raises:
         SettingsError: the strategy trains nothing.
     """
-    reading = reading_of(images, data, reporter)
+    data_settings = data_settings_of(images, data, reporter)
     if type(steps) is not int or not 1 <= steps <= 1_000_000:
         raise SettingsError(f"--steps {described(steps)} is out of range; accepted are 1 to 1,000,000")
-    asked = make_request(settings, training, None, changes)
-    if asked.fit.strategy not in TRAINED:
+    request = make_request(settings, training, None, changes)
+    if request.fit.strategy not in TRAINED:
         raise SettingsError(
-            f"--strategy {asked.fit.strategy} trains nothing, so there is no learning rate to find; "
+            f"--strategy {request.fit.strategy} trains nothing, so there is no learning rate to find; "
             f"strategies that train are {', '.join(TRAINED)}"
         )
     log = RunLog(reporter or Silent(), None)
-    begun = begin(images, asked, reading, from_run, log, sides=EVERY_SIDE)
-    made = planned(begun.prepared, begun.asked, log)
-    trainer = tail_training(begun.prepared.job, made, begun.asked, reading, begun.start)
+    begun = begin(images, request, data_settings, from_run, log, sides=EVERY_SIDE)
+    made = planned(begun.prepared, begun.request, log)
+    trainer = tail_training(begun.prepared.job, made, begun.request, data_settings, begun.start)
     return trainer.search_rate(log, steps=steps)

@@ -22,9 +22,9 @@ from regraft.runs.writing import write_run
 from regraft.settings import DataSettings, FitSettings, TrainSettings
 from regraft.storage.files import make_folder
 from regraft.training.solved import fit_solved, fit_voters, say_solved
-from regraft.workflow.climb import climbed
+from regraft.workflow.ladder_fit import fit_by_ladder
 from regraft.workflow.outcome import Outcome, model_of, run_record
-from regraft.workflow.preparation import located, prepare, reading_of
+from regraft.workflow.preparation import data_settings_of, located, prepare
 from regraft.workflow.rehearsal import planned, with_network
 from regraft.workflow.request import Request, Start, find_start, make_request
 from regraft.workflow.training import tail_training
@@ -64,30 +64,35 @@ def fit(
         RegraftError: the message says what to change.
     """
     started = time.perf_counter()
-    reading = reading_of(images, data, reporter)
+    data_settings = data_settings_of(images, data, reporter)
     check_kind("overwrite", overwrite, (bool,), "True and False")
-    asked = make_request(settings, training, plan, changes)
+    request = make_request(settings, training, plan, changes)
     log = RunLog(reporter or Silent(), None)
     source = images.root if isinstance(images, Images) else str(images)
-    record = {"data": str(Path(source).resolve()), **asked.record(), **reading.record()}
+    record = {"data": str(Path(source).resolve()), **request.record(), **data_settings.record()}
     record |= {"from_run": str(from_run) if from_run else None}
-    files, folder = located(images, reading), None
-    inputs = (from_run, asked.fit.weights, reading.corrections, None if isinstance(plan, Plan) else plan)
+    files, folder = located(images, data_settings), None
+    inputs = (
+        from_run,
+        request.fit.weights,
+        data_settings.corrections,
+        None if isinstance(plan, Plan) else plan,
+    )
     if out is not None and out != "":
         folder = given_folder(out, source, files, record, inputs=inputs, overwrite=overwrite)
-    files, asked, _ = with_network(files, asked, reading, log)
-    start = find_start(asked, from_run, log)
+    files, request, _ = with_network(files, request, data_settings, log)
+    start = find_start(request, from_run, log)
     if out is not None and folder is None:
-        parts = (Path(source).resolve().stem, start.weights.network, asked.fit.strategy, asked.fit.cut)
+        parts = (Path(source).resolve().stem, start.weights.network, request.fit.strategy, request.fit.cut)
         folder = choose_folder("-".join(filter(None, parts)), record, inputs=inputs, overwrite=overwrite)
     earlier = images_of_run(folder, record)
     log = _started(log, reporter or Silent(), folder)
-    if asked.plan is None and asked.fit.strategy == "auto":
-        return climbed(files, asked, reading, start, log, record, folder, started, earlier)
-    prepared = prepare(files, asked, reading, start.weights, log)
+    if request.plan is None and request.fit.strategy == "auto":
+        return fit_by_ladder(files, request, data_settings, start, log, record, folder, started, earlier)
+    prepared = prepare(files, request, data_settings, start.weights, log)
     say_changed_data(earlier, prepared.job.split, folder, log)
-    job, made = prepared.job, planned(prepared, asked, log)
-    fitted = _carry_out(job, made, asked, reading, start, log)
+    job, made = prepared.job, planned(prepared, request, log)
+    fitted = _carry_out(job, made, request, data_settings, start, log)
     model = model_of(fitted, made, folder)
     say_accuracy_of_all(job.images, fitted.judgement.sheet, log)
     if folder is not None:
@@ -101,7 +106,7 @@ def fit(
 
 
 def _carry_out(
-    job: Job, made: Plan, asked: Request, reading: DataSettings, start: Start, log: RunLog
+    job: Job, made: Plan, request: Request, data_settings: DataSettings, start: Start, log: RunLog
 ) -> Outcome:
     """Solve a head or train a tail, and fit the other models that vote with it."""
     also = fit_voters(job, made, reporter=log)
@@ -111,7 +116,7 @@ def _carry_out(
         own = Voter(start.weights, solved.head, job.features.layout)
         judgement = job.judge_voters([say_solved(job, one) for one in (solved, *also)])
         return Outcome((own, *others), judgement, start.lineage, None)
-    trainer = tail_training(job, made, asked, reading, start)
+    trainer = tail_training(job, made, request, data_settings, start)
     tuned = trainer.fit(log)
     if made.refit is not None:
         from regraft.training.refit import refit

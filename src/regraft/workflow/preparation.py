@@ -51,7 +51,7 @@ class Prepared:
     """A data set with its features, and what choices depend on."""
 
     job: Job
-    around: Circumstances
+    circumstances: Circumstances
     runtime: Runtime
     extract_s: float | None
     """Seconds for an image from file to features; None where all of them were in the cache."""
@@ -60,7 +60,7 @@ class Prepared:
     limits: LoadLimits
 
 
-def reading_of(
+def data_settings_of(
     images: Images | str | Path, data: DataSettings | None, reporter: Reporter | None
 ) -> DataSettings:
     """How images are read, after a look at the kinds of what was given.
@@ -122,8 +122,8 @@ def limits_of(settings: DataSettings) -> LoadLimits:
 
 def prepare(
     images: Images | Found | str | Path,
-    asked: Request,
-    reading: DataSettings,
+    request: Request,
+    data_settings: DataSettings,
     weights: Weights,
     log: RunLog,
     *,
@@ -133,31 +133,31 @@ def prepare(
 
     Args:
         images: a scanned data set, the files found for one, or where it is.
-        asked: what is to be fitted.
-        reading: how images are read.
+        request: what is to be fitted.
+        data_settings: how images are read.
         weights: the network's weights.
         log: receives progress and notes.
         sides: whose features are computed; none leaves them out.
     """
-    source = located(images, reading)
-    settings, limits = asked.fit, limits_of(reading)
+    source = located(images, data_settings)
+    settings, limits = request.fit, limits_of(data_settings)
     with ThreadPoolExecutor(1) as background:
         opening = background.submit(
             open_runtime,
             weights,
-            name=asked.plan.runtime if asked.plan else settings.runtime,
+            name=request.plan.runtime if request.plan else settings.runtime,
             precision=settings.precision,
             device=settings.device,
             reporter=log,
         )
-        usable = source if isinstance(source, Images) else scanned(source, reading, log)
+        usable = source if isinstance(source, Images) else scanned(source, data_settings, log)
         split = split_images(usable, seed=settings.seed, test_share=settings.test_share)
         usable = replace(usable, findings=(*usable.findings, *split_findings(split, usable.task)))
         _tell(usable, split, log)
         wanted = on_sides(usable, split, sides)
         decoded = decode_while_waiting(wanted, weights.input_spec, opening, limits=limits)
         runtime = opening.result()
-    around = Circumstances(
+    circumstances = Circumstances(
         weights.network,
         runtime.layout,
         weights.input_spec,
@@ -168,22 +168,22 @@ def prepare(
     if not sides:
         return Prepared(
             Job(usable, split, Features(Rows([], {}), runtime.layout, ()), settings.seed),
-            around,
+            circumstances,
             runtime,
             None,
             0.0,
             limits,
         )
-    if asked.plan is None and settings.strategy == "auto":
+    if request.plan is None and settings.strategy == "auto":
         budget_s = seconds_in(settings.budget or DEFAULT_BUDGET)
-        _warn_if_too_long(wanted, runtime, weights, around, settings.precision, budget_s, log)
+        _warn_if_too_long(wanted, runtime, weights, circumstances, settings.precision, budget_s, log)
     started, used = time.perf_counter(), time.process_time()
     features = extract(
         wanted,
         runtime,
         weights.input_spec,
         limits=limits,
-        workers=reading.workers,
+        workers=data_settings.workers,
         decoded=decoded,
         reporter=log,
     )
@@ -193,14 +193,14 @@ def prepare(
     usable = replace(usable, skipped=(*usable.skipped, *features.skipped))
     job = Job(usable, split, features, settings.seed)
     was_computed = seconds > 1e-3  # a cached row takes microseconds
-    return Prepared(job, around, runtime, seconds if was_computed else None, processor_s, limits)
+    return Prepared(job, circumstances, runtime, seconds if was_computed else None, processor_s, limits)
 
 
 def _warn_if_too_long(
     images: Images,
     runtime: Runtime,
     weights: Weights,
-    around: Circumstances,
+    circumstances: Circumstances,
     precision: Precision,
     budget_s: float,
     log: RunLog,
@@ -208,7 +208,9 @@ def _warn_if_too_long(
     """Say before it begins that the extraction alone will take longer than the budget."""
     rows = feature_store(runtime, weights.input_spec).open(log)
     missing = sum(item.sha256 not in rows for item in images.items)
-    predicted_s = missing * extraction_s(weights, around.runtime, precision, CostBook()) if missing else 0.0
+    predicted_s = (
+        missing * extraction_s(weights, circumstances.runtime, precision, CostBook()) if missing else 0.0
+    )
     if predicted_s <= budget_s:
         return
     enough = _ROUND_S * math.ceil(_ENOUGH * predicted_s / _ROUND_S)

@@ -21,7 +21,7 @@ from regraft.records import Record, Side, SkippedFile, StrategyChoice
 from regraft.runs.log import RunLog
 from regraft.settings import DEFAULT_BUDGET, DataSettings, FitSettings, TrainSettings
 from regraft.storage.tables import printable
-from regraft.workflow.preparation import Prepared, limits_of, located, prepare, reading_of, scanned
+from regraft.workflow.preparation import Prepared, data_settings_of, limits_of, located, prepare, scanned
 from regraft.workflow.request import Request, Start, find_start, make_request
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 class Begun:
     """A data set and a network that are ready to be worked on."""
 
-    asked: Request
+    request: Request
     start: Start
     prepared: Prepared
     networks: NetworkChoice | None
@@ -41,8 +41,8 @@ class Begun:
 
 def begin(
     images: Images | str | Path,
-    asked: Request,
-    reading: DataSettings,
+    request: Request,
+    data_settings: DataSettings,
     from_run: str | Path | None,
     log: RunLog,
     *,
@@ -52,44 +52,48 @@ def begin(
 
     Args:
         images: a scanned data set, or where it is.
-        asked: what the user wants.
-        reading: how images are read.
+        request: what the user wants.
+        data_settings: how images are read.
         from_run: an earlier run to start from.
         log: reports progress.
         sides: the sides whose features are computed; with none, nothing is computed.
     """
-    files, asked, networks = with_network(located(images, reading), asked, reading, log)
-    start = find_start(asked, from_run, log)
-    prepared = prepare(files, asked, reading, start.weights, log, sides=sides)
-    return Begun(asked, start, prepared, networks)
+    files, request, networks = with_network(located(images, data_settings), request, data_settings, log)
+    start = find_start(request, from_run, log)
+    prepared = prepare(files, request, data_settings, start.weights, log, sides=sides)
+    return Begun(request, start, prepared, networks)
 
 
 def with_network(
-    files: Images | Found, asked: Request, reading: DataSettings, log: RunLog
+    files: Images | Found, request: Request, data_settings: DataSettings, log: RunLog
 ) -> tuple[Images | Found, Request, NetworkChoice | None]:
     """For `--network auto`: the scanned images, and the network that a probe on some of them chose."""
-    if asked.fit.network != "auto":
-        return files, asked, None
-    if asked.fit.strategy == "scratch":
+    if request.fit.network != "auto":
+        return files, request, None
+    if request.fit.strategy == "scratch":
         raise SettingsError(
             "--network auto compares pretrained networks; --strategy scratch starts from none"
         )
     from regraft.workflow.network import choose_network
 
-    usable = files if isinstance(files, Images) else scanned(files, reading, log)
-    choice = choose_network(usable, asked.fit, limits=limits_of(reading), reporter=log)
+    usable = files if isinstance(files, Images) else scanned(files, data_settings, log)
+    choice = choose_network(usable, request.fit, limits=limits_of(data_settings), reporter=log)
     for row in choice.rows:
         log.note(f"network {row.described}")
     log.decided(f"network {choice.chosen}", choice.reason, "--network")
     compared = tuple(row.network for row in choice.rows if row.accuracy is not None)
-    return usable, replace(asked, fit=replace(asked.fit, network=choice.chosen), compared=compared), choice
+    return (
+        usable,
+        replace(request, fit=replace(request.fit, network=choice.chosen), compared=compared),
+        choice,
+    )
 
 
-def planned(prepared: Prepared, asked: Request, log: RunLog) -> Plan:
+def planned(prepared: Prepared, request: Request, log: RunLog) -> Plan:
     """The user's plan, checked against the network; or the settings made concrete."""
-    if asked.plan:
-        return check_plan(asked.plan, prepared.around)
-    return make_plan(asked.fit, asked.training, prepared.around, log)
+    if request.plan:
+        return check_plan(request.plan, prepared.circumstances)
+    return make_plan(request.fit, request.training, prepared.circumstances, log)
 
 
 class Rehearsal(Record):
@@ -122,15 +126,17 @@ def _counted(kinds: Sequence[tuple[str, ...]]) -> dict[str, int]:
 
 def rehearsed(begun: Begun, log: RunLog) -> Rehearsal:
     """The beginning as a record, with the plan where a strategy is named."""
-    asked, weights, job = begun.asked, begun.start.weights, begun.prepared.job
-    climbs = asked.plan is None and asked.fit.strategy == "auto"
-    plan = None if climbs else planned(begun.prepared, asked, log)
+    request, weights, job = begun.request, begun.start.weights, begun.prepared.job
+    is_ladder = request.plan is None and request.fit.strategy == "auto"
+    plan = None if is_ladder else planned(begun.prepared, request, log)
     rows = job.split.rows
     _, kinds = job.task.kinds([row.label for row in rows])
-    each = CostBook().known(extract_name(weights, begun.prepared.around.runtime, asked.fit.precision))
+    each = CostBook().known(
+        extract_name(weights, begun.prepared.circumstances.runtime, request.fit.precision)
+    )
     return Rehearsal(
         network=weights.network,
-        strategy=plan.strategy if plan else asked.fit.strategy,
+        strategy=plan.strategy if plan else request.fit.strategy,
         classes=_counted(kinds),
         training=_counted([own for own, row in zip(kinds, rows, strict=True) if row.side == "train"]),
         sides=dict(Counter(row.side for row in rows)),
@@ -138,7 +144,7 @@ def rehearsed(begun: Begun, log: RunLog) -> Rehearsal:
         skipped=tuple(SkippedFile(printable(file.path), file.reason) for file in job.images.skipped),
         findings=dict(Counter(finding.kind for finding in job.images.findings)),
         extract_s=each * len(rows) if each is not None else None,
-        budget_s=None if plan else seconds_in(asked.fit.budget or DEFAULT_BUDGET),
+        budget_s=None if plan else seconds_in(request.fit.budget or DEFAULT_BUDGET),
         plan=plan,
     )
 
@@ -162,7 +168,7 @@ def rehearse(
     Raises:
         RegraftError: what `fit` would stop at before it computes features.
     """
-    reading = reading_of(images, data, reporter)
-    asked = make_request(settings, training, plan, changes)
+    data_settings = data_settings_of(images, data, reporter)
+    request = make_request(settings, training, plan, changes)
     log = RunLog(reporter or Silent(), None)
-    return rehearsed(begin(images, asked, reading, from_run, log, sides=()), log)
+    return rehearsed(begin(images, request, data_settings, from_run, log, sides=()), log)

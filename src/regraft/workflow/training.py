@@ -1,4 +1,4 @@
-"""The training of a tail, as a user asked for it."""
+"""The training of a tail, as a user request for it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ if TYPE_CHECKING:  # they import torch, which solved heads do without
     from regraft.training.tuned import TunedJob
 
 
-def tail_training(job: Job, made: Plan, asked: Request, reading: DataSettings, start: Start) -> TunedJob:
+def tail_training(
+    job: Job, made: Plan, request: Request, data_settings: DataSettings, start: Start
+) -> TunedJob:
     """The training that a plan asks for, ready to be carried out; torch is imported only here."""
     from regraft.training.start.trained_head import EarlierHead
     from regraft.training.tuned import TunedJob
 
-    workers = reading.workers or count_cores()
+    workers = data_settings.workers or count_cores()
     earlier = EarlierHead(start.earlier.labels, start.earlier.head) if start.earlier else None
-    return TunedJob(job, made, start.weights, asked.fit.device, limits_of(reading), workers, earlier)
+    return TunedJob(job, made, start.weights, request.fit.device, limits_of(data_settings), workers, earlier)

@@ -34,7 +34,7 @@ def advise(
     /,
     *,
     settings: FitFlags = FIT,
-    reading: DataFlags = DATA,
+    data_settings: DataFlags = DATA,
     training: TrainFlags = TRAIN,
     from_: From = None,
     out: Annotated[str, Parameter(name=["--out", "-o"])] = "plan.toml",
@@ -61,7 +61,7 @@ def advise(
     Args:
         data: The images, as in fit.
         settings: How a model would be fitted.
-        reading: How images are found and read.
+        data_settings: How images are found and read.
         training: How a tail would be trained.
         from_: An earlier run or bundle, whose network is where this one would start.
         out: The file for the plan, to be edited and given to fit --plan.
@@ -79,12 +79,12 @@ def advise(
             f"{flag} needs measurements, and --strategy {settings.strategy} makes a plan without measuring; "
             "leave out one of the two"
         )
-    _check_outputs(out, suspects, [data, reading.corrections, settings.weights, from_], overwrite)
+    _check_outputs(out, suspects, [data, data_settings.corrections, settings.weights, from_], overwrite)
     advice = verb.advise(
         data,
         settings,
         training=training,
-        data=reading,
+        data=data_settings,
         from_run=from_,
         reporter=make_reporter(json_lines=json),
     )

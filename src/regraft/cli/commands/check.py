@@ -19,7 +19,7 @@ def check(
     data: str,
     /,
     *,
-    reading: Annotated[DataSettings, Parameter(name="*", negative_iterable=())] = DataSettings(),  # noqa: B008 (frozen)
+    data_settings: Annotated[DataSettings, Parameter(name="*", negative_iterable=())] = DataSettings(),  # noqa: B008 (frozen)
     test_share: float = 0.2,
     seed: int = 0,
     out: Annotated[str | None, Parameter(name=["--out", "-o"])] = None,
@@ -40,7 +40,7 @@ def check(
     Args:
         data: A folder with one folder per class (or these below train/, val/ and test/), or a CSV or Parquet
             table.
-        reading: How images are found and read.
+        data_settings: How images are found and read.
         test_share: Share of each class that would be set aside as test images.
         seed: Random seed of the train/test split.
         out: CSV file to which all findings and skipped files are written.
@@ -54,8 +54,8 @@ def check(
     from regraft.workflow.check import load_images
 
     if out is not None:
-        output_file(out, FINDINGS, inputs=[data, reading.corrections], overwrite=overwrite)
-    images = load_images(data, reading, reporter=make_reporter(json_lines=json))
+        output_file(out, FINDINGS, inputs=[data, data_settings.corrections], overwrite=overwrite)
+    images = load_images(data, data_settings, reporter=make_reporter(json_lines=json))
     split = split_images(images, seed=seed, test_share=test_share)
     images = replace(images, findings=(*images.findings, *split_findings(split, images.task)))
     if out:

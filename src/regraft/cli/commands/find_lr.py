@@ -17,7 +17,7 @@ def find_lr(
     /,
     *,
     settings: FitFlags = FIT,
-    reading: DataFlags = DATA,
+    data_settings: DataFlags = DATA,
     training: TrainFlags = TRAIN,
     from_: From = None,
     steps: int = 80,
@@ -37,7 +37,7 @@ def find_lr(
     Args:
         data: The images, as in fit.
         settings: The network and the strategy, which must be one that trains.
-        reading: How images are found and read.
+        data_settings: How images are found and read.
         training: How the tail would be trained.
         from_: An earlier run or bundle to start from.
         steps: Optimizer steps to take; the weights are put back afterwards.
@@ -49,12 +49,12 @@ def find_lr(
     from regraft.workflow import find_lr as verb
 
     output_file(
-        out, DRAWING, inputs=[data, reading.corrections, settings.weights, from_], overwrite=overwrite
+        out, DRAWING, inputs=[data, data_settings.corrections, settings.weights, from_], overwrite=overwrite
     )
     if settings.strategy == "auto":
         settings = replace(settings, strategy="full")
     found = verb.find_lr(
-        data, settings, training=training, data=reading, from_run=from_, steps=steps,
+        data, settings, training=training, data=data_settings, from_run=from_, steps=steps,
         reporter=make_reporter(json_lines=False),
     )  # fmt: skip
     axes = Axes("learning-rate search", "learning rate", "smoothed training loss, nats", is_log_x=True)

@@ -35,7 +35,7 @@ def fit(
     /,
     *,
     settings: FitFlags = FIT,
-    reading: DataFlags = DATA,
+    data_settings: DataFlags = DATA,
     training: TrainFlags = TRAIN,
     plan: str | None = None,
     from_: From = None,
@@ -66,7 +66,7 @@ def fit(
     Args:
         data: A folder with a folder per class (or that below train/, val/, test/), or a CSV or Parquet table.
         settings: How the model is fitted.
-        reading: How images are found and read.
+        data_settings: How images are found and read.
         training: How a tail is trained.
         plan: A plan file (from `regraft advise`) to carry out instead of the settings.
         from_: An earlier run or bundle, whose network is where this one starts.
@@ -85,7 +85,13 @@ def fit(
         if plan is None:
             reporter.note(f"fit --dry-run is now a part of advise: {advise_command(data, settings)}")
         found = rehearse(
-            data, settings, training=training, data=reading, plan=plan, from_run=from_, reporter=reporter
+            data,
+            settings,
+            training=training,
+            data=data_settings,
+            plan=plan,
+            from_run=from_,
+            reporter=reporter,
         )
         _show_dry_run(found, json_lines=json)
         return 0
@@ -93,7 +99,7 @@ def fit(
         data,
         settings,
         training=training,
-        data=reading,
+        data=data_settings,
         plan=plan,
         from_run=from_,
         out=out or "",

@@ -1,4 +1,4 @@
-"""A fit by the ladder: climb, save every contender that is kept, and use the test images once, at the end."""
+"""A fit by the ladder: try rungs, save each contender that is kept, use the test images once, at the end."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from regraft.data.sources.candidates import Found
 from regraft.features.extraction import extract
 from regraft.features.opening import open_runtime
 from regraft.heads.dataset import Job, Judgement, Predicted, on_average
-from regraft.ladder.climb import climb
 from regraft.ladder.ledger import Ledger
+from regraft.ladder.order import try_rungs
 from regraft.ladder.outlook import measure_curve, outlook
 from regraft.ladder.rungs import Contender
-from regraft.ladder.standing import Standing, Terrain
+from regraft.ladder.state import Inputs, State
 from regraft.machine.processor import count_cores
 from regraft.networks.weights.finding import Weights
 from regraft.plans.cost_book import CostBook
@@ -43,8 +43,8 @@ _USUAL_EXTRACT_S = 0.01
 
 
 @dataclass(frozen=True)
-class Ascent:
-    """The result of a climb so far."""
+class LadderResult:
+    """The result so far."""
 
     contender: Contender
     judgement: Judgement
@@ -52,64 +52,64 @@ class Ascent:
     job: Job
 
 
-def ascend(
+def run_ladder(
     prepared: Prepared,
-    asked: Request,
-    reading: DataSettings,
+    request: Request,
+    data_settings: DataSettings,
     start: Start,
     *,
     started: float,
     reporter: Reporter,
-    keep: Callable[[Ascent], object],
-) -> Ascent:
+    keep: Callable[[LadderResult], object],
+) -> LadderResult:
     """Climb, then evaluate the contender that is kept on the test images.
 
     Args:
         prepared: the data set, with features of its training and validation images.
-        asked: the user's request.
-        reading: how images are read.
+        request: the user's request.
+        data_settings: how images are read.
         start: the weights to start from.
         started: when the fit began, by `time.perf_counter`.
         reporter: receives progress and notes.
         keep: called with every contender that is kept, evaluated on validation images only.
     """
     job = prepared.job
-    standing = standing_for(
-        prepared, asked, reading, start, started=started, reporter=reporter, purpose="fit"
+    state = state_for(
+        prepared, request, data_settings, start, started=started, reporter=reporter, purpose="fit"
     )
 
     def keep_rung(contender: Contender, ladder: LadderRecord) -> None:
-        keep(Ascent(contender, job.judge(contender.judged, None), ladder, job))
+        keep(LadderResult(contender, job.judge(contender.judged, None), ladder, job))
 
-    standing.keep = keep_rung
-    contender = climb(standing)
-    curve = measure_curve(standing)
-    test, unreadable = _predicted_test(contender, prepared, asked, reporter)
+    state.keep = keep_rung
+    contender = try_rungs(state)
+    curve = measure_curve(state)
+    test, unreadable = _predicted_test(contender, prepared, request, reporter)
     judgement = job.judge(contender.judged, test)
     images = replace(job.images, skipped=(*job.images.skipped, *unreadable))
-    for line in (standing.predictions.summary(), outlook(standing, curve, asked.compared)):
+    for line in (state.predictions.summary(), outlook(state, curve, request.compared)):
         if line:
             reporter.note(line)
-    return Ascent(contender, judgement, standing.record, replace(job, images=images))
+    return LadderResult(contender, judgement, state.record, replace(job, images=images))
 
 
-def standing_for(
+def state_for(
     prepared: Prepared,
-    asked: Request,
-    reading: DataSettings,
+    request: Request,
+    data_settings: DataSettings,
     start: Start,
     *,
     started: float,
     reporter: Reporter,
     purpose: str,
     clock: Callable[[], float] = time.perf_counter,
-) -> Standing:
-    """The state at the start of a climb.
+) -> State:
+    """The state before the first rung.
 
     Args:
         prepared: the data set, with features of its training and validation images.
-        asked: the user's request.
-        reading: how images are read.
+        request: the user's request.
+        data_settings: how images are read.
         start: the weights to start from.
         started: when the command began, by `time.perf_counter`.
         reporter: receives progress and notes.
@@ -117,34 +117,34 @@ def standing_for(
         clock: reads seconds, like `time.perf_counter`; rungs are timed by it.
     """
     weights = start.weights
-    budget_s = seconds_in(asked.fit.budget or DEFAULT_BUDGET)
+    budget_s = seconds_in(request.fit.budget or DEFAULT_BUDGET)
     book, job = CostBook(), prepared.job
-    name = extract_name(weights, prepared.around.runtime, asked.fit.precision)
+    name = extract_name(weights, prepared.circumstances.runtime, request.fit.precision)
     if prepared.extract_s is not None:
         used = prepared.extract_processor_s
-        if prepared.around.runtime == "openvino":  # it keeps every core busy
+        if prepared.circumstances.runtime == "openvino":  # it keeps every core busy
             book.observe(prepared.extract_s, used, float("inf"))
         book.learn(name, prepared.extract_s, used)
-    terrain = Terrain(
+    inputs = Inputs(
         job,
         weights,
-        prepared.around,
-        asked.fit,
-        asked.training,
+        prepared.circumstances,
+        request.fit,
+        request.training,
         prepared.limits,
-        reading.workers or count_cores(),
+        data_settings.workers or count_cores(),
         prepared.extract_s or book.seconds(name) or _USUAL_EXTRACT_S,
         budget_s,
         clock() - started,
         len(on_sides(job.images, job.split, ("test",))) if purpose == "fit" else 0,
         start.earlier,
     )
-    ledger = Ledger(_key(asked, job, weights, purpose))
-    return Standing(terrain, ledger, book, reporter, lambda *_: None, clock)
+    ledger = Ledger(_key(request, job, weights, purpose))
+    return State(inputs, ledger, book, reporter, lambda *_: None, clock)
 
 
 def _predicted_test(
-    contender: Contender, prepared: Prepared, asked: Request, reporter: Reporter
+    contender: Contender, prepared: Prepared, request: Request, reporter: Reporter
 ) -> tuple[Predicted | None, tuple[SkippedFile, ...]]:
     """Predictions of a contender for the test images, and the test images that can't be read."""
     job = prepared.job
@@ -158,9 +158,9 @@ def _predicted_test(
         if voter.weights.sha256 != prepared.runtime.facts["weights_sha256"]:
             runtime = open_runtime(
                 voter.weights,
-                name=prepared.around.runtime,
-                precision=asked.fit.precision,
-                device=asked.fit.device,
+                name=prepared.circumstances.runtime,
+                precision=request.fit.precision,
+                device=request.fit.device,
                 reporter=reporter,
             )
         features = extract(
@@ -172,14 +172,14 @@ def _predicted_test(
     return on_average(votes), tuple(skipped.values())
 
 
-def _key(asked: Request, job: Job, weights: Weights, purpose: str) -> str:
-    """Hash of everything that a climb depends on besides time."""
+def _key(request: Request, job: Job, weights: Weights, purpose: str) -> str:
+    """Hash of everything that a ladder depends on besides time."""
     libraries = ("regraft", "torch", "timm", "scikit-learn", "scipy", "numpy")
     return key_of(
         {
             "purpose": purpose,
             "task": job.task.name,
-            "asked": asked.record(),
+            "request": request.record(),
             "split": job.split.sha256,
             "weights": weights.sha256,
             "loader_version": LOADER_VERSION,
@@ -188,10 +188,10 @@ def _key(asked: Request, job: Job, weights: Weights, purpose: str) -> str:
     )
 
 
-def climbed(
+def fit_by_ladder(
     images: Images | Found | str | Path,
-    asked: Request,
-    reading: DataSettings,
+    request: Request,
+    data_settings: DataSettings,
     start: Start,
     log: RunLog,
     record: dict[str, Any],
@@ -200,46 +200,46 @@ def climbed(
     earlier: EarlierImages | None,
 ) -> Model:
     """The ladder: every rung that is kept is a whole run in the folder, scored on validation images."""
-    prepared = prepare(images, asked, reading, start.weights, log, sides=("train", "validation"))
+    prepared = prepare(images, request, data_settings, start.weights, log, sides=("train", "validation"))
     say_changed_data(earlier, prepared.job.split, folder, log)
 
-    def kept(ascent: Ascent) -> Model:
-        contender = ascent.contender
+    def kept(result: LadderResult) -> Model:
+        contender = result.contender
         fitted = Outcome(
-            contender.voters, ascent.judgement, (*start.lineage, *contender.lineage), contender.history
+            contender.voters, result.judgement, (*start.lineage, *contender.lineage), contender.history
         )
         model = model_of(fitted, contender.plan, folder)
         if folder is not None:
-            run = run_record(ascent.job, contender.plan, start, model, log, record)
+            run = run_record(result.job, contender.plan, start, model, log, record)
             write_run(
-                folder, run=run, model=model, images=ascent.job.images, split=ascent.job.split,
-                judgement=ascent.judgement, history=contender.history, ladder=ascent.ladder,
+                folder, run=run, model=model, images=result.job.images, split=result.job.split,
+                judgement=result.judgement, history=contender.history, ladder=result.ladder,
             )  # fmt: skip
         return model
 
-    best: list[Ascent] = []
+    best: list[LadderResult] = []
 
-    def keep(ascent: Ascent) -> None:
-        kept(ascent)
+    def keep(result: LadderResult) -> None:
+        kept(result)
         if folder is not None:
             what = "a better model replaces it" if best else "a usable model is saved"
-            log.note(f"{what} in {folder}: {ascent.contender.name}, {_accuracy_of(ascent)}")
-        best[:] = [ascent]
+            log.note(f"{what} in {folder}: {result.contender.name}, {_accuracy_of(result)}")
+        best[:] = [result]
 
     try:
-        ascent = ascend(prepared, asked, reading, start, started=started, reporter=log, keep=keep)
+        result = run_ladder(prepared, request, data_settings, start, started=started, reporter=log, keep=keep)
     except KeyboardInterrupt:
         if best and folder is not None:
             log.warn(f"stopped; {folder} holds the best so far, {best[0].contender.name}, ready to use")
         raise
-    model = kept(ascent)
-    say_accuracy_of_all(ascent.job.images, ascent.judgement.sheet, log)
+    model = kept(result)
+    say_accuracy_of_all(result.job.images, result.judgement.sheet, log)
     if folder is not None:
-        draw_ladder(folder, ascent.ladder)
+        draw_ladder(folder, result.ladder)
         log.record("finished")
     return model
 
 
-def _accuracy_of(ascent: Ascent) -> str:
-    merit = ascent.contender.merit(ascent.job)
-    return f"{merit.title} {merit.text} on {len(ascent.contender.judged.rows):,} validation images"
+def _accuracy_of(result: LadderResult) -> str:
+    merit = result.contender.merit(result.job)
+    return f"{merit.title} {merit.text} on {len(result.contender.judged.rows):,} validation images"

@@ -1,9 +1,10 @@
-"""The state of a climb: the contender that is kept, the table so far, and the clock."""
+"""The state of a ladder: the contender that is kept, the table so far, and the clock."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -20,9 +21,9 @@ from regraft.ladder.rungs import (
     Contender,
     Untried,
     chance_better,
-    duel,
     gained,
     gains,
+    paired,
 )
 from regraft.networks.weights.finding import Weights
 from regraft.plans.cost_book import CostBook
@@ -38,13 +39,13 @@ _SCORING_S = 1.0  # seconds for intervals, predictions and the files of the last
 
 
 @dataclass(frozen=True)
-class Terrain:
-    """The data, settings and limits of a climb; no test image is part of them."""
+class Inputs:
+    """The data, settings and limits of a ladder; no test image is part of them."""
 
     job: Job
     """The data set, with features of the training and validation images only."""
     weights: Weights
-    around: Circumstances
+    circumstances: Circumstances
     settings: FitSettings
     training: TrainSettings
     limits: LoadLimits
@@ -53,7 +54,7 @@ class Terrain:
     """Measured seconds that one image takes from file to features."""
     budget_s: float
     spent_s: float
-    """Seconds spent before the climb on reading, converting and extracting."""
+    """Seconds spent before the first rung on reading, converting and extracting."""
     test_images: int = 0
     """Number of test images, whose features are computed at the end."""
     earlier: Model | None = None
@@ -61,11 +62,22 @@ class Terrain:
 
 
 @dataclass
-class Standing:
+class Timing:
+    """What the work of a rung took."""
+
+    is_new: bool
+    """Whether it was done for the first time; otherwise `took_s` is what the first time took."""
+    took_s: float = 0.0
+    processor_s: float = 0.0
+    """Processor seconds of this process, this time."""
+
+
+@dataclass
+class State:
     """The contender that is kept so far, the table and the clock; rungs challenge it.
 
     Args:
-        terrain: data, settings and limits of the climb.
+        inputs: data, settings and limits of the ladder.
         ledger: recorded times, by which rungs are chosen.
         book: measured costs of units of work.
         reporter: receives progress and notes.
@@ -73,7 +85,7 @@ class Standing:
         clock: reads seconds; rungs are timed by it.
     """
 
-    terrain: Terrain
+    inputs: Inputs
     ledger: Ledger
     book: CostBook
     reporter: Reporter
@@ -92,24 +104,24 @@ class Standing:
     """What the clock showed when the last rung ended."""
 
     def start(self) -> None:
-        """Set the clock to the time spent before the first rung, as recorded by the first such climb."""
-        self.elapsed_s = self.remembered("start", "spent_s", self.terrain.spent_s)
+        """Set the clock to the time spent before the first rung, as recorded by the first such fit."""
+        self.elapsed_s = self.remembered("start", "spent_s", self.inputs.spent_s)
         self._mark = self.clock()
 
     @cached_property
     def extract_s(self) -> float:
-        """Seconds that one image takes from file to features, as recorded by the first such climb."""
-        return self.remembered("start", "extract_s", self.terrain.extract_s, digits=6)
+        """Seconds that one image takes from file to features, as recorded by the first such fit."""
+        return self.remembered("start", "extract_s", self.inputs.extract_s, digits=6)
 
     @cached_property
     def multiply_add_s(self) -> float:
-        """Seconds of one multiply-add of a head, as recorded by the first such climb."""
+        """Seconds of one multiply-add of a head, as recorded by the first such fit."""
         return 1e-9 * self.remembered("start", "matrix_s", self.book.quiet("matrix"), digits=6)
 
     @property
     def record(self) -> LadderRecord:
         """The table so far."""
-        return LadderRecord(budget_s=self.terrain.budget_s, rows=tuple(self.rows), profile=self.profile)
+        return LadderRecord(budget_s=self.inputs.budget_s, rows=tuple(self.rows), profile=self.profile)
 
     @property
     def next_rung(self) -> int:
@@ -119,18 +131,18 @@ class Standing:
     @property
     def stages(self) -> list[str]:
         """Names of the network's stages."""
-        return list(dict.fromkeys(column.stage for column in self.terrain.job.features.layout))
+        return list(dict.fromkeys(column.stage for column in self.inputs.job.features.layout))
 
     @cached_property
     def training_rows(self) -> TrainingRows:
         """The features and labels that solved heads are fitted on."""
-        return self.terrain.job.training_rows()
+        return self.inputs.job.training_rows()
 
     @cached_property
     def amounts(self) -> Amounts:
         """The amount of work that every rung has: images, classes and folds."""
-        job = self.terrain.job
-        train, held, _ = job.held_out(self.terrain.training.validation_share)
+        job = self.inputs.job
+        train, held, _ = job.held_out(self.inputs.training.validation_share)
         folds = int(self.training_rows.folds.max()) + 1
         return Amounts(len(train) + len(held), len(held), len(job.images.labels), folds)
 
@@ -138,39 +150,38 @@ class Standing:
     def reserve_s(self) -> float:
         """Seconds that the end of the fit takes: the test images, through each network of the voters once."""
         networks = passes(self.best.voters) if self.best else 1
-        return self.test_s(networks) + (_SCORING_S if self.terrain.test_images else 0.0)
+        return self.test_s(networks) + (_SCORING_S if self.inputs.test_images else 0.0)
 
     def test_s(self, networks: int = 1) -> float:
         """Seconds that the test images take through a number of networks."""
-        return self.terrain.test_images * self.extract_s * networks
+        return self.inputs.test_images * self.extract_s * networks
 
     @property
     def time_left_s(self) -> float:
         """Seconds of the budget that are left for rungs; those that the end takes are set aside."""
-        return self.terrain.budget_s - self.elapsed_s - self.reserve_s
+        return self.inputs.budget_s - self.elapsed_s - self.reserve_s
 
-    def clocked(
-        self, rung: str, work: Callable[[], object], *, kind: str = "", predicted_s: float = 0.0
-    ) -> float:
-        """Carry out the work of a rung; returns the seconds that it took when it was first done.
+    @contextmanager
+    def timed(self, rung: str, *, kind: str = "", predicted_s: float = 0.0) -> Iterator[Timing]:
+        """Time the work of a rung, which is done within the context; the result is complete at its end.
 
         The time since the rung before counts as spent, too.
 
         Args:
             rung: name of the rung.
-            work: what is carried out.
             kind: the kind of work, whose next predictions are corrected; empty if nothing was predicted.
             predicted_s: the prediction, with the correction that it was made with.
         """
-        started = self.clock()
-        work()
+        timing = Timing(is_new=self.ledger.recall(rung, "took_s") is None)
+        started, used = self.clock(), time.process_time()
+        yield timing
         ended = self.clock()
-        took = self.remembered(rung, "took_s", ended - started)
+        timing.processor_s = time.process_time() - used
+        timing.took_s = self.remembered(rung, "took_s", ended - started)
         self.elapsed_s += self.remembered(rung, "passed_s", ended - self._mark)
         self._mark = ended
         if kind:
-            self.predictions.note(kind, predicted_s / self.predictions.factor(kind), took)
-        return took
+            self.predictions.note(kind, predicted_s / self.predictions.factor(kind), timing.took_s)
 
     def predicted(self, rung: str, seconds: float, kind: str = "") -> float:
         """The seconds that were predicted for a rung when it was first considered.
@@ -209,13 +220,13 @@ class Standing:
             needed: the least probability of being more accurate.
             scale: prior standard deviation of the difference, in points.
         """
-        job = self.terrain.job
+        job = self.inputs.job
         verdict, is_kept = "the first usable model", True
         doubt = None if job.rows("validation") else self.training_rows.doubt
         if self.best is not None and doubt:
             verdict, is_kept = f"not compared with it: {doubt}", False
         elif self.best is not None:
-            result = duel(contender, self.best, job)
+            result = paired(contender, self.best, job)
             chance = chance_better(gains(contender, self.best, job), scale)
             is_kept = chance > needed
             price = compared(self._image_s(contender), self._image_s(self.best))

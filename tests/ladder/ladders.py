@@ -1,4 +1,4 @@
-"""A climb whose clock, load and amounts are given, for tests of what is decided by time."""
+"""A ladder whose clock, load and amounts are given, for tests of what is decided by time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from regraft.data.pictures.loading import LoadLimits
 from regraft.ladder.ledger import Ledger
-from regraft.ladder.standing import Standing, Terrain
+from regraft.ladder.state import Inputs, State
 from regraft.networks.weights.finding import Weights
 from regraft.networks.zoo.cards import card
 from regraft.plans.cost_book import CostBook
@@ -43,7 +43,7 @@ def mobilenet() -> Weights:
     return Weights(known.name, Path("nowhere"), "0" * 64, known.recipe, known.input_spec, source)
 
 
-def climb_of(
+def state_of(
     folder: Path,
     *,
     budget_s: float = 120.0,
@@ -53,8 +53,8 @@ def climb_of(
     slow: float = 1.0,
     amounts: Amounts = GARMENTS,
     **training: Any,
-) -> Standing:
-    """A climb at its start: a thousand garments and MobileNet, on an idle machine of 40 GFLOP/s."""
+) -> State:
+    """The state before the first rung: 1,000 garments and MobileNet, on an idle machine of 40 GFLOP/s."""
     weights = mobilenet()
     known = card("mobilenetv1_100")
     assert known is not None
@@ -64,7 +64,7 @@ def climb_of(
     ]
     task = Classification(outputs=tuple("0123456789"))
     job: Any = SimpleNamespace(features=SimpleNamespace(layout=layout), task=task)
-    terrain = Terrain(
+    inputs = Inputs(
         job, weights, Circumstances(weights.network, layout, weights.input_spec, "openvino", "cpu"),
         FitSettings(network="mobilenetv1_100", device="cpu"),
         TrainSettings(train_precision="fp32", **training),
@@ -72,7 +72,7 @@ def climb_of(
     )  # fmt: skip
     book = CostBook(folder, load=lambda: slow, now=lambda: 0.0)
     book.learn("matrix", 0.05 * slow, 0.1)
-    standing = Standing(terrain, Ledger("climb", folder), book, Silent(), lambda *_: None, clock or Clock())
-    cast("Any", standing).amounts = amounts
-    standing.start()
-    return standing
+    state = State(inputs, Ledger("climb", folder), book, Silent(), lambda *_: None, clock or Clock())
+    cast("Any", state).amounts = amounts
+    state.start()
+    return state

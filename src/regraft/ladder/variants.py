@@ -19,7 +19,7 @@ _DEEP = {4: 1.0, 8: 0.9, 14: 0.6}
 
 
 @dataclass(frozen=True)
-class Arm:
+class Variant:
     """One training to try: a cut and a learning rate."""
 
     count: int
@@ -27,14 +27,14 @@ class Arm:
     lr: float
 
     def named(self, stages: Sequence[str]) -> str:
-        """The arm in words: `train layer3…layer4 at 0.001`, or `train everything at 0.001`."""
+        """The variant in words: `train layer3…layer4 at 0.001`, or `train everything at 0.001`."""
         last = stages[self.count :]
         what = "everything" if self.count == 0 else last[0] if len(last) == 1 else f"{last[0]}…{last[-1]}"
         return f"train {what} at {self.lr:g}"
 
 
-def possible_arms(stages: int, lr: float) -> list[Arm]:
-    """All arms, the most promising first: half of the network, all, a quarter; then other learning rates.
+def possible_variants(stages: int, lr: float) -> list[Variant]:
+    """All variants, the most promising first: half of the network, all, a quarter; then other learning rates.
 
     Args:
         stages: number of stages of the network.
@@ -42,55 +42,55 @@ def possible_arms(stages: int, lr: float) -> list[Arm]:
     """
     half, quarter = max(1, stages // 2), min(stages - 1, round(0.75 * stages))
     cuts = list(dict.fromkeys(count for count in (half, 0, quarter) if 0 <= count < stages))
-    usual = [Arm(count, lr) for count in cuts]
-    return [*usual, *(Arm(count, lr * factor) for factor in (3.0, 0.3) for count in cuts[:2])]
+    usual = [Variant(count, lr) for count in cuts]
+    return [*usual, *(Variant(count, lr * factor) for factor in (3.0, 0.3) for count in cuts[:2])]
 
 
-def deeper_arms(stages: int, lr: float) -> list[Arm]:
+def deeper_variants(stages: int, lr: float) -> list[Variant]:
     """Trainings of fewer stages, for a time that is too short for the usual ones.
 
     Args:
         stages: number of stages of the network.
         lr: the learning rate.
 
-    >>> [arm.count for arm in deeper_arms(14, 1e-3)]
+    >>> [variant.count for variant in deeper_variants(14, 1e-3)]
     [12, 13]
     """
     cuts = dict.fromkeys((min(stages - 1, round(0.875 * stages)), stages - 1))
-    return [Arm(count, lr) for count in cuts if count > round(0.75 * stages)]
+    return [Variant(count, lr) for count in cuts if count > round(0.75 * stages)]
 
 
-def gain_share(arm: Arm, epochs: int, stages: int) -> float:
+def gain_share(variant: Variant, epochs: int, stages: int) -> float:
     """The expected gain of a training, as a share of what the usual eight epochs gain.
 
     Args:
-        arm: the training.
+        variant: the training.
         epochs: its number of epochs.
         stages: number of stages of the network.
 
-    >>> gain_share(Arm(10, 1e-3), 8, 14), gain_share(Arm(12, 1e-3), 4, 14)
+    >>> gain_share(Variant(10, 1e-3), 8, 14), gain_share(Variant(12, 1e-3), 4, 14)
     (1.0, 0.675)
     """
-    trained = max(1, stages - arm.count)
+    trained = max(1, stages - variant.count)
     deep = next((share for most, share in _DEEP.items() if trained * most >= stages), min(_DEEP.values()))
     return deep * _SHARES.get(epochs, 1.0)
 
 
 @dataclass(frozen=True)
 class Tournament:
-    """Arms that fit into the time, and the epochs of each round; the last round is the final training."""
+    """Variants that fit into the time, and the epochs of each round; the last round is the final training."""
 
-    arms: tuple[Arm, ...]
+    variants: tuple[Variant, ...]
     rounds: tuple[int, ...]
     seconds: float
 
 
 def choose_tournament(
-    arms: Sequence[Arm],
-    cost: Callable[[Arm, int, bool], float],
+    variants: Sequence[Variant],
+    cost: Callable[[Variant, int, bool], float],
     time_left_s: float,
     *,
-    deeper: Sequence[Arm] = (),
+    deeper: Sequence[Variant] = (),
     stages: int | None = None,
 ) -> Tournament | None:
     """The largest tournament that fits into the time, else the single training with the best prospects.
@@ -98,58 +98,60 @@ def choose_tournament(
     None if nothing fits that is expected to give half of the usual gain.
 
     Args:
-        arms: the arms in order of preference.
-        cost: returns the seconds of an arm, given its number of epochs and whether it is only a trial.
+        variants: the variants in order of preference.
+        cost: returns the seconds of a variant, given its number of epochs and whether it is only a trial.
         time_left_s: seconds that the tournament may take.
-        deeper: arms that train fewer stages, for a time that is too short for the others.
+        deeper: variants that train fewer stages, for a time that is too short for the others.
         stages: number of stages of the network; None takes one more than the deepest cut.
     """
-    for size in (n for n in (6, 4, 2) if n <= len(arms)):
-        fitting = [arm for arm in arms if cost(arm, FINAL_EPOCHS, False) <= time_left_s][:size]
+    for size in (n for n in (6, 4, 2) if n <= len(variants)):
+        fitting = [variant for variant in variants if cost(variant, FINAL_EPOCHS, False) <= time_left_s][
+            :size
+        ]
         if len(fitting) < size:
             continue
         seconds = tournament_seconds(fitting, cost)
         if seconds <= time_left_s:
             rounds = _TRIAL_EPOCHS[: len(_halves(size)) - 1]
             return Tournament(tuple(fitting), (*rounds, FINAL_EPOCHS), seconds)
-    count = stages or 1 + max(arm.count for arm in (*arms, *deeper))
-    return _short(shorter(arms, deeper), cost, time_left_s, count)
+    count = stages or 1 + max(variant.count for variant in (*variants, *deeper))
+    return _short(shorter(variants, deeper), cost, time_left_s, count)
 
 
-def shorter(arms: Sequence[Arm], deeper: Sequence[Arm]) -> list[Arm]:
-    """The arms that may be tried with fewer epochs: those with the learning rate that is tried first."""
-    return [*(arm for arm in arms if arm.lr == arms[0].lr), *deeper]
+def shorter(variants: Sequence[Variant], deeper: Sequence[Variant]) -> list[Variant]:
+    """The variants that may be tried with fewer epochs: those with the learning rate that is tried first."""
+    return [*(variant for variant in variants if variant.lr == variants[0].lr), *deeper]
 
 
 def _short(
-    arms: Sequence[Arm], cost: Callable[[Arm, int, bool], float], time_left_s: float, stages: int
+    variants: Sequence[Variant], cost: Callable[[Variant, int, bool], float], time_left_s: float, stages: int
 ) -> Tournament | None:
     """The training with the largest expected gain that fits; among equals the one that takes less time."""
     found = [
-        (gain_share(arm, epochs, stages), -cost(arm, epochs, False), arm, epochs)
-        for arm in arms
+        (gain_share(variant, epochs, stages), -cost(variant, epochs, False), variant, epochs)
+        for variant in variants
         for epochs in range(LEAST_EPOCHS, FINAL_EPOCHS + 1)
     ]
     fitting = [one for one in found if one[0] >= _LEAST_SHARE and -one[1] <= time_left_s]
     if not fitting:
         return None
-    _, seconds, arm, epochs = max(fitting, key=lambda one: one[:2])
-    return Tournament((arm,), (epochs,), -seconds)
+    _, seconds, variant, epochs = max(fitting, key=lambda one: one[:2])
+    return Tournament((variant,), (epochs,), -seconds)
 
 
-def tournament_seconds(arms: Sequence[Arm], cost: Callable[[Arm, int, bool], float]) -> float:
-    """Predicted seconds; for later rounds, those of the most expensive arms, as the survivors are unknown."""
-    halves = _halves(len(arms))
+def tournament_seconds(variants: Sequence[Variant], cost: Callable[[Variant, int, bool], float]) -> float:
+    """Predicted seconds; in later rounds those of the most expensive ones, as the survivors are unknown."""
+    halves = _halves(len(variants))
     total = 0.0
     for epochs, size in zip((*_TRIAL_EPOCHS[: len(halves) - 1], FINAL_EPOCHS), halves, strict=True):
         is_trial = size > 1 or epochs != FINAL_EPOCHS
-        dearest = sorted((cost(arm, epochs, is_trial) for arm in arms), reverse=True)
+        dearest = sorted((cost(variant, epochs, is_trial) for variant in variants), reverse=True)
         total += sum(dearest[:size])
     return total
 
 
 def _halves(size: int) -> list[int]:
-    """Number of arms in each round: 6 3 1, 4 2 1, 2 1, 1.
+    """Number of variants in each round: 6 3 1, 4 2 1, 2 1, 1.
 
     >>> _halves(6), _halves(1)
     ([6, 3, 1], [1])
@@ -160,17 +162,17 @@ def _halves(size: int) -> list[int]:
     return sizes
 
 
-def survivors(scores: Sequence[tuple[Arm, float, float]], size: int) -> list[Arm]:
-    """The best arms of a round by validation accuracy, then by loss.
+def survivors(scores: Sequence[tuple[Variant, float, float]], size: int) -> list[Variant]:
+    """The best variants of a round by validation accuracy, then by loss.
 
     Args:
-        scores: `(arm, accuracy, loss)` of each arm.
-        size: number of arms that survive.
+        scores: `(variant, accuracy, loss)` of each variant.
+        size: number of variants that survive.
     """
     ranked = sorted(scores, key=lambda score: (-score[1], score[2]))
-    return [arm for arm, _, _ in ranked[:size]]
+    return [variant for variant, _, _ in ranked[:size]]
 
 
 def next_size(size: int) -> int:
-    """Number of arms that survive a round of `size` arms."""
+    """Number of variants that survive a round of `size` variants."""
     return max(1, size // 2)
