@@ -22,3 +22,6 @@ def program() -> None:
     print(folder, best)
     label: int = model.predict(["a.png"]).rows[0].label  # type: ignore[assignment]
     print(label)
+    regraft.fit(images, network="lenet5", epochs=3, data=regraft.DataSettings(workers=2))
+    regraft.fit(images, netwrok="lenet5")  # type: ignore[call-arg]
+    regraft.load_images("photos/", max_megapixels="64")  # type: ignore[arg-type]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from regraft.data.findings.image_set import Images
 from regraft.plans.plan import Plan
 from regraft.progress import Reporter, Silent
 from regraft.records import Side
 from regraft.runs.log import RunLog
-from regraft.settings import DataSettings, FitSettings, TrainSettings
+from regraft.settings import DataSettings, FitChanges, FitSettings, TrainSettings
 from regraft.workflow.ladder_fit import state_for
 from regraft.workflow.preparation import data_settings_of
 from regraft.workflow.rehearsal import begin, rehearsed
@@ -29,7 +29,7 @@ def advise(
     data: DataSettings | None = None,
     from_run: str | Path | None = None,
     reporter: Reporter | None = None,
-    **changes: Any,
+    **changes: Unpack[FitChanges],
 ) -> Advice:
     """A plan for a data set: measured, or made for a named strategy; to be printed, edited and run.
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import NoneType
-from typing import Any
+from typing import Unpack
 
 from regraft.arguments import check_kind, check_reporter
 from regraft.data.findings.image_set import Images
 from regraft.progress import Reporter
-from regraft.settings import DataSettings, changed
+from regraft.settings import DataChanges, DataSettings, changed
 from regraft.workflow.preparation import found_images, scanned
 
 
@@ -18,7 +18,7 @@ def load_images(
     settings: DataSettings | None = None,
     *,
     reporter: Reporter | None = None,
-    **changes: Any,
+    **changes: Unpack[DataChanges],
 ) -> Images:
     """Find and check the images of a folder or table; see `DataSettings` for what can be set.
 

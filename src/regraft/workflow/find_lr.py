@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 from regraft.arguments import described
 from regraft.data.findings.image_set import Images
@@ -11,7 +11,7 @@ from regraft.errors import SettingsError
 from regraft.plans.plan import TRAINED
 from regraft.progress import Reporter, Silent
 from regraft.runs.log import RunLog
-from regraft.settings import DataSettings, FitSettings, TrainSettings
+from regraft.settings import DataSettings, FitChanges, FitSettings, TrainSettings
 from regraft.workflow.preparation import EVERY_SIDE, data_settings_of
 from regraft.workflow.rehearsal import begin, planned
 from regraft.workflow.request import make_request
@@ -30,7 +30,7 @@ def find_lr(
     from_run: str | Path | None = None,
     steps: int = 80,
     reporter: Reporter | None = None,
-    **changes: Any,
+    **changes: Unpack[FitChanges],
 ) -> RateSearch:
     """The training loss while the learning rate rises, and the rate where it falls fastest.
 

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 from regraft.arguments import check_kind
 from regraft.data.findings.image_set import Images
@@ -19,7 +19,7 @@ from regraft.progress import Reporter, Silent
 from regraft.runs.folders import choose_folder, given_folder, images_of_run, say_changed_data
 from regraft.runs.log import RunLog
 from regraft.runs.writing import write_run
-from regraft.settings import DataSettings, FitSettings, TrainSettings
+from regraft.settings import DataSettings, FitChanges, FitSettings, TrainSettings
 from regraft.storage.files import make_folder
 from regraft.training.solved import fit_solved, fit_voters, say_solved
 from regraft.workflow.ladder_fit import fit_by_ladder
@@ -41,7 +41,7 @@ def fit(
     out: str | Path | None = None,
     overwrite: bool = False,
     reporter: Reporter | None = None,
-    **changes: Any,
+    **changes: Unpack[FitChanges],
 ) -> Model:
     """Transfer a pretrained network to a data set; see `FitSettings` and `TrainSettings` for what can be set.
 

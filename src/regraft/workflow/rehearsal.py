@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal, Unpack
 
 from regraft.arguments import seconds_in
 from regraft.data.findings.image_set import Images
@@ -19,7 +19,7 @@ from regraft.plans.planning import check_plan, make_plan
 from regraft.progress import Reporter, Silent
 from regraft.records import Record, Side, SkippedFile, StrategyChoice
 from regraft.runs.log import RunLog
-from regraft.settings import DEFAULT_BUDGET, DataSettings, FitSettings, TrainSettings
+from regraft.settings import DEFAULT_BUDGET, DataSettings, FitChanges, FitSettings, TrainSettings
 from regraft.storage.tables import printable
 from regraft.workflow.preparation import Prepared, data_settings_of, limits_of, located, prepare, scanned
 from regraft.workflow.request import Request, Start, find_start, make_request
@@ -158,7 +158,7 @@ def rehearse(
     plan: Plan | str | Path | None = None,
     from_run: str | Path | None = None,
     reporter: Reporter | None = None,
-    **changes: Any,
+    **changes: Unpack[FitChanges],
 ) -> Rehearsal:
     """How `fit` would begin with the same arguments; it stops before features are computed.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from types import NoneType
@@ -40,7 +40,7 @@ def make_request(
     settings: FitSettings | None,
     training: TrainSettings | None,
     plan: Plan | str | Path | None,
-    changes: dict[str, Any],
+    changes: Mapping[str, Any],
 ) -> Request:
     """Settings, single changes of them, or a plan, as one request.
 

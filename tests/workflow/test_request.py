@@ -1,0 +1,19 @@
+from __future__ import annotations
+
+from typing import Any, get_type_hints
+
+import pytest
+
+from regraft.settings import DataChanges, DataSettings, FitChanges, FitSettings, TrainSettings
+
+
+def hints(*kinds: Any) -> dict[str, Any]:
+    found = [get_type_hints(kind).items() for kind in kinds]
+    return {name: kind for items in found for name, kind in items if not name.startswith("_")}
+
+
+@pytest.mark.parametrize(
+    ("changes", "kinds"), [(DataChanges, [DataSettings]), (FitChanges, [FitSettings, TrainSettings])]
+)
+def test_keyword_arguments_are_the_fields_of_settings(changes: Any, kinds: list[Any]) -> None:
+    assert hints(changes) == hints(*kinds)
