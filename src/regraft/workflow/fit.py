@@ -10,20 +10,18 @@ from typing import Unpack
 
 from regraft.arguments import check_kind
 from regraft.data.findings.image_set import Images
-from regraft.data.findings.known_classes import say_accuracy_of_all
 from regraft.heads.dataset import Job
 from regraft.plans.plan import Plan
 from regraft.prediction.model import Model
 from regraft.prediction.voter import Voter
 from regraft.progress import Reporter, Silent
-from regraft.runs.folders import choose_folder, given_folder, images_of_run, say_changed_data
+from regraft.runs.folders import choose_folder, given_folder, images_of_run
 from regraft.runs.log import RunLog
-from regraft.runs.writing import write_run
 from regraft.settings import DataSettings, FitChanges, FitSettings, TrainSettings
 from regraft.storage.files import make_folder
 from regraft.training.solved import fit_solved, fit_voters, say_solved
 from regraft.workflow.ladder_fit import fit_by_ladder
-from regraft.workflow.outcome import Outcome, model_of, run_record
+from regraft.workflow.outcome import Destination, Outcome
 from regraft.workflow.preparation import data_settings_of, located, prepare
 from regraft.workflow.rehearsal import planned, with_network
 from regraft.workflow.request import Request, Start, find_start, make_request
@@ -87,45 +85,36 @@ def fit(
         folder = choose_folder("-".join(filter(None, parts)), record, inputs=inputs, overwrite=overwrite)
     earlier = images_of_run(folder, record)
     log = _started(log, reporter or Silent(), folder)
+    place = Destination(folder, record, log, earlier)
     if request.plan is None and request.fit.strategy == "auto":
-        return fit_by_ladder(files, request, data_settings, start, log, record, folder, started, earlier)
+        return fit_by_ladder(files, request, data_settings, start, place, started=started)
     prepared = prepare(files, request, data_settings, start.weights, log)
-    say_changed_data(earlier, prepared.job.split, folder, log)
-    job, made = prepared.job, planned(prepared, request, log)
-    fitted = _carry_out(job, made, request, data_settings, start, log)
-    model = model_of(fitted, made, folder)
-    say_accuracy_of_all(job.images, fitted.judgement.sheet, log)
-    if folder is not None:
-        run = run_record(job, made, start, model, log, record)
-        write_run(
-            folder, run=run, model=model, images=job.images, split=job.split, judgement=fitted.judgement,
-            history=fitted.history,
-        )  # fmt: skip
-        log.record("finished")
-    return model
+    place.compare_images(prepared.job.split)
+    plan = planned(prepared, request, log)
+    return place.finish(_carry_out(prepared.job, plan, request, data_settings, start, log), start)
 
 
 def _carry_out(
-    job: Job, made: Plan, request: Request, data_settings: DataSettings, start: Start, log: RunLog
+    job: Job, plan: Plan, request: Request, data_settings: DataSettings, start: Start, log: RunLog
 ) -> Outcome:
     """Solve a head or train a tail, and fit the other models that vote with it."""
-    also = fit_voters(job, made, reporter=log)
+    also = fit_voters(job, plan, reporter=log)
     others = tuple(Voter(start.weights, one.head, job.features.layout) for one in also)
-    if made.training is None:
-        solved = fit_solved(job, made, reporter=log)
+    if plan.training is None:
+        solved = fit_solved(job, plan, reporter=log)
         own = Voter(start.weights, solved.head, job.features.layout)
         judgement = job.judge_voters([say_solved(job, one) for one in (solved, *also)])
-        return Outcome((own, *others), judgement, start.lineage, None)
-    trainer = tail_training(job, made, request, data_settings, start)
+        return Outcome(job, plan, (own, *others), judgement, start.lineage)
+    trainer = tail_training(job, plan, request, data_settings, start)
     tuned = trainer.fit(log)
-    if made.refit is not None:
+    if plan.refit is not None:
         from regraft.training.refit import refit
 
         tuned = refit(trainer, tuned, log)
-    lineage = (*start.lineage, f"{made.strategy} on {Path(job.images.root).name}")
+    lineage = (*start.lineage, f"{plan.strategy} on {Path(job.images.root).name}")
     own = Voter(tuned.weights, tuned.head, tuned.features.layout)
     judgement = job.judge_voters([tuned.said, *(say_solved(job, one) for one in also)])
-    return Outcome((own, *others), judgement, lineage, tuned.history)
+    return Outcome(job, plan, (own, *others), judgement, lineage, tuned.history)
 
 
 def _started(log: RunLog, reporter: Reporter, folder: Path | None) -> RunLog:

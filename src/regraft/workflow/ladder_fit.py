@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 from regraft.arguments import seconds_in
 from regraft.data.findings.image_set import Images
-from regraft.data.findings.known_classes import say_accuracy_of_all
 from regraft.data.pictures.loading import LOADER_VERSION
 from regraft.data.sources.candidates import Found
 from regraft.features.extraction import extract
 from regraft.features.opening import open_runtime
-from regraft.heads.dataset import Job, Judgement, Predicted, on_average
+from regraft.heads.dataset import Job, Predicted, on_average
 from regraft.ladder.ledger import Ledger
 from regraft.ladder.order import try_rungs
 from regraft.ladder.outlook import measure_curve, outlook
@@ -29,27 +27,14 @@ from regraft.plans.costs import extract_name
 from regraft.prediction.model import Model
 from regraft.progress import Reporter
 from regraft.records import SkippedFile
-from regraft.runs.folders import EarlierImages, say_changed_data
-from regraft.runs.log import RunLog
 from regraft.runs.records import LadderRecord
-from regraft.runs.writing import draw_ladder, write_run
 from regraft.settings import DEFAULT_BUDGET, DataSettings
 from regraft.storage.files import key_of
-from regraft.workflow.outcome import Outcome, model_of, run_record
+from regraft.workflow.outcome import Destination, Outcome
 from regraft.workflow.preparation import Prepared, on_sides, prepare
 from regraft.workflow.request import Request, Start
 
 _USUAL_EXTRACT_S = 0.01
-
-
-@dataclass(frozen=True)
-class LadderResult:
-    """The result so far."""
-
-    contender: Contender
-    judgement: Judgement
-    ladder: LadderRecord
-    job: Job
 
 
 def run_ladder(
@@ -60,8 +45,8 @@ def run_ladder(
     *,
     started: float,
     reporter: Reporter,
-    keep: Callable[[LadderResult], object],
-) -> LadderResult:
+    keep: Callable[[str, Outcome], object],
+) -> Outcome:
     """Climb, then evaluate the contender that is kept on the test images.
 
     Args:
@@ -71,26 +56,33 @@ def run_ladder(
         start: the weights to start from.
         started: when the fit began, by `time.perf_counter`.
         reporter: receives progress and notes.
-        keep: called with every contender that is kept, evaluated on validation images only.
+        keep: called with the name of every contender that is kept, and with what it gives when it is
+            evaluated on validation images only.
     """
     job = prepared.job
     state = state_for(
         prepared, request, data_settings, start, started=started, reporter=reporter, purpose="fit"
     )
 
+    def outcome(
+        contender: Contender, ladder: LadderRecord, job: Job, test: Predicted | None = None
+    ) -> Outcome:
+        judgement = job.judge(contender.judged, test)
+        lineage = (*start.lineage, *contender.lineage)
+        return Outcome(job, contender.plan, contender.voters, judgement, lineage, contender.history, ladder)
+
     def keep_rung(contender: Contender, ladder: LadderRecord) -> None:
-        keep(LadderResult(contender, job.judge(contender.judged, None), ladder, job))
+        keep(contender.name, outcome(contender, ladder, job))
 
     state.keep = keep_rung
     contender = try_rungs(state)
     curve = measure_curve(state)
     test, unreadable = _predicted_test(contender, prepared, request, reporter)
-    judgement = job.judge(contender.judged, test)
     images = replace(job.images, skipped=(*job.images.skipped, *unreadable))
     for line in (state.predictions.summary(), outlook(state, curve, request.compared)):
         if line:
             reporter.note(line)
-    return LadderResult(contender, judgement, state.record, replace(job, images=images))
+    return outcome(contender, state.record, replace(job, images=images), test)
 
 
 def state_for(
@@ -193,53 +185,35 @@ def fit_by_ladder(
     request: Request,
     data_settings: DataSettings,
     start: Start,
-    log: RunLog,
-    record: dict[str, Any],
-    folder: Path | None,
+    place: Destination,
+    *,
     started: float,
-    earlier: EarlierImages | None,
 ) -> Model:
     """The ladder: every rung that is kept is a whole run in the folder, scored on validation images."""
+    log = place.log
     prepared = prepare(images, request, data_settings, start.weights, log, sides=("train", "validation"))
-    say_changed_data(earlier, prepared.job.split, folder, log)
+    place.compare_images(prepared.job.split)
+    best: list[str] = []
 
-    def kept(result: LadderResult) -> Model:
-        contender = result.contender
-        fitted = Outcome(
-            contender.voters, result.judgement, (*start.lineage, *contender.lineage), contender.history
-        )
-        model = model_of(fitted, contender.plan, folder)
-        if folder is not None:
-            run = run_record(result.job, contender.plan, start, model, log, record)
-            write_run(
-                folder, run=run, model=model, images=result.job.images, split=result.job.split,
-                judgement=result.judgement, history=contender.history, ladder=result.ladder,
-            )  # fmt: skip
-        return model
-
-    best: list[LadderResult] = []
-
-    def keep(result: LadderResult) -> None:
-        kept(result)
-        if folder is not None:
+    def keep(name: str, outcome: Outcome) -> None:
+        place.write(outcome, start)
+        if place.folder is not None:
             what = "a better model replaces it" if best else "a usable model is saved"
-            log.note(f"{what} in {folder}: {result.contender.name}, {_accuracy_of(result)}")
-        best[:] = [result]
+            log.note(f"{what} in {place.folder}: {name}, {_accuracy_of(outcome)}")
+        best[:] = [name]
 
     try:
-        result = run_ladder(prepared, request, data_settings, start, started=started, reporter=log, keep=keep)
+        outcome = run_ladder(
+            prepared, request, data_settings, start, started=started, reporter=log, keep=keep
+        )
     except KeyboardInterrupt:
-        if best and folder is not None:
-            log.warn(f"stopped; {folder} holds the best so far, {best[0].contender.name}, ready to use")
+        if best and place.folder is not None:
+            log.warn(f"stopped; {place.folder} holds the best so far, {best[0]}, ready to use")
         raise
-    model = kept(result)
-    say_accuracy_of_all(result.job.images, result.judgement.sheet, log)
-    if folder is not None:
-        draw_ladder(folder, result.ladder)
-        log.record("finished")
-    return model
+    return place.finish(outcome, start)
 
 
-def _accuracy_of(result: LadderResult) -> str:
-    merit = result.contender.merit(result.job)
-    return f"{merit.title} {merit.text} on {len(result.contender.judged.rows):,} validation images"
+def _accuracy_of(outcome: Outcome) -> str:
+    job, rows = outcome.job, outcome.judgement.judged
+    merit = job.task.merit(job.task.goodness(outcome.judgement.probabilities, job.truth(rows)), seed=job.seed)
+    return f"{merit.title} {merit.text} on {len(rows):,} validation images"

@@ -1,4 +1,4 @@
-"""What a fit made: the model, and the record of its run."""
+"""What a fit made, and where it is written."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from regraft.data.findings.known_classes import say_accuracy_of_all
 from regraft.heads.dataset import Job, Judgement
 from regraft.plans.plan import Plan
 from regraft.prediction.model import Model
 from regraft.prediction.voter import Voter
+from regraft.records import Split
+from regraft.runs.folders import EarlierImages, say_changed_data
 from regraft.runs.log import RunLog, versions
-from regraft.runs.records import Run
+from regraft.runs.records import LadderRecord, Run
+from regraft.runs.writing import draw_ladder, write_run
 from regraft.training.history import History
 from regraft.version import VERSION
 from regraft.workflow.request import Start
@@ -21,40 +25,75 @@ from regraft.workflow.request import Start
 class Outcome:
     """What carrying out a plan gave."""
 
+    job: Job
+    """The data set, with the images that could not be read when it was evaluated."""
+    plan: Plan
     voters: tuple[Voter, ...]
     judgement: Judgement
     lineage: tuple[str, ...]
-    history: History | None
+    history: History | None = None
+    ladder: LadderRecord | None = None
+
+    def model(self, folder: Path | None) -> Model:
+        """The model, with its scores; `folder` is where its run is."""
+        own = self.voters[0]
+        return Model(
+            task=self.judgement.task,
+            weights=own.weights,
+            head=own.head,
+            layout=own.layout,
+            fitted_precision=self.plan.precision,
+            lineage=self.lineage,
+            scores=self.judgement.sheet,
+            run_folder=folder,
+            others=self.voters[1:],
+        )
 
 
-def model_of(fitted: Outcome, made: Plan, folder: Path | None) -> Model:
-    """The model that a plan led to, with its scores."""
-    own = fitted.voters[0]
-    return Model(
-        task=fitted.judgement.task,
-        weights=own.weights,
-        head=own.head,
-        layout=own.layout,
-        fitted_precision=made.precision,
-        lineage=fitted.lineage,
-        scores=fitted.judgement.sheet,
-        run_folder=folder,
-        others=fitted.voters[1:],
-    )
+@dataclass(frozen=True)
+class Destination:
+    """Where a fit is written: a run folder, or nowhere."""
 
+    folder: Path | None
+    settings: dict[str, Any]
+    """What `run.json` says of the request."""
+    log: RunLog
+    earlier: EarlierImages | None
+    """The images of the run that was in the folder, if it is continued."""
 
-def run_record(
-    job: Job, plan: Plan, start: Start, model: Model, log: RunLog, settings: dict[str, Any]
-) -> Run:
-    """What `run.json` says about a fit."""
-    return Run(
-        regraft_version=VERSION,
-        data_root=job.images.root,
-        settings=settings,
-        plan=plan,
-        split_sha256=job.split.sha256,
-        weights=start.weights.source,
-        lineage=model.lineage,
-        reasons=tuple(log.reasons),
-        versions=versions(),
-    )
+    def compare_images(self, split: Split) -> None:
+        """Say how the images differ from those of the run that was in the folder."""
+        say_changed_data(self.earlier, split, self.folder, self.log)
+
+    def write(self, outcome: Outcome, start: Start) -> Model:
+        """Write a run that can be used at once; returns its model."""
+        model = outcome.model(self.folder)
+        if self.folder is None:
+            return model
+        job = outcome.job
+        run = Run(
+            regraft_version=VERSION,
+            data_root=job.images.root,
+            settings=self.settings,
+            plan=outcome.plan,
+            split_sha256=job.split.sha256,
+            weights=start.weights.source,
+            lineage=model.lineage,
+            reasons=tuple(self.log.reasons),
+            versions=versions(),
+        )
+        write_run(
+            self.folder, run=run, model=model, images=job.images, split=job.split,
+            judgement=outcome.judgement, history=outcome.history, ladder=outcome.ladder,
+        )  # fmt: skip
+        return model
+
+    def finish(self, outcome: Outcome, start: Start) -> Model:
+        """Write the run for the last time, with what it says at the end."""
+        model = self.write(outcome, start)
+        say_accuracy_of_all(outcome.job.images, outcome.judgement.sheet, self.log)
+        if self.folder is not None:
+            if outcome.ladder is not None:
+                draw_ladder(self.folder, outcome.ladder)
+            self.log.record("finished")
+        return model
