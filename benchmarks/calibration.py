@@ -24,7 +24,7 @@ from regraft.data.splits import split_images
 from regraft.evaluation.scores import calibration_error
 from regraft.features.extraction import extract
 from regraft.features.opening import open_runtime
-from regraft.heads.dataset import Job
+from regraft.heads.dataset import Dataset
 from regraft.heads.head import softmax
 from regraft.heads.rows import FittedHead
 from regraft.networks.weights.finding import find_weights
@@ -64,18 +64,18 @@ def best_heat(scores: Floats, labels: npt.NDArray[np.int64], smooth: float) -> f
     return float(HEATS[np.argmin([loss(heat) for heat in HEATS])])
 
 
-def one_case(images: Images, draw: int) -> dict[str, tuple[Job, FittedHead]]:
+def one_case(images: Images, draw: int) -> dict[str, tuple[Dataset, FittedHead]]:
     weights = find_weights(NETWORK, weights=shared("weights"))
     runtime = open_runtime(weights, reporter=Silent())
     features = extract(images, runtime, weights.input_spec)
-    job = Job(images, split_images(images, seed=draw), features, draw)
+    dataset = Dataset(images, split_images(images, seed=draw), features, draw)
     circumstances = Circumstances(NETWORK, runtime.layout, weights.input_spec, runtime.facts["runtime"])
     settings = {
         "svm, last stage": FitSettings(strategy="svm", cut=runtime.layout[-1].stage),
         "svm, many stages": FitSettings(strategy="many-stages", head="rbf-svm"),
     }
     plans = {name: make_plan(how, TrainSettings(), circumstances, Silent()) for name, how in settings.items()}
-    return {name: (job, fit_solved(job, plan, reporter=Silent())) for name, plan in plans.items()}
+    return {name: (dataset, fit_solved(dataset, plan, reporter=Silent())) for name, plan in plans.items()}
 
 
 def main(draws: int) -> None:
@@ -90,11 +90,11 @@ def main(draws: int) -> None:
         with tempfile.TemporaryDirectory() as folder:
             os.environ["REGRAFT_CACHE"] = folder
             fitted_heads = one_case(drawn(data, count, draw, Path(folder)), draw)
-            for head, (job, fitted) in fitted_heads.items():
-                heat, test = fitted.head.record.temperature, job.rows("test")
-                learned, truth = job.truth(job.rows("train")), job.truth(test)
+            for head, (dataset, fitted) in fitted_heads.items():
+                heat, test = fitted.head.record.temperature, dataset.rows("test")
+                learned, truth = dataset.truth(dataset.rows("train")), dataset.truth(test)
                 known = heat * np.log(np.maximum(fitted.out_of_fold, 1e-300))
-                matrix = job.features.matrix(job.keys(test), fitted.head.record.columns)
+                matrix = dataset.features.matrix(dataset.keys(test), fitted.head.record.columns)
                 new = fitted.head.scores(matrix)
                 for way, (scores, is_each) in WAYS.items():
                     more = known.shape[1] if is_each else 1

@@ -55,9 +55,9 @@ def watched(seen: dict[str, Any]) -> None:
 
     def with_test(order: Order, network: Any, count: int, runtime: Any, sides: Any, *rest: Any) -> Any:
         made = sources(order, network, count, runtime, sides, *rest)
-        test = order.job.rows("test")
+        test = order.dataset.rows("test")
         seen["source"] = sources(order, network, count, runtime, [sides[0], test], *rest)[1]
-        seen["targets"] = order.job.truth(test)
+        seen["targets"] = order.dataset.truth(test)
         return made
 
     def with_score(self: Trainer, score: Any) -> Any:

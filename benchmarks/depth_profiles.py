@@ -32,7 +32,7 @@ from regraft.features.extraction import extract
 from regraft.features.moments import source_statistics
 from regraft.features.opening import open_moments, open_runtime
 from regraft.features.runtimes import Runtime
-from regraft.heads.dataset import Job
+from regraft.heads.dataset import Dataset
 from regraft.heads.fitting import fit_head
 from regraft.networks.weights.finding import find_weights
 from regraft.outputs.plots import Axes, line_plot
@@ -44,11 +44,11 @@ PLOT = Path(__file__).parents[1] / "docs" / "depth-profiles.svg"
 
 
 def measured(data: str, network: str, folder: Path) -> dict[str, Any]:
-    job, runtime = prepared(data, network, folder)
-    images, weights = job.images, find_weights(network, weights=shared("weights"))
-    rows, layout = job.training_rows(), runtime.layout
+    dataset, runtime = prepared(data, network, folder)
+    images, weights = dataset.images, find_weights(network, weights=shared("weights"))
+    rows, layout = dataset.training_rows(), runtime.layout
     row: dict[str, Any] = {"data": data, "network": network, "images": len(rows.keys)}
-    row |= profiled(job)
+    row |= profiled(dataset)
     sample = rows.sample(IMAGES)
     wanted = set(sample.keys)
     some = replace(images, items=tuple(item for item in images.items if item.sha256 in wanted))
@@ -62,15 +62,15 @@ def measured(data: str, network: str, folder: Path) -> dict[str, Any]:
     probe = fit_head(rows, "logistic", [read_by_probe([c for c in layout if c.stage == layout[-1].stage])])
     row["curve"] = learning_curve(rows, probe.head).model_dump(mode="json")
     if network == NETWORKS[0]:
-        row["baselines"] = baselines(job)
+        row["baselines"] = baselines(dataset)
     return row
 
 
-def profiled(job: Job) -> dict[str, Any]:
+def profiled(dataset: Dataset) -> dict[str, Any]:
     """The depth profile, with its seconds and processor seconds."""
-    rows = job.training_rows()
+    rows = dataset.training_rows()
     started, processor = time.perf_counter(), time.process_time()
-    profile = depth_profile(rows, job.features.layout)
+    profile = depth_profile(rows, dataset.features.layout)
     return {
         "profile_s": round(time.perf_counter() - started, 2),
         "profile_processor_s": round(time.process_time() - processor, 2),
@@ -78,23 +78,23 @@ def profiled(job: Job) -> dict[str, Any]:
     }
 
 
-def baselines(job: Job) -> list[dict[str, Any]]:
+def baselines(dataset: Dataset) -> list[dict[str, Any]]:
     how = {"most": 400, "limits": LoadLimits(), "reporter": Silent()}
-    rows = job.training_rows()
+    rows = dataset.training_rows()
     trivial = {"name": "majority class", "accuracy": trivial_merit(rows).estimate, "images": len(rows.keys)}
     found = (
         Baseline.model_validate(trivial),
-        *classic_baselines(job, **how),
-        words_baseline(job, **how),
+        *classic_baselines(dataset, **how),
+        words_baseline(dataset, **how),
     )
     return [one.model_dump(mode="json") for one in found]
 
 
-def prepared(data: str, network: str, folder: Path) -> tuple[Job, Runtime]:
+def prepared(data: str, network: str, folder: Path) -> tuple[Dataset, Runtime]:
     images = drawn(data, None, 0, folder)
     weights = find_weights(network, weights=shared("weights"))
     runtime = open_runtime(weights, reporter=Silent())
-    return Job(images, split_images(images), extract(images, runtime, weights.input_spec), 0), runtime
+    return Dataset(images, split_images(images), extract(images, runtime, weights.input_spec), 0), runtime
 
 
 def draw(rows: list[dict[str, Any]]) -> None:

@@ -24,7 +24,7 @@ from regraft.advice.profile import read_by_probe
 from regraft.data.splits import split_images
 from regraft.features.extraction import extract
 from regraft.features.opening import open_runtime
-from regraft.heads.dataset import Job
+from regraft.heads.dataset import Dataset
 from regraft.heads.fitting import fit_head
 from regraft.heads.rows import TrainingRows, log_loss
 from regraft.ladder.rungs import chance_better
@@ -43,18 +43,18 @@ def measured(network: str, data: str, count: int | None, draw: int, folder: Path
     weights = find_weights(network, weights=shared("weights"))
     runtime = open_runtime(weights, reporter=Silent())
     features = extract(images, runtime, weights.input_spec)
-    job = Job(images, split_images(images, seed=draw), features, draw)
-    rows, test = job.training_rows(), job.rows("test")
+    dataset = Dataset(images, split_images(images, seed=draw), features, draw)
+    rows, test = dataset.training_rows(), dataset.rows("test")
     columns = read_by_probe([c for c in features.layout if c.stage == features.layout[-1].stage])
     row: dict[str, Any] = {"network": network, "data": data, "per_class": count, "draw": draw}
     row |= {"images": len(rows.keys), "classes": rows.num_outputs, "heads": {}, "seconds": {}}
     for kind in KINDS:
         seconds, fitted = timed(rows, kind, columns)
-        chances = job.predicted(fitted.head, test, "").probabilities
+        chances = dataset.predicted(fitted.head, test, "").values
         row["heads"][kind] = {
             "out_of_fold": rights_of(fitted.out_of_fold.argmax(axis=1) == rows.targets),
-            "test": rights_of(chances.argmax(axis=1) == job.truth(test)),
-            "test_log_loss": round(log_loss(chances, job.truth(test)), 4),
+            "test": rights_of(chances.argmax(axis=1) == dataset.truth(test)),
+            "test_log_loss": round(log_loss(chances, dataset.truth(test)), 4),
             **fitted.head.record.hyperparameters,
         }
         row["seconds"][kind] = {str(len(rows.keys)): seconds}

@@ -17,7 +17,7 @@ from regraft.advice.profile import read_by_probe
 from regraft.data.splits import split_images
 from regraft.features.extraction import extract
 from regraft.features.opening import open_runtime
-from regraft.heads.dataset import Job
+from regraft.heads.dataset import Dataset
 from regraft.heads.fitting import fit_head
 from regraft.networks.weights.finding import find_weights
 from regraft.progress import Silent
@@ -35,8 +35,10 @@ if __name__ == "__main__":
         for data, count in CASES:
             for draw in (0, 1):
                 images = drawn(data, count, draw, Path(folder))
-                job = Job(images, split_images(images), extract(images, runtime, weights.input_spec), draw)
-                layout, test = runtime.layout, job.rows("test")
+                dataset = Dataset(
+                    images, split_images(images), extract(images, runtime, weights.input_spec), draw
+                )
+                layout, test = runtime.layout, dataset.rows("test")
                 stages = list(dict.fromkeys(column.stage for column in layout))
                 third = stages[-set_sizes(len(stages))[1] :]
                 ways: dict[str, tuple[HeadKind, list[str]]] = {
@@ -50,10 +52,10 @@ if __name__ == "__main__":
                     columns = tuple(column for column in layout if column.stage in several)
                     columns = read_by_probe(columns) if name == "probe" else columns
                     started = time.perf_counter()
-                    head = fit_head(job.training_rows(), kind, [columns]).head
+                    head = fit_head(dataset.training_rows(), kind, [columns]).head
                     seconds = time.perf_counter() - started
-                    said = job.predicted(head, test, "").probabilities.argmax(axis=1)
-                    accuracy = float((said == job.truth(test)).mean())
+                    said = dataset.predicted(head, test, "").values.argmax(axis=1)
+                    accuracy = float((said == dataset.truth(test)).mean())
                     row[name] = {"test": round(accuracy, 4), "fit_s": round(seconds, 2)}
                 rows.append(row)
                 print(row, flush=True)

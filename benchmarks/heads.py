@@ -27,9 +27,9 @@ from regraft.networks.weights.finding import find_weights
 from regraft.workflow.check import load_images
 
 
-def timed(job: Callable[[], Any]) -> tuple[float, Any]:
+def timed(dataset: Callable[[], Any]) -> tuple[float, Any]:
     started = time.perf_counter()
-    result = job()
+    result = dataset()
     return time.perf_counter() - started, result
 
 

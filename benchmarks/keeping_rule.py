@@ -22,7 +22,7 @@ from regraft.advice.profile import depth_profile, read_by_probe
 from regraft.data.splits import split_images
 from regraft.features.extraction import extract
 from regraft.features.opening import open_runtime
-from regraft.heads.dataset import Job
+from regraft.heads.dataset import Dataset
 from regraft.heads.fitting import fit_head
 from regraft.ladder.rungs import chance_better
 from regraft.networks.weights.finding import find_weights
@@ -46,8 +46,8 @@ def measured(network: str, data: str, count: int, draw: int) -> dict[str, Any]:
         weights = find_weights(network, weights=shared("weights"))
         runtime = open_runtime(weights, reporter=Silent())
         features = extract(images, runtime, weights.input_spec)
-        job = Job(images, split_images(images, seed=draw), features, draw)
-        rows, layout, test = job.training_rows(), features.layout, job.rows("test")
+        dataset = Dataset(images, split_images(images, seed=draw), features, draw)
+        rows, layout, test = dataset.training_rows(), features.layout, dataset.rows("test")
         stages = list(dict.fromkeys(column.stage for column in layout))
         third, most = (stages[-size:] for size in set_sizes(len(stages)) if 1 < size < len(stages))
         peak = [depth_profile(rows, layout).peak.stage]
@@ -58,10 +58,10 @@ def measured(network: str, data: str, count: int, draw: int) -> dict[str, Any]:
             columns = tuple(column for column in layout if column.stage in several)
             columns = read_by_probe(columns) if name == "probe" else columns
             fitted = fit_head(rows, kind, [columns])
-            chances[name] = (fitted.out_of_fold, job.predicted(fitted.head, test, "").probabilities)
+            chances[name] = (fitted.out_of_fold, dataset.predicted(fitted.head, test, "").values)
         pair = [chances[name] for name in HEADS[:2]]
         chances[VOTE] = tuple(np.mean([one[side] for one in pair], axis=0) for side in (0, 1))
-        truths = (rows.targets, job.truth(test))
+        truths = (rows.targets, dataset.truth(test))
         case = {"network": network, "data": data, "per_class": count, "draw": draw}
         return {
             **case,

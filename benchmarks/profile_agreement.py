@@ -31,7 +31,7 @@ from regraft.data.findings.image_set import Images
 from regraft.data.splits import split_images
 from regraft.features.extraction import extract
 from regraft.features.opening import open_runtime
-from regraft.heads.dataset import Job
+from regraft.heads.dataset import Dataset
 from regraft.heads.head import squared_distances
 from regraft.heads.kernel import cross_validated_least_squares, cross_validated_svm
 from regraft.heads.linear import cross_validated_logistic
@@ -96,7 +96,7 @@ def measured(data: str, network: str, folder: Path) -> dict[str, Any]:
     images = images_of(data, folder)
     weights = find_weights(network, weights=shared("weights"))
     features = extract(images, open_runtime(weights, reporter=Silent()), weights.input_spec)
-    rows = Job(images, split_images(images), features, 0).training_rows().sample(MOST)
+    rows = Dataset(images, split_images(images), features, 0).training_rows().sample(MOST)
     stages = list(dict.fromkeys(column.stage for column in features.layout))
     row: dict[str, Any] = {"data": data, "network": network, "images": len(rows.keys), "stages": len(stages)}
     row |= {"accuracy": {}, "seconds": {}}

@@ -17,7 +17,7 @@ import regraft
 from regraft.data.splits import split_images
 from regraft.features.extraction import extract
 from regraft.features.opening import open_runtime
-from regraft.heads.dataset import Job
+from regraft.heads.dataset import Dataset
 from regraft.heads.fitting import fit_head
 from regraft.progress import Silent
 from regraft.training.solved import set_sizes
@@ -35,17 +35,17 @@ if __name__ == "__main__":
                 model = regraft.fit(images, strategy="last-blocks", cut="50%", **how)
                 runtime = open_runtime(model.weights, reporter=Silent())
                 features = extract(images, runtime, model.weights.input_spec)
-                job = Job(images, split_images(images, seed=seed), features, seed)
-                kept, _, _ = job.held_out(0.15)
+                dataset = Dataset(images, split_images(images, seed=seed), features, seed)
+                kept, _, _ = dataset.held_out(0.15)
                 stages = list(dict.fromkeys(column.stage for column in features.layout))
                 third = stages[-set_sizes(len(stages))[1] :]
                 columns = tuple(column for column in features.layout if column.stage in third)
-                test = job.rows("test")
+                test = dataset.rows("test")
                 row = {"data": data, "seed": seed, "trained head": model.test_scores.accuracy.value}
                 for kind in ("logistic", "rbf-svm"):
-                    head = fit_head(job.training_rows(kept), kind, [columns]).head
-                    said = job.predicted(head, test, "").probabilities.argmax(axis=1)
-                    row[f"{kind} on a third of the stages"] = float((said == job.truth(test)).mean())
+                    head = fit_head(dataset.training_rows(kept), kind, [columns]).head
+                    said = dataset.predicted(head, test, "").values.argmax(axis=1)
+                    row[f"{kind} on a third of the stages"] = float((said == dataset.truth(test)).mean())
                 rows.append(row)
                 print(row, flush=True)
     save("refit", {"rows": rows})

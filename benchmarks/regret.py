@@ -27,12 +27,12 @@ from regraft.data.findings.image_set import Images
 from regraft.data.splits import split_images
 from regraft.features.extraction import extract
 from regraft.features.opening import open_runtime
-from regraft.heads.dataset import Job
+from regraft.heads.dataset import Dataset
 from regraft.networks.weights.finding import find_weights
 from regraft.plans.planning import Circumstances, make_plan
 from regraft.progress import Silent
 from regraft.settings import FitSettings, TrainSettings
-from regraft.training.solved import fit_solved, say_solved
+from regraft.training.solved import fit_solved, unseen_outputs
 
 NETWORKS = ("mobilenetv1_100", "mobilenetv2_100")
 # brain_mri has 75 training images in its smaller class: 100 takes all of that.
@@ -75,7 +75,7 @@ def solved(images: Images, network: str, seed: int, tell: Callable[..., None]) -
     weights = find_weights(network, weights=shared("weights"))
     runtime = open_runtime(weights, reporter=Silent())
     features = extract(images, runtime, weights.input_spec)
-    job = Job(images, split_images(images, seed=seed), features, seed)
+    dataset = Dataset(images, split_images(images, seed=seed), features, seed)
     circumstances = Circumstances(network, runtime.layout, weights.input_spec, runtime.facts["runtime"])
     stages = list(dict.fromkeys(column.stage for column in runtime.layout))
     tell("features", None, clock)
@@ -87,10 +87,10 @@ def solved(images: Images, network: str, seed: int, tell: Callable[..., None]) -
     for way, settings in ways.items():
         clock = Clock()
         plan = make_plan(settings, TrainSettings(), circumstances, Silent())
-        fitted = fit_solved(job, plan, reporter=Silent())
-        test = say_solved(job, fitted).test
+        fitted = fit_solved(dataset, plan, reporter=Silent())
+        test = unseen_outputs(dataset, fitted).test
         assert test is not None
-        tell(way, rights_of(job.truth(test.rows) == test.probabilities.argmax(axis=1)), clock)
+        tell(way, rights_of(dataset.truth(test.rows) == test.probabilities.argmax(axis=1)), clock)
 
 
 def exhaustive(

@@ -24,7 +24,7 @@ from sklearn.linear_model import LogisticRegression
 from regraft.data.splits import split_images
 from regraft.features.extraction import extract
 from regraft.features.opening import open_runtime
-from regraft.heads.dataset import Job
+from regraft.heads.dataset import Dataset
 from regraft.heads.linear import choose_strength
 from regraft.heads.rows import accuracy, standardised
 from regraft.heads.solving.row_space import row_space
@@ -43,8 +43,8 @@ def compared(data: str, per_class: int | None, rounds: int) -> dict[str, Any]:
         images = drawn(data, per_class, 0, Path(folder))
         weights = find_weights(NETWORK, weights=shared("weights"))
         features = extract(images, open_runtime(weights, reporter=Silent()), weights.input_spec)
-        job = Job(images, split_images(images, seed=0), features, 0)
-        rows = job.training_rows(job.rows("train"))
+        dataset = Dataset(images, split_images(images, seed=0), features, 0)
+        rows = dataset.training_rows(dataset.rows("train"))
         stages = refit_plan(list(dict.fromkeys(column.stage for column in features.layout))).stages
         columns = tuple(column for column in features.layout if column.stage in stages)
         values = standardised(rows, columns)[1]

@@ -24,7 +24,7 @@ from few_images import drawn
 from regraft.data.splits import split_images
 from regraft.features.extraction import extract
 from regraft.features.opening import open_runtime
-from regraft.heads.dataset import Job
+from regraft.heads.dataset import Dataset
 from regraft.heads.fitting import fit_head, import_libraries
 from regraft.ladder.solve_cost import solve_cost
 from regraft.networks.weights.finding import find_weights
@@ -53,8 +53,8 @@ def timed(data: str, per_class: int | None, folder: Path) -> Iterator[dict[str, 
     images = drawn(data, per_class, 0, folder)
     weights = find_weights(NETWORK, weights=shared("weights"))
     features = extract(images, open_runtime(weights, reporter=Silent()), weights.input_spec)
-    job = Job(images, split_images(images, seed=0), features, 0)
-    rows = job.training_rows()
+    dataset = Dataset(images, split_images(images, seed=0), features, 0)
+    rows = dataset.training_rows()
     stages = list(dict.fromkeys(column.stage for column in features.layout))
     amounts = Amounts(train=len(rows.keys), held=0, classes=rows.num_outputs, folds=int(rows.folds.max()) + 1)
     guesses = CostBook(folder / "no-costs", load=lambda: 1.0)

@@ -24,7 +24,7 @@ from regraft.features.descriptors import (
     small_pixels,
 )
 from regraft.features.extraction import Features
-from regraft.heads.dataset import Job
+from regraft.heads.dataset import Dataset
 from regraft.progress import Silent
 from tests.heads.test_dataset import EveryRow
 from tests.heads.test_heads import LAYOUT, data
@@ -79,13 +79,13 @@ def test_words_are_shares_of_the_points_that_there_are() -> None:
 
 def test_brightness_is_told_from_pixels_and_colours_and_test_images_are_left_alone(photos: Path) -> None:
     images = regraft.load_images(photos)
-    job = Job(images, split_images(images, seed=0), Features(EveryRow(), (), ()), 0)
+    dataset = Dataset(images, split_images(images, seed=0), Features(EveryRow(), (), ()), 0)
     how = {"most": 100, "limits": LoadLimits(), "reporter": Silent()}
-    found = (*classic_baselines(job, **how), words_baseline(job, **how))
+    found = (*classic_baselines(dataset, **how), words_baseline(dataset, **how))
     assert [one.name for one in found] == [
         "nearest neighbour on pixels",
         "colour histogram + HOG, linear SVM",
         "SIFT visual words, linear SVM",
     ]
     assert found[0].accuracy.value == found[1].accuracy.value == 1.0
-    assert all(one.images == len(job.rows("train")) for one in found)
+    assert all(one.images == len(dataset.rows("train")) for one in found)

@@ -63,9 +63,9 @@ def state_of(
         for number, stage in enumerate(known.stages)
     ]
     task = Classification(outputs=tuple("0123456789"))
-    job: Any = SimpleNamespace(features=SimpleNamespace(layout=layout), task=task)
+    dataset: Any = SimpleNamespace(features=SimpleNamespace(layout=layout), task=task)
     inputs = Inputs(
-        job, weights, Circumstances(weights.network, layout, weights.input_spec, "openvino", "cpu"),
+        dataset, weights, Circumstances(weights.network, layout, weights.input_spec, "openvino", "cpu"),
         FitSettings(network="mobilenetv1_100", device="cpu"),
         TrainSettings(train_precision="fp32", **training),
         LoadLimits(), 2, 0.02, budget_s, spent_s, test_images,

@@ -182,7 +182,7 @@ def test_the_outlook_names_no_network_that_was_compared_or_that_takes_too_long(t
 def test_the_outlook_of_a_number_promises_no_points(tmp_path: Path) -> None:
     """The priors were measured for the accuracy of classes."""
     state: State = state_of(tmp_path, spent_s=100.0)
-    state.inputs.job.task = Regression()
+    state.inputs.dataset.task = Regression()
     assert outlook(state, None) == ""
     state.untried.append(Untried("train the last stages", 70.0, 5.0))
     assert outlook(state, None).endswith("for train the last stages: predicted 70 s")

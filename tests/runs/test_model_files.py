@@ -95,7 +95,7 @@ def test_another_image_of_the_same_name_is_not_taken_for_the_runs(place: Path) -
 def test_a_bundle_says_nothing_about_its_run(place: Path) -> None:
     files = open_files(shutil.copytree(place / "run" / "bundle", place / "model"))
     assert (files.name, files.plan, files.scores, files.best) == ("", None, None, None)
-    assert (*files.judged, *files.training_images) == ()
+    assert (*files.predictions, *files.training_images) == ()
     assert files.model.labels == ("cat", "dog")
 
 

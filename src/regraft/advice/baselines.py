@@ -11,7 +11,7 @@ from regraft.data.pictures.loading import LoadLimits
 from regraft.evaluation.scores import wilson
 from regraft.features.descriptors import SPEC, DescriptorRuntime
 from regraft.features.extraction import extract
-from regraft.heads.dataset import Job
+from regraft.heads.dataset import Dataset
 from regraft.heads.head import squared_distances
 from regraft.heads.kernel_machines import out_of_fold_scores
 from regraft.heads.rows import Candidate, Floats, TrainingRows, accuracy, standardised
@@ -41,16 +41,18 @@ def trivial_merit(data: TrainingRows) -> Measure:
     return data.task.merit(goodness, seed=data.seed)
 
 
-def classic_baselines(job: Job, *, most: int, limits: LoadLimits, reporter: Reporter) -> tuple[Baseline, ...]:
+def classic_baselines(
+    dataset: Dataset, *, most: int, limits: LoadLimits, reporter: Reporter
+) -> tuple[Baseline, ...]:
     """Two baselines: nearest neighbour on pixels, and colour histogram with HOG and a linear SVM.
 
     Args:
-        job: the data set; only its training images are used.
+        dataset: the data set; only its training images are used.
         most: largest number of images; of a larger training set, a sample is used.
         limits: limits of the image loader.
         reporter: receives progress.
     """
-    data = _described(job, ("pixels", "colour", "hog"), most, limits, reporter)
+    data = _described(dataset, ("pixels", "colour", "hog"), most, limits, reporter)
     pixels, colour, gradients = data.features.layout
     return (
         _judged("nearest neighbour on pixels", nearest_neighbour(data, (pixels,)), data),
@@ -58,21 +60,23 @@ def classic_baselines(job: Job, *, most: int, limits: LoadLimits, reporter: Repo
     )
 
 
-def words_baseline(job: Job, *, most: int, limits: LoadLimits, reporter: Reporter) -> Baseline:
+def words_baseline(dataset: Dataset, *, most: int, limits: LoadLimits, reporter: Reporter) -> Baseline:
     """A bag of SIFT words with a linear SVM; ten times as slow as `classic_baselines`, same arguments."""
-    data = _described(job, ("sift",), most, limits, reporter)
+    data = _described(dataset, ("sift",), most, limits, reporter)
     words = word_histograms(data.features.matrix(data.keys, data.features.layout), seed=data.seed)
     scores = out_of_fold_scores(data, _gram(words), _STRENGTH)
     return _judged("SIFT visual words, linear SVM", scores, data)
 
 
 def _described(
-    job: Job, names: tuple[str, ...], most: int, limits: LoadLimits, reporter: Reporter
+    dataset: Dataset, names: tuple[str, ...], most: int, limits: LoadLimits, reporter: Reporter
 ) -> TrainingRows:
     """A sample of the training images, with their descriptors as features."""
-    sample = job.training_rows().sample(most)
+    sample = dataset.training_rows().sample(most)
     wanted = set(sample.keys)
-    images = replace(job.images, items=tuple(item for item in job.images.items if item.sha256 in wanted))
+    images = replace(
+        dataset.images, items=tuple(item for item in dataset.images.items if item.sha256 in wanted)
+    )
     features = extract(images, DescriptorRuntime(names), SPEC, limits=limits, reporter=reporter)
     known = [number for number, key in enumerate(sample.keys) if key in features.rows]
     return replace(sample.subset(np.array(known, dtype=np.int64)), features=features)

@@ -239,7 +239,7 @@ def _calibration(files: ModelFiles, sample: Sample, *, is_named: bool) -> list[P
 
 def _measured(files: ModelFiles, exported: OnnxModel, sample: Sample, reporter: Reporter) -> Quantised:
     """What int8 costs on the evaluated images, or on the sample if none of them can be read."""
-    rows = spread(files.judged, _MEASURED)
+    rows = spread(files.predictions, _MEASURED)
     places = ((files.image(row.path), row.label) for row in rows)
     truth = dict(islice(((place, label) for place, label in places if place is not None), _MEASURED))
     known: list[Source] = [*truth] or [*sample.images]

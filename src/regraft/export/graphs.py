@@ -41,7 +41,7 @@ class _Core(nn.Module):
         place = torch.zeros(0)
         for number, part in enumerate(self.judge.networks):
             features = part.features(part.normalised(pixels))
-            votes += part.judged(features)
+            votes += part.votes(features)
             if number == 0:
                 own = features[self.column.stage, self.column.statistic]
                 centred = (own - self.get_buffer("middle")) * self.get_buffer("spread")

@@ -57,7 +57,7 @@ def choose_sample(files: ModelFiles, named: Sequence[str | Path], most: int) -> 
     if named:
         words = " ".join(str(one) for one in named[:3]) + (" ..." if len(named) > 3 else "")
         return Sample(_named(named, words, spec, most), f"images of --images {words}")
-    evaluated = (files.image(row.path) for row in spread(files.judged, most))
+    evaluated = (files.image(row.path) for row in spread(files.predictions, most))
     training = (files.image(item.path) for item in spread(files.training_images, most))
     found = readable((place for place in chain(evaluated, training) if place is not None), spec)
     own = tuple(dict.fromkeys(islice(found, most)))

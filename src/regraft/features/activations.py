@@ -71,24 +71,25 @@ class Activations:
             DataError: an image that was usable before can't be used any more.
         """
         view = 0 if self.policy.is_identity else view
-        job = self.decoding(view)
+        decoding = self.decoding(view)
 
         def compute(keys: Sequence[str]) -> Iterator[tuple[str, npt.NDArray[Any] | None]]:
             pixels = (
-                (key, distorted(one, self.policy, view, key)) for key, one in job.ahead(keys, self.workers)
+                (key, distorted(one, self.policy, view, key))
+                for key, one in decoding.ahead(keys, self.workers)
             )
             if self.runtime is None:
                 yield from ((key, one.reshape(-1)) for key, one in pixels)
             else:
                 yield from ((key, as_half(row)) for key, row in self.runtime.run(pixels))
-            yield from ((key, None) for key in keys if key in job.reasons)
+            yield from ((key, None) for key in keys if key in decoding.reasons)
 
         phase = f"activations at the cut, view {view}" if view else "activations at the cut"
         rows = self._store(view).ensure(keys, compute, reporter=reporter or Silent(), phase=phase)
         lost = [key for key in keys if key not in rows]
         if lost:
-            path = job.files[lost[0]]
-            reason = job.reasons.get(lost[0], "the reason is unknown")
+            path = decoding.files[lost[0]]
+            reason = decoding.reasons.get(lost[0], "the reason is unknown")
             raise DataError(
                 f"{len(lost)} images can't be read any more, first {path}: {reason}. Run the command again"
             )

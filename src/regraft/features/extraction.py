@@ -89,11 +89,11 @@ def extract(
     """
     reporter = reporter or Silent()
     bounds = limits or LoadLimits()
-    job = Decoding(images, lambda data, _: load_input(data, spec, bounds), bounds, decoded)
-    reasons = job.reasons
+    decoding = Decoding(images, lambda data, _: load_input(data, spec, bounds), bounds, decoded)
+    reasons = decoding.reasons
 
     def compute(keys: Sequence[str]) -> Iterator[tuple[str, npt.NDArray[np.float16] | None]]:
-        for key, row in runtime.run(job.ahead(keys, workers or count_cores())):
+        for key, row in runtime.run(decoding.ahead(keys, workers or count_cores())):
             if not np.isfinite(row).all():
                 reasons[key] = "the network's output for this image is NaN or infinite"
             else:
@@ -103,7 +103,7 @@ def extract(
                 yield key, None
 
     store = feature_store(runtime, spec)
-    rows = store.ensure(list(job.files), compute, reporter=reporter, phase="extracting features")
+    rows = store.ensure(list(decoding.files), compute, reporter=reporter, phase="extracting features")
     skipped = tuple(
         SkippedFile(item.path, reasons.get(item.sha256, "its features could not be computed"))
         for item in images.items
@@ -122,11 +122,11 @@ def decode_while_waiting(
 ) -> dict[str, Pixels]:
     """Decode inputs, at most 256 MB, while a runtime is being opened and cores would be idle."""
     bounds = limits or LoadLimits()
-    job = Decoding(images, lambda data, _: load_input(data, spec, bounds), bounds)
+    decoding = Decoding(images, lambda data, _: load_input(data, spec, bounds), bounds)
     most = _WAITING_BYTES // (spec.size_px**2 * spec.channels)
     ready: dict[str, Pixels] = {}
     if not opening.done():
-        for key, pixels in job.ahead(list(job.files)[:most], max(1, count_cores() - 1)):
+        for key, pixels in decoding.ahead(list(decoding.files)[:most], max(1, count_cores() - 1)):
             ready[key] = pixels
             if opening.done():
                 break

@@ -23,56 +23,52 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """Scores, and the predictions from which they were computed."""
-
-    sheet: ScoreSheet
-    task: Task
-    """The task, with what was decided on predictions for images that the model did not see."""
-    probabilities: Floats
-    """Outputs `(N, K)`."""
-    judged: tuple[int, ...]
-    """Rows of the split to which the probabilities belong."""
-
-
-@dataclass(frozen=True)
-class Predicted:
-    """Predicted outputs for some rows of the split: for classes, probabilities."""
+class Outputs:
+    """A model's outputs for some rows of the split: for classes, probabilities."""
 
     rows: tuple[int, ...]
-    probabilities: Floats
-    """Outputs `(len(rows), K)`."""
+    values: Floats
+    """`(len(rows), K)`."""
     method: str
     """How the predictions were made, for example `5-fold cross-validation`."""
 
 
 @dataclass(frozen=True)
-class Said:
-    """The predictions of one voter for images that it was not trained on."""
+class Evaluation:
+    """Scores, and the outputs from which they were computed."""
 
-    validation: Predicted | None
-    test: Predicted | None
-
-
-def on_average(votes: Sequence[Predicted]) -> Predicted:
-    """The voters' mean outputs, on the rows that all of them predicted; the method is the first's."""
-    shared = set(votes[0].rows).intersection(*(vote.rows for vote in votes[1:]))
-    rows = tuple(row for row in votes[0].rows if row in shared)
-    return Predicted(
-        rows, np.mean([on_rows(vote, rows).probabilities for vote in votes], axis=0), votes[0].method
-    )
-
-
-def on_rows(judged: Predicted, rows: tuple[int, ...]) -> Predicted:
-    """The predictions for the given rows alone, in the order of `rows`."""
-    if rows == judged.rows:
-        return judged
-    place = {row: number for number, row in enumerate(judged.rows)}
-    return Predicted(rows, judged.probabilities[[place[row] for row in rows]], judged.method)
+    sheet: ScoreSheet
+    task: Task
+    """The task, with what was decided on predictions for images that the model did not see."""
+    outputs: Outputs
+    """The outputs for the test side, or else for the validation side."""
 
 
 @dataclass(frozen=True)
-class Job:
+class Unseen:
+    """The outputs of one voter for images that it was not trained on."""
+
+    validation: Outputs | None
+    test: Outputs | None
+
+
+def on_average(votes: Sequence[Outputs]) -> Outputs:
+    """The voters' mean outputs, on the rows that all of them predicted; the method is the first's."""
+    shared = set(votes[0].rows).intersection(*(vote.rows for vote in votes[1:]))
+    rows = tuple(row for row in votes[0].rows if row in shared)
+    return Outputs(rows, np.mean([on_rows(vote, rows).values for vote in votes], axis=0), votes[0].method)
+
+
+def on_rows(outputs: Outputs, rows: tuple[int, ...]) -> Outputs:
+    """The outputs for the given rows alone, in the order of `rows`."""
+    if rows == outputs.rows:
+        return outputs
+    place = {row: number for number, row in enumerate(outputs.rows)}
+    return Outputs(rows, outputs.values[[place[row] for row in rows]], outputs.method)
+
+
+@dataclass(frozen=True)
+class Dataset:
     """The images, split and features that every strategy uses."""
 
     images: Images
@@ -158,22 +154,24 @@ class Job:
             return train, [], "none"
         return kept, held, "held-out training images, which also chose the epoch"
 
-    def predicted(self, head: Head, rows: Sequence[int], method: str) -> Predicted:
-        """The predictions of a head for the given rows, from this job's features."""
+    def predicted(self, head: Head, rows: Sequence[int], method: str) -> Outputs:
+        """The predictions of a head for the given rows, from this data set's features."""
         keys, columns = self.keys(rows), head.record.columns
         parts = [
             head.probabilities(self.features.matrix(keys[start : start + 4096], columns))
             for start in range(0, len(keys), 4096)
         ]
-        return Predicted(tuple(rows), np.concatenate(parts), method)
+        return Outputs(tuple(rows), np.concatenate(parts), method)
 
-    def judge_voters(self, voters: Sequence[Said]) -> Judgement:
+    def evaluate_voters(self, voters: Sequence[Unseen]) -> Evaluation:
         """Evaluate the voters' mean outputs."""
         validation = [one.validation for one in voters if one.validation is not None]
         test = [one.test for one in voters if one.test is not None]
-        return self.judge(on_average(validation) if validation else None, on_average(test) if test else None)
+        return self.evaluate(
+            on_average(validation) if validation else None, on_average(test) if test else None
+        )
 
-    def judge(self, validation: Predicted | None, test: Predicted | None) -> Judgement:
+    def evaluate(self, validation: Outputs | None, test: Outputs | None) -> Evaluation:
         """Evaluate predictions on both sides, and the trivial baseline on the test side (else validation).
 
         What depends on predictions for images that the model did not see, such as thresholds, is decided on
@@ -182,11 +180,11 @@ class Job:
         task = self.task
         if validation is not None:
             rows = validation.rows
-            task = task.decided(validation.probabilities, self.truth(rows), self.groups(rows))
+            task = task.decided(validation.values, self.truth(rows), self.groups(rows))
 
-        def scored(one: Predicted) -> AnyScores:
+        def scored(one: Outputs) -> AnyScores:
             scores: AnyScores = task.score(
-                one.probabilities, self.truth(one.rows), method=one.method, seed=self.seed
+                one.values, self.truth(one.rows), method=one.method, seed=self.seed
             )
             return scores
 
@@ -197,7 +195,7 @@ class Job:
             validation=scored(validation) if validation else None,
             baseline=self._trivial(best.rows),
         )
-        return Judgement(sheet, task, best.probabilities, best.rows)
+        return Evaluation(sheet, task, best)
 
     def _trivial(self, rows: tuple[int, ...]) -> AnyScores:
         """The scores of the trivial model, which also makes its choices, such as thresholds, by itself."""

@@ -22,7 +22,7 @@ from regraft.evaluation.scores import majority, mean_interval
 from regraft.features.extraction import Features, extract
 from regraft.features.opening import open_runtime
 from regraft.features.runtimes import RuntimeName
-from regraft.heads.dataset import Job
+from regraft.heads.dataset import Dataset
 from regraft.heads.fitting import fit_head
 from regraft.heads.head import Head
 from regraft.heads.rows import Candidate, FittedHead, TrainingRows, accuracy, log_loss
@@ -184,13 +184,13 @@ def _compared(
     drawn = []
     for draw in range(draws):
         few = _drawn_images(images, draw=draw, per_class=per_class)
-        job = Job(few, split_images(few, seed=draw), features, draw)
+        dataset = Dataset(few, split_images(few, seed=draw), features, draw)
         with threadpool_limits(
             1, user_api="blas"
         ):  # on a busy machine, two wait for each other: 7 times slower
-            drawn.append(_measured(job, pixels))
+            drawn.append(_measured(dataset, pixels))
         log.note(f"{task.name}, draw {draw + 1} of {draws}: {_line(drawn[-1])}")
-    return _summary(task, job, drawn, time.perf_counter() - started)
+    return _summary(task, dataset, drawn, time.perf_counter() - started)
 
 
 def _features(images: Images, runtime: RuntimeName, log: Reporter) -> Features:
@@ -214,13 +214,13 @@ def _drawn_images(images: Images, *, draw: int, per_class: int) -> Images:
     return replace(images, items=chosen)
 
 
-def _measured(job: Job, pixels: Mapping[str, np.ndarray]) -> _Drawn:
-    rows, truth = job.training_rows(), job.truth(job.rows("test"))
-    layout = job.features.layout
+def _measured(dataset: Dataset, pixels: Mapping[str, np.ndarray]) -> _Drawn:
+    rows, truth = dataset.training_rows(), dataset.truth(dataset.rows("test"))
+    layout = dataset.features.layout
     stages = list(dict.fromkeys(column.stage for column in layout))
 
     def tested(head: Head) -> float:
-        return accuracy(job.predicted(head, job.rows("test"), "").probabilities, truth)
+        return accuracy(dataset.predicted(head, dataset.rows("test"), "").values, truth)
 
     def columns(names: Sequence[str]) -> Candidate:
         return tuple(column for column in layout if column.stage in names)
@@ -235,8 +235,8 @@ def _measured(job: Job, pixels: Mapping[str, np.ndarray]) -> _Drawn:
         BEST: depths[chosen],
         SEVERAL: tested(max(several, key=lambda one: _promise(one, rows)).head),
         LAST: depths[stages[-1]],
-        SCRATCH: _from_scratch(job),
-        **_on_pixels(job, pixels),
+        SCRATCH: _from_scratch(dataset),
+        **_on_pixels(dataset, pixels),
         MAJORITY: accuracy(trivial, truth),
     }
     return _Drawn(depths, chosen, found)
@@ -247,16 +247,21 @@ def _promise(fitted: FittedHead, rows: TrainingRows) -> tuple[float, float]:
     return accuracy(fitted.out_of_fold, rows.targets), -log_loss(fitted.out_of_fold, rows.targets)
 
 
-def _from_scratch(job: Job) -> float:
+def _from_scratch(dataset: Dataset) -> float:
     model = fit(
-        job.images, network="lenet5", strategy="scratch", seed=job.seed, training=_SCRATCH, runtime="torch"
+        dataset.images,
+        network="lenet5",
+        strategy="scratch",
+        seed=dataset.seed,
+        training=_SCRATCH,
+        runtime="torch",
     )
     assert model.scores is not None
     assert isinstance(model.scores.test, Scores)
     return model.scores.test.accuracy.value
 
 
-def _on_pixels(job: Job, pixels: Mapping[str, np.ndarray]) -> dict[str, float]:
+def _on_pixels(dataset: Dataset, pixels: Mapping[str, np.ndarray]) -> dict[str, float]:
     """Test accuracies of support vector machines on the grey values, settings by cross-validation.
 
     scikit-learn's logistic regression took 60 to 90 times as long on a busy machine of two cores (3.4 s
@@ -266,8 +271,8 @@ def _on_pixels(job: Job, pixels: Mapping[str, np.ndarray]) -> dict[str, float]:
     from sklearn.svm import SVC
 
     def side(name: Side) -> tuple[np.ndarray, np.ndarray]:
-        rows = job.rows(name)
-        return np.stack([pixels[key] for key in job.keys(rows)]), job.truth(rows)
+        rows = dataset.rows(name)
+        return np.stack([pixels[key] for key in dataset.keys(rows)]), dataset.truth(rows)
 
     train, test = side("train"), side("test")
     folds = min(5, int(np.bincount(train[1]).min()))
@@ -289,7 +294,7 @@ def _line(drawn: _Drawn) -> str:
     )
 
 
-def _summary(task: Task, job: Job, drawn: Sequence[_Drawn], wall_s: float) -> Comparison:
+def _summary(task: Task, dataset: Dataset, drawn: Sequence[_Drawn], wall_s: float) -> Comparison:
     def values(name: str) -> np.ndarray:
         return np.array([one.contenders[name] for one in drawn])
 
@@ -313,9 +318,9 @@ def _summary(task: Task, job: Job, drawn: Sequence[_Drawn], wall_s: float) -> Co
     return Comparison(
         name=task.name,
         about=task.about,
-        classes=len(job.images.labels),
-        labelled_images=len(job.rows("train")),
-        test_images=len(job.rows("test")),
+        classes=len(dataset.images.labels),
+        labelled_images=len(dataset.rows("train")),
+        test_images=len(dataset.rows("test")),
         draws=len(drawn),
         first_choice=drawn[0].chosen,
         depths=depths,

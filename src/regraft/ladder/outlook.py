@@ -20,7 +20,7 @@ _FEATURES_SHARE = 0.5  # of the budget, that the features by another network may
 
 def measure_curve(state: State) -> LearningCurve | None:
     """The learning curve of the first head, if enough time is left and it has columns to be solved on."""
-    if state.inputs.job.task.link != "softmax" or not state.solved or state.training_rows.doubt:
+    if state.inputs.dataset.task.link != "softmax" or not state.solved or state.training_rows.doubt:
         return None
     first = state.solved[0]
     took = state.ledger.recall(first.name, "took_s")
@@ -76,7 +76,7 @@ def outlook(state: State, curve: LearningCurve | None, compared: Collection[str]
 
 def _has_accuracy(state: State) -> bool:
     """Whether models are compared by their accuracy, as priors about points are measured for it alone."""
-    return state.inputs.job.task.link == "softmax"
+    return state.inputs.dataset.task.link == "softmax"
 
 
 def _better_network(state: State, compared: Collection[str]) -> Better | None:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from regraft.evaluation.paired import PairedComparison, compare_goodness
-from regraft.heads.dataset import Job, Predicted, on_average, on_rows
+from regraft.heads.dataset import Dataset, Outputs, on_average, on_rows
 from regraft.plans.plan import Plan, SolvedPlan
 from regraft.prediction.voter import Voter
 from regraft.tasks.task import Measure
@@ -42,45 +42,45 @@ class Contender:
     plan: Plan
     """The plan that makes this model again."""
     voters: tuple[Voter, ...]
-    judged: Predicted
+    outputs: Outputs
     """Predictions for images that it was not trained on."""
-    out_of_fold: Predicted | None = None
+    out_of_fold: Outputs | None = None
     """For a solved head: predictions for each training image by heads that were not fitted on it."""
     history: History | None = None
     lineage: tuple[str, ...] = ()
 
-    def merit(self, job: Job) -> Measure:
+    def merit(self, dataset: Dataset) -> Measure:
         """Accuracy, or what takes its place, on the images that it was evaluated on, with its interval."""
-        return job.task.merit(self.goodness(job), seed=job.seed)
+        return dataset.task.merit(self.goodness(dataset), seed=dataset.seed)
 
-    def goodness(self, job: Job, rows: tuple[int, ...] | None = None) -> npt.NDArray[np.float64]:
+    def goodness(self, dataset: Dataset, rows: tuple[int, ...] | None = None) -> npt.NDArray[np.float64]:
         """How good the prediction for each image is, `(N,)`; for classes, 1 where it is right.
 
         Args:
-            job: the data set.
+            dataset: the data set.
             rows: some of the rows that it was evaluated on; None means all of them.
         """
-        judged = self.judged if rows is None else on_rows(self.judged, rows)
-        return job.task.goodness(judged.probabilities, job.truth(judged.rows))
+        outputs = self.outputs if rows is None else on_rows(self.outputs, rows)
+        return dataset.task.goodness(outputs.values, dataset.truth(outputs.rows))
 
 
 def common_rows(one: Contender, other: Contender) -> tuple[int, ...]:
     """Rows of the split on which both were evaluated."""
-    known = set(other.judged.rows)
-    return tuple(row for row in one.judged.rows if row in known)
+    known = set(other.outputs.rows)
+    return tuple(row for row in one.outputs.rows if row in known)
 
 
-def paired(challenger: Contender, holder: Contender, job: Job) -> PairedComparison:
+def paired(challenger: Contender, holder: Contender, dataset: Dataset) -> PairedComparison:
     """Compare two contenders on the images on which both were evaluated."""
     rows = common_rows(challenger, holder)
-    return compare_goodness(challenger.goodness(job, rows), holder.goodness(job, rows))
+    return compare_goodness(challenger.goodness(dataset, rows), holder.goodness(dataset, rows))
 
 
-def gains(challenger: Contender, holder: Contender, job: Job) -> npt.NDArray[np.float64]:
+def gains(challenger: Contender, holder: Contender, dataset: Dataset) -> npt.NDArray[np.float64]:
     """By how much the challenger is better on each common image, as a share of the task's span, `(N,)`."""
     rows = common_rows(challenger, holder)
-    differences = challenger.goodness(job, rows) - holder.goodness(job, rows)
-    shares: npt.NDArray[np.float64] = differences / job.task.span(job.truth(job.rows("train")))
+    differences = challenger.goodness(dataset, rows) - holder.goodness(dataset, rows)
+    shares: npt.NDArray[np.float64] = differences / dataset.task.span(dataset.truth(dataset.rows("train")))
     return shares
 
 
@@ -127,14 +127,14 @@ def soft_vote(name: str, main: Contender, also: Contender) -> Contender:
         main: the contender whose plan is extended.
         also: a contender with solved heads on the frozen network.
     """
-    votes = [main.judged] * len(main.voters) + [also.judged] * len(also.voters)
+    votes = [main.outputs] * len(main.voters) + [also.outputs] * len(also.voters)
     heads = (solved_part(also.plan), *also.plan.vote)
     return replace(
         main,
         name=name,
         plan=main.plan.model_copy(update={"vote": (*main.plan.vote, *heads)}),
         voters=(*main.voters, *also.voters),
-        judged=on_average(votes),
+        outputs=on_average(votes),
     )
 
 

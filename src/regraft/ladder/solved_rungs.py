@@ -12,7 +12,7 @@ from regraft.advice.baselines import (
     words_baseline,
 )
 from regraft.advice.profile import MAX_IMAGES, DepthProfile, depth_profile, read_by_probe
-from regraft.heads.dataset import Predicted
+from regraft.heads.dataset import Outputs
 from regraft.heads.fitting import fit_head, heads_for, import_libraries
 from regraft.heads.rows import Candidate, FittedHead
 from regraft.heads.solving.gauge import HUNDREDTHS
@@ -26,7 +26,7 @@ from regraft.progress import Silent, WithoutNotes
 from regraft.records import HeadKind, Statistic, Strategy
 from regraft.settings import TrainSettings
 from regraft.tasks.task import Measure
-from regraft.training.solved import say_solved, set_sizes, tell_doubt, tell_machine
+from regraft.training.solved import set_sizes, tell_doubt, tell_machine, unseen_outputs
 
 _TELLING_S = 0.5  # shorter times are mostly overhead and say nothing about more work
 _COMPUTED_S = 5e-4  # per image: whatever is faster came from the cache
@@ -54,7 +54,7 @@ def try_first(state: State) -> None:
         0, rows.task.baseline_name, "guessing", merit=trivial_merit(rows), images=len(rows.keys), took_s=0
     )
     last, grace_s = state.stages[-1:], _GRACE * state.inputs.budget_s
-    kinds, is_compared = heads_for(rows.task.link), state.inputs.job.rows("validation") or not rows.doubt
+    kinds, is_compared = heads_for(rows.task.link), state.inputs.dataset.rows("validation") or not rows.doubt
     if "ridge" in kinds and (is_compared or "logistic" not in kinds):
         solve(state, f"ridge @ {last[0]}", "probe", "ridge", last)
     if "logistic" in kinds:
@@ -64,14 +64,14 @@ def try_first(state: State) -> None:
 def try_classics(state: State) -> None:
     """Image classification methods from before 2012, on as many images as a share of the time left allows."""
     inputs, reporter = state.inputs, state.reporter
-    if inputs.job.task.link != "softmax":  # they predict classes
+    if inputs.dataset.task.link != "softmax":  # they predict classes
         return
 
     def classics(most: int) -> Sequence[Baseline]:
-        return classic_baselines(inputs.job, most=most, limits=inputs.limits, reporter=reporter)
+        return classic_baselines(inputs.dataset, most=most, limits=inputs.limits, reporter=reporter)
 
     def words(most: int) -> Sequence[Baseline]:
-        return [words_baseline(inputs.job, most=most, limits=inputs.limits, reporter=reporter)]
+        return [words_baseline(inputs.dataset, most=most, limits=inputs.limits, reporter=reporter)]
 
     wants_all = inputs.settings.baselines == "all"
     _measure_baselines(state, "classics", classics, (1_000, 400, 150), 0.1)
@@ -84,7 +84,7 @@ def _warn_if_easy(state: State) -> None:
     simple = [row for row in state.rows if row.rung == 0 and row.accuracy is not None]
     best = max(simple, key=lambda row: row.accuracy.value if row.accuracy else 0.0)
     assert state.best is not None
-    share = state.best.merit(state.inputs.job).value or 0.0
+    share = state.best.merit(state.inputs.dataset).value or 0.0
     if best.accuracy is not None and best.accuracy.value >= share - _EASY:
         state.reporter.warn(
             f"{best.name} reaches {100 * best.accuracy.value:.1f} % without any network: the data is easy, "
@@ -130,7 +130,7 @@ def _measure_baselines(
 
 def try_several_stages(state: State) -> None:
     """Heads on several stages: logistic regression, its vote with the probe, and SVMs."""
-    sets, kinds = _sets(state), heads_for(state.inputs.job.task.link)
+    sets, kinds = _sets(state), heads_for(state.inputs.dataset.task.link)
     linear = kinds[0]
     if sets:
         solve(state, _span(linear, sets[0]), "many-stages", linear, sets[0])
@@ -152,10 +152,10 @@ def _sets(state: State) -> list[list[str]]:
 
 def several_s(state: State) -> float:
     """Predicted seconds of the heads on several stages."""
-    total, layout = 0.0, state.inputs.job.features.layout
+    total, layout = 0.0, state.inputs.dataset.features.layout
     for number, several in enumerate(_sets(state)):
         width = sum(column.stop - column.start for column in layout if column.stage in several)
-        kinds = heads_for(state.inputs.job.task.link)
+        kinds = heads_for(state.inputs.dataset.task.link)
         others: tuple[HeadKind, ...] = ("rbf-svm",) if "rbf-svm" in kinds else kinds[:1] * (number > 0)
         for kind in (kinds[0], *others) if number == 0 else others:
             total += solve_cost(kind, state.amounts, width, state.book).cost.seconds
@@ -164,7 +164,7 @@ def several_s(state: State) -> float:
 
 def try_best_depth(state: State) -> None:
     """The depth profile, and an SVM on the stage where it peaks; both are for classes."""
-    if state.inputs.job.task.link != "softmax":
+    if state.inputs.dataset.task.link != "softmax":
         return
     predicted = state.predicted("depth profile", profile_s(state), "profile")
     if predicted > state.time_left_s:
@@ -178,7 +178,7 @@ def measure_profile(state: State) -> DepthProfile:
     """The accuracy of heads at every depth; measured once."""
     if state.profile is not None:
         return state.profile
-    layout = state.inputs.job.features.layout
+    layout = state.inputs.dataset.features.layout
     predicted = state.predicted("depth profile", profile_s(state), "profile")
     with state.timed("depth profile", kind="profile", predicted_s=predicted) as timing:
         state.profile = depth_profile(state.training_rows, layout, reporter=state.reporter)
@@ -196,7 +196,7 @@ def profile_s(state: State) -> float:
 def _profile_work(state: State) -> float:
     """Units of work of the depth profile: a kernel matrix and its inverse at every stage."""
     rows = float(min(state.amounts.train, MAX_IMAGES))
-    width = sum(column.stop - column.start for column in state.inputs.job.features.layout)
+    width = sum(column.stop - column.start for column in state.inputs.dataset.features.layout)
     return rows**2 * (width + _INVERSE * len(state.stages) * rows)
 
 
@@ -221,7 +221,7 @@ def solve(
         needed: the least probability of being more accurate at which the head is kept.
         grace_s: seconds that may be taken beyond the budget.
     """
-    chosen = tuple(c for c in state.inputs.job.features.layout if c.stage in stages)
+    chosen = tuple(c for c in state.inputs.dataset.features.layout if c.stage in stages)
     columns = read_by_probe(chosen) if strategy == "probe" else chosen
     width = sum(column.stop - column.start for column in columns)
     effort = solve_cost(kind, state.amounts, width, state.book)
@@ -270,11 +270,11 @@ def _contender(
             "reads": "all",
         }
     )
-    judged: Predicted | None = say_solved(inputs.job, fitted).validation
-    assert judged is not None
-    voter = Voter(inputs.weights, fitted.head, inputs.job.features.layout)
-    folds = Predicted(tuple(inputs.job.rows("train")), fitted.out_of_fold, "cross-validation")
-    return Contender(name, plan, (voter,), judged, folds)
+    outputs: Outputs | None = unseen_outputs(inputs.dataset, fitted).validation
+    assert outputs is not None
+    voter = Voter(inputs.weights, fitted.head, inputs.dataset.features.layout)
+    folds = Outputs(tuple(inputs.dataset.rows("train")), fitted.out_of_fold, "cross-validation")
+    return Contender(name, plan, (voter,), outputs, folds)
 
 
 def _vote(state: State) -> None:
@@ -289,7 +289,7 @@ def _vote(state: State) -> None:
 
 def best_of(state: State, several: Sequence[Contender]) -> Contender:
     """The best of some contenders; among equals the first, which is the cheapest."""
-    return max(several, key=lambda one: float(one.goodness(state.inputs.job).mean()))
+    return max(several, key=lambda one: float(one.goodness(state.inputs.dataset).mean()))
 
 
 def _span(what: str, stages: Sequence[str]) -> str:

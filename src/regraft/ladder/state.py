@@ -10,7 +10,7 @@ from functools import cached_property
 
 from regraft.advice.profile import DepthProfile
 from regraft.data.pictures.loading import LoadLimits
-from regraft.heads.dataset import Job
+from regraft.heads.dataset import Dataset
 from regraft.heads.rows import TrainingRows
 from regraft.ladder.ledger import Ledger
 from regraft.ladder.predictions import Predictions
@@ -42,7 +42,7 @@ _SCORING_S = 1.0  # seconds for intervals, predictions and the files of the last
 class Inputs:
     """The data, settings and limits of a ladder; no test image is part of them."""
 
-    job: Job
+    dataset: Dataset
     """The data set, with features of the training and validation images only."""
     weights: Weights
     circumstances: Circumstances
@@ -131,20 +131,20 @@ class State:
     @property
     def stages(self) -> list[str]:
         """Names of the network's stages."""
-        return list(dict.fromkeys(column.stage for column in self.inputs.job.features.layout))
+        return list(dict.fromkeys(column.stage for column in self.inputs.dataset.features.layout))
 
     @cached_property
     def training_rows(self) -> TrainingRows:
         """The features and labels that solved heads are fitted on."""
-        return self.inputs.job.training_rows()
+        return self.inputs.dataset.training_rows()
 
     @cached_property
     def amounts(self) -> Amounts:
         """The amount of work that every rung has: images, classes and folds."""
-        job = self.inputs.job
-        train, held, _ = job.held_out(self.inputs.training.validation_share)
+        dataset = self.inputs.dataset
+        train, held, _ = dataset.held_out(self.inputs.training.validation_share)
         folds = int(self.training_rows.folds.max()) + 1
-        return Amounts(len(train) + len(held), len(held), len(job.images.labels), folds)
+        return Amounts(len(train) + len(held), len(held), len(dataset.images.labels), folds)
 
     @property
     def reserve_s(self) -> float:
@@ -220,18 +220,18 @@ class State:
             needed: the least probability of being more accurate.
             scale: prior standard deviation of the difference, in points.
         """
-        job = self.inputs.job
+        dataset = self.inputs.dataset
         verdict, is_kept = "the first usable model", True
-        doubt = None if job.rows("validation") else self.training_rows.doubt
+        doubt = None if dataset.rows("validation") else self.training_rows.doubt
         if self.best is not None and doubt:
             verdict, is_kept = f"not compared with it: {doubt}", False
         elif self.best is not None:
-            result = paired(contender, self.best, job)
-            chance = chance_better(gains(contender, self.best, job), scale)
+            result = paired(contender, self.best, dataset)
+            chance = chance_better(gains(contender, self.best, dataset), scale)
             is_kept = chance > needed
             price = compared(self._image_s(contender), self._image_s(self.best))
             verdict = (
-                f"{gained(contender.merit(job), result.difference.value)} on {result.images:,} images"
+                f"{gained(contender.merit(dataset), result.difference.value)} on {result.images:,} images"
                 f"{price and f', at {price}'}: better with probability {100 * chance:.0f} %"
             )
         self.best = contender if is_kept else self.best
@@ -239,8 +239,8 @@ class State:
             self.next_rung,
             contender.name,
             verdict,
-            merit=contender.merit(job),
-            images=len(contender.judged.rows),
+            merit=contender.merit(dataset),
+            images=len(contender.outputs.rows),
             predicted_s=predicted_s,
             took_s=took_s,
             is_kept=is_kept,

@@ -37,7 +37,7 @@ KEEP_TRAINED_AT = 0.75
 
 if TYPE_CHECKING:  # it imports torch, which earlier rungs do not need
     from regraft.training.evaluation import Tuned
-    from regraft.training.tuned import TunedJob
+    from regraft.training.tuned import TailTraining
 
 
 def try_training(state: State) -> None:
@@ -62,9 +62,9 @@ def try_training(state: State) -> None:
     predicted = state.predicted(name, costs.seconds(state, variant, epochs, False))
     with state.timed(name, kind="training", predicted_s=predicted) as timing:
         convert_s = costs.tails[variant.count].convert_s
-        job = _limited(state, name, variant_plan(state, variant, epochs), convert_s)
-        tuned = job.fit(state.reporter)
-        plan = _as_trained(state, name, job.plan, tuned)
+        training = _limited(state, name, variant_plan(state, variant, epochs), convert_s)
+        tuned = training.fit(state.reporter)
+        plan = _as_trained(state, name, training.plan, tuned)
         trained = _contender(state, name, plan, tuned)
     state.challenge(
         trained, predicted_s=predicted, took_s=timing.took_s, needed=KEEP_TRAINED_AT, scale=TRAINED_SCALE
@@ -72,7 +72,7 @@ def try_training(state: State) -> None:
     _leave_for_later(state, costs, 1.0 - gain_share(variant, epochs, len(state.stages)))
     if not tuned.has_improved:  # what would follow is solved on the frozen network, from fewer images
         return
-    refitted = _refit(state, trained, replace(job, plan=plan, limit_s=None), tuned)
+    refitted = _refit(state, trained, replace(training, plan=plan, limit_s=None), tuned)
     if state.inputs.settings.votes:
         own = [trained] if refitted is None else [trained, refitted]
         _vote(state, best_of(state, own), best_of(state, state.solved))
@@ -103,14 +103,14 @@ _NO_TIME_FOR_TWO = (
 )
 
 
-def _limited(state: State, name: str, plan: Plan, convert_s: float) -> TunedJob:
-    """The job of a training that ends with the budget, or where the ledger says that it ended."""
+def _limited(state: State, name: str, plan: Plan, convert_s: float) -> TailTraining:
+    """The training of a training that ends with the budget, or where the ledger says that it ended."""
     ended = state.ledger.recall(name, "stop_after")
     if ended and plan.training is not None:
         plan = plan.model_copy(update={"training": replace(plan.training, stop_after=ended)})
     evaluated = convert_s + state.amounts.held * state.extract_s
     limit_s = state.remembered(name, "limit_s", max(0.0, state.time_left_s - evaluated))
-    return replace(_tuned_job(state, plan), limit_s=limit_s)
+    return replace(_tail_training(state, plan), limit_s=limit_s)
 
 
 def _as_trained(state: State, name: str, plan: Plan, tuned: Tuned) -> Plan:
@@ -131,11 +131,13 @@ def _final_epochs(state: State, variant: Variant, wanted: int, costs: TrainingCo
     return LEAST_EPOCHS
 
 
-def _refit(state: State, trained: Contender, job: TunedJob, tuned: Tuned) -> Contender | None:
+def _refit(state: State, trained: Contender, training: TailTraining, tuned: Tuned) -> Contender | None:
     """Another contender: a solved head on several stages of the trained network; None if it isn't tried."""
     from regraft.training.refit import refit, refit_plan
 
-    plan = job.plan.model_copy(update={"refit": refit_plan(state.stages, state.inputs.job.task.link)})
+    plan = training.plan.model_copy(
+        update={"refit": refit_plan(state.stages, state.inputs.dataset.task.link)}
+    )
     assert plan.refit is not None
     name = f"{trained.name}, then {plan.refit.head} @ {plan.refit.stages[0]}…{plan.refit.stages[-1]}"
     layout = tuned.features.layout
@@ -148,7 +150,7 @@ def _refit(state: State, trained: Contender, job: TunedJob, tuned: Tuned) -> Con
         state.skip(name, predicted)
         return None
     with state.timed(name, kind="refit", predicted_s=predicted) as timing:
-        contender = _contender(state, name, plan, refit(replace(job, plan=plan), tuned, state.reporter))
+        contender = _contender(state, name, plan, refit(replace(training, plan=plan), tuned, state.reporter))
     is_kept = state.best is trained
     state.challenge(
         contender,
@@ -177,7 +179,7 @@ def _play(state: State, tournament: Tournament, costs: TrainingCosts) -> Variant
                 break
             scores.append((variant, *_trial(state, variant, epochs, trial)))
         variants = survivors(scores, next_size(len(variants)))
-        measured = OBJECTIVES[state.inputs.job.task.link].measured
+        measured = OBJECTIVES[state.inputs.dataset.task.link].measured
         listed = ", ".join(
             f"{variant.named(state.stages)}: {measured(mean).text}" for variant, mean, _ in scores
         )
@@ -189,14 +191,14 @@ def _play(state: State, tournament: Tournament, costs: TrainingCosts) -> Variant
     return variants[0]
 
 
-def _tuned_job(state: State, plan: Plan) -> TunedJob:
+def _tail_training(state: State, plan: Plan) -> TailTraining:
     from regraft.training.start.trained_head import EarlierHead
-    from regraft.training.tuned import TunedJob
+    from regraft.training.tuned import TailTraining
 
     inputs = state.inputs
     earlier = EarlierHead(inputs.earlier.labels, inputs.earlier.head) if inputs.earlier else None
-    return TunedJob(
-        inputs.job,
+    return TailTraining(
+        inputs.dataset,
         plan,
         inputs.weights,
         inputs.settings.device,
@@ -210,15 +212,15 @@ def _trial(state: State, variant: Variant, epochs: int, predicted: float) -> tup
     """Mean goodness and loss on the held-out images after a short training."""
     name = f"trial of {variant.named(state.stages)}, {epochs} epochs"
     with state.timed(name, kind="training", predicted_s=state.predicted(name, predicted)):
-        job = _limited(state, name, variant_plan(state, variant, epochs, is_trial=True), 0.0)
-        best = job.trial(WithoutNotes(state.reporter))
+        training = _limited(state, name, variant_plan(state, variant, epochs, is_trial=True), 0.0)
+        best = training.trial(WithoutNotes(state.reporter))
     return (best.goodness, best.loss) if best else (0.0, math.inf)
 
 
 def _contender(state: State, name: str, plan: Plan, tuned: Tuned) -> Contender:
-    judged = tuned.said.validation
-    assert judged is not None
+    outputs = tuned.unseen.validation
+    assert outputs is not None
     voter = Voter(tuned.weights, tuned.head, tuned.features.layout)
-    root = state.inputs.job.images.root
+    root = state.inputs.dataset.images.root
     lineage = (f"{plan.strategy} on {root.rstrip('/').rsplit('/', 1)[-1]}",)
-    return Contender(name, plan, (voter,), judged, history=tuned.history, lineage=lineage)
+    return Contender(name, plan, (voter,), outputs, history=tuned.history, lineage=lineage)

@@ -101,7 +101,7 @@ class NetworkPart(Trunk):
         self.links = [head.record.link for head in heads]
 
     def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
-        return self.judged(self.features(self.normalised(images)))
+        return self.votes(self.features(self.normalised(images)))
 
     def features(self, value: torch.Tensor) -> dict[tuple[str, str], torch.Tensor]:
         """Features `(N, width)` of normalised images, by stage and statistic."""
@@ -112,7 +112,7 @@ class NetworkPart(Trunk):
                 found |= {(name, statistic): part for statistic, part in summarise(value)}
         return found
 
-    def judged(self, features: dict[tuple[str, str], torch.Tensor]) -> list[torch.Tensor]:
+    def votes(self, features: dict[tuple[str, str], torch.Tensor]) -> list[torch.Tensor]:
         """The outputs of each head."""
         return [DECIDE[link](one) for link, one in zip(self.links, self.scores(features), strict=True)]
 

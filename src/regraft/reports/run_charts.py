@@ -11,7 +11,7 @@ from markupsafe import Markup
 from regraft.evaluation.scores import wilson
 from regraft.records import Estimate
 from regraft.reports.charts import Chart
-from regraft.runs.reading import Judged, RunFiles
+from regraft.runs.reading import PredictionRow, RunFiles
 from regraft.runs.records import RungRow
 from regraft.tasks.task import Measure
 
@@ -63,7 +63,7 @@ def _loss_chart(rows: Sequence[RungRow]) -> Markup:
     return chart.svg
 
 
-def scatter_chart(judged: Sequence[Judged]) -> Markup:
+def scatter_chart(judged: Sequence[PredictionRow]) -> Markup:
     """Predicted numbers against true ones."""
     pairs = [(float(row.label), float(row.predicted)) for row in judged]
     ends = (min(map(min, pairs)), max(map(max, pairs)))
@@ -142,7 +142,7 @@ def training_charts(epochs: Sequence[dict[str, Any]]) -> list[tuple[str, Markup]
     return charts
 
 
-def calibration_chart(judged: Sequence[Judged]) -> Markup | None:
+def calibration_chart(judged: Sequence[PredictionRow]) -> Markup | None:
     """Accuracy against the model's mean probability, in ten bins of equal width."""
     if not judged:
         return None

@@ -23,7 +23,7 @@ from regraft.reports.run_charts import (
     scatter_chart,
     training_charts,
 )
-from regraft.runs.reading import Judged, RunFiles
+from regraft.runs.reading import PredictionRow, RunFiles
 from regraft.storage.tables import printable
 from regraft.tasks.multilabel_scores import MultilabelScores
 from regraft.tasks.score_sheet import measures
@@ -46,7 +46,7 @@ Section = Callable[[RunFiles, Pictures, "_Thumbnails", bool, Reporter], dict[str
 class Shown:
     """An image on the page."""
 
-    judged: Judged
+    judged: PredictionRow
     image: str
     """A `data:` address; empty if the file can't be read."""
     overlay: str = ""
@@ -159,7 +159,7 @@ class _Thumbnails:
         self._pictures = pictures
         self._made: dict[str, str] = {}
 
-    def shown(self, row: Judged) -> Shown:
+    def shown(self, row: PredictionRow) -> Shown:
         return Shown(row, self.of(row.path))
 
     def of(self, path: str) -> str:
@@ -176,8 +176,8 @@ def _classification(
     """The confusion matrix, mistakes, heat maps, classes and the calibration."""
     best = files.best
     assert isinstance(best, Scores)
-    wrong = sorted((row for row in files.judged if not row.is_right), key=lambda row: -row.probability)
-    confusion, cells = _confusion(best, files.judged, thumbnails)
+    wrong = sorted((row for row in files.predictions if not row.is_right), key=lambda row: -row.probability)
+    confusion, cells = _confusion(best, files.predictions, thumbnails)
     worst = [thumbnails.shown(row) for row in wrong[:_WORST]]
     explained = _explained(files, pictures, wrong, reporter) if explain else []
     looks = [("looks", "where it looks")] if explained else []
@@ -193,7 +193,7 @@ def _classification(
         "worst": worst,
         "wrong": len(wrong),
         "explained": explained,
-        "calibration": calibration_chart(files.judged),
+        "calibration": calibration_chart(files.predictions),
     }  # fmt: skip
 
 
@@ -219,13 +219,13 @@ def _regression(
     del pictures, explain, reporter
     return {
         "links": [("scatter", "predicted and true"), ("mistakes", "worst predictions")],
-        "scatter": scatter_chart(files.judged),
+        "scatter": scatter_chart(files.predictions),
         "worst": _worst(files, thumbnails),
     }
 
 
 def _worst(files: RunFiles, thumbnails: _Thumbnails) -> list[Shown]:
-    ordered = sorted(files.judged, key=lambda row: row.goodness)
+    ordered = sorted(files.predictions, key=lambda row: row.goodness)
     return [thumbnails.shown(row) for row in ordered[:_WORST]]
 
 
@@ -238,14 +238,14 @@ SECTIONS: dict[TaskName, Section] = {
 
 
 def _confusion(
-    best: Scores, judged: Sequence[Judged], thumbnails: _Thumbnails
+    best: Scores, judged: Sequence[PredictionRow], thumbnails: _Thumbnails
 ) -> tuple[list[tuple[str, list[Cell]]], list[Gallery]]:
     """The rows of the confusion matrix, and the galleries of its cells, mistakes first."""
     labels = [printable(one.label) for one in best.classes]  # as they are written in predictions.csv
     if len(labels) > _MATRIX_MAX:
         return [], []
     place = {label: number for number, label in enumerate(labels)}
-    members: dict[tuple[int, int], list[Judged]] = {}
+    members: dict[tuple[int, int], list[PredictionRow]] = {}
     for row in judged:
         if row.label in place and row.predicted in place:
             members.setdefault((place[row.label], place[row.predicted]), []).append(row)
@@ -303,10 +303,10 @@ def _shade(share: float, *, is_right: bool) -> str:
 
 
 def _explained(
-    files: RunFiles, pictures: Pictures, wrong: Sequence[Judged], reporter: Reporter
+    files: RunFiles, pictures: Pictures, wrong: Sequence[PredictionRow], reporter: Reporter
 ) -> list[Shown]:
     """The most confident mistakes and some correct images, with Grad-CAM of the predicted label."""
-    right = [row for row in files.judged if row.is_right]
+    right = [row for row in files.predictions if row.is_right]
     chosen = [*wrong[: _EXPLAINED[0]], *right[:: max(1, len(right) // _EXPLAINED[1])][: _EXPLAINED[1]]]
     found: list[Shown] = []
     try:

@@ -133,14 +133,14 @@ def read_run(folder: Path) -> FinishedRun:
         BundleError: the run's model is missing or damaged.
     """
     files = RunFiles(folder)
-    if not files.judged:
+    if not files.predictions:
         raise SettingsError(
             f"{folder} has no evaluated images, so there is nothing to compare; give a run with test images"
         )
-    goodness = {row.path: row.goodness for row in files.judged}
+    goodness = {row.path: row.goodness for row in files.predictions}
     size = sum(path.stat().st_size for path in (folder / "bundle").glob("*") if path.is_file())
     model = load_model(folder)
-    side = files.judged[0].side
+    side = files.predictions[0].side
     return FinishedRun(
         folder, files.run, files.task, goodness, side, files.spent_s, size, _multiply_adds(model)
     )

@@ -12,7 +12,7 @@ from regraft.plans.plan import Plan
 from regraft.prediction.bundle import load_model
 from regraft.prediction.model import Model
 from regraft.records import ImageItem
-from regraft.runs.reading import Judged, RunFiles
+from regraft.runs.reading import PredictionRow, RunFiles
 from regraft.storage.files import read_json
 from regraft.tasks.score_sheet import AnyScores, ScoreSheet
 
@@ -65,9 +65,9 @@ class ModelFiles:
         return (self.scores.test or self.scores.validation) if self.scores else None
 
     @property
-    def judged(self) -> Sequence[Judged]:
+    def predictions(self) -> Sequence[PredictionRow]:
         """The predictions from which the scores were computed."""
-        return self.run.judged if self.run else ()
+        return self.run.predictions if self.run else ()
 
     @property
     def training_images(self) -> Sequence[ImageItem]:

@@ -25,7 +25,7 @@ from regraft.tasks.task import Measure, Task
 
 
 @dataclass(frozen=True)
-class Judged:
+class PredictionRow:
     """One line of `predictions.csv`."""
 
     path: str
@@ -101,14 +101,14 @@ class RunFiles:
         return measures(self.best)[0]
 
     @cached_property
-    def judged(self) -> list[Judged]:
+    def predictions(self) -> list[PredictionRow]:
         """The predictions from which the scores were computed."""
         lines = [
             {unguarded(name): unguarded(cell) for name, cell in row.items()}
             for row in self.table("predictions.csv")
         ]
         return [
-            Judged(
+            PredictionRow(
                 row["path"], row["side"], row["label"], row["predicted"],
                 float(row.get("probability", "nan")),
                 self.task.goodness_of(row), row,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from regraft.data.findings.image_set import Images
-from regraft.heads.dataset import Judgement
+from regraft.heads.dataset import Evaluation
 from regraft.outputs.plots import Axes, point_plot
 from regraft.prediction.model import Model
 from regraft.records import Estimate, Scores, Split
@@ -36,7 +36,7 @@ def write_run(
     model: Model,
     images: Images,
     split: Split,
-    judgement: Judgement,
+    evaluation: Evaluation,
     history: History | None = None,
     ladder: LadderRecord | None = None,
 ) -> None:
@@ -48,7 +48,7 @@ def write_run(
         model: the model, which has scores.
         images: what the scan found, for the lists of skipped files and findings.
         split: which images trained, validated and tested.
-        judgement: the predictions from which the scores were computed.
+        evaluation: the predictions from which the scores were computed.
         history: the training's history, if there was a training.
         ladder: the rungs that were tried, if there was a ladder.
     """
@@ -62,7 +62,7 @@ def write_run(
     write_skipped(folder / "skipped.csv", images)
     findings: list[Sequence[Any]] = [(f.kind, f.message, " | ".join(f.paths)) for f in images.findings]
     write_atomically(folder / "findings.csv", csv_bytes(("kind", "message", "paths"), findings))
-    _write_predictions(folder / "predictions.csv", model, split, judgement)
+    _write_predictions(folder / "predictions.csv", model, split, evaluation)
     write_scores(folder, model.scores)
     run.plan.save(folder / "plan.toml")
     for name in _OPTIONAL:  # left by an earlier run or rung in this folder
@@ -127,9 +127,9 @@ def write_skipped(path: Path, images: Images) -> None:
     write_atomically(path, csv_bytes(("path", "reason"), rows))
 
 
-def _write_predictions(path: Path, model: Model, split: Split, judgement: Judgement) -> None:
+def _write_predictions(path: Path, model: Model, split: Split, evaluation: Evaluation) -> None:
     rows = []
-    for number, output in zip(judgement.judged, judgement.probabilities, strict=True):
+    for number, output in zip(evaluation.outputs.rows, evaluation.outputs.values, strict=True):
         place = split.rows[number]
         rows.append((place.path, place.side, place.label, *model.task.row(output)))
     write_atomically(path, csv_bytes(["path", "side", "label", *model.task.columns], rows))

@@ -8,12 +8,12 @@ What happened with class numbers before there were tasks goes through a task lik
 
 - reading: tables and folders give texts, `read` checks one and gives its canonical form;
   `TASKS[name].of(texts)` names the outputs, as `Images.labels` does;
-- `Job.truth` is `targets`; a split, the folds and samples balance `strata`;
+- `Dataset.truth` is `targets`; a split, the folds and samples balance `strata`;
 - a head or a tail has `len(outputs)` outputs, which `link` turns into what users see; nobody else asks what
   they are, but looks the link up in a table of losses, objectives or graph operations;
 - `decided` chooses what depends on predictions for images that the model did not see (thresholds, the width
   of intervals), before any test image is used;
-- `Job.judge` is `score` on both sides, and on `baseline`; files and pages list `measures`;
+- `Dataset.evaluate` is `score` on both sides, and on `baseline`; files and pages list `measures`;
 - contenders of a ladder, runs and networks are compared by `goodness`, image by image, and `merit` is shown;
 - `predictions.csv` has the columns and cells of `row`, from which `goodness_of` computes the goodness again
   for `regraft compare`;

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from regraft.features.extraction import Features, extract
 from regraft.features.opening import open_runtime
-from regraft.heads.dataset import Job, Said
+from regraft.heads.dataset import Dataset, Unseen
 from regraft.heads.head import Head
 from regraft.heads.rows import best_temperature
 from regraft.networks.weights.finding import Weights
@@ -22,20 +22,22 @@ class Tuned:
 
     weights: Weights
     head: Head
-    said: Said
+    unseen: Unseen
     features: Features
     """Features of the validation and test images, computed by the trained network."""
     history: History
     cut_short: int = 0
-    """Steps after which the limit of the job ended the training; 0 if it did not."""
+    """Steps after which the time limit ended the training; 0 if it did not."""
     has_improved: bool = True
     """Whether any epoch was better than the start; if not, the weights are those from before training."""
 
 
-def with_features(order: Order, weights: Weights, rows: Sequence[int], reporter: Reporter) -> Job:
+def with_features(order: Order, weights: Weights, rows: Sequence[int], reporter: Reporter) -> Dataset:
     """The data set with a trained network's features of some rows, by the runtime that will be used later."""
-    wanted = set(order.job.keys(rows))
-    images = replace(order.job.images, items=tuple(i for i in order.job.images.items if i.sha256 in wanted))
+    wanted = set(order.dataset.keys(rows))
+    images = replace(
+        order.dataset.images, items=tuple(i for i in order.dataset.images.items if i.sha256 in wanted)
+    )
     runtime = open_runtime(
         weights,
         name=order.plan.runtime,
@@ -46,25 +48,25 @@ def with_features(order: Order, weights: Weights, rows: Sequence[int], reporter:
     features = extract(
         images, runtime, weights.input_spec, limits=order.limits, workers=order.workers, reporter=reporter
     )
-    return replace(order.job, features=features)
+    return replace(order.dataset, features=features)
 
 
-def calibrated(job: Job, head: Head, rows: Sequence[int]) -> Head:
+def calibrated(dataset: Dataset, head: Head, rows: Sequence[int]) -> Head:
     """The head with the temperature that suits some rows on which it was not trained, if there are any.
 
     Only the probabilities of classes have a temperature.
     """
-    if not rows or job.task.link != "softmax":
+    if not rows or dataset.task.link != "softmax":
         return head
-    scores = head.scores(job.features.matrix(job.keys(rows), head.record.columns))
-    heat = best_temperature(scores, job.truth(rows))
+    scores = head.scores(dataset.features.matrix(dataset.keys(rows), head.record.columns))
+    heat = best_temperature(scores, dataset.truth(rows))
     return Head(head.record.model_copy(update={"temperature": heat}), head.arrays)
 
 
-def said_of(job: Job, head: Head, held: Sequence[int], method: str) -> Said:
+def unseen_of(dataset: Dataset, head: Head, held: Sequence[int], method: str) -> Unseen:
     """Predictions for the rows that chose the epoch and for the test images, where there are any."""
-    test = job.rows("test")
-    return Said(
-        job.predicted(head, held, method) if held else None,
-        job.predicted(head, test, "held-out test images") if test else None,
+    test = dataset.rows("test")
+    return Unseen(
+        dataset.predicted(head, held, method) if held else None,
+        dataset.predicted(head, test, "held-out test images") if test else None,
     )

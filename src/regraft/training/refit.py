@@ -13,7 +13,7 @@ from regraft.heads.fitting import fit_head
 from regraft.plans.plan import TRAINED_HEADS, SolvedPlan
 from regraft.progress import Reporter
 from regraft.records import Link
-from regraft.training.evaluation import Tuned, calibrated, said_of, with_features
+from regraft.training.evaluation import Tuned, calibrated, unseen_of, with_features
 from regraft.training.solved import set_sizes
 from regraft.training.start.setup import Order
 
@@ -40,10 +40,10 @@ def refit(order: Order, tuned: Tuned, reporter: Reporter) -> Tuned:
         tuned: the result of the training.
         reporter: receives progress.
     """
-    job, plan = order.job, order.plan
+    dataset, plan = order.dataset, order.plan
     assert plan.refit is not None
-    kept, held, method = job.held_out(order.settings.validation_share)
-    seen = with_features(order, tuned.weights, [*kept, *held, *job.rows("test")], reporter)
+    kept, held, method = dataset.held_out(order.settings.validation_share)
+    seen = with_features(order, tuned.weights, [*kept, *held, *dataset.rows("test")], reporter)
     columns = tuple(
         column
         for column in seen.features.layout
@@ -51,6 +51,6 @@ def refit(order: Order, tuned: Tuned, reporter: Reporter) -> Tuned:
     )
     solved = fit_head(seen.training_rows(kept), plan.refit.head, [columns]).head
     head = calibrated(seen, solved, held)
-    said = said_of(seen, head, held, method)
-    is_judged = said.validation is not None or said.test is not None
-    return replace(tuned, head=head, said=said if is_judged else tuned.said, features=seen.features)
+    unseen = unseen_of(seen, head, held, method)
+    is_evaluated = unseen.validation is not None or unseen.test is not None
+    return replace(tuned, head=head, unseen=unseen if is_evaluated else tuned.unseen, features=seen.features)

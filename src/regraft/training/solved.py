@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from regraft.heads.dataset import Job, Predicted, Said
+from regraft.heads.dataset import Dataset, Outputs, Unseen
 from regraft.heads.fitting import fit_head
 from regraft.heads.kernel_machines import MOST_PAIRED_CLASSES, is_paired
 from regraft.heads.rows import Candidate, FittedHead, TrainingRows, describe
@@ -16,15 +16,15 @@ from regraft.records import HeadKind, Statistic
 from regraft.tasks.task import Measure
 
 
-def fit_solved(job: Job, plan: Plan, *, reporter: Reporter) -> FittedHead:
+def fit_solved(dataset: Dataset, plan: Plan, *, reporter: Reporter) -> FittedHead:
     """The head of a plan, fitted on the training images.
 
     Args:
-        job: the data set with its features.
+        dataset: the data set with its features.
         plan: the plan whose head is solved.
         reporter: receives progress and what was chosen.
     """
-    candidates, rows = _candidates(job, plan), job.training_rows()
+    candidates, rows = _candidates(dataset, plan), dataset.training_rows()
     tell_doubt(rows, reporter)
     tell_machine(rows.num_outputs, plan.head, reporter)
     with reporter.phase(f"solving the {plan.head} head", HUNDREDTHS, "%") as meter:
@@ -62,30 +62,30 @@ def tell_machine(num_classes: int, head: HeadKind, reporter: Reporter) -> None:
         )
 
 
-def fit_voters(job: Job, plan: Plan, *, reporter: Reporter) -> list[FittedHead]:
+def fit_voters(dataset: Dataset, plan: Plan, *, reporter: Reporter) -> list[FittedHead]:
     """The additional solved heads whose probabilities are averaged with those of the plan's own head."""
-    wanted = [_columns(job, voter.stages, voter.statistics) for voter in plan.vote]
+    wanted = [_columns(dataset, voter.stages, voter.statistics) for voter in plan.vote]
     if not wanted:
         return []
     with reporter.phase("solving the other heads of the vote", len(wanted), "heads") as meter:
         fitted = []
         for voter, columns in zip(plan.vote, wanted, strict=True):
-            fitted.append(fit_head(job.training_rows(), voter.head, [columns]))
+            fitted.append(fit_head(dataset.training_rows(), voter.head, [columns]))
             meter.advance()
     return fitted
 
 
-def _columns(job: Job, stages: Sequence[str], statistics: Sequence[Statistic]) -> Candidate:
-    return tuple(c for c in job.features.layout if c.stage in stages and c.statistic in statistics)
+def _columns(dataset: Dataset, stages: Sequence[str], statistics: Sequence[Statistic]) -> Candidate:
+    return tuple(c for c in dataset.features.layout if c.stage in stages and c.statistic in statistics)
 
 
-def _candidates(job: Job, plan: Plan) -> list[Candidate]:
+def _candidates(dataset: Dataset, plan: Plan) -> list[Candidate]:
     """The sets of columns that cross-validation chooses from, the smallest first."""
     if plan.reads == "all":
-        return [_columns(job, plan.stages, plan.statistics)]
+        return [_columns(dataset, plan.stages, plan.statistics)]
     if plan.strategy != "many-stages":
-        return [_columns(job, (stage,), plan.statistics) for stage in plan.stages]
-    return [_columns(job, plan.stages[-size:], plan.statistics) for size in set_sizes(len(plan.stages))]
+        return [_columns(dataset, (stage,), plan.statistics) for stage in plan.stages]
+    return [_columns(dataset, plan.stages[-size:], plan.statistics) for size in set_sizes(len(plan.stages))]
 
 
 def set_sizes(total: int) -> list[int]:
@@ -97,13 +97,13 @@ def set_sizes(total: int) -> list[int]:
     return sorted({1, math.ceil(total / 3), math.ceil(2 * total / 3), total})
 
 
-def say_solved(job: Job, fitted: FittedHead) -> Said:
+def unseen_outputs(dataset: Dataset, fitted: FittedHead) -> Unseen:
     """Predictions of a solved head: for test images, and for validation images or by cross-validation."""
-    held, test = job.rows("validation"), job.rows("test")
+    held, test = dataset.rows("validation"), dataset.rows("test")
     if held:
-        validation = job.predicted(fitted.head, held, "validation images of the official split")
+        validation = dataset.predicted(fitted.head, held, "validation images of the official split")
     else:
-        use = "which says little here" if job.training_rows().doubt else "which also chose the settings"
+        use = "which says little here" if dataset.training_rows().doubt else "which also chose the settings"
         method = f"{fitted.folds}-fold cross-validation on the training images, {use}"
-        validation = Predicted(tuple(job.rows("train")), fitted.out_of_fold, method)
-    return Said(validation, job.predicted(fitted.head, test, "held-out test images") if test else None)
+        validation = Outputs(tuple(dataset.rows("train")), fitted.out_of_fold, method)
+    return Unseen(validation, dataset.predicted(fitted.head, test, "held-out test images") if test else None)

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import torch
 
-from regraft.heads.dataset import Said
+from regraft.heads.dataset import Unseen
 from regraft.networks.weights.finding import Weights
 from regraft.progress import Reporter
-from regraft.training.evaluation import Tuned, calibrated, said_of, with_features
+from regraft.training.evaluation import Tuned, calibrated, unseen_of, with_features
 from regraft.training.history import History
 from regraft.training.layerwise import pretrain
 from regraft.training.loop.checkpoint import Position, Score
@@ -27,7 +27,7 @@ from regraft.training.workspace import trained_weights, workspace
 
 
 @dataclass(frozen=True)
-class TunedJob(Order):
+class TailTraining(Order):
     """A data set and a plan that trains, carried out."""
 
     def fit(self, reporter: Reporter) -> Tuned:
@@ -64,11 +64,11 @@ class TunedJob(Order):
         return Training(
             tail=setup.tail,
             train=setup.sources[0],
-            targets=self.job.truth(setup.train),
+            targets=self.dataset.truth(setup.train),
             objective=setup.objective,
             settings=self.settings,
             validation=setup.sources[1] if held else None,
-            validation_targets=self.job.truth(held) if held else None,
+            validation_targets=self.dataset.truth(held) if held else None,
             seed=self.plan.seed,
             device=setup.device,
             key=folder.name if folder else "",
@@ -102,24 +102,24 @@ class TunedJob(Order):
         reporter: Reporter,
     ) -> Tuned:
         """The saved network with its predictions, computed by the runtime that will be used later."""
-        shown = [*setup.held, *self.job.rows("test")] or self.job.rows("train")
-        job = with_features(self, weights, shown, reporter)
-        columns, unit = head_columns(self, job.features.layout), setup.objective.unit
-        head = setup.head.solved(columns, link=job.task.link, unit=unit)
-        head = calibrated(job, head, setup.held)  # on the images that chose the epoch
-        said = said_of(job, head, setup.held, setup.method)
-        if said == Said(None, None):
-            said = Said(job.predicted(head, shown, "the training images: too optimistic"), None)
+        shown = [*setup.held, *self.dataset.rows("test")] or self.dataset.rows("train")
+        dataset = with_features(self, weights, shown, reporter)
+        columns, unit = head_columns(self, dataset.features.layout), setup.objective.unit
+        head = setup.head.solved(columns, link=dataset.task.link, unit=unit)
+        head = calibrated(dataset, head, setup.held)  # on the images that chose the epoch
+        unseen = unseen_of(dataset, head, setup.held, setup.method)
+        if unseen == Unseen(None, None):
+            unseen = Unseen(dataset.predicted(head, shown, "the training images: too optimistic"), None)
         moved = movements(
             before,
             stage_weights(setup.network),
-            old=self.job.features,
-            new=job.features,
-            keys=job.keys(shown),
+            old=self.dataset.features,
+            new=dataset.features,
+            keys=dataset.keys(shown),
         )
         history = History(position.history, moved, setup.objective.measure)
         has_improved = position.best is None or position.best_epoch > 0
-        return Tuned(weights, head, said, job.features, history, position.cut_short, has_improved)
+        return Tuned(weights, head, unseen, dataset.features, history, position.cut_short, has_improved)
 
 
 def _say_how_it_ended(setup: Setup, position: Position, reporter: Reporter) -> None:

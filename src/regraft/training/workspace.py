@@ -50,8 +50,8 @@ def _facts(order: Order) -> dict[str, Any]:
     return {
         "version": 3,
         "plan": order.plan.model_dump(mode="json", exclude=_NOT_TRAINED_WITH),
-        "split": order.job.split.sha256,
-        "images": key_of([row.sha256 for row in order.job.split.rows]),
+        "split": order.dataset.split.sha256,
+        "images": key_of([row.sha256 for row in order.dataset.split.rows]),
         "weights": order.weights.sha256,
         "earlier": order.earlier.facts() if order.earlier and is_continued else None,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_kernels(),
@@ -71,6 +71,6 @@ def trained_weights(order: Order, network: Network, folder: Path) -> Weights:
     path = folder / "network.safetensors"
     save_state(network.module.state_dict(), path)
     sha256, start = sha256_of_file(path), order.weights.source
-    where = f"{order.plan.strategy} on {Path(order.job.images.root).name}, from {start.where}"
+    where = f"{order.plan.strategy} on {Path(order.dataset.images.root).name}, from {start.where}"
     source = WeightsSource(where=where, sha256=sha256, licence=start.licence)
     return replace(order.weights, path=path, sha256=sha256, source=source)

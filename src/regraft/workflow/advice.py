@@ -13,7 +13,7 @@ from regraft.advice.textbook import Cell, advised
 from regraft.features.extraction import extract
 from regraft.features.moments import source_statistics
 from regraft.features.opening import open_moments
-from regraft.heads.dataset import Job
+from regraft.heads.dataset import Dataset
 from regraft.heads.head import Head
 from regraft.ladder.rungs import gained
 from regraft.ladder.solved_rungs import (
@@ -106,7 +106,7 @@ def advise(
     near = measured_similarity(prepared, weights, reporter)
     state.start()
     try_first(state)
-    classifies = prepared.job.task.link == "softmax"
+    classifies = prepared.dataset.task.link == "softmax"
     profile = measure_profile(state) if classifies else None
     try_several_stages(state)
     try_best_depth(state)
@@ -123,7 +123,7 @@ def advise(
         options=tuple(options),
         curve=curve,
         table_says=f"{cell.advice} ({cell.size} and {'similar' if cell.is_similar else 'dissimilar'})",
-        suspects=tuple(_suspects(prepared.job, state)) if classifies else (),
+        suspects=tuple(_suspects(prepared.dataset, state)) if classifies else (),
     )
     return Advice(
         rehearsal=rehearsal, networks=networks, plan=plan, speaker=speaker, reason=reason, measured=measured
@@ -146,14 +146,16 @@ def named_advice(rehearsal: Rehearsal, networks: NetworkChoice | None) -> Advice
 
 def measured_similarity(prepared: Prepared, weights: Weights, reporter: Reporter) -> Similarity:
     """How similar a sample of the training images is to the images that the network was trained on."""
-    job = prepared.job
-    sample = job.training_rows().sample(IMAGES)
+    dataset = prepared.dataset
+    sample = dataset.training_rows().sample(IMAGES)
     wanted = set(sample.keys)
-    images = replace(job.images, items=tuple(item for item in job.images.items if item.sha256 in wanted))
+    images = replace(
+        dataset.images, items=tuple(item for item in dataset.images.items if item.sha256 in wanted)
+    )
     runtime = open_moments(weights, name=prepared.circumstances.runtime, device=prepared.circumstances.device)
     features = extract(images, runtime, weights.input_spec, limits=prepared.limits, reporter=reporter)
     keys = [key for key in dict.fromkeys(sample.keys) if key in features.rows]
-    return similarity(features, keys, source_statistics(weights, runtime.norms), seed=job.seed)
+    return similarity(features, keys, source_statistics(weights, runtime.norms), seed=dataset.seed)
 
 
 def recommend(
@@ -170,8 +172,8 @@ def recommend(
     """
     best, held = state.best, state.amounts.held
     assert best is not None
-    job = state.inputs.job
-    merit = best.merit(job)
+    dataset = state.inputs.dataset
+    merit = best.merit(dataset)
     fitting = [option for option in options if option.fits]
     if cell.strategy in ("last-blocks", "full") and held >= LEAST_HELD and fitting:
         chosen = fitting[0]
@@ -183,7 +185,7 @@ def recommend(
     reason = f"{best.name} is the most accurate of the strategies that were measured ({_scored(merit)})"
     first = state.solved[0]
     if best is not first:
-        gain = float(best.goodness(job).mean() - first.goodness(job).mean())
+        gain = float(best.goodness(dataset).mean() - first.goodness(dataset).mean())
         reason += f", {gained(merit, gain)} against {first.name}"
     if cell.strategy in ("last-blocks", "full"):
         reason += "; the textbook table advises training, but " + (
@@ -224,13 +226,13 @@ def _options(state: State) -> tuple[list[Option], dict[str, Plan]]:
     return options, plans
 
 
-def _suspects(job: Job, state: State) -> list[Suspect]:
+def _suspects(dataset: Dataset, state: State) -> list[Suspect]:
     """Suspicious labels of training images, and look-alikes with different labels outside the test side."""
-    known = [row for row in job.split.rows if row.side != "test"]
+    known = [row for row in dataset.split.rows if row.side != "test"]
     label_of = {row.path: row.label for row in known}
-    found = conflicting(job.images.findings, label_of)
+    found = conflicting(dataset.images.findings, label_of)
     judges = [one for one in state.solved if one.plan.head == "logistic"] or state.solved
-    judged = best_of(state, judges).out_of_fold
-    assert judged is not None
-    paths = [printable(job.split.rows[row].path) for row in judged.rows]
-    return found + label_suspects(judged.probabilities, job.truth(judged.rows), job.images.labels, paths)
+    outputs = best_of(state, judges).out_of_fold
+    assert outputs is not None
+    paths = [printable(dataset.split.rows[row].path) for row in outputs.rows]
+    return found + label_suspects(outputs.values, dataset.truth(outputs.rows), dataset.images.labels, paths)

@@ -59,5 +59,5 @@ def find_lr(
     log = RunLog(reporter or Silent(), None)
     begun = begin(images, request, data_settings, from_run, log, sides=EVERY_SIDE)
     made = planned(begun.prepared, begun.request, log)
-    trainer = tail_training(begun.prepared.job, made, begun.request, data_settings, begun.start)
+    trainer = tail_training(begun.prepared.dataset, made, begun.request, data_settings, begun.start)
     return trainer.search_rate(log, steps=steps)

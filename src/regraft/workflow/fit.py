@@ -10,7 +10,7 @@ from typing import Unpack
 
 from regraft.arguments import check_kind
 from regraft.data.findings.image_set import Images
-from regraft.heads.dataset import Job
+from regraft.heads.dataset import Dataset
 from regraft.plans.plan import Plan
 from regraft.prediction.model import Model
 from regraft.prediction.voter import Voter
@@ -19,7 +19,7 @@ from regraft.runs.folders import choose_folder, given_folder, images_of_run
 from regraft.runs.log import RunLog
 from regraft.settings import DataSettings, FitChanges, FitSettings, TrainSettings
 from regraft.storage.files import make_folder
-from regraft.training.solved import fit_solved, fit_voters, say_solved
+from regraft.training.solved import fit_solved, fit_voters, unseen_outputs
 from regraft.workflow.ladder_fit import fit_by_ladder
 from regraft.workflow.outcome import Destination, Outcome
 from regraft.workflow.preparation import data_settings_of, located, prepare
@@ -89,32 +89,32 @@ def fit(
     if request.plan is None and request.fit.strategy == "auto":
         return fit_by_ladder(files, request, data_settings, start, place, started=started)
     prepared = prepare(files, request, data_settings, start.weights, log)
-    place.compare_images(prepared.job.split)
+    place.compare_images(prepared.dataset.split)
     plan = planned(prepared, request, log)
-    return place.finish(_carry_out(prepared.job, plan, request, data_settings, start, log), start)
+    return place.finish(_carry_out(prepared.dataset, plan, request, data_settings, start, log), start)
 
 
 def _carry_out(
-    job: Job, plan: Plan, request: Request, data_settings: DataSettings, start: Start, log: RunLog
+    dataset: Dataset, plan: Plan, request: Request, data_settings: DataSettings, start: Start, log: RunLog
 ) -> Outcome:
     """Solve a head or train a tail, and fit the other models that vote with it."""
-    also = fit_voters(job, plan, reporter=log)
-    others = tuple(Voter(start.weights, one.head, job.features.layout) for one in also)
+    also = fit_voters(dataset, plan, reporter=log)
+    others = tuple(Voter(start.weights, one.head, dataset.features.layout) for one in also)
     if plan.training is None:
-        solved = fit_solved(job, plan, reporter=log)
-        own = Voter(start.weights, solved.head, job.features.layout)
-        judgement = job.judge_voters([say_solved(job, one) for one in (solved, *also)])
-        return Outcome(job, plan, (own, *others), judgement, start.lineage)
-    trainer = tail_training(job, plan, request, data_settings, start)
+        solved = fit_solved(dataset, plan, reporter=log)
+        own = Voter(start.weights, solved.head, dataset.features.layout)
+        evaluation = dataset.evaluate_voters([unseen_outputs(dataset, one) for one in (solved, *also)])
+        return Outcome(dataset, plan, (own, *others), evaluation, start.lineage)
+    trainer = tail_training(dataset, plan, request, data_settings, start)
     tuned = trainer.fit(log)
     if plan.refit is not None:
         from regraft.training.refit import refit
 
         tuned = refit(trainer, tuned, log)
-    lineage = (*start.lineage, f"{plan.strategy} on {Path(job.images.root).name}")
+    lineage = (*start.lineage, f"{plan.strategy} on {Path(dataset.images.root).name}")
     own = Voter(tuned.weights, tuned.head, tuned.features.layout)
-    judgement = job.judge_voters([tuned.said, *(say_solved(job, one) for one in also)])
-    return Outcome(job, plan, (own, *others), judgement, lineage, tuned.history)
+    evaluation = dataset.evaluate_voters([tuned.unseen, *(unseen_outputs(dataset, one) for one in also)])
+    return Outcome(dataset, plan, (own, *others), evaluation, lineage, tuned.history)
 
 
 def _started(log: RunLog, reporter: Reporter, folder: Path | None) -> RunLog:

@@ -14,7 +14,7 @@ from regraft.data.pictures.loading import LOADER_VERSION
 from regraft.data.sources.candidates import Found
 from regraft.features.extraction import extract
 from regraft.features.opening import open_runtime
-from regraft.heads.dataset import Job, Predicted, on_average
+from regraft.heads.dataset import Dataset, Outputs, on_average
 from regraft.ladder.ledger import Ledger
 from regraft.ladder.order import try_rungs
 from regraft.ladder.outlook import measure_curve, outlook
@@ -59,30 +59,32 @@ def run_ladder(
         keep: called with the name of every contender that is kept, and with what it gives when it is
             evaluated on validation images only.
     """
-    job = prepared.job
+    dataset = prepared.dataset
     state = state_for(
         prepared, request, data_settings, start, started=started, reporter=reporter, purpose="fit"
     )
 
     def outcome(
-        contender: Contender, ladder: LadderRecord, job: Job, test: Predicted | None = None
+        contender: Contender, ladder: LadderRecord, dataset: Dataset, test: Outputs | None = None
     ) -> Outcome:
-        judgement = job.judge(contender.judged, test)
+        evaluation = dataset.evaluate(contender.outputs, test)
         lineage = (*start.lineage, *contender.lineage)
-        return Outcome(job, contender.plan, contender.voters, judgement, lineage, contender.history, ladder)
+        return Outcome(
+            dataset, contender.plan, contender.voters, evaluation, lineage, contender.history, ladder
+        )
 
     def keep_rung(contender: Contender, ladder: LadderRecord) -> None:
-        keep(contender.name, outcome(contender, ladder, job))
+        keep(contender.name, outcome(contender, ladder, dataset))
 
     state.keep = keep_rung
     contender = try_rungs(state)
     curve = measure_curve(state)
     test, unreadable = _predicted_test(contender, prepared, request, reporter)
-    images = replace(job.images, skipped=(*job.images.skipped, *unreadable))
+    images = replace(dataset.images, skipped=(*dataset.images.skipped, *unreadable))
     for line in (state.predictions.summary(), outlook(state, curve, request.compared)):
         if line:
             reporter.note(line)
-    return outcome(contender, state.record, replace(job, images=images), test)
+    return outcome(contender, state.record, replace(dataset, images=images), test)
 
 
 def state_for(
@@ -110,7 +112,7 @@ def state_for(
     """
     weights = start.weights
     budget_s = seconds_in(request.fit.budget or DEFAULT_BUDGET)
-    book, job = CostBook(), prepared.job
+    book, dataset = CostBook(), prepared.dataset
     name = extract_name(weights, prepared.circumstances.runtime, request.fit.precision)
     if prepared.extract_s is not None:
         used = prepared.extract_processor_s
@@ -118,7 +120,7 @@ def state_for(
             book.observe(prepared.extract_s, used, float("inf"))
         book.learn(name, prepared.extract_s, used)
     inputs = Inputs(
-        job,
+        dataset,
         weights,
         prepared.circumstances,
         request.fit,
@@ -128,22 +130,22 @@ def state_for(
         prepared.extract_s or book.seconds(name) or _USUAL_EXTRACT_S,
         budget_s,
         clock() - started,
-        len(on_sides(job.images, job.split, ("test",))) if purpose == "fit" else 0,
+        len(on_sides(dataset.images, dataset.split, ("test",))) if purpose == "fit" else 0,
         start.earlier,
     )
-    ledger = Ledger(_key(request, job, weights, purpose))
+    ledger = Ledger(_key(request, dataset, weights, purpose))
     return State(inputs, ledger, book, reporter, lambda *_: None, clock)
 
 
 def _predicted_test(
     contender: Contender, prepared: Prepared, request: Request, reporter: Reporter
-) -> tuple[Predicted | None, tuple[SkippedFile, ...]]:
+) -> tuple[Outputs | None, tuple[SkippedFile, ...]]:
     """Predictions of a contender for the test images, and the test images that can't be read."""
-    job = prepared.job
-    images = on_sides(job.images, job.split, ("test",))
+    dataset = prepared.dataset
+    images = on_sides(dataset.images, dataset.split, ("test",))
     if not images.items:
         return None, ()
-    votes: list[Predicted] = []
+    votes: list[Outputs] = []
     skipped: dict[str, SkippedFile] = {}
     for voter in contender.voters:
         runtime = prepared.runtime
@@ -159,20 +161,20 @@ def _predicted_test(
             images, runtime, voter.weights.input_spec, limits=prepared.limits, reporter=reporter
         )
         skipped |= {file.path: file for file in features.skipped}
-        seen = replace(job, features=features)
+        seen = replace(dataset, features=features)
         votes.append(seen.predicted(voter.head, seen.rows("test"), "held-out test images"))
     return on_average(votes), tuple(skipped.values())
 
 
-def _key(request: Request, job: Job, weights: Weights, purpose: str) -> str:
+def _key(request: Request, dataset: Dataset, weights: Weights, purpose: str) -> str:
     """Hash of everything that a ladder depends on besides time."""
     libraries = ("regraft", "torch", "timm", "scikit-learn", "scipy", "numpy")
     return key_of(
         {
             "purpose": purpose,
-            "task": job.task.name,
+            "task": dataset.task.name,
             "request": request.record(),
-            "split": job.split.sha256,
+            "split": dataset.split.sha256,
             "weights": weights.sha256,
             "loader_version": LOADER_VERSION,
             "versions": {name: metadata.version(name) for name in libraries},
@@ -192,7 +194,7 @@ def fit_by_ladder(
     """The ladder: every rung that is kept is a whole run in the folder, scored on validation images."""
     log = place.log
     prepared = prepare(images, request, data_settings, start.weights, log, sides=("train", "validation"))
-    place.compare_images(prepared.job.split)
+    place.compare_images(prepared.dataset.split)
     best: list[str] = []
 
     def keep(name: str, outcome: Outcome) -> None:
@@ -214,6 +216,7 @@ def fit_by_ladder(
 
 
 def _accuracy_of(outcome: Outcome) -> str:
-    job, rows = outcome.job, outcome.judgement.judged
-    merit = job.task.merit(job.task.goodness(outcome.judgement.probabilities, job.truth(rows)), seed=job.seed)
-    return f"{merit.title} {merit.text} on {len(rows):,} validation images"
+    dataset, outputs = outcome.dataset, outcome.evaluation.outputs
+    goodness = dataset.task.goodness(outputs.values, dataset.truth(outputs.rows))
+    merit = dataset.task.merit(goodness, seed=dataset.seed)
+    return f"{merit.title} {merit.text} on {len(outputs.rows):,} validation images"

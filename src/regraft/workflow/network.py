@@ -20,7 +20,7 @@ from regraft.features.extraction import Features, extract
 from regraft.features.moments import CLASSIFIER
 from regraft.features.opening import open_moments, open_runtime
 from regraft.features.runtimes import RuntimeName
-from regraft.heads.dataset import Job
+from regraft.heads.dataset import Dataset
 from regraft.heads.head import softmax
 from regraft.heads.linear import cross_validated_logistic
 from regraft.heads.rows import TrainingRows
@@ -110,7 +110,7 @@ def choose_network(
             "network with --network, or leave it out for the most promising one on this machine"
         )
     candidates = _candidates(settings, reporter)
-    job = _job(images, settings)
+    dataset = _job(images, settings)
     alive, dropped = candidates[:FIRST_FEW], [_untried(prior) for prior in candidates[FIRST_FEW:]]
     probed: list[_Probed] = []
     first: dict[str, float] = {}
@@ -119,7 +119,7 @@ def choose_network(
             break
         probed = []
         for prior in alive:
-            one = _probe(prior, job, settings, count, limits, reporter)
+            one = _probe(prior, dataset, settings, count, limits, reporter)
             if isinstance(one, _Probed):
                 probed.append(one)
             else:
@@ -165,13 +165,13 @@ def _channels(network: str) -> int | None:
     return known.input_spec.channels if known else None
 
 
-def _job(images: Images, settings: FitSettings) -> Job:
+def _job(images: Images, settings: FitSettings) -> Dataset:
     split = split_images(images, seed=settings.seed, test_share=settings.test_share, save=False)
-    return Job(images, split, Features(Rows([], {}), (), ()), settings.seed)
+    return Dataset(images, split, Features(Rows([], {}), (), ()), settings.seed)
 
 
 def _probe(
-    prior: Prior, job: Job, settings: FitSettings, count: int, limits: LoadLimits, reporter: Reporter
+    prior: Prior, dataset: Dataset, settings: FitSettings, count: int, limits: LoadLimits, reporter: Reporter
 ) -> _Probed | TriedNetwork:
     try:
         weights = find_weights(prior.network, weights=settings.weights, offline=True)
@@ -185,10 +185,10 @@ def _probe(
     except RegraftError as error:  # the other candidates can still be tried
         reporter.warn(f"{prior.network} can't be tried: {error}")
         return _untried(prior, "can't be loaded")
-    training = on_sides(job.images, job.split, ("train",))
-    sample = _sampled(training, count, job.seed)
+    training = on_sides(dataset.images, dataset.split, ("train",))
+    sample = _sampled(training, count, dataset.seed)
     features = extract(sample, runtime, weights.input_spec, limits=limits, reporter=reporter)
-    rows = replace(job, features=features).training_rows()
+    rows = replace(dataset, features=features).training_rows()
     last = features.layout[-1].stage
     columns = read_by_probe([column for column in features.layout if column.stage == last])
     rights = cross_validated_logistic(rows, columns).argmax(axis=1) == rows.targets

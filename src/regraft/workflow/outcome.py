@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from regraft.data.findings.known_classes import say_accuracy_of_all
-from regraft.heads.dataset import Job, Judgement
+from regraft.heads.dataset import Dataset, Evaluation
 from regraft.plans.plan import Plan
 from regraft.prediction.model import Model
 from regraft.prediction.voter import Voter
@@ -25,11 +25,11 @@ from regraft.workflow.request import Start
 class Outcome:
     """What carrying out a plan gave."""
 
-    job: Job
+    dataset: Dataset
     """The data set, with the images that could not be read when it was evaluated."""
     plan: Plan
     voters: tuple[Voter, ...]
-    judgement: Judgement
+    evaluation: Evaluation
     lineage: tuple[str, ...]
     history: History | None = None
     ladder: LadderRecord | None = None
@@ -38,13 +38,13 @@ class Outcome:
         """The model, with its scores; `folder` is where its run is."""
         own = self.voters[0]
         return Model(
-            task=self.judgement.task,
+            task=self.evaluation.task,
             weights=own.weights,
             head=own.head,
             layout=own.layout,
             fitted_precision=self.plan.precision,
             lineage=self.lineage,
-            scores=self.judgement.sheet,
+            scores=self.evaluation.sheet,
             run_folder=folder,
             others=self.voters[1:],
         )
@@ -70,28 +70,28 @@ class Destination:
         model = outcome.model(self.folder)
         if self.folder is None:
             return model
-        job = outcome.job
+        dataset = outcome.dataset
         run = Run(
             regraft_version=VERSION,
-            data_root=job.images.root,
+            data_root=dataset.images.root,
             settings=self.settings,
             plan=outcome.plan,
-            split_sha256=job.split.sha256,
+            split_sha256=dataset.split.sha256,
             weights=start.weights.source,
             lineage=model.lineage,
             reasons=tuple(self.log.reasons),
             versions=versions(),
         )
         write_run(
-            self.folder, run=run, model=model, images=job.images, split=job.split,
-            judgement=outcome.judgement, history=outcome.history, ladder=outcome.ladder,
+            self.folder, run=run, model=model, images=dataset.images, split=dataset.split,
+            evaluation=outcome.evaluation, history=outcome.history, ladder=outcome.ladder,
         )  # fmt: skip
         return model
 
     def finish(self, outcome: Outcome, start: Start) -> Model:
         """Write the run for the last time, with what it says at the end."""
         model = self.write(outcome, start)
-        say_accuracy_of_all(outcome.job.images, outcome.judgement.sheet, self.log)
+        say_accuracy_of_all(outcome.dataset.images, outcome.evaluation.sheet, self.log)
         if self.folder is not None:
             if outcome.ladder is not None:
                 draw_ladder(self.folder, outcome.ladder)

@@ -25,7 +25,7 @@ from regraft.errors import DataError
 from regraft.features.extraction import Features, decode_while_waiting, extract, feature_store
 from regraft.features.opening import open_runtime
 from regraft.features.runtimes import Runtime
-from regraft.heads.dataset import Job
+from regraft.heads.dataset import Dataset
 from regraft.networks.weights.finding import Weights
 from regraft.plans.cost_book import CostBook
 from regraft.plans.costs import extraction_s
@@ -50,7 +50,7 @@ _ROUND_S = 30.0
 class Prepared:
     """A data set with its features, and what choices depend on."""
 
-    job: Job
+    dataset: Dataset
     circumstances: Circumstances
     runtime: Runtime
     extract_s: float | None
@@ -167,7 +167,7 @@ def prepare(
     )
     if not sides:
         return Prepared(
-            Job(usable, split, Features(Rows([], {}), runtime.layout, ()), settings.seed),
+            Dataset(usable, split, Features(Rows([], {}), runtime.layout, ()), settings.seed),
             circumstances,
             runtime,
             None,
@@ -191,9 +191,9 @@ def prepare(
     processor_s = (time.process_time() - used) / max(1, len(wanted))
     _keep_cache_small(log)
     usable = replace(usable, skipped=(*usable.skipped, *features.skipped))
-    job = Job(usable, split, features, settings.seed)
+    dataset = Dataset(usable, split, features, settings.seed)
     was_computed = seconds > 1e-3  # a cached row takes microseconds
-    return Prepared(job, circumstances, runtime, seconds if was_computed else None, processor_s, limits)
+    return Prepared(dataset, circumstances, runtime, seconds if was_computed else None, processor_s, limits)
 
 
 def _warn_if_too_long(

@@ -126,11 +126,11 @@ def _counted(kinds: Sequence[tuple[str, ...]]) -> dict[str, int]:
 
 def rehearsed(begun: Begun, log: RunLog) -> Rehearsal:
     """The beginning as a record, with the plan where a strategy is named."""
-    request, weights, job = begun.request, begun.start.weights, begun.prepared.job
+    request, weights, dataset = begun.request, begun.start.weights, begun.prepared.dataset
     is_ladder = request.plan is None and request.fit.strategy == "auto"
     plan = None if is_ladder else planned(begun.prepared, request, log)
-    rows = job.split.rows
-    _, kinds = job.task.kinds([row.label for row in rows])
+    rows = dataset.split.rows
+    _, kinds = dataset.task.kinds([row.label for row in rows])
     each = CostBook().known(
         extract_name(weights, begun.prepared.circumstances.runtime, request.fit.precision)
     )
@@ -140,9 +140,9 @@ def rehearsed(begun: Begun, log: RunLog) -> Rehearsal:
         classes=_counted(kinds),
         training=_counted([own for own, row in zip(kinds, rows, strict=True) if row.side == "train"]),
         sides=dict(Counter(row.side for row in rows)),
-        split_origin=job.split.origin,
-        skipped=tuple(SkippedFile(printable(file.path), file.reason) for file in job.images.skipped),
-        findings=dict(Counter(finding.kind for finding in job.images.findings)),
+        split_origin=dataset.split.origin,
+        skipped=tuple(SkippedFile(printable(file.path), file.reason) for file in dataset.images.skipped),
+        findings=dict(Counter(finding.kind for finding in dataset.images.findings)),
         extract_s=each * len(rows) if each is not None else None,
         budget_s=None if plan else seconds_in(request.fit.budget or DEFAULT_BUDGET),
         plan=plan,

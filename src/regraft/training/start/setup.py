@@ -15,7 +15,7 @@ from regraft.features.activations import Activations
 from regraft.features.opening import open_runtime
 from regraft.features.pooling import activation_shape
 from regraft.features.runtimes import Runtime
-from regraft.heads.dataset import Job
+from regraft.heads.dataset import Dataset
 from regraft.heads.fitting import fit_head
 from regraft.machine.devices import find_device
 from regraft.networks.architectures.auxiliaries import with_classes
@@ -41,7 +41,7 @@ class Order:
     """A data set and a plan that trains, with the device and limits to carry it out.
 
     Args:
-        job: the data set, with the features of the network before training.
+        dataset: the data set, with the features of the network before training.
         plan: the plan, with its training settings.
         weights: the weights to start from.
         device: `cpu`, `cuda`, `cuda:N` or `auto`.
@@ -51,7 +51,7 @@ class Order:
         limit_s: seconds after which training ends, counted from the call; None for no limit.
     """
 
-    job: Job
+    dataset: Dataset
     plan: Plan
     weights: Weights
     device: str = "auto"
@@ -92,15 +92,15 @@ def set_up(order: Order, reporter: Reporter) -> Setup:
     Raises:
         SettingsError: settings of the training don't suit the data, the network or an earlier run.
     """
-    settings, job = order.settings, order.job
-    check_training(job.task.link, settings)
+    settings, dataset = order.settings, order.dataset
+    check_training(dataset.task.link, settings)
     network = load_network(order.weights, drop_path=settings.drop_path)
     count = len(network.stages) - len(order.plan.stages)
-    train, held, method = job.held_out(settings.validation_share)
+    train, held, method = dataset.held_out(settings.validation_share)
     for line in describe_cut(network, count):
         reporter.note(line)
     device = find_device(order.device)
-    objective = OBJECTIVES[job.task.link].of(job.truth(train), len(job.task.outputs), settings)
+    objective = OBJECTIVES[dataset.task.link].of(dataset.truth(train), len(dataset.task.outputs), settings)
     head = LinearHead(
         _start(order, train, objective.unit, reporter), order.plan.statistics[0], dropout=settings.dropout
     )
@@ -118,19 +118,19 @@ def head_columns(order: Order, layout: Sequence[Column]) -> tuple[Column, ...]:
 
 def _start(order: Order, rows: Sequence[int], unit: Unit | None, reporter: Reporter) -> HeadStart:
     """Where the head starts: a solved head, an earlier run's head, or zero."""
-    settings, job = order.settings, order.job
-    columns = head_columns(order, job.features.layout)
-    width, outputs = sum(c.stop - c.start for c in columns), len(job.task.outputs)
+    settings, dataset = order.settings, order.dataset
+    columns = head_columns(order, dataset.features.layout)
+    width, outputs = sum(c.stop - c.start for c in columns), len(dataset.task.outputs)
     if order.plan.strategy == "scratch":
         return HeadStart.zero(width, outputs)
     with reporter.phase("solving the head to start from", 1, "heads") as meter:
-        fitted = fit_head(job.training_rows(rows), TRAINED_HEADS[job.task.link], [columns])
+        fitted = fit_head(dataset.training_rows(rows), TRAINED_HEADS[dataset.task.link], [columns])
         meter.advance()
     solved = HeadStart.from_solved(fitted.head)
     if settings.head_start == "zero":
         return HeadStart.zero(width, outputs, like=solved)
     if settings.head_start == "previous":
-        solved = HeadStart.remapped(_earlier(order, columns), job.task.outputs, solved)
+        solved = HeadStart.remapped(_earlier(order, columns), dataset.task.outputs, solved)
     return solved.counted_in(unit)
 
 
@@ -142,7 +142,7 @@ def _earlier(order: Order, columns: Sequence[Column]) -> EarlierHead:
     """
     if order.earlier is None:
         raise SettingsError("--head-start previous needs --from with an earlier run that has the head")
-    record, link = order.earlier.head.record, order.job.task.link
+    record, link = order.earlier.head.record, order.dataset.task.link
     reads = [(column.stage, column.statistic) for column in record.columns]
     wanted = [(column.stage, column.statistic) for column in columns]
     if record.link != link:
@@ -177,7 +177,7 @@ def _auxiliaries(order: Order, network: Network, count: int) -> dict[int, nn.Mod
     if not order.settings.auxiliary_weight:
         return {}
     places = {network.stage_names.index(stage): module for stage, module in network.auxiliaries}
-    outputs = len(order.job.task.outputs)
+    outputs = len(order.dataset.task.outputs)
     return {
         at - count: with_classes(module, outputs, seed=order.plan.seed)
         for at, module in places.items()
@@ -209,7 +209,7 @@ def _sources(
     settings, device = order.settings, find_device(order.device)
     policy = ViewPolicy(settings.augment or "none", settings.min_crop, settings.erasing, order.plan.seed)
     activations = Activations(
-        order.job.images,
+        order.dataset.images,
         order.weights.input_spec,
         policy,
         runtime,
@@ -225,7 +225,7 @@ def _sources(
     return tuple(
         ViewSource(
             activations,
-            order.job.keys(rows),
+            order.dataset.keys(rows),
             shape=activation_shape(network, count),
             prefix=prefix if kept == 0 else None,
             device=device,

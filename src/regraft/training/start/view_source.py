@@ -87,13 +87,14 @@ class ViewSource:
         keys = [self._keys[place] for place in places]
         if self._rows is not None:
             return torch.from_numpy(self._rows.gather(keys))
-        job = self._activations.decoding(self._view)
+        decoding = self._activations.decoding(self._view)
         workers = count_cores()
-        decoded = list(in_order(job.decode, keys, workers=workers, ahead=2 * workers))
+        decoded = list(in_order(decoding.decode, keys, workers=workers, ahead=2 * workers))
         lost = next((key for key, pixels in decoded if pixels is None), None)
         if lost is not None:
             raise DataError(
-                f"{job.files[lost]} can no longer be read: {job.reasons[lost]}. Run the command again"
+                f"{decoding.files[lost]} can no longer be read: {decoding.reasons[lost]}. "
+                "Run the command again"
             )
         return torch.from_numpy(np.stack([pixels for _, pixels in decoded if pixels is not None]))
 
