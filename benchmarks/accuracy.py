@@ -12,6 +12,7 @@ import time
 from common import save, shared
 
 import regraft
+from regraft.records import stages_of
 
 DATA = ("trash6", "brain_mri", "clothing", "omniglot_small1")
 NETWORKS = ("mobilenetv1_100", "mobilenetv2_100", "squeezenet1_1")
@@ -33,7 +34,7 @@ def main() -> None:
                         "data": data,
                         "network": network,
                         "strategy": strategy,
-                        "stages": list(dict.fromkeys(c.stage for c in model.head.record.columns)),
+                        "stages": stages_of(model.head.record.columns),
                         "images": scores.test.images,
                         "test": scores.test.accuracy.model_dump(),
                         "cross_validated": scores.validation.accuracy.model_dump(),

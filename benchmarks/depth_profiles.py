@@ -37,6 +37,7 @@ from regraft.heads.fitting import fit_head
 from regraft.networks.weights.finding import find_weights
 from regraft.outputs.plots import Axes, line_plot
 from regraft.progress import Silent
+from regraft.records import columns_of
 
 DATA = ("clothing", "trash6", "brain_mri", "omniglot_small1")
 NETWORKS = ("mobilenetv1_100", "mobilenetv2_100")
@@ -59,7 +60,7 @@ def measured(data: str, network: str, folder: Path) -> dict[str, Any]:
     keys = [key for key in dict.fromkeys(sample.keys) if key in seen.rows]
     row |= {"similarity": similarity(seen, keys, source).model_dump(mode="json")}
     row |= {"similarity_s": round(time.perf_counter() - started, 2)}
-    probe = fit_head(rows, "logistic", [read_by_probe([c for c in layout if c.stage == layout[-1].stage])])
+    probe = fit_head(rows, "logistic", [read_by_probe(columns_of(layout, [layout[-1].stage]))])
     row["curve"] = learning_curve(rows, probe.head).model_dump(mode="json")
     if network == NETWORKS[0]:
         row["baselines"] = baselines(dataset)

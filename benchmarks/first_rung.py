@@ -30,7 +30,7 @@ from regraft.heads.rows import TrainingRows, log_loss
 from regraft.ladder.rungs import chance_better
 from regraft.networks.weights.finding import find_weights
 from regraft.progress import Silent
-from regraft.records import Column, HeadKind
+from regraft.records import Column, HeadKind, columns_of
 
 KINDS: tuple[HeadKind, ...] = ("ridge", "logistic")
 WHOLE = [("clothing", 100, 0), ("trash6", None, 0), ("brain_mri", None, 0), ("omniglot_small1", None, 0)]
@@ -45,7 +45,7 @@ def measured(network: str, data: str, count: int | None, draw: int, folder: Path
     features = extract(images, runtime, weights.input_spec)
     dataset = Dataset(images, split_images(images, seed=draw), features, draw)
     rows, test = dataset.training_rows(), dataset.rows("test")
-    columns = read_by_probe([c for c in features.layout if c.stage == features.layout[-1].stage])
+    columns = read_by_probe(columns_of(features.layout, [features.layout[-1].stage]))
     row: dict[str, Any] = {"network": network, "data": data, "per_class": count, "draw": draw}
     row |= {"images": len(rows.keys), "classes": rows.num_outputs, "heads": {}, "seconds": {}}
     for kind in KINDS:

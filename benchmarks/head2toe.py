@@ -21,7 +21,7 @@ from regraft.heads.dataset import Dataset
 from regraft.heads.fitting import fit_head
 from regraft.networks.weights.finding import find_weights
 from regraft.progress import Silent
-from regraft.records import HeadKind
+from regraft.records import HeadKind, columns_of, stages_of
 from regraft.training.solved import set_sizes
 
 CASES = [(data, count) for data in ("clothing", "trash6", "brain_mri") for count in (20, 100)]
@@ -39,7 +39,7 @@ if __name__ == "__main__":
                     images, split_images(images), extract(images, runtime, weights.input_spec), draw
                 )
                 layout, test = runtime.layout, dataset.rows("test")
-                stages = list(dict.fromkeys(column.stage for column in layout))
+                stages = stages_of(layout)
                 third = stages[-set_sizes(len(stages))[1] :]
                 ways: dict[str, tuple[HeadKind, list[str]]] = {
                     "probe": ("logistic", stages[-1:]),
@@ -49,7 +49,7 @@ if __name__ == "__main__":
                 }
                 row: dict[str, object] = {"data": data, "per_class": count, "draw": draw}
                 for name, (kind, several) in ways.items():
-                    columns = tuple(column for column in layout if column.stage in several)
+                    columns = columns_of(layout, several)
                     columns = read_by_probe(columns) if name == "probe" else columns
                     started = time.perf_counter()
                     head = fit_head(dataset.training_rows(), kind, [columns]).head

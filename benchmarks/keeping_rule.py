@@ -27,6 +27,7 @@ from regraft.heads.fitting import fit_head
 from regraft.ladder.rungs import chance_better
 from regraft.networks.weights.finding import find_weights
 from regraft.progress import Silent
+from regraft.records import columns_of, stages_of
 from regraft.training.solved import set_sizes
 
 NETWORKS = ("mobilenetv1_100", "mobilenetv2_100")
@@ -48,14 +49,14 @@ def measured(network: str, data: str, count: int, draw: int) -> dict[str, Any]:
         features = extract(images, runtime, weights.input_spec)
         dataset = Dataset(images, split_images(images, seed=draw), features, draw)
         rows, layout, test = dataset.training_rows(), features.layout, dataset.rows("test")
-        stages = list(dict.fromkeys(column.stage for column in layout))
+        stages = stages_of(layout)
         third, most = (stages[-size:] for size in set_sizes(len(stages)) if 1 < size < len(stages))
         peak = [depth_profile(rows, layout).peak.stage]
         kinds = ("logistic", "logistic", "rbf-svm", "rbf-svm", "rbf-svm")
         read = dict(zip(HEADS, zip(kinds, (stages[-1:], third, peak, third, most), strict=True), strict=True))
         chances = {}
         for name, (kind, several) in read.items():
-            columns = tuple(column for column in layout if column.stage in several)
+            columns = columns_of(layout, several)
             columns = read_by_probe(columns) if name == "probe" else columns
             fitted = fit_head(rows, kind, [columns])
             chances[name] = (fitted.out_of_fold, dataset.predicted(fitted.head, test, "").values)

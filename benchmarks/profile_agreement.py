@@ -39,6 +39,7 @@ from regraft.heads.ridge_regression import ColumnRidge, GramRidge, RowRidge
 from regraft.heads.rows import Candidate, Floats, TrainingRows, accuracy, standardised
 from regraft.networks.weights.finding import find_weights
 from regraft.progress import Silent
+from regraft.records import columns_of, stages_of
 
 NETWORKS = ("mobilenetv1_100", "mobilenetv2_100")
 DATA = ("clothing", "trash6", "brain_mri", "omniglot_small1", "cherry_hemlock")
@@ -97,14 +98,14 @@ def measured(data: str, network: str, folder: Path) -> dict[str, Any]:
     weights = find_weights(network, weights=shared("weights"))
     features = extract(images, open_runtime(weights, reporter=Silent()), weights.input_spec)
     rows = Dataset(images, split_images(images), features, 0).training_rows().sample(MOST)
-    stages = list(dict.fromkeys(column.stage for column in features.layout))
+    stages = stages_of(features.layout)
     row: dict[str, Any] = {"data": data, "network": network, "images": len(rows.keys), "stages": len(stages)}
     row |= {"accuracy": {}, "seconds": {}}
     assert rows.folds is not None  # drawn before the clock starts
     for name, measure in WAYS.items():
         started, shares = time.process_time(), []
         for stage in stages:
-            scores = measure(rows, tuple(c for c in features.layout if c.stage == stage))
+            scores = measure(rows, columns_of(features.layout, [stage]))
             shares.append(round(accuracy(scores, rows.targets), 4))
         row["accuracy"][name] = shares
         row["seconds"][name] = round(time.process_time() - started, 2)

@@ -20,6 +20,7 @@ from regraft.features.opening import open_runtime
 from regraft.heads.dataset import Dataset
 from regraft.heads.fitting import fit_head
 from regraft.progress import Silent
+from regraft.records import columns_of, stages_of
 from regraft.training.solved import set_sizes
 
 CASES = [("clothing", 100), ("trash6", 100), ("brain_mri", 100)]
@@ -37,9 +38,9 @@ if __name__ == "__main__":
                 features = extract(images, runtime, model.weights.input_spec)
                 dataset = Dataset(images, split_images(images, seed=seed), features, seed)
                 kept, _, _ = dataset.held_out(0.15)
-                stages = list(dict.fromkeys(column.stage for column in features.layout))
+                stages = stages_of(features.layout)
                 third = stages[-set_sizes(len(stages))[1] :]
-                columns = tuple(column for column in features.layout if column.stage in third)
+                columns = columns_of(features.layout, third)
                 test = dataset.rows("test")
                 row = {"data": data, "seed": seed, "trained head": model.test_scores.accuracy.value}
                 for kind in ("logistic", "rbf-svm"):

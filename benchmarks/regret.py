@@ -31,6 +31,7 @@ from regraft.heads.dataset import Dataset
 from regraft.networks.weights.finding import find_weights
 from regraft.plans.planning import Circumstances, make_plan
 from regraft.progress import Silent
+from regraft.records import stages_of
 from regraft.settings import FitSettings, TrainSettings
 from regraft.training.solved import fit_solved, unseen_outputs
 
@@ -77,7 +78,7 @@ def solved(images: Images, network: str, seed: int, tell: Callable[..., None]) -
     features = extract(images, runtime, weights.input_spec)
     dataset = Dataset(images, split_images(images, seed=seed), features, seed)
     circumstances = Circumstances(network, runtime.layout, weights.input_spec, runtime.facts["runtime"])
-    stages = list(dict.fromkeys(column.stage for column in runtime.layout))
+    stages = stages_of(runtime.layout)
     tell("features", None, clock)
     ways = {
         "probe": FitSettings(strategy="probe"),

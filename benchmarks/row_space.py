@@ -30,6 +30,7 @@ from regraft.heads.rows import accuracy, standardised
 from regraft.heads.solving.row_space import row_space
 from regraft.networks.weights.finding import find_weights
 from regraft.progress import Silent
+from regraft.records import columns_of, stages_of
 from regraft.training.refit import refit_plan
 
 NETWORK = "mobilenetv1_100"
@@ -45,8 +46,8 @@ def compared(data: str, per_class: int | None, rounds: int) -> dict[str, Any]:
         features = extract(images, open_runtime(weights, reporter=Silent()), weights.input_spec)
         dataset = Dataset(images, split_images(images, seed=0), features, 0)
         rows = dataset.training_rows(dataset.rows("train"))
-        stages = refit_plan(list(dict.fromkeys(column.stage for column in features.layout))).stages
-        columns = tuple(column for column in features.layout if column.stage in stages)
+        stages = refit_plan(stages_of(features.layout)).stages
+        columns = columns_of(features.layout, stages)
         values = standardised(rows, columns)[1]
     times: dict[str, list[float]] = {"columns": [], "span": []}
     found: dict[str, tuple[float, float]] = {}

@@ -31,7 +31,7 @@ from regraft.networks.weights.finding import find_weights
 from regraft.plans.cost_book import CostBook
 from regraft.plans.costs import Amounts
 from regraft.progress import Silent
-from regraft.records import HeadKind
+from regraft.records import HeadKind, stages_of, width_of
 from regraft.training.solved import set_sizes
 
 NETWORK = "mobilenetv1_100"
@@ -55,14 +55,14 @@ def timed(data: str, per_class: int | None, folder: Path) -> Iterator[dict[str, 
     features = extract(images, open_runtime(weights, reporter=Silent()), weights.input_spec)
     dataset = Dataset(images, split_images(images, seed=0), features, 0)
     rows = dataset.training_rows()
-    stages = list(dict.fromkeys(column.stage for column in features.layout))
+    stages = stages_of(features.layout)
     amounts = Amounts(train=len(rows.keys), held=0, classes=rows.num_outputs, folds=int(rows.folds.max()) + 1)
     guesses = CostBook(folder / "no-costs", load=lambda: 1.0)
     for size in sorted({1, *set_sizes(len(stages))}):
         if size >= len(stages):
             continue
         columns = tuple(column for column in features.layout if column.stage in stages[-size:])
-        width = sum(column.stop - column.start for column in columns)
+        width = width_of(columns)
         for kind in KINDS:
             import_libraries(kind)
             predicted = solve_cost(kind, amounts, width, guesses).cost.seconds

@@ -8,6 +8,7 @@ refused before anything is built from them.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -80,6 +81,31 @@ class Column(Record):
     statistic: Statistic
     start: int
     stop: int
+
+
+Layout = tuple[Column, ...]
+"""The columns of a feature row, in the order of the stages."""
+
+
+def stages_of(columns: Iterable[Column]) -> list[str]:
+    """The names of the stages, each once, in order."""
+    return list(dict.fromkeys(column.stage for column in columns))
+
+
+def width_of(columns: Iterable[Column]) -> int:
+    """The number of values in all columns together."""
+    return sum(column.stop - column.start for column in columns)
+
+
+def columns_of(
+    columns: Iterable[Column], stages: Collection[str], statistics: Collection[str] | None = None
+) -> Layout:
+    """The columns of some stages; of all their statistics, or of the given ones."""
+    return tuple(
+        column
+        for column in columns
+        if column.stage in stages and (statistics is None or column.statistic in statistics)
+    )
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from regraft.features.extraction import Features
 from regraft.heads.fitting import fit_head
 from regraft.heads.head import softmax, squared_distances, vote
 from regraft.heads.rows import Candidate, TrainingRows, best_temperature
-from regraft.records import Column, HeadKind
+from regraft.records import Column, HeadKind, columns_of
 from regraft.storage.rows import RowStore
 from regraft.tasks.classification import Classification
 
@@ -44,7 +44,7 @@ def data(
 
 
 def columns(*stages: str) -> Candidate:
-    return tuple(column for column in LAYOUT if column.stage in stages)
+    return columns_of(LAYOUT, stages)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -9,7 +9,7 @@ from regraft.heads.head import Head
 from regraft.networks.network import load_network
 from regraft.networks.weights.finding import find_weights
 from regraft.prediction.model import Model
-from regraft.records import HeadRecord
+from regraft.records import HeadRecord, columns_of
 from regraft.tasks.classification import Classification
 from regraft.tasks.multilabel import Multilabel
 from regraft.tasks.regression import Regression
@@ -27,7 +27,7 @@ def model_of(link: str) -> Model:
     """LeNet-5 with random weights, and a head that reads its last stage."""
     task, weights = TASKS[link], find_weights("lenet5", weights="random")
     layout = layout_of(load_network(weights))
-    columns = tuple(column for column in layout if column.stage == layout[-1].stage)[:1]
+    columns = columns_of(layout, [layout[-1].stage])[:1]
     width, outputs = columns[0].stop - columns[0].start, len(task.outputs)
     draws = np.random.default_rng(0)
     arrays = {

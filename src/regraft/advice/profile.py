@@ -11,7 +11,7 @@ from regraft.heads.kernel import cross_validated_least_squares, cross_validated_
 from regraft.heads.kernel_machines import is_paired
 from regraft.heads.rows import Candidate, TrainingRows, accuracy
 from regraft.progress import Reporter, Silent
-from regraft.records import Column, Estimate, Record
+from regraft.records import Column, Estimate, Record, columns_of, stages_of
 
 MAX_IMAGES = 3_000
 MAX_NEAR = 3
@@ -77,8 +77,8 @@ def depth_profile(
         reporter: receives progress.
     """
     sample = data.sample(MAX_IMAGES)
-    stages = list(dict.fromkeys(column.stage for column in layout))
-    chosen = {stage: tuple(c for c in layout if c.stage == stage) for stage in stages}
+    stages = stages_of(layout)
+    chosen = {stage: columns_of(layout, [stage]) for stage in stages}
     with (reporter or Silent()).phase("measuring every depth", len(stages), "stages") as meter:
         everywhere = []
         for stage in stages:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from regraft.features.extraction import Features
 from regraft.features.moments import CLASSIFIER, SourceStatistics
 from regraft.heads.head import softmax
-from regraft.records import Column, Estimate, Record
+from regraft.records import Column, Estimate, Record, columns_of
 
 Floats = npt.NDArray[Any]
 Word = Literal["similar", "middling", "dissimilar"]
@@ -75,7 +75,7 @@ def similarity(
         ]
         or [np.empty(len(weights))]
     )
-    logits = features.matrix(keys, [c for c in features.layout if c.stage == CLASSIFIER])
+    logits = features.matrix(keys, columns_of(features.layout, [CLASSIFIER]))
     chances = softmax(logits.astype(np.float64))
     entropy = -(chances * np.log(np.maximum(chances, 1e-12))).sum(axis=1) / np.log(chances.shape[1])
     names = [mean.stage for mean, _ in layers]

@@ -13,7 +13,7 @@ from regraft.features.extraction import extract
 from regraft.features.opening import open_runtime
 from regraft.prediction.model import Model
 from regraft.progress import Reporter
-from regraft.records import Column
+from regraft.records import Column, columns_of
 from regraft.runs.reading import RunFiles
 
 Floats = npt.NDArray[np.float32]
@@ -42,7 +42,7 @@ class Space:
         """The space of a model's own head."""
         read = model.head.record.columns
         last = read[-1].stage
-        kept = [column for column in read if column.stage == last and column.statistic in ("mean", "token")]
+        kept = columns_of(read, [last], ("mean", "token"))
         columns = tuple(kept[-1:] or read[-1:])
         start = sum(column.stop - column.start for column in read[: read.index(columns[0])])
         width = columns[0].stop - columns[0].start

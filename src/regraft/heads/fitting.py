@@ -17,7 +17,7 @@ from regraft.heads.ridge import fit_ridge
 from regraft.heads.rows import Candidate, FittedHead, TrainingRows, describe
 from regraft.heads.solving.gauge import Gauge
 from regraft.progress import Meter
-from regraft.records import HeadKind, Link
+from regraft.records import HeadKind, Link, width_of
 from regraft.tasks.task import Measure, Task
 
 _SMALL_WORK = 4e7  # images x columns x outputs; two threads took up to nine times as long as one below it
@@ -90,7 +90,7 @@ def _threads_for(data: TrainingRows, candidates: Sequence[Candidate]) -> Abstrac
     """One thread for small problems: more of them mostly wait for each other, on a busy machine for long."""
     from threadpoolctl import threadpool_limits
 
-    width = max(sum(column.stop - column.start for column in columns) for columns in candidates)
+    width = max(width_of(columns) for columns in candidates)
     work = len(data.keys) * min(width, len(data.keys)) * data.num_outputs
     return threadpool_limits(1) if work < _SMALL_WORK else nullcontext()
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from regraft.records import HeadRecord, Link
+from regraft.records import HeadRecord, Link, width_of
 
 Floats = npt.NDArray[Any]
 _CHUNK = 1024
@@ -50,7 +50,7 @@ class Head:
         Raises:
             ValueError: an array is missing or has another shape than its record implies.
         """
-        width = sum(column.stop - column.start for column in self.record.columns)
+        width = width_of(self.record.columns)
         for name, shape in self._shapes(width, num_classes).items():
             if name not in self.arrays:
                 raise ValueError(f"{name} is missing")

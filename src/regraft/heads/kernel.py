@@ -32,6 +32,7 @@ from regraft.heads.rows import (
 )
 from regraft.heads.solving.gauge import Gauge
 from regraft.parallel import awaited
+from regraft.records import columns_of, stages_of
 from regraft.tasks.task import Measure
 
 EXACT_KERNEL_MAX = 8_000  # rows; above that, the exact kernel matrix alone would take half a gigabyte
@@ -100,12 +101,12 @@ def _distances_of(data: TrainingRows, candidates: Sequence[Candidate]) -> Iterat
     total: Floats = np.zeros((1, 1), dtype=np.float32)
     done: list[str] = []
     for columns in candidates:
-        stages = list(dict.fromkeys(column.stage for column in columns))
+        stages = stages_of(columns)
         if not done or not set(done) <= set(stages):
             total, done = np.zeros((len(data.keys), len(data.keys)), dtype=np.float32), []
         for stage in stages:
             if stage not in done:
-                rows = standardised(data, tuple(c for c in columns if c.stage == stage))[1]
+                rows = standardised(data, columns_of(columns, [stage]))[1]
                 total += squared_distances(rows, rows)
                 done.append(stage)
         yield columns, total / len(done)

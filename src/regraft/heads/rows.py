@@ -14,7 +14,7 @@ from regraft.data.splits import USUAL_FOLDS, fold_doubt, fold_numbers, stratifie
 from regraft.errors import DataError
 from regraft.features.extraction import Features
 from regraft.heads.head import LINKS, Head, softmax
-from regraft.records import Column, HeadKind, HeadRecord
+from regraft.records import Column, HeadKind, HeadRecord, stages_of, width_of
 from regraft.tasks.task import Measure, Task
 
 Floats = npt.NDArray[Any]
@@ -97,7 +97,7 @@ class FittedHead:
 
 def describe(columns: Sequence[Column]) -> str:
     """Name the stages of some columns: `layer3`, or `layer2 ... layer4 (3 stages)`."""
-    stages = list(dict.fromkeys(column.stage for column in columns))
+    stages = stages_of(columns)
     return stages[0] if len(stages) == 1 else f"{stages[0]} ... {stages[-1]} ({len(stages)} stages)"
 
 
@@ -128,7 +128,7 @@ class Standard:
 
 def standardisation(data: TrainingRows, columns: Candidate) -> Standard:
     """The standardisation that fits all training rows; a constant column is left out (its scale is 0)."""
-    width = sum(column.stop - column.start for column in columns)
+    width = width_of(columns)
     total, squares = np.zeros(width), np.zeros(width)
     for start in range(0, len(data.keys), CHUNK_ROWS):
         rows = data.features.matrix(data.keys[start : start + CHUNK_ROWS], columns).astype(np.float64)
@@ -136,7 +136,7 @@ def standardisation(data: TrainingRows, columns: Candidate) -> Standard:
         squares += np.square(rows).sum(axis=0)
     mean = total / len(data.keys)
     variance = np.maximum(squares / len(data.keys) - mean**2, 0)
-    stages = list(dict.fromkeys(column.stage for column in columns))
+    stages = stages_of(columns)
     widths = {s: sum(c.stop - c.start for c in columns if c.stage == s) for s in stages}
     root = np.concatenate([np.full(c.stop - c.start, widths[c.stage] * len(stages)) for c in columns]) ** 0.5
     is_constant = variance <= 1e-12 * np.maximum(mean**2, 1e-12)

@@ -30,7 +30,7 @@ from regraft.lab.pictures import write_digit_pictures, write_faces
 from regraft.networks.adaptation import adapted
 from regraft.networks.weights.finding import find_weights
 from regraft.progress import Reporter, Silent
-from regraft.records import Estimate, Granularity, InputSpec, Scores, Side
+from regraft.records import Estimate, Granularity, InputSpec, Scores, Side, columns_of, stages_of
 from regraft.settings import DataSettings, TrainSettings
 from regraft.storage.files import write_atomically
 from regraft.storage.tables import csv_bytes
@@ -217,13 +217,13 @@ def _drawn_images(images: Images, *, draw: int, per_class: int) -> Images:
 def _measured(dataset: Dataset, pixels: Mapping[str, np.ndarray]) -> _Drawn:
     rows, truth = dataset.training_rows(), dataset.truth(dataset.rows("test"))
     layout = dataset.features.layout
-    stages = list(dict.fromkeys(column.stage for column in layout))
+    stages = stages_of(layout)
 
     def tested(head: Head) -> float:
         return accuracy(dataset.predicted(head, dataset.rows("test"), "").values, truth)
 
     def columns(names: Sequence[str]) -> Candidate:
-        return tuple(column for column in layout if column.stage in names)
+        return columns_of(layout, names)
 
     heads = {stage: fit_head(rows, "logistic", [columns([stage])]) for stage in stages}
     depths = {stage: tested(one.head) for stage, one in heads.items()}

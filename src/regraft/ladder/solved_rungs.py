@@ -23,7 +23,7 @@ from regraft.machine.memory import available_bytes
 from regraft.plans.planning import make_plan
 from regraft.prediction.voter import Voter
 from regraft.progress import Silent, WithoutNotes
-from regraft.records import HeadKind, Statistic, Strategy
+from regraft.records import HeadKind, Statistic, Strategy, columns_of, width_of
 from regraft.settings import TrainSettings
 from regraft.tasks.task import Measure
 from regraft.training.solved import set_sizes, tell_doubt, tell_machine, unseen_outputs
@@ -154,7 +154,7 @@ def several_s(state: State) -> float:
     """Predicted seconds of the heads on several stages."""
     total, layout = 0.0, state.inputs.dataset.features.layout
     for number, several in enumerate(_sets(state)):
-        width = sum(column.stop - column.start for column in layout if column.stage in several)
+        width = width_of(columns_of(layout, several))
         kinds = heads_for(state.inputs.dataset.task.link)
         others: tuple[HeadKind, ...] = ("rbf-svm",) if "rbf-svm" in kinds else kinds[:1] * (number > 0)
         for kind in (kinds[0], *others) if number == 0 else others:
@@ -196,7 +196,7 @@ def profile_s(state: State) -> float:
 def _profile_work(state: State) -> float:
     """Units of work of the depth profile: a kernel matrix and its inverse at every stage."""
     rows = float(min(state.amounts.train, MAX_IMAGES))
-    width = sum(column.stop - column.start for column in state.inputs.dataset.features.layout)
+    width = width_of(state.inputs.dataset.features.layout)
     return rows**2 * (width + _INVERSE * len(state.stages) * rows)
 
 
@@ -221,9 +221,9 @@ def solve(
         needed: the least probability of being more accurate at which the head is kept.
         grace_s: seconds that may be taken beyond the budget.
     """
-    chosen = tuple(c for c in state.inputs.dataset.features.layout if c.stage in stages)
+    chosen = columns_of(state.inputs.dataset.features.layout, stages)
     columns = read_by_probe(chosen) if strategy == "probe" else chosen
-    width = sum(column.stop - column.start for column in columns)
+    width = width_of(columns)
     effort = solve_cost(kind, state.amounts, width, state.book)
     predicted = state.predicted(name, effort.cost.seconds, effort.unit)
     memory = effort.cost.memory_bytes

@@ -31,6 +31,7 @@ from regraft.plans.costs import Amounts
 from regraft.plans.planning import Circumstances
 from regraft.prediction.model import Model
 from regraft.progress import Reporter
+from regraft.records import stages_of
 from regraft.runs.records import LadderRecord, RungRow
 from regraft.settings import FitSettings, TrainSettings
 from regraft.tasks.task import Measure
@@ -131,7 +132,7 @@ class State:
     @property
     def stages(self) -> list[str]:
         """Names of the network's stages."""
-        return list(dict.fromkeys(column.stage for column in self.inputs.dataset.features.layout))
+        return stages_of(self.inputs.dataset.features.layout)
 
     @cached_property
     def training_rows(self) -> TrainingRows:

@@ -31,6 +31,7 @@ from regraft.plans.costs import logistic_cost
 from regraft.plans.plan import Plan
 from regraft.prediction.voter import Voter
 from regraft.progress import WithoutNotes
+from regraft.records import columns_of, width_of
 
 KEEP_TRAINED_AT = 0.75
 """The least probability of a gain for keeping a trained tail; lower, as its time is already spent."""
@@ -141,7 +142,7 @@ def _refit(state: State, trained: Contender, training: TailTraining, tuned: Tune
     assert plan.refit is not None
     name = f"{trained.name}, then {plan.refit.head} @ {plan.refit.stages[0]}…{plan.refit.stages[-1]}"
     layout = tuned.features.layout
-    width = sum(column.stop - column.start for column in layout if column.stage in plan.refit.stages)
+    width = width_of(columns_of(layout, plan.refit.stages))
     # Features of the held-out images were computed when the training was evaluated.
     amounts = replace(state.amounts, train=state.amounts.train - state.amounts.held)
     solving = logistic_cost(amounts, width, state.book).seconds

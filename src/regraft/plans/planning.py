@@ -14,7 +14,7 @@ from regraft.networks.cuts import cut_count
 from regraft.plans.plan import TRAINED, TRAINED_HEADS, Plan
 from regraft.plans.restrictions import check_training
 from regraft.progress import Reporter
-from regraft.records import Column, HeadKind, InputSpec, Link, Statistic, Strategy
+from regraft.records import Column, HeadKind, InputSpec, Link, Statistic, Strategy, stages_of
 from regraft.settings import Augmentation, FitSettings, TrainSettings
 from regraft.tasks.task import Task
 
@@ -71,7 +71,7 @@ def make_plan(
         NetworkError: the network has no such cut.
         SettingsError: settings contradict each other.
     """
-    stages = list(dict.fromkeys(column.stage for column in circumstances.layout))
+    stages = stages_of(circumstances.layout)
     strategy, cut = _named(settings), settings.cut
     check_strategy(strategy, settings.head, circumstances.task)
     if len(stages) == 1:
@@ -116,7 +116,7 @@ def check_plan(plan: Plan, circumstances: Circumstances) -> Plan:
     Raises:
         SettingsError: the plan does not fit; the message lists every problem and what is accepted.
     """
-    stages = list(dict.fromkeys(column.stage for column in circumstances.layout))
+    stages = stages_of(circumstances.layout)
     solved = [*plan.vote, *([plan.refit] if plan.refit else [])]
     named = [*plan.stages, *(stage for one in solved for stage in one.stages)]
     unknown = [stage for stage in dict.fromkeys(named) if stage not in stages]
@@ -153,7 +153,7 @@ def _make_trained(
             f"always {head}. Remove --head, or choose --strategy svm or many-stages"
         )
     check_training(circumstances.link, training)
-    stages = list(dict.fromkeys(column.stage for column in circumstances.layout))
+    stages = stages_of(circumstances.layout)
     count = _frozen_count(settings, stages, reporter)
     known = [column.statistic for column in circumstances.layout if column.stage == stages[-1]]
     return Plan(

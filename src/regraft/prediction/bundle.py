@@ -29,7 +29,7 @@ from regraft.tasks.score_sheet import ScoreSheet
 _MAX_RECORD_BYTES = 64 << 20
 
 
-def load_model(folder: str | Path) -> Model:
+def load_bundle(folder: str | Path) -> Model:
     """Load a model that `Model.save` or `regraft fit` has written: a bundle, or a run folder with one.
 
     This takes milliseconds, because the network itself is loaded at the first prediction. The model of a run

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from regraft.arguments import check_place
 from regraft.errors import BundleError
-from regraft.prediction.bundle import load_model as load_bundle
+from regraft.prediction.bundle import load_bundle
 from regraft.prediction.model import Model
 from regraft.prediction.onnx_model import OnnxModel
 

@@ -10,7 +10,7 @@ from typing import Any
 from regraft.errors import RegraftError
 from regraft.explanation.overlays import data_uri
 from regraft.explanation.pictures import Pictures
-from regraft.prediction.bundle import load_model
+from regraft.prediction.bundle import load_bundle
 from regraft.progress import Reporter, Silent
 from regraft.records import Scores, TaskName
 from regraft.reports.many_classes import confused_pairs, listed_classes
@@ -314,7 +314,7 @@ def _explained(
         from regraft.explanation.overlays import overlaid, picture
         from regraft.prediction.graph import ModelGraph
 
-        model = load_model(files.folder)
+        model = load_bundle(files.folder)
         graph, labels = ModelGraph(model).eval(), [printable(label) for label in model.labels]
         with reporter.phase("explaining", len(chosen)) as meter:
             for row in chosen:

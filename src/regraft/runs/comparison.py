@@ -11,7 +11,7 @@ import numpy as np
 from regraft.errors import SettingsError
 from regraft.evaluation.paired import ALPHA, PairedComparison, compare_goodness, holm
 from regraft.networks.zoo.cards import card
-from regraft.prediction.bundle import load_model
+from regraft.prediction.bundle import load_bundle
 from regraft.prediction.model import Model
 from regraft.runs.reading import RunFiles
 from regraft.runs.records import Run
@@ -139,7 +139,7 @@ def read_run(folder: Path) -> FinishedRun:
         )
     goodness = {row.path: row.goodness for row in files.predictions}
     size = sum(path.stat().st_size for path in (folder / "bundle").glob("*") if path.is_file())
-    model = load_model(folder)
+    model = load_bundle(folder)
     side = files.predictions[0].side
     return FinishedRun(
         folder, files.run, files.task, goodness, side, files.spent_s, size, _multiply_adds(model)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from regraft.errors import SettingsError
 from regraft.plans.plan import Plan
-from regraft.prediction.bundle import load_model
+from regraft.prediction.bundle import load_bundle
 from regraft.prediction.model import Model
 from regraft.records import ImageItem
 from regraft.runs.reading import PredictionRow, RunFiles
@@ -32,7 +32,7 @@ class ModelFiles:
         Raises:
             BundleError: it is missing or damaged.
         """
-        return load_model(self.folder)
+        return load_bundle(self.folder)
 
     @cached_property
     def bundle(self) -> Path:

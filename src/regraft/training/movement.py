@@ -11,6 +11,7 @@ import torch
 
 from regraft.features.extraction import Features
 from regraft.networks.network import Network
+from regraft.records import columns_of
 
 Floats = npt.NDArray[np.float64]
 _MOST_IMAGES = 1_000
@@ -57,7 +58,7 @@ def movements(
     chosen = list(dict.fromkeys(keys))[:_MOST_IMAGES]
     result = []
     for stage, start in before.items():
-        columns = [c for c in new.layout if c.stage == stage and c.statistic in ("mean", "token")]
+        columns = columns_of(new.layout, [stage], ("mean", "token"))
         scale = float(start.norm())
         change = float((after[stage] - start).norm()) / scale if scale else 0.0
         pair = [features.matrix(chosen, columns).astype(np.float64) for features in (old, new)]

@@ -12,7 +12,7 @@ from regraft.heads.rows import Candidate, FittedHead, TrainingRows, describe
 from regraft.heads.solving.gauge import HUNDREDTHS
 from regraft.plans.plan import Plan
 from regraft.progress import Reporter
-from regraft.records import HeadKind, Statistic
+from regraft.records import HeadKind, Statistic, columns_of
 from regraft.tasks.task import Measure
 
 
@@ -76,7 +76,7 @@ def fit_voters(dataset: Dataset, plan: Plan, *, reporter: Reporter) -> list[Fitt
 
 
 def _columns(dataset: Dataset, stages: Sequence[str], statistics: Sequence[Statistic]) -> Candidate:
-    return tuple(c for c in dataset.features.layout if c.stage in stages and c.statistic in statistics)
+    return columns_of(dataset.features.layout, stages, statistics)
 
 
 def _candidates(dataset: Dataset, plan: Plan) -> list[Candidate]:

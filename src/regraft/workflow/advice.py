@@ -31,7 +31,7 @@ from regraft.networks.weights.finding import Weights
 from regraft.plans.costs import Cost, logistic_work
 from regraft.plans.plan import Plan
 from regraft.progress import Reporter
-from regraft.records import Record
+from regraft.records import Record, width_of
 from regraft.runs.records import LadderRecord
 from regraft.storage.tables import printable
 from regraft.tasks.task import Measure
@@ -207,7 +207,7 @@ def _quick_head(state: State) -> Head:
     amounts = state.amounts
     heads = [one for one in state.solved if one.plan.head in ("ridge", "rbf-svm")]
     for one in state.solved:
-        width = sum(column.stop - column.start for column in one.voters[0].head.record.columns)
+        width = width_of(one.voters[0].head.record.columns)
         if one.plan.head == "logistic" and logistic_work(amounts, width) <= _QUICK_WORK:
             heads.append(one)
     return best_of(state, heads or state.solved[:1]).voters[0].head

@@ -28,7 +28,7 @@ from regraft.networks.weights.finding import Weights, find_weights, usable_here
 from regraft.networks.zoo.cards import card
 from regraft.networks.zoo.licences import forbids_commerce
 from regraft.progress import Reporter
-from regraft.records import Estimate, Record
+from regraft.records import Estimate, Record, columns_of
 from regraft.settings import FitSettings
 from regraft.storage.rows import Rows
 from regraft.workflow.preparation import on_sides
@@ -190,7 +190,7 @@ def _probe(
     features = extract(sample, runtime, weights.input_spec, limits=limits, reporter=reporter)
     rows = replace(dataset, features=features).training_rows()
     last = features.layout[-1].stage
-    columns = read_by_probe([column for column in features.layout if column.stage == last])
+    columns = read_by_probe(columns_of(features.layout, [last]))
     rights = cross_validated_logistic(rows, columns).argmax(axis=1) == rows.targets
     return _Probed(prior, weights, sample, rows, rights, limits, settings.runtime, settings.device)
 
@@ -228,7 +228,7 @@ def _row(one: _Probed, verdict: str, reporter: Reporter) -> TriedNetwork:
 
 def _transferability(one: _Probed, reporter: Reporter) -> Transferability:
     last = one.rows.features.layout[-1].stage
-    columns = read_by_probe([column for column in one.rows.features.layout if column.stage == last])
+    columns = read_by_probe(columns_of(one.rows.features.layout, [last]))
     matrix = one.rows.features.matrix(one.rows.keys, columns)
     opinions, labels = _source_opinions(one, reporter)
     return Transferability(
@@ -246,7 +246,7 @@ def _source_opinions(one: _Probed, reporter: Reporter) -> tuple[np.ndarray, np.n
     images = replace(one.sample, items=tuple(i for i in one.sample.items if i.sha256 in wanted))
     runtime = open_moments(one.weights, name=one.runtime, device=one.device)
     features = extract(images, runtime, one.weights.input_spec, limits=one.limits, reporter=reporter)
-    columns = [column for column in features.layout if column.stage == CLASSIFIER]
+    columns = columns_of(features.layout, [CLASSIFIER])
     return softmax(features.matrix(part.keys, columns).astype(np.float64)), part.targets
 
 

@@ -14,7 +14,7 @@ from regraft.errors import SettingsError
 from regraft.networks.weights.finding import Weights, find_weights
 from regraft.networks.zoo.licences import check_licence
 from regraft.plans.plan import TRAINED, Plan
-from regraft.prediction.bundle import load_model
+from regraft.prediction.bundle import load_bundle
 from regraft.prediction.model import Model
 from regraft.progress import Reporter
 from regraft.settings import DEFAULT_BUDGET, FitSettings, TrainSettings, changed, differences
@@ -185,7 +185,7 @@ def _from_scratch(request: Request, reporter: Reporter) -> Start:
 
 
 def _from_run(folder: Path, settings: FitSettings) -> Start:
-    earlier = load_model(folder)
+    earlier = load_bundle(folder)
     if settings.weights is not None or settings.network not in (None, earlier.weights.network):
         raise SettingsError(
             f"--from {folder} determines the network ({earlier.weights.network}) and its weights. "

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 
 from regraft.records import Finding, ImageItem, SkippedFile
 from regraft.tasks.task import Task
@@ -25,6 +26,10 @@ class Images:
     folder."""
     unknown: tuple[ImageItem, ...] = ()
     """Images of official sides whose class has no training images: no label, and part of no score."""
+
+    def of(self, keys: Collection[str]) -> Images:
+        """The same data set with only the images whose content has one of the hashes."""
+        return replace(self, items=tuple(item for item in self.items if item.sha256 in keys))
 
     def __len__(self) -> int:
         return len(self.items)

@@ -25,7 +25,7 @@ from regraft.networks.weights.finding import Weights
 from regraft.plans.plan import TRAINED_HEADS, Plan
 from regraft.plans.restrictions import check_training
 from regraft.progress import Reporter
-from regraft.records import Column, Link
+from regraft.records import Column, Link, columns_of, width_of
 from regraft.settings import TrainSettings
 from regraft.training.loop.objective import OBJECTIVES, Objective, Unit
 from regraft.training.loop.tail import Tail, channels_last
@@ -113,14 +113,14 @@ def set_up(order: Order, reporter: Reporter) -> Setup:
 def head_columns(order: Order, layout: Sequence[Column]) -> tuple[Column, ...]:
     """The columns of feature rows that the trained head reads: one statistic of the last stage."""
     last, statistic = layout[-1].stage, order.plan.statistics[0]
-    return tuple(c for c in layout if c.stage == last and c.statistic == statistic)
+    return columns_of(layout, [last], [statistic])
 
 
 def _start(order: Order, rows: Sequence[int], unit: Unit | None, reporter: Reporter) -> HeadStart:
     """Where the head starts: a solved head, an earlier run's head, or zero."""
     settings, dataset = order.settings, order.dataset
     columns = head_columns(order, dataset.features.layout)
-    width, outputs = sum(c.stop - c.start for c in columns), len(dataset.task.outputs)
+    width, outputs = width_of(columns), len(dataset.task.outputs)
     if order.plan.strategy == "scratch":
         return HeadStart.zero(width, outputs)
     with reporter.phase("solving the head to start from", 1, "heads") as meter:
