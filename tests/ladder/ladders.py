@@ -6,7 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-from regraft.data.pictures.loading import LoadLimits
+from regraft.features.opening import Compute
 from regraft.ladder.ledger import Ledger
 from regraft.ladder.state import Inputs, State
 from regraft.networks.weights.finding import Weights
@@ -68,11 +68,11 @@ def state_of(
         dataset, weights, Circumstances(weights.network, layout, weights.input_spec, "openvino", "cpu"),
         FitSettings(network="mobilenetv1_100", device="cpu"),
         TrainSettings(train_precision="fp32", **training),
-        LoadLimits(), 2, 0.02, budget_s, spent_s, test_images,
+        Compute(), 0.02, budget_s, spent_s, test_images,
     )  # fmt: skip
     book = CostBook(folder, load=lambda: slow, now=lambda: 0.0)
     book.learn("matrix", 0.05 * slow, 0.1)
-    state = State(inputs, Ledger("climb", folder), book, Silent(), lambda *_: None, clock or Clock())
+    state = State(inputs, Ledger("ladder", folder), book, Silent(), lambda *_: None, clock or Clock())
     cast("Any", state).amounts = amounts
     state.start()
     return state

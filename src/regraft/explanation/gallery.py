@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from regraft.data.findings.image_set import Images
-from regraft.features.extraction import extract
-from regraft.features.opening import open_runtime
+from regraft.features.opening import Compute
 from regraft.prediction.model import Model
 from regraft.progress import Reporter
 from regraft.records import Column, columns_of
@@ -91,8 +90,7 @@ def open_gallery(files: RunFiles, model: Model, reporter: Reporter) -> Gallery:
     inside = [(item, str(place.relative_to(files.root))) for item, place in places if place is not None]
     found = tuple(replace(item, path=path) for item, path in inside)
     images = Images(str(files.root), found, task=model.task)
-    runtime = open_runtime(model.weights, precision=model.fitted_precision, reporter=reporter)
-    features = extract(images, runtime, model.weights.input_spec, reporter=reporter)
+    features = Compute(precision=model.fitted_precision).features(images, model.weights, reporter)
     known = [item for item, _ in inside if item.sha256 in features.rows]
     space = Space.of(model)
     keys = [item.sha256 for item in known]

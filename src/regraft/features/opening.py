@@ -1,15 +1,72 @@
-"""The choice between the runtimes that compute features, and how one is opened."""
+"""How features are computed: the choice between the runtimes, and all that a command says about it."""
 
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import dataclass, field
 
+from regraft.data.findings.image_set import Images
+from regraft.data.pictures.loading import LoadLimits, Pixels
 from regraft.errors import SettingsError
+from regraft.features.extraction import Features, extract
 from regraft.features.runtimes import MomentsRuntime, Runtime, RuntimeName
 from regraft.machine.devices import has_gpu
 from regraft.networks.weights.finding import Weights
 from regraft.progress import Reporter
-from regraft.records import Precision
+from regraft.records import InputSpec, Precision
+
+
+@dataclass(frozen=True)
+class Compute:
+    """How one command computes features, of any network and any images."""
+
+    runtime: RuntimeName = "auto"
+    precision: Precision = "fp32"
+    device: str = "auto"
+    """`cpu`, `cuda`, `cuda:N` or `auto`."""
+    limits: LoadLimits = field(default_factory=LoadLimits)
+    """Limits of the image loader."""
+    workers: int | None = None
+    """Number of decoding threads; None means one for each core."""
+
+    def open(self, weights: Weights, reporter: Reporter, *, cut: int | None = None) -> Runtime:
+        """Open a network's runtime; see `open_runtime`."""
+        return open_runtime(
+            weights,
+            name=self.runtime,
+            precision=self.precision,
+            device=self.device,
+            cut=cut,
+            reporter=reporter,
+        )
+
+    def open_moments(self, weights: Weights) -> MomentsRuntime:
+        """Open the runtime of a network's moments; see the function of that name."""
+        return open_moments(weights, name=self.runtime, device=self.device)
+
+    def extract(
+        self,
+        images: Images,
+        runtime: Runtime,
+        spec: InputSpec,
+        reporter: Reporter,
+        *,
+        decoded: dict[str, Pixels] | None = None,
+    ) -> Features:
+        """The features of all images by an open runtime, from the cache if they are there."""
+        return extract(
+            images,
+            runtime,
+            spec,
+            limits=self.limits,
+            workers=self.workers,
+            decoded=decoded,
+            reporter=reporter,
+        )
+
+    def features(self, images: Images, weights: Weights, reporter: Reporter) -> Features:
+        """The features of all images by a network."""
+        return self.extract(images, self.open(weights, reporter), weights.input_spec, reporter)
 
 
 def open_runtime(

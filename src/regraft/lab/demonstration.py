@@ -19,8 +19,8 @@ from regraft.data.findings.image_set import Images
 from regraft.data.pictures.loading import load_input
 from regraft.data.splits import split_images
 from regraft.evaluation.scores import majority, mean_interval
-from regraft.features.extraction import Features, extract
-from regraft.features.opening import open_runtime
+from regraft.features.extraction import Features
+from regraft.features.opening import Compute
 from regraft.features.runtimes import RuntimeName
 from regraft.heads.dataset import Dataset
 from regraft.heads.fitting import fit_head
@@ -197,8 +197,7 @@ def _features(images: Images, runtime: RuntimeName, log: Reporter) -> Features:
     """The features after every stage, from one pass; rows that the cache holds are not computed again."""
     weights = adapted(find_weights(NETWORK, offline=True), size_px=INPUT_PX)
     weights = replace(weights, recipe=weights.recipe.model_copy(update={"stages": GRANULARITY}))
-    opened = open_runtime(weights, name=runtime, reporter=log)
-    return extract(images, opened, weights.input_spec, reporter=log)
+    return Compute(runtime).features(images, weights, log)
 
 
 def _drawn_images(images: Images, *, draw: int, per_class: int) -> Images:

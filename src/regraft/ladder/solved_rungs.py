@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from regraft.advice.baselines import (
     Baseline,
@@ -20,11 +19,11 @@ from regraft.ladder.rungs import KEEP_AT, VOTE_AT, Contender, soft_vote
 from regraft.ladder.solve_cost import solve_cost
 from regraft.ladder.state import State
 from regraft.machine.memory import available_bytes
-from regraft.plans.planning import make_plan
+from regraft.plans.plan import SolvedPlan
+from regraft.plans.planning import solved_plan
 from regraft.prediction.voter import Voter
-from regraft.progress import Silent, WithoutNotes
-from regraft.records import HeadKind, Statistic, Strategy, columns_of, width_of
-from regraft.settings import TrainSettings
+from regraft.progress import Silent
+from regraft.records import HeadKind, Strategy, columns_of, width_of
 from regraft.tasks.task import Measure
 from regraft.training.solved import set_sizes, tell_doubt, tell_machine, unseen_outputs
 
@@ -68,10 +67,10 @@ def try_classics(state: State) -> None:
         return
 
     def classics(most: int) -> Sequence[Baseline]:
-        return classic_baselines(inputs.dataset, most=most, limits=inputs.limits, reporter=reporter)
+        return classic_baselines(inputs.dataset, most=most, limits=inputs.compute.limits, reporter=reporter)
 
     def words(most: int) -> Sequence[Baseline]:
-        return [words_baseline(inputs.dataset, most=most, limits=inputs.limits, reporter=reporter)]
+        return [words_baseline(inputs.dataset, most=most, limits=inputs.compute.limits, reporter=reporter)]
 
     wants_all = inputs.settings.baselines == "all"
     _measure_baselines(state, "classics", classics, (1_000, 400, 150), 0.1)
@@ -258,18 +257,12 @@ def _contender(
     fitted: FittedHead,
 ) -> Contender:
     inputs = state.inputs
-    statistics: tuple[Statistic, ...] = tuple(dict.fromkeys(column.statistic for column in columns))
-    settings = replace(inputs.settings, strategy="probe", cut=None, head=None)
-    probe = make_plan(settings, TrainSettings(), inputs.circumstances, WithoutNotes(state.reporter))
-    plan = probe.model_copy(
-        update={
-            "strategy": strategy,
-            "head": fitted.head.record.kind,
-            "stages": tuple(stages),
-            "statistics": statistics,
-            "reads": "all",
-        }
+    part = SolvedPlan(
+        head=fitted.head.record.kind,
+        stages=tuple(stages),
+        statistics=tuple(dict.fromkeys(column.statistic for column in columns)),
     )
+    plan = solved_plan(inputs.settings, inputs.circumstances, strategy, part)
     outputs: Outputs | None = unseen_outputs(inputs.dataset, fitted).validation
     assert outputs is not None
     voter = Voter(inputs.weights, fitted.head, inputs.dataset.features.layout)

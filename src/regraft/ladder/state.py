@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from regraft.advice.profile import DepthProfile
-from regraft.data.pictures.loading import LoadLimits
+from regraft.features.opening import Compute
 from regraft.heads.dataset import Dataset
 from regraft.heads.rows import TrainingRows
 from regraft.ladder.ledger import Ledger
@@ -49,8 +49,7 @@ class Inputs:
     circumstances: Circumstances
     settings: FitSettings
     training: TrainSettings
-    limits: LoadLimits
-    workers: int
+    compute: Compute
     extract_s: float
     """Measured seconds that one image takes from file to features."""
     budget_s: float

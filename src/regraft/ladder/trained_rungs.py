@@ -202,9 +202,7 @@ def _tail_training(state: State, plan: Plan) -> TailTraining:
         inputs.dataset,
         plan,
         inputs.weights,
-        inputs.settings.device,
-        inputs.limits,
-        inputs.workers,
+        inputs.compute,
         earlier,
     )
 

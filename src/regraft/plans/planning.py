@@ -11,7 +11,7 @@ from regraft.heads.fitting import check_head, heads_for
 from regraft.machine.processor import has_bf16
 from regraft.networks.architectures.auxiliaries import has_auxiliaries
 from regraft.networks.cuts import cut_count
-from regraft.plans.plan import TRAINED, TRAINED_HEADS, Plan
+from regraft.plans.plan import TRAINED, TRAINED_HEADS, Plan, SolvedPlan
 from regraft.plans.restrictions import check_training
 from regraft.progress import Reporter
 from regraft.records import Column, HeadKind, InputSpec, Link, Statistic, Strategy, stages_of
@@ -94,13 +94,39 @@ def make_plan(
         stages = stages[-1:]
     known = [column.statistic for column in circumstances.layout if column.stage in stages]
     statistics = _one_statistic(known) if strategy == "probe" else tuple(dict.fromkeys(known))
+    return solved_plan(
+        settings,
+        circumstances,
+        strategy,
+        SolvedPlan(head=head, stages=tuple(stages), statistics=statistics),
+        reads="best" if cut is None else "all",
+    )
+
+
+def solved_plan(
+    settings: FitSettings,
+    circumstances: Circumstances,
+    strategy: Strategy,
+    part: SolvedPlan,
+    *,
+    reads: Literal["all", "best"] = "all",
+) -> Plan:
+    """The plan of a head that is solved on the frozen network.
+
+    Args:
+        settings: how features are computed, and the seed.
+        circumstances: the network and the data.
+        strategy: a strategy that trains nothing.
+        part: the head, and what it reads.
+        reads: whether the head reads all of these stages, or the best set of them.
+    """
     return Plan(
         network=circumstances.network,
         strategy=strategy,
-        head=head,
-        stages=tuple(stages),
-        statistics=statistics,
-        reads="best" if cut is None else "all",
+        head=part.head,
+        stages=part.stages,
+        statistics=part.statistics,
+        reads=reads,
         runtime=circumstances.runtime,
         precision=settings.precision,
         seed=settings.seed,

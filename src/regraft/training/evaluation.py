@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from regraft.features.extraction import Features, extract
-from regraft.features.opening import open_runtime
+from regraft.features.extraction import Features
 from regraft.heads.dataset import Dataset, Unseen
 from regraft.heads.head import Head
 from regraft.heads.rows import best_temperature
@@ -34,20 +33,8 @@ class Tuned:
 
 def with_features(order: Order, weights: Weights, rows: Sequence[int], reporter: Reporter) -> Dataset:
     """The data set with a trained network's features of some rows, by the runtime that will be used later."""
-    wanted = set(order.dataset.keys(rows))
-    images = replace(
-        order.dataset.images, items=tuple(i for i in order.dataset.images.items if i.sha256 in wanted)
-    )
-    runtime = open_runtime(
-        weights,
-        name=order.plan.runtime,
-        precision=order.plan.precision,
-        device=order.device,
-        reporter=reporter,
-    )
-    features = extract(
-        images, runtime, weights.input_spec, limits=order.limits, workers=order.workers, reporter=reporter
-    )
+    images = order.dataset.images.of(set(order.dataset.keys(rows)))
+    features = order.compute.features(images, weights, reporter)
     return replace(order.dataset, features=features)
 
 

@@ -46,7 +46,7 @@ def workspace(order: Order, reporter: Reporter) -> Iterator[Path]:
 
 
 def _facts(order: Order) -> dict[str, Any]:
-    device, is_continued = find_device(order.device), order.settings.head_start == "previous"
+    device, is_continued = find_device(order.compute.device), order.settings.head_start == "previous"
     return {
         "version": 3,
         "plan": order.plan.model_dump(mode="json", exclude=_NOT_TRAINED_WITH),

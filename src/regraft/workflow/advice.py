@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Literal
 
 from regraft.advice.learning_curve import LearningCurve, learning_curve
@@ -10,9 +9,7 @@ from regraft.advice.profile import DepthProfile
 from regraft.advice.similarity import IMAGES, Similarity, similarity
 from regraft.advice.suspects import Suspect, conflicting, label_suspects
 from regraft.advice.textbook import Cell, advised
-from regraft.features.extraction import extract
 from regraft.features.moments import source_statistics
-from regraft.features.opening import open_moments
 from regraft.heads.dataset import Dataset
 from regraft.heads.head import Head
 from regraft.ladder.rungs import gained
@@ -148,12 +145,9 @@ def measured_similarity(prepared: Prepared, weights: Weights, reporter: Reporter
     """How similar a sample of the training images is to the images that the network was trained on."""
     dataset = prepared.dataset
     sample = dataset.training_rows().sample(IMAGES)
-    wanted = set(sample.keys)
-    images = replace(
-        dataset.images, items=tuple(item for item in dataset.images.items if item.sha256 in wanted)
-    )
-    runtime = open_moments(weights, name=prepared.circumstances.runtime, device=prepared.circumstances.device)
-    features = extract(images, runtime, weights.input_spec, limits=prepared.limits, reporter=reporter)
+    runtime = prepared.compute.open_moments(weights)
+    images = dataset.images.of(set(sample.keys))
+    features = prepared.compute.extract(images, runtime, weights.input_spec, reporter)
     keys = [key for key in dict.fromkeys(sample.keys) if key in features.rows]
     return similarity(features, keys, source_statistics(weights, runtime.norms), seed=dataset.seed)
 

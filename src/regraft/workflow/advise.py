@@ -64,7 +64,6 @@ def advise(
     state = state_for(
         begun.prepared,
         begun.request,
-        data_settings,
         begun.start,
         started=started,
         reporter=log,

@@ -58,6 +58,6 @@ def find_lr(
         )
     log = RunLog(reporter or Silent(), None)
     begun = begin(images, request, data_settings, from_run, log, sides=EVERY_SIDE)
-    made = planned(begun.prepared, begun.request, log)
-    trainer = tail_training(begun.prepared.dataset, made, begun.request, data_settings, begun.start)
+    plan = planned(begun.prepared, begun.request, log)
+    trainer = tail_training(begun.prepared.dataset, plan, begun.prepared.compute, begun.start)
     return trainer.search_rate(log, steps=steps)

@@ -10,7 +10,6 @@ from typing import Unpack
 
 from regraft.arguments import check_kind
 from regraft.data.findings.image_set import Images
-from regraft.heads.dataset import Dataset
 from regraft.plans.plan import Plan
 from regraft.prediction.model import Model
 from regraft.prediction.voter import Voter
@@ -22,9 +21,9 @@ from regraft.storage.files import make_folder
 from regraft.training.solved import fit_solved, fit_voters, unseen_outputs
 from regraft.workflow.ladder_fit import fit_by_ladder
 from regraft.workflow.outcome import Destination, Outcome
-from regraft.workflow.preparation import data_settings_of, located, prepare
+from regraft.workflow.preparation import Prepared, data_settings_of, located, prepare
 from regraft.workflow.rehearsal import planned, with_network
-from regraft.workflow.request import Request, Start, find_start, make_request
+from regraft.workflow.request import Start, find_start, make_request
 from regraft.workflow.training import tail_training
 
 
@@ -91,13 +90,12 @@ def fit(
     prepared = prepare(files, request, data_settings, start.weights, log)
     place.compare_images(prepared.dataset.split)
     plan = planned(prepared, request, log)
-    return place.finish(_carry_out(prepared.dataset, plan, request, data_settings, start, log), start)
+    return place.finish(_carry_out(prepared, plan, start, log), start)
 
 
-def _carry_out(
-    dataset: Dataset, plan: Plan, request: Request, data_settings: DataSettings, start: Start, log: RunLog
-) -> Outcome:
+def _carry_out(prepared: Prepared, plan: Plan, start: Start, log: RunLog) -> Outcome:
     """Solve a head or train a tail, and fit the other models that vote with it."""
+    dataset = prepared.dataset
     also = fit_voters(dataset, plan, reporter=log)
     others = tuple(Voter(start.weights, one.head, dataset.features.layout) for one in also)
     if plan.training is None:
@@ -105,7 +103,7 @@ def _carry_out(
         own = Voter(start.weights, solved.head, dataset.features.layout)
         evaluation = dataset.evaluate_voters([unseen_outputs(dataset, one) for one in (solved, *also)])
         return Outcome(dataset, plan, (own, *others), evaluation, start.lineage)
-    trainer = tail_training(dataset, plan, request, data_settings, start)
+    trainer = tail_training(dataset, plan, prepared.compute, start)
     tuned = trainer.fit(log)
     if plan.refit is not None:
         from regraft.training.refit import refit

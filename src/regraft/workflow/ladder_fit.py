@@ -12,15 +12,12 @@ from regraft.arguments import seconds_in
 from regraft.data.findings.image_set import Images
 from regraft.data.pictures.loading import LOADER_VERSION
 from regraft.data.sources.candidates import Found
-from regraft.features.extraction import extract
-from regraft.features.opening import open_runtime
 from regraft.heads.dataset import Dataset, Outputs, on_average
 from regraft.ladder.ledger import Ledger
 from regraft.ladder.order import try_rungs
 from regraft.ladder.outlook import measure_curve, outlook
 from regraft.ladder.rungs import Contender
 from regraft.ladder.state import Inputs, State
-from regraft.machine.processor import count_cores
 from regraft.networks.weights.finding import Weights
 from regraft.plans.cost_book import CostBook
 from regraft.plans.costs import extract_name
@@ -40,7 +37,6 @@ _USUAL_EXTRACT_S = 0.01
 def run_ladder(
     prepared: Prepared,
     request: Request,
-    data_settings: DataSettings,
     start: Start,
     *,
     started: float,
@@ -52,7 +48,6 @@ def run_ladder(
     Args:
         prepared: the data set, with features of its training and validation images.
         request: the user's request.
-        data_settings: how images are read.
         start: the weights to start from.
         started: when the fit began, by `time.perf_counter`.
         reporter: receives progress and notes.
@@ -60,9 +55,7 @@ def run_ladder(
             evaluated on validation images only.
     """
     dataset = prepared.dataset
-    state = state_for(
-        prepared, request, data_settings, start, started=started, reporter=reporter, purpose="fit"
-    )
+    state = state_for(prepared, request, start, started=started, reporter=reporter, purpose="fit")
 
     def outcome(
         contender: Contender, ladder: LadderRecord, dataset: Dataset, test: Outputs | None = None
@@ -79,7 +72,7 @@ def run_ladder(
     state.keep = keep_rung
     contender = try_rungs(state)
     curve = measure_curve(state)
-    test, unreadable = _predicted_test(contender, prepared, request, reporter)
+    test, unreadable = _predicted_test(contender, prepared, reporter)
     images = replace(dataset.images, skipped=(*dataset.images.skipped, *unreadable))
     for line in (state.predictions.summary(), outlook(state, curve, request.compared)):
         if line:
@@ -90,7 +83,6 @@ def run_ladder(
 def state_for(
     prepared: Prepared,
     request: Request,
-    data_settings: DataSettings,
     start: Start,
     *,
     started: float,
@@ -103,7 +95,6 @@ def state_for(
     Args:
         prepared: the data set, with features of its training and validation images.
         request: the user's request.
-        data_settings: how images are read.
         start: the weights to start from.
         started: when the command began, by `time.perf_counter`.
         reporter: receives progress and notes.
@@ -125,8 +116,7 @@ def state_for(
         prepared.circumstances,
         request.fit,
         request.training,
-        prepared.limits,
-        data_settings.workers or count_cores(),
+        prepared.compute,
         prepared.extract_s or book.seconds(name) or _USUAL_EXTRACT_S,
         budget_s,
         clock() - started,
@@ -138,7 +128,7 @@ def state_for(
 
 
 def _predicted_test(
-    contender: Contender, prepared: Prepared, request: Request, reporter: Reporter
+    contender: Contender, prepared: Prepared, reporter: Reporter
 ) -> tuple[Outputs | None, tuple[SkippedFile, ...]]:
     """Predictions of a contender for the test images, and the test images that can't be read."""
     dataset = prepared.dataset
@@ -150,16 +140,8 @@ def _predicted_test(
     for voter in contender.voters:
         runtime = prepared.runtime
         if voter.weights.sha256 != prepared.runtime.facts["weights_sha256"]:
-            runtime = open_runtime(
-                voter.weights,
-                name=prepared.circumstances.runtime,
-                precision=request.fit.precision,
-                device=request.fit.device,
-                reporter=reporter,
-            )
-        features = extract(
-            images, runtime, voter.weights.input_spec, limits=prepared.limits, reporter=reporter
-        )
+            runtime = prepared.compute.open(voter.weights, reporter)
+        features = prepared.compute.extract(images, runtime, voter.weights.input_spec, reporter)
         skipped |= {file.path: file for file in features.skipped}
         seen = replace(dataset, features=features)
         votes.append(seen.predicted(voter.head, seen.rows("test"), "held-out test images"))
@@ -205,9 +187,7 @@ def fit_by_ladder(
         best[:] = [name]
 
     try:
-        outcome = run_ladder(
-            prepared, request, data_settings, start, started=started, reporter=log, keep=keep
-        )
+        outcome = run_ladder(prepared, request, start, started=started, reporter=log, keep=keep)
     except KeyboardInterrupt:
         if best and place.folder is not None:
             log.warn(f"stopped; {place.folder} holds the best so far, {best[0]}, ready to use")

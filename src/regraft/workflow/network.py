@@ -11,15 +11,13 @@ from regraft.advice.network_prior import Prior, in_order
 from regraft.advice.profile import read_by_probe
 from regraft.advice.transferability import Transferability, h_score, leep, log_me, nce
 from regraft.data.findings.image_set import Images
-from regraft.data.pictures.loading import LoadLimits
 from regraft.data.splits import split_images, stratified
 from regraft.errors import RegraftError, SettingsError, WeightsNotFoundError
 from regraft.evaluation.paired import compare
 from regraft.evaluation.scores import wilson
-from regraft.features.extraction import Features, extract
+from regraft.features.extraction import Features
 from regraft.features.moments import CLASSIFIER
-from regraft.features.opening import open_moments, open_runtime
-from regraft.features.runtimes import RuntimeName
+from regraft.features.opening import Compute
 from regraft.heads.dataset import Dataset
 from regraft.heads.head import softmax
 from regraft.heads.linear import cross_validated_logistic
@@ -80,9 +78,7 @@ class _Probed:
     sample: Images
     rows: TrainingRows
     rights: np.ndarray
-    limits: LoadLimits
-    runtime: RuntimeName
-    device: str
+    compute: Compute
 
     @property
     def accuracy(self) -> Estimate:
@@ -90,14 +86,14 @@ class _Probed:
 
 
 def choose_network(
-    images: Images, settings: FitSettings, *, limits: LoadLimits, reporter: Reporter
+    images: Images, settings: FitSettings, *, compute: Compute, reporter: Reporter
 ) -> NetworkChoice:
     """The network whose probe is best on a sample of the training images, among the most promising few.
 
     Args:
         images: a scanned data set; its test images are not used.
         settings: where weights are, which licences are accepted, and how the split is drawn.
-        limits: limits of the image loader.
+        compute: how features are computed.
         reporter: receives progress and notes.
 
     Raises:
@@ -119,7 +115,7 @@ def choose_network(
             break
         probed = []
         for prior in alive:
-            one = _probe(prior, dataset, settings, count, limits, reporter)
+            one = _probe(prior, dataset, settings, count, compute, reporter)
             if isinstance(one, _Probed):
                 probed.append(one)
             else:
@@ -171,28 +167,22 @@ def _job(images: Images, settings: FitSettings) -> Dataset:
 
 
 def _probe(
-    prior: Prior, dataset: Dataset, settings: FitSettings, count: int, limits: LoadLimits, reporter: Reporter
+    prior: Prior, dataset: Dataset, settings: FitSettings, count: int, compute: Compute, reporter: Reporter
 ) -> _Probed | TriedNetwork:
     try:
         weights = find_weights(prior.network, weights=settings.weights, offline=True)
-        runtime = open_runtime(
-            weights,
-            name=settings.runtime,
-            precision=settings.precision,
-            device=settings.device,
-            reporter=reporter,
-        )
+        runtime = compute.open(weights, reporter)
     except RegraftError as error:  # the other candidates can still be tried
         reporter.warn(f"{prior.network} can't be tried: {error}")
         return _untried(prior, "can't be loaded")
     training = on_sides(dataset.images, dataset.split, ("train",))
     sample = _sampled(training, count, dataset.seed)
-    features = extract(sample, runtime, weights.input_spec, limits=limits, reporter=reporter)
+    features = compute.extract(sample, runtime, weights.input_spec, reporter)
     rows = replace(dataset, features=features).training_rows()
     last = features.layout[-1].stage
     columns = read_by_probe(columns_of(features.layout, [last]))
     rights = cross_validated_logistic(rows, columns).argmax(axis=1) == rows.targets
-    return _Probed(prior, weights, sample, rows, rights, limits, settings.runtime, settings.device)
+    return _Probed(prior, weights, sample, rows, rights, compute)
 
 
 def _sampled(images: Images, most: int, seed: int) -> Images:
@@ -244,8 +234,8 @@ def _source_opinions(one: _Probed, reporter: Reporter) -> tuple[np.ndarray, np.n
     part = one.rows.sample(_ROUNDS[0])
     wanted = set(part.keys)
     images = replace(one.sample, items=tuple(i for i in one.sample.items if i.sha256 in wanted))
-    runtime = open_moments(one.weights, name=one.runtime, device=one.device)
-    features = extract(images, runtime, one.weights.input_spec, limits=one.limits, reporter=reporter)
+    runtime = one.compute.open_moments(one.weights)
+    features = one.compute.extract(images, runtime, one.weights.input_spec, reporter)
     columns = columns_of(features.layout, [CLASSIFIER])
     return softmax(features.matrix(part.keys, columns).astype(np.float64)), part.targets
 

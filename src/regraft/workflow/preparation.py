@@ -22,8 +22,8 @@ from regraft.data.sources.candidates import Found
 from regraft.data.sources.column_names import TableColumns
 from regraft.data.splits import split_findings, split_images
 from regraft.errors import DataError
-from regraft.features.extraction import Features, decode_while_waiting, extract, feature_store
-from regraft.features.opening import open_runtime
+from regraft.features.extraction import Features, decode_while_waiting, feature_store
+from regraft.features.opening import Compute
 from regraft.features.runtimes import Runtime
 from regraft.heads.dataset import Dataset
 from regraft.networks.weights.finding import Weights
@@ -53,11 +53,12 @@ class Prepared:
     dataset: Dataset
     circumstances: Circumstances
     runtime: Runtime
-    extract_s: float | None
+    compute: Compute
+    """How the features were computed; the runtime is the one that was chosen."""
+    extract_s: float | None = None
     """Seconds for an image from file to features; None where all of them were in the cache."""
-    extract_processor_s: float
+    extract_processor_s: float = 0.0
     """Processor seconds of the same."""
-    limits: LoadLimits
 
 
 def data_settings_of(
@@ -120,6 +121,19 @@ def limits_of(settings: DataSettings) -> LoadLimits:
     return LoadLimits(settings.max_megapixels, settings.max_file_mb)
 
 
+def compute_of(request: Request, settings: DataSettings) -> Compute:
+    """How the features of a request are computed."""
+    fit, plan = request.fit, request.plan
+    runtime = plan.runtime if plan else fit.runtime
+    return Compute(
+        runtime,
+        plan.precision if plan else fit.precision,
+        fit.device,
+        limits_of(settings),
+        settings.workers,
+    )
+
+
 def prepare(
     images: Images | Found | str | Path,
     request: Request,
@@ -140,23 +154,17 @@ def prepare(
         sides: whose features are computed; none leaves them out.
     """
     source = located(images, data_settings)
-    settings, limits = request.fit, limits_of(data_settings)
+    settings, compute = request.fit, compute_of(request, data_settings)
     with ThreadPoolExecutor(1) as background:
-        opening = background.submit(
-            open_runtime,
-            weights,
-            name=request.plan.runtime if request.plan else settings.runtime,
-            precision=settings.precision,
-            device=settings.device,
-            reporter=log,
-        )
+        opening = background.submit(compute.open, weights, log)
         usable = source if isinstance(source, Images) else scanned(source, data_settings, log)
         split = split_images(usable, seed=settings.seed, test_share=settings.test_share)
         usable = replace(usable, findings=(*usable.findings, *split_findings(split, usable.task)))
         _tell(usable, split, log)
         wanted = on_sides(usable, split, sides)
-        decoded = decode_while_waiting(wanted, weights.input_spec, opening, limits=limits)
+        decoded = decode_while_waiting(wanted, weights.input_spec, opening, limits=compute.limits)
         runtime = opening.result()
+    compute = replace(compute, runtime=runtime.facts["runtime"])
     circumstances = Circumstances(
         weights.network,
         runtime.layout,
@@ -170,30 +178,20 @@ def prepare(
             Dataset(usable, split, Features(Rows([], {}), runtime.layout, ()), settings.seed),
             circumstances,
             runtime,
-            None,
-            0.0,
-            limits,
+            compute,
         )
     if request.plan is None and settings.strategy == "auto":
         budget_s = seconds_in(settings.budget or DEFAULT_BUDGET)
         _warn_if_too_long(wanted, runtime, weights, circumstances, settings.precision, budget_s, log)
     started, used = time.perf_counter(), time.process_time()
-    features = extract(
-        wanted,
-        runtime,
-        weights.input_spec,
-        limits=limits,
-        workers=data_settings.workers,
-        decoded=decoded,
-        reporter=log,
-    )
+    features = compute.extract(wanted, runtime, weights.input_spec, log, decoded=decoded)
     seconds = (time.perf_counter() - started) / max(1, len(wanted))
     processor_s = (time.process_time() - used) / max(1, len(wanted))
     _keep_cache_small(log)
     usable = replace(usable, skipped=(*usable.skipped, *features.skipped))
     dataset = Dataset(usable, split, features, settings.seed)
     was_computed = seconds > 1e-3  # a cached row takes microseconds
-    return Prepared(dataset, circumstances, runtime, seconds if was_computed else None, processor_s, limits)
+    return Prepared(dataset, circumstances, runtime, compute, seconds if was_computed else None, processor_s)
 
 
 def _warn_if_too_long(

@@ -21,7 +21,7 @@ from regraft.records import Record, Side, SkippedFile, StrategyChoice
 from regraft.runs.log import RunLog
 from regraft.settings import DEFAULT_BUDGET, DataSettings, FitChanges, FitSettings, TrainSettings
 from regraft.storage.tables import printable
-from regraft.workflow.preparation import Prepared, data_settings_of, limits_of, located, prepare, scanned
+from regraft.workflow.preparation import Prepared, compute_of, data_settings_of, located, prepare, scanned
 from regraft.workflow.request import Request, Start, find_start, make_request
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def with_network(
     from regraft.workflow.network import choose_network
 
     usable = files if isinstance(files, Images) else scanned(files, data_settings, log)
-    choice = choose_network(usable, request.fit, limits=limits_of(data_settings), reporter=log)
+    choice = choose_network(usable, request.fit, compute=compute_of(request, data_settings), reporter=log)
     for row in choice.rows:
         log.note(f"network {row.described}")
     log.decided(f"network {choice.chosen}", choice.reason, "--network")

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import nn
 
-from regraft.data.pictures.loading import LoadLimits
 from regraft.data.pictures.views import ViewPolicy
 from regraft.errors import SettingsError
 from regraft.features.activations import Activations
-from regraft.features.opening import open_runtime
+from regraft.features.opening import Compute
 from regraft.features.pooling import activation_shape
 from regraft.features.runtimes import Runtime
 from regraft.heads.dataset import Dataset
 from regraft.heads.fitting import fit_head
 from regraft.machine.devices import find_device
+from regraft.machine.processor import count_cores
 from regraft.networks.architectures.auxiliaries import with_classes
 from regraft.networks.architectures.strided_depthwise import quicken
 from regraft.networks.network import Network, load_network
@@ -38,15 +38,13 @@ _OUTPUTS: dict[Link, str] = {"softmax": "classes", "sigmoid": "several labels", 
 
 @dataclass(frozen=True)
 class Order:
-    """A data set and a plan that trains, with the device and limits to carry it out.
+    """A data set and a plan that trains, with what is needed to carry it out.
 
     Args:
         dataset: the data set, with the features of the network before training.
         plan: the plan, with its training settings.
         weights: the weights to start from.
-        device: `cpu`, `cuda`, `cuda:N` or `auto`.
-        limits: limits of the image loader.
-        workers: number of decoding threads.
+        compute: how features are computed, and the device of the training.
         earlier: the head of the run that the weights come from, to start from.
         limit_s: seconds after which training ends, counted from the call; None for no limit.
     """
@@ -54,9 +52,7 @@ class Order:
     dataset: Dataset
     plan: Plan
     weights: Weights
-    device: str = "auto"
-    limits: LoadLimits | None = None
-    workers: int = 1
+    compute: Compute = field(default_factory=Compute)
     earlier: EarlierHead | None = None
     limit_s: float | None = None
 
@@ -99,7 +95,7 @@ def set_up(order: Order, reporter: Reporter) -> Setup:
     train, held, method = dataset.held_out(settings.validation_share)
     for line in describe_cut(network, count):
         reporter.note(line)
-    device = find_device(order.device)
+    device = find_device(order.compute.device)
     objective = OBJECTIVES[dataset.task.link].of(dataset.truth(train), len(dataset.task.outputs), settings)
     head = LinearHead(
         _start(order, train, objective.unit, reporter), order.plan.statistics[0], dropout=settings.dropout
@@ -188,14 +184,7 @@ def _auxiliaries(order: Order, network: Network, count: int) -> dict[int, nn.Mod
 def _prefix_runtime(order: Order, count: int, reporter: Reporter) -> Runtime | None:
     if count == 0:
         return None
-    return open_runtime(
-        order.weights,
-        name=order.plan.runtime,
-        precision=order.plan.precision,
-        device=order.device,
-        cut=count,
-        reporter=reporter,
-    )
+    return order.compute.open(order.weights, reporter, cut=count)
 
 
 def _sources(
@@ -206,15 +195,15 @@ def _sources(
     sides: Sequence[Sequence[int]],
     reporter: Reporter,
 ) -> tuple[ViewSource, ...]:
-    settings, device = order.settings, find_device(order.device)
+    settings, device = order.settings, find_device(order.compute.device)
     policy = ViewPolicy(settings.augment or "none", settings.min_crop, settings.erasing, order.plan.seed)
     activations = Activations(
         order.dataset.images,
         order.weights.input_spec,
         policy,
         runtime,
-        order.limits or LoadLimits(),
-        order.workers,
+        order.compute.limits,
+        order.compute.workers or count_cores(),
     )
     where = f"after {network.stage_names[count - 1]}" if count else "at the input (decoded images)"
     kept = kept_views(settings, activations, images=sum(map(len, sides)), where=where, reporter=reporter)
