@@ -64,3 +64,12 @@ def test_an_answer_lists_the_most_probable_classes_first() -> None:
 def test_one_class_is_refused() -> None:
     with pytest.raises(DataError, match="all 3 labels are ant; at least 2 classes are needed"):
         Classification.of(["ant"] * 3)
+
+
+def test_classes_may_be_called_like_the_columns_of_predictions() -> None:
+    task = Classification(outputs=("label", "path", "predicted", "probability of path"))
+    header = ("path", "side", "label", *task.columns)
+    assert len(set(header)) == len(header)
+    row = dict(zip(header, ("1.png", "test", "path", *task.row(np.array([0.1, 0.7, 0.1, 0.1]))), strict=True))
+    assert (row["path"], row["label"], row["predicted"]) == ("1.png", "path", "path")
+    assert (row["probability of path"], task.goodness_of(row)) == ("0.700000", 1.0)

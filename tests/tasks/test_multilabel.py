@@ -141,3 +141,14 @@ def test_decided_thresholds_are_used_and_saved() -> None:
     assert decided.thresholds == pytest.approx((0.25, 0.7))
     assert decided.answer(np.array([0.26, 0.69])).facts["labels"] == ["a"]
     assert Multilabel.model_validate_json(decided.model_dump_json()) == decided
+
+
+def test_labels_may_be_called_like_the_columns_of_predictions() -> None:
+    task = Multilabel(outputs=("label", "path", "snow"))
+    output = np.array([0.9, 0.2, 0.6])
+    header = ("path", "side", "label", *task.columns)
+    assert len(set(header)) == len(header)
+    row = dict(zip(header, ("1.png", "test", "label|snow", *task.row(output)), strict=True))
+    expected = task.goodness(output[None], task.targets(["label|snow"]))[0]
+    assert task.goodness_of(row) == pytest.approx(expected, abs=1e-6)
+    assert "path" not in task.answer(output).cells

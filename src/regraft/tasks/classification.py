@@ -11,7 +11,7 @@ import numpy.typing as npt
 from regraft.errors import DataError
 from regraft.evaluation.scores import majority, score, wilson
 from regraft.records import Labels, Link, Record, Scores
-from regraft.tasks.task import MOST_COLUMNS, Answer, Floats, Measure
+from regraft.tasks.task import MOST_COLUMNS, Answer, Floats, Measure, column_of
 
 Ints = npt.NDArray[np.int64]
 _MEASURES = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "calibration_error")
@@ -138,7 +138,7 @@ class Classification(Record):
     def columns(self) -> tuple[str, ...]:
         """The predicted class, its probability, and up to 50 classes that of each."""
         each = self.outputs if len(self.outputs) <= MOST_COLUMNS else ()
-        return ("predicted", "probability", *each)
+        return ("predicted", "probability", *map(column_of, each))
 
     def row(self, output: Floats) -> tuple[str, ...]:
         """The cells of `columns`."""

@@ -20,7 +20,7 @@ from regraft.evaluation.resampling import bootstrap_counts, number_of_draws, per
 from regraft.evaluation.thresholds import f1_thresholds
 from regraft.records import Label, Link, Record
 from regraft.tasks.multilabel_scores import MultilabelScores, score
-from regraft.tasks.task import Answer, Floats, Measure
+from regraft.tasks.task import Answer, Floats, Measure, column_of
 
 SEPARATOR, UNKNOWN = "|", "?"
 _PRESENT, _ABSENT = frozenset({"1", "1.0", "true"}), frozenset({"0", "0.0", "false"})
@@ -191,18 +191,18 @@ class Multilabel(Record):
     @property
     def columns(self) -> tuple[str, ...]:
         """The predicted labels, then the probability of each label, however many there are."""
-        return ("predicted", *self.outputs)
+        return ("predicted", *map(column_of, self.outputs))
 
     def row(self, output: Floats) -> tuple[str, ...]:
         """The cells of `columns`."""
         return (self.answer(output).text, *self._chances(output).values())
 
     def _chances(self, output: Floats) -> dict[str, str]:
-        return {name: f"{chance:.6f}" for name, chance in zip(self.outputs, output, strict=True)}
+        return {column_of(name): f"{chance:.6f}" for name, chance in zip(self.outputs, output, strict=True)}
 
     def goodness_of(self, row: Mapping[str, str]) -> float:
         """The goodness of a row of `predictions.csv`, from its label and its probabilities."""
-        output = np.array([[float(row[name]) for name in self.outputs]])
+        output = np.array([[float(row[column_of(name)]) for name in self.outputs]])
         return float(self.goodness(output, self.targets([row["label"]]))[0])
 
 

@@ -125,6 +125,19 @@ class Answer:
     """The fields of a JSON object."""
 
 
+_TAKEN = ("path", "side", "label", "labels", "predicted", "probability")
+_OF = "probability of "
+
+
+def column_of(output: str) -> str:
+    """The column of a table with an output's probability: its name, unless another column is called so.
+
+    >>> column_of("cat"), column_of("path")
+    ('cat', 'probability of path')
+    """
+    return _OF + output if output in _TAKEN or output.startswith(_OF) else output
+
+
 class Task(Protocol):
     """What the labels of a data set mean; see the top of this file. Tasks are immutable, and saved as JSON.
 
