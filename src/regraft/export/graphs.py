@@ -6,11 +6,15 @@ import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import onnx
 import onnx.compose
+import onnx.utils
 import torch
 from torch import nn
 
@@ -81,6 +85,22 @@ def joined(crop: onnx.ModelProto, core: onnx.ModelProto, facts: dict[str, str]) 
     onnx.helper.set_model_props(whole, facts)
     onnx.checker.check_model(whole)
     return whole
+
+
+def divided(file: Path) -> tuple[Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.uint8]], Path]:
+    """A joined graph divided again: its crop as a function, and a file with the rest next to it."""
+    import onnxruntime
+
+    crop, core = file.with_name("crop.onnx"), file.with_name("core.onnx")
+    outputs = [one.name for one in onnx.load(file, load_external_data=False).graph.output]
+    onnx.utils.extract_model(str(file), str(crop), ["images"], ["pixels"])
+    onnx.utils.extract_model(str(file), str(core), ["pixels"], outputs)
+    session = onnxruntime.InferenceSession(str(crop), providers=["CPUExecutionProvider"])
+
+    def cropped(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        return np.asarray(session.run(["pixels"], {"images": images})[0], dtype=np.uint8)
+
+    return cropped, core
 
 
 def saved(graph: onnx.ModelProto) -> bytes:

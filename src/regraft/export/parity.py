@@ -75,14 +75,23 @@ class Quantised:
         return f"{_SAME[self.outputs]} for {100 * self.agreement:.1f} %"
 
 
-def compared(theirs: Sequence[Floats], ours: Sequence[Floats], sample: Sample, task: Task) -> Parity:
+def compared(
+    theirs: Sequence[Floats], ours: Sequence[Floats], sample: Sample, task: Task, *, times: float = 1.0
+) -> Parity:
     """Compare the outputs that two models give for each image of a sample, and for some further images.
 
+    Args:
+        theirs: outputs of the exported file.
+        ours: outputs of the model.
+        sample: the images.
+        task: the model's task.
+        times: how many times `allowed_difference` they may differ.
+
     Raises:
-        ExportError: they differ by more than `allowed_difference`, or in an answer.
+        ExportError: they differ by more, or in an answer.
     """
     outputs = OUTPUTS[task.link]
-    allowed = allowed_difference(ours, task)
+    allowed = times * allowed_difference(ours, task)
     gap = max(float(np.abs(a - b).max()) for a, b in zip(theirs, ours, strict=True))
     agreement = same_answers(theirs, ours, task, allowed)
     if gap > allowed or agreement < 1:
