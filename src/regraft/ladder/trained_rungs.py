@@ -105,7 +105,7 @@ _NO_TIME_FOR_TWO = (
 
 
 def _limited(state: State, name: str, plan: Plan, convert_s: float) -> TailTraining:
-    """The training of a training that ends with the budget, or where the ledger says that it ended."""
+    """The training of a tail that ends with the budget, or where the ledger says that it ended."""
     ended = state.ledger.recall(name, "stop_after")
     if ended and plan.training is not None:
         plan = plan.model_copy(update={"training": replace(plan.training, stop_after=ended)})

@@ -43,7 +43,7 @@ def run_ladder(
     reporter: Reporter,
     keep: Callable[[str, Outcome], object],
 ) -> Outcome:
-    """Climb, then evaluate the contender that is kept on the test images.
+    """Try rungs, then evaluate the contender that is kept on the test images.
 
     Args:
         prepared: the data set, with features of its training and validation images.

@@ -106,7 +106,7 @@ def choose_network(
             "network with --network, or leave it out for the most promising one on this machine"
         )
     candidates = _candidates(settings, reporter)
-    dataset = _job(images, settings)
+    dataset = _without_features(images, settings)
     alive, dropped = candidates[:FIRST_FEW], [_untried(prior) for prior in candidates[FIRST_FEW:]]
     probed: list[_Probed] = []
     first: dict[str, float] = {}
@@ -161,7 +161,7 @@ def _channels(network: str) -> int | None:
     return known.input_spec.channels if known else None
 
 
-def _job(images: Images, settings: FitSettings) -> Dataset:
+def _without_features(images: Images, settings: FitSettings) -> Dataset:
     split = split_images(images, seed=settings.seed, test_share=settings.test_share, save=False)
     return Dataset(images, split, Features(Rows([], {}), (), ()), settings.seed)
 
