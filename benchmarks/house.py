@@ -3,18 +3,21 @@
 Only the standard library; the code is read, not imported. A floor is a step of the longest chain of folders
 (and loose modules) that import each other; an arrow is a pair of them of which one imports the other.
 
-Run: python benchmarks/house.py NAME=FOLDER ...     each FOLDER holds a src/regraft; writes results/house.json
+Other names in results/house.json are kept.
+
+Run: python benchmarks/house.py NAME=FOLDER ...     each FOLDER holds a src/regraft
 """
 
 from __future__ import annotations
 
 import ast
+import json
 import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from common import save
+from common import RESULTS, save
 
 FACES = {"__init__", "__main__"}
 Graph = dict[str, set[str]]
@@ -124,4 +127,7 @@ def figures(source: Path) -> dict[str, Any]:
 
 if __name__ == "__main__":
     named = dict(argument.split("=", 1) for argument in sys.argv[1:])
-    save("house", {name: figures(Path(folder) / "src" / "regraft") for name, folder in named.items()})
+    kept = json.loads((RESULTS / "house.json").read_text()) if (RESULTS / "house.json").exists() else {}
+    kept.pop("machine", None)
+    measured = {name: figures(Path(folder) / "src" / "regraft") for name, folder in named.items()}
+    save("house", kept | measured)
