@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, ClassVar, Literal, TypedDict
+from typing import Any, ClassVar, Literal
 
 from regraft.arguments import seconds_in, settle
 from regraft.errors import SettingsError, close_names
@@ -361,90 +361,6 @@ class TrainSettings:
                 problems.append(f"--{name.replace('_', '-')}: {error.with_flags}")
         if problems:
             raise SettingsError("; ".join(problems))
-
-
-class DataChanges(TypedDict, total=False):
-    """The fields of `DataSettings` as keyword arguments, which an editor completes."""
-
-    root: str | None
-    layout: Layout
-    path_column: str
-    label_column: str
-    task: TaskChoice
-    label_columns: tuple[str, ...] | None
-    split_column: str
-    group_column: str
-    max_megapixels: float
-    max_file_mb: float
-    max_bad_share: float
-    corrections: str | None
-    look_alikes: Literal["auto", "group", "ignore"]
-    workers: int | None
-
-
-class FitChanges(TypedDict, total=False):
-    """The fields of `FitSettings` and `TrainSettings` as keyword arguments."""
-
-    network: str | None
-    weights: str | None
-    offline: bool
-    accept_license: bool
-    stages: Granularity
-    channels: int | None
-    image_size: int | None
-    strategy: StrategyChoice
-    cut: str | None
-    head: HeadKind | None
-    budget: str | None
-    baselines: Literal["quick", "all"]
-    votes: bool
-    test_share: float
-    seed: int
-    precision: Precision
-    runtime: Literal["auto", "openvino", "torch"]
-    device: str
-    epochs: int | None
-    stop_after: int | None
-    lr: float | None
-    optimizer: OptimizerName
-    momentum: float
-    schedule: ScheduleName
-    warmup: float
-    lr_decay: float
-    weight_decay: float
-    l1: float
-    l2_sp: float
-    clip_norm: float
-    ema: float
-    patience: int
-    time_limit: str | None
-    validation_share: float
-    effective_batch: int
-    micro_batch: int | None
-    memory_limit: str | None
-    phases: int
-    head_start: Literal["solved", "zero", "previous"]
-    batchnorm: Literal["auto", "frozen", "trained"]
-    init: InitName
-    augment: Augmentation | None
-    min_crop: float
-    views: int | None
-    cache: Literal["auto", "always", "never"]
-    cache_budget: str
-    erasing: float
-    mixup: float
-    cutmix: float
-    activation_flip: bool
-    input_noise: float
-    gradient_noise: float
-    dropout: float
-    drop_path: float
-    auxiliary_weight: float | None
-    label_smoothing: float
-    class_weights: bool
-    balanced: bool
-    train_precision: Literal["auto", "fp32", "bf16"]
-    compile: bool
 
 
 def differences(settings: Any, others: Any) -> list[str]:

@@ -4,7 +4,8 @@ from typing import Any, get_type_hints
 
 import pytest
 
-from regraft.settings import DataChanges, DataSettings, FitChanges, FitSettings, TrainSettings
+from regraft.settings import DataSettings, FitSettings, TrainSettings
+from regraft.workflow.keywords import DataChanges, FitChanges
 
 
 def hints(*kinds: Any) -> dict[str, Any]:

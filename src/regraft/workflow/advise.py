@@ -11,7 +11,8 @@ from regraft.plans.plan import Plan
 from regraft.progress import Reporter, Silent
 from regraft.records import Side
 from regraft.runs.log import RunLog
-from regraft.settings import DataSettings, FitChanges, FitSettings, TrainSettings
+from regraft.settings import DataSettings, FitSettings, TrainSettings
+from regraft.workflow.keywords import FitChanges
 from regraft.workflow.ladder_fit import state_for
 from regraft.workflow.preparation import data_settings_of
 from regraft.workflow.rehearsal import begin, rehearsed

@@ -9,7 +9,8 @@ from typing import Unpack
 from regraft.arguments import check_kind, check_reporter
 from regraft.data.findings.image_set import Images
 from regraft.progress import Reporter
-from regraft.settings import DataChanges, DataSettings, changed
+from regraft.settings import DataSettings, changed
+from regraft.workflow.keywords import DataChanges
 from regraft.workflow.preparation import found_images, scanned
 
 

@@ -11,11 +11,11 @@ from regraft.errors import SettingsError
 from regraft.plans.plan import TRAINED
 from regraft.progress import Reporter, Silent
 from regraft.runs.log import RunLog
-from regraft.settings import DataSettings, FitChanges, FitSettings, TrainSettings
+from regraft.settings import DataSettings, FitSettings, TrainSettings
+from regraft.workflow.keywords import FitChanges
 from regraft.workflow.preparation import EVERY_SIDE, data_settings_of
 from regraft.workflow.rehearsal import begin, planned
-from regraft.workflow.request import make_request
-from regraft.workflow.training import tail_training
+from regraft.workflow.request import make_request, tail_training
 
 if TYPE_CHECKING:  # they import torch, which solved heads do without
     from regraft.training.loop.rate_finder import RateSearch

@@ -16,15 +16,15 @@ from regraft.prediction.voter import Voter
 from regraft.progress import Reporter, Silent
 from regraft.runs.folders import choose_folder, given_folder, images_of_run
 from regraft.runs.log import RunLog
-from regraft.settings import DataSettings, FitChanges, FitSettings, TrainSettings
+from regraft.settings import DataSettings, FitSettings, TrainSettings
 from regraft.storage.files import make_folder
 from regraft.training.solved import fit_solved, fit_voters, unseen_outputs
+from regraft.workflow.keywords import FitChanges
 from regraft.workflow.ladder_fit import fit_by_ladder
 from regraft.workflow.outcome import Destination, Outcome
 from regraft.workflow.preparation import Prepared, data_settings_of, located, prepare
 from regraft.workflow.rehearsal import planned, with_network
-from regraft.workflow.request import Start, find_start, make_request
-from regraft.workflow.training import tail_training
+from regraft.workflow.request import Start, find_start, make_request, tail_training
 
 
 def fit(

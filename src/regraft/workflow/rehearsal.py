@@ -19,8 +19,9 @@ from regraft.plans.planning import check_plan, make_plan
 from regraft.progress import Reporter, Silent
 from regraft.records import Record, Side, SkippedFile, StrategyChoice
 from regraft.runs.log import RunLog
-from regraft.settings import DEFAULT_BUDGET, DataSettings, FitChanges, FitSettings, TrainSettings
+from regraft.settings import DEFAULT_BUDGET, DataSettings, FitSettings, TrainSettings
 from regraft.storage.tables import printable
+from regraft.workflow.keywords import FitChanges
 from regraft.workflow.preparation import Prepared, compute_of, data_settings_of, located, prepare, scanned
 from regraft.workflow.request import Request, Start, find_start, make_request
 

@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from types import NoneType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from regraft.advice.default_network import default_network
 from regraft.arguments import check_kind, check_place, seconds_in
 from regraft.errors import SettingsError
+from regraft.features.opening import Compute
+from regraft.heads.dataset import Dataset
 from regraft.networks.weights.finding import Weights, find_weights
 from regraft.networks.zoo.licences import check_licence
 from regraft.plans.plan import TRAINED, Plan
@@ -18,6 +20,9 @@ from regraft.prediction.bundle import load_bundle
 from regraft.prediction.model import Model
 from regraft.progress import Reporter
 from regraft.settings import DEFAULT_BUDGET, FitSettings, TrainSettings, changed, differences
+
+if TYPE_CHECKING:  # it imports torch, which solved heads do without
+    from regraft.training.tuned import TailTraining
 
 
 @dataclass(frozen=True)
@@ -212,3 +217,12 @@ def _default_network(settings: FitSettings, reporter: Reporter) -> str:
     network, reason = default_network(settings.weights, accept_licence=settings.accept_license)
     reporter.decided(f"network {network}", reason, "--network")
     return network
+
+
+def tail_training(dataset: Dataset, plan: Plan, compute: Compute, start: Start) -> TailTraining:
+    """The training that a plan asks for, ready to be carried out; torch is imported only here."""
+    from regraft.training.start.trained_head import EarlierHead
+    from regraft.training.tuned import TailTraining
+
+    earlier = EarlierHead(start.earlier.labels, start.earlier.head) if start.earlier else None
+    return TailTraining(dataset, plan, start.weights, compute, earlier)
