@@ -34,10 +34,9 @@ class PictureIndex:
             names: names that the picture may have, the most telling first.
             near: path of the annotation file; of pictures with equal names, the nearest is meant.
         """
-        for by, key_of in ((self._by_name, str), (self._by_stem, _stem)):
-            for name in names:
-                parts = _parts(name)
-                found = by.get(key_of(parts[-1]), []) if parts else []
+        for name in names:
+            parts = _parts(name)
+            for found in (self._by_name.get(parts[-1], []), self._by_stem.get(_stem(parts[-1]), [])):
                 best = _best(found, parts, near)
                 if best is not None:
                     return best
@@ -46,7 +45,7 @@ class PictureIndex:
     def reason(self, names: Sequence[str]) -> str:
         """Why `find` gave nothing, as a sentence."""
         parts = _parts(names[0])
-        found = self._by_stem.get(_stem(parts[-1]), []) if parts else []
+        found = self._by_stem.get(_stem(parts[-1]), [])
         shown = printable(names[-1][:200])
         if len(found) > 1:
             return f"{shown} could be any of {', '.join(map(printable, found[:3]))}: write its folder, too"

@@ -50,7 +50,9 @@ _SUFFIXES = {".xml": "xml", ".json": "json", ".txt": "txt", ".csv": "csv", ".tsv
 _WHOLE = ("coco", "label-studio", "cvat", "create-ml", "regions", "csv")
 """Formats with one file for many pictures."""
 _END = 65_536
-_REGIONS = re.compile(rb'\s*\{\s*"[^"]*"\s*:\s*\{\s*"[^"]*"\s*:\s*\[')
+_REGIONS = re.compile(
+    rb'\s*\{\s*("[^"]*"\s*:\s*\{\s*\}\s*,\s*)*"[^"]*"\s*:\s*\{\s*"[^"]*"\s*:\s*\[\s*(\[|\]|-?[\d.]|NaN)'
+)
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,7 @@ def show_boxes(boxes: BoxSet, out: str | None) -> None:
     counts, labels = boxes.counts(), boxes.labels
     on = Counter(picture.side for picture in boxes.pictures)
     sides = [side for side in _SIDES if on[side]]
-    files = f"{boxes.files:,} file{'' if boxes.files == 1 else 's'}"
-    print(f"layout: boxes around objects, {boxes.format} ({files})")
+    print(f"layout: boxes around objects, {boxes.format} ({_counted(boxes.files, 'file', 'files')})")
     pictures = Counter(label for picture in boxes.pictures for label in {box.label for box in picture.boxes})
     rows = [
         [
@@ -40,8 +39,9 @@ def show_boxes(boxes: BoxSet, out: str | None) -> None:
     shown = rows if more <= 0 else [*rows[:_MOST_ROWS], [f"and {more:,} more", *("" for _ in rows[0][1:])]]
     split = "published split" if sides else "no published split"
     title = (
-        f"{counts.total():,} boxes of {len(labels):,} class{'' if len(labels) == 1 else 'es'} in "
-        f"{len(boxes.pictures):,} pictures, {len(boxes.backgrounds):,} of them backgrounds ({split})"
+        f"{_counted(counts.total(), 'box', 'boxes')} of {_counted(len(labels), 'class', 'classes')} in "
+        f"{_counted(len(boxes.pictures), 'picture', 'pictures')}, {len(boxes.backgrounds):,} of them "
+        f"backgrounds ({split})"
     )
     header = ["class", "boxes", "pictures", *(f"boxes in {side}" for side in sides)]
     show_table(title, header, shown, right=range(1, len(header)))
@@ -52,6 +52,10 @@ def show_boxes(boxes: BoxSet, out: str | None) -> None:
         print("no problems were found")
     elif out is None:
         print("to list all of them, add --out problems.csv")
+
+
+def _counted(count: int, one: str, several: str) -> str:
+    return f"{count:,} {one if count == 1 else several}"
 
 
 def _total(counts: Counter[tuple[str, Side | None]], label: str) -> int:

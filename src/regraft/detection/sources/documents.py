@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import json
-import math
 import re
 import xml.etree.ElementTree as ET
 from typing import Any, NoReturn
@@ -109,7 +108,7 @@ def xml_of(data: bytes) -> ET.Element:
         if word in text:
             raise DataError(f"has {word}: document types and entities are refused; remove them")
     text = _DECLARATION.sub("", text, count=1)
-    parser = ET.XMLPullParser(events=("start", "end"))
+    parser: Any = ET.XMLPullParser(events=("start", "end"))
     depth, root = 0, None
     try:
         for start in range(0, len(text), _CHUNK):
@@ -143,7 +142,7 @@ def number_of(value: Any, name: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise DataError(f"{name} is {_short(value)}, not a number")
     if not abs(value) <= _MOST:
-        shown = "NaN" if math.isnan(value) else f"{value:.3g}" if value <= 1e300 else "too large"
+        shown = "NaN" if value != value else f"{value:.3g}" if abs(value) <= 1e300 else "too large"
         raise DataError(f"{name} is {shown}; accepted are numbers up to {_MOST:,.0f}")
     return float(value)
 

@@ -1,0 +1,50 @@
+"""The two published data sets of boxes, with numbers that were counted by other means."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from regraft.detection.reading import read_boxes
+from tests.detection.examples import Drawn, by_kind, sides, written
+
+
+def test_blood_cells(shared: Callable[[str], Path]) -> None:
+    folder = shared("data/det_bccd")
+    boxes = read_boxes(folder)
+    texts = [path.read_text() for path in (folder / "BCCD" / "Annotations").glob("*.xml")]
+    counted = Counter(name for text in texts for name in re.findall(r"<name>(.*?)</name>", text))
+    assert counted.total() == 4888
+    found = Counter(box.label for picture in boxes.pictures for box in picture.boxes)
+    assert counted - found == Counter(RBC=2)
+    assert Counter(sides(boxes).values()) == {"train": 205, "validation": 87, "test": 72}
+    assert boxes.skipped == ()
+
+
+def test_blood_cells_without_area(shared: Callable[[str], Path]) -> None:
+    boxes = read_boxes(shared("data/det_bccd"))
+    files = [finding.paths[1] for finding in boxes.findings if finding.kind == "zero-area"]
+    assert files == [f"BCCD/Annotations/BloodImage_00{number}.xml" for number in (338, 343)]
+    assert set(by_kind(boxes)) == {"zero-area", "ignored"}
+
+
+def test_forks_and_scissors(shared: Callable[[str], Path]) -> None:
+    boxes = read_boxes(shared("data/det_forkscissors"))
+    assert boxes.counts() == {("fork", None): 20, ("scissors", None): 20}
+    assert len(boxes.pictures) == 40
+    assert by_kind(boxes)["unlabelled"] == ["1 picture in folders where no picture is annotated, set aside"]
+    for picture in boxes.pictures:
+        assert Path(picture.path).stem.startswith(picture.boxes[0].label)
+
+
+def test_blood_cells_are_the_same_from_another_format(shared: Callable[[str], Path], tmp_path: Path) -> None:
+    pictures = read_boxes(shared("data/det_bccd")).pictures[:40]
+    copies = [
+        Drawn(f"{number}.png", picture.width, picture.height, picture.boxes)
+        for number, picture in enumerate(pictures)
+    ]
+    again = read_boxes(written(tmp_path, "yolo", copies)).pictures
+    expected = {f"images/{copy.name}": sorted(copy.boxes) for copy in copies}
+    assert {picture.path: sorted(picture.boxes) for picture in again} == expected
