@@ -124,7 +124,7 @@ def test_one_box_of_another_unit_is_left_out(tmp_path: Path) -> None:
 
 
 def rotated(root: Path, orientation: int, text: str, name: str = "a") -> Path:
-    """A picture stored with 120 x 70 pixels and an EXIF orientation, with one red rectangle, and its boxes."""
+    """A picture stored with 120 x 70 pixels, one red rectangle and an EXIF orientation; and its boxes."""
     pixels = np.zeros((70, 120, 3), np.uint8)
     pixels[15:40, 80:115] = 255, 0, 0
     exif = Image.Exif()

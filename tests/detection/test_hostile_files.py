@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from regraft.detection.reading import read_boxes
+from regraft.detection.recognition import FORMATS, sheets_in
 from regraft.detection.sources import documents
 from regraft.detection.sources.documents import json_of, number_of, xml_of
 from regraft.errors import DataError, NoImagesError
 from tests.detection.examples import found, one_picture, voc
+from tests.detection.test_formats import ONE
 
 BOX = ("cat", 1, 2, 30, 40)
 BOMB = '<!DOCTYPE a [<!ENTITY b "x"><!ENTITY c "&b;&b;&b;&b;&b;&b;&b;&b;">]>'
@@ -252,6 +258,34 @@ def test_a_fifo_is_no_annotation(tmp_path: Path) -> None:
     folder = one_picture(tmp_path, {"a.xml": voc(BOX)})
     os.mkfifo(folder / "b.xml")
     assert len(read_boxes(folder).pictures) == 1
+
+
+ODD = (None, 7, -1.5, True, "", "x", [], [[]], {}, {"a": 1}, [1, 2, 3, 4], [None], "9" * 400)
+
+
+def mutants(value: Any) -> Iterator[Any]:
+    """A JSON value with each of its parts replaced by each odd value, and left out."""
+    yield from ODD
+    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, part in list(parts):
+        for other in mutants(part):
+            copy = value.copy()
+            copy[key] = other
+            yield copy
+        copy = value.copy()
+        del copy[key]
+        yield copy
+
+
+@pytest.mark.parametrize("kind", [kind for kind in ONE if any(name.endswith(".json") for name in ONE[kind])])
+def test_whatever_stands_in_place_of_a_value_is_refused_or_read(kind: str, tmp_path: Path) -> None:
+    (text,) = ONE[kind].values()
+    name = next(name for name in FORMATS if kind.startswith(name))
+    file = tmp_path / "a.json"
+    for mutant in mutants(json_of(text if isinstance(text, bytes) else text.encode())):
+        file.write_text(json.dumps(mutant))
+        with contextlib.suppress(DataError):
+            assert isinstance(sheets_in(file, "a.json", name, None), list)
 
 
 def test_depth_within_text_is_no_nesting() -> None:
