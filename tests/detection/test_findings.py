@@ -50,7 +50,21 @@ def test_pictures_without_boxes_are_backgrounds(tmp_path: Path) -> None:
     assert [picture.path for picture in boxes.backgrounds] == ["b.png", "c.png"]
     assert "1 picture without boxes, kept as backgrounds" in kinds["background"]
     assert "no annotation names" in kinds["background"][1]
-    assert kinds["unlabelled"] == ["1 picture in folders where no picture is annotated, set aside"]
+    assert kinds["unlabelled"] == [
+        "1 picture without usable annotations, set aside: it is not known whether they have boxes"
+    ]
+
+
+def test_a_picture_whose_annotations_fail_is_no_background(tmp_path: Path) -> None:
+    folder = one_picture(
+        tmp_path, {"a.xml": voc(BOX), "b.xml": "<annotation><object>", "c.xml": voc(("cat", 5, 5, 5, 5))}
+    )
+    for name in ("b.png", "c.png"):
+        Image.new("RGB", (100, 80)).save(folder / name)
+    boxes = read_boxes(folder)
+    assert [picture.path for picture in boxes.pictures] == ["a.png"]
+    assert [file.path for file in boxes.skipped] == ["b.xml", "c.png"]
+    assert [finding.paths for finding in boxes.findings if finding.kind == "unlabelled"] == [("b.png",)]
 
 
 def test_boxes_without_their_picture_are_named(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from regraft.data.pictures.file_kinds import foreign_by_name
@@ -13,43 +13,23 @@ from regraft.data.pictures.loading import LoadLimits, decode, read_file
 from regraft.data.sources.column_names import IMAGE_ENDINGS
 from regraft.detection.boxes import Box, BoxedPicture, BoxSet
 from regraft.detection.checking import class_findings, usable_boxes, without_repetition
-from regraft.detection.noticed import Noticed
+from regraft.detection.collecting import Entry, Notes, collected
 from regraft.detection.picture_index import PictureIndex
-from regraft.detection.placing import Frame, PictureFacts, frame_of, in_one_unit, unit_of_file
-from regraft.detection.recognition import FORMATS, Listing, classes_for, listed, sheets_in
+from regraft.detection.placing import Frame, PictureFacts, frame_of, in_one_unit
+from regraft.detection.recognition import FORMATS, Listing, listed
 from regraft.detection.sides import copy_findings, listed_sides, side_by_file, side_by_folder, with_sides
-from regraft.detection.sources.sheets import Sheet
-from regraft.errors import DataError, ImageError, NoImagesError
+from regraft.errors import ImageError, NoImagesError
 from regraft.machine.processor import count_cores
 from regraft.parallel import in_order
 from regraft.progress import Reporter, Silent
 from regraft.records import Side, SkippedFile
 from regraft.storage.tables import printable
 
-_MAX_ALL_MARKS = 5_000_000
 _DECODED_SIDE_PX = 32  # enough to know that a file is whole; JPEGs are decoded at an eighth of their size
 _ACCEPTED = (
     "Accepted are Pascal VOC XML, COCO JSON, YOLO text files, tables, LabelMe, Label Studio, CVAT, "
     "Create ML and regions JSON; see docs/detecting.md"
 )
-
-
-@dataclass(frozen=True)
-class _Entry:
-    """A sheet whose picture was found."""
-
-    sheet: Sheet
-    file: str
-    is_for_many: bool
-
-
-@dataclass
-class _Progress:
-    """What is collected on the way."""
-
-    root: Path
-    noticed: Noticed = field(default_factory=Noticed)
-    skipped: list[SkippedFile] = field(default_factory=list)
 
 
 def read_boxes(
@@ -93,13 +73,14 @@ def read_boxes(
     kind = listing.chosen(wanted)
     if kind is None:
         raise NoImagesError(f"{printable(str(source))} contains no annotation files with boxes. {_ACCEPTED}")
-    job = _Progress(listing.root)
+    job = Notes(listing.root)
     paths = {path.relative_to(listing.root).as_posix(): path for path in listing.pictures}
     index = PictureIndex(paths)
-    entries = _found(listing, kind, index, job)
-    backgrounds, unlisted = _not_named(paths, entries)
+    entries = collected(listing, kind, index, job)
+    backgrounds, unlisted = _not_named(paths, entries, job)
     facts = _facts_of({p: paths[p] for p in [*entries, *backgrounds]}, limits, workers, reporter, job)
     boxes = _placed(entries, facts, before_rotation, job)
+    boxes = _without_failed(boxes, entries, job)
     by_list = listed_sides(listing.others, listing.root, index, job.noticed)
     pictures = [
         BoxedPicture(
@@ -108,7 +89,7 @@ def read_boxes(
         for path, fact in sorted(facts.items())
         if path in boxes or path in backgrounds
     ]
-    if not pictures:
+    if not entries:
         reasons = Counter(file.reason for file in job.skipped).most_common(2)
         causes = "; ".join(f"{count} x {reason}" for reason, count in reasons)
         why = causes or "; ".join(f.message for f in job.noticed.all()[:2])
@@ -129,70 +110,14 @@ def read_boxes(
     )
 
 
-def _found(listing: Listing, kind: str, index: PictureIndex, job: _Progress) -> dict[str, list[_Entry]]:
-    """What the annotation files say, by the path of the picture."""
-    entries: dict[str, list[_Entry]] = defaultdict(list)
-    remarks: dict[str, list[str]] = defaultdict(list)
-    total = 0
-    classes: dict[Path, tuple[str, ...] | None] = {}
-    for file in listing.annotations[kind]:
-        name = file.relative_to(listing.root).as_posix() if file.is_relative_to(listing.root) else file.name
-        try:
-            known = _classes(file, listing, classes, job) if kind == "yolo" else None
-            sheets = sheets_in(file, name, kind, known)
-            count = sum(len(sheet.marks) for sheet in sheets)
-            if total + count > _MAX_ALL_MARKS:
-                raise DataError(f"more than {_MAX_ALL_MARKS:,} boxes in all; this file is not read")
-        except (DataError, RecursionError, MemoryError) as error:
-            job.skipped.append(SkippedFile(name, printable(f"annotations: {error or 'too large'}")))
-            continue
-        total += count
-        unit = unit_of_file(sheets) if any(sheet.unit is None for sheet in sheets) else None
-        for sheet in sheets:
-            _attach(replace(sheet, unit=sheet.unit or unit), name, kind, index, entries, job)
-            for remark in sheet.remarks:
-                remarks[remark].append(name)
-    for remark, names in remarks.items():
-        job.noticed.add("note", remark, *names)
-    return dict(entries)
-
-
-def _attach(
-    sheet: Sheet, name: str, kind: str, index: PictureIndex, entries: dict[str, list[_Entry]], job: _Progress
-) -> None:
-    """Give a sheet to its picture, or say that there is none."""
-    path = index.find(sheet.names, near=name)
-    for where, reason in sheet.refused:
-        job.noticed.add("unreadable-box", f"{where}: {reason}; left out", *([path] if path else []), name)
-    if path is None:
-        count = len(sheet.marks)
-        text = f"{index.reason(sheet.names)}; its {count:,} box{'' if count == 1 else 'es'} can't be used"
-        job.noticed.add("no-picture", text, name)
-        return
-    entries[path].append(_Entry(sheet, name, kind in _FOR_MANY))
-
-
-_FOR_MANY = frozenset({"coco", "csv", "label-studio", "cvat", "create-ml", "regions"})
-
-
-def _classes(
-    file: Path, listing: Listing, known: dict[Path, tuple[str, ...] | None], job: _Progress
-) -> tuple[str, ...] | None:
-    if file.parent not in known:
-        try:
-            found = classes_for(file, listing.name_files)
-        except DataError as error:
-            job.noticed.add("note", f"a file with names of classes {error}")
-            found = None
-        known[file.parent] = found[1] if found else None
-    return known[file.parent]
-
-
-def _not_named(paths: dict[str, Path], entries: dict[str, list[_Entry]]) -> tuple[set[str], set[str]]:
+def _not_named(
+    paths: dict[str, Path], entries: dict[str, list[Entry]], job: Notes
+) -> tuple[set[str], set[str]]:
     """The pictures that no annotation names: backgrounds in folders where others are named, and the rest."""
-    named = {PurePosixPath(path).parent for path in entries}
+    named = set() if job.is_incomplete else {PurePosixPath(path).parent for path in entries}
     others = [path for path in paths if path not in entries and _is_picture(path)]
-    backgrounds = {path for path in others if PurePosixPath(path).parent in named}
+    known = [path for path in others if path not in job.unknown]
+    backgrounds = {path for path in known if PurePosixPath(path).parent in named}
     return backgrounds, {path for path in others if path not in backgrounds}
 
 
@@ -206,7 +131,7 @@ def _facts_of(
     limits: LoadLimits | None,
     workers: int | None,
     reporter: Reporter | None,
-    job: _Progress,
+    job: Notes,
 ) -> dict[str, PictureFacts]:
     """Size, rotation and hash of every picture that can be read; the others are skipped with the reason."""
 
@@ -233,13 +158,13 @@ def _facts_of(
 
 
 def _placed(
-    entries: dict[str, list[_Entry]],
+    entries: dict[str, list[Entry]],
     facts: dict[str, PictureFacts],
     before_rotation: bool | None,
-    job: _Progress,
+    job: Notes,
 ) -> dict[str, tuple[Box, ...]]:
     """The usable boxes of every picture that has a usable sheet."""
-    ready: list[tuple[str, _Entry, Frame]] = []
+    ready: list[tuple[str, Entry, Frame]] = []
     for path in entries.keys() & facts.keys():
         for entry in entries[path]:
             sheet, mixed, text = in_one_unit(entry.sheet)
@@ -270,6 +195,19 @@ def _placed(
     }
 
 
+def _without_failed(
+    boxes: dict[str, tuple[Box, ...]], entries: dict[str, list[Entry]], job: Notes
+) -> dict[str, tuple[Box, ...]]:
+    """The pictures with a usable box, or with none in their file: a faulty box still means an object."""
+    failed = [
+        path
+        for path, own in boxes.items()
+        if not own and any(entry.sheet.marks or entry.sheet.refused for entry in entries[path])
+    ]
+    job.skipped += [SkippedFile(path, "none of its boxes can be used") for path in failed]
+    return {path: own for path, own in boxes.items() if path not in {*failed}}
+
+
 def _usual(turned: Iterable[Frame]) -> bool:
     """Whether boxes are drawn before rotation wherever that can be seen, and it can be seen at all."""
     seen = {frame.drawn for frame in turned} - {"unknown"}
@@ -281,7 +219,7 @@ def _decided(
     facts: PictureFacts,
     default: bool,
     before_rotation: bool | None,
-    job: _Progress,
+    job: Notes,
     files: tuple[str, str],
 ) -> Frame:
     if facts.orientation == 1:
@@ -302,7 +240,7 @@ def _decided(
     return replace(frame, drawn="before rotation" if drawn else "upright")
 
 
-def _side(path: str, entries: Sequence[_Entry], by_list: dict[str, Side]) -> Side | None:
+def _side(path: str, entries: Sequence[Entry], by_list: dict[str, Side]) -> Side | None:
     stated = next((entry.sheet.side for entry in entries if entry.sheet.side), None)
     by_annotation = next(
         (
@@ -315,7 +253,7 @@ def _side(path: str, entries: Sequence[_Entry], by_list: dict[str, Side]) -> Sid
     return stated or by_list.get(path) or side_by_folder(path) or by_annotation
 
 
-def _other_formats(listing: Listing, kind: str, job: _Progress) -> None:
+def _other_formats(listing: Listing, kind: str, job: Notes) -> None:
     for name, files in listing.annotations.items():
         if name != kind:
             text = (
@@ -330,7 +268,7 @@ def _counted(
     not_named: set[str],
     unlisted: set[str],
     ignored: Sequence[str],
-    job: _Progress,
+    job: Notes,
 ) -> None:
     """Findings about pictures without boxes: empty ones, those that no file names, and those set aside."""
     empty = [picture.path for picture in pictures if not picture.boxes and picture.path not in not_named]
@@ -348,7 +286,10 @@ def _counted(
         files = f"{len(ignored):,} file{'' if len(ignored) == 1 else 's'}"
         job.noticed.add("ignored", f"{files} without the name of a picture, not used", *ignored)
     if unlisted:
-        text = f"{_pictures(len(unlisted))} in folders where no picture is annotated, set aside"
+        text = (
+            f"{_pictures(len(unlisted))} without usable annotations, set aside: it is not known whether they "
+            "have boxes"
+        )
         job.noticed.add("unlabelled", text, *sorted(unlisted))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -47,7 +48,7 @@ _READERS: dict[str, Callable[[Document], list[Sheet]]] = {
     "regions": read_regions,
 }
 _SUFFIXES = {".xml": "xml", ".json": "json", ".txt": "txt", ".csv": "csv", ".tsv": "csv"}
-_WHOLE = ("coco", "label-studio", "cvat", "create-ml", "regions", "csv")
+FOR_MANY = ("coco", "label-studio", "cvat", "create-ml", "regions", "csv")
 """Formats with one file for many pictures."""
 _END = 65_536
 _REGIONS = re.compile(
@@ -89,7 +90,7 @@ class Listing:
 
     def _weight(self, name: str) -> int:
         files = len(self.annotations.get(name, ()))
-        return files * max(1, len(self.pictures) // 2) if name in _WHOLE else files
+        return files * max(1, len(self.pictures) // 2) if name in FOR_MANY else files
 
 
 def listed(source: Path, root: Path | None = None) -> Listing:
@@ -124,7 +125,10 @@ def has_boxes(source: Path) -> str | None:
     >>> has_boxes(Path("nowhere")) is None
     True
     """
-    if not source.is_dir() and (source.suffix.lower() not in _SUFFIXES or not source.is_file()):
+    if not source.is_dir():
+        kind = _format_of(source, {source.stem}) if source.is_file() else None
+        return f"{FORMATS[kind]}, 1 file" if kind else None
+    if not _may_have_boxes(source):
         return None
     try:
         listing = listed(source)
@@ -135,6 +139,17 @@ def has_boxes(source: Path) -> str | None:
         return None
     count = len(listing.annotations[name])
     return f"{FORMATS[name]}, {count:,} file{'' if count == 1 else 's'}"
+
+
+def _may_have_boxes(folder: Path) -> bool:
+    """Whether any file could hold boxes by its ending; far cheaper than a look at all files by name."""
+    endings = tuple(_SUFFIXES)
+    for parent, folders, names in os.walk(folder):
+        if any(name.lower().endswith(endings) for name in names):
+            return True
+        if any(os.path.islink(os.path.join(parent, name)) for name in folders):
+            return True
+    return False
 
 
 def sheets_in(path: Path, name: str, kind: str, classes: tuple[str, ...] | None) -> list[Sheet]:
