@@ -48,7 +48,7 @@ def test_pictures_without_boxes_are_backgrounds(tmp_path: Path) -> None:
     boxes = read_boxes(folder)
     kinds = by_kind(boxes)
     assert [picture.path for picture in boxes.backgrounds] == ["b.png", "c.png"]
-    assert "1 picture without boxes, kept as backgrounds" in kinds["background"]
+    assert "1 picture without boxes, kept as background" in kinds["background"]
     assert "no annotation names" in kinds["background"][1]
     assert kinds["unlabelled"] == [
         "1 picture without usable annotations, set aside: it is not known whether they have boxes"

@@ -274,7 +274,7 @@ def _counted(
     empty = [picture.path for picture in pictures if not picture.boxes and picture.path not in not_named]
     silent = [picture.path for picture in pictures if picture.path in not_named]
     if empty:
-        text = f"{_pictures(len(empty))} without boxes, kept as backgrounds"
+        text = f"{_pictures(len(empty))} without boxes, kept as background{_s(len(empty))}"
         job.noticed.add("background", text, *empty)
     if silent:
         text = (
@@ -283,7 +283,7 @@ def _counted(
         )
         job.noticed.add("background", text, *silent)
     if ignored:
-        files = f"{len(ignored):,} file{'' if len(ignored) == 1 else 's'}"
+        files = f"{len(ignored):,} file{_s(len(ignored))}"
         job.noticed.add("ignored", f"{files} without the name of a picture, not used", *ignored)
     if unlisted:
         text = (
@@ -293,5 +293,9 @@ def _counted(
         job.noticed.add("unlabelled", text, *sorted(unlisted))
 
 
+def _s(count: int) -> str:
+    return "" if count == 1 else "s"
+
+
 def _pictures(count: int) -> str:
-    return f"{count:,} picture{'' if count == 1 else 's'}"
+    return f"{count:,} picture{_s(count)}"
