@@ -8,10 +8,12 @@ from typing import Unpack
 
 from regraft.arguments import check_kind, check_reporter
 from regraft.data.findings.image_set import Images
+from regraft.detection.boxes import BoxSet
+from regraft.detection.reading import read_boxes
 from regraft.progress import Reporter
 from regraft.settings import DataSettings, changed
 from regraft.workflow.keywords import DataChanges
-from regraft.workflow.preparation import found_images, scanned
+from regraft.workflow.preparation import boxes_in, found_images, limits_of, scanned
 
 
 def load_images(
@@ -37,3 +39,48 @@ def load_images(
     check_reporter(reporter)
     chosen: DataSettings = changed(settings or DataSettings(), changes)
     return scanned(found_images(source, chosen), chosen, reporter)
+
+
+def load_boxes(
+    source: str | Path,
+    settings: DataSettings | None = None,
+    *,
+    boxes_format: str | None = None,
+    before_rotation: bool | None = None,
+    reporter: Reporter | None = None,
+    **changes: Unpack[DataChanges],
+) -> BoxSet | None:
+    """Find and check the pictures and boxes of a data set for object detection.
+
+    Args:
+        source: a folder with pictures and annotation files, or one annotation file.
+        settings: how pictures are found and read; a task or layout means that there are no boxes.
+        boxes_format: the format to read, a key of `FORMATS`; None means the one that names most pictures.
+        before_rotation: whether boxes were drawn before the EXIF rotation; None means that it is found out.
+        reporter: receives progress.
+        changes: single settings, by name.
+
+    Returns:
+        The data set; None if it has no boxes, or if the settings say that its labels are something else.
+
+    Raises:
+        DataError: the format is not there, or no annotation file names a usable picture.
+
+    >>> load_boxes("nowhere") is None
+    True
+    """
+    check_kind("settings", settings, (DataSettings, NoneType), "DataSettings and None")
+    check_reporter(reporter)
+    chosen: DataSettings = changed(settings or DataSettings(), changes)
+    is_asked = boxes_format is not None or before_rotation is not None
+    if not is_asked and boxes_in(source, chosen) is None:
+        return None
+    return read_boxes(
+        source,
+        root=chosen.root,
+        wanted=boxes_format,
+        before_rotation=before_rotation,
+        limits=limits_of(chosen),
+        workers=chosen.workers,
+        reporter=reporter,
+    )

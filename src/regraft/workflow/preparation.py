@@ -21,6 +21,7 @@ from regraft.data.pictures.loading import LoadLimits
 from regraft.data.sources.candidates import Found
 from regraft.data.sources.column_names import TableColumns
 from regraft.data.splits import split_findings, split_images
+from regraft.detection.recognition import has_boxes
 from regraft.errors import DataError
 from regraft.features.extraction import Features, decode_while_waiting, feature_store
 from regraft.features.opening import Compute
@@ -36,6 +37,7 @@ from regraft.runs.log import RunLog
 from regraft.settings import DEFAULT_BUDGET, DataSettings
 from regraft.storage.places import cache_folder, cache_limit
 from regraft.storage.rows import Rows
+from regraft.storage.tables import printable
 from regraft.storage.upkeep import prune
 from regraft.workflow.request import Request
 
@@ -87,6 +89,17 @@ def found_images(source: str | Path, settings: DataSettings) -> Found:
         DataError: the source can't be the name of a folder or table, or holds no images with labels.
     """
     check_place("source", source, PLACES, error=DataError)
+    boxes = boxes_in(source, settings)
+    if boxes:
+        raise DataError(
+            f"{printable(str(source))} holds boxes around objects ({boxes}), and detectors can't be fitted "
+            "yet: `regraft check` reads and checks the boxes, and with --task classification the names of "
+            "folders, or a column of a table, are taken as classes of whole images"
+        )
+    return _found(source, settings)
+
+
+def _found(source: str | Path, settings: DataSettings) -> Found:
     columns = TableColumns(
         settings.path_column,
         settings.label_column,
@@ -97,6 +110,26 @@ def found_images(source: str | Path, settings: DataSettings) -> Found:
     return find_images(
         source, root=settings.root, columns=columns, layout=settings.layout, task=settings.task_name
     )
+
+
+def boxes_in(source: str | Path, settings: DataSettings) -> str | None:
+    """What a data set is called if it is one of boxes, as `Pascal VOC XML, 364 files`; otherwise None.
+
+    A folder with two or more folders of classes is one of classes, whatever annotation files are there too.
+    """
+    boxes = None if asks_for_classes(settings) else has_boxes(Path(source))
+    if boxes is None or not Path(source).is_dir():
+        return boxes
+    try:
+        classes = {candidate.label for candidate in _found(source, settings).candidates}
+    except DataError:
+        return boxes
+    return boxes if len(classes) < 2 else None
+
+
+def asks_for_classes(settings: DataSettings) -> bool:
+    """Whether a setting says that labels are of whole images, so that boxes are not looked for."""
+    return settings.task != "auto" or settings.layout != "auto" or bool(settings.label_columns)
 
 
 def located(images: Images | Found | str | Path, settings: DataSettings) -> Images | Found:

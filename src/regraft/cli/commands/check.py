@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from regraft.cli.terminal.boxes import boxes_record, show_boxes, write_findings
 from regraft.cli.terminal.console import make_reporter, show_json, show_table
 from regraft.cli.terminal.parameters import Overwrite
 from regraft.data.findings.image_set import Images
 from regraft.records import Finding, Split, TaskName
 from regraft.settings import DataSettings
+
+BoxesFormat = Literal["voc", "coco", "yolo", "csv", "labelme", "label-studio", "cvat", "create-ml", "regions"]
 
 
 def check(
@@ -22,6 +25,8 @@ def check(
     data_settings: Annotated[DataSettings, Parameter(name="*", negative_iterable=())] = DataSettings(),  # noqa: B008 (frozen)
     test_share: float = 0.2,
     seed: int = 0,
+    boxes_format: BoxesFormat | None = None,
+    boxes_before_rotation: bool | None = None,
     out: Annotated[str | None, Parameter(name=["--out", "-o"])] = None,
     overwrite: Overwrite = False,
     json: Annotated[bool, Parameter(negative="")] = False,
@@ -32,6 +37,9 @@ def check(
     that can't be used and why, wrong extensions, duplicates and look-alikes (within a class, between classes,
     across the split), and classes that are too small.
 
+    Boxes around objects are recognised by their files (Pascal VOC, COCO, YOLO, CSV, LabelMe, Label Studio,
+    CVAT, Create ML). Their number by class and side is shown, and what is wrong with each.
+
     ```
     regraft check photos/
     regraft check photos/ --out problems.csv
@@ -39,10 +47,14 @@ def check(
 
     Args:
         data: A folder with one folder per class (or these below train/, val/ and test/), or a CSV or Parquet
-            table.
+            table; or a folder with files of boxes, or one such file.
         data_settings: How images are found and read.
         test_share: Share of each class that would be set aside as test images.
         seed: Random seed of the train/test split.
+        boxes_format: Format of the boxes to read, where a folder has several. By default the one that
+            describes most pictures is read.
+        boxes_before_rotation: Whether boxes were drawn before the EXIF rotation of pictures. By default this
+            is found out from sizes and bounds, and shown.
         out: CSV file to which all findings and skipped files are written.
         overwrite: Replace a file that regraft did not write; never one that this command reads.
         json: Print one JSON object instead of tables.
@@ -51,15 +63,31 @@ def check(
 
     from regraft.data.splits import split_findings, split_images
     from regraft.outputs.files import FINDINGS, output_file
-    from regraft.workflow.check import load_images
+    from regraft.workflow.check import load_boxes, load_images
 
     if out is not None:
         output_file(out, FINDINGS, inputs=[data, data_settings.corrections], overwrite=overwrite)
-    images = load_images(data, data_settings, reporter=make_reporter(json_lines=json))
+    reporter = make_reporter(json_lines=json)
+    boxes = load_boxes(
+        data,
+        data_settings,
+        boxes_format=boxes_format,
+        before_rotation=boxes_before_rotation,
+        reporter=reporter,
+    )
+    if boxes is not None:
+        if out:
+            write_findings(out, boxes.findings, boxes.skipped)
+        if json:
+            show_json(boxes_record(boxes))
+        else:
+            show_boxes(boxes, out)
+        return 0
+    images = load_images(data, data_settings, reporter=reporter)
     split = split_images(images, seed=seed, test_share=test_share)
     images = replace(images, findings=(*images.findings, *split_findings(split, images.task)))
     if out:
-        _write(out, images)
+        write_findings(out, images.findings, images.skipped)
     if json:
         show_json(_record(images, split))
         return 0
@@ -141,17 +169,6 @@ def _count(findings: list[Finding]) -> int:
 def _example(findings: list[Finding]) -> str:
     named = " | ".join(findings[0].paths[:2])
     return named if named or len(findings) == 1 else findings[0].message
-
-
-def _write(out: str, images: Images) -> None:
-    from pathlib import Path
-
-    from regraft.storage.files import write_atomically
-    from regraft.storage.tables import csv_bytes
-
-    rows = [(finding.kind, finding.message, " | ".join(finding.paths)) for finding in images.findings]
-    rows += [("skipped", file.reason, file.path) for file in images.skipped]
-    write_atomically(Path(out), csv_bytes(("kind", "message", "paths"), rows))
 
 
 def _counted(images: Images) -> dict[str, int]:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageFile
+from PIL import ExifTags, Image, ImageFile
 
 from regraft.data.pictures.bands import (
     PILLOWS_MOST_BANDS,
@@ -88,6 +88,8 @@ class Picture:
     notes: tuple[str, ...]
     scale: Scale | None = None
     """How values of more than 8 bits became grey levels; None for images of 8 bits."""
+    orientation: int = 1
+    """EXIF orientation (1 to 8) of the stored image; the image here is upright."""
 
 
 def read_file(path: str | Path, limits: LoadLimits | None = None) -> bytes:
@@ -194,7 +196,9 @@ def _decode_bands(data: bytes, layout: Layout, channels: int, limits: LoadLimits
     else:
         grey = grey_levels(bands)
         image = grey[0].convert("RGB")
-    return Picture(image, tuple(grey), "TIFF", layout.width, layout.height, tuple(notes))
+    return Picture(
+        image, tuple(grey), "TIFF", layout.width, layout.height, tuple(notes), orientation=layout.orientation
+    )
 
 
 def _one_line(error: Exception) -> str:
@@ -235,16 +239,22 @@ def _decode_opened(
         bands = list(_bands(image, channels, min_side_px))
         orientation = orientation_of(image, notes)
         upright = tuple(_upright(band, orientation) for band in bands)
-        return Picture(upright[0].convert("RGB"), upright, format_name, width, height, tuple(notes))
+        return Picture(
+            upright[0].convert("RGB"), upright, format_name, width, height, tuple(notes),
+            orientation=orientation,
+        )  # fmt: skip
     if getattr(image, "is_animated", False):
         notes.append("several frames: only the first is used")
     if min_side_px:
         image.draft(None, _draft_size(image, min_side_px))
+    # Pillow turns a TIFF file upright as it loads it.
+    turned = image.getexif().get(ExifTags.Base.Orientation, 1) if image.format == "TIFF" else 1
     image.load()
     scale = scale_of(image)
     rgb = to_rgb(image, scale, _reduction(image, min_side_px))
-    upright_rgb = _upright(rgb, orientation_of(image, notes))
-    return Picture(upright_rgb, (), format_name, width, height, tuple(notes), scale)
+    orientation = orientation_of(image, notes)
+    upright_rgb = _upright(rgb, orientation)
+    return Picture(upright_rgb, (), format_name, width, height, tuple(notes), scale, max(turned, orientation))
 
 
 def _bands(image: Image.Image, channels: int, min_side_px: int | None) -> Iterator[Image.Image]:
