@@ -50,12 +50,12 @@ def test_the_cells_of_the_confusion_matrix_add_up_to_the_predictions(run: Path) 
     files = RunFiles(run)
     wrong = sum(count for true, predicted, count in files.best.cells if true != predicted)
     assert files.best.confusion == ()
-    assert sum(count for _, _, count in files.best.cells) == len(files.judged) == CLASSES
-    assert wrong == sum(not row.is_right for row in files.judged)
+    assert sum(count for _, _, count in files.best.cells) == len(files.predictions) == CLASSES
+    assert wrong == sum(not row.is_right for row in files.predictions)
 
 
 def test_confusion_csv_has_a_row_for_each_pair_that_occurs(run: Path) -> None:
-    judged = {(row.label, row.predicted) for row in RunFiles(run).judged}
+    judged = {(row.label, row.predicted) for row in RunFiles(run).predictions}
     with (run / "confusion.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert {(row["true"], row["predicted"]) for row in rows} == judged
