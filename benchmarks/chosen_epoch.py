@@ -20,8 +20,8 @@ from common import commit, earlier, save, shared
 from few_images import drawn
 
 import regraft
-from regraft.training import setup
 from regraft.training.loop.engine import Trainer
+from regraft.training.start import setup
 from regraft.training.start.setup import Order
 
 SETS = [
