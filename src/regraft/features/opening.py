@@ -41,7 +41,7 @@ class Compute:
         )
 
     def open_moments(self, weights: Weights) -> MomentsRuntime:
-        """Open the runtime of a network's moments; see the function of that name."""
+        """Open the runtime whose rows are the moments of each BatchNorm's input, on the same device."""
         return open_moments(weights, name=self.runtime, device=self.device)
 
     def extract(

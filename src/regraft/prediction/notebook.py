@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -57,10 +56,6 @@ def predictions_html(header: Sequence[str], rows: Sequence[Sequence[str]], *, mo
     if skipped:
         said.append(f"{skipped:,} files could not be used; see the attribute skipped")
     return _table(header, rows) + "".join(f"<p>{escape(one)}</p>" for one in said)
-
-
-def _chance(probability: float) -> str:
-    return "–" if math.isnan(probability) else f"{100 * probability:.1f} %"
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
