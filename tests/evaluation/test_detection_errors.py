@@ -7,6 +7,7 @@ from regraft.evaluation.average_precision import RECALLS, average_precision, mea
 from regraft.evaluation.boxes import detections, true_boxes
 from regraft.evaluation.detection_errors import FATES, KINDS, DetectionErrors, detection_errors
 from regraft.evaluation.matching import match
+from tests.evaluation import naive_errors
 from tests.evaluation.box_sets import drawn
 
 BOX, POOR, FAR = [0.0, 0, 10, 10], [0.0, 0, 10, 4], [50.0, 50, 60, 60]
@@ -40,6 +41,7 @@ def errors(
         ((0, BOX), "right", "found"),
         ((1, BOX), "wrong class", "correctable"),
         ((0, POOR), "poor box", "correctable"),
+        ((0, [0.0, 0, 10, 1]), "poor box", "correctable"),
         ((1, POOR), "both", "missed"),
         ((0, FAR), "background", "missed"),
     ],
@@ -120,3 +122,15 @@ def test_targets_overlap_as_their_kind_says(seed: int) -> None:
             assert data.found.images[number] == data.truth.images[target]
         if name == "background":
             assert target == -1
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_kinds_and_costs_agree_with_a_naive_implementation(seed: int) -> None:
+    data = drawn(seed, are_ties=False)
+    matches = data.matches()
+    result = detection_errors(matches, data.truth, data.found)
+    for number, (kind, target) in naive_errors.kinds(data, matches).items():
+        assert (KINDS[result.kinds[number]], result.targets[number]) == (kind, target)
+    if result.costs is not None:
+        expected = naive_errors.costs(data, matches)
+        assert {name: getattr(result.costs, name) for name in expected} == pytest.approx(expected, abs=1e-9)

@@ -87,3 +87,9 @@ def test_numbers_beyond_the_data_set_are_refused() -> None:
         match(truth, found, images=2, classes=1)
     with pytest.raises(DataError, match="the class number of box 0 is -1; expected 0 or more"):
         detections([0], [-1], [BOX], [0.5])
+
+
+def test_of_two_equal_overlaps_the_last_box_is_taken() -> None:
+    left, right, between = [0.0, 0, 10, 10], [6.0, 0, 16, 10], [3.0, 0, 13, 10]
+    assert outcomes([left, right], [between, right], [0.9, 0.8]) == [RIGHT, WRONG]
+    assert outcomes([left, right], [between, left], [0.9, 0.8]) == [RIGHT, RIGHT]

@@ -105,3 +105,10 @@ def test_classes_at_different_thresholds_share_none() -> None:
     matches = drawn(4, images=5).matches()
     together, _ = operating_points(matches, np.linspace(0.2, 0.7, matches.classes), counts(matches))
     assert together.threshold is None
+
+
+def test_a_threshold_separates_scores_that_are_next_to_each_other() -> None:
+    upper = np.nextafter(0.5, 1)
+    found = detections([0, 0], [0, 0], [BOX, FAR], [upper, 0.5])
+    matches = match(true_boxes([0], [0], [BOX]), found, images=1, classes=1)
+    assert f1_threshold(matches) == upper
