@@ -52,6 +52,7 @@ SCRIPTS = (
     ["serving.py"],
     ["report.py"],
     ["many_classes.py"],
+    ["average_precision.py"],
 )
 
 if __name__ == "__main__":
