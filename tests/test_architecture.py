@@ -23,13 +23,13 @@ ANY_SIZE = {"cli/commands"}
 # A library that is heavy or optional, and the only folders that import it.
 DOORS = {
     "timm": {"networks"},
-    "torchvision": {"data/pictures", "networks"},
+    "torchvision": {"data/pictures", "detection", "networks"},
     "openvino": {"features", "export"},
     "skimage": {"features", "lab"},
     "sklearn": {"advice", "estimator", "evaluation", "heads", "lab"},
     "scipy": {"heads"},
     "threadpoolctl": {"heads", "lab"},
-    "PIL": {"data", "explanation", "export", "lab", "reports", "serving"},
+    "PIL": {"data", "detection", "explanation", "export", "lab", "reports", "serving"},
     "captum": {"explanation"},
     "jinja2": {"reports"},
     "markupsafe": {"reports"},

@@ -41,7 +41,9 @@ class InputSpec(Record):
     """The input that a network expects: `networks` define it, `data` prepares it."""
 
     size_px: int = Field(224, ge=8, le=4096)
-    """Side of the square input in pixels."""
+    """Side of the square input in pixels; the height of an input that is not square."""
+    width_px: int | None = Field(None, ge=8, le=4096, exclude_if=lambda width: width is None)
+    """Width in pixels of an input that is not square."""
     channels: int = Field(3, ge=1, le=16)
     """1 for grey, 3 for RGB; other numbers need files with that many bands."""
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)
@@ -52,6 +54,15 @@ class InputSpec(Record):
     """Filter with which the image is resized."""
     crop_share: float = Field(0.875, gt=0, le=1)
     """Side of the central crop as a share of the image's shorter side."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of the input.
+
+        >>> InputSpec(size_px=384, width_px=512).shape
+        (384, 512, 3)
+        """
+        return self.size_px, self.width_px or self.size_px, self.channels
 
 
 class Recipe(Record):
@@ -85,6 +96,19 @@ class Column(Record):
 
 Layout = tuple[Column, ...]
 """The columns of a feature row, in the order of the stages."""
+
+
+class MapLevel(Record):
+    """Values `start:stop` of a row of maps: the activation of one stage, `(height, width, channels)`."""
+
+    stage: str
+    stride: int
+    """Number of input pixels from one cell of the map to the next."""
+    channels: int
+    height: int
+    width: int
+    start: int
+    stop: int
 
 
 def stages_of(columns: Iterable[Column]) -> list[str]:

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from regraft.detection.boxes import Box, BoxSet
-from regraft.detection.reading import read_boxes
+from regraft.detection.annotations.boxes import Box, BoxSet
+from regraft.detection.annotations.reading import read_boxes
 from regraft.records import Side
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from regraft.detection.boxes import Box
-from regraft.detection.reading import read_boxes
+from regraft.detection.annotations.boxes import Box
+from regraft.detection.annotations.reading import read_boxes
 from tests.detection.examples import by_kind, found, one_picture, sides, voc
 
 BOX = ("cat", 10, 20, 50, 60)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from regraft.detection.boxes import Box
-from regraft.detection.reading import read_boxes
-from regraft.detection.recognition import FORMATS, has_boxes
+from regraft.detection.annotations.boxes import Box
+from regraft.detection.annotations.reading import read_boxes
+from regraft.detection.annotations.recognition import FORMATS, has_boxes
 from tests.detection.examples import WRITERS, Drawn, drawn, one_picture, sides, written
 
 CAT = Box("cat", 12, 8, 96, 70)

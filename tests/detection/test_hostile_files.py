@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from regraft.detection.reading import read_boxes
-from regraft.detection.recognition import FORMATS, sheets_in
+from regraft.detection.annotations.reading import read_boxes
+from regraft.detection.annotations.recognition import FORMATS, sheets_in
 from regraft.detection.sources import documents
 from regraft.detection.sources.documents import json_of, number_of, xml_of
 from regraft.errors import DataError, NoImagesError
@@ -230,7 +230,7 @@ def test_a_file_of_too_many_boxes_is_refused(tmp_path: Path, monkeypatch: pytest
 
 
 def test_a_large_file_is_refused_before_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("regraft.detection.recognition.MAX_TABLE_MB", 1e-4)
+    monkeypatch.setattr("regraft.detection.annotations.recognition.MAX_TABLE_MB", 1e-4)
     with pytest.raises(NoImagesError, match="above the limit"):
         read_boxes(one_picture(tmp_path, {"x.csv": csv("a.png,cat,1,2,3,4\n" * 20)}))
 

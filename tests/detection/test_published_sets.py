@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from regraft.detection.reading import read_boxes
+from regraft.detection.annotations.reading import read_boxes
 from regraft.workflow.check import load_boxes, load_images
 from tests.detection.examples import Drawn, by_kind, sides, written
 

@@ -1,1 +1,1 @@
-"""Boxes around objects: read from the files of labelling tools, and checked."""
+"""Detectors of objects in pictures."""

@@ -8,8 +8,8 @@ from typing import Unpack
 
 from regraft.arguments import check_kind, check_reporter
 from regraft.data.findings.image_set import Images
-from regraft.detection.boxes import BoxSet
-from regraft.detection.reading import read_boxes
+from regraft.detection.annotations.boxes import BoxSet
+from regraft.detection.annotations.reading import read_boxes
 from regraft.progress import Reporter
 from regraft.settings import DataSettings, changed
 from regraft.workflow.keywords import DataChanges

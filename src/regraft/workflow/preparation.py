@@ -21,7 +21,7 @@ from regraft.data.pictures.loading import LoadLimits
 from regraft.data.sources.candidates import Found
 from regraft.data.sources.column_names import TableColumns
 from regraft.data.splits import split_findings, split_images
-from regraft.detection.recognition import has_boxes
+from regraft.detection.annotations.recognition import has_boxes
 from regraft.errors import DataError
 from regraft.features.extraction import Features, decode_while_waiting, feature_store
 from regraft.features.opening import Compute

@@ -11,7 +11,7 @@ from regraft.cli.terminal.console import show_table
 from regraft.records import Finding, Side, SkippedFile
 
 if TYPE_CHECKING:  # it needs numpy, which --help does without
-    from regraft.detection.boxes import BoxSet
+    from regraft.detection.annotations.boxes import BoxSet
 
 _SIDES: tuple[Side, ...] = ("train", "validation", "test")
 _MOST_ROWS = 40
@@ -63,7 +63,7 @@ def _total(counts: Counter[tuple[str, Side | None]], label: str) -> int:
 
 
 def _show_findings(findings: Sequence[Finding], skipped: Sequence[SkippedFile]) -> None:
-    from regraft.detection.noticed import SUMMARIES
+    from regraft.detection.annotations.noticed import SUMMARIES
     from regraft.storage.tables import printable
 
     groups: dict[tuple[str, str], list[Finding]] = {}

@@ -9,9 +9,9 @@ from pathlib import Path, PurePosixPath
 from regraft.data.pictures.loading import LoadLimits, read_file
 from regraft.data.sources.candidates import SIDES
 from regraft.data.sources.side_names import parts_of, side_of
-from regraft.detection.boxes import BoxedPicture
-from regraft.detection.noticed import Noticed
-from regraft.detection.picture_index import PictureIndex
+from regraft.detection.annotations.boxes import BoxedPicture
+from regraft.detection.annotations.noticed import Noticed
+from regraft.detection.annotations.picture_index import PictureIndex
 from regraft.detection.sources.documents import text_of
 from regraft.errors import DataError
 from regraft.records import Side

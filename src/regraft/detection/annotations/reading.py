@@ -11,13 +11,19 @@ from pathlib import Path, PurePosixPath
 from regraft.data.pictures.file_kinds import foreign_by_name
 from regraft.data.pictures.loading import LoadLimits, decode, read_file
 from regraft.data.sources.column_names import IMAGE_ENDINGS
-from regraft.detection.boxes import Box, BoxedPicture, BoxSet
-from regraft.detection.checking import class_findings, usable_boxes, without_repetition
-from regraft.detection.collecting import Entry, Notes, collected
-from regraft.detection.picture_index import PictureIndex
-from regraft.detection.placing import Frame, PictureFacts, frame_of, in_one_unit
-from regraft.detection.recognition import FORMATS, Listing, listed
-from regraft.detection.sides import copy_findings, listed_sides, side_by_file, side_by_folder, with_sides
+from regraft.detection.annotations.boxes import Box, BoxedPicture, BoxSet
+from regraft.detection.annotations.checking import class_findings, usable_boxes, without_repetition
+from regraft.detection.annotations.collecting import Entry, Notes, collected
+from regraft.detection.annotations.picture_index import PictureIndex
+from regraft.detection.annotations.placing import Frame, PictureFacts, frame_of, in_one_unit
+from regraft.detection.annotations.recognition import FORMATS, Listing, listed
+from regraft.detection.annotations.sides import (
+    copy_findings,
+    listed_sides,
+    side_by_file,
+    side_by_folder,
+    with_sides,
+)
 from regraft.errors import ImageError, NoImagesError
 from regraft.machine.processor import count_cores
 from regraft.parallel import in_order

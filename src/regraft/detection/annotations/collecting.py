@@ -6,10 +6,10 @@ from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
-from regraft.detection.noticed import Noticed
-from regraft.detection.picture_index import PictureIndex
-from regraft.detection.placing import unit_of_file
-from regraft.detection.recognition import FOR_MANY, Listing, classes_for, sheets_in
+from regraft.detection.annotations.noticed import Noticed
+from regraft.detection.annotations.picture_index import PictureIndex
+from regraft.detection.annotations.placing import unit_of_file
+from regraft.detection.annotations.recognition import FOR_MANY, Listing, classes_for, sheets_in
 from regraft.detection.sources.sheets import Sheet
 from regraft.errors import DataError
 from regraft.records import SkippedFile

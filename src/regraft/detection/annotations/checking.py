@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from regraft.data.sources.labels import label_of, spelling_key
-from regraft.detection.boxes import Box, BoxedPicture
-from regraft.detection.noticed import Noticed
-from regraft.detection.placing import Frame, PictureFacts, placed
+from regraft.detection.annotations.boxes import Box, BoxedPicture
+from regraft.detection.annotations.noticed import Noticed
+from regraft.detection.annotations.placing import Frame, PictureFacts, placed
 from regraft.detection.sources.sheets import Corners, Mark, Sheet
 from regraft.errors import DataError
 

@@ -1,0 +1,1 @@
+"""Boxes around objects: read from the files of labelling tools, and checked."""

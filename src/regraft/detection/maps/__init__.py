@@ -1,0 +1,1 @@
+"""Pictures on a canvas, and a network's maps of them."""

@@ -1,0 +1,137 @@
+"""The canvas: pictures of any shape brought to one size, and their boxes with them.
+
+A picture keeps its aspect ratio. It lies in the top left corner of the canvas, and what it does not cover is
+grey. Canvas coordinates are pixels of the canvas; (0, 0) is its top left corner.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from regraft.data.pictures.loading import RESAMPLING, LoadLimits, Pixels, decode
+from regraft.records import InputSpec
+
+STEP_PX = 32
+"""Sides of a canvas are multiples of this, so that maps of stride 32 divide it."""
+_USUAL_PIXELS = 512 * 384
+Floats = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a picture lies on a canvas."""
+
+    width: int
+    """Width of the upright picture in pixels."""
+    height: int
+    canvas_width: int
+    canvas_height: int
+    is_mirrored: bool = False
+    """Whether left and right of the picture are exchanged; it stays in the top left corner."""
+
+    @property
+    def covered(self) -> tuple[int, int]:
+        """Width and height of the part of the canvas that the picture covers, in whole pixels.
+
+        >>> Placement(640, 480, 512, 384).covered, Placement(1, 4000, 512, 384).covered
+        ((512, 384), (1, 384))
+        """
+        scale = min(self.canvas_width / self.width, self.canvas_height / self.height)
+        return (
+            min(self.canvas_width, max(1, round(self.width * scale))),
+            min(self.canvas_height, max(1, round(self.height * scale))),
+        )
+
+    @property
+    def _scales(self) -> npt.NDArray[np.float64]:
+        covered = self.covered
+        return np.array([covered[0] / self.width, covered[1] / self.height] * 2)
+
+    def onto(self, corners: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Boxes of the picture on the canvas, `(N, 4)` in and out: left, top, right, bottom.
+
+        >>> Placement(640, 480, 512, 384, is_mirrored=True).onto([[0, 0, 160, 120]]).tolist()
+        [[384.0, 0.0, 512.0, 96.0]]
+        """
+        boxes = np.asarray(corners, dtype=np.float64).reshape(-1, 4) * self._scales
+        return _mirrored(boxes, self.covered[0]) if self.is_mirrored else boxes
+
+    def back(self, corners: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Boxes of the canvas in the picture, clipped to it, `(N, 4)` in and out."""
+        boxes = np.asarray(corners, dtype=np.float64).reshape(-1, 4)
+        boxes = _mirrored(boxes, self.covered[0]) if self.is_mirrored else boxes
+        most = np.array([self.width, self.height] * 2, dtype=np.float64)
+        return np.clip(boxes / self._scales, 0, most)
+
+
+def _mirrored(boxes: npt.NDArray[np.float64], width: float) -> npt.NDArray[np.float64]:
+    return np.stack([width - boxes[:, 2], boxes[:, 1], width - boxes[:, 0], boxes[:, 3]], axis=1)
+
+
+def canvas_for(sizes: Sequence[tuple[int, int]], *, longer_px: int | None = None) -> tuple[int, int]:
+    """Width and height of the canvas for pictures of these sizes: the usual shape, in steps of 32 pixels.
+
+    Args:
+        sizes: width and height of every picture.
+        longer_px: the longer side of the canvas; None means an area of about 512 x 384 pixels.
+
+    >>> canvas_for([(640, 480)]), canvas_for([(1000, 1000)]), canvas_for([(640, 480)], longer_px=640)
+    ((512, 384), (448, 448), (640, 480))
+    """
+    ratio = float(np.exp(np.median([np.log(width / height) for width, height in sizes])))
+    ratio = min(max(ratio, 1 / 3), 3.0)
+    if longer_px is None:
+        width, height = (_USUAL_PIXELS * ratio) ** 0.5, (_USUAL_PIXELS / ratio) ** 0.5
+    else:
+        width, height = min(longer_px, longer_px * ratio), min(longer_px, longer_px / ratio)
+    return _in_steps(width), _in_steps(height)
+
+
+def _in_steps(side: float) -> int:
+    return max(2 * STEP_PX, round(side / STEP_PX) * STEP_PX)
+
+
+def on_canvas(
+    data: bytes, spec: InputSpec, *, is_mirrored: bool = False, limits: LoadLimits | None = None
+) -> tuple[Pixels, Placement]:
+    """A picture on the canvas of a network's input.
+
+    Args:
+        data: the bytes of the picture's file.
+        spec: the network's input, whose height and width are those of the canvas.
+        is_mirrored: whether left and right are exchanged.
+        limits: limits of the loader.
+
+    Returns:
+        Pixels `(height, width, channels) uint8`, and where the picture lies on them.
+
+    Raises:
+        ImageError: the picture can't be used; the message is the reason.
+    """
+    height, width, channels = spec.shape
+    picture = decode(data, min_side_px=min(height, width), limits=limits, channels=channels)
+    upright = (picture.width, picture.height)
+    if picture.orientation >= 5:  # the stored picture lies on its side
+        upright = upright[::-1]
+    placement = Placement(*upright, width, height, is_mirrored)
+    canvas = np.empty((height, width, channels), dtype=np.uint8)
+    canvas[:] = np.round(255 * np.asarray(spec.mean)).astype(np.uint8)
+    covered = placement.covered
+    grey = picture.image.convert("L") if channels == 1 else picture.image
+    parts = [
+        np.asarray(_turned(part.resize(covered, RESAMPLING[spec.interpolation]), is_mirrored))
+        for part in picture.bands or [grey]
+    ]
+    pixels = np.stack(parts, axis=-1) if picture.bands else parts[0]
+    canvas[: covered[1], : covered[0]] = pixels.reshape(covered[1], covered[0], channels)
+    return canvas, placement
+
+
+def _turned(image: Image.Image, is_mirrored: bool) -> Image.Image:
+    return image.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if is_mirrored else image

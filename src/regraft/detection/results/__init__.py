@@ -1,0 +1,1 @@
+"""Found boxes as files: written in the formats of labelling tools, and drawn."""

@@ -1,0 +1,1 @@
+"""Detectors in closed form."""
