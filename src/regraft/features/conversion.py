@@ -22,7 +22,7 @@ from typing import Any
 import filelock
 
 from regraft.errors import NetworkError, StorageError
-from regraft.features.graphs import Graph, graph_facts, open_graph, unpack
+from regraft.features.graphs import Cut, Graph, graph_facts, open_graph, unpack
 from regraft.networks.weights.finding import Weights
 from regraft.networks.weights.tensors import check_shapes, shapes_of
 from regraft.records import InputSpec, Recipe, WeightsSource
@@ -32,7 +32,7 @@ from regraft.storage.places import cache_folder
 _TRACING = threading.Lock()  # torch traces one network at a time
 
 
-def converted(weights: Weights, cut: int | None = None) -> Graph:
+def converted(weights: Weights, cut: Cut = None) -> Graph:
     """The graph of a network, from the cache if its architecture was converted before.
 
     With a `cut`, the network ends after that many stages.
@@ -50,7 +50,7 @@ def converted(weights: Weights, cut: int | None = None) -> Graph:
     return graph
 
 
-def _cached(facts: dict[str, Any], weights: Weights, cut: int | None) -> Graph:
+def _cached(facts: dict[str, Any], weights: Weights, cut: Cut) -> Graph:
     key = key_of(facts)[:24]
     folder = cache_folder() / "networks" / key
     graph = open_graph(folder)
@@ -66,7 +66,7 @@ def _cached(facts: dict[str, Any], weights: Weights, cut: int | None) -> Graph:
     return graph
 
 
-def _make(facts: dict[str, Any], weights: Weights, folder: Path, cut: int | None) -> None:
+def _make(facts: dict[str, Any], weights: Weights, folder: Path, cut: Cut) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     if unpack(facts, folder):
         return
@@ -76,7 +76,7 @@ def _make(facts: dict[str, Any], weights: Weights, folder: Path, cut: int | None
         _convert_in_child(weights, folder, cut)
 
 
-def _convert_here(weights: Weights, folder: Path, cut: int | None) -> None:
+def _convert_here(weights: Weights, folder: Path, cut: Cut) -> None:
     try:
         with _TRACING, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's tracing warns about sizes, which are fixed here
@@ -87,7 +87,7 @@ def _convert_here(weights: Weights, folder: Path, cut: int | None) -> None:
         raise _failed(weights, " ".join(str(error).split())[:500]) from error
 
 
-def _trace(weights: Weights, folder: Path, cut: int | None) -> None:
+def _trace(weights: Weights, folder: Path, cut: Cut) -> None:
     from regraft.features.tracing import trace
 
     trace(weights, folder, cut)
@@ -97,7 +97,7 @@ def _failed(weights: Weights, reason: str) -> NetworkError:
     return NetworkError(f"{weights.network} can't be converted for OpenVINO: {reason}. Try --runtime torch")
 
 
-def _convert_in_child(weights: Weights, folder: Path, cut: int | None) -> None:
+def _convert_in_child(weights: Weights, folder: Path, cut: Cut) -> None:
     request = folder.with_name(f".{folder.name}.request.json")
     write_json(
         request,

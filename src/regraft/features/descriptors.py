@@ -47,6 +47,7 @@ class DescriptorRuntime:
             columns.append(Column(stage=name, statistic="map", start=start, stop=stop))
             start = stop
         self.layout, self.width = tuple(columns), start
+        self.maps = ()
         self.precision: Precision = "fp32"
         self.facts: Mapping[str, Any] = {
             "what": "descriptors",

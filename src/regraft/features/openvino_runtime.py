@@ -11,7 +11,7 @@ import numpy as np
 from regraft.data.pictures.loading import Pixels
 from regraft.errors import SettingsError
 from regraft.features.conversion import converted
-from regraft.features.graphs import Output, conversion_facts
+from regraft.features.graphs import Cut, Output, conversion_facts
 from regraft.features.runtimes import Key, Row
 from regraft.machine.processor import count_cores, processor_model
 from regraft.networks.weights.finding import Weights
@@ -34,11 +34,12 @@ class OpenVinoRuntime:
         weights: Weights,
         *,
         precision: Precision = "fp32",
-        cut: int | None = None,
+        cut: Cut = None,
         output: Output = "rows",
     ) -> None:
         self._weights, self._output, self._graph = weights, output, converted(weights, cut)
         self.layout, self.norms = self._graph.columns(output), self._graph.norms
+        self.maps = self._graph.maps
         self.width = self._graph.width if output == "rows" else self.layout[-1].stop
         self.precision: Precision = precision
         self.facts: Mapping[str, Any] = {

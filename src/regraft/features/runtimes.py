@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from regraft.data.pictures.loading import Pixels
 from regraft.features.moments import Norm
-from regraft.records import Column, Precision
+from regraft.records import Column, MapLevel, Precision
 
 RuntimeName = Literal["auto", "openvino", "torch"]
 Row = npt.NDArray[np.float32]
@@ -28,6 +28,8 @@ class Runtime(Protocol):
     """The columns of a row; empty for activations."""
     width: int
     """Number of values in a row."""
+    maps: tuple[MapLevel, ...]
+    """The maps of a row, if the rows are maps of several stages; otherwise empty."""
     precision: Precision
     facts: Mapping[str, Any]
     """Everything that a row's bits depend on besides the image; part of the cache key."""

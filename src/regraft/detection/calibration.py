@@ -1,0 +1,88 @@
+"""From a detector's scores to probabilities that a box is right.
+
+Logistic regression of whether a box finds an object (IoU at least .50) on its score, with one slope and an
+intercept for each class (Platt 1999; Küppers et al. 2020 for detectors). It is increasing within a class, so
+that average precision stays the same.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from regraft.detection.maps.found import Found
+from regraft.evaluation.matching import IGNORED, RIGHT, Matches
+from regraft.records import Record
+
+_STEPS = 50
+_PRIOR = 1e-3  # of the squared coefficients, a pseudo-observation: defined where all boxes are right
+_EDGE = 1e-6
+_LEAST_SLOPE = 0.05
+
+
+class Calibration(Record):
+    """How scores become probabilities."""
+
+    slope: float = 1.0
+    """Of the logarithm of the odds that the score stands for; above 0."""
+    intercepts: tuple[float, ...]
+    """For each class."""
+
+    def of(self, found: Found) -> Found:
+        """The same boxes with probabilities as scores."""
+        odds = self.slope * _odds(found.scores) + np.asarray(self.intercepts)[found.classes]
+        return Found.of(found.corners, found.classes, 1 / (1 + np.exp(-odds)))
+
+
+def fit_calibration(matches: Matches) -> Calibration:
+    """Fit to pictures that the detector was not fitted on.
+
+    Args:
+        matches: which of its boxes are right there.
+    """
+    classes = np.repeat(np.arange(matches.classes), np.diff(matches.starts))
+    outcome = matches.outcomes[0, 0]
+    counted = outcome != IGNORED
+    hits = (outcome[counted] == RIGHT).astype(np.float64)
+    design = np.zeros((len(hits), matches.classes + 1))
+    design[:, 0] = _odds(matches.scores[counted])
+    design[np.arange(len(hits)), 1 + classes[counted]] = 1.0
+    start = np.zeros(matches.classes + 1)
+    start[0] = 1.0
+    solved = _logistic(design, hits, start)
+    return Calibration(slope=max(float(solved[0]), _LEAST_SLOPE), intercepts=tuple(solved[1:].tolist()))
+
+
+def _odds(scores: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    inside = np.clip(scores.astype(np.float64), _EDGE, 1 - _EDGE)
+    odds: npt.NDArray[np.float64] = np.log(inside / (1 - inside))
+    return odds
+
+
+def _logistic(
+    design: npt.NDArray[Any], hits: npt.NDArray[Any], start: npt.NDArray[Any]
+) -> npt.NDArray[np.float64]:
+    """Newton's method with halved steps; the penalty pulls towards the start, so a solution exists."""
+    weights = start.copy()
+
+    def loss(weights: npt.NDArray[Any]) -> float:
+        scores = design @ weights
+        fitted = np.logaddexp(0, scores) - hits * scores
+        return float(fitted.sum() + _PRIOR * ((weights - start) ** 2).sum())
+
+    best = loss(weights)
+    for _ in range(_STEPS):
+        shares = 1 / (1 + np.exp(-(design @ weights)))
+        slope = design.T @ (shares - hits) + 2 * _PRIOR * (weights - start)
+        curve = (design * (shares * (1 - shares))[:, None]).T @ design
+        curve[np.diag_indices(len(weights))] += 2 * _PRIOR
+        step, size = np.linalg.solve(curve, slope), 1.0
+        while size > 1e-4 and loss(weights - size * step) > best:
+            size /= 2
+        new = loss(weights - size * step)
+        if new > best - 1e-9 * max(1.0, best):
+            break
+        weights, best = weights - size * step, new
+    return weights
