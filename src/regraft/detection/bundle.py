@@ -92,7 +92,8 @@ def load_detector(folder: str | Path) -> Detector:
     if record.loader_version != LOADER_VERSION:
         raise BundleError(
             f"{place / RECORD} was made with loader version {record.loader_version}, this is "
-            f"{LOADER_VERSION}, which can give other pixels. Run the fit again, or use the installation of regraft that made it"
+            f"{LOADER_VERSION}, which can give other "
+            "pixels. Run the fit again, or use the installation of regraft that made it"
         )
     for name in (ARRAYS, NETWORK):
         if not (place / name).is_file() or sha256_of_file(place / name) != record.files.get(name):

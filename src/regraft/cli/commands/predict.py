@@ -59,9 +59,9 @@ def predict(
         json: Print JSON lines instead of CSV.
     """
     from regraft.data.pictures.loading import LoadLimits
+    from regraft.detection.opening import load_model
     from regraft.errors import NoImagesError, SettingsError
     from regraft.prediction.onnx_model import OnnxModel
-    from regraft.prediction.opening import load_model
     from regraft.storage.files import write_atomically
     from regraft.storage.tables import csv_bytes, printable
 
