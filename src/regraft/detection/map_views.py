@@ -57,7 +57,10 @@ class MapViews:
 
     def targets(self) -> ViewTargets:
         """The true boxes in the view that is used."""
-        views = [padded([_rows(scene, is_mirrored=view == MIRRORED) for scene in self._scenes]) for view in self.views]
+        views = [
+            padded([_rows(scene, is_mirrored=view == MIRRORED) for scene in self._scenes])
+            for view in self.views
+        ]
         return ViewTargets(views, lambda: self.current)
 
 

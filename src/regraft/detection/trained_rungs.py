@@ -81,7 +81,9 @@ def try_training(ladder: DetectionLadder) -> None:
     else:
         kind = "one-stage"
         ladder.reporter.decided(
-            "one-stage", "the budget is too short to compare it with two-stage, which learns more slowly", "--budget"
+            "one-stage",
+            "the budget is too short to compare it with two-stage, which learns more slowly",
+            "--budget",
         )
     step_s = ladder.watch.remembered(kind, "step_s", _step_s(ladder, kind), digits=6)
     epoch_s = step_s * len(parts.train) + 0.3 * step_s * len(parts.held)
@@ -110,7 +112,9 @@ def _trial(ladder: DetectionLadder, parts: Division, epoch_s: float) -> TrainedK
         predicted = ladder.watch.predicted(name, _TRIAL_EPOCHS * epoch_s, "training")
         with ladder.watch.timed(name, kind="training", predicted_s=predicted) as timing:
             trained = _trained(ladder, parts, kind, _TRIAL_EPOCHS, name)
-        _learn_step(ladder, kind, parts, _TRIAL_EPOCHS, timing.took_s, timing.processor_s, is_new=timing.is_new)
+        _learn_step(
+            ladder, kind, parts, _TRIAL_EPOCHS, timing.took_s, timing.processor_s, is_new=timing.is_new
+        )
         best = trained.position.best if trained.position else None
         scores[kind] = (best.goodness, -best.loss) if best else (0.0, -math.inf)
     chosen = max(KINDS, key=lambda kind: scores[kind])
@@ -179,7 +183,9 @@ def _trained(
     facts = {
         "record": record.model_dump(mode="json"),
         "settings": str(settings),
-        "pictures": [[one.key, one.corners.tolist(), one.classes.tolist()] for one in (*parts.train, *parts.held)],
+        "pictures": [
+            [one.key, one.corners.tolist(), one.classes.tolist()] for one in (*parts.train, *parts.held)
+        ],
         "train": len(parts.train),
         "maps": dict(inputs.maps.runtime.facts),
         "seed": inputs.dataset.seed,

@@ -17,7 +17,7 @@ from regraft.records import MapLevel
 from regraft.storage.rows import Rows
 
 Floats = npt.NDArray[Any]
-WIDTHS = {8: 64, 16: 192, 32: 192}
+WIDTHS = {8: 64, 16: 192, 32: 256}
 """The most components that are kept of a map, by its stride."""
 _SAMPLE_PICTURES = 64
 _SAMPLE_CELLS = 8_192

@@ -13,6 +13,8 @@ from regraft.records import MapLevel
 
 Floats = npt.NDArray[Any]
 BACKGROUND_WEIGHT = 0.1
+_MIDDLE = 0.15
+_NEIGHBOUR_WIDTH = 48
 _LEAST_SIDE = 1 / 8  # of a cell: distances below are counted as this much
 
 
@@ -22,16 +24,17 @@ def base_level(levels: Sequence[MapLevel]) -> MapLevel:
 
 
 def cell_rows(maps: Sequence[Floats], levels: Sequence[MapLevel]) -> Floats:
-    """What every cell sees: the components of all maps at its place, side by side.
+    """What every cell sees: the components of all maps at its place and beside it, one after another.
 
-    Finer maps are averaged over the cell, coarser ones give the cell the value that covers it.
+    Finer maps are averaged over the cell, coarser ones are interpolated. The first components of its four
+    neighbours show where an object ends.
 
     Args:
         maps: `(N, height, width, K)` for each level.
         levels: the levels.
 
     Returns:
-        `(N, H, W, D) float32`, H and W those of the base level.
+        `(N, H, W, D) float32`, H and W those of the base level, D from `cell_width`.
     """
     base = base_level(levels)
     parts = []
@@ -41,10 +44,38 @@ def cell_rows(maps: Sequence[Floats], levels: Sequence[MapLevel]) -> Floats:
             shape = (len(values), base.height, times, base.width, times, values.shape[3])
             values = values.reshape(shape).mean(axis=(2, 4))
         elif level.stride > base.stride:
-            times = level.stride // base.stride
-            values = values.repeat(times, axis=1).repeat(times, axis=2)
+            values = _interpolated(values, level.stride // base.stride)
         parts.append(values)
-    return np.concatenate(parts, axis=3)
+    own = maps[levels.index(base)][..., :_NEIGHBOUR_WIDTH]
+    framed = np.pad(own, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
+    beside = [framed[:, 1:-1, :-2], framed[:, 1:-1, 2:], framed[:, :-2, 1:-1], framed[:, 2:, 1:-1]]
+    return np.concatenate([*parts, *beside], axis=3)
+
+
+def cell_width(widths: Sequence[int], levels: Sequence[MapLevel]) -> int:
+    """The number of columns of a cell, from the number of components of each level."""
+    return sum(widths) + 4 * min(_NEIGHBOUR_WIDTH, widths[levels.index(base_level(levels))])
+
+
+def _interpolated(values: Floats, times: int) -> Floats:
+    """A map with `times` as many cells along each side, between which its values change evenly."""
+    for _ in range(int(np.log2(times))):
+        framed = np.pad(values, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
+        rows = _between(framed, 1)
+        values = _between(rows, 2)
+    return values
+
+
+def _between(framed: Floats, axis: int) -> Floats:
+    """Twice as many values along an axis, at a quarter and three quarters of each cell, without the frame."""
+    inside = [slice(None)] * 4
+    before, own, after = list(inside), list(inside), list(inside)
+    before[axis], own[axis], after[axis] = slice(None, -2), slice(1, -1), slice(2, None)
+    here = 0.75 * framed[tuple(own)]
+    low, high = here + 0.25 * framed[tuple(before)], here + 0.25 * framed[tuple(after)]
+    shape = list(low.shape)
+    shape[axis] *= 2
+    return np.stack([low, high], axis=axis + 1).reshape(shape)
 
 
 @dataclass(frozen=True)
@@ -52,9 +83,9 @@ class CellTargets:
     """What the M cells of one picture should say, row by row."""
 
     classes: Floats
-    """`(M, K) float32`: 1 for the class of the object in whose middle the cell lies."""
+    """`(M, K) float32`: how central the cell is in the object in whose middle it lies, for its class."""
     weights: Floats
-    """`(M,) float32`: 1 in the middle of an object, 0.1 on the background, 0 where it is neither."""
+    """`(M,) float32`: 1 in the middle of an object, 0.1 elsewhere, 0 in ignored boxes."""
     sides: Floats
     """`(M, 4) float32`: logarithms of the distances to the left, top, right and bottom edge, in cells."""
     is_middle: npt.NDArray[np.bool_]
@@ -77,8 +108,9 @@ def cell_targets(
 ) -> CellTargets:
     """What the cells of one picture should say.
 
-    A cell belongs to the smallest object in whose middle half its centre lies; an object without such a cell
-    gets the nearest one. Cells elsewhere in an object, and in ignored boxes, have no weight.
+    A cell belongs to the smallest object in whose middle its centre lies: within 15 % of the sides around the
+    centre. An object without such a cell gets the nearest one. How central a cell is, is FCOS's centre-ness:
+    `sqrt(min(l, r) / max(l, r) * min(t, b) / max(t, b))`.
 
     Args:
         corners: `(N, 4)`, true boxes in pixels of the canvas.
@@ -92,25 +124,31 @@ def cell_targets(
     weights = np.full(len(centres), BACKGROUND_WEIGHT, dtype=np.float32)
     sides = np.zeros((len(centres), 4), dtype=np.float32)
     is_middle = np.zeros(len(centres), dtype=bool)
-    for corner in corners:
-        inside = ((centres >= corner[:2]) & (centres <= corner[2:])).all(axis=1)
-        weights[inside] = 0.0
+    for corner in corners[is_ignored]:
+        weights[((centres >= corner[:2]) & (centres <= corner[2:])).all(axis=1)] = 0.0
     order = np.argsort(-((corners[:, 2] - corners[:, 0]) * (corners[:, 3] - corners[:, 1])), kind="stable")
     for number in order:
         if is_ignored[number]:
             continue
         corner = corners[number]
-        middle, half = (corner[:2] + corner[2:]) / 2, (corner[2:] - corner[:2]) / 4
-        own = (np.abs(centres - middle) <= half).all(axis=1)
+        middle, reach = (corner[:2] + corner[2:]) / 2, _MIDDLE * (corner[2:] - corner[:2])
+        own = (np.abs(centres - middle) <= reach).all(axis=1)
         if not own.any():
             own[np.abs(centres - middle).max(axis=1).argmin()] = True
+        distances = np.concatenate([centres[own] - corner[:2], corner[2:] - centres[own]], axis=1)
+        distances = np.maximum(distances, _LEAST_SIDE * level.stride)
         target[own] = 0.0
-        target[own, classes[number]] = 1.0
+        target[own, classes[number]] = _centrality(distances)
         weights[own] = 1.0
         is_middle[own] = True
-        distances = np.concatenate([centres[own] - corner[:2], corner[2:] - centres[own]], axis=1)
-        sides[own] = np.log(np.maximum(distances / level.stride, _LEAST_SIDE))
+        sides[own] = np.log(distances / level.stride)
     return CellTargets(target, weights, sides, is_middle)
+
+
+def _centrality(distances: Floats) -> Floats:
+    near, far = np.minimum(distances[:, :2], distances[:, 2:]), np.maximum(distances[:, :2], distances[:, 2:])
+    central: Floats = np.sqrt((near / far).prod(axis=1))
+    return central
 
 
 def boxes_from(sides: Floats, level: MapLevel) -> Floats:

@@ -19,7 +19,7 @@ from regraft.detection.maps.judging import map50, matched
 from regraft.detection.maps.projected import ProjectedMaps
 from regraft.detection.maps.scenes import Scene
 from regraft.detection.maps.suppression import kept
-from regraft.detection.solved.cells import base_level, boxes_from, cell_rows, cell_targets
+from regraft.detection.solved.cells import base_level, boxes_from, cell_rows, cell_targets, cell_width
 from regraft.detection.solved.sums import FoldSums
 from regraft.progress import Meter, Reporter, Silent
 from regraft.records import MapLevel
@@ -148,7 +148,7 @@ def _sums(
 ) -> tuple[FoldSums, FoldSums]:
     levels = maps.projection.levels
     level = base_level(levels)
-    width = sum(axes.shape[1] for axes in maps.projection.axes)
+    width = cell_width([axes.shape[1] for axes in maps.projection.axes], levels)
     what, where = FoldSums(width, classes, folds), FoldSums(width, 4, folds)
     by_key = {scene.key: scene for scene in scenes}
     for keys, values in maps.batches([scene.key for scene in scenes]):
