@@ -241,6 +241,30 @@ def output_folder(
     return place
 
 
+def new_folder(
+    path: str | Path, what: str, *, inputs: Iterable[str | Path | None] = (), flag: str = "--out"
+) -> Path:
+    """The path, if it is a new or an empty folder outside of what the command reads.
+
+    Args:
+        path: the folder to write to.
+        what: what is written to it, for example `a folder of crops`.
+        inputs: the files and folders that the command reads.
+        flag: the flag that names the folder.
+
+    Raises:
+        SettingsError: the path is a file, lies in an input, or is a folder with files.
+    """
+    place = Path(path)
+    found = visible(place)
+    if found:
+        raise SettingsError(
+            f"{printable(str(path))} is a folder with files ({listed(found)}), and {what} needs a new or an "
+            f"empty one. Name another folder with {flag}, or delete this one"
+        )
+    return output_folder(path, what, marks={}, inputs=inputs, flag=flag)
+
+
 def visible(folder: Path) -> list[str]:
     """The names in a folder, in order, without hidden and temporary ones; none if there is no folder."""
     if not folder.is_dir():

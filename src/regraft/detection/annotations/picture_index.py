@@ -53,14 +53,19 @@ class PictureIndex:
 
 
 def _best(found: Sequence[str], parts: Sequence[str], near: str) -> str | None:
-    """The picture with the most folders in common with the written path, then with the annotation file."""
+    """The picture with most folders in common with the written path, then with the annotation file.
+
+    If that does not decide, it is the one with the fewest folders that neither of the two has.
+    """
     if len(found) < 2:
         return found[0] if found else None
     folders = _parts(near)[:-1]
 
-    def likeness(path: str) -> tuple[int, int]:
+    def likeness(path: str) -> tuple[int, int, int]:
         own = _parts(path)
-        return _common(own[-2::-1], parts[-2::-1]), _common_anywhere(own[:-1], folders)
+        # Of "1.jpg" and "a/1.jpg", an entry that says nothing of a folder called "a" means the first.
+        foreign = len({*own[:-1]} - {*parts[:-1], *folders})
+        return _common(own[-2::-1], parts[-2::-1]), _common_anywhere(own[:-1], folders), -foreign
 
     ranked = sorted(found, key=likeness, reverse=True)
     return None if likeness(ranked[0]) == likeness(ranked[1]) else ranked[0]

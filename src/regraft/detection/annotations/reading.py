@@ -52,7 +52,7 @@ def read_boxes(
 
     Args:
         source: a folder with pictures and annotation files, or one annotation file.
-        root: the folder of the pictures, if `source` is a file; None means the file's own folder.
+        root: the folder of the pictures, if they are not in `source`; of a file, None means its own folder.
         wanted: the format to read, a key of `FORMATS`; None means the one with the most files.
         before_rotation: whether boxes were drawn before the EXIF rotation of pictures. None means that sizes
             and bounds decide for each picture, and where they can't, what was decided for the others.
@@ -87,7 +87,7 @@ def read_boxes(
     facts = _facts_of({p: paths[p] for p in [*entries, *backgrounds]}, limits, workers, reporter, job)
     boxes = _placed(entries, facts, before_rotation, job)
     boxes = _without_failed(boxes, entries, job)
-    by_list = listed_sides(listing.others, listing.root, index, job.noticed)
+    by_list = listed_sides(listing, index, job.noticed)
     pictures = [
         BoxedPicture(
             path, fact.sha256, *fact.upright, _side(path, entries.get(path, []), by_list), boxes.get(path, ())
@@ -266,7 +266,7 @@ def _other_formats(listing: Listing, kind: str, job: Notes) -> None:
                 f"{len(files):,} files are {FORMATS[name]} and were not read, because {FORMATS[kind]} "
                 f"describes more pictures (choose them with --boxes-format {name})"
             )
-            job.noticed.add("other-format", text, files[0].relative_to(listing.root).as_posix())
+            job.noticed.add("other-format", text, listing.name_of(files[0]))
 
 
 def _counted(
