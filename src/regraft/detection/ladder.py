@@ -19,11 +19,12 @@ from regraft.detection.finders import GridFinder, RegionsFinder
 from regraft.detection.maps.cached_maps import CachedMaps
 from regraft.detection.maps.found import Found
 from regraft.detection.maps.projected import ProjectedMaps
-from regraft.detection.maps.projection import fit_projection
+from regraft.detection.maps.projection import WIDTHS, fit_projection
 from regraft.detection.maps.scenes import Scene
 from regraft.detection.solved.alignment import row_width
+from regraft.detection.solved.cells import cell_width
 from regraft.detection.solved.grid import GridFit, fit_grid, grid_found
-from regraft.detection.solved.regions import PASSES, fit_regions, regions_found
+from regraft.detection.solved.regions import PASSES, STRENGTHS, fit_regions, regions_found
 from regraft.ladder.stopwatch import Stopwatch
 from regraft.plans.cost_book import CostBook
 from regraft.progress import Reporter
@@ -248,10 +249,11 @@ def grid_s(ladder: DetectionLadder) -> float:
     """Predicted seconds of the grid, from its multiply-adds."""
     levels = ladder.inputs.maps.levels
     cells = max(level.height * level.width for level in levels if level.stride >= 16 or len(levels) == 1)
-    width = sum(min(level.channels, 192) for level in levels)
-    projecting = sum(level.height * level.width * level.channels * 192 for level in levels)
-    work = len(ladder.training_scenes) * (cells * width**2 + projecting)
-    return 3.0 * 1e-9 * work * ladder.book.seconds("matrix")
+    widths = [min(level.channels, WIDTHS[level.stride]) for level in levels]
+    sizes = [level.height * level.width * level.channels for level in levels]
+    projecting = sum(size * width for size, width in zip(sizes, widths, strict=True))
+    work = len(ladder.training_scenes) * (cells * cell_width(widths, levels) ** 2 + projecting)
+    return 2.0 * 1e-9 * work * ladder.book.seconds("matrix")
 
 
 def regions_s(ladder: DetectionLadder) -> float:
@@ -259,5 +261,5 @@ def regions_s(ladder: DetectionLadder) -> float:
     width = row_width(ladder.projected.projection)
     folds = 1 + max(scene.fold for scene in ladder.training_scenes)
     sums = PASSES * len(ladder.training_scenes) * 60 * width**2
-    solving = (PASSES + 5) * (folds + 1) * width**3
-    return 3.0 * 1e-9 * (sums + solving) * ladder.book.seconds("matrix")
+    solving = 2 * (PASSES + len(STRENGTHS)) * (folds + 1) * width**3
+    return 1.5 * 1e-9 * (sums + solving) * ladder.book.seconds("matrix")

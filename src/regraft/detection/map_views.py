@@ -53,6 +53,7 @@ class MapViews:
 
     def prepare(self, raw: torch.Tensor, places: Places) -> torch.Tensor:
         """The same rows on the device; the detector standardises them."""
+        del places
         return raw.to(self._device)
 
     def targets(self) -> ViewTargets:

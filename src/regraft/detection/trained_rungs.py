@@ -12,15 +12,14 @@ import torch
 from regraft.detection.contenders import TRAINED_AT, TRAINED_SCALE, Contender
 from regraft.detection.dataset import HELD_FOLD
 from regraft.detection.ladder import DetectionLadder
-from regraft.detection.maps.scenes import Scene
 from regraft.detection.map_views import MapViews, views_of
-from regraft.detection.trained.finder import TrainedFinder
-from regraft.detection.trained.training import DetectorTraining, detector_settings
+from regraft.detection.maps.scenes import Scene
 from regraft.detection.trained.detector import TrainedDetector, TrainedRecord
+from regraft.detection.trained.finder import TrainedFinder
 from regraft.detection.trained.levels import spreads
+from regraft.detection.trained.training import DetectorTraining, detector_settings
 from regraft.machine.devices import find_device
 from regraft.machine.processor import cpu_kernels
-from regraft.progress import Reporter
 from regraft.storage.files import key_of, make_folder
 from regraft.storage.places import cache_folder
 from regraft.training.history import History
@@ -111,7 +110,7 @@ def _trial(ladder: DetectionLadder, parts: Division, epoch_s: float) -> TrainedK
         name = f"trial of {kind}, {_TRIAL_EPOCHS} epochs"
         predicted = ladder.watch.predicted(name, _TRIAL_EPOCHS * epoch_s, "training")
         with ladder.watch.timed(name, kind="training", predicted_s=predicted) as timing:
-            trained = _trained(ladder, parts, kind, _TRIAL_EPOCHS, name)
+            trained = _trained(ladder, parts, kind, _TRIAL_EPOCHS)
         _learn_step(
             ladder, kind, parts, _TRIAL_EPOCHS, timing.took_s, timing.processor_s, is_new=timing.is_new
         )
@@ -149,7 +148,7 @@ def _train(ladder: DetectionLadder, parts: Division, kind: TrainedKind, epochs: 
     name = f"{kind}, {epochs} epochs"
     predicted = ladder.watch.predicted(name, seconds)
     with ladder.watch.timed(name, kind="training", predicted_s=predicted) as timing:
-        trained = _trained(ladder, parts, kind, epochs, name)
+        trained = _trained(ladder, parts, kind, epochs)
         finder = TrainedFinder(trained)
         rows = ladder.inputs.maps.rows([one.key for one in parts.held], reporter=ladder.reporter)
         found = []
@@ -168,7 +167,7 @@ def _train(ladder: DetectionLadder, parts: Division, kind: TrainedKind, epochs: 
 
 
 def _trained(
-    ladder: DetectionLadder, parts: Division, kind: TrainedKind, epochs: int, name: str
+    ladder: DetectionLadder, parts: Division, kind: TrainedKind, epochs: int
 ) -> TrainedDetector:
     inputs = ladder.inputs
     device = find_device(inputs.settings.device)
@@ -207,8 +206,4 @@ def _trained(
         key,
         folder / "checkpoint.safetensors",
     )
-    return training.run(_reporter(ladder, name))
-
-
-def _reporter(ladder: DetectionLadder, name: str) -> Reporter:
-    return ladder.reporter
+    return training.run(ladder.reporter)

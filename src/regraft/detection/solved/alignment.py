@@ -12,8 +12,10 @@ from regraft.detection.maps.projection import Projection
 from regraft.records import MapLevel
 
 Floats = npt.NDArray[Any]
-BINS: Mapping[int, int] = {8: 3, 16: 2, 32: 2}
+BINS: Mapping[int, int] = {8: 3, 16: 2, 32: 1}
 """Number of bins along each side of a box, by the stride of the map."""
+WIDTHS: Mapping[int, int] = {8: 64, 16: 96, 32: 128}
+"""The most components of a map that are looked at, by its stride: the first ones."""
 
 
 def region_rows(maps: Sequence[Floats], levels: Sequence[MapLevel], corners: Floats) -> Floats:
@@ -28,7 +30,7 @@ def region_rows(maps: Sequence[Floats], levels: Sequence[MapLevel], corners: Flo
         `(N, D) float32`.
     """
     parts = [
-        aligned(values, corners / level.stride, BINS[level.stride])
+        aligned(values[..., : WIDTHS[level.stride]], corners / level.stride, BINS[level.stride])
         for values, level in zip(maps, levels, strict=True)
     ]
     return np.concatenate([*parts, _shape(corners)], axis=1, dtype=np.float32)
@@ -37,7 +39,9 @@ def region_rows(maps: Sequence[Floats], levels: Sequence[MapLevel], corners: Flo
 def row_width(projection: Projection) -> int:
     """Number of columns of a row of `region_rows`."""
     sizes = zip(projection.levels, projection.axes, strict=True)
-    return 3 + sum(int(BINS[level.stride] ** 2 * axes.shape[1]) for level, axes in sizes)
+    return 3 + sum(
+        BINS[level.stride] ** 2 * min(WIDTHS[level.stride], int(axes.shape[1])) for level, axes in sizes
+    )
 
 
 def _shape(corners: Floats) -> Floats:
@@ -69,11 +73,11 @@ def aligned(values: Floats, corners: Floats, bins: int) -> Floats:
     left, top = np.floor(x).astype(np.int64), np.floor(y).astype(np.int64)
     right, bottom = np.minimum(left + 1, width - 1), np.minimum(top + 1, height - 1)
     over, down = (x - left).astype(values.dtype), (y - top).astype(values.dtype)
-    shape = (len(corners), bins, bins)
+    shape, flat = (len(corners), bins, bins), np.ascontiguousarray(values).reshape(-1, channels)
 
     def at(rows: npt.NDArray[np.int64], columns: npt.NDArray[np.int64]) -> Floats:
         place = np.broadcast_to(rows[:, :, None] * width + columns[:, None, :], shape)
-        taken: Floats = values.reshape(-1, channels)[place]
+        taken: Floats = flat[place]
         return taken
 
     across, along = over[:, None, :, None], down[:, :, None, None]

@@ -20,7 +20,7 @@ from regraft.detection.maps.judging import map50, matched
 from regraft.detection.maps.projected import ProjectedMaps
 from regraft.detection.maps.scenes import Scene
 from regraft.detection.solved.alignment import region_rows, row_width
-from regraft.detection.solved.grid import STRENGTHS, Grid, GridFit, proposals, suppressed
+from regraft.detection.solved.grid import Grid, GridFit, proposals, suppressed
 from regraft.detection.solved.sums import FoldSums
 from regraft.evaluation.boxes import overlaps
 from regraft.progress import Reporter, Silent
@@ -28,6 +28,8 @@ from regraft.records import MapLevel
 
 Floats = npt.NDArray[Any]
 PASSES = 2
+STRENGTHS = (1e-2, 1e-1, 1.0)
+"""The ridge penalties that cross-validation chooses from."""
 _BACKGROUND_WEIGHT = 0.25
 _LEAST_IOU = 0.3
 """Boxes that overlap less with an object say nothing of it."""
