@@ -12,12 +12,14 @@ from typing import ClassVar
 import numpy as np
 
 from regraft.data.image_like import ImageLike, ImageSource, read_image_likes
-from regraft.data.pictures.loading import LoadLimits, Pixels, read_file
+from regraft.data.pictures.loading import LoadLimits, Pixels, decode, read_file
 from regraft.detection.calibration import Calibration
 from regraft.detection.finders import Finder
-from regraft.detection.maps.canvas import Placement, on_canvas
+from regraft.detection.maps.canvas import Placement, bands_of, on_canvas, placed
 from regraft.detection.maps.found import Found
 from regraft.detection.records import DetectionSheet
+from regraft.detection.results.tiles import Tile, merged
+from regraft.detection.results.tiles import tiles as tiles_of
 from regraft.errors import ImageError
 from regraft.features.extraction import as_half
 from regraft.features.opening import open_runtime
@@ -89,6 +91,7 @@ class Detector:
         images: Iterable[ImageLike] | ImageLike,
         *,
         threshold: float | None = None,
+        tiles: tuple[int, int] | None = None,
         precision: Precision = "fp32",
         runtime: RuntimeName = "auto",
         limits: LoadLimits | None = None,
@@ -101,6 +104,8 @@ class Detector:
                 `(H, W)` or `(H, W, 1, 3 or 4)`, PIL images, tensors `(C, H, W)` or open binary files.
             threshold: the probability from which on boxes are shown, instead of the detector's own for each
                 class.
+            tiles: cut each picture into so many overlapping columns and rows, look at each of them and at the
+                whole picture, and put together what was found; for objects that are small in large pictures.
             precision: arithmetic of the network.
             runtime: the library that runs the network.
             limits: limits of the loader.
@@ -117,27 +122,67 @@ class Detector:
         least = np.asarray(self.thresholds if threshold is None else [threshold] * len(self.labels))
         if several:
             engine = self._engine((runtime, precision), reporter or Silent())
+            looks = self._looks(several, skipped, engine, limits) if tiles is None else (
+                self._tiled(several, skipped, engine, limits, tiles)
+            )  # fmt: skip
             with (reporter or Silent()).phase("finding objects", len(several)) as meter:
-                for place, placement, found in self._stream(several, skipped, engine, limits):
-                    done[place] = DetectedPicture(
-                        several[place].name, placement.width, placement.height, found, found.above(least)
-                    )
+                for place, (width, height), found in looks:
+                    name = several[place].name
+                    done[place] = DetectedPicture(name, width, height, found, found.above(least))
                     meter.advance()
         return DetectedPictures(self.labels, tuple(done[place] for place in sorted(done)), tuple(skipped))
 
-    def _stream(
+    def _looks(
         self,
         images: Sequence[ImageSource],
         skipped: list[SkippedFile],
         engine: Runtime,
         limits: LoadLimits | None,
-    ) -> Iterator[tuple[int, Placement, Found]]:
+    ) -> Iterator[tuple[int, tuple[int, int], Found]]:
         placements: dict[int, Placement] = {}
         rows = engine.run(self._decoded(images, skipped, placements, limits))
         while batch := list(islice(rows, _BATCH)):
             places = [place for place, _ in batch]
-            found = self.on_maps([row for _, row in batch], [placements[place] for place in places])
-            yield from zip(places, (placements.pop(place) for place in places), found, strict=True)
+            own = [placements.pop(place) for place in places]
+            found = self.on_maps([row for _, row in batch], own)
+            sizes = [(one.width, one.height) for one in own]
+            yield from zip(places, sizes, found, strict=True)
+
+    def _tiled(
+        self,
+        images: Sequence[ImageSource],
+        skipped: list[SkippedFile],
+        engine: Runtime,
+        limits: LoadLimits | None,
+        tiling: tuple[int, int],
+    ) -> Iterator[tuple[int, tuple[int, int], Found]]:
+        """Look at the tiles of one picture after another, and at the whole picture."""
+        spec = self.weights.input_spec
+        for place, image in enumerate(images):
+            try:
+                content = image.file()
+                data = content if isinstance(content, bytes) else read_file(content, limits)
+                picture = decode(data, limits=limits, channels=spec.channels)
+                bands = bands_of(picture, spec.channels)
+                width, height = bands[0].size
+                parts = tiles_of(width, height, columns=tiling[0], rows=tiling[1])
+            except ImageError as error:
+                skipped.append(skipped_source(image, str(error)))
+                continue
+            parts = (*parts, Tile(0, 0, width, height))
+            looks = [
+                placed(
+                    [band.crop((one.left, one.top, one.right, one.bottom)) for band in bands],
+                    (one.width, one.height),
+                    spec,
+                )
+                for one in parts
+            ]
+            rows = dict(engine.run(enumerate(pixels for pixels, _ in looks)))
+            found = self.on_maps(
+                [rows[number] for number in range(len(parts))], [where for _, where in looks]
+            )
+            yield place, (width, height), merged(list(zip(parts, found, strict=True)))
 
     def on_maps(self, rows: Sequence[Row], placements: Sequence[Placement]) -> list[Found]:
         """Boxes with probabilities, from rows of maps; the rows are rounded as they are kept."""
