@@ -6,8 +6,9 @@ the distances to the four edges (as in FCOS, Tian et al. 2019, but linear in a c
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -25,13 +26,16 @@ from regraft.progress import Meter, Reporter, Silent
 from regraft.records import MapLevel
 
 Floats = npt.NDArray[Any]
-STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0)
 """The ridge penalties that cross-validation chooses from."""
 SUPPRESSION_IOU = 0.5
+CLASS_SCALE = 3.0
+"""The value of the column that says of a cell which class it is of; a large one is penalised little."""
 _LEAST_SCORE = 0.02
 _MOST_CANDIDATES = 400
 _MOST_FOUND = 100
 _PROPOSALS, _PROPOSAL_IOU = 60, 0.7
+_USUAL = 1e-2
 _JUDGED = 64  # pictures on which strengths are compared
 
 
@@ -43,7 +47,8 @@ class Grid:
     classes: Floats
     """Coefficients of the classes' scores, `(D + 1, K)`."""
     sides: Floats
-    """Coefficients of the logarithms of the four distances, `(D + 1, 4)`."""
+    """Coefficients of the logarithms of the four distances, `(D + K + 1, 4)`: of a cell, then of the
+    classes, since objects of one class have similar sizes."""
 
     def cells(self, maps: Sequence[Floats]) -> tuple[Floats, Floats]:
         """What the cells of each picture say.
@@ -53,12 +58,14 @@ class Grid:
 
         Returns:
             Boxes `(N, M, 4)` in pixels of the canvas, and scores `(N, M, K)`, about 0 on the background and
-            about 1 in the middle of an object.
+            about 1 in the middle of an object. The box of a cell is one of the class with the largest score.
         """
         rows = cell_rows(maps, self.levels)
         rows = rows.reshape(len(rows), -1, rows.shape[-1])
+        width = rows.shape[-1]
         scores = rows @ self.classes[:-1].astype(np.float32) + self.classes[-1].astype(np.float32)
-        sides = rows @ self.sides[:-1].astype(np.float32) + self.sides[-1].astype(np.float32)
+        sides = rows @ self.sides[:width].astype(np.float32) + self.sides[-1].astype(np.float32)
+        sides += CLASS_SCALE * self.sides[width:-1].astype(np.float32)[scores.argmax(axis=-1)]
         level = base_level(self.levels)
         return np.stack([boxes_from(one, level) for one in sides]), scores
 
@@ -105,9 +112,8 @@ class GridFit:
 
     whole: Grid
     by_fold: tuple[Grid, ...]
-    strength: float
-    strengths: Mapping[float, float]
-    """Mean average precision at IoU .50 out of fold, by the strength of the penalty."""
+    strengths: tuple[float, float]
+    """The strength of the penalty for the classes' scores, and for the distances."""
 
 
 def fit_grid(
@@ -129,18 +135,20 @@ def fit_grid(
         what, where = _sums(maps, scenes, classes, folds, meter)
     levels = maps.projection.levels
 
-    def grid(strength: float, without: int | None) -> Grid:
-        return Grid(levels, what.solved(strength, without=without), where.solved(strength, without=without))
+    def grid(strengths: tuple[float, float], without: int | None) -> Grid:
+        one, other = strengths
+        return Grid(levels, what.solved(one, without=without), where.solved(other, without=without))
 
     sample = scenes[:: max(1, len(scenes) // _JUDGED)]
-    strengths = {}
-    for strength in STRENGTHS:
-        several = [grid(strength, fold) for fold in range(folds)]
-        found = grid_found(several, maps, sample)
-        strengths[strength] = map50(matched(found, sample, classes))
-    best = max(STRENGTHS, key=lambda strength: strengths[strength])
-    by_fold = tuple(grid(best, fold) for fold in range(folds))
-    return GridFit(grid(best, None), by_fold, best, strengths)
+
+    @cache
+    def judged(strengths: tuple[float, float]) -> float:
+        several = [grid(strengths, fold) for fold in range(folds)]
+        return map50(matched(grid_found(several, maps, sample), sample, classes))
+
+    first = max(STRENGTHS, key=lambda strength: judged((strength, _USUAL)))
+    best = max(((first, strength) for strength in STRENGTHS), key=judged)
+    return GridFit(grid(best, None), tuple(grid(best, fold) for fold in range(folds)), best)
 
 
 def _sums(
@@ -149,7 +157,7 @@ def _sums(
     levels = maps.projection.levels
     level = base_level(levels)
     width = cell_width([axes.shape[1] for axes in maps.projection.axes], levels)
-    what, where = FoldSums(width, classes, folds), FoldSums(width, 4, folds)
+    what, where = FoldSums(width, classes, folds), FoldSums(width + classes, 4, folds)
     by_key = {scene.key: scene for scene in scenes}
     for keys, values in maps.batches([scene.key for scene in scenes]):
         for key, rows in zip(keys, cell_rows(values, levels), strict=True):
@@ -158,7 +166,9 @@ def _sums(
             target = cell_targets(scene.on_canvas, scene.classes, scene.is_ignored, classes, level)
             counted = target.weights > 0
             what.add(flat[counted], target.classes[counted], fold=scene.fold, weights=target.weights[counted])
-            where.add(flat[target.is_middle], target.sides[target.is_middle], fold=scene.fold)
+            own = CLASS_SCALE * (target.classes[target.is_middle] > 0)
+            middle = np.concatenate([flat[target.is_middle], own.astype(np.float32)], axis=1)
+            where.add(middle, target.sides[target.is_middle], fold=scene.fold)
             meter.advance()
     return what, where
 
