@@ -117,7 +117,11 @@ def boxes_in(source: str | Path, settings: DataSettings) -> str | None:
 
     A folder with two or more folders of classes is one of classes, whatever annotation files are there too.
     """
-    boxes = None if asks_for_classes(settings) else has_boxes(Path(source), Path(settings.root) if settings.root else None)
+    boxes = (
+        None
+        if asks_for_classes(settings)
+        else has_boxes(Path(source), Path(settings.root) if settings.root else None)
+    )
     if boxes is None or not Path(source).is_dir():
         return boxes
     try:

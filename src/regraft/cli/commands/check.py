@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import Parameter
 
+from regraft.cli.terminal.box_flags import BoxesFormat
 from regraft.cli.terminal.boxes import boxes_record, show_boxes, write_findings
 from regraft.cli.terminal.console import make_reporter, show_json, show_table
 from regraft.cli.terminal.parameters import Overwrite
 from regraft.data.findings.image_set import Images
 from regraft.records import Finding, Split, TaskName
 from regraft.settings import DataSettings
-
-BoxesFormat = Literal["voc", "coco", "yolo", "csv", "labelme", "label-studio", "cvat", "create-ml", "regions"]
 
 
 def check(

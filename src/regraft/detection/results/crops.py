@@ -20,7 +20,7 @@ from regraft.data.pictures.loading import LoadLimits, decode, read_file
 from regraft.detection.annotations.boxes import Box, BoxedPicture, BoxSet
 from regraft.detection.results.label_files import LISTS
 from regraft.detection.results.marked import plain
-from regraft.errors import ImageError, SettingsError
+from regraft.errors import DataError, ImageError, SettingsError
 from regraft.machine.processor import count_cores
 from regraft.parallel import in_order
 from regraft.progress import Reporter, Silent
@@ -79,14 +79,10 @@ def write_crops(
 
     Raises:
         SettingsError: the margin is outside of 0 to 4, or the smallest side is negative.
+        DataError: there is no box, or none that can be cut out.
         StorageError: the folder can't be written to.
     """
-    if not 0 <= margin_share <= 4:
-        raise SettingsError(
-            f"--margin {margin_share:g} is outside of 0 to 4; 0.1 adds a tenth of the box at each side"
-        )
-    if not 0 <= min_side_px < math.inf:
-        raise SettingsError(f"--min-side {min_side_px:g} is not a number of pixels from 0 on")
+    check_crop_settings(margin_share, min_side_px)
     folders = folder_names(boxes.labels)
     names = _file_names([picture.path for picture in boxes.pictures])
     made: list[_Crop] = []
@@ -105,12 +101,36 @@ def write_crops(
                 else:
                     made += result
                 meter.advance()
+        _require(made, skipped)
         (place / "crops.csv").write_bytes(_listed(made, has_sides=_has_sides(boxes)))
         if skipped:
             rows = [(file.path, file.reason) for file in skipped]
             (place / "skipped.csv").write_bytes(csv_bytes(("path", "reason"), rows))
     counts = Counter((crop.box.label, crop.picture.side) for crop in made)
     return Crops(folder, counts, tuple(skipped), folders)
+
+
+def check_crop_settings(margin_share: float, min_side_px: float) -> None:
+    """Refuse settings of crops before anything is read.
+
+    Raises:
+        SettingsError: the margin is outside of 0 to 4, or the smallest side is negative or no number.
+    """
+    if not 0 <= margin_share <= 4:
+        raise SettingsError(
+            f"--margin {margin_share:g} is outside of 0 to 4; 0.1 adds a tenth of the box at each side"
+        )
+    if not 0 <= min_side_px < math.inf:
+        raise SettingsError(f"--min-side {min_side_px:g} is not a number of pixels from 0 on")
+
+
+def _require(made: Sequence[_Crop], skipped: Sequence[SkippedFile]) -> None:
+    if made:
+        return
+    if not skipped:
+        raise DataError("none of the pictures has a box, so there is nothing to cut out")
+    reason, count = Counter(file.reason.rpartition(": ")[2] for file in skipped).most_common(1)[0]
+    raise DataError(f"no box can be cut out: {count:,} of {len(skipped):,}, because {reason}")
 
 
 def _has_sides(boxes: BoxSet) -> bool:
