@@ -40,9 +40,14 @@ def test_a_folder_gets_its_files_when_all_are_written(is_there: bool, count: int
 def test_a_failure_leaves_nothing(kind: type[BaseException], is_there: bool, tmp_path: Path) -> None:
     if is_there:
         (tmp_path / "folder").mkdir()
-    with pytest.raises(kind), whole_folder(tmp_path / "folder") as temporary:
-        (temporary / "a").write_bytes(b"x")
-        raise kind
+
+    def write() -> None:
+        with whole_folder(tmp_path / "folder") as temporary:
+            (temporary / "a").write_bytes(b"x")
+            raise kind
+
+    with pytest.raises(kind):
+        write()
     assert names(tmp_path) == (["folder"] if is_there else [])
 
 
@@ -54,7 +59,7 @@ def test_errors_of_the_disk_name_the_folder(
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(kind, match="write .*crops"), whole_folder(tmp_path / "crops") as temporary:
+    with pytest.raises(kind, match=r"write .*crops"), whole_folder(tmp_path / "crops") as temporary:
         (temporary / "a").write_bytes(b"x")
     assert names(tmp_path) == []
 
