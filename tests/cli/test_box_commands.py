@@ -84,8 +84,8 @@ def test_crops_say_what_was_left_out(command: Command, photos: Path) -> None:
     (photos / "a.xml").write_text(voc(GOOD, ("a/b", 1, 1, 9, 9)))
     code, out, _ = command("crops", photos, "--out", "crops")
     assert code == 0
-    reason = "its shorter side has 8 pixels, fewer than 16 (--min-side)"
-    assert f"1 box left out, for example because {reason}; crops/skipped.csv lists all" in out
+    reason = "its shorter side has fewer than 16 pixels (--min-side)"
+    assert f"left out: 1 entry of crops/skipped.csv; most frequent: {reason}" in out
     assert "the folder of class a/b is called a_b" in out
 
 
@@ -98,7 +98,10 @@ def test_crops_print_json(command: Command, photos: Path) -> None:
 def test_nothing_large_enough_is_an_error(command: Command, photos: Path) -> None:
     code, _, err = command("crops", photos, "--out", "crops", "--min-side", "500")
     assert code == 1
-    assert "no box can be cut out: 1 of 1, because its shorter side has 40 pixels, fewer than 500" in err
+    assert (
+        "nothing to cut out; the most frequent of 1 reasons: its shorter side has fewer than 500 pixels"
+        in err
+    )
     assert not Path("crops").exists()
 
 
@@ -109,15 +112,24 @@ def test_nothing_large_enough_is_an_error(command: Command, photos: Path) -> Non
         ("convert photos --to onnx --out x", 2, "onnx"),
         ("convert photos --out boxes.json", 2, "--to"),
         ("convert photos --to csv --out boxes.json", 2, "a file that ends in .csv, or a folder. Name one"),
-        ("convert photos --to yolo --out photos", 2, "photos is a folder with files (a.png, a.xml)"),
-        ("convert photos --to yolo --out photos/labels", 2, "which holds images"),
+        ("convert photos --to yolo --out photos", 2, "photos is a folder of images that this command reads"),
+        (
+            "convert photos --to yolo --out photos/labels",
+            2,
+            "which is a folder of images that this command reads",
+        ),
         ("convert photos --to csv --out photos/a.xml", 2, "ends in .xml"),
         ("convert nowhere --to csv --out boxes.csv", 1, "nowhere does not exist"),
         ("convert plain --to csv --out boxes.csv", 1, "plain contains no annotation files with boxes"),
         ("convert photos --to voc --out x --boxes-format coco", 1, "recognised: voc"),
         ("crops photos", 2, "--out"),
-        ("crops photos --out photos", 2, "needs a new or an empty one"),
-        ("crops photos --out photos/crops", 2, "which holds images"),
+        ("crops photos --out photos", 2, "photos is a folder of images that this command reads"),
+        (
+            "crops photos --out plain",
+            2,
+            "plain is a folder with files (a.png), and a folder of crops needs a new",
+        ),
+        ("crops photos --out photos/crops", 2, "which is a folder of images that this command reads"),
         ("crops photos --out x --margin 10", 2, "--margin 10 is outside of 0 to 4"),
         ("crops photos --out x --min-side -3", 2, "--min-side -3 is not a number of pixels"),
         ("crops plain --out x", 1, "contains no annotation files with boxes"),

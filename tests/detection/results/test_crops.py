@@ -81,7 +81,7 @@ def test_small_boxes_and_groups_are_left_out_with_the_reason(tmp_path: Path) -> 
     done = write_crops(box_set(tmp_path / "photos", [boxed("1.png", thin, CAT, crowd)]), tmp_path / "crops")
     assert files(tmp_path / "crops") == ["cat/1_2.png", "crops.csv", "skipped.csv"]
     assert [file.reason for file in done.skipped] == [
-        "box 1, cat (1, 1, 40, 9.5): its shorter side has 8.5 pixels, fewer than 16 (--min-side)",
+        "box 1, cat (1, 1, 40, 9.5): its shorter side has fewer than 16 pixels (--min-side)",
         "box 3, dog (1, 1, 40, 40): it encloses a group of objects",
     ]
     assert table(tmp_path / "crops" / "skipped.csv")[1] == ["1.png", done.skipped[0].reason]

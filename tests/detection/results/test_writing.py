@@ -138,10 +138,10 @@ def test_what_a_format_cannot_say_is_a_remark(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "out", "text"),
     [
-        ("yolo", "boxes.txt", "ends in .txt, but YOLO text files are written to a folder"),
-        ("coco", "boxes.csv", "COCO JSON is written to a file that ends in .json, or a folder"),
+        ("yolo", "boxes.txt", "ends in .txt, but the format yolo is written to a folder"),
+        ("coco", "boxes.csv", "the format coco is written to a file that ends in .json, or a folder"),
         ("csv", "boxes.json", "is written to a file that ends in .csv, or a folder"),
-        ("voc", "photos/voc", "which holds images"),
+        ("voc", "photos/voc", "which is a folder of images that this command reads"),
         (
             "yolo",
             "full",

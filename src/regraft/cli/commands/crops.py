@@ -88,9 +88,9 @@ def _show(done: Crops) -> None:
         if label != folder:
             print(f"the folder of class {label} is called {folder}")
     if done.skipped:
-        reasons = Counter(file.reason.rpartition(": ")[2] for file in done.skipped).most_common(1)
-        count = counted(len(done.skipped), "box", "boxes")
-        print(f"{count} left out, for example because {reasons[0][0]}; {place}/skipped.csv lists all of them")
+        reason = Counter(file.reason.rpartition(": ")[2] for file in done.skipped).most_common(1)[0][0]
+        count = counted(len(done.skipped), "entry", "entries")
+        print(f"left out: {count} of {place}/skipped.csv; most frequent: {reason}")
     print(f"to fit a model: regraft fit {place}/crops.csv")
 
 

@@ -129,8 +129,8 @@ def _require(made: Sequence[_Crop], skipped: Sequence[SkippedFile]) -> None:
         return
     if not skipped:
         raise DataError("none of the pictures has a box, so there is nothing to cut out")
-    reason, count = Counter(file.reason.rpartition(": ")[2] for file in skipped).most_common(1)[0]
-    raise DataError(f"no box can be cut out: {count:,} of {len(skipped):,}, because {reason}")
+    reason = Counter(file.reason.rpartition(": ")[2] for file in skipped).most_common(1)[0][0]
+    raise DataError(f"there is nothing to cut out; the most frequent of {len(skipped):,} reasons: {reason}")
 
 
 def _has_sides(boxes: BoxSet) -> bool:
@@ -152,7 +152,7 @@ def _usable(
         elif box.is_crowd:
             reason = "it encloses a group of objects"
         elif side_px < min_side_px:
-            reason = f"its shorter side has {plain(side_px)} pixels, fewer than {min_side_px:g} (--min-side)"
+            reason = f"its shorter side has fewer than {min_side_px:g} pixels (--min-side)"
         else:
             usable.append((number, box))
             continue
