@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from regraft.cli.app import run
 from regraft.detection.annotations.boxes import Box
@@ -78,6 +79,13 @@ def test_crops_are_listed_by_class(command: Command, photos: Path) -> None:
     assert "1 crop in crops" in out
     assert "to fit a model: regraft fit crops/crops.csv" in out
     assert Path("crops/cat/a_1.png").is_file()
+
+
+def test_crops_can_be_squares(command: Command, photos: Path) -> None:
+    (photos / "a.xml").write_text(voc(("fork", 10, 20, 70, 40)))
+    assert command("crops", photos, "--out", "crops", "--margin", "0", "--square")[0] == 0
+    with Image.open("crops/fork/a_1.png") as crop:
+        assert crop.size == (60, 60)
 
 
 def test_crops_say_what_was_left_out(command: Command, photos: Path) -> None:

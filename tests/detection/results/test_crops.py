@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 import regraft
@@ -59,6 +61,26 @@ def test_a_crop_is_the_box_with_its_margin(tmp_path: Path) -> None:
 def test_margins_are_rounded_outwards_and_end_with_the_picture() -> None:
     assert crop_frame(Box("cat", 10.5, 10, 20.5, 20), 0.0, (64, 48)) == (10, 10, 21, 20)
     assert crop_frame(Box("cat", 1, 2, 60, 44), 1.0, (64, 48)) == (0, 0, 64, 48)
+
+
+def test_a_square_is_moved_into_the_picture_and_ends_with_it() -> None:
+    thin = Box("fork", 2, 20, 42, 30)
+    assert crop_frame(thin, 0.0, (64, 48), is_square=True) == (2, 5, 42, 45)
+    assert crop_frame(thin, 0.1, (64, 48), is_square=True) == (0, 0, 48, 48)
+    assert crop_frame(Box("fork", 0, 0, 64, 10), 0.0, (64, 48), is_square=True) == (0, 0, 64, 48)
+
+
+@given(
+    left=st.floats(0, 60), top=st.floats(0, 44), wide=st.floats(0.1, 60), high=st.floats(0.1, 44),
+    margin=st.floats(0, 2), is_square=st.booleans(),
+)  # fmt: skip
+def test_a_crop_holds_its_box_and_stays_in_the_picture(
+    left: float, top: float, wide: float, high: float, margin: float, is_square: bool
+) -> None:
+    box = Box("cat", left, top, min(64, left + wide), min(48, top + high))
+    frame = crop_frame(box, margin, (64, 48), is_square=is_square)
+    assert 0 <= frame[0] <= box.x_min + 1e-6 < box.x_max - 1e-6 <= frame[2] <= 64
+    assert 0 <= frame[1] <= box.y_min + 1e-6 < box.y_max - 1e-6 <= frame[3] <= 48
 
 
 def test_a_turned_picture_is_cut_upright(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from regraft.cli.terminal.box_flags import BoxFlags, boxes_of
 from regraft.cli.terminal.boxes import counted
 from regraft.cli.terminal.console import make_reporter, show_json, show_table
+from regraft.cli.terminal.parameters import Switch
 from regraft.records import Side
 
 if TYPE_CHECKING:  # it needs numpy, which --help does without
@@ -25,6 +26,7 @@ def crops(
     out: Annotated[str, Parameter(name=["--out", "-o"])],
     margin: float = 0.1,
     min_side: float = 16.0,
+    square: Switch = False,
     flags: Annotated[BoxFlags, Parameter(name="*")] = BoxFlags(),  # noqa: B008 (frozen)
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
@@ -36,7 +38,7 @@ def crops(
 
     ```
     regraft crops cells/ --out crops/
-    regraft crops cells/ --out crops/ --margin 0.25 --min-side 32
+    regraft crops cells/ --out crops/ --margin 0.25 --min-side 32 --square
     regraft fit crops/crops.csv
     ```
 
@@ -45,6 +47,8 @@ def crops(
         out: Folder to write to; it is new or empty.
         margin: Share of a box's width and height that is added at each side, as far as the picture goes.
         min_side: Leave out boxes whose shorter side has fewer pixels.
+        square: Extend the shorter side to the longer one, as far as the picture goes: networks see the
+            central square of an image.
         flags: How boxes are read.
         json: Print one JSON object instead of a table.
     """
@@ -61,6 +65,7 @@ def crops(
         place,
         margin_share=margin,
         min_side_px=min_side,
+        is_square=square,
         limits=LoadLimits(flags.max_megapixels, flags.max_file_mb),
         reporter=reporter,
     )
