@@ -230,7 +230,9 @@ def output_folder(
         raise SettingsError(f"{shown} is a file, but {what} needs a folder. {hint}")
     for given in inputs:
         if given is not None and os.path.isdir(given) and _lies_in(place, Path(given)):
-            raise SettingsError(f"{shown} lies in {printable(str(given))}, which holds images. {hint}")
+            is_same = _lies_in(Path(given), place)
+            where = "is" if is_same else f"lies in {printable(str(given))}, which is"
+            raise SettingsError(f"{shown} {where} a folder of images that this command reads. {hint}")
     found = visible(place)
     marked = [(place / name, mark) for name, mark in marks.items() if name in found]
     if found and not (marked and all(mark in _content(file) for file, mark in marked)):
@@ -255,14 +257,15 @@ def new_folder(
     Raises:
         SettingsError: the path is a file, lies in an input, or is a folder with files.
     """
-    place = Path(path)
-    found = visible(place)
+    place, given = Path(path), [*inputs]
+    is_read = any(one is not None and os.path.isdir(one) and _lies_in(place, Path(one)) for one in given)
+    found = [] if is_read else visible(place)
     if found:
         raise SettingsError(
             f"{printable(str(path))} is a folder with files ({listed(found)}), and {what} needs a new or an "
-            f"empty one. Name another folder with {flag}, or delete this one"
+            f"empty one. Name another folder with {flag}"
         )
-    return output_folder(path, what, marks={}, inputs=inputs, flag=flag)
+    return output_folder(path, what, marks={}, inputs=given, flag=flag)
 
 
 def visible(folder: Path) -> list[str]:

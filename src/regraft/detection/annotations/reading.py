@@ -36,6 +36,7 @@ _ACCEPTED = (
     "Accepted are Pascal VOC XML, COCO JSON, YOLO text files, tables, LabelMe, Label Studio, CVAT, "
     "Create ML and regions JSON; see docs/detecting.md"
 )
+_APART = "if they are in another folder, name it with --root"
 
 
 def read_boxes(
@@ -78,7 +79,10 @@ def read_boxes(
     listing = listed(source, Path(root) if root else None)
     kind = listing.chosen(wanted)
     if kind is None:
-        raise NoImagesError(f"{printable(str(source))} contains no annotation files with boxes. {_ACCEPTED}")
+        hint = "" if listing.pictures else f" There are no pictures, either: {_APART}"
+        raise NoImagesError(
+            f"{printable(str(source))} contains no annotation files with boxes. {_ACCEPTED}.{hint}"
+        )
     job = Notes(listing.root)
     paths = {path.relative_to(listing.root).as_posix(): path for path in listing.pictures}
     index = PictureIndex(paths)
@@ -99,7 +103,10 @@ def read_boxes(
         reasons = Counter(file.reason for file in job.skipped).most_common(2)
         causes = "; ".join(f"{count} x {reason}" for reason, count in reasons)
         why = causes or "; ".join(f.message for f in job.noticed.all()[:2])
-        raise NoImagesError(f"no annotation file of {printable(str(source))} names a usable picture: {why}")
+        hint = f". Pictures were looked for in {printable(str(listing.root))}: {_APART}"
+        raise NoImagesError(
+            f"no annotation file of {printable(str(source))} names a usable picture: {why}{hint}"
+        )
     sided = with_sides(pictures, job.noticed)
     class_findings(sided, job.noticed)
     copy_findings(sided, job.noticed)

@@ -124,7 +124,7 @@ def listed(source: Path, root: Path | None = None) -> Listing:
     others = []
     stems = {name for path in pictures for name in (path.stem, path.name)}
     for path in sides:
-        kind = _format_of(path, stems)
+        kind = _format_of(path, source if is_folder else source.parent, stems)
         if kind:
             by_format[kind].append(path)
         elif path.suffix.lower() == ".txt":
@@ -146,7 +146,7 @@ def has_boxes(source: Path, root: Path | None = None) -> str | None:
     True
     """
     if not source.is_dir():
-        kind = _format_of(source, {source.stem}) if source.is_file() else None
+        kind = _format_of(source, source.parent, {source.stem}) if source.is_file() else None
         return f"{FORMATS[kind]}, 1 file" if kind else None
     if not _may_have_boxes(source):
         return None
@@ -223,7 +223,7 @@ def _may_name_classes(path: Path) -> bool:
     return path.name.lower() in NAME_FILES or path.suffix.lower() in (".yaml", ".yml", ".names")
 
 
-def _format_of(path: Path, stems: Iterable[str]) -> str | None:
+def _format_of(path: Path, source: Path, stems: Iterable[str]) -> str | None:
     kind = _SUFFIXES.get(path.suffix.lower())
     if kind is None or path.name.startswith(".") or path.name.lower() in NAME_FILES:
         return None
@@ -240,16 +240,19 @@ def _format_of(path: Path, stems: Iterable[str]) -> str | None:
         return None
     if kind == "txt":
         # An empty file counts where it is named like a picture and others of the folder have boxes.
-        return "yolo" if path.stem in stems and (is_yolo(head) or _is_empty_label(path, head)) else None
+        return (
+            "yolo" if path.stem in stems and (is_yolo(head) or _is_empty_label(path, source, head)) else None
+        )
     if kind == "csv":
         return "csv" if _is_table(head) else None
     head = head.replace(b"\0", b"")  # UTF-16 becomes readable enough
     return _xml_format(head) if kind == "xml" else _json_format(head)
 
 
-def _is_empty_label(path: Path, head: bytes) -> bool:
+def _is_empty_label(path: Path, source: Path, head: bytes) -> bool:
     """Whether a file without text is in a folder of labels, or in a folder within one."""
-    return not head.strip() and any("label" in folder.lower() for folder in path.parts[-4:-1])
+    folders = (source.name, *path.relative_to(source).parts[:-1])
+    return not head.strip() and any("label" in folder.lower() for folder in folders)
 
 
 def _is_table(head: bytes) -> bool:

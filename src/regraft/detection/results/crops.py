@@ -20,7 +20,7 @@ from regraft.data.pictures.loading import LoadLimits, decode, read_file
 from regraft.detection.annotations.boxes import Box, BoxedPicture, BoxSet
 from regraft.detection.results.label_files import LISTS
 from regraft.detection.results.marked import plain
-from regraft.errors import ImageError, SettingsError
+from regraft.errors import DataError, ImageError, SettingsError
 from regraft.machine.processor import count_cores
 from regraft.parallel import in_order
 from regraft.progress import Reporter, Silent
@@ -60,6 +60,7 @@ def write_crops(
     *,
     margin_share: float = 0.1,
     min_side_px: float = 16.0,
+    is_square: bool = False,
     limits: LoadLimits | None = None,
     reporter: Reporter | None = None,
 ) -> Crops:
@@ -74,26 +75,23 @@ def write_crops(
         folder: a new or empty folder.
         margin_share: how much of a box's width and height is added at each side, as far as the picture goes.
         min_side_px: boxes whose shorter side is smaller are left out.
+        is_square: whether the shorter side is extended to the longer one, as far as the picture goes.
         limits: sizes of pictures that are accepted.
         reporter: receives progress.
 
     Raises:
         SettingsError: the margin is outside of 0 to 4, or the smallest side is negative.
+        DataError: there is no box, or none that can be cut out.
         StorageError: the folder can't be written to.
     """
-    if not 0 <= margin_share <= 4:
-        raise SettingsError(
-            f"--margin {margin_share:g} is outside of 0 to 4; 0.1 adds a tenth of the box at each side"
-        )
-    if not 0 <= min_side_px < math.inf:
-        raise SettingsError(f"--min-side {min_side_px:g} is not a number of pixels from 0 on")
+    check_crop_settings(margin_share, min_side_px)
     folders = folder_names(boxes.labels)
     names = _file_names([picture.path for picture in boxes.pictures])
     made: list[_Crop] = []
     skipped: list[SkippedFile] = []
     workers = count_cores()
     with whole_folder(folder) as place:
-        cutter = _Cutter(Path(boxes.root), place, folders, names, margin_share, min_side_px, limits)
+        cutter = _Cutter(Path(boxes.root), place, folders, names, margin_share, is_square, limits)
         usable = [
             _usable(picture, min_side_px, skipped, has_sides=_has_sides(boxes)) for picture in boxes.pictures
         ]
@@ -105,12 +103,36 @@ def write_crops(
                 else:
                     made += result
                 meter.advance()
+        _require(made, skipped)
         (place / "crops.csv").write_bytes(_listed(made, has_sides=_has_sides(boxes)))
         if skipped:
             rows = [(file.path, file.reason) for file in skipped]
             (place / "skipped.csv").write_bytes(csv_bytes(("path", "reason"), rows))
     counts = Counter((crop.box.label, crop.picture.side) for crop in made)
     return Crops(folder, counts, tuple(skipped), folders)
+
+
+def check_crop_settings(margin_share: float, min_side_px: float) -> None:
+    """Refuse settings of crops before anything is read.
+
+    Raises:
+        SettingsError: the margin is outside of 0 to 4, or the smallest side is negative or no number.
+    """
+    if not 0 <= margin_share <= 4:
+        raise SettingsError(
+            f"--margin {margin_share:g} is outside of 0 to 4; 0.1 adds a tenth of the box at each side"
+        )
+    if not 0 <= min_side_px < math.inf:
+        raise SettingsError(f"--min-side {min_side_px:g} is not a number of pixels from 0 on")
+
+
+def _require(made: Sequence[_Crop], skipped: Sequence[SkippedFile]) -> None:
+    if made:
+        return
+    if not skipped:
+        raise DataError("none of the pictures has a box, so there is nothing to cut out")
+    reason = Counter(file.reason.rpartition(": ")[2] for file in skipped).most_common(1)[0][0]
+    raise DataError(f"there is nothing to cut out; the most frequent of {len(skipped):,} reasons: {reason}")
 
 
 def _has_sides(boxes: BoxSet) -> bool:
@@ -132,7 +154,7 @@ def _usable(
         elif box.is_crowd:
             reason = "it encloses a group of objects"
         elif side_px < min_side_px:
-            reason = f"its shorter side has {plain(side_px)} pixels, fewer than {min_side_px:g} (--min-side)"
+            reason = f"its shorter side has fewer than {min_side_px:g} pixels (--min-side)"
         else:
             usable.append((number, box))
             continue
@@ -149,7 +171,7 @@ class _Cutter:
     folders: dict[str, str]
     names: dict[str, str]
     margin_share: float
-    min_side_px: float
+    is_square: bool
     limits: LoadLimits | None
 
     def cut(self, job: tuple[BoxedPicture, _Numbered]) -> list[_Crop] | SkippedFile:
@@ -167,25 +189,39 @@ class _Cutter:
                 *side, self.folders[box.label], f"{self.names[picture.path]}_{number}.{ending}"
             )
             make_folder((self.place / path).parent)
-            crop = decoded.image.crop(crop_frame(box, self.margin_share, decoded.image.size))
+            frame = crop_frame(box, self.margin_share, decoded.image.size, is_square=self.is_square)
+            crop = decoded.image.crop(frame)
             (self.place / path).write_bytes(_encoded(crop, ending))
             crops.append(_Crop(str(path), box, picture))
         return crops
 
 
-def crop_frame(box: Box, margin_share: float, size: tuple[int, int]) -> tuple[int, int, int, int]:
+def crop_frame(
+    box: Box, margin_share: float, size: tuple[int, int], *, is_square: bool = False
+) -> tuple[int, int, int, int]:
     """A box with its margin in whole pixels: left, top, right and bottom, within the picture.
 
     >>> crop_frame(Box("cat", 10, 2, 30.5, 22), 0.1, (32, 32))
     (7, 0, 32, 24)
+    >>> crop_frame(Box("cat", 0, 10, 20, 14), 0.0, (32, 32), is_square=True)
+    (0, 2, 20, 22)
     """
-    across, down = margin_share * (box.x_max - box.x_min), margin_share * (box.y_max - box.y_min)
-    return (
-        max(0, math.floor(box.x_min - across)),
-        max(0, math.floor(box.y_min - down)),
-        min(size[0], math.ceil(box.x_max + across)),
-        min(size[1], math.ceil(box.y_max + down)),
-    )
+    wide, high = box.x_max - box.x_min, box.y_max - box.y_min
+    across, down = wide * (1 + 2 * margin_share), high * (1 + 2 * margin_share)
+    if is_square:
+        across = down = max(across, down)
+    left, right = _span((box.x_min + box.x_max) / 2, across, size[0], is_moved=is_square)
+    top, bottom = _span((box.y_min + box.y_max) / 2, down, size[1], is_moved=is_square)
+    return left, top, right, bottom
+
+
+def _span(middle: float, length: float, side: int, *, is_moved: bool) -> tuple[int, int]:
+    """Whole pixels around a middle, cut off at the picture's border or moved away from it."""
+    start, end = middle - length / 2, middle + length / 2
+    if is_moved:
+        move = max(0.0, -start) - max(0.0, end - side)
+        start, end = start + move, end + move
+    return max(0, math.floor(start + 1e-9)), min(side, math.ceil(end - 1e-9))
 
 
 def _encoded(image: Image.Image, ending: str) -> bytes:

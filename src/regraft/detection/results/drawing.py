@@ -100,23 +100,21 @@ def tags_of(size: tuple[int, int], boxes: Sequence[MarkedBox]) -> list[Tag | Non
     taken: list[Rectangle] = []
     tags: list[Tag | None] = []
     for mark in boxes:
-        fitted = _fitted(_text(mark), size, usual)
+        fitted = _fitted(mark, size, usual)
         if fitted is None:
             tags.append(None)
             continue
         text, font, padding, width, height = fitted
-        frame = min(_places(mark, size, width, height), key=lambda one: _hidden(one, taken))
+        frame = _best_place(mark, size, (width, height), taken)
         taken.append(frame)
         tags.append(Tag(text, frame, font, padding))
     return tags
 
 
-def _text(mark: MarkedBox) -> str:
-    return mark.box.label if mark.score is None else f"{mark.box.label} {mark.score:.0%}"
-
-
-def _fitted(text: str, size: tuple[int, int], text_px: int) -> tuple[str, Font, int, int, int] | None:
-    """The text in letters that fit into the picture, shortened if need be, with its padding and size."""
+def _fitted(mark: MarkedBox, size: tuple[int, int], text_px: int) -> tuple[str, Font, int, int, int] | None:
+    """A text in letters that fit into the picture, shortened if need be; its padding, width and height."""
+    label, score = mark.box.label, "" if mark.score is None else f" {mark.score:.0%}"
+    text = label + score
     while True:
         font = _font(text_px)
         padding = max(2, text_px // 5)
@@ -125,8 +123,9 @@ def _fitted(text: str, size: tuple[int, int], text_px: int) -> tuple[str, Font, 
             return text, font, padding, width, height
         if text_px > _SMALLEST_TEXT_PX:
             text_px = max(_SMALLEST_TEXT_PX, min(text_px - 1, text_px * size[0] // width))
-        elif len(text) > 1 and height <= size[1]:
-            text = text.rstrip("…")[:-1] + "…" if len(text) > 2 else text[:1]
+        elif label and height <= size[1]:
+            label = label[:-1]
+            text = f"{label}…{score}" if label else score.strip()
         else:
             return None
 
@@ -149,26 +148,35 @@ def _font(size_px: int) -> Font:
     return ImageFont.load_default(size_px)
 
 
-def _places(mark: MarkedBox, size: tuple[int, int], width: int, height: int) -> Iterator[Rectangle]:
-    """Where a tag may be: above the box, inside it, below it, at its right end; moved into the picture."""
-    box = mark.box
-    left, top, right, bottom = round(box.x_min), round(box.y_min), round(box.x_max), round(box.y_max)
-    for x, y in (
+def _best_place(
+    mark: MarkedBox, size: tuple[int, int], extent: tuple[int, int], taken: Sequence[Rectangle]
+) -> Rectangle:
+    """Above the box, inside it, below it or at its right end: where a tag hides the least.
+
+    Every place is moved into the picture. Other tags count before the box itself, of which a quarter may be
+    hidden; of equal places the first is used.
+    """
+    box, (width, height) = mark.box, extent
+    own = round(box.x_min), round(box.y_min), round(box.x_max), round(box.y_max)
+    left, top, right, bottom = own
+    corners = (
         (left, top - height),
         (left, top),
         (left, bottom),
         (right - width, top - height),
         (right - width, bottom),
         (left, bottom - height),
-    ):
-        x, y = min(max(x, 0), size[0] - width), min(max(y, 0), size[1] - height)
-        yield x, y, x + width, y + height
-
-
-def _hidden(frame: Rectangle, taken: Sequence[Rectangle]) -> int:
-    """The pixels that a rectangle shares with others."""
-    return sum(
-        max(0, min(frame[2], one[2]) - max(frame[0], one[0]))
-        * max(0, min(frame[3], one[3]) - max(frame[1], one[1]))
-        for one in taken
     )
+    inside = ((min(max(x, 0), size[0] - width), min(max(y, 0), size[1] - height)) for x, y in corners)
+    places = [(x, y, x + width, y + height) for x, y in inside]
+    quarter = max(1, (right - left) * (bottom - top) // 4)
+    return min(
+        places, key=lambda one: (sum(_common(one, other) for other in taken), _common(one, own) // quarter)
+    )
+
+
+def _common(one: Rectangle, other: Rectangle) -> int:
+    """The pixels that two rectangles share."""
+    across = min(one[2], other[2]) - max(one[0], other[0])
+    down = min(one[3], other[3]) - max(one[1], other[1])
+    return max(0, across) * max(0, down)

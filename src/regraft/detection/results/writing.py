@@ -78,8 +78,8 @@ def boxes_place(
     if suffix in _FILE_ENDINGS and suffix != ending:
         accepted = f"a file that ends in {ending}, or a folder" if ending else "a folder"
         raise SettingsError(
-            f"{shown} ends in {suffix}, but {TARGETS[to]} {'is' if ending else 'are'} written to {accepted}. "
-            f"Name one with --out, or choose another format with --to"
+            f"{shown} ends in {suffix}, but the format {to} is written to {accepted}. Name one with --out, "
+            "or choose another format with --to"
         )
     if ending is None or suffix != ending or Path(out).is_dir():
         return new_folder(out, f"the format {to}", inputs=inputs)
