@@ -27,7 +27,7 @@ class DataSettings:
     """How images are found and read."""
 
     root: str | None = None
-    """Folder that the paths in a table, or in files of boxes, are relative to; by default their own folder."""
+    """Folder that the paths in a table or in files of boxes are relative to; by default their own folder."""
     layout: Layout = "auto"
     """How a folder is understood. auto: folders called train, val, test and the like that hold the same class
     folders are a split, otherwise every folder is a class. classes: every folder in the data is a class,

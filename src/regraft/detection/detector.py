@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from regraft.arguments import described
 from regraft.data.image_like import ImageLike, ImageSource, read_image_likes
 from regraft.data.pictures.loading import LoadLimits, Pixels, read_file
 from regraft.detection.calibration import Calibration
@@ -18,7 +19,7 @@ from regraft.detection.finders import Finder
 from regraft.detection.maps.canvas import Placement, on_canvas
 from regraft.detection.maps.found import Found
 from regraft.detection.records import DetectionSheet
-from regraft.errors import ImageError
+from regraft.errors import ImageError, SettingsError
 from regraft.features.extraction import as_half
 from regraft.features.opening import open_runtime
 from regraft.features.runtimes import Row, Runtime, RuntimeName
@@ -29,6 +30,8 @@ from regraft.prediction.model import check_prediction, skipped_source
 from regraft.progress import Reporter, Silent
 from regraft.records import Precision, SkippedFile
 
+LEAST_PROBABILITY = 0.01
+"""Boxes that are less probable are not listed."""
 _AHEAD = 8
 _BATCH = 16
 
@@ -111,6 +114,7 @@ class Detector:
             SettingsError: another argument has a value that is not accepted.
         """
         several = read_image_likes(images)
+        _check_threshold(threshold)
         check_prediction(precision=precision, runtime=runtime, limits=limits, reporter=reporter)
         skipped: list[SkippedFile] = []
         done: dict[int, DetectedPicture] = {}
@@ -118,7 +122,8 @@ class Detector:
         if several:
             engine = self._engine((runtime, precision), reporter or Silent())
             with (reporter or Silent()).phase("finding objects", len(several)) as meter:
-                for place, placement, found in self._stream(several, skipped, engine, limits):
+                for place, placement, every in self._stream(several, skipped, engine, limits):
+                    found = every.above(LEAST_PROBABILITY)
                     done[place] = DetectedPicture(
                         several[place].name, placement.width, placement.height, found, found.above(least)
                     )
@@ -179,3 +184,12 @@ class Detector:
     @cached_property
     def _engines(self) -> dict[tuple[RuntimeName, Precision], Runtime]:
         return {}
+
+
+def _check_threshold(threshold: object) -> None:
+    is_number = isinstance(threshold, (int, float)) and not isinstance(threshold, bool)
+    if threshold is not None and not (is_number and 0 <= threshold <= 1):  # type: ignore[operator]
+        raise SettingsError(
+            f"threshold is {described(threshold)}; expected a probability from 0 to 1, or None for the "
+            "detector's own thresholds"
+        )

@@ -166,9 +166,7 @@ def _train(ladder: DetectionLadder, parts: Division, kind: TrainedKind, epochs: 
     )
 
 
-def _trained(
-    ladder: DetectionLadder, parts: Division, kind: TrainedKind, epochs: int
-) -> TrainedDetector:
+def _trained(ladder: DetectionLadder, parts: Division, kind: TrainedKind, epochs: int) -> TrainedDetector:
     inputs = ladder.inputs
     device = find_device(inputs.settings.device)
     train = MapViews(inputs.maps, parts.train, views_of(inputs.training.augment), device)
