@@ -42,7 +42,7 @@ def test_solutions_are_those_of_ridge_regression(
     penalty = strength * float((shares[:, None] * centred**2).sum()) / 6
     ridge = Ridge(alpha=penalty).fit(rows[used], targets[used], sample_weight=shares)
     found = summed(sample, is_weighted=is_weighted).solved(strength, without=without)
-    assert found[:-1].T == pytest.approx(ridge.coef_, rel=1e-5, abs=1e-7)
+    assert pytest.approx(ridge.coef_, rel=1e-5, abs=1e-7) == found[:-1].T
     assert found[-1] == pytest.approx(ridge.intercept_, rel=1e-5)
 
 
