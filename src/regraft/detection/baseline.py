@@ -22,7 +22,8 @@ def average_boxes(training: Sequence[Scene], scenes: Sequence[Scene], classes: i
     """The boxes that are shown in each picture: centres of k-means over each class's boxes.
 
     As many boxes of a class are shown as a training picture has on average (at least one, at most 20). Boxes
-    are compared as shares of their picture; the score is the share of training pictures with the class.
+    are compared as shares of their picture. The score is the share of training pictures with the class, times
+    the number of boxes nearest to the centre as a share of the largest such number.
 
     Args:
         training: the training pictures.

@@ -122,7 +122,13 @@ def _finder(path: Path, record: DetectorRecord) -> Finder:
         arrays = safetensors.numpy.load_file(path)
         if not len(record.thresholds) == len(record.labels) == len(record.calibration.intercepts):
             raise ValueError("the number of thresholds is not that of the labels")
-        return solved_finder(record.kind, record.levels, arrays)
+        finder = solved_finder(record.kind, record.levels, arrays)
+        classes = finder.classes
+        if classes != len(record.labels):
+            raise ValueError(
+                f"it has arrays for {classes} classes, but {len(record.labels)} labels are named"
+            )
+        return finder
     except (OSError, safetensors.SafetensorError, KeyError, ValueError) as error:
         raise BundleError(
             f"{path} doesn't fit bundle.json: {error}. Fit again, or copy the bundle again"

@@ -17,7 +17,9 @@ from regraft.evaluation.matching import IGNORED, RIGHT, Matches
 from regraft.records import Record
 
 _STEPS = 50
-_PRIOR = 1e-3  # of the squared coefficients, a pseudo-observation: defined where all boxes are right
+# Of the squared coefficients, as if other boxes had been seen. Of intercepts: they exist where all boxes are
+# right. Of the slope: a few boxes that scores tell apart exactly don't make all probabilities 0 and 1, or ties.
+_PRIOR, _SLOPE_PRIOR = 1e-3, 1.0
 _EDGE = 1e-6
 _LEAST_SLOPE = 0.05
 
@@ -33,7 +35,7 @@ class Calibration(Record):
     def of(self, found: Found) -> Found:
         """The same boxes with probabilities as scores."""
         odds = self.slope * _odds(found.scores) + np.asarray(self.intercepts)[found.classes]
-        return Found.of(found.corners, found.classes, 1 / (1 + np.exp(-odds)))
+        return Found.of(found.corners, found.classes, _shares(odds))
 
 
 def fit_calibration(matches: Matches) -> Calibration:
@@ -51,8 +53,15 @@ def fit_calibration(matches: Matches) -> Calibration:
     design[np.arange(len(hits)), 1 + classes[counted]] = 1.0
     start = np.zeros(matches.classes + 1)
     start[0] = 1.0
-    solved = _logistic(design, hits, start)
-    return Calibration(slope=max(float(solved[0]), _LEAST_SLOPE), intercepts=tuple(solved[1:].tolist()))
+    penalties = np.full(matches.classes + 1, _PRIOR)
+    penalties[0] = _SLOPE_PRIOR
+    solved = _logistic(design, hits, start, penalties)
+    if solved[0] < _LEAST_SLOPE:  # larger scores are not more often right: intercepts that fit this slope
+        intercepts = _logistic(
+            design[:, 1:], hits, start[1:], penalties[1:], offset=_LEAST_SLOPE * design[:, 0]
+        )
+        solved = np.concatenate([[_LEAST_SLOPE], intercepts])
+    return Calibration(slope=float(solved[0]), intercepts=tuple(solved[1:].tolist()))
 
 
 def _odds(scores: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
@@ -61,23 +70,37 @@ def _odds(scores: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     return odds
 
 
+def _shares(odds: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Probabilities from logarithms of odds, of any size."""
+    shares: npt.NDArray[np.float64] = np.exp(-np.logaddexp(0.0, -odds))
+    return shares
+
+
 def _logistic(
-    design: npt.NDArray[Any], hits: npt.NDArray[Any], start: npt.NDArray[Any]
+    design: npt.NDArray[Any],
+    hits: npt.NDArray[Any],
+    start: npt.NDArray[Any],
+    penalties: npt.NDArray[Any],
+    *,
+    offset: Any = 0.0,
 ) -> npt.NDArray[np.float64]:
-    """Newton's method with halved steps; the penalty pulls towards the start, so a solution exists."""
+    """Newton's method with halved steps; the penalties pull towards the start, so a solution exists.
+
+    The offset `(N,)` is added to the logarithms of the odds, and not fitted.
+    """
     weights = start.copy()
 
     def loss(weights: npt.NDArray[Any]) -> float:
-        scores = design @ weights
+        scores = design @ weights + offset
         fitted = np.logaddexp(0, scores) - hits * scores
-        return float(fitted.sum() + _PRIOR * ((weights - start) ** 2).sum())
+        return float(fitted.sum() + (penalties * (weights - start) ** 2).sum())
 
     best = loss(weights)
     for _ in range(_STEPS):
-        shares = 1 / (1 + np.exp(-(design @ weights)))
-        slope = design.T @ (shares - hits) + 2 * _PRIOR * (weights - start)
+        shares = _shares(design @ weights + offset)
+        slope = design.T @ (shares - hits) + 2 * penalties * (weights - start)
         curve = (design * (shares * (1 - shares))[:, None]).T @ design
-        curve[np.diag_indices(len(weights))] += 2 * _PRIOR
+        curve[np.diag_indices(len(weights))] += 2 * penalties
         step, size = np.linalg.solve(curve, slope), 1.0
         while size > 1e-4 and loss(weights - size * step) > best:
             size /= 2

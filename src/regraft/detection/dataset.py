@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,7 @@ from regraft.detection.maps.scenes import Scene, scenes_of
 from regraft.errors import DataError
 from regraft.progress import Reporter
 from regraft.records import Finding, InputSpec, Side, Split
+from regraft.storage.tables import printable
 from regraft.tasks.multilabel import SEPARATOR
 
 HELD_FOLD = 0
@@ -49,26 +50,30 @@ class BoxedDataset:
         found: dict[Side, list[BoxedPicture]] = {}
         seen: set[str] = set()
         for picture in self.boxes.pictures:
-            if picture.path in sides and picture.sha256 not in seen:  # a copy would count twice
+            side = sides.get(printable(picture.path))  # as a split names files
+            if side is not None and picture.sha256 not in seen:  # a copy would count twice
                 seen.add(picture.sha256)
-                found.setdefault(sides[picture.path], []).append(picture)
+                found.setdefault(side, []).append(picture)
         return found
 
     @cached_property
     def folds(self) -> tuple[int, ...]:
         """The fold of each training picture; every class is spread evenly, groups stay together."""
         pictures = self.pictures("train")
-        groups = {row.path: row.group for row in self.split.rows}
+        groups = self.groups(pictures)
         kinds = [{box.label for box in one.boxes} for one in pictures]
         strata = np.array(
             [[label in kind for label in self.labels] + [not kind] for kind in kinds], dtype=bool
         )
-        folds = min(USUAL_FOLDS, len({groups[one.path] for one in pictures}))
-        numbers = fold_numbers(
-            strata, [groups[one.path] for one in pictures], folds=max(folds, 1), seed=self.seed
-        )
+        folds = min(USUAL_FOLDS, len(set(groups)))
+        numbers = fold_numbers(strata, groups, folds=max(folds, 1), seed=self.seed)
         _, dense = np.unique(numbers, return_inverse=True)
         return tuple(int(number) for number in dense)
+
+    def groups(self, pictures: Sequence[BoxedPicture]) -> list[str]:
+        """The group of copies and look-alikes that each picture is in."""
+        groups = {row.path: row.group for row in self.split.rows}
+        return [groups[printable(one.path)] for one in pictures]
 
     def scenes(self, side: Side, spec: InputSpec) -> tuple[Scene, ...]:
         """The pictures of one side on the canvas."""
@@ -121,16 +126,20 @@ def _kinds(picture: BoxedPicture) -> str:
 
 def _checked(dataset: BoxedDataset) -> BoxedDataset:
     training = dataset.pictures("train")
-    counts = Counter(box.label for one in training for box in one.boxes)
-    if not counts:
+    with_boxes = [one for one in training if any(not (b.is_crowd or b.is_difficult) for b in one.boxes)]
+    if not with_boxes:
         raise DataError(
-            f"none of the {len(training):,} training pictures has a box, so there is nothing to learn. Run "
-            "`regraft check` on the data"
+            f"none of the {len(training):,} training pictures has a box that counts, so there is nothing to "
+            "learn. Run `regraft check` on the data"
         )
-    with_boxes = sum(bool(one.boxes) for one in training)
-    if with_boxes < 2:
+    if len(with_boxes) < 2:
         raise DataError(
-            f"only {with_boxes} training picture has boxes; at least 2 are needed, and some dozens are better"
+            "only 1 training picture has boxes; at least 2 are needed, and some dozens are better"
+        )
+    if len(set(dataset.groups(with_boxes))) < 2:
+        raise DataError(
+            f"all {len(with_boxes):,} training pictures with boxes look alike, so none can be held out to "
+            "measure what is learned from the others. Add other pictures, or use --look-alikes ignore"
         )
     lost = sorted(set(dataset.boxes.labels) - set(dataset.labels))
     if not lost:

@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from regraft.arguments import described
 from regraft.data.image_like import ImageLike, ImageSource, read_image_likes
 from regraft.data.pictures.loading import LoadLimits, Pixels, decode, read_file
 from regraft.detection.calibration import Calibration
@@ -20,7 +21,7 @@ from regraft.detection.maps.found import Found
 from regraft.detection.records import DetectionSheet
 from regraft.detection.results.tiles import Tile, merged
 from regraft.detection.results.tiles import tiles as tiles_of
-from regraft.errors import ImageError
+from regraft.errors import ImageError, SettingsError
 from regraft.features.extraction import as_half
 from regraft.features.opening import open_runtime
 from regraft.features.runtimes import Row, Runtime, RuntimeName
@@ -31,6 +32,8 @@ from regraft.prediction.model import check_prediction, skipped_source
 from regraft.progress import Reporter, Silent
 from regraft.records import Precision, SkippedFile
 
+LEAST_PROBABILITY = 0.01
+"""Boxes that are less probable are not listed."""
 _AHEAD = 8
 _BATCH = 16
 
@@ -116,6 +119,7 @@ class Detector:
             SettingsError: another argument has a value that is not accepted.
         """
         several = read_image_likes(images)
+        _check_threshold(threshold)
         check_prediction(precision=precision, runtime=runtime, limits=limits, reporter=reporter)
         skipped: list[SkippedFile] = []
         done: dict[int, DetectedPicture] = {}
@@ -126,8 +130,8 @@ class Detector:
                 self._tiled(several, skipped, engine, limits, tiles)
             )  # fmt: skip
             with (reporter or Silent()).phase("finding objects", len(several)) as meter:
-                for place, (width, height), found in looks:
-                    name = several[place].name
+                for place, (width, height), every in looks:
+                    name, found = several[place].name, every.above(LEAST_PROBABILITY)
                     done[place] = DetectedPicture(name, width, height, found, found.above(least))
                     meter.advance()
         return DetectedPictures(self.labels, tuple(done[place] for place in sorted(done)), tuple(skipped))
@@ -224,3 +228,12 @@ class Detector:
     @cached_property
     def _engines(self) -> dict[tuple[RuntimeName, Precision], Runtime]:
         return {}
+
+
+def _check_threshold(threshold: object) -> None:
+    is_number = isinstance(threshold, (int, float)) and not isinstance(threshold, bool)
+    if threshold is not None and not (is_number and 0 <= threshold <= 1):  # type: ignore[operator]
+        raise SettingsError(
+            f"threshold is {described(threshold)}; expected a probability from 0 to 1, or None for the "
+            "detector's own thresholds"
+        )

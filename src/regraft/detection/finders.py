@@ -52,6 +52,11 @@ class GridFinder:
     kind: DetectorKind = "grid"
 
     @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return int(self.grid.classes.shape[1])
+
+    @property
     def levels(self) -> tuple[MapLevel, ...]:
         return self.projection.levels
 
@@ -74,6 +79,11 @@ class RegionsFinder:
     projection: Projection
     regions: Regions
     kind: DetectorKind = "regions"
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return int(self.regions.passes[-1].classes.shape[1])
 
     @property
     def levels(self) -> tuple[MapLevel, ...]:
@@ -102,11 +112,14 @@ def solved_finder(
 
     Raises:
         KeyError: an array is missing.
+        ValueError: detectors of this kind are not solved.
     """
     projection = Projection.load(levels, arrays)
     grid = Grid(levels, arrays["grid.classes"], arrays["grid.sides"])
     if kind == "grid":
         return GridFinder(projection, grid)
+    if kind != "regions":
+        raise ValueError(f"a detector of the kind {kind} is not solved")
     numbers = range(sum(name.endswith(".moves") for name in arrays))
     passes = tuple(
         Pass(arrays[f"passes.{number}.classes"], arrays[f"passes.{number}.moves"]) for number in numbers

@@ -22,9 +22,10 @@ from regraft.detection.maps.projected import ProjectedMaps
 from regraft.detection.maps.projection import WIDTHS, fit_projection
 from regraft.detection.maps.scenes import Scene
 from regraft.detection.solved.alignment import row_width
-from regraft.detection.solved.cells import cell_width
+from regraft.detection.solved.cells import base_level, cell_width
 from regraft.detection.solved.grid import GridFit, fit_grid, grid_found
 from regraft.detection.solved.regions import PASSES, STRENGTHS, fit_regions, regions_found
+from regraft.errors import DataError
 from regraft.ladder.stopwatch import Stopwatch
 from regraft.plans.cost_book import CostBook
 from regraft.progress import Reporter
@@ -33,7 +34,6 @@ from regraft.runs.records import LadderRecord, RungRow
 from regraft.settings import FitSettings, TrainSettings
 
 MEASURE = "map50"
-_TEST_S = 0.06  # seconds for a test picture from file to boxes, until it is measured
 _SCORING_S = 4.0  # seconds for intervals and the files of the last saved run
 
 
@@ -99,7 +99,7 @@ class DetectionLadder:
     def time_left_s(self) -> float:
         """Seconds of the budget that are left for rungs; those that the end takes are set aside."""
         tests = len(self.inputs.dataset.pictures("test"))
-        end_s = (tests * max(self.inputs.extract_s, 0.0) + _SCORING_S) if tests else 0.0
+        end_s = tests * self.inputs.extract_s + _SCORING_S
         return self.inputs.budget_s - self.watch.elapsed_s - end_s
 
     @cached_property
@@ -236,7 +236,11 @@ def try_regions(ladder: DetectionLadder, grid: GridFit) -> None:
         return
     with watch.timed(name, kind="regions", predicted_s=predicted) as timing:
         maps, scenes = ladder.projected, ladder.training_scenes
-        fit = fit_regions(grid, maps, scenes, ladder.classes, reporter=ladder.reporter)
+        try:
+            fit = fit_regions(grid, maps, scenes, ladder.classes, reporter=ladder.reporter)
+        except DataError as error:  # the grid is kept
+            ladder.tell(name, f"not possible: {error}", predicted_s=predicted)
+            return
         judged = ladder.judged(
             lambda: regions_found(fit.by_fold, maps, scenes),
             lambda: regions_found([fit.whole], ladder.projected_validation, ladder.validation_scenes),
@@ -248,7 +252,8 @@ def try_regions(ladder: DetectionLadder, grid: GridFit) -> None:
 def grid_s(ladder: DetectionLadder) -> float:
     """Predicted seconds of the grid, from its multiply-adds."""
     levels = ladder.inputs.maps.levels
-    cells = max(level.height * level.width for level in levels if level.stride >= 16 or len(levels) == 1)
+    base = base_level(levels)
+    cells = base.height * base.width
     widths = [min(level.channels, WIDTHS[level.stride]) for level in levels]
     sizes = [level.height * level.width * level.channels for level in levels]
     projecting = sum(size * width for size, width in zip(sizes, widths, strict=True))

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from regraft.detection.bundle import save_detector
 from regraft.detection.dataset import BoxedDataset
+from regraft.detection.detector import LEAST_PROBABILITY
 from regraft.detection.finders import DetectorKind
 from regraft.detection.maps.found import Found
 from regraft.detection.maps.scenes import Scene
@@ -34,8 +35,16 @@ from regraft.storage.files import make_folder, write_atomically, write_json
 from regraft.storage.tables import csv_bytes
 
 EVERY_SIDE: tuple[Side, ...] = ("train", "validation", "test")
-_OPTIONAL = ("metrics.jsonl", "metrics.csv", "report.html", "ladder.svg", "predictions.csv", "confusion.csv")
-_LEAST_SCORE = 0.01
+_OPTIONAL = (
+    "metrics.jsonl",
+    "metrics.csv",
+    "stages.csv",
+    "report.html",
+    "ladder.svg",
+    "plan.toml",
+    "predictions.csv",
+    "confusion.csv",
+)
 _SUSPECT_SCORE = 0.5
 _SUSPECT_IOU = 0.3
 _MOST_SUSPECTS = 500
@@ -110,9 +119,10 @@ def _pictures(dataset: BoxedDataset) -> Iterator[PictureRow]:
 
 
 def _boxes(dataset: BoxedDataset) -> Iterator[BoxRow]:
+    """The true boxes of the classes that the detector knows."""
     for side in EVERY_SIDE:
         for one in dataset.pictures(side):
-            for box in one.boxes:
+            for box in (box for box in one.boxes if box.label in dataset.labels):
                 corners = (box.x_min, box.y_min, box.x_max, box.y_max)
                 yield BoxRow(one.path, side, box.label, *corners, box.is_crowd, box.is_difficult)
 
@@ -122,7 +132,7 @@ def _detections(outcome: DetectionOutcome) -> Iterator[DetectionRow]:
     side = _side(outcome, judged)
     for scene, found in zip(judged.scenes, judged.found, strict=True):
         for corners, number, score in zip(found.corners, found.classes, found.scores, strict=True):
-            if score >= _LEAST_SCORE:
+            if score >= LEAST_PROBABILITY:
                 yield DetectionRow(
                     scene.path, side, labels[number], round(float(score), 6), *_rounded(corners)
                 )
@@ -161,7 +171,7 @@ def _suspicion(row: SuspectRow) -> float:
 
 def _forgotten(scene: Scene, found: Found, side: Side, outcome: DetectionOutcome) -> Iterator[SuspectRow]:
     """Probable boxes that overlap with no annotated box."""
-    probable = found.above(max(_SUSPECT_SCORE, 0.0))
+    probable = found.above(_SUSPECT_SCORE)
     shares = overlaps(probable.corners, scene.corners) if len(probable) else np.zeros((0, 0))
     for place in range(len(probable)):
         if not len(scene.corners) or shares[place].max() < _SUSPECT_IOU:

@@ -21,7 +21,7 @@ from typing import Any
 
 import filelock
 
-from regraft.errors import NetworkError, StorageError
+from regraft.errors import NetworkError, NoMapsError, StorageError
 from regraft.features.graphs import Cut, Graph, graph_facts, open_graph, unpack
 from regraft.networks.weights.finding import Weights
 from regraft.networks.weights.tensors import check_shapes, shapes_of
@@ -30,6 +30,7 @@ from regraft.storage.files import key_of, make_folder, write_json
 from regraft.storage.places import cache_folder
 
 _TRACING = threading.Lock()  # torch traces one network at a time
+_NO_MAPS = 3  # how a child ends that has found no maps
 
 
 def converted(weights: Weights, cut: Cut = None) -> Graph:
@@ -81,7 +82,7 @@ def _convert_here(weights: Weights, folder: Path, cut: Cut) -> None:
         with _TRACING, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's tracing warns about sizes, which are fixed here
             _trace(weights, folder, cut)
-    except StorageError:
+    except (StorageError, NoMapsError):
         raise
     except Exception as error:  # the front end can raise anything
         raise _failed(weights, " ".join(str(error).split())[:500]) from error
@@ -117,6 +118,8 @@ def _convert_in_child(weights: Weights, folder: Path, cut: Cut) -> None:
     request.unlink(missing_ok=True)
     if result.returncode != 0:
         lines = result.stderr.strip().splitlines() or ["no message"]
+        if result.returncode == _NO_MAPS:
+            raise NoMapsError(lines[-1])
         raise _failed(weights, lines[-1])
 
 
@@ -134,7 +137,7 @@ def _main(request: Path) -> int:
         _trace(weights, Path(record["folder"]), record["cut"])
     except Exception as error:  # noqa: BLE001 (the parent process shows any error of the front end)
         sys.stderr.write(" ".join(str(error).split())[:500] + "\n")
-        return 1
+        return _NO_MAPS if isinstance(error, NoMapsError) else 1
     return 0
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from regraft.errors import NetworkError
+from regraft.errors import NoMapsError
 from regraft.networks.network import Network
 from regraft.records import Column, InputSpec, MapLevel, Statistic
 
@@ -81,35 +81,39 @@ class StageMaps(nn.Module):
 
     def __init__(self, network: Network) -> None:
         super().__init__()
-        names = [level.stage for level in map_levels(network)]
-        numbers = [number for number, stage in enumerate(network.stages) if stage.name in names]
-        self.wanted = frozenset(numbers)
-        self.stages = nn.ModuleList([stage.module for stage in network.stages[: numbers[-1] + 1]])
+        names = [stage.name for stage in network.stages]
+        self.wanted = [names.index(level.stage) for level in map_levels(network)]
+        self.stages = nn.ModuleList([stage.module for stage in network.stages[: max(self.wanted) + 1]])
         for name, values in normalisation(network.input_spec).items():
             self.register_buffer(name, values)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         value = images.permute(0, 3, 1, 2).to(self.scale.dtype) * self.scale + self.shift
-        maps = []
+        maps = {}
         for number, stage in enumerate(self.stages):
             value = stage(value)
             if number in self.wanted:
-                maps.append(value.permute(0, 2, 3, 1).flatten(1))
-        return torch.cat(maps, dim=1)
+                maps[number] = value.permute(0, 2, 3, 1).flatten(1)
+        return torch.cat([maps[number] for number in self.wanted], dim=1)
 
 
 def map_levels(network: Network) -> tuple[MapLevel, ...]:
     """The last stage's map at each of the strides 8, 16 and 32 that the network has, the finest first.
 
+    Stages after one that can't work at this size, such as layers for a fixed number of tokens, are not used.
+
     Raises:
-        NetworkError: no stage has a map whose cells divide the input by one of these strides.
+        NoMapsError: no stage has a map whose cells divide the input by one of these strides.
     """
     height, width, _ = network.input_spec.shape
     found: dict[int, tuple[str, int]] = {}
     value = empty_input(network.input_spec)
     with torch.inference_mode():
         for stage in network.stages:
-            value = stage.module(value)
+            try:
+                value = stage.module(value)
+            except Exception:  # noqa: BLE001 (networks check sizes with errors of any kind)
+                break
             for stride in _STRIDES if value.ndim == 4 else ():
                 if tuple(value.shape[2:]) == (height // stride, width // stride):
                     found[stride] = (stage.name, int(value.shape[1]))
@@ -129,7 +133,7 @@ def map_levels(network: Network) -> tuple[MapLevel, ...]:
             )
         )
     if not levels:
-        raise NetworkError(
+        raise NoMapsError(
             f"{network.name} has no maps of stride 8, 16 or 32 for {width} x {height} pixels; a detector "
             "reads those. Choose a convolutional network, such as mobilenetv1_100 or resnet50"
         )

@@ -28,7 +28,8 @@ _WHOLE_BYTES = 1 << 26
 _RUN_FILES = frozenset({
     "run.json", "split.json", "split.csv", "skipped.csv", "findings.csv", "predictions.csv", "scores.json",
     "scores.csv", "plan.toml", "confusion.csv", "log.jsonl", "metrics.jsonl", "metrics.csv", "stages.csv",
-    "ladder.json", "ladder.csv", "ladder.svg",
+    "ladder.json", "ladder.csv", "ladder.svg", "boxes.csv", "pictures.csv", "detections.csv", "suspects.csv",
+    "thresholds.csv",
 })  # fmt: skip
 
 

@@ -8,7 +8,6 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from regraft.cli.terminal.box_flags import BoxesFormat
 from regraft.cli.terminal.boxes import boxes_record, show_boxes, write_findings
 from regraft.cli.terminal.console import make_reporter, show_json, show_table
 from regraft.cli.terminal.parameters import Overwrite

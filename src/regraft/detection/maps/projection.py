@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from regraft.features.extraction import as_half
 from regraft.records import MapLevel
 from regraft.storage.rows import Rows
 
@@ -38,7 +39,10 @@ class Projection:
     """Components in columns, divided by the spread of the channels, `(C, K) float32` for each level."""
 
     def of(self, rows: Floats) -> list[Floats]:
-        """The components of rows of maps `(N, F)`: `(N, height, width, K) float32` for each level."""
+        """The components of rows of maps `(N, F)`: `(N, height, width, K) float32` for each level.
+
+        They are rounded to half precision, so that those that are kept in it are the same.
+        """
         return [
             self._level(rows[:, level.start : level.stop], number) for number, level in enumerate(self.levels)
         ]
@@ -48,8 +52,8 @@ class Projection:
         cells = values.astype(np.float32).reshape(-1, level.channels)
         shift = self.means[number] @ axes
         shape = (len(values), level.height, level.width, axes.shape[1])
-        components: Floats = (cells @ axes - shift).reshape(shape)
-        return components
+        components: Floats = as_half(cells @ axes - shift).astype(np.float32)
+        return components.reshape(shape)
 
     def arrays(self) -> dict[str, Floats]:
         """The arrays by name, as they are saved."""
@@ -90,12 +94,12 @@ def fit_projection(levels: tuple[MapLevel, ...], rows: Rows, keys: Sequence[str]
         step = max(1, len(cells) // _SAMPLE_CELLS)
         cells = cells[::step].astype(np.float32)
         mean, spread = cells.mean(axis=0), cells.std(axis=0)
-        scaled = (cells - mean) / np.maximum(spread, 1e-3 * max(float(spread.max()), 1e-6))
+        scale = 1 / np.maximum(spread, 1e-3 * max(float(spread.max()), 1e-6))
+        scaled = (cells - mean) * scale
         width = min(WIDTHS[level.stride], level.channels)
         _, vectors = np.linalg.eigh((scaled.T @ scaled).astype(np.float64))
         chosen = vectors[:, ::-1][:, :width]
         chosen = chosen * np.sign(chosen[np.abs(chosen).argmax(axis=0), np.arange(width)])  # one of two signs
-        scale = 1 / np.maximum(spread, 1e-3 * max(float(spread.max()), 1e-6))
         means.append(mean.astype(np.float32))
         axes.append((chosen * scale[:, None]).astype(np.float32))
     return Projection(levels, tuple(means), tuple(axes))

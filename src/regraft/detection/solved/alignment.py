@@ -83,5 +83,5 @@ def aligned(values: Floats, corners: Floats, bins: int) -> Floats:
     across, along = over[:, None, :, None], down[:, :, None, None]
     upper = at(top, left) * (1 - across) + at(top, right) * across
     lower = at(bottom, left) * (1 - across) + at(bottom, right) * across
-    result: Floats = (upper * (1 - along) + lower * along).reshape(len(corners), -1)
+    result: Floats = (upper * (1 - along) + lower * along).reshape(len(corners), bins * bins * channels)
     return result

@@ -7,6 +7,7 @@ since its sums are subtracted. So cross-validation costs a few solves.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -71,9 +72,10 @@ class FoldSums:
         weight = float(self.weights[chosen].sum())
         if weight <= 0:
             raise DataError("there are no boxes to learn from in the pictures that remain for this fold")
-        squares, products = self._squares[chosen].sum(axis=0), self._products[chosen].sum(axis=0)
+        squares = functools.reduce(np.add, (self._squares[fold] for fold in chosen))
+        products = self._products[chosen].sum(axis=0)
         mean, target = squares[-1, :-1] / weight, products[-1] / weight
-        centred = squares[:-1, :-1] - weight * np.outer(mean, mean)
+        centred = squares[:-1, :-1] - np.outer(weight * mean, mean)
         aimed = products[:-1] - weight * np.outer(mean, target)
         spread = float(np.trace(centred)) / max(1, self.width)
         centred[np.diag_indices(self.width)] += strength * spread + 1e-9 * max(spread, 1e-30)
