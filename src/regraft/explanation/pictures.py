@@ -8,13 +8,13 @@ from regraft.data.pictures.loading import Pixels, decode, load_input, read_file
 from regraft.errors import ImageError
 from regraft.explanation.overlays import data_uri
 from regraft.records import InputSpec
-from regraft.runs.reading import RunFiles
+from regraft.runs.run_folder import RunFolder
 
 
 class Pictures:
     """Looks up the images of a run by their paths, and remembers which of them could not be read."""
 
-    def __init__(self, files: RunFiles) -> None:
+    def __init__(self, files: RunFolder) -> None:
         self._files = files
         self._is_read: dict[str, bool] = {}
 

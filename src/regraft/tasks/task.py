@@ -42,6 +42,9 @@ _TITLES = {
     "r_squared": "R²",
     "brier_score": "Brier score",
     "log_loss": "log-loss",
+    "map": "mAP",
+    "map50": "mAP50",
+    "map75": "mAP75",
 }
 _LOSSES = frozenset(
     ["log_loss", "calibration_error", "brier_score", "mean_absolute_error", "root_mean_squared_error"]
