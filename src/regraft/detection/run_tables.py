@@ -111,7 +111,7 @@ class SuspectRow(_Cornered):
     x_max: Edge
     y_max: Edge
     kind: Suspicion
-    """`forgotten`: a probable box where nothing is annotated. `not found`: an annotated box that is missed."""
+    """`forgotten`: a probable box where nothing is annotated. `not found`: a missed true box."""
 
 
 @dataclass(frozen=True, slots=True)
