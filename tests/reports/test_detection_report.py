@@ -103,6 +103,7 @@ def test_every_part_is_there(page: Path) -> None:
     assert [name for name in SECTIONS if f'id="{name}"' not in text] == []
     links = re.findall(r'<a href="#([\w-]+)"', text)
     assert [name for name in links if f'id="{name}"' not in text] == []
+    assert "validation mAP50, %" in text
     assert len(text) < 5e6
 
 
@@ -279,6 +280,7 @@ def test_empty_pages_are_readable_too(case: str, tmp_path: Path) -> None:
     ("case", "said"),
     [
         ("nothing is found", "0 boxes are shown at the thresholds"),
+        ("nothing is found", "It finds nothing of cell and crystal"),
         ("a class is never found", "never found"),
         ("no object in the pictures", "so nothing can be said about what is found"),
         ("no test side", "There were no test pictures"),

@@ -13,13 +13,12 @@ from regraft.detection.run_tables import PictureRow, Suspicion, ThresholdRow
 from regraft.evaluation.detection_scores import DetectedClass
 from regraft.explanation.pictures import Pictures
 from regraft.progress import Reporter
-from regraft.records import Estimate
 from regraft.reports.detection.balances import balances
 from regraft.reports.detection.cases import Case, cases
 from regraft.reports.detection.confusion import confusion
 from regraft.reports.detection.curves import curves
 from regraft.reports.detection.evaluated import Evaluated, evaluated
-from regraft.reports.detection.losses import MISTAKES, losses
+from regraft.reports.detection.losses import MISTAKES, Loss, losses
 from regraft.reports.detection.object_counts import object_counts
 from regraft.reports.detection.object_sizes import by_size
 from regraft.reports.detection.views import Crop, Prints, crops
@@ -186,8 +185,6 @@ def _values(files: DetectorFiles, run: Evaluated) -> dict[str, Any]:
         "baseline": sheet.baseline,
         "objects": int(run.is_counted.sum()),
         "is_few": len(run.pictures) < _FEW,
-        "found_of_100": _of_100(best.point.recall),
-        "right_of_100": _of_100(best.point.precision),
         "hundred": hundred,
         "whisker": whisker,
         "ladder": ladder,
@@ -233,15 +230,7 @@ def _prefix(pictures: Sequence[PictureRow]) -> str:
     return "".join(f"{names[0]}/" for names in shared)
 
 
-def _of_100(share: Estimate | None) -> dict[str, Any] | None:
-    """A share as a number of a hundred, with its interval; None if it is not defined."""
-    if share is None:
-        return None
-    low, high = (share.value if one is None else one for one in (share.low, share.high))
-    return {"value": share.value, "count": round(100 * share.value), "low": 100 * low, "high": 100 * high}
-
-
-def _relative(cost: float | None, lost: list[Any]) -> float:
+def _relative(cost: float | None, lost: list[Loss]) -> float:
     """A cost as a share of the largest one."""
     largest = max((one.cost or 0.0 for one in lost), default=0.0)
     return (cost or 0.0) / largest if largest else 0.0

@@ -90,7 +90,7 @@ class _Tallies:
 
 
 def cases(run: Evaluated, most: int) -> list[Case]:
-    """At most so many pictures, the worst first, with examples of every kind of error and of every class."""
+    """At most `most` pictures, the worst first, with examples of every kind of error and of every class."""
     tallies = _tallies(run)
     chosen = _chosen(tallies, most)
     return [_case(run, tallies, place) for place in tallies.order if place in chosen]
