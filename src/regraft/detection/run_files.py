@@ -36,7 +36,9 @@ class DetectorRun(Record):
     settings: dict[str, object]
     """The settings as the user gave them; a later fit with the same settings resumes this run."""
     detector: str = Field(max_length=100)
-    """The name of the rung that was kept, such as `one-stage`."""
+    """How boxes are found, such as `one-stage`."""
+    name: str = Field("", max_length=1_000)
+    """The rung of the ladder that was kept; empty where it has no other name than the detector."""
     split_sha256: Sha256
     weights: WeightsSource
     lineage: tuple[str, ...] = ()

@@ -35,6 +35,7 @@ from regraft.records import Estimate, Link, TaskName
 Floats = npt.NDArray[Any]
 _TITLES = {
     "auroc": "AUROC",
+    "map50": "mAP50",
     "macro_auroc": "macro AUROC",
     "f1": "F1",
     "macro_f1": "macro F1",
@@ -42,9 +43,6 @@ _TITLES = {
     "r_squared": "R²",
     "brier_score": "Brier score",
     "log_loss": "log-loss",
-    "map": "mAP",
-    "map50": "mAP50",
-    "map75": "mAP75",
 }
 _LOSSES = frozenset(
     ["log_loss", "calibration_error", "brier_score", "mean_absolute_error", "root_mean_squared_error"]
