@@ -381,6 +381,17 @@ def test_a_missing_or_damaged_file_is_named(name: str, content: bytes | None, tm
         detection_report(folder, reporter=Silent())
 
 
+def test_objects_of_a_class_that_was_not_trained_are_left_out(tmp_path: Path) -> None:
+    run = made(tmp_path)
+    folder = run.write(tmp_path / "run")
+    known = sum(row.side == "test" for row in run.boxes)
+    text = (folder / "boxes.csv").read_text()
+    (folder / "boxes.csv").write_text(f"{text}{run.pictures[0].path},test,unicorn,0,0,9,9,False,False\n")
+    page = words(detection_report(folder, reporter=Silent()).read_text())
+    assert "classes that no training picture shows are left out: unicorn" in page
+    assert f"{known} objects" in page
+
+
 def test_tables_that_disagree_are_named(tmp_path: Path) -> None:
     run = made(tmp_path)
     folder = run.write(tmp_path / "run")

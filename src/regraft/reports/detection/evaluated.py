@@ -44,6 +44,8 @@ class Evaluated:
     """The score from which on detections of each class are shown, `(K,)`."""
     truth: TrueBoxes
     found: Detections
+    unknown: tuple[str, ...] = ()
+    """The classes of true boxes that the detector does not know; these boxes are left out."""
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -112,7 +114,8 @@ def evaluated(files: DetectorFiles) -> Evaluated:
     if len(places) < len(pictures):
         raise SettingsError(f"{files.folder / PICTURES.name} names a picture twice. Run the fit again")
     numbers = {label: number for number, label in enumerate(labels)}
-    boxes = [row for row in files.boxes if row.side == side]
+    every = [row for row in files.boxes if row.side == side]
+    boxes = [row for row in every if row.label in numbers]
     found = [row for row in files.detections if row.side == side]
     where = {name: str(files.folder / name) for name in (BOXES.name, DETECTIONS.name)}
     return Evaluated(
@@ -131,6 +134,7 @@ def evaluated(files: DetectorFiles) -> Evaluated:
             corners_of(found),
             [row.score for row in found],
         ),
+        tuple(sorted({row.label for row in every} - set(labels))),
     )
 
 
