@@ -12,25 +12,25 @@ from regraft.evaluation.scores import wilson
 from regraft.records import Estimate
 from regraft.reports.charts import Chart
 from regraft.runs.reading import PredictionRow, RunFiles
-from regraft.runs.records import RungRow
+from regraft.runs.records import LadderRecord, RungRow
 from regraft.tasks.task import Measure
 
 _BINS = 10
 
 
-def ladder_chart(files: RunFiles) -> Markup | None:
-    """Validation accuracy against seconds; None for a fit without the ladder."""
-    ladder = files.ladder
+def ladder_chart(ladder: LadderRecord | None) -> Markup | None:
+    """Validation accuracy, or what stands for it, against seconds; None for a fit without the ladder."""
     rows = [row for row in ladder.rows if row.accuracy] if ladder else []
     if not rows:
         return None
-    if rows[0].measure != "accuracy":
+    if not rows[0].is_share:
         return _loss_chart(rows)
+    title = Measure(rows[0].measure, None).title
     low = min(100 * (row.accuracy.low or 0) for row in rows if row.accuracy)
     last = max(row.elapsed_s for row in rows)
     chart = Chart(
-        "Accuracy on validation images against seconds since the fit began",
-        "seconds since the fit began", "validation accuracy, %", (0, last * 1.03), (max(0, low - 2), 100),
+        f"{title} on validation images against seconds since the fit began",
+        "seconds since the fit began", f"validation {title}, %", (0, last * 1.03), (max(0, low - 2), 100),
     )  # fmt: skip
     kept = [(row.elapsed_s, 100 * row.accuracy.value) for row in rows if row.is_kept and row.accuracy]
     chart.line([*kept, (last, kept[-1][1])] if kept else [], "main", is_stepped=True)

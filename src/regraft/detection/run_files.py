@@ -1,0 +1,118 @@
+"""The folder of a detector's run, read: what was done, how good it is, and all tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+from pydantic import Field
+
+from regraft.detection.run_tables import (
+    BOXES,
+    DETECTIONS,
+    PICTURES,
+    SUSPECTS,
+    THRESHOLDS,
+    BoxRow,
+    DetectionRow,
+    PictureRow,
+    SuspectRow,
+    ThresholdRow,
+)
+from regraft.errors import SettingsError
+from regraft.evaluation.detection_scores import DetectionScores
+from regraft.records import Record, Sha256, WeightsSource
+from regraft.runs.run_folder import RunFolder
+
+
+class DetectorRun(Record):
+    """The file `run.json` of a detector: data, settings and versions of a fit."""
+
+    schema_version: Literal[1] = 1
+    task: Literal["detection"]
+    regraft_version: str
+    data_root: str
+    settings: dict[str, object]
+    """The settings as the user gave them; a later fit with the same settings resumes this run."""
+    detector: str = Field(max_length=100)
+    """How boxes are found, such as `one-stage`."""
+    name: str = Field("", max_length=1_000)
+    """The rung of the ladder that was kept; empty where it has no other name than the detector."""
+    split_sha256: Sha256
+    weights: WeightsSource
+    lineage: tuple[str, ...] = ()
+    """The origin of the weights and every training since, the oldest first."""
+    reasons: tuple[str, ...]
+    """Every automatic choice and the reason for it, one sentence each."""
+    versions: dict[str, str]
+
+
+class DetectorScores(Record):
+    """The file `scores.json` of a detector."""
+
+    task: Literal["detection"]
+    test: DetectionScores | None
+    validation: DetectionScores | None
+    baseline: DetectionScores | None
+    """Scores of the same boxes in every picture: the centres of the training boxes' clusters, with the shares
+    of the classes as scores."""
+
+
+@dataclass(frozen=True)
+class DetectorFiles(RunFolder):
+    """The contents of the folder that the fit of a detector left.
+
+    Raises:
+        SettingsError: the folder is not the finished run of a detector, or a file is missing or damaged;
+            the message names it.
+    """
+
+    @property
+    def data_root(self) -> str:
+        return self.run.data_root
+
+    @cached_property
+    def run(self) -> DetectorRun:
+        """What was done."""
+        return self.record("run.json", DetectorRun)
+
+    @cached_property
+    def scores(self) -> DetectorScores:
+        """The run's scores."""
+        return self.record("scores.json", DetectorScores)
+
+    @property
+    def best(self) -> DetectionScores:
+        """The scores on the test pictures if there are any, otherwise on the validation pictures."""
+        found = self.scores.test or self.scores.validation
+        if found is None:
+            raise SettingsError(
+                f"{self.folder / 'scores.json'} has neither test nor validation scores. Run the fit again"
+            )
+        return found
+
+    @cached_property
+    def pictures(self) -> list[PictureRow]:
+        """Every picture of the run."""
+        return PICTURES.read(self.folder)
+
+    @cached_property
+    def boxes(self) -> list[BoxRow]:
+        """All true boxes that were used."""
+        return BOXES.read(self.folder)
+
+    @cached_property
+    def detections(self) -> list[DetectionRow]:
+        """What was found in the pictures that the scores are of."""
+        return DETECTIONS.read(self.folder)
+
+    @cached_property
+    def thresholds(self) -> list[ThresholdRow]:
+        """From which score on boxes of each class are shown."""
+        return THRESHOLDS.read(self.folder)
+
+    @cached_property
+    def suspects(self) -> list[SuspectRow]:
+        """Annotations that may be wrong; empty for a run that did not look for them."""
+        return SUSPECTS.read(self.folder) if (self.folder / SUSPECTS.name).is_file() else []
