@@ -8,8 +8,8 @@ import pytest
 from filelock import FileLock
 
 import regraft
-from regraft.detection.bundle import load_detector
-from regraft.detection.detector import Detector
+from regraft.detection.detectors.bundle import load_detector
+from regraft.detection.detectors.detector import Detector
 from tests.conftest import for_all_workers
 from tests.detection.shapes import SETTINGS, USUAL, draw_shapes
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import regraft
-from regraft.detection.bundle import load_detector, save_detector
-from regraft.detection.detector import Detector
-from regraft.detection.finders import solved_finder
-from regraft.detection.run_tables import DETECTIONS, PICTURES
+from regraft.detection.detectors.bundle import load_detector, save_detector
+from regraft.detection.detectors.detector import Detector
+from regraft.detection.detectors.finders import solved_finder
+from regraft.detection.detectors.run_tables import DETECTIONS, PICTURES
 from regraft.errors import BundleError, DataError, SettingsError
 
 

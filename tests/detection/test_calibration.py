@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from regraft.detection.calibration import Calibration, fit_calibration
+from regraft.detection.detectors.calibration import Calibration, fit_calibration
 from regraft.detection.maps.found import Found
 from regraft.evaluation.boxes import detections, true_boxes
 from regraft.evaluation.matching import Matches, match

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 import regraft
-from regraft.detection.detector import Detector
-from regraft.detection.run_tables import BOXES, DETECTIONS, PICTURES
+from regraft.detection.detectors.detector import Detector
+from regraft.detection.detectors.run_tables import BOXES, DETECTIONS, PICTURES
 from regraft.errors import DataError, NoMapsError, SettingsError
 from tests.detection.shapes import SETTINGS, USUAL, content, draw_shapes
 from tests.nursery import Nursery
@@ -75,8 +75,8 @@ def test_the_same_fit_twice_leaves_the_same_bytes(shapes: Path, shapes_run: Path
 CASES: dict[str, tuple[Sequence[Sequence[str]], Sequence[str] | None]] = {
     "one class": ([["disc"]] * 6 + [[]], None),
     "two pictures": ([["disc"], ["square"]], ["train"] * 2),
-    "backgrounds in the test side only": (USUAL[2:8] + [[], []], ["train"] * 6 + ["test"] * 2),
-    "backgrounds in the validation side only": (USUAL[2:8] + [[], []], ["train"] * 6 + ["val"] * 2),
+    "backgrounds in the test side only": ([*USUAL[2:8], [], []], ["train"] * 6 + ["test"] * 2),
+    "backgrounds in the validation side only": ([*USUAL[2:8], [], []], ["train"] * 6 + ["val"] * 2),
     "a class in the test side only": (
         [["disc"]] * 4 + [["disc", "star"], ["star"]], ["train"] * 4 + ["test"] * 2
     ),

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from regraft.detection.run_files import DetectorFiles
-from regraft.detection.run_tables import (
+from regraft.detection.detectors.run_files import DetectorFiles
+from regraft.detection.detectors.run_tables import (
     BOXES,
     DETECTIONS,
     PICTURES,

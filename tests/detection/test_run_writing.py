@@ -8,12 +8,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from regraft.detection.bundle import load_detector
+from regraft.detection.detectors.bundle import load_detector
+from regraft.detection.detectors.records import DetectionSheet
+from regraft.detection.detectors.run_tables import BOXES, DETECTIONS, PICTURES, SUSPECTS, THRESHOLDS
 from regraft.detection.maps.canvas import Placement
 from regraft.detection.maps.found import Found
 from regraft.detection.maps.scenes import Scene
-from regraft.detection.records import DetectionSheet
-from regraft.detection.run_tables import BOXES, DETECTIONS, PICTURES, SUSPECTS, THRESHOLDS
 from regraft.detection.run_writing import DetectionRun, suspects
 from regraft.evaluation.average_precision import average_precision
 from regraft.evaluation.boxes import detections, true_boxes

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from regraft.detection.run_files import DetectorRun, DetectorScores
-from regraft.detection.run_tables import (
+from regraft.detection.detectors.run_files import DetectionRun, DetectionSheet
+from regraft.detection.detectors.run_tables import (
     BOXES,
     DETECTIONS,
     PICTURES,
@@ -67,7 +67,7 @@ class DetectorRunFolder:
         SUSPECTS.write(folder, self.suspects)
         rows = zip(self.labels, chosen, scores.classes, strict=True)
         THRESHOLDS.write(folder, [ThresholdRow.of(label, value, one.point) for label, value, one in rows])
-        sheet = DetectorScores(
+        sheet = DetectionSheet(
             task="detection", baseline=self._baseline(side),
             test=scores if side == "test" else None, validation=None if side == "test" else scores,
         )  # fmt: skip
@@ -115,7 +115,7 @@ class DetectorRunFolder:
         return self._scores(matches, [0.5] * len(self.labels), "average boxes")
 
 
-def ladder(sheet: DetectorScores) -> LadderRecord:
+def ladder(sheet: DetectionSheet) -> LadderRecord:
     """A ladder of four rungs that ends at the run's scores."""
     best = sheet.test or sheet.validation
     assert best is not None
@@ -136,8 +136,8 @@ def ladder(sheet: DetectorScores) -> LadderRecord:
     return LadderRecord(budget_s=300, rows=tuple(rows))
 
 
-def run_record(root: Path) -> DetectorRun:
-    return DetectorRun(
+def run_record(root: Path) -> DetectionRun:
+    return DetectionRun(
         task="detection", regraft_version="0", data_root=str(root),
         settings={"network": "mobilenetv1_100", "seed": 0, "budget": 300},
         detector="one-stage", split_sha256="0" * 64,

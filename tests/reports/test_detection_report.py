@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from regraft.detection.run_tables import BoxRow, DetectionRow, PictureRow
+from regraft.detection.detectors.run_tables import BoxRow, DetectionRow, PictureRow
 from regraft.errors import SettingsError
 from regraft.progress import Silent
 from regraft.reports import detection_report as module

@@ -8,7 +8,7 @@ from math import erf, sqrt
 
 import numpy as np
 
-from regraft.detection.finders import Finder
+from regraft.detection.detectors.finders import Finder
 from regraft.detection.maps.found import Found
 from regraft.detection.maps.judging import matched
 from regraft.detection.maps.scenes import Scene

@@ -15,12 +15,13 @@ from regraft.data.pictures.loading import LOADER_VERSION, LoadLimits
 from regraft.detection.annotations.boxes import BoxSet
 from regraft.detection.contenders import Contender
 from regraft.detection.dataset import BoxedDataset, boxed_dataset
-from regraft.detection.detector import Detector
+from regraft.detection.detectors.detector import Detector
+from regraft.detection.detectors.records import DetectionRun
 from regraft.detection.ladder import DetectionInputs, DetectionLadder, try_rungs
 from regraft.detection.maps.cached_maps import CachedMaps
 from regraft.detection.maps.canvas import canvas_for
 from regraft.detection.outcome import DetectionOutcome, outcome_of
-from regraft.detection.run_writing import DetectionRun, write_detection_run
+from regraft.detection.run_writing import write_detection_run
 from regraft.errors import SettingsError
 from regraft.features.opening import Compute
 from regraft.ladder.ledger import Ledger

@@ -15,7 +15,7 @@ from regraft.detection.contenders import (
     map50_estimate,
 )
 from regraft.detection.dataset import BoxedDataset
-from regraft.detection.finders import GridFinder, RegionsFinder
+from regraft.detection.detectors.finders import GridFinder, RegionsFinder
 from regraft.detection.maps.cached_maps import CachedMaps
 from regraft.detection.maps.found import Found
 from regraft.detection.maps.projected import ProjectedMaps

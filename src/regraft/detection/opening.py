@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from regraft.arguments import check_place
-from regraft.detection.bundle import is_detector, load_detector
-from regraft.detection.detector import Detector
+from regraft.detection.detectors.bundle import is_detector, load_detector
+from regraft.detection.detectors.detector import Detector
 from regraft.errors import BundleError
 from regraft.prediction.bundle import load_bundle
 from regraft.prediction.model import Model

@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 
 from regraft.detection.baseline import METHOD, average_boxes
-from regraft.detection.calibration import Calibration, fit_calibration
 from regraft.detection.contenders import Contender
 from regraft.detection.dataset import BoxedDataset
-from regraft.detection.detector import Detector
+from regraft.detection.detectors.calibration import Calibration, fit_calibration
+from regraft.detection.detectors.detector import Detector
+from regraft.detection.detectors.records import DetectionSheet
+from regraft.detection.detectors.run_tables import ThresholdRow
 from regraft.detection.maps.found import Found
 from regraft.detection.maps.judging import matched
 from regraft.detection.maps.scenes import Scene
-from regraft.detection.records import DetectionSheet
-from regraft.detection.run_tables import ThresholdRow
 from regraft.evaluation.boxes import Floats
 from regraft.evaluation.detection_scores import DetectionScores, score_detections
 from regraft.evaluation.matching import Matches

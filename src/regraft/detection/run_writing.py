@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from regraft.detection.bundle import save_detector
 from regraft.detection.dataset import BoxedDataset
-from regraft.detection.detector import LEAST_PROBABILITY
-from regraft.detection.finders import DetectorKind
-from regraft.detection.maps.found import Found
-from regraft.detection.maps.scenes import Scene
-from regraft.detection.outcome import DetectionOutcome, Judged
-from regraft.detection.run_tables import (
+from regraft.detection.detectors.bundle import save_detector
+from regraft.detection.detectors.detector import LEAST_PROBABILITY
+from regraft.detection.detectors.records import DetectionRun
+from regraft.detection.detectors.run_tables import (
     BOXES,
     DETECTIONS,
     PICTURES,
@@ -27,9 +24,12 @@ from regraft.detection.run_tables import (
     PictureRow,
     SuspectRow,
 )
+from regraft.detection.maps.found import Found
+from regraft.detection.maps.scenes import Scene
+from regraft.detection.outcome import DetectionOutcome, Judged
 from regraft.evaluation.boxes import overlaps
 from regraft.evaluation.detection_scores import DetectionScores
-from regraft.records import Estimate, Record, Sha256, Side, WeightsSource
+from regraft.records import Estimate, Side
 from regraft.runs.writing import draw_ladder, write_ladder, write_skipped
 from regraft.storage.files import make_folder, write_atomically, write_json
 from regraft.storage.tables import csv_bytes
@@ -48,25 +48,6 @@ _OPTIONAL = (
 _SUSPECT_SCORE = 0.5
 _SUSPECT_IOU = 0.3
 _MOST_SUSPECTS = 500
-
-
-class DetectionRun(Record):
-    """The file `run.json` of a detector: data, settings and versions of a fit. Times are in `log.jsonl`."""
-
-    task: Literal["detection"] = "detection"
-    schema_version: Literal[1] = 1
-    regraft_version: str
-    data_root: str
-    settings: dict[str, object]
-    """The settings as the user gave them; a later fit with the same settings resumes this run."""
-    detector: DetectorKind
-    name: str
-    """The rung of the ladder that was kept."""
-    split_sha256: Sha256
-    weights: WeightsSource
-    lineage: tuple[str, ...] = ()
-    reasons: tuple[str, ...]
-    versions: dict[str, str]
 
 
 def write_detection_run(

@@ -12,11 +12,11 @@ import torch
 from regraft.detection.contenders import TRAINED_AT, TRAINED_SCALE, Contender
 from regraft.detection.dataset import HELD_FOLD
 from regraft.detection.ladder import DetectionLadder
-from regraft.detection.map_views import MapViews, views_of
 from regraft.detection.maps.scenes import Scene
 from regraft.detection.trained.detector import TrainedDetector, TrainedRecord
 from regraft.detection.trained.finder import TrainedFinder
 from regraft.detection.trained.levels import spreads
+from regraft.detection.trained.map_views import MapViews, views_of
 from regraft.detection.trained.training import DetectorTraining, detector_settings
 from regraft.machine.devices import find_device
 from regraft.machine.processor import cpu_kernels

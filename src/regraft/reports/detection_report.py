@@ -8,8 +8,8 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from regraft.detection.run_files import DetectorFiles
-from regraft.detection.run_tables import PictureRow, Suspicion, ThresholdRow
+from regraft.detection.detectors.run_files import DetectorFiles
+from regraft.detection.detectors.run_tables import PictureRow, Suspicion, ThresholdRow
 from regraft.evaluation.detection_scores import DetectedClass
 from regraft.explanation.pictures import Pictures
 from regraft.progress import Reporter

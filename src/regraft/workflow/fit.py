@@ -12,7 +12,7 @@ from regraft.arguments import check_kind
 from regraft.data.findings.image_set import Images
 from regraft.data.sources.candidates import Found
 from regraft.detection.annotations.boxes import BoxSet
-from regraft.detection.detector import Detector
+from regraft.detection.detectors.detector import Detector
 from regraft.detection.fitting import DetectionRequest, check_request, fit_detector
 from regraft.plans.plan import Plan
 from regraft.prediction.model import Model

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from regraft.detection.run_files import DetectorFiles
+from regraft.detection.detectors.run_files import DetectorFiles
 from regraft.reports.detection.cases import box_path, cases
 from regraft.reports.detection.evaluated import Evaluated, evaluated
 from regraft.reports.detection.losses import MISTAKES, losses

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from regraft.detection.run_files import DetectorFiles
-from regraft.detection.run_tables import PictureRow
+from regraft.detection.detectors.run_files import DetectorFiles
+from regraft.detection.detectors.run_tables import PictureRow
 from regraft.reports.detection.confusion import confusion, confusion_counts
 from regraft.reports.detection.evaluated import Evaluated, evaluated
 from tests.evaluation.box_sets import drawn

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from regraft.detection.run_files import DetectorFiles
-from regraft.detection.run_tables import BoxRow, DetectionRow, PictureRow
+from regraft.detection.detectors.run_files import DetectorFiles
+from regraft.detection.detectors.run_tables import BoxRow, DetectionRow, PictureRow
 from regraft.evaluation.average_precision import average_precision
 from regraft.reports.detection.evaluated import evaluated
 from regraft.reports.detection.object_sizes import by_size, matches_of_size

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from regraft.detection.run_files import DetectorFiles
-from regraft.detection.run_tables import BoxRow, PictureRow, SuspectRow
+from regraft.detection.detectors.run_files import DetectorFiles
+from regraft.detection.detectors.run_tables import BoxRow, PictureRow, SuspectRow
 from regraft.explanation.pictures import Pictures
 from regraft.reports.detection.views import Prints, crops
 from regraft.storage.files import sha256_of_file

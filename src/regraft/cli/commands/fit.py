@@ -78,7 +78,7 @@ def fit(
         json: Print JSON lines instead of tables and bars.
     """
     from regraft.cli.terminal.detection import show_detection_scores
-    from regraft.detection.records import DetectionSheet
+    from regraft.detection.detectors.records import DetectionSheet
     from regraft.workflow import fit as verb
     from regraft.workflow.rehearsal import rehearse
 

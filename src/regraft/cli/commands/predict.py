@@ -77,7 +77,7 @@ def predict(
     """
     from regraft.cli.terminal.finding import Wishes, find_in
     from regraft.data.pictures.loading import LoadLimits
-    from regraft.detection.detector import Detector
+    from regraft.detection.detectors.detector import Detector
     from regraft.detection.opening import load_model
     from regraft.errors import SettingsError
     from regraft.prediction.onnx_model import OnnxModel

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from regraft.cli.terminal.console import show_table
-from regraft.detection.records import DetectionSheet
+from regraft.detection.detectors.records import DetectionSheet
 from regraft.evaluation.detection_scores import DetectionScores
 from regraft.evaluation.operating_points import OperatingPoint
 from regraft.records import Estimate

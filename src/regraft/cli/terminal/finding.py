@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from regraft.data.pictures.loading import LoadLimits
-from regraft.detection.detector import Detector
+from regraft.detection.detectors.detector import Detector
 from regraft.detection.results.counting import count_boxes
 from regraft.detection.results.drawings import drawing_places, write_drawings
 from regraft.detection.results.marked import found_boxes
@@ -26,7 +26,7 @@ from regraft.storage.files import write_atomically
 from regraft.storage.tables import csv_bytes, printable
 
 if TYPE_CHECKING:
-    from regraft.detection.detector import DetectedPictures
+    from regraft.detection.detectors.detector import DetectedPictures
 
 _COUNTS = OutputKind("counts of boxes", "counts.csv", lambda data: data.startswith(b"path,boxes,"))
 _TILES = re.compile(r"([1-9]\d?)x([1-9]\d?)")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from regraft.detection.run_tables import PictureRow
+from regraft.detection.detectors.run_tables import PictureRow
 from regraft.evaluation.boxes import Floats, Ints
 from regraft.evaluation.detection_errors import FATES, KINDS
 from regraft.reports.detection.evaluated import Evaluated

@@ -8,8 +8,8 @@ from functools import cached_property
 
 import numpy as np
 
-from regraft.detection.run_files import DetectorFiles
-from regraft.detection.run_tables import (
+from regraft.detection.detectors.run_files import DetectorFiles
+from regraft.detection.detectors.run_tables import (
     BOXES,
     DETECTIONS,
     PICTURES,

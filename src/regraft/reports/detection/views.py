@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from regraft.detection.run_tables import BoxRow, PictureRow, SuspectRow, corners_of
+from regraft.detection.detectors.run_tables import BoxRow, PictureRow, SuspectRow, corners_of
 from regraft.explanation.overlays import data_uri
 from regraft.explanation.pictures import Pictures
 from regraft.reports.detection.cases import box_path

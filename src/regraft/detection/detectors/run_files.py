@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
 
-from pydantic import Field
-
-from regraft.detection.run_tables import (
+from regraft.detection.detectors.records import DetectionRun, DetectionSheet
+from regraft.detection.detectors.run_tables import (
     BOXES,
     DETECTIONS,
     PICTURES,
@@ -22,41 +20,7 @@ from regraft.detection.run_tables import (
 )
 from regraft.errors import SettingsError
 from regraft.evaluation.detection_scores import DetectionScores
-from regraft.records import Record, Sha256, WeightsSource
 from regraft.runs.run_folder import RunFolder
-
-
-class DetectorRun(Record):
-    """The file `run.json` of a detector: data, settings and versions of a fit."""
-
-    schema_version: Literal[1] = 1
-    task: Literal["detection"]
-    regraft_version: str
-    data_root: str
-    settings: dict[str, object]
-    """The settings as the user gave them; a later fit with the same settings resumes this run."""
-    detector: str = Field(max_length=100)
-    """How boxes are found, such as `one-stage`."""
-    name: str = Field("", max_length=1_000)
-    """The rung of the ladder that was kept; empty where it has no other name than the detector."""
-    split_sha256: Sha256
-    weights: WeightsSource
-    lineage: tuple[str, ...] = ()
-    """The origin of the weights and every training since, the oldest first."""
-    reasons: tuple[str, ...]
-    """Every automatic choice and the reason for it, one sentence each."""
-    versions: dict[str, str]
-
-
-class DetectorScores(Record):
-    """The file `scores.json` of a detector."""
-
-    task: Literal["detection"]
-    test: DetectionScores | None
-    validation: DetectionScores | None
-    baseline: DetectionScores | None
-    """Scores of the same boxes in every picture: the centres of the training boxes' clusters, with the shares
-    of the classes as scores."""
 
 
 @dataclass(frozen=True)
@@ -73,14 +37,14 @@ class DetectorFiles(RunFolder):
         return self.run.data_root
 
     @cached_property
-    def run(self) -> DetectorRun:
+    def run(self) -> DetectionRun:
         """What was done."""
-        return self.record("run.json", DetectorRun)
+        return self.record("run.json", DetectionRun)
 
     @cached_property
-    def scores(self) -> DetectorScores:
+    def scores(self) -> DetectionSheet:
         """The run's scores."""
-        return self.record("scores.json", DetectorScores)
+        return self.record("scores.json", DetectionSheet)
 
     @property
     def best(self) -> DetectionScores:

@@ -14,11 +14,11 @@ import numpy as np
 from regraft.arguments import described
 from regraft.data.image_like import ImageLike, ImageSource, read_image_likes
 from regraft.data.pictures.loading import LoadLimits, Pixels, decode, read_file
-from regraft.detection.calibration import Calibration
-from regraft.detection.finders import Finder
+from regraft.detection.detectors.calibration import Calibration
+from regraft.detection.detectors.finders import Finder
+from regraft.detection.detectors.records import DetectionSheet
 from regraft.detection.maps.canvas import Placement, bands_of, on_canvas, placed
 from regraft.detection.maps.found import Found
-from regraft.detection.records import DetectionSheet
 from regraft.detection.results.tiles import Tile, merged
 from regraft.detection.results.tiles import tiles as tiles_of
 from regraft.errors import ImageError, SettingsError

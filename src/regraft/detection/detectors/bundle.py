@@ -11,9 +11,9 @@ import safetensors.numpy
 from pydantic import ValidationError
 
 from regraft.data.pictures.loading import LOADER_VERSION
-from regraft.detection.detector import Detector
-from regraft.detection.finders import Finder, solved_finder
-from regraft.detection.records import DetectionSheet, DetectorRecord
+from regraft.detection.detectors.detector import Detector
+from regraft.detection.detectors.finders import Finder, solved_finder
+from regraft.detection.detectors.records import DetectionSheet, DetectorRecord
 from regraft.errors import BundleError, StorageError
 from regraft.networks.weights.finding import Weights
 from regraft.prediction.saving import NETWORKS, RECORD

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from regraft.detection.calibration import Calibration
-from regraft.detection.finders import DetectorKind
+from regraft.detection.detectors.calibration import Calibration
+from regraft.detection.detectors.finders import DetectorKind
 from regraft.evaluation.detection_scores import DetectionScores
 from regraft.records import InputSpec, Label, MapLevel, Precision, Recipe, Record, Sha256, WeightsSource
 
@@ -22,6 +22,26 @@ class DetectionSheet(Record):
     """Scores on pictures that the detector was not fitted on, by which it was chosen."""
     baseline: DetectionScores | None
     """Scores of the training pictures' average boxes, on the same pictures as the first of the others."""
+
+
+class DetectionRun(Record):
+    """The file `run.json` of a detector: data, settings and versions of a fit. Times are in `log.jsonl`."""
+
+    task: Literal["detection"] = "detection"
+    schema_version: Literal[1] = 1
+    regraft_version: str
+    data_root: str
+    settings: dict[str, object]
+    """The settings as the user gave them; a later fit with the same settings resumes this run."""
+    detector: DetectorKind
+    name: str
+    """The rung of the ladder that was kept."""
+    split_sha256: Sha256
+    weights: WeightsSource
+    lineage: tuple[str, ...] = ()
+    reasons: tuple[str, ...]
+    """Every automatic choice and the reason for it, one sentence each."""
+    versions: dict[str, str]
 
 
 class DetectorRecord(Record):
