@@ -90,6 +90,18 @@ def test_a_piece_stays_in_a_box_of_another_class_or_of_its_own_tile() -> None:
     assert len(merged([(LEFT, found(piece)), (RIGHT, Found.of([[2, 1, 40, 20]], [1], [0.8]))])) == 2
 
 
+@pytest.mark.parametrize(("right", "count"), [(54, 1), (51, 2)], ids=["12 of 20 columns", "9 of 20 columns"])
+def test_a_piece_vanishes_if_three_fifths_of_it_are_inside(right: int, count: int) -> None:
+    larger = (42 - 40, 0, right - 40, 40, 0.5)  # from the right tile, above the same rows
+    assert len(merged([(LEFT, found((40, 10, 60, 20, 0.9))), (RIGHT, found(larger))])) == count
+
+
+def test_of_two_alike_the_more_certain_one_is_kept() -> None:
+    # 10 and 11 columns wide, both at an inner border.
+    whole = merged([(LEFT, found((48, 5, 58, 15, 0.9))), (RIGHT, found((8, 5, 19, 15, 0.6)))])
+    assert (whole.corners.tolist(), whole.scores.tolist()) == ([[48, 5, 58, 15]], [0.9])
+
+
 def test_the_border_of_the_picture_cuts_nothing() -> None:
     # Both touch the upper border of the picture, and only the lower right tile's box is at an inner border.
     small = merged([(LEFT, found((5, 0, 12, 8, 0.9))), (RIGHT, found())])

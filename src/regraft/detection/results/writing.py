@@ -32,10 +32,10 @@ TARGETS: dict[BoxesTarget, str] = {
 }
 _ENDINGS: dict[BoxesTarget, str] = {"coco": ".json", "csv": ".csv"}
 _FILE_ENDINGS = (".json", ".jsonl", ".csv", ".tsv", ".xml", ".txt", ".yaml", ".yml", ".zip")
-_OPENINGS = tuple(",".join(names).encode() for names in (FOUND, ANNOTATED))
+_HEADERS = tuple(",".join(names).encode() for names in (FOUND, ANNOTATED))
 _FILES: dict[BoxesTarget, OutputKind] = {
     "coco": OutputKind("boxes as COCO JSON", "boxes.json", lambda data: data.startswith(OPENING.encode())),
-    "csv": OutputKind("a table of boxes", "boxes.csv", lambda data: data.startswith(_OPENINGS)),
+    "csv": OutputKind("a table of boxes", "boxes.csv", lambda data: data.split(b"\n", 1)[0] in _HEADERS),
 }
 
 
