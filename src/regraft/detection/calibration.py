@@ -18,7 +18,7 @@ from regraft.records import Record
 
 _STEPS = 50
 # Of the squared coefficients, as if other boxes had been seen. Of intercepts: they exist where all boxes are
-# right. Of the slope: a few boxes that scores tell apart exactly don't make all probabilities 0 and 1, or ties.
+# right. Of the slope: few boxes that scores tell apart exactly don't make all probabilities 0 and 1, or ties.
 _PRIOR, _SLOPE_PRIOR = 1e-3, 1.0
 _EDGE = 1e-6
 _LEAST_SLOPE = 0.05
