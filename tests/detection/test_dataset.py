@@ -5,6 +5,7 @@ import shutil
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -22,6 +23,12 @@ SPEC = InputSpec(size_px=64, width_px=96)
 def dataset_of(folder: Path, *, test_share: float = 0.25) -> BoxedDataset:
     scanning = ScanSettings(LoadLimits(), 0.1, 1, "group")
     return boxed_dataset(read_boxes(folder), scanning, seed=0, test_share=test_share)
+
+
+def patterned(path: Path, seed: int) -> None:
+    """A picture that is told apart from others when it is small, too."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (8, 12, 3), dtype=np.uint8)
+    Image.fromarray(np.kron(coarse, np.ones((8, 8, 1), np.uint8))).save(path)
 
 
 def names(dataset: BoxedDataset, side: str) -> set[str]:
@@ -46,6 +53,7 @@ def test_copies_and_look_alikes_are_on_one_side_and_copies_count_once(own_shapes
     table = (own_shapes / "boxes.csv").read_text()
     for number in range(2, 8):
         own = own_shapes / "images" / f"{number:02d}.png"
+        patterned(own, number)
         Image.open(own).save(own.with_name(f"{number:02d}-alike.png"), compress_level=1)
         shutil.copy(own, own.with_name(f"{number:02d}-copy.png"))
         lines = [line for line in table.splitlines() if f"/{number:02d}.png" in line]
@@ -110,6 +118,7 @@ def test_too_few_boxes_are_refused(
 
 def test_pictures_that_all_look_alike_are_refused(tmp_path: Path, own_cache: Path) -> None:
     data = draw_shapes(tmp_path / "data", [["disc"], ["disc"], []])
+    patterned(data / "images" / "00.png", 0)
     image = Image.open(data / "images" / "00.png")
     image.save(data / "images" / "01.png", compress_level=1)
     with pytest.raises(

@@ -26,19 +26,12 @@ def detector_of(data: Path, out: Path, **changes: Any) -> Detector:
     return detector
 
 
-def commands(data: Path, out: Path, *more: str) -> str:
-    flags = [
-        "--network",
-        "test_efficientnet",
-        "--weights",
-        "random",
-        "--runtime",
-        "torch",
-        "--image-size",
-        "96",
-    ]
-    arguments = ["fit", str(data), *flags, "--budget", "5m", "--out", str(out), *more]
-    return f"import sys; from regraft.cli.app import main; sys.exit(main({arguments!r}))"
+COMMAND = "import sys; from regraft.cli.app import main; sys.exit(main())"
+
+
+def arguments(data: Path, out: Path) -> list[str]:
+    flags = ["--network", "test_efficientnet", "--weights", "random", "--runtime", "torch"]
+    return ["fit", str(data), *flags, "--image-size", "96", "--budget", "5m", "--out", str(out)]
 
 
 @pytest.mark.children
@@ -48,14 +41,16 @@ def test_the_command_killed_and_begun_again_leaves_the_bytes_of_the_whole_fit(
     out, cache = tmp_path / "run", tmp_path / "cache"
     shutil.copytree(session_cache / "ladders", cache / "ladders")  # the times by which rungs are chosen
     environment = {"REGRAFT_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
-    victim = nursery.start(commands(shapes, out), folder=tmp_path, **environment)
-    for _ in range(3_000):  # until the first detector is saved
+    victim = nursery.start(COMMAND, *arguments(shapes, out), folder=tmp_path, **environment)
+    for _ in range(2_000):  # until the first detector is saved
         if (out / "run.json").exists():
             break
         time.sleep(0.01)
     victim.kill()
     assert victim.wait() == -signal.SIGKILL
-    again = nursery.start(commands(shapes, out), folder=tmp_path, output="again.txt", **environment)
+    again = nursery.start(
+        COMMAND, *arguments(shapes, out), folder=tmp_path, output="again.txt", **environment
+    )
     assert again.wait() == 0, again.output.read_text()
     assert "At the threshold of each class" in again.output.read_text()
     one, other = content(out), content(shapes_run)
@@ -108,18 +103,21 @@ def test_a_picture_that_can_not_be_read_is_skipped(shapes: Path, tmp_path: Path)
 
 def test_no_boxes_at_all_are_refused(tmp_path: Path) -> None:
     data = draw_shapes(tmp_path / "data", [[], [], []])
-    with pytest.raises(DataError, match="no box"):
-        regraft.fit(data, boxes_format="csv", out=tmp_path / "run", **QUICK)
+    with pytest.raises(DataError, match="none of the 3 pictures has a box, so there is nothing to learn"):
+        regraft.fit(data, data=regraft.DataSettings(boxes_format="csv"), out=tmp_path / "run", **QUICK)
 
 
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
         (
-            {"strategy": "probe"},
+            {"strategy": "probe", "budget": None},
             "^strategy: no effect on a detector, but the data has boxes. Remove it; task",
         ),
-        ({"strategy": "probe", "votes": 3}, "no effect on a detector, .* Remove them;"),
+        (
+            {"strategy": "probe", "votes": False, "budget": None},
+            r"^strategy, votes: no effect on a detector, .* Remove them;",
+        ),
         ({"head_start": "zero"}, "head_start: no effect on a detector"),
         ({"augment": "rand"}, "augment rand is for classes of whole images; detectors accept none and flip"),
         ({"network": "auto", "weights": None}, "network auto compares networks as classifiers"),

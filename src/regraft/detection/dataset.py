@@ -98,6 +98,11 @@ def boxed_dataset(
     Raises:
         DataError: there is nothing to learn from in the training pictures.
     """
+    if not boxes.labels:
+        raise DataError(
+            f"none of the {len(boxes.pictures):,} pictures has a box, so there is nothing to learn. Run "
+            "`regraft check` on the data"
+        )
     root = Path(boxes.root)
     candidates = [Candidate(one.path, root / one.path, _kinds(one), one.side) for one in boxes.pictures]
     found = Found(
