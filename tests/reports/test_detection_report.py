@@ -423,7 +423,8 @@ def ladder_of(rungs: list[tuple[int, str, float, float]]) -> LadderRecord:
     rows = [
         RungRow(
             rung=rung, name=name, measure="map50", images=9, predicted_s=None,
-            accuracy=Estimate(value=value, low=0.0, high=1.0), took_s=None, elapsed_s=elapsed, is_kept=True, verdict="",
+            accuracy=Estimate(value=value, low=0.0, high=1.0), took_s=None,
+            elapsed_s=elapsed, is_kept=True, verdict="",
         )
         for rung, name, value, elapsed in rungs
     ]  # fmt: skip
