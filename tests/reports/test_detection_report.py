@@ -13,8 +13,11 @@ from PIL import Image
 from regraft.detection.detectors.run_tables import BoxRow, DetectionRow, PictureRow
 from regraft.errors import SettingsError
 from regraft.progress import Silent
+from regraft.records import Estimate
 from regraft.reports import detection_report as module
 from regraft.reports.detection_report import detection_report
+from regraft.reports.run_charts import ladder_chart
+from regraft.runs.records import LadderRecord, RungRow
 from tests.browser import visiting
 from tests.reports.detector_runs import (
     LABELS,
@@ -127,7 +130,7 @@ def test_suspects_have_their_coordinates(page: Path) -> None:
     text = words(page.read_text())
     for one in run.suspects:
         edges = ", ".join(f"{edge:.0f}" for edge in one.corners)
-        assert f"{one.path} , {one.side} {edges}" in text
+        assert f"{one.path} {one.side} · {edges}" in text
 
 
 @pytest.mark.browser
@@ -404,3 +407,25 @@ def test_tables_that_disagree_are_named(tmp_path: Path) -> None:
 def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"holds no finished run: run\.json is missing"):
         detection_report(tmp_path, reporter=Silent())
+
+
+def test_the_baseline_is_below_the_ladder_even_if_it_is_no_rung() -> None:
+    rows = ladder_of([(1, "grid", 0.6, 10.0), (2, "regions", 0.7, 40.0)])
+    drawn = ladder_chart(rows, floor=Estimate(value=0.1))
+    assert drawn is not None
+    assert "trivial model 10.0 %" in drawn
+    first = ladder_chart(ladder_of([(0, "average boxes", 0.1, 1.0)]), floor=Estimate(value=0.1))
+    assert first is not None
+    assert "trivial model" not in first
+
+
+def ladder_of(rungs: list[tuple[int, str, float, float]]) -> LadderRecord:
+    rows = [
+        RungRow(
+            rung=rung, name=name, measure="map50", images=9, predicted_s=None,
+            accuracy=Estimate(value=value, low=0.0, high=1.0), took_s=None,
+            elapsed_s=elapsed, is_kept=True, verdict="",
+        )
+        for rung, name, value, elapsed in rungs
+    ]  # fmt: skip
+    return LadderRecord(budget_s=60, rows=tuple(rows))

@@ -40,7 +40,7 @@ def curve_chart(curve: Curve) -> Markup:
 def counts_chart(counts: Counts) -> Markup:
     """Boxes that are shown against objects that are there; equal pictures share a larger dot."""
     there, shown, step = _binned(counts.there, counts.shown)
-    top = max(1, int(max(there.max(), shown.max())))
+    top = max(4, int(max(there.max(), shown.max())))
     chart = Chart(
         "Number of boxes that are shown in each picture against the number of objects",
         "objects in a picture", "boxes shown", (0, top * 1.04), (0, top * 1.04), width=460, height=380,

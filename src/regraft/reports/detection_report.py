@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
@@ -188,7 +188,7 @@ def _values(files: DetectorFiles, run: Evaluated) -> dict[str, Any]:
         "hundred": hundred,
         "whisker": whisker,
         "ladder": ladder,
-        "ladder_chart": ladder_chart(ladder),
+        "ladder_chart": ladder_chart(ladder, floor=sheet.baseline.map50 if sheet.baseline else None),
         "ladder_measure": Measure(rungs[0].measure, None).title if rungs else "mAP50",
         "chosen": next((row for row in reversed(rungs) if row.is_kept), None),
         "curves": [(one, curve_chart(one)) for one in shown],
@@ -203,6 +203,7 @@ def _values(files: DetectorFiles, run: Evaluated) -> dict[str, Any]:
         "count_rows": counts.rows if len(counts.rows) <= _CLASSES else counts.rows[:1],
         "counts_chart": counts_chart(counts),
         "mistakes": MISTAKES,
+        "settings": _flat(files.run.settings),
         "prefix": _prefix(files.pictures),
         "classes": rows,
         "skipped": files.table("skipped.csv"),
@@ -228,6 +229,17 @@ def _prefix(pictures: Sequence[PictureRow]) -> str:
     folders = [row.path.split("/")[:-1] for row in pictures]
     shared = takewhile(lambda names: len(set(names)) == 1, zip(*folders, strict=False))
     return "".join(f"{names[0]}/" for names in shared)
+
+
+def _flat(settings: Mapping[str, object], before: str = "") -> list[tuple[str, str]]:
+    """Settings that have a value as names and texts; those of a group get its name."""
+    rows = []
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            rows += _flat(value, f"{before}{name}.")
+        elif value is not None:
+            rows.append((f"{before}{name}", str(value)))
+    return rows
 
 
 def _relative(cost: float | None, lost: list[Loss]) -> float:
