@@ -17,7 +17,7 @@ from regraft.reports.detection.balances import balances
 from regraft.reports.detection.cases import Case, cases
 from regraft.reports.detection.confusion import confusion
 from regraft.reports.detection.curves import curves
-from regraft.reports.detection.evaluated import Evaluated, evaluated
+from regraft.detection.detectors.evaluated import Evaluated, evaluated
 from regraft.reports.detection.losses import MISTAKES, Loss, losses
 from regraft.reports.detection.object_counts import object_counts
 from regraft.reports.detection.object_sizes import by_size

@@ -9,7 +9,7 @@ import numpy as np
 from regraft.evaluation.average_precision import precision_curve
 from regraft.evaluation.boxes import Floats
 from regraft.evaluation.detection_scores import DetectedClass, DetectionScores
-from regraft.reports.detection.evaluated import Evaluated
+from regraft.detection.detectors.evaluated import Evaluated
 
 _MOST = 60
 

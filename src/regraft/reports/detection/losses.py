@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from regraft.evaluation.detection_errors import FATES, KINDS
-from regraft.reports.detection.evaluated import Evaluated
+from regraft.detection.detectors.evaluated import Evaluated
 
 _MEANINGS = {
     "wrong class": "the box is right, its class is not",

@@ -15,7 +15,7 @@ from regraft.evaluation.detection_scores import DetectionScores
 from regraft.evaluation.matching import IGNORED, IOUS, SIZES, WRONG, Matches, Size, match
 from regraft.evaluation.resampling import percentile_interval
 from regraft.records import Estimate
-from regraft.reports.detection.evaluated import Evaluated
+from regraft.detection.detectors.evaluated import Evaluated
 
 _BOUNDS: dict[Size, tuple[float, float]] = {
     "small": (0, 32**2),
