@@ -105,7 +105,7 @@ def test_a_child_process_says_that_there_are_no_maps(
         return subprocess.CompletedProcess(command, code, "", capsys.readouterr().err)
 
     monkeypatch.setattr(conversion.subprocess, "run", run)
-    with pytest.raises(NoMapsError, match="^lenet5 has no maps of stride"):
+    with pytest.raises(NoMapsError, match=r"^lenet5 has no maps of stride"):
         conversion._convert_in_child(on_canvas("lenet5"), own_cache / "graph", "maps")
 
 
