@@ -122,7 +122,7 @@ def test_pictures_that_all_look_alike_are_refused(tmp_path: Path, own_cache: Pat
     image = Image.open(data / "images" / "00.png")
     image.save(data / "images" / "01.png", compress_level=1)
     with pytest.raises(
-        DataError, match=r"all 2 training pictures with boxes look alike, .* --look-alikes ignore"
+        DataError, match=r"all 2 training pictures with boxes look alike, .* use look_alikes ignore"
     ):
         dataset_of(data, test_share=0.0)
 
