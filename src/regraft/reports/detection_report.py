@@ -8,6 +8,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+from regraft.detection.detectors.evaluated import Evaluated, evaluated
 from regraft.detection.detectors.run_files import DetectorFiles
 from regraft.detection.detectors.run_tables import PictureRow, Suspicion, ThresholdRow
 from regraft.evaluation.detection_scores import DetectedClass
@@ -17,7 +18,6 @@ from regraft.reports.detection.balances import balances
 from regraft.reports.detection.cases import Case, cases
 from regraft.reports.detection.confusion import confusion
 from regraft.reports.detection.curves import curves
-from regraft.detection.detectors.evaluated import Evaluated, evaluated
 from regraft.reports.detection.losses import MISTAKES, Loss, losses
 from regraft.reports.detection.object_counts import object_counts
 from regraft.reports.detection.object_sizes import by_size

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from regraft.detection.detectors.bundle import is_detector
 from regraft.errors import RegraftError
 from regraft.explanation.overlays import data_uri
 from regraft.explanation.pictures import Pictures
 from regraft.prediction.bundle import load_bundle
 from regraft.progress import Reporter, Silent
 from regraft.records import Scores, TaskName
+from regraft.reports.detection_report import detection_report
 from regraft.reports.many_classes import confused_pairs, listed_classes
 from regraft.reports.noticed import Thumbnails, noticed
 from regraft.reports.pages import write_page
@@ -92,7 +94,11 @@ def write_report(
     Raises:
         SettingsError: the run is not finished, or it is damaged.
     """
-    files, reporter = RunFiles(Path(folder), Path(data) if data else None), reporter or Silent()
+    reporter = reporter or Silent()
+    if is_detector(Path(folder)):
+        page, moved = Path(out) if out else None, Path(data) if data else None
+        return detection_report(Path(folder), reporter=reporter, out=page, data=moved)
+    files = RunFiles(Path(folder), Path(data) if data else None)
     pictures = Pictures(files)
     thumbnails = Thumbnails(pictures)
     best, sheet, ladder = files.best, files.scores, files.ladder

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from regraft.detection.detectors.evaluated import Evaluated, evaluated
 from regraft.detection.detectors.run_files import DetectorFiles
 from regraft.reports.detection.cases import box_path, cases
-from regraft.detection.detectors.evaluated import Evaluated, evaluated
 from regraft.reports.detection.losses import MISTAKES, losses
 from regraft.reports.detection.object_counts import object_counts
 from tests.reports.detection.test_confusion import of_random_boxes

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from regraft.detection.detectors.evaluated import Evaluated, evaluated
 from regraft.detection.detectors.run_files import DetectorFiles
 from regraft.detection.detectors.run_tables import PictureRow
 from regraft.reports.detection.confusion import confusion, confusion_counts
-from regraft.detection.detectors.evaluated import Evaluated, evaluated
 from tests.evaluation.box_sets import drawn
 from tests.reports.detector_runs import counted_by_hand
 

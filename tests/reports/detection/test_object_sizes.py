@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from regraft.detection.detectors.evaluated import evaluated
 from regraft.detection.detectors.run_files import DetectorFiles
 from regraft.detection.detectors.run_tables import BoxRow, DetectionRow, PictureRow
 from regraft.evaluation.average_precision import average_precision
-from regraft.detection.detectors.evaluated import evaluated
 from regraft.reports.detection.object_sizes import by_size, matches_of_size
 from tests.evaluation.box_sets import drawn
 from tests.reports.detector_runs import DetectorRunFolder, counted_by_hand, square

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from regraft.cli.terminal.console import show_table
+from collections.abc import Sequence
+
+from regraft.cli.terminal.console import show_json, show_table
 from regraft.detection.detectors.records import DetectionSheet
+from regraft.detection.run_comparison import DetectorStandoff
 from regraft.evaluation.detection_scores import DetectionScores
 from regraft.evaluation.operating_points import OperatingPoint
+from regraft.progress import duration
 from regraft.records import Estimate
 from regraft.storage.tables import printable
 
@@ -36,6 +40,45 @@ def show_detection_scores(sheet: DetectionSheet) -> None:
     best = sheet.test or sheet.validation
     if best is not None:
         _show_classes(best)
+
+
+def show_standoffs(rows: Sequence[DetectorStandoff], *, json_lines: bool) -> None:
+    """Each run against the best one, by mean average precision on the same pictures."""
+    lines = [
+        {
+            "run": str(row.files.folder),
+            "detector": row.files.run.detector,
+            "pictures": row.files.best.images,
+            "map": row.files.best.map.model_dump() if row.files.best.map else None,
+            "map50": row.files.best.map50.model_dump() if row.files.best.map50 else None,
+            "against_best": row.against_best.model_dump() if row.against_best else None,
+            "bundle_bytes": row.bundle_bytes,
+            "fit_s": row.files.spent_s,
+        }
+        for row in rows
+    ]
+    if json_lines:
+        show_json({"runs": lines})
+        return
+    header = ["run", "detector", "mAP %", "AP50 %", "mAP minus best, points", "verdict", "bundle", "fit time"]
+    shown = []
+    for row in rows:
+        pair = row.against_best
+        verdict = "the best" if pair is None else "worse" if pair.differs else "can't be told apart"
+        shown.append(
+            [
+                printable(str(row.files.folder)),
+                row.files.run.name or row.files.run.detector,
+                _share(row.files.best.map),
+                _share(row.files.best.map50),
+                "" if pair is None else _share(pair.difference),
+                verdict,
+                f"{row.bundle_bytes / 1e6:.1f} MB",
+                duration(row.files.spent_s),
+            ]
+        )
+    title = f"{len(rows)} detectors on the same {rows[0].files.best.images:,} pictures"
+    show_table(title, header, shown, right=[2, 3, 4, 6, 7])
 
 
 def _show_classes(scores: DetectionScores) -> None:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from regraft.evaluation.operating_points import OperatingPoint, operating_points
 from regraft.detection.detectors.evaluated import Evaluated
+from regraft.evaluation.operating_points import OperatingPoint, operating_points
 
 _THRESHOLDS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 

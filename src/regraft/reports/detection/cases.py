@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from regraft.detection.detectors.evaluated import Evaluated
 from regraft.detection.detectors.run_tables import PictureRow
 from regraft.evaluation.boxes import Floats, Ints
 from regraft.evaluation.detection_errors import FATES, KINDS
-from regraft.detection.detectors.evaluated import Evaluated
 from regraft.reports.detection.losses import MISTAKES
 
 _WORST = 24

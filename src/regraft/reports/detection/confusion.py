@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from regraft.detection.detectors.evaluated import Evaluated
 from regraft.evaluation.detection_errors import KINDS
 from regraft.evaluation.matching import IOUS, image_overlaps
-from regraft.detection.detectors.evaluated import Evaluated
 
 _MATRIX_MAX = 60  # a matrix of more classes can't be read
 _PAIRS = 60

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from regraft.detection.detectors.evaluated import Evaluated
 from regraft.evaluation.average_precision import precision_curve
 from regraft.evaluation.boxes import Floats
 from regraft.evaluation.detection_scores import DetectedClass, DetectionScores
-from regraft.detection.detectors.evaluated import Evaluated
 
 _MOST = 60
 

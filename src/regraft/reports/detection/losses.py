@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from regraft.evaluation.detection_errors import FATES, KINDS
 from regraft.detection.detectors.evaluated import Evaluated
+from regraft.evaluation.detection_errors import FATES, KINDS
 
 _MEANINGS = {
     "wrong class": "the box is right, its class is not",

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from regraft.detection.detectors.evaluated import Evaluated
 from regraft.evaluation.boxes import Floats
 from regraft.evaluation.detection_errors import KINDS
 from regraft.evaluation.resampling import percentile_interval
 from regraft.records import Estimate
-from regraft.detection.detectors.evaluated import Evaluated
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from regraft.detection.detectors.evaluated import Evaluated
 from regraft.evaluation.average_precision import average_precision, mean_over_classes
 from regraft.evaluation.boxes import Detections, Floats, TrueBoxes
 from regraft.evaluation.detection_scores import DetectionScores
 from regraft.evaluation.matching import IGNORED, IOUS, SIZES, WRONG, Matches, Size, match
 from regraft.evaluation.resampling import percentile_interval
 from regraft.records import Estimate
-from regraft.detection.detectors.evaluated import Evaluated
 
 _BOUNDS: dict[Size, tuple[float, float]] = {
     "small": (0, 32**2),
