@@ -17,11 +17,12 @@ from regraft.detection.contenders import Contender
 from regraft.detection.dataset import BoxedDataset, boxed_dataset
 from regraft.detection.detectors.detector import Detector
 from regraft.detection.detectors.records import DetectionRun
-from regraft.detection.ladder import DetectionInputs, DetectionLadder, try_rungs
+from regraft.detection.ladder import DetectionInputs, DetectionLadder, regions_s, try_grid, try_regions
 from regraft.detection.maps.cached_maps import CachedMaps
 from regraft.detection.maps.canvas import canvas_for
 from regraft.detection.outcome import DetectionOutcome, outcome_of
 from regraft.detection.run_writing import write_detection_run
+from regraft.detection.training_cost import division, least_s
 from regraft.errors import SettingsError
 from regraft.features.opening import Compute
 from regraft.ladder.ledger import Ledger
@@ -196,6 +197,24 @@ def fit_detector(
     write(final, contender, is_final=True)
     log.record("finished")
     return final.detector
+
+
+def try_rungs(ladder: DetectionLadder) -> Contender:
+    """Try all rungs that the budget allows; returns the contender that is kept."""
+    grid = try_grid(ladder)
+    parts = division(ladder)
+    regions, training = regions_s(ladder), 0.0 if parts.doubt else least_s(ladder, parts)
+    left = ladder.time_left_s
+    if regions + training <= left or training > left or not training:
+        try_regions(ladder, grid)
+    else:
+        ladder.tell("regions", "not tried: the time is better spent on training", predicted_s=regions)
+    if ladder.time_left_s > 0 or not parts.doubt:
+        from regraft.detection.trained_rungs import try_training  # it imports torch
+
+        try_training(ladder)
+    assert ladder.best is not None
+    return ladder.best
 
 
 def on_canvas_weights(request: DetectionRequest) -> Weights:

@@ -203,14 +203,6 @@ class DetectionLadder:
         return self.training_scenes, tuple(out_of_fold()), f"{folds}-fold cross-validation"
 
 
-def try_rungs(ladder: DetectionLadder) -> Contender:
-    """Try all rungs that the budget allows; returns the contender that is kept."""
-    fit = try_grid(ladder)
-    try_regions(ladder, fit)
-    assert ladder.best is not None
-    return ladder.best
-
-
 def try_grid(ladder: DetectionLadder) -> GridFit:
     """The first usable detector: a grid in closed form."""
     watch, name = ladder.watch, "grid"

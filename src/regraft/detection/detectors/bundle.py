@@ -49,6 +49,7 @@ def save_detector(detector: Detector, folder: Path) -> Path:
         thresholds=detector.thresholds,
         calibration=detector.calibration,
         levels=detector.finder.levels,
+        trained=getattr(detector.finder, "record", None),
         network=detector.weights.network,
         recipe=detector.weights.recipe,
         input_spec=detector.weights.input_spec,
@@ -122,8 +123,16 @@ def _finder(path: Path, record: DetectorRecord) -> Finder:
         arrays = safetensors.numpy.load_file(path)
         if not len(record.thresholds) == len(record.labels) == len(record.calibration.intercepts):
             raise ValueError("the number of thresholds is not that of the labels")
-        finder = solved_finder(record.kind, record.levels, arrays)
-        classes = finder.classes
+        if record.trained is not None:
+            from regraft.detection.trained.finder import TrainedFinder
+
+            if (record.trained.kind, record.trained.levels) != (record.kind, record.levels):
+                raise ValueError("what the detector is made of contradicts itself")
+            finder: Finder = TrainedFinder.load(record.trained, arrays)
+            classes = record.trained.classes
+        else:
+            solved = solved_finder(record.kind, record.levels, arrays)
+            finder, classes = solved, solved.classes
         if classes != len(record.labels):
             raise ValueError(
                 f"it has arrays for {classes} classes, but {len(record.labels)} labels are named"

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from regraft.detection.detectors.calibration import Calibration
 from regraft.detection.detectors.finders import DetectorKind
+from regraft.detection.trained.record import TrainedRecord
 from regraft.evaluation.detection_scores import DetectionScores
 from regraft.records import InputSpec, Label, MapLevel, Precision, Recipe, Record, Sha256, WeightsSource
 
@@ -56,6 +57,8 @@ class DetectorRecord(Record):
     """The probability from which on boxes of each class are shown."""
     calibration: Calibration
     levels: tuple[MapLevel, ...]
+    trained: TrainedRecord | None = Field(None, exclude_if=lambda record: record is None)
+    """What a trained detector is made of; None for one in closed form."""
     network: str
     recipe: Recipe
     input_spec: InputSpec

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
-from regraft.detection.maps.cached_maps import AS_IT_IS, MIRRORED, CachedMaps
+from regraft.detection.maps.cached_maps import MIRRORED, CachedMaps
 from regraft.detection.maps.scenes import Scene
 from regraft.detection.trained.targets import ViewTargets, padded
 from regraft.progress import Reporter
@@ -65,18 +68,7 @@ class MapViews:
         return ViewTargets(views, lambda: self.current)
 
 
-def views_of(augment: str | None) -> tuple[int, ...]:
-    """The views of training pictures for a setting of `--augment`; None means flip.
-
-    >>> views_of("none"), views_of(None)
-    ((0,), (0, 1))
-    """
-    return (AS_IT_IS,) if augment == "none" else (AS_IT_IS, MIRRORED)
-
-
-def _rows(scene: Scene, *, is_mirrored: bool) -> np.ndarray:
-    from dataclasses import replace
-
+def _rows(scene: Scene, *, is_mirrored: bool) -> npt.NDArray[Any]:
     placement = replace(scene.placement, is_mirrored=is_mirrored)
     classes = np.where(scene.is_ignored, IGNORED, scene.classes).astype(np.float64)
     return np.concatenate([classes[:, None], placement.onto(scene.corners)], axis=1)

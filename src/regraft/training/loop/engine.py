@@ -29,7 +29,6 @@ from regraft.training.loop.tail import autocast
 
 CHECKPOINT_EVERY_S = 60.0
 _MOST_OF_AN_EPOCH = 0.9  # another epoch is begun if at least this share of it fits into the limit
-_EVALUATED = 64
 
 
 class Trainer:
@@ -268,12 +267,13 @@ class Trainer:
         seconds = position.elapsed_s - (position.history[-1]["elapsed_s"] if position.history else 0.0)
         assert self._stepper.optimizer is not None
         rates = zip(self._stepper.groups, self._stepper.optimizer.param_groups, strict=True)
+        fit = objective.measured(sums.goodness / sums.images).value if objective.measures_training else None
         return {
             "phase": position.phase + 1,
             "epoch": position.epoch + 1,
             "step": position.step,
             "train_loss": sums.loss / sums.images,
-            f"train_{objective.measure}": objective.measured(sums.goodness / sums.images).value,
+            f"train_{objective.measure}": fit,
             "validation_loss": score.loss if score else None,
             f"validation_{objective.measure}": objective.measured(score.goodness).value if score else None,
             "is_best": score is None or score.is_better_than(position.best),
@@ -318,12 +318,13 @@ class Trainer:
             source.begin(0, self.reporter)
             sums = torch.zeros(3, dtype=torch.float64, device=self.training.device)
             own = np.arange(self._rank, len(targets), self._world)
-            batches = [own[start : start + _EVALUATED] for start in range(0, len(own), _EVALUATED)]
+            starts = range(0, len(own), training.evaluated)
+            batches = [own[start : start + training.evaluated] for start in starts]
             for places, raw in zip(batches, fetched(source, batches), strict=True):
                 values = source.prepare(raw, places)
                 with autocast(values.device, self.settings.train_precision):
                     scores = tail(values)
-                truth = torch.from_numpy(targets[places]).to(scores.device)
+                truth = torch.from_numpy(targets[places]).to(values.device)
                 loss, goodness = objective.summed_loss(scores, truth), objective.goodness(scores, truth).sum()
                 sums += torch.stack([loss, goodness, loss.new_tensor(len(places))])
         finally:

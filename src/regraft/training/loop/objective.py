@@ -1,7 +1,8 @@
 """What a training minimises, and by what its weights are compared: an objective for each link.
 
 The loop knows nothing about labels. It takes targets as the task gives them, one entry or row for each image,
-and asks the objective for everything that depends on what they mean.
+and asks the objective for everything that depends on what they mean. What a tail computes is scores `(N, K)`
+in classification; the loop only hands it to the objective, so that it may be any tuple of tensors.
 """
 
 from __future__ import annotations
@@ -18,8 +19,19 @@ from torch.nn import functional
 from regraft.records import Link
 from regraft.settings import TrainSettings
 from regraft.tasks.task import Measure
+from regraft.training.loop.batches import Places
 
-Targets = npt.NDArray[Any]
+Labels = npt.NDArray[Any]
+
+
+class Targets(Protocol):
+    """What is known about images, by their places: an array, or an object that follows the source's view."""
+
+    def __len__(self) -> int:
+        """Number of images."""
+
+    def __getitem__(self, places: Places, /) -> npt.NDArray[Any]:
+        """An entry or row for each image of a batch, in the view of the epoch that the source began."""
 
 
 @dataclass(frozen=True)
@@ -35,17 +47,50 @@ class Unit:
 
 
 class Objective(Protocol):
-    """The contract. N is the number of images in a batch, K that of outputs; tensors are on one device.
+    """The contract. N is the number of images in a batch; tensors are on one device.
 
-    Targets are those of the task: `(N,) int64`, `(N, K) float32` or `(N,) float64`. What scores are compared
-    with, the aims, is always `(N, K) float32`, so that images can be mixed.
+    Scores are what the tail computes, targets what is known about the images, and aims what scores are
+    compared with in training.
     """
 
     measure: ClassVar[str]
     """The name of the score that users see, as in the columns of `metrics.csv`: `train_NAME`."""
+    measures_training: ClassVar[bool]
+    """Whether the goodness of training batches is measured; not if that takes long next to a step."""
+
+    @property
+    def chances(self) -> npt.NDArray[np.float64] | None:
+        """The probabilities `(N,)` with which training images are drawn; None to use each once."""
+
+    def aims(self, targets: torch.Tensor) -> torch.Tensor:
+        """What the scores of a training batch are compared with."""
+
+    def weights(self, aims: torch.Tensor) -> torch.Tensor | None:
+        """The weight of each image's loss, `(N,)`; None if all count the same."""
+
+    def losses(self, scores: Any, aims: torch.Tensor) -> torch.Tensor:
+        """The loss of each image of a training batch, `(N,)`."""
+
+    def summed_loss(self, scores: Any, targets: torch.Tensor) -> torch.Tensor:
+        """The summed loss of images that are evaluated, `()`: without smoothing and weights."""
+
+    def goodness(self, scores: Any, targets: torch.Tensor) -> torch.Tensor:
+        """How good the prediction for each image is, `(N,)`, as in `Task.goodness`; larger is better."""
 
     @classmethod
-    def of(cls, targets: Targets, outputs: int, settings: TrainSettings) -> Self:
+    def measured(cls, goodness: float) -> Measure:
+        """A mean goodness as the score that users see."""
+
+
+class LabelObjective(Objective, Protocol):
+    """The objective of a task: scores are `(N, K)`, for K outputs.
+
+    Targets are those of the task: `(N,) int64`, `(N, K) float32` or `(N,) float64`. Aims are always
+    `(N, K) float32`, so that images can be mixed.
+    """
+
+    @classmethod
+    def of(cls, targets: Labels, outputs: int, settings: TrainSettings) -> Self:
         """The objective of a training on some targets.
 
         Args:
@@ -58,29 +103,6 @@ class Objective(Protocol):
     def unit(self) -> Unit | None:
         """The unit of the scores; None if they are outputs before the link is applied."""
 
-    @property
-    def chances(self) -> npt.NDArray[np.float64] | None:
-        """The probabilities `(N,)` with which training images are drawn; None to use each once."""
-
-    def aims(self, targets: torch.Tensor) -> torch.Tensor:
-        """What the scores of a training batch are compared with."""
-
-    def weights(self, aims: torch.Tensor) -> torch.Tensor | None:
-        """The weight of each image's loss, `(N,)`; None if all count the same."""
-
-    def losses(self, scores: torch.Tensor, aims: torch.Tensor) -> torch.Tensor:
-        """The loss of each image of a training batch, `(N,)`."""
-
-    def summed_loss(self, scores: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """The summed loss of images that are evaluated, `()`: without smoothing and weights."""
-
-    def goodness(self, scores: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """How good the prediction for each image is, `(N,)`, as in `Task.goodness`; larger is better."""
-
-    @classmethod
-    def measured(cls, goodness: float) -> Measure:
-        """A mean goodness as the score that users see."""
-
 
 @dataclass(frozen=True)
 class SoftmaxObjective:
@@ -92,6 +114,7 @@ class SoftmaxObjective:
     """
 
     measure: ClassVar[str] = "accuracy"
+    measures_training: ClassVar[bool] = True
     classes: int
     smoothing: float = 0.0
     class_weights: torch.Tensor | None = None
@@ -100,7 +123,7 @@ class SoftmaxObjective:
     unit: ClassVar[Unit | None] = None
 
     @classmethod
-    def of(cls, targets: Targets, outputs: int, settings: TrainSettings) -> Self:
+    def of(cls, targets: Labels, outputs: int, settings: TrainSettings) -> Self:
         """The objective for class numbers `(N,) int64`."""
         counts = np.bincount(targets, minlength=outputs)
         weights = _balancing(counts) if settings.class_weights else None
@@ -158,12 +181,13 @@ class SigmoidObjective:
     """
 
     measure: ClassVar[str] = "brier_score"
+    measures_training: ClassVar[bool] = True
     smoothing: float = 0.0
     unit: ClassVar[Unit | None] = None
     chances: ClassVar[npt.NDArray[np.float64] | None] = None
 
     @classmethod
-    def of(cls, targets: Targets, outputs: int, settings: TrainSettings) -> Self:
+    def of(cls, targets: Labels, outputs: int, settings: TrainSettings) -> Self:
         """The objective for labels `(N, K)`: 1 present, 0 absent, NaN unknown."""
         del targets, outputs
         return cls(settings.label_smoothing)
@@ -213,11 +237,12 @@ class IdentityObjective:
     """
 
     measure: ClassVar[str] = "mean_absolute_error"
+    measures_training: ClassVar[bool] = True
     unit: Unit
     chances: ClassVar[npt.NDArray[np.float64] | None] = None
 
     @classmethod
-    def of(cls, targets: Targets, outputs: int, settings: TrainSettings) -> Self:
+    def of(cls, targets: Labels, outputs: int, settings: TrainSettings) -> Self:
         """The objective for numbers `(N,)`; their mean and standard deviation become the unit."""
         del outputs, settings
         mean, deviation = float(targets.mean()), float(targets.std())
@@ -252,7 +277,7 @@ class IdentityObjective:
         return Measure(cls.measure, -goodness, is_share=False)
 
 
-OBJECTIVES: Mapping[Link, type[Objective]] = {
+OBJECTIVES: Mapping[Link, type[LabelObjective]] = {
     "softmax": SoftmaxObjective,
     "sigmoid": SigmoidObjective,
     "identity": IdentityObjective,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -53,6 +54,8 @@ class Training:
     """File of the checkpoint; None for no checkpoints."""
     limit_s: float | None = None
     """Seconds after which the training ends, with the last epoch that fits; None for no limit."""
+    evaluated: int = 64
+    """Number of validation images that are evaluated at once."""
 
 
 class Stepper:
@@ -79,7 +82,7 @@ class Stepper:
         self.average: dict[str, torch.Tensor] = {}
         self._start = start
         self._rank, self._world = world()
-        forward: Callable[[torch.Tensor], list[torch.Tensor]] = training.tail.all_scores
+        forward: Callable[[torch.Tensor], list[Any]] = training.tail.all_scores
         self._forward = torch.compile(forward) if training.settings.compile else forward
 
     def open_phase(self, first: int, saved: Mapping[str, torch.Tensor]) -> None:
@@ -125,8 +128,8 @@ class Stepper:
         settings = self.settings
         return bool(settings.mixup or settings.cutmix or settings.activation_flip or settings.input_noise)
 
-    def scores(self, values: torch.Tensor) -> list[torch.Tensor]:
-        """Scores `(N, K)` of the head, then of the auxiliary classifiers, at the training precision."""
+    def scores(self, values: torch.Tensor) -> list[Any]:
+        """Scores of the head, then of the auxiliary classifiers, at the training precision."""
         with autocast(values.device, self.settings.train_precision):
             return self._forward(values)
 
@@ -203,7 +206,9 @@ class Stepper:
             losses = losses if weights is None else losses * weights[part]
             (losses.sum() / whole).backward()  # type: ignore[no-untyped-call]
             loss += float(losses.detach().sum()) * len(places) / whole
-            goodness += float(objective.goodness(scores.detach(), targets[part]).sum())
+            if objective.measures_training:
+                with torch.no_grad():
+                    goodness += float(objective.goodness(scores, targets[part]).sum())
         return loss, goodness
 
     def _agree(self, loss: float, goodness: float) -> tuple[float, float]:
@@ -286,7 +291,14 @@ class Stepper:
                 yield f"the weights of stage {name}", weights
                 values = stage(values)
                 yield f"the output of stage {name}", bool(values.isfinite().all())
-            yield "the output of the head", bool(self.training.tail.head(values).isfinite().all())
+            yield "the output of the head", _is_finite(self.training.tail.head(values))
+
+
+def _is_finite(scores: torch.Tensor | Sequence[Any]) -> bool:
+    """Whether all tensors in the output of a head are finite."""
+    if isinstance(scores, torch.Tensor):
+        return bool(scores.isfinite().all())
+    return all(_is_finite(part) for part in scores)
 
 
 def learning_rate(settings: TrainSettings, position: Position, total: int) -> float:

@@ -14,7 +14,7 @@ _BatchNorm = nn.modules.batchnorm._BatchNorm
 
 
 class Tail(nn.Module):
-    """The stages after a cut, then a head: from activations to scores `(N, K) float32`.
+    """The stages after a cut, then a head: from activations to scores, which are `(N, K) float32` as a rule.
 
     Args:
         stages: the stages in order; may be empty.
@@ -60,10 +60,10 @@ class Tail(nn.Module):
                     module.training = False
         return self
 
-    def forward(self, activation: torch.Tensor) -> torch.Tensor:
+    def forward(self, activation: torch.Tensor) -> Any:
         return self.all_scores(activation)[0]
 
-    def all_scores(self, activation: torch.Tensor) -> list[torch.Tensor]:
+    def all_scores(self, activation: torch.Tensor) -> list[Any]:
         """The head's scores and, in training mode, those of the auxiliary classifiers that are trained."""
         beside: list[torch.Tensor] = []
         for number, stage in enumerate(self.stages):

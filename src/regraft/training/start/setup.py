@@ -27,7 +27,7 @@ from regraft.plans.restrictions import check_training
 from regraft.progress import Reporter
 from regraft.records import Column, Link, columns_of, width_of
 from regraft.settings import TrainSettings
-from regraft.training.loop.objective import OBJECTIVES, Objective, Unit
+from regraft.training.loop.objective import OBJECTIVES, LabelObjective, Unit
 from regraft.training.loop.tail import Tail, channels_last
 from regraft.training.start.cached_views import kept_views
 from regraft.training.start.trained_head import EarlierHead, HeadStart, LinearHead
@@ -71,7 +71,7 @@ class Setup:
     tail: Tail
     head: LinearHead
     """The head of the tail."""
-    objective: Objective
+    objective: LabelObjective
     sources: tuple[ViewSource, ...]
     """Sources of the training batches and of the validation batches."""
     train: tuple[int, ...]
