@@ -33,7 +33,7 @@ class ProjectedMaps:
             for level, axes in zip(projection.levels, projection.axes, strict=True)
         )
         self._kept: dict[str, list[Floats]] = {}
-        self._keeps = 2 * cells * len(keys) <= _MOST_BYTES
+        self._keeps = 4 * cells * len(keys) <= _MOST_BYTES
 
     def batches(self, keys: Sequence[str]) -> Iterator[tuple[Sequence[str], list[Floats]]]:
         """Pictures in order, some at a time: keys, and `(n, height, width, K) float32` for each level."""
@@ -47,10 +47,9 @@ class ProjectedMaps:
             maps = self.projection.of(self._rows.gather(missing))
             if not self._keeps:
                 return maps  # then nothing is kept, so all of them are missing
-            halves = [one.astype(np.float16) for one in maps]
             for place, key in enumerate(missing):
-                self._kept[key] = [one[place] for one in halves]
+                self._kept[key] = [one[place] for one in maps]
         return [
-            np.stack([self._kept[key][number] for key in keys]).astype(np.float32)
+            np.stack([self._kept[key][number] for key in keys])
             for number in range(len(self.projection.levels))
         ]

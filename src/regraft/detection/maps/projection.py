@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from regraft.features.extraction import as_half
 from regraft.records import MapLevel
 from regraft.storage.rows import Rows
 
@@ -39,10 +38,7 @@ class Projection:
     """Components in columns, divided by the spread of the channels, `(C, K) float32` for each level."""
 
     def of(self, rows: Floats) -> list[Floats]:
-        """The components of rows of maps `(N, F)`: `(N, height, width, K) float32` for each level.
-
-        They are rounded to half precision, so that those that are kept in it are the same.
-        """
+        """The components of rows of maps `(N, F)`: `(N, height, width, K) float32` for each level."""
         return [
             self._level(rows[:, level.start : level.stop], number) for number, level in enumerate(self.levels)
         ]
@@ -52,8 +48,8 @@ class Projection:
         cells = values.astype(np.float32).reshape(-1, level.channels)
         shift = self.means[number] @ axes
         shape = (len(values), level.height, level.width, axes.shape[1])
-        components: Floats = as_half(cells @ axes - shift).astype(np.float32)
-        return components.reshape(shape)
+        components: Floats = (cells @ axes - shift).reshape(shape)
+        return components
 
     def arrays(self) -> dict[str, Floats]:
         """The arrays by name, as they are saved."""

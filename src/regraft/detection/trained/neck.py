@@ -43,8 +43,6 @@ class Separable(nn.Module):
         self.depthwise = nn.Conv2d(width, width, 3, padding=1, groups=width, bias=False)
         self.pointwise = Pointwise(width, width, bias=False)
         self.norm = nn.LayerNorm(width) if _LN else nn.GroupNorm(GROUPS, width)
-        nn.init.kaiming_normal_(self.depthwise.weight, nonlinearity="linear")
-        nn.init.kaiming_normal_(self.pointwise.weight, nonlinearity="relu")
 
     def forward(self, one: torch.Tensor) -> torch.Tensor:
         if _LN:
@@ -76,7 +74,6 @@ class Neck(nn.Module):
         for lateral in self.laterals:
             assert isinstance(lateral, Pointwise)
             assert lateral.bias is not None
-            nn.init.kaiming_normal_(lateral.weight, nonlinearity="linear")
             nn.init.zeros_(lateral.bias)
 
     def forward(self, maps: Sequence[torch.Tensor]) -> list[torch.Tensor]:

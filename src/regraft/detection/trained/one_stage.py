@@ -64,7 +64,7 @@ class DenseHead(nn.Module):
 
     def forward(self, maps: Sequence[torch.Tensor]) -> Dense:
         said = self.cells.together([self.says(self.tower(one)) for one in maps])
-        classes, sides = said.float().split([self.classes, 4], dim=-1)
+        classes, sides = said.float().split([self.classes, 4], dim=-1)  # type: ignore[no-untyped-call]
         counts = torch.tensor([shape.height * shape.width for shape in self.cells.shapes])
         scale = self.scales.repeat_interleave(counts.to(self.scales.device), output_size=self.cells.count)
         lengths = (sides + scale[:, None]).clamp_max(6.0).exp() * self.cells.strides[:, None]

@@ -93,9 +93,8 @@ class DetectorTraining:
 def detector_settings(settings: TrainSettings, kind: TrainedKind) -> TrainSettings:
     """The settings of a training, where what the user left open is chosen for detectors.
 
-    Batches are small, since a picture has many boxes and a short training needs steps more than it needs
-    smooth gradients: of equally long trainings on 205 pictures, those with 2 pictures a step were better by
-    .2 to .3 of mean average precision than those with 8.
+    Each step sees one picture: it has many boxes, and a short training needs steps more than it needs smooth
+    gradients (docs/log.md, "Detectors").
 
     Args:
         settings: the user's settings, with `epochs`.
@@ -116,4 +115,4 @@ def _chosen(value: _Number, usual: _Number, ours: _Number) -> _Number:
 
 
 _RATES: dict[TrainedKind, float] = {"one-stage": 4e-3, "two-stage": 1e-3}
-_BATCH, _CLIP_NORM = 2, 10.0
+_BATCH, _CLIP_NORM = 1, 10.0
