@@ -250,7 +250,7 @@ def grid_s(ladder: DetectionLadder) -> float:
     sizes = [level.height * level.width * level.channels for level in levels]
     projecting = sum(size * width for size, width in zip(sizes, widths, strict=True))
     work = len(ladder.training_scenes) * (cells * cell_width(widths, levels) ** 2 + projecting)
-    return 4.0 * 1e-9 * work * ladder.book.seconds("matrix")
+    return 2.0 * 1e-9 * work * ladder.book.seconds("matrix")
 
 
 def regions_s(ladder: DetectionLadder) -> float:
@@ -259,4 +259,4 @@ def regions_s(ladder: DetectionLadder) -> float:
     folds = 1 + max(scene.fold for scene in ladder.training_scenes)
     sums = PASSES * len(ladder.training_scenes) * 60 * width**2
     solving = 2 * (PASSES + len(STRENGTHS)) * (folds + 1) * width**3
-    return 2.5 * 1e-9 * (sums + solving) * ladder.book.seconds("matrix")
+    return 1.2 * 1e-9 * (sums + solving) * ladder.book.seconds("matrix")

@@ -13,7 +13,7 @@ from regraft.detection.trained.record import TrainedKind
 LEAST_PICTURES = 12
 LEAST_EPOCHS, MOST_EPOCHS = 3, 24
 _EVALUATING = 0.5  # a picture is judged in so much of the time of a training step
-_STEP_MULTIPLY_ADDS = 1.6e9  # of a step for one picture, with all that is no arithmetic, until one was timed
+_STEP_MULTIPLY_ADDS = 1.0e9  # of a step for one picture, with all that is no arithmetic, until one was timed
 _TWO_STAGES = 1.3  # as a multiple of one stage
 
 
