@@ -59,7 +59,7 @@ def test_each_picture_has_the_precision_that_it_has_alone() -> None:
             truth, detections(np.zeros(4), one.classes, one.corners, one.scores), images=1, classes=3
         )
         value = mean_over_classes(average_precision(matches, sizes=["all"])[0, 0].mean(axis=0))
-            expected.append(float(value))
+        expected.append(float(value))
     assert picture_precision(found, padded(rows), 3) == pytest.approx(expected, abs=1e-6)
 
 

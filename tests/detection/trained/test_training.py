@@ -25,7 +25,7 @@ def states_of(detector: TrainedDetector) -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_training_learns_the_pictures_that_it_sees(kind: TrainedKind) -> None:
-    trained = toy_training(kind, epochs=40, lr=1e-2 if kind == "one-stage" else 4e-3, effective_batch=1).run(
+    trained = toy_training(kind, epochs=25, lr=1e-2 if kind == "one-stage" else 4e-3, effective_batch=1).run(
         Silent()
     )
     assert trained.position is not None
