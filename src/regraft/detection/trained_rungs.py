@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from importlib import metadata
 
@@ -33,7 +31,7 @@ from regraft.detection.training_cost import (
 )
 from regraft.ladder.stopwatch import Timing
 from regraft.machine.devices import find_device
-from regraft.machine.processor import count_cores, cpu_kernels
+from regraft.machine.processor import cpu_kernels
 from regraft.storage.files import key_of, make_folder
 from regraft.storage.places import cache_folder
 from regraft.training.history import History
@@ -171,16 +169,4 @@ def _trained(ladder: DetectionLadder, parts: Division, kind: TrainedKind, epochs
         key,
         folder / "checkpoint.safetensors",
     )
-    with _threads():
-        return training.run(ladder.reporter)
-
-
-@contextmanager
-def _threads() -> Iterator[None]:
-    """Half of the cores: steps are so small that more threads would mostly wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(max(1, count_cores() // 2))
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    return training.run(ladder.reporter)

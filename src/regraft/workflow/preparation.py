@@ -92,9 +92,9 @@ def found_images(source: str | Path, settings: DataSettings) -> Found:
     boxes = boxes_in(source, settings)
     if boxes:
         raise DataError(
-            f"{printable(str(source))} holds boxes around objects ({boxes}), and detectors can't be fitted "
-            "yet: `regraft check` reads and checks the boxes, and with --task classification the names of "
-            "folders, or a column of a table, are taken as classes of whole images"
+            f"{printable(str(source))} holds boxes around objects ({boxes}), and this command is for classes "
+            "of whole images: `regraft fit` fits a detector, `regraft check` checks the boxes. With --task "
+            "classification the names of folders, or a column of a table, are taken as classes"
         )
     return _found(source, settings)
 
