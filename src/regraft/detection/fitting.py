@@ -24,6 +24,7 @@ from regraft.detection.outcome import DetectionOutcome, outcome_of
 from regraft.detection.run_writing import write_detection_run
 from regraft.detection.training_cost import division, least_s
 from regraft.errors import SettingsError
+from regraft.evaluation.detection_scores import DRAWS
 from regraft.features.opening import Compute
 from regraft.ladder.ledger import Ledger
 from regraft.ladder.stopwatch import Stopwatch
@@ -38,6 +39,7 @@ from regraft.settings import DEFAULT_BUDGET, DataSettings, FitSettings, TrainSet
 from regraft.storage.files import key_of
 from regraft.version import VERSION
 
+_FEW_DRAWS = 200  # of a run that another rung, or the end, will replace
 _SIDES: tuple[Side, ...] = ("train", "validation", "test")
 _TOLD = frozenset({"untrained-class", "units", "rotation", "size", "leak", "conflicting-copies"})
 
@@ -158,7 +160,9 @@ def fit_detector(
         watch.remembered("start", "extract_s", extract_s, digits=6),
     )
 
-    def outcome(contender: Contender, ladder: LadderRecord, test: Any = None) -> DetectionOutcome:
+    def outcome(
+        contender: Contender, ladder: LadderRecord, test: Any = None, *, is_final: bool = False
+    ) -> DetectionOutcome:
         return outcome_of(
             dataset,
             contender,
@@ -168,6 +172,7 @@ def fit_detector(
             lineage=request.lineage,
             folder=folder,
             test=test,
+            draws=DRAWS if is_final else _FEW_DRAWS,
         )
 
     best: list[str] = []
@@ -187,7 +192,7 @@ def fit_detector(
     ladder = DetectionLadder(inputs, watch, book, log, keep)
     try:
         contender = try_rungs(ladder)
-        final = outcome(contender, ladder.record, _test(contender, ladder, weights))
+        final = outcome(contender, ladder.record, _test(contender, ladder, weights), is_final=True)
     except KeyboardInterrupt:
         if best and folder is not None:
             log.warn(f"stopped; {folder} holds the best so far, {best[0]}, ready to use")

@@ -19,7 +19,7 @@ from regraft.detection.maps.found import Found
 from regraft.detection.maps.judging import matched
 from regraft.detection.maps.scenes import Scene
 from regraft.evaluation.boxes import Floats
-from regraft.evaluation.detection_scores import DetectionScores, score_detections
+from regraft.evaluation.detection_scores import DRAWS, DetectionScores, score_detections
 from regraft.evaluation.matching import Matches
 from regraft.evaluation.operating_points import f1_threshold
 from regraft.networks.weights.finding import Weights
@@ -69,6 +69,7 @@ def outcome_of(
     lineage: tuple[str, ...],
     folder: Path | None,
     test: tuple[Sequence[Scene], Sequence[Found]] | None = None,
+    draws: int = DRAWS,
 ) -> DetectionOutcome:
     """Calibrate a contender, choose its thresholds, and score it.
 
@@ -81,6 +82,7 @@ def outcome_of(
         lineage: the origin of the weights.
         folder: where the run is written; None for none.
         test: the test pictures and what was found there, once, at the end.
+        draws: number of bootstrap draws of the intervals.
     """
     classes, seed = len(dataset.labels), dataset.seed
     calibration = fit_calibration(contender.matches(classes))
@@ -88,9 +90,9 @@ def outcome_of(
     matches = matched(found, contender.scenes, classes)
     thresholds = _thresholds(matches)
     validation = Judged(
-        contender.scenes, found, _scored(matches, dataset.labels, thresholds, contender.method, seed)
+        contender.scenes, found, _scored(matches, dataset.labels, thresholds, contender.method, seed, draws)
     )
-    tested = None if test is None else _tested(test, calibration, dataset, thresholds)
+    tested = None if test is None else _tested(test, calibration, dataset, thresholds, draws)
     detector = Detector(
         dataset.labels,
         weights,
@@ -102,7 +104,7 @@ def outcome_of(
         DetectionSheet(
             test=tested.scores if tested else None,
             validation=validation.scores,
-            baseline=_baseline(dataset, (tested or validation).scenes, weights),
+            baseline=_baseline(dataset, (tested or validation).scenes, weights, draws),
         ),
         folder,
     )
@@ -118,18 +120,21 @@ def _tested(
     calibration: Calibration,
     dataset: BoxedDataset,
     thresholds: Floats,
+    draws: int,
 ) -> Judged | None:
     scenes, raw = test
     found = tuple(calibration.of(one) for one in raw)
     matches = matched(found, scenes, len(dataset.labels))
     method = "held-out test pictures"
-    return Judged(tuple(scenes), found, _scored(matches, dataset.labels, thresholds, method, dataset.seed))
+    return Judged(
+        tuple(scenes), found, _scored(matches, dataset.labels, thresholds, method, dataset.seed, draws)
+    )
 
 
 def _scored(
-    matches: Matches, labels: Sequence[str], thresholds: Floats, method: str, seed: int
+    matches: Matches, labels: Sequence[str], thresholds: Floats, method: str, seed: int, draws: int
 ) -> DetectionScores:
-    return score_detections(matches, labels, thresholds, method=method, seed=seed)
+    return score_detections(matches, labels, thresholds, method=method, seed=seed, draws=draws)
 
 
 def _thresholds(matches: Matches) -> Floats:
@@ -144,10 +149,12 @@ def _thresholds(matches: Matches) -> Floats:
     )
 
 
-def _baseline(dataset: BoxedDataset, scenes: Sequence[Scene], weights: Weights) -> DetectionScores | None:
+def _baseline(
+    dataset: BoxedDataset, scenes: Sequence[Scene], weights: Weights, draws: int
+) -> DetectionScores | None:
     classes = len(dataset.labels)
     found = average_boxes(dataset.scenes("train", weights.input_spec), scenes, classes)
     matches = matched(found, scenes, classes)
     if not matches.is_counted[0].any():
         return None
-    return _scored(matches, dataset.labels, np.full(classes, 0.5), METHOD, dataset.seed)
+    return _scored(matches, dataset.labels, np.full(classes, 0.5), METHOD, dataset.seed, draws)

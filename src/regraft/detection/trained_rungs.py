@@ -10,6 +10,7 @@ import torch
 
 from regraft.detection.contenders import TRAINED_AT, TRAINED_SCALE, Contender
 from regraft.detection.ladder import DetectionLadder
+from regraft.detection.maps.cached_maps import AS_IT_IS
 from regraft.detection.trained.detector import TrainedDetector
 from regraft.detection.trained.finder import TrainedFinder
 from regraft.detection.trained.levels import spreads
@@ -39,7 +40,7 @@ from regraft.training.history import History
 KINDS: tuple[TrainedKind, ...] = ("one-stage", "two-stage")
 _TRIAL_EPOCHS = 2
 _SPREAD_SAMPLE = 64
-_SURE = 0.85  # of the time left that a training may be predicted to take
+_SURE = 0.9  # of the time left that a training may be predicted to take
 
 
 def try_training(ladder: DetectionLadder) -> None:
@@ -53,22 +54,17 @@ def try_training(ladder: DetectionLadder) -> None:
         ladder.skip("training", shortest)
         return
     kind = _kind(ladder, parts)
-    left = _SURE * ladder.time_left_s - mirroring_s(ladder, parts)
-    each = epoch_s(ladder, kind, parts)
-    wanted = ladder.inputs.training.epochs
-    epochs = int(
-        ladder.watch.remembered(
-            kind, "epochs", wanted or min(MOST_EPOCHS, max(LEAST_EPOCHS, int(left / each)))
-        )
-    )
-    _train(ladder, parts, kind, epochs, mirroring_s(ladder, parts) + epochs * each)
+    fitting = epochs_within(ladder, parts, kind, _SURE * ladder.time_left_s)
+    epochs = int(ladder.watch.remembered(kind, "epochs", ladder.inputs.training.epochs or fitting))
+    seconds = mirroring_s(ladder, parts, epochs) + epochs * epoch_s(ladder, kind, parts)
+    _train(ladder, parts, kind, epochs, seconds)
 
 
 def _kind(ladder: DetectionLadder, parts: Division) -> TrainedKind:
     """The kind of detector that is trained: the better one of a trial, if there is time for it."""
     trials = sum(_TRIAL_EPOCHS * epoch_s(ladder, kind, parts) for kind in KINDS)
     longest = max(2 * LEAST_EPOCHS * epoch_s(ladder, kind, parts) for kind in KINDS)
-    if trials + longest + mirroring_s(ladder, parts) > _SURE * ladder.time_left_s:
+    if trials + longest + mirroring_s(ladder, parts, MOST_EPOCHS) > _SURE * ladder.time_left_s:
         ladder.reporter.decided(
             "one-stage",
             "the budget is too short to compare it with two-stage, which takes longer to learn",
@@ -134,8 +130,8 @@ def _history(trained: TrainedDetector) -> History | None:
 def _trained(ladder: DetectionLadder, parts: Division, kind: TrainedKind, epochs: int) -> TrainedDetector:
     inputs = ladder.inputs
     device = find_device(inputs.settings.device)
-    train = MapViews(inputs.maps, parts.train, views_of(inputs.training.augment), device)
-    held = MapViews(inputs.maps, parts.held, views_of("none"), device)
+    train = MapViews(inputs.maps, parts.train, views_of(inputs.training.augment, epochs), device)
+    held = MapViews(inputs.maps, parts.held, (AS_IT_IS,), device)
     height, width, _ = ladder.spec.shape
     levels = inputs.maps.levels
     record = TrainedRecord(kind=kind, classes=ladder.classes, canvas=(width, height), levels=levels)

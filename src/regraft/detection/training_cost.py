@@ -12,8 +12,10 @@ from regraft.detection.trained.record import TrainedKind
 
 LEAST_PICTURES = 12
 LEAST_EPOCHS, MOST_EPOCHS = 3, 24
-_EVALUATING = 0.5  # a picture is judged in so much of the time of a training step
-_STEP_MULTIPLY_ADDS = 1.0e9  # of a step for one picture, with all that is no arithmetic, until one was timed
+MIRRORED_FROM = 6
+"""Shorter trainings see the pictures as they are: another epoch is worth more than mirrored pictures."""
+_EVALUATING = 0.3  # a picture is judged in so much of the time of a training step
+_STEP_MULTIPLY_ADDS = 0.6e9  # of a step for one picture, with all that is no arithmetic, until one was timed
 _TWO_STAGES = 1.3  # as a multiple of one stage
 
 
@@ -42,13 +44,14 @@ def division(ladder: DetectionLadder) -> Division:
     return Division(train, held, "held-out training pictures")
 
 
-def views_of(augment: str | None) -> tuple[int, ...]:
-    """The views of training pictures for a setting of `--augment`; None means flip.
+def views_of(augment: str | None, epochs: int) -> tuple[int, ...]:
+    """The views of training pictures for a setting of `--augment`; None means flip, where it pays.
 
-    >>> views_of("none"), views_of(None)
-    ((0,), (0, 1))
+    >>> views_of("none", 9), views_of(None, 3), views_of(None, 9)
+    ((0,), (0,), (0, 1))
     """
-    return (AS_IT_IS,) if augment == "none" else (AS_IT_IS, MIRRORED)
+    is_plain = augment == "none" or (augment is None and epochs < MIRRORED_FROM)
+    return (AS_IT_IS,) if is_plain else (AS_IT_IS, MIRRORED)
 
 
 def step_name(ladder: DetectionLadder, kind: TrainedKind) -> str:
@@ -70,9 +73,9 @@ def epoch_pictures(parts: Division) -> float:
     return len(parts.train) + _EVALUATING * len(parts.held)
 
 
-def mirroring_s(ladder: DetectionLadder, parts: Division) -> float:
-    """Predicted seconds until the maps of the mirrored pictures are there."""
-    if MIRRORED not in views_of(ladder.inputs.training.augment):
+def mirroring_s(ladder: DetectionLadder, parts: Division, epochs: int) -> float:
+    """Predicted seconds until the maps of the mirrored pictures are there, if so many epochs use them."""
+    if MIRRORED not in views_of(ladder.inputs.training.augment, epochs):
         return 0.0
     missing = ladder.inputs.maps.missing([one.key for one in parts.train], MIRRORED)
     return ladder.watch.remembered("mirrored pictures", "seconds", missing * ladder.inputs.extract_s)
@@ -81,4 +84,13 @@ def mirroring_s(ladder: DetectionLadder, parts: Division) -> float:
 def least_s(ladder: DetectionLadder, parts: Division) -> float:
     """Predicted seconds of the shortest training that is worth its time."""
     epochs = ladder.inputs.training.epochs or LEAST_EPOCHS
-    return mirroring_s(ladder, parts) + epochs * epoch_s(ladder, "one-stage", parts)
+    return mirroring_s(ladder, parts, epochs) + epochs * epoch_s(ladder, "one-stage", parts)
+
+
+def epochs_within(ladder: DetectionLadder, parts: Division, kind: TrainedKind, seconds: float) -> int:
+    """The most epochs that take no longer, with the maps of mirrored pictures where they are used."""
+    each = epoch_s(ladder, kind, parts)
+    for epochs in range(MOST_EPOCHS, LEAST_EPOCHS, -1):
+        if mirroring_s(ladder, parts, epochs) + epochs * each <= seconds:
+            return epochs
+    return LEAST_EPOCHS

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal, Protocol, TypeVar
 
-import numpy as np
 import numpy.typing as npt
 
 from regraft.data.pictures.loading import Pixels
@@ -13,7 +12,7 @@ from regraft.features.moments import Norm
 from regraft.records import Column, MapLevel, Precision
 
 RuntimeName = Literal["auto", "openvino", "torch"]
-Row = npt.NDArray[np.float32]
+Row = npt.NDArray[Any]
 Key = TypeVar("Key")
 
 
@@ -35,7 +34,10 @@ class Runtime(Protocol):
     """Everything that a row's bits depend on besides the image; part of the cache key."""
 
     def run(self, images: Iterable[tuple[Key, Pixels]]) -> Iterator[tuple[Key, Row]]:
-        """Yield rows for `(key, (H, W, C) uint8)` pairs, in any order, while reading the iterable."""
+        """Yield rows for `(key, (H, W, C) uint8)` pairs, in any order, while reading the iterable.
+
+        Rows are `(width,) float32`; rows of maps may be float16, clipped to its range.
+        """
 
 
 class MomentsRuntime(Runtime, Protocol):

@@ -36,7 +36,7 @@ _MOST_CANDIDATES = 400
 _MOST_FOUND = 100
 _PROPOSALS, _PROPOSAL_IOU = 60, 0.7
 _USUAL = 1e-2
-_JUDGED = 64  # pictures on which strengths are compared
+_JUDGED = 40  # pictures on which strengths are compared
 
 
 @dataclass(frozen=True)
