@@ -22,7 +22,7 @@ from regraft.detection.maps.cached_maps import CachedMaps
 from regraft.detection.maps.canvas import canvas_for
 from regraft.detection.outcome import DetectionOutcome, outcome_of
 from regraft.detection.run_writing import write_detection_run
-from regraft.detection.training_cost import division, least_s
+from regraft.detection.training_cost import SURE, division, least_s
 from regraft.errors import SettingsError
 from regraft.evaluation.detection_scores import DRAWS
 from regraft.features.opening import Compute
@@ -39,6 +39,7 @@ from regraft.settings import DEFAULT_BUDGET, DataSettings, FitSettings, TrainSet
 from regraft.storage.files import key_of
 from regraft.version import VERSION
 
+_SAVING_S = 3.0  # seconds that a run takes to be written
 _FEW_DRAWS = 200  # of a run that another rung, or the end, will replace
 _SIDES: tuple[Side, ...] = ("train", "validation", "test")
 _TOLD = frozenset({"untrained-class", "units", "rotation", "size", "leak", "conflicting-copies"})
@@ -210,7 +211,7 @@ def try_rungs(ladder: DetectionLadder) -> Contender:
     parts = division(ladder)
     regions, training = regions_s(ladder), 0.0 if parts.doubt else least_s(ladder, parts)
     left = ladder.time_left_s
-    if regions + training <= left or training > left or not training:
+    if regions + _SAVING_S + training / SURE <= left or training / SURE > left or not training:
         try_regions(ladder, grid)
     else:
         ladder.tell("regions", "not tried: the time is better spent on training", predicted_s=regions)

@@ -21,10 +21,12 @@ from regraft.detection.trained.training import DetectorTraining, detector_settin
 from regraft.detection.training_cost import (
     LEAST_EPOCHS,
     MOST_EPOCHS,
+    SURE,
     Division,
     division,
     epoch_pictures,
     epoch_s,
+    epochs_within,
     least_s,
     mirroring_s,
     step_name,
@@ -40,7 +42,6 @@ from regraft.training.history import History
 KINDS: tuple[TrainedKind, ...] = ("one-stage", "two-stage")
 _TRIAL_EPOCHS = 2
 _SPREAD_SAMPLE = 64
-_SURE = 0.9  # of the time left that a training may be predicted to take
 
 
 def try_training(ladder: DetectionLadder) -> None:
@@ -50,11 +51,11 @@ def try_training(ladder: DetectionLadder) -> None:
         ladder.tell("training", f"not tried: {parts.doubt}")
         return
     shortest = least_s(ladder, parts)
-    if shortest > _SURE * ladder.time_left_s:
+    if shortest > SURE * ladder.time_left_s:
         ladder.skip("training", shortest)
         return
     kind = _kind(ladder, parts)
-    fitting = epochs_within(ladder, parts, kind, _SURE * ladder.time_left_s)
+    fitting = epochs_within(ladder, parts, kind, SURE * ladder.time_left_s)
     epochs = int(ladder.watch.remembered(kind, "epochs", ladder.inputs.training.epochs or fitting))
     seconds = mirroring_s(ladder, parts, epochs) + epochs * epoch_s(ladder, kind, parts)
     _train(ladder, parts, kind, epochs, seconds)
@@ -64,7 +65,7 @@ def _kind(ladder: DetectionLadder, parts: Division) -> TrainedKind:
     """The kind of detector that is trained: the better one of a trial, if there is time for it."""
     trials = sum(_TRIAL_EPOCHS * epoch_s(ladder, kind, parts) for kind in KINDS)
     longest = max(2 * LEAST_EPOCHS * epoch_s(ladder, kind, parts) for kind in KINDS)
-    if trials + longest + mirroring_s(ladder, parts, MOST_EPOCHS) > _SURE * ladder.time_left_s:
+    if trials + longest + mirroring_s(ladder, parts, MOST_EPOCHS) > SURE * ladder.time_left_s:
         ladder.reporter.decided(
             "one-stage",
             "the budget is too short to compare it with two-stage, which takes longer to learn",

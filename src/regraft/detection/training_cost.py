@@ -14,6 +14,8 @@ LEAST_PICTURES = 12
 LEAST_EPOCHS, MOST_EPOCHS = 3, 24
 MIRRORED_FROM = 6
 """Shorter trainings see the pictures as they are: another epoch is worth more than mirrored pictures."""
+SURE = 0.9
+"""The share of the time left that a training may be predicted to take."""
 _EVALUATING = 0.3  # a picture is judged in so much of the time of a training step
 _STEP_MULTIPLY_ADDS = 0.6e9  # of a step for one picture, with all that is no arithmetic, until one was timed
 _TWO_STAGES = 1.3  # as a multiple of one stage
