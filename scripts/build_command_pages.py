@@ -73,6 +73,8 @@ FINDS_PROBLEMS: dict[Words, str] = {
 RELATED: dict[Words, tuple[str, ...]] = {
     ("advise",): ("[choosing](../choosing.md)", "[training](../training.md)", "`regraft fit --plan`"),
     ("check",): ("[start here](../start.md)", "`regraft advise`"),
+    ("convert",): ("[boxes around objects](../detecting.md)", "`regraft check`", "`regraft crops`"),
+    ("crops",): ("[boxes around objects](../detecting.md)", "`regraft check`", "`regraft fit`"),
     ("compare",): ("[how we measure](../measuring.md)", "`regraft runs`"),
     ("demo",): ("[start here](../start.md)",),
     ("explain",): ("[seeing](../seeing.md)", "`regraft visualize`", "`regraft report`"),

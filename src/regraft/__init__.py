@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from regraft.version import VERSION
 
 if TYPE_CHECKING:
+    from regraft.detection.opening import load_model as load_model
     from regraft.errors import RegraftError as RegraftError
     from regraft.estimator import ImageClassifier as ImageClassifier
     from regraft.estimator import ImageRegressor as ImageRegressor
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from regraft.networks.weights.importing import import_weights as import_weights
     from regraft.plans.plan import Plan as Plan
     from regraft.prediction.model import Model as Model
-    from regraft.prediction.opening import load_model as load_model
     from regraft.reports.explanation_page import explain_images as explain_images
     from regraft.reports.run_report import write_report as write_report
     from regraft.runs.comparison import compare_runs as compare_runs
@@ -59,7 +59,7 @@ _HOMES = {
     "fit": "regraft.workflow.fit",
     "import_weights": "regraft.networks.weights.importing",
     "load_images": "regraft.workflow.check",
-    "load_model": "regraft.prediction.opening",
+    "load_model": "regraft.detection.opening",
     "plan": "regraft.workflow.advise",
     "write_report": "regraft.reports.run_report",
 }

@@ -7,6 +7,7 @@
     │   ├── TooManyBadFilesError
     │   └── ImageError              one unusable file; listed in skipped.csv, never stops a run
     ├── NetworkError                a network that can't be built, staged or cut
+    │   ├── NoMapsError             a network without the maps that a detector reads
     │   ├── UnknownNetworkError
     │   └── WeightsError            weights that are missing, ambiguous or refused
     │       ├── WeightsNotFoundError
@@ -75,6 +76,10 @@ class ImageError(DataError):
 
 class NetworkError(RegraftError):
     """A network that can't be built, staged or cut as asked."""
+
+
+class NoMapsError(NetworkError):
+    """A network without the maps that a detector reads."""
 
 
 class UnknownNetworkError(NetworkError):

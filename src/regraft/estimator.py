@@ -65,7 +65,9 @@ class _ImageEstimator(BaseEstimator):  # type: ignore[misc]
         with tempfile.TemporaryDirectory() as folder:
             found = replace(_found(sources, labels, Path(folder)), task=task)
             images = _all_usable(found, [source.name for source in sources])
-            self.model_: Model = fit(images, request.fit, training=request.training)
+            model = fit(images, request.fit, training=request.training)
+            assert isinstance(model, Model)
+            self.model_ = model
 
     def _chosen(self) -> dict[str, Any]:
         """The settings of the fit by name; those in `settings` win."""

@@ -15,6 +15,7 @@ OptimizerName = Literal["adamw", "sgd"]
 ScheduleName = Literal["constant", "step", "cosine", "warmup-cosine", "one-cycle", "warm-restarts", "plateau"]
 Augmentation = Literal["none", "flip", "crop", "crop-flip", "trivial", "rand"]
 Layout = Literal["auto", "classes", "split"]
+BoxesFormat = Literal["voc", "coco", "yolo", "csv", "labelme", "label-studio", "cvat", "create-ml", "regions"]
 TaskChoice = Literal["auto", "classification", "multilabel", "any-of", "regression", "number"]
 _SPELLINGS: dict[str, TaskName] = {"any-of": "multilabel", "number": "regression"}
 DEFAULT_BUDGET = "5m"
@@ -26,7 +27,7 @@ class DataSettings:
     """How images are found and read."""
 
     root: str | None = None
-    """Folder that the paths in a table are relative to; by default the table's own folder."""
+    """Folder that paths in a table, or in files of boxes, are relative to; by default their own folder."""
     layout: Layout = "auto"
     """How a folder is understood. auto: folders called train, val, test and the like that hold the same class
     folders are a split, otherwise every folder is a class. classes: every folder in the data is a class,
@@ -61,6 +62,10 @@ class DataSettings:
     keep them on one side of the split, unless they are as common across classes as within them, or more
     than half of a class looks alike (a fixed camera). group: always keep them on one side. ignore: don't
     compare images. Copies of the same file are kept on one side in any case."""
+    boxes_format: BoxesFormat | None = None
+    """Format of the boxes to read, where a folder has several; by default the one of most pictures."""
+    boxes_before_rotation: bool | None = None
+    """Whether boxes were drawn before the EXIF rotation of pictures; by default found out, and shown."""
     workers: int | None = None
     """Number of threads that read and decode images; by default one per core."""
 
@@ -106,6 +111,9 @@ class DataSettings:
             del kept["task"]
         if not self.label_columns:
             del kept["label_columns"]
+        for name in ("boxes_format", "boxes_before_rotation"):
+            if kept[name] is None:
+                del kept[name]
         return kept
 
 

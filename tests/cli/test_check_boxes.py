@@ -55,12 +55,20 @@ def test_rotation_and_format_can_be_chosen(command: Callable[..., Any], folder: 
     assert "has no files of the format coco; recognised: voc" in err
 
 
-@pytest.mark.parametrize("verb", ["fit", "advise"])
-def test_other_commands_say_what_is_possible(command: Callable[..., Any], folder: Path, verb: str) -> None:
-    code, _, err = command(verb, folder, "--offline")
+@pytest.mark.parametrize("verb", [["fit", "--dry-run"], ["advise"]], ids=" ".join)
+def test_other_commands_say_what_is_possible(
+    command: Callable[..., Any], folder: Path, verb: list[str]
+) -> None:
+    code, _, err = command(*verb, folder, "--offline")
     assert code == 1
-    assert "holds boxes around objects (Pascal VOC XML, 1 file), and detectors can't be fitted yet" in err
-    assert "`regraft check` reads and checks the boxes" in err
+    assert "holds boxes around objects (Pascal VOC XML, 1 file), and this command is for classes" in err
+    assert "`regraft fit` fits a detector" in err
+
+
+def test_a_single_picture_is_too_few_to_fit_a_detector(command: Callable[..., Any], folder: Path) -> None:
+    code, _, err = command("fit", folder, "--offline")
+    assert code == 1
+    assert "only 1 training picture has boxes; at least 2 are needed" in err
 
 
 def test_folders_of_classes_stay_classes_unless_boxes_are_asked_for(

@@ -29,6 +29,7 @@ def test_commands_are_listed_by_what_people_do_in_the_order_in_which_they_do_it(
         "Fit a model": ["demo", "check", "advise", "fit", "runs", "compare", "find-lr", "plot-schedule"],
         "Look closer": ["report", "explain", "visualize"],
         "Take it away": ["predict", "export", "serve"],
+        "Boxes around objects": ["convert", "crops"],
         "Networks and weights": ["zoo", "weights"],
         "This machine": ["doctor", "cache", "--install-completion"],
         "Options": ["--help", "--version"],

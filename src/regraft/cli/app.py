@@ -94,6 +94,10 @@ _GROUPS: dict[str, tuple[_Member | cyclopts.App, ...]] = {
         ("export:export", "export", "Export the model as an ONNX file that runs without Regraft."),
         ("serve:serve", "serve", "Serve the model over HTTP, with a web page to drop images on."),
     ),
+    "Boxes around objects": (
+        ("convert:convert", "convert", "Convert boxes between the formats of labelling tools."),
+        ("crops:crops", "crops", "Cut out single objects, as a data set for classification."),
+    ),
     "Networks and weights": (zoo, weights),
     "This machine": (
         ("doctor:doctor", "doctor", "Check this installation and say how to fix it."),

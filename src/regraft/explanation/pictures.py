@@ -4,29 +4,35 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from PIL import Image
+
 from regraft.data.pictures.loading import Pixels, decode, load_input, read_file
 from regraft.errors import ImageError
 from regraft.explanation.overlays import data_uri
 from regraft.records import InputSpec
-from regraft.runs.reading import RunFiles
+from regraft.runs.run_folder import RunFolder
 
 
 class Pictures:
     """Looks up the images of a run by their paths, and remembers which of them could not be read."""
 
-    def __init__(self, files: RunFiles) -> None:
+    def __init__(self, files: RunFolder) -> None:
         self._files = files
         self._is_read: dict[str, bool] = {}
 
     def thumbnail(self, path: str, side_px: int) -> str:
         """An image as a small `data:` address; empty if it can't be read."""
+        image = self.upright(path, min_side_px=side_px)
+        return "" if image is None else data_uri(image, side_px=side_px)
+
+    def upright(self, path: str, *, min_side_px: int | None = None) -> Image.Image | None:
+        """An image in RGB; None if it can't be read. It may be smaller, but not below `min_side_px`."""
         place = self._place(path)
         try:
-            if place is not None:
-                return data_uri(decode(read_file(place), min_side_px=side_px).image, side_px=side_px)
+            return None if place is None else decode(read_file(place), min_side_px=min_side_px).image
         except ImageError:
             self._note(path, is_read=False)
-        return ""
+            return None
 
     def pixels(self, path: str, spec: InputSpec) -> Pixels | None:
         """An image as a network's input; None if it can't be read."""

@@ -21,8 +21,8 @@ from typing import Any
 
 import filelock
 
-from regraft.errors import NetworkError, StorageError
-from regraft.features.graphs import Graph, graph_facts, open_graph, unpack
+from regraft.errors import NetworkError, NoMapsError, StorageError
+from regraft.features.graphs import Cut, Graph, graph_facts, open_graph, unpack
 from regraft.networks.weights.finding import Weights
 from regraft.networks.weights.tensors import check_shapes, shapes_of
 from regraft.records import InputSpec, Recipe, WeightsSource
@@ -30,9 +30,10 @@ from regraft.storage.files import key_of, make_folder, write_json
 from regraft.storage.places import cache_folder
 
 _TRACING = threading.Lock()  # torch traces one network at a time
+_NO_MAPS = 3  # how a child ends that has found no maps
 
 
-def converted(weights: Weights, cut: int | None = None) -> Graph:
+def converted(weights: Weights, cut: Cut = None) -> Graph:
     """The graph of a network, from the cache if its architecture was converted before.
 
     With a `cut`, the network ends after that many stages.
@@ -50,7 +51,7 @@ def converted(weights: Weights, cut: int | None = None) -> Graph:
     return graph
 
 
-def _cached(facts: dict[str, Any], weights: Weights, cut: int | None) -> Graph:
+def _cached(facts: dict[str, Any], weights: Weights, cut: Cut) -> Graph:
     key = key_of(facts)[:24]
     folder = cache_folder() / "networks" / key
     graph = open_graph(folder)
@@ -66,7 +67,7 @@ def _cached(facts: dict[str, Any], weights: Weights, cut: int | None) -> Graph:
     return graph
 
 
-def _make(facts: dict[str, Any], weights: Weights, folder: Path, cut: int | None) -> None:
+def _make(facts: dict[str, Any], weights: Weights, folder: Path, cut: Cut) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     if unpack(facts, folder):
         return
@@ -76,18 +77,18 @@ def _make(facts: dict[str, Any], weights: Weights, folder: Path, cut: int | None
         _convert_in_child(weights, folder, cut)
 
 
-def _convert_here(weights: Weights, folder: Path, cut: int | None) -> None:
+def _convert_here(weights: Weights, folder: Path, cut: Cut) -> None:
     try:
         with _TRACING, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's tracing warns about sizes, which are fixed here
             _trace(weights, folder, cut)
-    except StorageError:
+    except (StorageError, NoMapsError):
         raise
     except Exception as error:  # the front end can raise anything
         raise _failed(weights, " ".join(str(error).split())[:500]) from error
 
 
-def _trace(weights: Weights, folder: Path, cut: int | None) -> None:
+def _trace(weights: Weights, folder: Path, cut: Cut) -> None:
     from regraft.features.tracing import trace
 
     trace(weights, folder, cut)
@@ -97,7 +98,7 @@ def _failed(weights: Weights, reason: str) -> NetworkError:
     return NetworkError(f"{weights.network} can't be converted for OpenVINO: {reason}. Try --runtime torch")
 
 
-def _convert_in_child(weights: Weights, folder: Path, cut: int | None) -> None:
+def _convert_in_child(weights: Weights, folder: Path, cut: Cut) -> None:
     request = folder.with_name(f".{folder.name}.request.json")
     write_json(
         request,
@@ -117,6 +118,8 @@ def _convert_in_child(weights: Weights, folder: Path, cut: int | None) -> None:
     request.unlink(missing_ok=True)
     if result.returncode != 0:
         lines = result.stderr.strip().splitlines() or ["no message"]
+        if result.returncode == _NO_MAPS:
+            raise NoMapsError(lines[-1])
         raise _failed(weights, lines[-1])
 
 
@@ -134,7 +137,7 @@ def _main(request: Path) -> int:
         _trace(weights, Path(record["folder"]), record["cut"])
     except Exception as error:  # noqa: BLE001 (the parent process shows any error of the front end)
         sys.stderr.write(" ".join(str(error).split())[:500] + "\n")
-        return 1
+        return _NO_MAPS if isinstance(error, NoMapsError) else 1
     return 0
 
 

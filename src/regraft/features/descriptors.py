@@ -19,7 +19,7 @@ import numpy.typing as npt
 from regraft.data.pictures.loading import Pixels
 from regraft.features.runtimes import Key, Row
 from regraft.machine.processor import count_cores
-from regraft.records import Column, InputSpec, Precision
+from regraft.records import Column, InputSpec, MapLevel, Precision
 
 SIZE_PX = 128
 SPEC = InputSpec(size_px=SIZE_PX, crop_share=1.0)
@@ -47,6 +47,7 @@ class DescriptorRuntime:
             columns.append(Column(stage=name, statistic="map", start=start, stop=stop))
             start = stop
         self.layout, self.width = tuple(columns), start
+        self.maps: tuple[MapLevel, ...] = ()
         self.precision: Precision = "fp32"
         self.facts: Mapping[str, Any] = {
             "what": "descriptors",

@@ -114,6 +114,8 @@ def extract(
 
 def as_half(row: Row) -> npt.NDArray[np.float16]:
     """A row in half precision, as it is kept; values out of its range are clipped."""
+    if row.dtype == np.float16:
+        return row
     return np.clip(row, -_HALF_MAX, _HALF_MAX).astype(np.float16)
 
 

@@ -17,17 +17,19 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from regraft.errors import StorageError
 from regraft.features.moments import Norm
 from regraft.networks.weights.finding import Weights
-from regraft.records import Column, Record, Sha256
+from regraft.records import Column, MapLevel, Record, Sha256
 from regraft.storage.files import key_of, make_folder, read_json, sha256_of_file, write_atomically
 
 PACKAGED = Path(__file__).parent / "converted" / "tf_efficientnet_lite0.zip"
 GRAPH, CONSTANTS, RECORD = "graph.xml", "constants.bin", "graph.json"
 Output = Literal["rows", "moments"]
+Cut = int | Literal["maps"] | None
+"""Where a network ends: after so many stages, with the maps of several stages, or with all features."""
 Arrays = Mapping[str, npt.NDArray[np.float32]]
 
 
@@ -50,6 +52,8 @@ class GraphRecord(Record):
     moments: tuple[Column, ...]
     """The columns of the second output, the row of moments; empty for activations, which have none."""
     norms: tuple[Norm, ...]
+    maps: tuple[MapLevel, ...] = Field((), exclude_if=lambda levels: not levels)
+    """The maps of a row, if the row is made of maps."""
     shapes: dict[str, tuple[int, ...]]
     """The shape of every tensor that a weights file must have."""
     pieces: tuple[Piece, ...]
@@ -73,6 +77,7 @@ class Graph:
         self.folder = folder
         self.layout, self.moments, self.width = record.layout, record.moments, record.width
         self.norms, self.shapes, self.is_for_one = record.norms, record.shapes, record.is_for_one
+        self.maps = record.maps
         self._pieces, self._size = record.pieces, record.size
 
     def columns(self, output: Output) -> tuple[Column, ...]:
@@ -158,7 +163,7 @@ _CONVERSION_VERSION = 2
 _GRAPH_VERSION = 1
 
 
-def conversion_facts(weights: Weights, cut: int | None = None) -> dict[str, Any]:
+def conversion_facts(weights: Weights, cut: Cut = None) -> dict[str, Any]:
     """Everything that the bits of a converted network's outputs depend on, besides the machine."""
     return {
         **({} if cut is None else {"activation_after": cut}),
@@ -171,7 +176,7 @@ def conversion_facts(weights: Weights, cut: int | None = None) -> dict[str, Any]
     }
 
 
-def graph_facts(weights: Weights, cut: int | None = None) -> dict[str, Any]:
+def graph_facts(weights: Weights, cut: Cut = None) -> dict[str, Any]:
     """Everything that the graph depends on: the architecture and the input, but not the weights."""
     spec = weights.input_spec
     return {
@@ -179,6 +184,7 @@ def graph_facts(weights: Weights, cut: int | None = None) -> dict[str, Any]:
         "graph": _GRAPH_VERSION,
         "recipe": weights.recipe.model_dump(),
         "input": [spec.size_px, spec.channels, list(spec.mean), list(spec.std)],
+        **({} if spec.width_px is None else {"width_px": spec.width_px}),
         "versions": _versions(),
     }
 

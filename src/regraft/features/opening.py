@@ -9,6 +9,7 @@ from regraft.data.findings.image_set import Images
 from regraft.data.pictures.loading import LoadLimits, Pixels
 from regraft.errors import SettingsError
 from regraft.features.extraction import Features, extract
+from regraft.features.graphs import Cut
 from regraft.features.runtimes import MomentsRuntime, Runtime, RuntimeName
 from regraft.machine.devices import has_gpu
 from regraft.networks.weights.finding import Weights
@@ -29,7 +30,7 @@ class Compute:
     workers: int | None = None
     """Number of decoding threads; None means one for each core."""
 
-    def open(self, weights: Weights, reporter: Reporter, *, cut: int | None = None) -> Runtime:
+    def open(self, weights: Weights, reporter: Reporter, *, cut: Cut = None) -> Runtime:
         """Open a network's runtime; see `open_runtime`."""
         return open_runtime(
             weights,
@@ -75,12 +76,13 @@ def open_runtime(
     name: RuntimeName = "auto",
     precision: Precision = "fp32",
     device: str = "auto",
-    cut: int | None = None,
+    cut: Cut = None,
     reporter: Reporter,
 ) -> Runtime:
     """Open a runtime for a network: torch on a GPU, else OpenVINO if it is installed, else torch on the CPU.
 
-    With a `cut`, the rows are activations after that many stages instead of pooled features.
+    With a `cut`, the rows are activations after that many stages, or the maps of several stages, instead of
+    pooled features.
 
     Raises:
         SettingsError: the requested runtime is not installed, or does not support this precision.

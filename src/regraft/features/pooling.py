@@ -7,10 +7,12 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from regraft.errors import NoMapsError
 from regraft.networks.network import Network
-from regraft.records import Column, InputSpec, Statistic
+from regraft.records import Column, InputSpec, MapLevel, Statistic
 
 _MAX_PREFIX_TOKENS = 8
+_STRIDES = (8, 16, 32)
 _WHOLE_MAP_MAX = 2_048  # values: LeNet's maps are this small, and positions in them matter
 
 
@@ -66,6 +68,76 @@ class PrefixActivation(nn.Module):
         for stage in self.stages:
             value = stage(value)
         return (value.permute(0, 2, 3, 1) if value.ndim == 4 else value).flatten(1)
+
+
+class StageMaps(nn.Module):
+    """A module from pixels `(N, H, W, C) uint8` to the maps of `map_levels` side by side, `(N, F) float32`.
+
+    Each map has its channels last, `(height, width, channels)`.
+    """
+
+    scale: torch.Tensor
+    shift: torch.Tensor
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        names = [stage.name for stage in network.stages]
+        self.wanted = [names.index(level.stage) for level in map_levels(network)]
+        self.stages = nn.ModuleList([stage.module for stage in network.stages[: max(self.wanted) + 1]])
+        for name, values in normalisation(network.input_spec).items():
+            self.register_buffer(name, values)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        value = images.permute(0, 3, 1, 2).to(self.scale.dtype) * self.scale + self.shift
+        maps = {}
+        for number, stage in enumerate(self.stages):
+            value = stage(value)
+            if number in self.wanted:
+                maps[number] = value.permute(0, 2, 3, 1).flatten(1)
+        return torch.cat([maps[number] for number in self.wanted], dim=1)
+
+
+def map_levels(network: Network) -> tuple[MapLevel, ...]:
+    """The last stage's map at each of the strides 8, 16 and 32 that the network has, the finest first.
+
+    Stages after one that can't work at this size, such as layers for a fixed number of tokens, are not used.
+
+    Raises:
+        NoMapsError: no stage has a map whose cells divide the input by one of these strides.
+    """
+    height, width, _ = network.input_spec.shape
+    found: dict[int, tuple[str, int]] = {}
+    value = empty_input(network.input_spec)
+    with torch.inference_mode():
+        for stage in network.stages:
+            try:
+                value = stage.module(value)
+            except Exception:  # noqa: BLE001 (networks check sizes with errors of any kind)
+                break
+            for stride in _STRIDES if value.ndim == 4 else ():
+                if tuple(value.shape[2:]) == (height // stride, width // stride):
+                    found[stride] = (stage.name, int(value.shape[1]))
+    levels: list[MapLevel] = []
+    for stride in sorted(found):
+        start = levels[-1].stop if levels else 0
+        (stage_name, channels), size = found[stride], (height // stride, width // stride)
+        levels.append(
+            MapLevel(
+                stage=stage_name,
+                stride=stride,
+                channels=channels,
+                height=size[0],
+                width=size[1],
+                start=start,
+                stop=start + channels * size[0] * size[1],
+            )
+        )
+    if not levels:
+        raise NoMapsError(
+            f"{network.name} has no maps of stride 8, 16 or 32 for {width} x {height} pixels; a detector "
+            "reads those. Choose a convolutional network, such as mobilenetv1_100 or resnet50"
+        )
+    return tuple(levels)
 
 
 def activation_shape(network: Network, count: int) -> tuple[int, ...]:
@@ -148,4 +220,5 @@ def layout_of(network: Network) -> tuple[Column, ...]:
 
 def empty_input(spec: InputSpec) -> torch.Tensor:
     """An image of zeros at a network's input size, `(1, C, H, W) float32`."""
-    return torch.zeros(1, spec.channels, spec.size_px, spec.size_px)
+    height, width, channels = spec.shape
+    return torch.zeros(1, channels, height, width)

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal, Protocol, TypeVar
 
-import numpy as np
 import numpy.typing as npt
 
 from regraft.data.pictures.loading import Pixels
 from regraft.features.moments import Norm
-from regraft.records import Column, Precision
+from regraft.records import Column, MapLevel, Precision
 
 RuntimeName = Literal["auto", "openvino", "torch"]
-Row = npt.NDArray[np.float32]
+Row = npt.NDArray[Any]
 Key = TypeVar("Key")
 
 
@@ -28,12 +27,17 @@ class Runtime(Protocol):
     """The columns of a row; empty for activations."""
     width: int
     """Number of values in a row."""
+    maps: tuple[MapLevel, ...]
+    """The maps of a row, if the rows are maps of several stages; otherwise empty."""
     precision: Precision
     facts: Mapping[str, Any]
     """Everything that a row's bits depend on besides the image; part of the cache key."""
 
     def run(self, images: Iterable[tuple[Key, Pixels]]) -> Iterator[tuple[Key, Row]]:
-        """Yield rows for `(key, (H, W, C) uint8)` pairs, in any order, while reading the iterable."""
+        """Yield rows for `(key, (H, W, C) uint8)` pairs, in any order, while reading the iterable.
+
+        Rows are `(width,) float32`; rows of maps may be float16, clipped to its range.
+        """
 
 
 class MomentsRuntime(Runtime, Protocol):

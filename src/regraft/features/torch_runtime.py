@@ -13,14 +13,21 @@ import torch
 from torch import nn
 
 from regraft.data.pictures.loading import Pixels
-from regraft.features.graphs import Output
+from regraft.features.graphs import Cut, Output
 from regraft.features.measured_stages import MeasuredStages, moments_layout, norms_of
-from regraft.features.pooling import PooledStages, PrefixActivation, activation_shape, layout_of
+from regraft.features.pooling import (
+    PooledStages,
+    PrefixActivation,
+    StageMaps,
+    activation_shape,
+    layout_of,
+    map_levels,
+)
 from regraft.features.runtimes import Key, Row
 from regraft.machine.devices import find_device
 from regraft.networks.network import load_network
 from regraft.networks.weights.finding import Weights
-from regraft.records import Column, Precision
+from regraft.records import Column, MapLevel, Precision
 
 # Every batch has this size; the last one is padded. The shape decides which kernels run, and so the bits.
 _BATCH = {"cpu": 16, "cuda": 64}
@@ -35,7 +42,7 @@ class TorchRuntime:
         *,
         precision: Precision = "fp32",
         device: str = "auto",
-        cut: int | None = None,
+        cut: Cut = None,
         output: Output = "rows",
     ) -> None:
         self.device = find_device(device)
@@ -46,13 +53,17 @@ class TorchRuntime:
         self._batch = _BATCH.get(self.device.type, 16)
         module: nn.Module
         self.layout: tuple[Column, ...] = ()
-        if cut is not None:
-            module = PrefixActivation(network, cut)
+        self.maps: tuple[MapLevel, ...] = map_levels(network) if cut == "maps" else ()
+        if cut == "maps":
+            module, self.width = StageMaps(network), self.maps[-1].stop
+        elif cut is not None:
+            module, self.width = PrefixActivation(network, cut), math.prod(activation_shape(network, cut))
         elif output == "moments":
             module, self.layout = MeasuredStages(network), moments_layout(network)
         else:
             module, self.layout = PooledStages(network), layout_of(network)
-        self.width = self.layout[-1].stop if cut is None else math.prod(activation_shape(network, cut))
+        if cut is None:
+            self.width = self.layout[-1].stop
         self._module = module.eval().to(self.device)
         for module in self._module.modules():
             if isinstance(module, nn.Conv2d):  # faster; buffers with other numbers of dimensions can't be

@@ -21,34 +21,39 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from regraft.features.graphs import CONSTANTS, GRAPH, RECORD, Graph, GraphRecord, Piece, graph_facts
+from regraft.features.graphs import CONSTANTS, GRAPH, RECORD, Cut, Graph, GraphRecord, Piece, graph_facts
 from regraft.features.measured_stages import MeasuredStages, moments_layout, norms_of
-from regraft.features.pooling import PrefixActivation, activation_shape, layout_of
+from regraft.features.pooling import PrefixActivation, StageMaps, activation_shape, layout_of, map_levels
 from regraft.networks.network import Network, load_network
 from regraft.networks.weights.finding import Weights
+from regraft.records import Column, MapLevel
 from regraft.storage.files import make_folder, sha256_of_file, write_atomically, write_json
 
 _TOLERANCE = 1e-4  # of the largest value
 
 
-def trace(weights: Weights, folder: Path, cut: int | None) -> None:
+def trace(weights: Weights, folder: Path, cut: Cut) -> None:
     """Write the graph of a network into a folder of the cache, its record last.
 
     Args:
         weights: weights of the architecture, by which the graph is checked.
         folder: the folder, which does not exist.
-        cut: number of stages after which the network ends; None for features of every stage and moments.
+        cut: number of stages after which the network ends, or `maps`; None for features of every stage and
+            moments.
     """
     network = load_network(weights)
     spec = network.input_spec
-    module = (MeasuredStages(network) if cut is None else PrefixActivation(network, cut)).eval()
-    image = _noise((1, spec.size_px, spec.size_px, spec.channels))
+    module = _module(network, cut).eval()
+    image = _noise((1, *spec.shape))
     expected = _computed(module, image)
     state = {name: value.clone() for name, value in network.module.state_dict().items()}
     layout = layout_of(network) if cut is None else ()
+    maps = map_levels(network) if cut == "maps" else ()
+    ends: list[Column | MapLevel] = [*layout, *maps]
     facts = {
         "layout": layout,
-        "width": layout[-1].stop if cut is None else math.prod(activation_shape(network, cut)),
+        "width": ends[-1].stop if ends else math.prod(activation_shape(network, _count(cut))),
+        "maps": maps,
         "moments": moments_layout(network) if cut is None else (),
         "norms": norms_of(network) if cut is None else (),
         "shapes": {name: tuple(value.shape) for name, value in state.items()},
@@ -60,6 +65,17 @@ def trace(weights: Weights, folder: Path, cut: int | None) -> None:
     network.module.load_state_dict(state)  # only now: the model shares the memory of its constants
     if not _agrees(graph, state, image, expected):
         _written(_translated(module, image), {}, folder, facts, is_for_one=True)
+
+
+def _module(network: Network, cut: Cut) -> nn.Module:
+    if cut is None:
+        return MeasuredStages(network)
+    return StageMaps(network) if cut == "maps" else PrefixActivation(network, cut)
+
+
+def _count(cut: Cut) -> int:
+    assert isinstance(cut, int)
+    return cut
 
 
 def _noise(shape: Sequence[int]) -> torch.Tensor:

@@ -130,7 +130,9 @@ def _fitted(table: Path, strategy: Strategy, draw: int) -> Model:
             validation_share=0.0,
             augment="none",
         )
-    return fit(
+    model = fit(
         table, data=data, network="lenet5", strategy=strategy, seed=draw, training=training,
         runtime="torch" if strategy in TRAINED else "auto",
     )  # fmt: skip
+    assert isinstance(model, Model)
+    return model

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -25,6 +25,7 @@ from regraft.ladder.rungs import (
     gains,
     paired,
 )
+from regraft.ladder.stopwatch import Stopwatch, Timing
 from regraft.networks.weights.finding import Weights
 from regraft.plans.cost_book import CostBook
 from regraft.plans.costs import Amounts
@@ -62,17 +63,6 @@ class Inputs:
 
 
 @dataclass
-class Timing:
-    """What the work of a rung took."""
-
-    is_new: bool
-    """Whether it was done for the first time; otherwise `took_s` is what the first time took."""
-    took_s: float = 0.0
-    processor_s: float = 0.0
-    """Processor seconds of this process, this time."""
-
-
-@dataclass
 class State:
     """The contender that is kept so far, the table and the clock; rungs challenge it.
 
@@ -96,17 +86,27 @@ class State:
     solved: list[Contender] = field(default_factory=list)
     """Contenders with a solved head, in the order in which they were tried."""
     profile: DepthProfile | None = None
-    elapsed_s: float = 0.0
-    predictions: Predictions = field(default_factory=Predictions)
     untried: list[Untried] = field(default_factory=list)
     """Trainings that the budget was too short for."""
-    _mark: float = 0.0
-    """What the clock showed when the last rung ended."""
 
     def start(self) -> None:
         """Set the clock to the time spent before the first rung, as recorded by the first such fit."""
-        self.elapsed_s = self.remembered("start", "spent_s", self.inputs.spent_s)
-        self._mark = self.clock()
+        self.watch.start(self.inputs.spent_s)
+
+    @cached_property
+    def watch(self) -> Stopwatch:
+        """Counts the seconds."""
+        return Stopwatch(self.ledger, self.clock)
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the fit began."""
+        return self.watch.elapsed_s
+
+    @property
+    def predictions(self) -> Predictions:
+        """How far predicted times were off so far."""
+        return self.watch.predictions
 
     @cached_property
     def extract_s(self) -> float:
@@ -161,46 +161,17 @@ class State:
         """Seconds of the budget that are left for rungs; those that the end takes are set aside."""
         return self.inputs.budget_s - self.elapsed_s - self.reserve_s
 
-    @contextmanager
-    def timed(self, rung: str, *, kind: str = "", predicted_s: float = 0.0) -> Iterator[Timing]:
-        """Time the work of a rung, which is done within the context; the result is complete at its end.
-
-        The time since the rung before counts as spent, too.
-
-        Args:
-            rung: name of the rung.
-            kind: the kind of work, whose next predictions are corrected; empty if nothing was predicted.
-            predicted_s: the prediction, with the correction that it was made with.
-        """
-        timing = Timing(is_new=self.ledger.recall(rung, "took_s") is None)
-        started, used = self.clock(), time.process_time()
-        yield timing
-        ended = self.clock()
-        timing.processor_s = time.process_time() - used
-        timing.took_s = self.remembered(rung, "took_s", ended - started)
-        self.elapsed_s += self.remembered(rung, "passed_s", ended - self._mark)
-        self._mark = ended
-        if kind:
-            self.predictions.note(kind, predicted_s / self.predictions.factor(kind), timing.took_s)
+    def timed(self, rung: str, *, kind: str = "", predicted_s: float = 0.0) -> AbstractContextManager[Timing]:
+        """Time the work of a rung; see `Stopwatch.timed`."""
+        return self.watch.timed(rung, kind=kind, predicted_s=predicted_s)
 
     def predicted(self, rung: str, seconds: float, kind: str = "") -> float:
-        """The seconds that were predicted for a rung when it was first considered.
-
-        Args:
-            rung: name of the rung.
-            seconds: the prediction from amounts and rates.
-            kind: the kind of work; its rungs before this one correct the prediction.
-        """
-        factor = self.predictions.factor(kind) if kind else 1.0
-        return self.remembered(rung, "predicted_s", seconds * factor)
+        """The seconds that were predicted for a rung; see `Stopwatch.predicted`."""
+        return self.watch.predicted(rung, seconds, kind)
 
     def remembered(self, rung: str, what: str, seconds: float, *, digits: int = 3) -> float:
-        """The recorded seconds; if there are none, record these, rounded as they will be read back."""
-        known: float | None = self.ledger.recall(rung, what)
-        if known is None:
-            known = round(seconds, digits)
-            self.ledger.note(rung, **{what: known})
-        return known
+        """The recorded seconds; see `Stopwatch.remembered`."""
+        return self.watch.remembered(rung, what, seconds, digits=digits)
 
     def challenge(
         self,

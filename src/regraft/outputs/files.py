@@ -28,7 +28,8 @@ _WHOLE_BYTES = 1 << 26
 _RUN_FILES = frozenset({
     "run.json", "split.json", "split.csv", "skipped.csv", "findings.csv", "predictions.csv", "scores.json",
     "scores.csv", "plan.toml", "confusion.csv", "log.jsonl", "metrics.jsonl", "metrics.csv", "stages.csv",
-    "ladder.json", "ladder.csv", "ladder.svg",
+    "ladder.json", "ladder.csv", "ladder.svg", "boxes.csv", "pictures.csv", "detections.csv", "suspects.csv",
+    "thresholds.csv",
 })  # fmt: skip
 
 
@@ -230,7 +231,9 @@ def output_folder(
         raise SettingsError(f"{shown} is a file, but {what} needs a folder. {hint}")
     for given in inputs:
         if given is not None and os.path.isdir(given) and _lies_in(place, Path(given)):
-            raise SettingsError(f"{shown} lies in {printable(str(given))}, which holds images. {hint}")
+            is_same = _lies_in(Path(given), place)
+            where = "is" if is_same else f"lies in {printable(str(given))}, which is"
+            raise SettingsError(f"{shown} {where} a folder of images that this command reads. {hint}")
     found = visible(place)
     marked = [(place / name, mark) for name, mark in marks.items() if name in found]
     if found and not (marked and all(mark in _content(file) for file, mark in marked)):
@@ -239,6 +242,31 @@ def output_folder(
             f"among them. {hint}"
         )
     return place
+
+
+def new_folder(
+    path: str | Path, what: str, *, inputs: Iterable[str | Path | None] = (), flag: str = "--out"
+) -> Path:
+    """The path, if it is a new or an empty folder outside of what the command reads.
+
+    Args:
+        path: the folder to write to.
+        what: what is written to it, for example `a folder of crops`.
+        inputs: the files and folders that the command reads.
+        flag: the flag that names the folder.
+
+    Raises:
+        SettingsError: the path is a file, lies in an input, or is a folder with files.
+    """
+    place, given = Path(path), [*inputs]
+    is_read = any(one is not None and os.path.isdir(one) and _lies_in(place, Path(one)) for one in given)
+    found = [] if is_read else visible(place)
+    if found:
+        raise SettingsError(
+            f"{printable(str(path))} is a folder with files ({listed(found)}), and {what} needs a new or an "
+            f"empty one. Name another folder with {flag}"
+        )
+    return output_folder(path, what, marks={}, inputs=given, flag=flag)
 
 
 def visible(folder: Path) -> list[str]:

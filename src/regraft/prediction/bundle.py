@@ -130,7 +130,13 @@ def read_bundle_record(place: Path) -> BundleRecord:
     if path.stat().st_size > _MAX_RECORD_BYTES:
         raise BundleError(f"{path} has {path.stat().st_size:,} bytes; the limit is {_MAX_RECORD_BYTES:,}")
     try:
-        record = BundleRecord.model_validate(read_json(path))
+        content = read_json(path)
+        if isinstance(content, dict) and content.get("task") == "detection":
+            raise BundleError(
+                f"{place} is a detector of boxes, which this command can't use yet; `regraft predict`, "
+                "`report` and `compare` can"
+            )
+        record = BundleRecord.model_validate(content)
     except (StorageError, ValidationError) as error:
         raise BundleError(
             f"{path} is not a bundle of this version; fit again, or install the version of regraft that "

@@ -74,6 +74,14 @@ class Chart:
             path = f"M{placed[0][0]} {placed[0][1]} {' '.join(steps)}"
             self.marks.append(f'<path class="line {kind}" d="{path}"/>')
 
+    def band(self, points: Iterable[tuple[float, float, float]], kind: str) -> None:
+        """Add an area between two lines, from points `(x, low, high)`."""
+        placed = [(self.x(x), self.y(low), self.y(high)) for x, low, high in points]
+        if placed:
+            there = " ".join(f"{x} {high}" for x, _, high in placed)
+            back = " ".join(f"{x} {low}" for x, low, _ in reversed(placed))
+            self.marks.append(f'<path class="band {kind}" d="M{there} L{back}Z"/>')
+
     def dot(self, x: float, y: float, kind: str, said: str, *, radius: float = 4) -> None:
         """Add a point that shows a text when the mouse is over it."""
         self.marks.append(

@@ -117,7 +117,7 @@ def scored(measure: Measure) -> Markup:
 
 def score_of_rung(row: RungRow) -> Markup:
     """The score of a rung with its interval, without its unit."""
-    measure = Measure.of(row.measure, row.accuracy, row.images, is_share=row.measure == "accuracy")
+    measure = Measure.of(row.measure, row.accuracy, row.images, is_share=row.is_share)
     return Markup('{} <span class="soft">{}</span>').format(*_figures(measure))
 
 

@@ -12,26 +12,36 @@ from regraft.evaluation.scores import wilson
 from regraft.records import Estimate
 from regraft.reports.charts import Chart
 from regraft.runs.reading import PredictionRow, RunFiles
-from regraft.runs.records import RungRow
+from regraft.runs.records import LadderRecord, RungRow
 from regraft.tasks.task import Measure
 
 _BINS = 10
 
 
-def ladder_chart(files: RunFiles) -> Markup | None:
-    """Validation accuracy against seconds; None for a fit without the ladder."""
-    ladder = files.ladder
+def ladder_chart(ladder: LadderRecord | None, *, floor: Estimate | None = None) -> Markup | None:
+    """Validation accuracy, or what stands for it, against seconds; None for a fit without the ladder.
+
+    Args:
+        ladder: the rungs.
+        floor: the share that the trivial model reaches, drawn as a line where no rung stands for it.
+    """
     rows = [row for row in ladder.rows if row.accuracy] if ladder else []
     if not rows:
         return None
-    if rows[0].measure != "accuracy":
+    if not rows[0].is_share:
         return _loss_chart(rows)
+    title = Measure(rows[0].measure, None).title
     low = min(100 * (row.accuracy.low or 0) for row in rows if row.accuracy)
+    if floor is not None:
+        low = min(low, 100 * floor.value)
     last = max(row.elapsed_s for row in rows)
     chart = Chart(
-        "Accuracy on validation images against seconds since the fit began",
-        "seconds since the fit began", "validation accuracy, %", (0, last * 1.03), (max(0, low - 2), 100),
+        f"{title} on validation images against seconds since the fit began",
+        "seconds since the fit began", f"validation {title}, %", (0, last * 1.03), (max(0, low - 2), 100),
     )  # fmt: skip
+    if floor is not None and all(row.rung for row in rows):
+        chart.line([(0, 100 * floor.value), (last * 1.03, 100 * floor.value)], "faint")
+        chart.text(0.01 * last, 100 * floor.value, f"trivial model {100 * floor.value:.1f} %")
     kept = [(row.elapsed_s, 100 * row.accuracy.value) for row in rows if row.is_kept and row.accuracy]
     chart.line([*kept, (last, kept[-1][1])] if kept else [], "main", is_stepped=True)
     for row in sorted(rows, key=lambda row: row.is_kept):  # kept rungs are drawn on top

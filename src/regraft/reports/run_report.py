@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from regraft.detection.detectors.bundle import is_detector
 from regraft.errors import RegraftError
 from regraft.explanation.overlays import data_uri
 from regraft.explanation.pictures import Pictures
 from regraft.prediction.bundle import load_bundle
 from regraft.progress import Reporter, Silent
 from regraft.records import Scores, TaskName
+from regraft.reports.detection_report import detection_report
 from regraft.reports.many_classes import confused_pairs, listed_classes
+from regraft.reports.noticed import Thumbnails, noticed
 from regraft.reports.pages import write_page
 from regraft.reports.run_charts import (
     calibration_chart,
@@ -29,17 +32,14 @@ from regraft.tasks.multilabel_scores import MultilabelScores
 from regraft.tasks.score_sheet import measures
 from regraft.tasks.task import Measure
 
-_THUMB_PX, _THUMBS = 112, 240
 _EXPLAINED = (8, 4)  # wrong and right images with heat maps
 _WORST = 24
-_EXAMPLES = 6
 _MATRIX_MAX = 60  # a matrix of more classes can't be read
 _CELL_MAX = 12
-_MESSAGES = 10
 _LABELS = 100  # rows of labels; of more, those with the lowest average precision are shown
 
 
-Section = Callable[[RunFiles, Pictures, "_Thumbnails", bool, Reporter], dict[str, Any]]
+Section = Callable[[RunFiles, Pictures, Thumbnails, bool, Reporter], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -74,17 +74,6 @@ class Gallery:
     """At most twelve images, the most probable first."""
 
 
-@dataclass(frozen=True)
-class Noticed:
-    """Findings about the data with the same kind and message."""
-
-    kind: str
-    message: str
-    count: int
-    examples: list[tuple[list[str], str, str]]
-    """Paths of each example, with pictures of the first two."""
-
-
 def write_report(
     folder: str | Path,
     out: str | Path | None = None,
@@ -105,15 +94,19 @@ def write_report(
     Raises:
         SettingsError: the run is not finished, or it is damaged.
     """
-    files, reporter = RunFiles(Path(folder), Path(data) if data else None), reporter or Silent()
+    reporter = reporter or Silent()
+    if is_detector(Path(folder)):
+        page, moved = Path(out) if out else None, Path(data) if data else None
+        return detection_report(Path(folder), reporter=reporter, out=page, data=moved)
+    files = RunFiles(Path(folder), Path(data) if data else None)
     pictures = Pictures(files)
-    thumbnails = _Thumbnails(pictures)
+    thumbnails = Thumbnails(pictures)
     best, sheet, ladder = files.best, files.scores, files.ladder
     rungs = ladder.rows if ladder else ()
     listed = measures(best)
     with reporter.phase("writing the report", 1, "pages") as meter:
         section = SECTIONS[files.task.name](files, pictures, thumbnails, explain, reporter)
-        findings = _noticed(files.table("findings.csv"), thumbnails)
+        findings = noticed(files.table("findings.csv"), thumbnails)
         target = write_page(
             Path(out) if out else files.folder / "report.html",
             "report.html",
@@ -127,7 +120,7 @@ def write_report(
             ladder=ladder,
             classics=[row for row in rungs if row.rung == 0 and row.accuracy][1:],
             chosen=next((row for row in reversed(rungs) if row.is_kept), None),
-            ladder_chart=ladder_chart(files),
+            ladder_chart=ladder_chart(ladder),
             depth_chart=depth_chart(files),
             curves=training_charts(files.epochs),
             findings=findings,
@@ -152,33 +145,15 @@ def write_report(
     return target
 
 
-class _Thumbnails:
-    """Small pictures of a run's images, each made once, up to the number that fits on the page."""
-
-    def __init__(self, pictures: Pictures) -> None:
-        self._pictures = pictures
-        self._made: dict[str, str] = {}
-
-    def shown(self, row: PredictionRow) -> Shown:
-        return Shown(row, self.of(row.path))
-
-    def of(self, path: str) -> str:
-        """A `data:` address; empty if the file can't be read or the page is full."""
-        if path not in self._made:
-            is_full = len(self._made) >= _THUMBS
-            self._made[path] = "" if is_full else self._pictures.thumbnail(path, _THUMB_PX)
-        return self._made[path]
-
-
 def _classification(
-    files: RunFiles, pictures: Pictures, thumbnails: _Thumbnails, explain: bool, reporter: Reporter
+    files: RunFiles, pictures: Pictures, thumbnails: Thumbnails, explain: bool, reporter: Reporter
 ) -> dict[str, Any]:
     """The confusion matrix, mistakes, heat maps, classes and the calibration."""
     best = files.best
     assert isinstance(best, Scores)
     wrong = sorted((row for row in files.predictions if not row.is_right), key=lambda row: -row.probability)
     confusion, cells = _confusion(best, files.predictions, thumbnails)
-    worst = [thumbnails.shown(row) for row in wrong[:_WORST]]
+    worst = [_shown(row, thumbnails) for row in wrong[:_WORST]]
     explained = _explained(files, pictures, wrong, reporter) if explain else []
     looks = [("looks", "where it looks")] if explained else []
     return {
@@ -198,7 +173,7 @@ def _classification(
 
 
 def _multilabel(
-    files: RunFiles, pictures: Pictures, thumbnails: _Thumbnails, explain: bool, reporter: Reporter
+    files: RunFiles, pictures: Pictures, thumbnails: Thumbnails, explain: bool, reporter: Reporter
 ) -> dict[str, Any]:
     """A row for each label, and the worst predictions."""
     del pictures, explain, reporter
@@ -213,7 +188,7 @@ def _multilabel(
 
 
 def _regression(
-    files: RunFiles, pictures: Pictures, thumbnails: _Thumbnails, explain: bool, reporter: Reporter
+    files: RunFiles, pictures: Pictures, thumbnails: Thumbnails, explain: bool, reporter: Reporter
 ) -> dict[str, Any]:
     """A scatter plot, and the worst predictions."""
     del pictures, explain, reporter
@@ -224,9 +199,13 @@ def _regression(
     }
 
 
-def _worst(files: RunFiles, thumbnails: _Thumbnails) -> list[Shown]:
+def _worst(files: RunFiles, thumbnails: Thumbnails) -> list[Shown]:
     ordered = sorted(files.predictions, key=lambda row: row.goodness)
-    return [thumbnails.shown(row) for row in ordered[:_WORST]]
+    return [_shown(row, thumbnails) for row in ordered[:_WORST]]
+
+
+def _shown(row: PredictionRow, thumbnails: Thumbnails) -> Shown:
+    return Shown(row, thumbnails.of(row.path))
 
 
 SECTIONS: dict[TaskName, Section] = {
@@ -238,7 +217,7 @@ SECTIONS: dict[TaskName, Section] = {
 
 
 def _confusion(
-    best: Scores, judged: Sequence[PredictionRow], thumbnails: _Thumbnails
+    best: Scores, judged: Sequence[PredictionRow], thumbnails: Thumbnails
 ) -> tuple[list[tuple[str, list[Cell]]], list[Gallery]]:
     """The rows of the confusion matrix, and the galleries of its cells, mistakes first."""
     labels = [printable(one.label) for one in best.classes]  # as they are written in predictions.csv
@@ -253,7 +232,7 @@ def _confusion(
     galleries = []
     for true, predicted in order:
         rows = sorted(members[true, predicted], key=lambda row: -row.probability)[:_CELL_MAX]
-        shown = [one for one in map(thumbnails.shown, rows) if one.image]
+        shown = [one for one in (_shown(row, thumbnails) for row in rows) if one.image]
         if shown:
             count = len(members[true, predicted])
             name = f"cell-{true}-{predicted}"
@@ -272,29 +251,6 @@ def _confusion(
         ]
         table.append((labels[number], cells))
     return table, galleries
-
-
-def _noticed(rows: Sequence[dict[str, str]], thumbnails: _Thumbnails) -> list[Noticed]:
-    """Findings grouped by kind and message, with a few pairs of images; of many messages one is shown."""
-    together: dict[tuple[str, str], list[list[str]]] = {}
-    messages: dict[str, dict[str, None]] = {}  # in the order in which they were found
-    for row in rows:
-        messages.setdefault(row["kind"], {})[row["message"]] = None
-    for row in rows:
-        paths = [path for path in row["paths"].split(" | ") if path]
-        message = row["message"]
-        if len(messages[row["kind"]]) > _MESSAGES:  # one for each of very many classes, for example
-            message = f"for example {next(iter(messages[row['kind']]))}"
-        together.setdefault((row["kind"], message), []).append(paths)
-    found = []
-    for (kind, message), several in together.items():
-        examples = [
-            (paths, thumbnails.of(paths[0]), thumbnails.of(paths[1]) if len(paths) > 1 else "")
-            for paths in several[:_EXAMPLES]
-            if paths
-        ]
-        found.append(Noticed(kind, message, len(several), examples))
-    return found
 
 
 def _shade(share: float, *, is_right: bool) -> str:

@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from regraft.arguments import check_place
-from regraft.data.findings.image_set import Images
-from regraft.data.sources.candidates import Found
 from regraft.data.sources.own_outputs import own_output
 from regraft.errors import SettingsError, StorageError
 from regraft.outputs.files import listed, visible
@@ -29,7 +27,7 @@ Place = str | Path | None
 def given_folder(
     out: str | Path,
     source: str | Path,
-    files: Images | Found,
+    paths: Iterable[str],
     settings: dict[str, Any],
     *,
     inputs: Iterable[Place],
@@ -40,7 +38,7 @@ def given_folder(
     Args:
         out: the folder.
         source: the folder or table of the images.
-        files: the images that were found there.
+        paths: the images that were found there, relative to the folder.
         settings: what the user asked for; a run with the same is continued.
         inputs: what else the fit reads.
         overwrite: whether a run with other settings may be replaced.
@@ -50,7 +48,7 @@ def given_folder(
     """
     check_place("--out", out, "the name of a folder")
     folder, shown = Path(out), printable(str(out))
-    _refuse_data(folder, shown, source, files)
+    _refuse_data(folder, shown, source, paths)
     state = _state(folder, settings)
     if state == "foreign":
         holds = "is a file" if folder.exists() and not folder.is_dir() else (
@@ -108,7 +106,7 @@ def _is_run(folder: Path) -> bool:
     return own_output(folder, {entry.name for entry in folder.iterdir()}) == "run of regraft"
 
 
-def _refuse_data(folder: Path, shown: str, source: str | Path, files: Images | Found) -> None:
+def _refuse_data(folder: Path, shown: str, source: str | Path, paths: Iterable[str]) -> None:
     """Refuse a folder in which the run would lie among the images.
 
     Raises:
@@ -124,7 +122,6 @@ def _refuse_data(folder: Path, shown: str, source: str | Path, files: Images | F
     if not _is_within(place, root):
         return
     parts = Path(place).relative_to(root).parts
-    paths = [one.path for one in (files.items if isinstance(files, Images) else files.candidates)]
     if any(len(Path(path).parts) > 1 and Path(path).parts[0] == parts[0] for path in paths):
         raise SettingsError(
             f"{shown} is among the images of {printable(str(source))}, where the files of a run would be "

@@ -29,6 +29,9 @@ class Run(Record):
     versions: dict[str, str]
 
 
+_SHARES = frozenset(["accuracy", "map", "map50", "map75"])
+
+
 class RungRow(Record):
     """One line of a ladder's table."""
 
@@ -37,7 +40,8 @@ class RungRow(Record):
     accuracy: Estimate | None
     """Accuracy on validation images or by cross-validation; None if the rung was not tried."""
     measure: str = Field("accuracy", exclude_if=lambda name: name == "accuracy")
-    """What `accuracy` holds in tasks other than classification, such as `mean_absolute_error`."""
+    """What `accuracy` holds in tasks other than classification, such as `mean_absolute_error`
+    or `map50`."""
     images: int
     predicted_s: float | None
     took_s: float | None
@@ -46,6 +50,11 @@ class RungRow(Record):
     is_kept: bool
     verdict: str
     """Why the rung was kept, not kept, or not tried."""
+
+    @property
+    def is_share(self) -> bool:
+        """Whether the measure is a share in [0, 1], of which more is better; otherwise it is a loss."""
+        return self.measure in _SHARES
 
 
 class LadderRecord(Record):

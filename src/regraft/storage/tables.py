@@ -18,6 +18,8 @@ def printable(text: str) -> str:
     >>> printable("caf\udce9\x1b[31m.jpg")
     'caf\\xe9\\x1b[31m.jpg'
     """
+    if text.isprintable():  # which undecodable bytes are not
+        return text
     shown = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown)
 

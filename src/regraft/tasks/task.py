@@ -35,6 +35,7 @@ from regraft.records import Estimate, Link, TaskName
 Floats = npt.NDArray[Any]
 _TITLES = {
     "auroc": "AUROC",
+    "map50": "mAP50",
     "macro_auroc": "macro AUROC",
     "f1": "F1",
     "macro_f1": "macro F1",

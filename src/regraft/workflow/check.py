@@ -45,8 +45,6 @@ def load_boxes(
     source: str | Path,
     settings: DataSettings | None = None,
     *,
-    boxes_format: str | None = None,
-    before_rotation: bool | None = None,
     reporter: Reporter | None = None,
     **changes: Unpack[DataChanges],
 ) -> BoxSet | None:
@@ -55,8 +53,6 @@ def load_boxes(
     Args:
         source: a folder with pictures and annotation files, or one annotation file.
         settings: how pictures are found and read; a task or layout means that there are no boxes.
-        boxes_format: the format to read, a key of `FORMATS`; None means the one that names most pictures.
-        before_rotation: whether boxes were drawn before the EXIF rotation; None means that it is found out.
         reporter: receives progress.
         changes: single settings, by name.
 
@@ -72,14 +68,14 @@ def load_boxes(
     check_kind("settings", settings, (DataSettings, NoneType), "DataSettings and None")
     check_reporter(reporter)
     chosen: DataSettings = changed(settings or DataSettings(), changes)
-    is_asked = boxes_format is not None or before_rotation is not None
+    is_asked = chosen.boxes_format is not None or chosen.boxes_before_rotation is not None
     if not is_asked and boxes_in(source, chosen) is None:
         return None
     return read_boxes(
         source,
         root=chosen.root,
-        wanted=boxes_format,
-        before_rotation=before_rotation,
+        wanted=chosen.boxes_format,
+        before_rotation=chosen.boxes_before_rotation,
         limits=limits_of(chosen),
         workers=chosen.workers,
         reporter=reporter,

@@ -10,6 +10,10 @@ from typing import Unpack
 
 from regraft.arguments import check_kind
 from regraft.data.findings.image_set import Images
+from regraft.data.sources.candidates import Found
+from regraft.detection.annotations.boxes import BoxSet
+from regraft.detection.detectors.detector import Detector
+from regraft.detection.fitting import DetectionRequest, check_request, fit_detector
 from regraft.plans.plan import Plan
 from regraft.prediction.model import Model
 from regraft.prediction.voter import Voter
@@ -19,10 +23,11 @@ from regraft.runs.log import RunLog
 from regraft.settings import DataSettings, FitSettings, TrainSettings
 from regraft.storage.files import make_folder
 from regraft.training.solved import fit_solved, fit_voters, unseen_outputs
+from regraft.workflow.check import load_boxes
 from regraft.workflow.keywords import FitChanges
 from regraft.workflow.ladder_fit import fit_by_ladder
 from regraft.workflow.outcome import Destination, Outcome
-from regraft.workflow.preparation import Prepared, data_settings_of, located, prepare
+from regraft.workflow.preparation import Prepared, compute_of, data_settings_of, located, prepare
 from regraft.workflow.rehearsal import planned, with_network
 from regraft.workflow.request import Start, find_start, make_request, tail_training
 
@@ -39,11 +44,11 @@ def fit(
     overwrite: bool = False,
     reporter: Reporter | None = None,
     **changes: Unpack[FitChanges],
-) -> Model:
+) -> Model | Detector:
     """Transfer a pretrained network to a data set; see `FitSettings` and `TrainSettings` for what can be set.
 
     Args:
-        images: from `load_images`, or what it accepts.
+        images: from `load_images`, or what it accepts; or a folder or file with boxes around objects.
         settings: what is fitted, all settings at once.
         training: how a tail is trained, for the strategies that train one.
         data: how images are read.
@@ -55,7 +60,7 @@ def fit(
         changes: single settings of `FitSettings` or `TrainSettings`, by name.
 
     Returns:
-        The model, with its scores.
+        The model, with its scores; a detector, if the data set has boxes around objects.
 
     Raises:
         RegraftError: the message says what to change.
@@ -66,24 +71,34 @@ def fit(
     request = make_request(settings, training, plan, changes)
     log = RunLog(reporter or Silent(), None)
     source = images.root if isinstance(images, Images) else str(images)
+    boxes = None if isinstance(images, Images) else load_boxes(images, data_settings, reporter=log)
     record = {"data": str(Path(source).resolve()), **request.record(), **data_settings.record()}
     record |= {"from_run": str(from_run) if from_run else None}
-    files, folder = located(images, data_settings), None
     inputs = (
         from_run,
         request.fit.weights,
         data_settings.corrections,
         None if isinstance(plan, Plan) else plan,
     )
+    files, folder = boxes or located(images, data_settings), None
     if out is not None and out != "":
-        folder = given_folder(out, source, files, record, inputs=inputs, overwrite=overwrite)
-    files, request, _ = with_network(files, request, data_settings, log)
+        folder = given_folder(out, source, _paths(files), record, inputs=inputs, overwrite=overwrite)
+    if isinstance(files, BoxSet):
+        check_request(request.fit, request.training, request.plan, data_settings)
+    else:
+        files, request, _ = with_network(files, request, data_settings, log)
     start = find_start(request, from_run, log)
     if out is not None and folder is None:
         parts = (Path(source).resolve().stem, start.weights.network, request.fit.strategy, request.fit.cut)
         folder = choose_folder("-".join(filter(None, parts)), record, inputs=inputs, overwrite=overwrite)
     earlier = images_of_run(folder, record)
     log = _started(log, reporter or Silent(), folder)
+    if isinstance(files, BoxSet):
+        compute = compute_of(request, data_settings)
+        asked = DetectionRequest(
+            files, request.fit, request.training, data_settings, start.weights, start.lineage, compute
+        )
+        return fit_detector(asked, record, folder, log, started=started)
     place = Destination(folder, record, log, earlier)
     if request.plan is None and request.fit.strategy == "auto":
         return fit_by_ladder(files, request, data_settings, start, place, started=started)
@@ -91,6 +106,13 @@ def fit(
     place.compare_images(prepared.dataset.split)
     plan = planned(prepared, request, log)
     return place.finish(_carry_out(prepared, plan, start, log), start)
+
+
+def _paths(files: Images | Found | BoxSet) -> list[str]:
+    """The paths of all images that were found."""
+    if isinstance(files, BoxSet):
+        return [one.path for one in files.pictures]
+    return [one.path for one in (files.items if isinstance(files, Images) else files.candidates)]
 
 
 def _carry_out(prepared: Prepared, plan: Plan, start: Start, log: RunLog) -> Outcome:

@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import Literal, TypedDict
 
 from regraft.records import Granularity, HeadKind, Precision, StrategyChoice
-from regraft.settings import Augmentation, InitName, Layout, OptimizerName, ScheduleName, TaskChoice
+from regraft.settings import (
+    Augmentation,
+    BoxesFormat,
+    InitName,
+    Layout,
+    OptimizerName,
+    ScheduleName,
+    TaskChoice,
+)
 
 
 class DataChanges(TypedDict, total=False):
@@ -24,6 +32,8 @@ class DataChanges(TypedDict, total=False):
     max_bad_share: float
     corrections: str | None
     look_alikes: Literal["auto", "group", "ignore"]
+    boxes_format: BoxesFormat | None
+    boxes_before_rotation: bool | None
     workers: int | None
 
 

@@ -92,9 +92,9 @@ def found_images(source: str | Path, settings: DataSettings) -> Found:
     boxes = boxes_in(source, settings)
     if boxes:
         raise DataError(
-            f"{printable(str(source))} holds boxes around objects ({boxes}), and detectors can't be fitted "
-            "yet: `regraft check` reads and checks the boxes, and with --task classification the names of "
-            "folders, or a column of a table, are taken as classes of whole images"
+            f"{printable(str(source))} holds boxes around objects ({boxes}), and this command is for classes "
+            "of whole images: `regraft fit` fits a detector, `regraft check` checks the boxes. With --task "
+            "classification the names of folders, or a column of a table, are taken as classes"
         )
     return _found(source, settings)
 
@@ -117,7 +117,11 @@ def boxes_in(source: str | Path, settings: DataSettings) -> str | None:
 
     A folder with two or more folders of classes is one of classes, whatever annotation files are there too.
     """
-    boxes = None if asks_for_classes(settings) else has_boxes(Path(source))
+    boxes = (
+        None
+        if asks_for_classes(settings)
+        else has_boxes(Path(source), Path(settings.root) if settings.root else None)
+    )
     if boxes is None or not Path(source).is_dir():
         return boxes
     try:

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from regraft.detection.trained.detector import DetectorKind, DetectorRecord
 from regraft.detection.trained.levels import spreads
+from regraft.detection.trained.record import TrainedKind, TrainedRecord
 from regraft.detection.trained.targets import ViewTargets, padded
 from regraft.detection.trained.training import DetectorTraining
 from regraft.progress import Reporter
@@ -107,7 +107,7 @@ class ViewsInMemory:
 
 
 def toy_training(
-    kind: DetectorKind,
+    kind: TrainedKind,
     pictures: list[Rows] | None = None,
     *,
     classes: int = 2,
@@ -125,7 +125,7 @@ def toy_training(
     targets = [padded([np.reshape(rows, (-1, 5)) for rows in view]) for view in views]
     settings = TrainSettings(epochs=4, lr=4e-3, effective_batch=3, micro_batch=3, train_precision="fp32")
     return DetectorTraining(
-        record=DetectorRecord(kind=kind, classes=classes, canvas=CANVAS, levels=levels, width=32, regions=16),
+        record=TrainedRecord(kind=kind, classes=classes, canvas=CANVAS, levels=levels, width=32, regions=16),
         spread=spreads(maps[0], levels),
         train=source,
         targets=ViewTargets(targets, lambda: source.view),

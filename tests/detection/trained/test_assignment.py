@@ -99,4 +99,4 @@ def test_cells_in_ignored_regions_are_not_used_unless_they_have_a_box() -> None:
 
 def test_larger_boxes_belong_on_coarser_levels() -> None:
     boxes = torch.tensor([[0.0, 0, side, 10] for side in (20, 128, 129, 256, 257, 1000, 5000)])
-    assert levels_for(boxes, CELLS.level_strides).tolist() == [0, 0, 1, 1, 2, 2, 3][: len(boxes)]
+    assert levels_for(boxes, CELLS.level_strides).tolist() == [0, 0, 1, 1, 2, 3, 3]

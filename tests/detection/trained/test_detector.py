@@ -6,19 +6,20 @@ import numpy as np
 import pytest
 import torch
 
-from regraft.detection.trained.detector import RECORD_FILE, WEIGHTS_FILE, DetectorKind, TrainedDetector
+from regraft.detection.trained.detector import RECORD_FILE, WEIGHTS_FILE, TrainedDetector
+from regraft.detection.trained.record import TrainedKind
 from regraft.errors import StorageError
 from tests.detection.trained.examples import toy_training
 
 
-def detector(kind: DetectorKind) -> tuple[TrainedDetector, torch.Tensor]:
+def detector(kind: TrainedKind) -> tuple[TrainedDetector, torch.Tensor]:
     training = toy_training(kind)
     rows = training.train.fetch(np.arange(3))
     return TrainedDetector.new(training.record, training.spread, seed=3), rows
 
 
 @pytest.mark.parametrize("kind", ["one-stage", "two-stage"])
-def test_a_detector_is_the_same_after_saving_and_loading(kind: DetectorKind, tmp_path: Path) -> None:
+def test_a_detector_is_the_same_after_saving_and_loading(kind: TrainedKind, tmp_path: Path) -> None:
     one, rows = detector(kind)
     one.save(tmp_path)
     other = TrainedDetector.load(tmp_path)

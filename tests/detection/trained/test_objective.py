@@ -58,8 +58,8 @@ def test_each_picture_has_the_precision_that_it_has_alone() -> None:
         matches = match(
             truth, detections(np.zeros(4), one.classes, one.corners, one.scores), images=1, classes=3
         )
-        each = average_precision(matches, sizes=["all"])[0, 0].mean(axis=0)
-        expected.append(float(mean_over_classes(each)))
+        value = mean_over_classes(average_precision(matches, sizes=["all"])[0, 0].mean(axis=0))
+        expected.append(float(value))
     assert picture_precision(found, padded(rows), 3) == pytest.approx(expected, abs=1e-6)
 
 

@@ -1,3 +1,5 @@
+"""Training on drawn pictures: it learns, its gradients add up, and it resumes to the same bits."""
+
 from __future__ import annotations
 
 from dataclasses import replace
@@ -8,7 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from regraft.detection.trained.detector import DetectorKind, TrainedDetector
+from regraft.detection.trained.detector import TrainedDetector
+from regraft.detection.trained.finder import TrainedFinder
+from regraft.detection.trained.record import TrainedKind
 from regraft.detection.trained.targets import ViewTargets
 from regraft.detection.trained.training import DetectorTraining
 from regraft.errors import SettingsError
@@ -21,7 +25,7 @@ from regraft.training.loop.batches import Places
 from regraft.training.loop.engine import Trainer
 from tests.detection.trained.examples import Rows, ViewsInMemory, some_boxes, toy_training
 
-KINDS: tuple[DetectorKind, ...] = get_args(DetectorKind)
+KINDS: tuple[TrainedKind, ...] = get_args(TrainedKind)
 
 
 def new(training: DetectorTraining) -> TrainedDetector:
@@ -48,7 +52,7 @@ def precision(training: DetectorTraining, detector: TrainedDetector, pictures: l
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-def test_drawn_pictures_are_learned_by_heart(kind: DetectorKind) -> None:
+def test_drawn_pictures_are_learned_by_heart(kind: TrainedKind) -> None:
     pictures = some_boxes(6)
     training = toy_training(kind, pictures, epochs=60)
     assert precision(training, new(training), pictures) < 0.3
@@ -57,7 +61,7 @@ def test_drawn_pictures_are_learned_by_heart(kind: DetectorKind) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-def test_one_class_and_one_picture_are_enough(kind: DetectorKind) -> None:
+def test_one_class_and_one_picture_are_enough(kind: TrainedKind) -> None:
     pictures: list[Rows] = [[[0.0, 20, 30, 60, 70]]]
     training = toy_training(kind, pictures, classes=1, epochs=60)
     assert precision(training, training.run(Silent()), pictures) > 0.99
@@ -65,7 +69,7 @@ def test_one_class_and_one_picture_are_enough(kind: DetectorKind) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("micro", [1, 2, 3])
-def test_micro_batches_add_up_to_the_batchs_gradient(kind: DetectorKind, micro: int) -> None:
+def test_micro_batches_add_up_to_the_batchs_gradient(kind: TrainedKind, micro: int) -> None:
     pictures = [*some_boxes(3), []]
     found = []
     for size in (4, micro):
@@ -106,7 +110,7 @@ class Interrupted(ViewsInMemory):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("at", [0, 1, 3, 6, 7])
 def test_a_training_that_was_killed_ends_in_the_same_bits(
-    kind: DetectorKind, at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kind: TrainedKind, at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "CHECKPOINT_EVERY_S", 0.0)
     changes = {"ema": 0.9, "gradient_noise": 0.01}
@@ -128,7 +132,7 @@ def test_a_training_that_was_killed_ends_in_the_same_bits(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_boxes_follow_the_view_of_the_epoch(kind: DetectorKind) -> None:
+def test_boxes_follow_the_view_of_the_epoch(kind: TrainedKind) -> None:
     """The second view of a picture is mirrored, and so are its boxes."""
     training = toy_training(kind, epochs=2)
     seen: list[np.ndarray] = []
@@ -158,3 +162,20 @@ def test_the_history_names_the_measure_and_leaves_training_batches_out() -> None
 def test_settings_that_mix_pictures_are_refused() -> None:
     with pytest.raises(SettingsError, match="can't be trained with --mixup, --class-weights"):
         toy_training("one-stage", mixup=0.2, class_weights=True)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_detector_built_from_its_arrays_finds_the_same(kind: TrainedKind) -> None:
+    training = toy_training(kind)
+    finder = TrainedFinder(new(training))
+    again = TrainedFinder.load(finder.record, finder.arrays())
+    rows = rows_of(training)
+    for one, other in zip(finder.trained.detect(rows), again.trained.detect(rows), strict=True):
+        assert len(one.scores) > 0
+        assert all(np.array_equal(mine, theirs) for mine, theirs in zip(one, other, strict=True))
+
+
+def test_arrays_of_another_detector_are_refused() -> None:
+    arrays = TrainedFinder(new(toy_training("one-stage"))).arrays()
+    with pytest.raises(ValueError, match="Missing key"):
+        TrainedFinder.load(toy_training("two-stage").record, arrays)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import Parameter
 
@@ -15,8 +15,6 @@ from regraft.data.findings.image_set import Images
 from regraft.records import Finding, Split, TaskName
 from regraft.settings import DataSettings
 
-BoxesFormat = Literal["voc", "coco", "yolo", "csv", "labelme", "label-studio", "cvat", "create-ml", "regions"]
-
 
 def check(
     data: str,
@@ -25,8 +23,6 @@ def check(
     data_settings: Annotated[DataSettings, Parameter(name="*", negative_iterable=())] = DataSettings(),  # noqa: B008 (frozen)
     test_share: float = 0.2,
     seed: int = 0,
-    boxes_format: BoxesFormat | None = None,
-    boxes_before_rotation: bool | None = None,
     out: Annotated[str | None, Parameter(name=["--out", "-o"])] = None,
     overwrite: Overwrite = False,
     json: Annotated[bool, Parameter(negative="")] = False,
@@ -51,10 +47,6 @@ def check(
         data_settings: How images are found and read.
         test_share: Share of each class that would be set aside as test images.
         seed: Random seed of the train/test split.
-        boxes_format: Format of the boxes to read, where a folder has several. By default the one that
-            describes most pictures is read.
-        boxes_before_rotation: Whether boxes were drawn before the EXIF rotation of pictures. By default this
-            is found out from sizes and bounds, and shown.
         out: CSV file to which all findings and skipped files are written.
         overwrite: Replace a file that regraft did not write; never one that this command reads.
         json: Print one JSON object instead of tables.
@@ -68,13 +60,7 @@ def check(
     if out is not None:
         output_file(out, FINDINGS, inputs=[data, data_settings.corrections], overwrite=overwrite)
     reporter = make_reporter(json_lines=json)
-    boxes = load_boxes(
-        data,
-        data_settings,
-        boxes_format=boxes_format,
-        before_rotation=boxes_before_rotation,
-        reporter=reporter,
-    )
+    boxes = load_boxes(data, data_settings, reporter=reporter)
     if boxes is not None:
         if out:
             write_findings(out, boxes.findings, boxes.skipped)

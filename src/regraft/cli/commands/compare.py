@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -29,8 +30,15 @@ def compare(*runs: str, json: Annotated[bool, Parameter(negative="")] = False) -
         runs: Folders of finished runs that were evaluated on the same images.
         json: Print one JSON object instead of a table.
     """
+    from regraft.detection.detectors.bundle import is_detector
     from regraft.runs.comparison import compare_runs
 
+    if runs and all(is_detector(Path(run)) for run in runs):
+        from regraft.cli.terminal.detection import show_standoffs
+        from regraft.detection.run_comparison import compare_detector_runs
+
+        show_standoffs(compare_detector_runs([Path(run) for run in runs]), json_lines=json)
+        return 0
     found = compare_runs(runs)
     rows, lines = [], []
     for row in found.rows:

@@ -77,6 +77,8 @@ def fit(
             and stop before features are computed; `regraft advise` shows the same.
         json: Print JSON lines instead of tables and bars.
     """
+    from regraft.cli.terminal.detection import show_detection_scores
+    from regraft.detection.detectors.records import DetectionSheet
     from regraft.workflow import fit as verb
     from regraft.workflow.rehearsal import rehearse
 
@@ -120,7 +122,10 @@ def fit(
         from regraft.storage.files import read_json
 
         show_ladder(LadderRecord.model_validate(read_json(model.run_folder / "ladder.json")))
-    show_scores(model.scores)
+    if isinstance(model.scores, DetectionSheet):
+        show_detection_scores(model.scores)
+    else:
+        show_scores(model.scores)
     if page is not None:
         print(f"the report is {page}; open it in a browser")
     print(f"saved in {model.run_folder}; try: regraft predict {model.run_folder} IMAGE ...")

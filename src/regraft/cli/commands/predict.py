@@ -16,7 +16,10 @@ from regraft.cli.terminal.console import make_reporter
 from regraft.cli.terminal.parameters import Overwrite
 from regraft.records import Precision
 
+_BOXES = "Boxes (runs of detectors)"
+
 if TYPE_CHECKING:
+    from regraft.errors import RegraftError
     from regraft.tasks.task import Answer
 
 
@@ -28,12 +31,17 @@ def predict(
     top: int = 1,
     precision: Precision = "fp32",
     runtime: Literal["auto", "openvino", "torch"] = "auto",
+    threshold: Annotated[float | None, Parameter(group=_BOXES)] = None,
+    to: Annotated[Literal["coco", "yolo", "voc", "csv"] | None, Parameter(group=_BOXES)] = None,
+    draw: Annotated[str | None, Parameter(group=_BOXES)] = None,
+    count: Annotated[str | None, Parameter(group=_BOXES)] = None,
+    tiles: Annotated[str | None, Parameter(group=_BOXES)] = None,
     max_megapixels: float = 64.0,
     max_file_mb: float = 128.0,
     overwrite: Overwrite = False,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
-    """Predict labels and probabilities for images, in the given order.
+    """Predict labels and probabilities for images, in the given order; or find objects in them.
 
     Files that can't be used are skipped: they are listed on standard error and, with --out, in
     OUT.skipped.csv.
@@ -42,6 +50,8 @@ def predict(
     regraft predict runs/flowers new/*.jpg -o predictions.csv
     regraft predict runs/flowers new/ --top 3
     find new -name '*.jpg' | regraft predict runs/flowers - --json
+    regraft predict runs/cells new/ -o boxes.json --draw drawn/
+    regraft predict runs/cells new/ --count counts.csv --threshold 0.6
     ```
 
     Args:
@@ -53,28 +63,56 @@ def predict(
         precision: Arithmetic of the network; fp32 gives the same probabilities on every machine, to 1e-5.
         runtime: Library that runs the network: openvino, torch (PyTorch), or auto, which takes torch on a GPU
             and otherwise openvino if it is installed.
+        threshold: The probability from which on boxes are shown, instead of the detector's own.
+        to: Format of the boxes: coco (JSON), csv, yolo or voc (a folder each). By default COCO for an --out
+            that ends in .json, otherwise CSV.
+        draw: Folder for the pictures with their boxes.
+        count: CSV file for the number of boxes of each class in each picture.
+        tiles: Cut each picture into so many overlapping columns and rows (3x2), for objects that are small in
+            large pictures.
         max_megapixels: Skip images with more megapixels than this.
         max_file_mb: Skip files larger than this many megabytes.
         overwrite: Replace a file that regraft did not write; never one that this command reads.
         json: Print JSON lines instead of CSV.
     """
+    from regraft.cli.terminal.finding import Wishes, find_in
     from regraft.data.pictures.loading import LoadLimits
-    from regraft.errors import NoImagesError, SettingsError
+    from regraft.detection.detectors.detector import Detector
+    from regraft.detection.opening import load_model
+    from regraft.errors import SettingsError
     from regraft.prediction.onnx_model import OnnxModel
-    from regraft.prediction.opening import load_model
     from regraft.storage.files import write_atomically
     from regraft.storage.tables import csv_bytes, printable
 
+    wishes = Wishes(out, to, draw, count, threshold, tiles)
     paths = list(_expand(images))
+    loaded = load_model(model)
+    if isinstance(loaded, Detector):
+        if not paths:
+            raise _no_images(images)
+        if top != 1:
+            raise SettingsError(f"--top {top} is for classes of whole images; {model} finds boxes")
+        return find_in(
+            loaded,
+            model,
+            paths,
+            wishes,
+            precision=precision,
+            runtime=runtime,
+            limits=LoadLimits(max_megapixels, max_file_mb),
+            overwrite=overwrite,
+            reporter=make_reporter(json_lines=json),
+        )
+    if wishes.named:
+        raise SettingsError(
+            f"{', '.join(wishes.named)}: for boxes, but {model} predicts labels of whole images"
+        )
     as_json = json or (out or "").endswith((".jsonl", ".json"))
     _check_outputs(out, [model, *images, *paths], as_json=as_json, overwrite=overwrite)
-    loaded = load_model(model)
     if not 1 <= top <= len(loaded.labels):
         raise SettingsError(f"--top {top} is outside of 1 to {len(loaded.labels)}, the number of labels")
     if not paths:
-        raise NoImagesError(
-            f"no images were found in {' '.join(images) or 'an empty list'}; give files, folders, globs or -"
-        )
+        raise _no_images(images)
     reporter = make_reporter(json_lines=json)
     limits = LoadLimits(max_megapixels, max_file_mb)
     if isinstance(loaded, OnnxModel):
@@ -101,6 +139,14 @@ def predict(
         rows = [(file.path, file.reason) for file in found.skipped]
         write_atomically(Path(f"{out}.skipped.csv"), csv_bytes(("path", "reason"), rows))
     return 0 if found.rows else 1
+
+
+def _no_images(images: Sequence[str]) -> RegraftError:
+    from regraft.errors import NoImagesError
+
+    return NoImagesError(
+        f"no images were found in {' '.join(images) or 'an empty list'}; give files, folders, globs or -"
+    )
 
 
 def _check_outputs(out: str | None, inputs: Sequence[str], *, as_json: bool, overwrite: bool) -> None:

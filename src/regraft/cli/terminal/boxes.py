@@ -24,7 +24,7 @@ def show_boxes(boxes: BoxSet, out: str | None) -> None:
     counts, labels = boxes.counts(), boxes.labels
     on = Counter(picture.side for picture in boxes.pictures)
     sides = [side for side in _SIDES if on[side]]
-    print(f"layout: boxes around objects, {boxes.format} ({_counted(boxes.files, 'file', 'files')})")
+    print(f"layout: boxes around objects, {boxes.format} ({counted(boxes.files, 'file', 'files')})")
     pictures = Counter(label for picture in boxes.pictures for label in {box.label for box in picture.boxes})
     rows = [
         [
@@ -39,8 +39,8 @@ def show_boxes(boxes: BoxSet, out: str | None) -> None:
     shown = rows if more <= 0 else [*rows[:_MOST_ROWS], [f"and {more:,} more", *("" for _ in rows[0][1:])]]
     split = "published split" if sides else "no published split"
     title = (
-        f"{_counted(counts.total(), 'box', 'boxes')} of {_counted(len(labels), 'class', 'classes')} in "
-        f"{_counted(len(boxes.pictures), 'picture', 'pictures')}, {len(boxes.backgrounds):,} of them "
+        f"{counted(counts.total(), 'box', 'boxes')} of {counted(len(labels), 'class', 'classes')} in "
+        f"{counted(len(boxes.pictures), 'picture', 'pictures')}, {len(boxes.backgrounds):,} of them "
         f"backgrounds ({split})"
     )
     header = ["class", "boxes", "pictures", *(f"boxes in {side}" for side in sides)]
@@ -54,7 +54,12 @@ def show_boxes(boxes: BoxSet, out: str | None) -> None:
         print("to list all of them, add --out problems.csv")
 
 
-def _counted(count: int, one: str, several: str) -> str:
+def counted(count: int, one: str, several: str) -> str:
+    """A number with its noun.
+
+    >>> counted(1, "box", "boxes"), counted(4886, "box", "boxes")
+    ('1 box', '4,886 boxes')
+    """
     return f"{count:,} {one if count == 1 else several}"
 
 

@@ -14,6 +14,7 @@ from regraft.data.sources.delimited import described, read_delimited
 from regraft.data.sources.labels import label_of, text_labels
 from regraft.errors import DataError
 from regraft.records import SkippedFile
+from regraft.storage.tables import unguarded
 
 _LABEL_KINDS = (
     "string",
@@ -86,6 +87,8 @@ class Table:
                 "each image; choose a column of text or numbers with --label-column"
             )
         cells = self.column(place)
+        if kind is None:  # tables of Regraft's own guard labels against spreadsheets that run them
+            cells = [unguarded(cell) for cell in cells]
         if kind in (None, "string"):
             cells = _each(partial(text_labels, is_list=is_list), cells)
         elif kind in ("float", "halffloat"):  # as Python floats, 0.1 would have 17 digits

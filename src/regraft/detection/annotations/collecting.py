@@ -47,7 +47,7 @@ def collected(listing: Listing, kind: str, index: PictureIndex, job: Notes) -> d
     total = 0
     classes: dict[Path, tuple[str, ...] | None] = {}
     for file in listing.annotations[kind]:
-        name = file.relative_to(listing.root).as_posix() if file.is_relative_to(listing.root) else file.name
+        name = listing.name_of(file)
         try:
             known = _classes(file, listing, classes, job) if kind == "yolo" else None
             sheets = sheets_in(file, name, kind, known)

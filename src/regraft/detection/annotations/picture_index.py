@@ -37,7 +37,7 @@ class PictureIndex:
         for name in names:
             parts = _parts(name)
             for found in (self._by_name.get(parts[-1], []), self._by_stem.get(_stem(parts[-1]), [])):
-                best = _best(found, parts, near)
+                best = _best(found, name, near)
                 if best is not None:
                     return best
         return None
@@ -52,15 +52,22 @@ class PictureIndex:
         return f"no picture of the data set is called {shown}"
 
 
-def _best(found: Sequence[str], parts: Sequence[str], near: str) -> str | None:
-    """The picture with the most folders in common with the written path, then with the annotation file."""
+def _best(found: Sequence[str], name: str, near: str) -> str | None:
+    """The picture with most folders in common with the written path, then with the annotation file.
+
+    If that does not decide, it is the one with the fewest folders that neither of the two has, then the one
+    with the same capitals.
+    """
     if len(found) < 2:
         return found[0] if found else None
-    folders = _parts(near)[:-1]
+    parts, folders = _parts(name), _parts(near)[:-1]
 
-    def likeness(path: str) -> tuple[int, int]:
+    def likeness(path: str) -> tuple[int, int, int, bool]:
         own = _parts(path)
-        return _common(own[-2::-1], parts[-2::-1]), _common_anywhere(own[:-1], folders)
+        # Of "1.jpg" and "a/1.jpg", an entry that says nothing of a folder called "a" means the first.
+        foreign = len({*own[:-1]} - {*parts[:-1], *folders})
+        common = _common(own[-2::-1], parts[-2::-1])
+        return common, _common_anywhere(own[:-1], folders), -foreign, path.endswith(name)
 
     ranked = sorted(found, key=likeness, reverse=True)
     return None if likeness(ranked[0]) == likeness(ranked[1]) else ranked[0]

@@ -36,6 +36,7 @@ _ACCEPTED = (
     "Accepted are Pascal VOC XML, COCO JSON, YOLO text files, tables, LabelMe, Label Studio, CVAT, "
     "Create ML and regions JSON; see docs/detecting.md"
 )
+_APART = "if they are in another folder, name it with --root"
 
 
 def read_boxes(
@@ -52,7 +53,7 @@ def read_boxes(
 
     Args:
         source: a folder with pictures and annotation files, or one annotation file.
-        root: the folder of the pictures, if `source` is a file; None means the file's own folder.
+        root: the folder of the pictures, if they are not in `source`; of a file, None means its own folder.
         wanted: the format to read, a key of `FORMATS`; None means the one with the most files.
         before_rotation: whether boxes were drawn before the EXIF rotation of pictures. None means that sizes
             and bounds decide for each picture, and where they can't, what was decided for the others.
@@ -78,7 +79,10 @@ def read_boxes(
     listing = listed(source, Path(root) if root else None)
     kind = listing.chosen(wanted)
     if kind is None:
-        raise NoImagesError(f"{printable(str(source))} contains no annotation files with boxes. {_ACCEPTED}")
+        hint = "" if listing.pictures else f" There are no pictures, either: {_APART}"
+        raise NoImagesError(
+            f"{printable(str(source))} contains no annotation files with boxes. {_ACCEPTED}.{hint}"
+        )
     job = Notes(listing.root)
     paths = {path.relative_to(listing.root).as_posix(): path for path in listing.pictures}
     index = PictureIndex(paths)
@@ -87,7 +91,7 @@ def read_boxes(
     facts = _facts_of({p: paths[p] for p in [*entries, *backgrounds]}, limits, workers, reporter, job)
     boxes = _placed(entries, facts, before_rotation, job)
     boxes = _without_failed(boxes, entries, job)
-    by_list = listed_sides(listing.others, listing.root, index, job.noticed)
+    by_list = listed_sides(listing, index, job.noticed)
     pictures = [
         BoxedPicture(
             path, fact.sha256, *fact.upright, _side(path, entries.get(path, []), by_list), boxes.get(path, ())
@@ -99,7 +103,10 @@ def read_boxes(
         reasons = Counter(file.reason for file in job.skipped).most_common(2)
         causes = "; ".join(f"{count} x {reason}" for reason, count in reasons)
         why = causes or "; ".join(f.message for f in job.noticed.all()[:2])
-        raise NoImagesError(f"no annotation file of {printable(str(source))} names a usable picture: {why}")
+        hint = f". Pictures were looked for in {printable(str(listing.root))}: {_APART}"
+        raise NoImagesError(
+            f"no annotation file of {printable(str(source))} names a usable picture: {why}{hint}"
+        )
     sided = with_sides(pictures, job.noticed)
     class_findings(sided, job.noticed)
     copy_findings(sided, job.noticed)
@@ -266,7 +273,7 @@ def _other_formats(listing: Listing, kind: str, job: Notes) -> None:
                 f"{len(files):,} files are {FORMATS[name]} and were not read, because {FORMATS[kind]} "
                 f"describes more pictures (choose them with --boxes-format {name})"
             )
-            job.noticed.add("other-format", text, files[0].relative_to(listing.root).as_posix())
+            job.noticed.add("other-format", text, listing.name_of(files[0]))
 
 
 def _counted(

@@ -69,6 +69,15 @@ class Listing:
     """Files that may name YOLO's classes."""
     others: tuple[Path, ...] = ()
     """Text files that are none of these, among them lists of the pictures of a side."""
+    annotation_root: Path | None = None
+    """The folder of the annotation files where that is not the folder of the pictures."""
+
+    def name_of(self, file: Path) -> str:
+        """Path of an annotation file relative to its folder, with forward slashes."""
+        for folder in (self.root, self.annotation_root):
+            if folder is not None and file.is_relative_to(folder):
+                return file.relative_to(folder).as_posix()
+        return file.name
 
     def chosen(self, wanted: str | None = None) -> str | None:
         """The format to be read; None if there is none.
@@ -96,42 +105,53 @@ class Listing:
 def listed(source: Path, root: Path | None = None) -> Listing:
     """The files of a folder, or of the folder around one annotation file, which is then the only one.
 
+    Args:
+        source: a folder, or one annotation file.
+        root: the folder of the pictures, if it is another one.
+
     Raises:
-        DataError: the folder can't be read.
+        DataError: a folder can't be read.
     """
     is_folder = source.is_dir()
-    base = source if is_folder else root or source.parent
+    base = root or (source if is_folder else source.parent)
     walk = Walk()
     pictures = tuple(walk.folder(base).all_files())
+    if is_folder and root is not None:
+        walk = Walk()
+        walk.folder(source)
     sides = sorted(path for path, _ in walk.ignored) if is_folder else [source]
     by_format: dict[str, list[Path]] = defaultdict(list)
     others = []
-    stems = {path.stem for path in pictures}
+    stems = {name for path in pictures for name in (path.stem, path.name)}
     for path in sides:
-        kind = _format_of(path, stems)
+        kind = _format_of(path, source if is_folder else source.parent, stems)
         if kind:
             by_format[kind].append(path)
         elif path.suffix.lower() == ".txt":
             others.append(path)
     names = tuple(path for path, _ in walk.ignored if _may_name_classes(path))
     kept = {name: tuple(by_format[name]) for name in FORMATS if by_format[name]}
-    return Listing(base, pictures, kept, names, tuple(others))
+    return Listing(base, pictures, kept, names, tuple(others), source if is_folder else None)
 
 
-def has_boxes(source: Path) -> str | None:
+def has_boxes(source: Path, root: Path | None = None) -> str | None:
     """What a data set is called if it has boxes, as `Pascal VOC XML, 364 files`; None if it has none.
+
+    Args:
+        source: a folder, or one annotation file.
+        root: the folder of the pictures, if it is another one.
 
     >>> from pathlib import Path
     >>> has_boxes(Path("nowhere")) is None
     True
     """
     if not source.is_dir():
-        kind = _format_of(source, {source.stem}) if source.is_file() else None
+        kind = _format_of(source, source.parent, {source.stem}) if source.is_file() else None
         return f"{FORMATS[kind]}, 1 file" if kind else None
     if not _may_have_boxes(source):
         return None
     try:
-        listing = listed(source)
+        listing = listed(source, root)
     except DataError:
         return None
     name = listing.chosen()
@@ -203,7 +223,7 @@ def _may_name_classes(path: Path) -> bool:
     return path.name.lower() in NAME_FILES or path.suffix.lower() in (".yaml", ".yml", ".names")
 
 
-def _format_of(path: Path, stems: Iterable[str]) -> str | None:
+def _format_of(path: Path, source: Path, stems: Iterable[str]) -> str | None:
     kind = _SUFFIXES.get(path.suffix.lower())
     if kind is None or path.name.startswith(".") or path.name.lower() in NAME_FILES:
         return None
@@ -220,15 +240,19 @@ def _format_of(path: Path, stems: Iterable[str]) -> str | None:
         return None
     if kind == "txt":
         # An empty file counts where it is named like a picture and others of the folder have boxes.
-        return "yolo" if path.stem in stems and (is_yolo(head) or _is_empty_label(path, head)) else None
+        return (
+            "yolo" if path.stem in stems and (is_yolo(head) or _is_empty_label(path, source, head)) else None
+        )
     if kind == "csv":
         return "csv" if _is_table(head) else None
     head = head.replace(b"\0", b"")  # UTF-16 becomes readable enough
     return _xml_format(head) if kind == "xml" else _json_format(head)
 
 
-def _is_empty_label(path: Path, head: bytes) -> bool:
-    return not head.strip() and "label" in path.parent.as_posix().rpartition("/")[2].lower()
+def _is_empty_label(path: Path, source: Path, head: bytes) -> bool:
+    """Whether a file without text is in a folder of labels, or in a folder within one."""
+    folders = (source.name, *path.relative_to(source).parts[:-1])
+    return not head.strip() and any("label" in folder.lower() for folder in folders)
 
 
 def _is_table(head: bytes) -> bool:

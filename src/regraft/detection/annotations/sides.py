@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from regraft.data.pictures.loading import LoadLimits, read_file
 from regraft.data.sources.candidates import SIDES
@@ -12,6 +12,7 @@ from regraft.data.sources.side_names import parts_of, side_of
 from regraft.detection.annotations.boxes import BoxedPicture
 from regraft.detection.annotations.noticed import Noticed
 from regraft.detection.annotations.picture_index import PictureIndex
+from regraft.detection.annotations.recognition import Listing
 from regraft.detection.sources.documents import text_of
 from regraft.errors import DataError
 from regraft.records import Side
@@ -39,11 +40,11 @@ def side_by_file(path: str) -> Side | None:
     return SIDES[word] if word else side_by_folder(path)
 
 
-def listed_sides(files: Sequence[Path], root: Path, index: PictureIndex, noticed: Noticed) -> dict[str, Side]:
+def listed_sides(listing: Listing, index: PictureIndex, noticed: Noticed) -> dict[str, Side]:
     """The sides that lists of pictures give, such as ImageSets/Main/train.txt: a picture on each line."""
     sides: dict[str, Side] = {}
-    for file in files:
-        side, name = side_of(file.stem), file.relative_to(root).as_posix()
+    for file in listing.others:
+        side, name = side_of(file.stem), listing.name_of(file)
         if side is None:
             continue
         try:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from regraft.data.pictures.loading import RESAMPLING, LoadLimits, Pixels, decode
+from regraft.data.pictures.loading import RESAMPLING, LoadLimits, Picture, Pixels, decode
 from regraft.records import InputSpec
 
 STEP_PX = 32
@@ -116,19 +116,41 @@ def on_canvas(
     """
     height, width, channels = spec.shape
     picture = decode(data, min_side_px=min(height, width), limits=limits, channels=channels)
-    upright = (picture.width, picture.height)
-    if picture.orientation >= 5:  # the stored picture lies on its side
-        upright = upright[::-1]
-    placement = Placement(*upright, width, height, is_mirrored)
+    return placed(bands_of(picture, channels), upright_size(picture), spec, is_mirrored=is_mirrored)
+
+
+def upright_size(picture: Picture) -> tuple[int, int]:
+    """Width and height of the picture in its file, upright: it may have been decoded at a smaller size."""
+    size = (picture.width, picture.height)
+    return size[::-1] if picture.orientation >= 5 else size  # stored lying on its side
+
+
+def bands_of(picture: Picture, channels: int) -> list[Image.Image]:
+    """What a picture is resampled from: its colours as one image, one grey image, or its bands."""
+    return list(picture.bands) or [picture.image.convert("L") if channels == 1 else picture.image]
+
+
+def placed(
+    bands: Sequence[Image.Image], size: tuple[int, int], spec: InputSpec, *, is_mirrored: bool = False
+) -> tuple[Pixels, Placement]:
+    """A picture, or a part of one, on the canvas of a network's input.
+
+    Args:
+        bands: its colours as one image, or its bands.
+        size: width and height that boxes refer to, if it was decoded at a smaller size.
+        spec: the network's input.
+        is_mirrored: whether left and right are exchanged.
+
+    Returns:
+        Pixels `(height, width, channels) uint8`, and where the picture lies on them.
+    """
+    height, width, channels = spec.shape
+    placement = Placement(*size, width, height, is_mirrored)
     canvas = np.empty((height, width, channels), dtype=np.uint8)
     canvas[:] = np.round(255 * np.asarray(spec.mean)).astype(np.uint8)
-    covered = placement.covered
-    grey = picture.image.convert("L") if channels == 1 else picture.image
-    parts = [
-        np.asarray(_turned(part.resize(covered, RESAMPLING[spec.interpolation]), is_mirrored))
-        for part in picture.bands or [grey]
-    ]
-    pixels = np.stack(parts, axis=-1) if picture.bands else parts[0]
+    covered, rule = placement.covered, RESAMPLING[spec.interpolation]
+    parts = [np.asarray(_turned(band.resize(covered, rule), is_mirrored)) for band in bands]
+    pixels = np.stack(parts, axis=-1) if len(parts) > 1 else parts[0]
     canvas[: covered[1], : covered[0]] = pixels.reshape(covered[1], covered[0], channels)
     return canvas, placement
 

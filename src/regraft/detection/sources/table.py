@@ -22,6 +22,7 @@ from regraft.data.sources.delimited import Line, read_delimited
 from regraft.detection.sources.documents import MAX_MARKS, name_of, number_of, stated_size
 from regraft.detection.sources.sheets import Mark, Sheet
 from regraft.errors import DataError
+from regraft.storage.tables import unguarded
 
 MAX_TABLE_MB = 64.0
 """A larger table is refused before it is read: it has about a million rows."""
@@ -122,7 +123,7 @@ def read_table(file: Path) -> list[Sheet]:
         raise DataError(f"has {len(lines):,} rows; at most {MAX_MARKS:,} are accepted")
     by_picture: dict[str, list[Line]] = defaultdict(list)
     for line in lines:
-        written = _cell(line, columns.path).strip()
+        written = _text(line, columns.path)
         by_picture[written or f"row {line.number} without a path"].append(line)
     return [_sheet(written, rows, columns) for written, rows in by_picture.items()]
 
@@ -157,8 +158,13 @@ def _mark(line: Line, columns: BoxColumns) -> Mark:
     )
     if columns.is_sided:
         right, bottom = left + right, top + bottom
-    return Mark(f"row {line.number}", name_of(_cell(line, columns.label)), (left, top, right, bottom))
+    return Mark(f"row {line.number}", name_of(_text(line, columns.label)), (left, top, right, bottom))
 
 
 def _cell(line: Line, place: int) -> str:
     return line.cells[place] if place < len(line.cells) else ""
+
+
+def _text(line: Line, place: int) -> str:
+    """A path or label, without the mark by which spreadsheets are kept from running it as a formula."""
+    return unguarded(_cell(line, place).strip())

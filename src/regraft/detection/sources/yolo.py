@@ -9,6 +9,7 @@ The names of the classes are in `data.yaml`, `classes.txt` or `obj.names`. A lon
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import PurePosixPath
 
@@ -20,6 +21,7 @@ NAME_FILES = ("data.yaml", "data.yml", "dataset.yaml", "classes.txt", "obj.names
 """Files that hold the names of classes; any other .yaml file with `names:` and .names file counts too."""
 _MAX_CLASSES = 100_000
 _ROW = re.compile(rb"\s*\d+(\s+[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?){4,}\s*(\r?\n|\r|$)")
+_DOUBLE, _SINGLE = re.compile(r'"((?:\\.|[^"\\])*)"'), re.compile(r"'((?:''|[^'])*)'")
 _KEYED = re.compile(r"""\s+["']?(\d+)["']?\s*:\s*(.+)""")
 
 
@@ -129,7 +131,19 @@ def _names_in_yaml(text: str) -> list[str]:
 
 
 def _plain(text: str) -> str:
+    r"""A YAML scalar as text; of escapes in double quotes, those that JSON has as well.
+
+    >>> [_plain(text) for text in ("'it''s'", r'"a \"b\""', "cat # tom", "'cat' # tom")]
+    ["it's", 'a "b"', 'cat', 'cat']
+    """
     text = text.strip()
+    if (quoted := _DOUBLE.match(text)) is not None:
+        try:
+            return str(json.loads(quoted[0], strict=False))
+        except ValueError:
+            return quoted[1]
+    if (quoted := _SINGLE.match(text)) is not None:
+        return quoted[1].replace("''", "'")
     if text[:1] in ("'", '"'):
         return text[1:].partition(text[0])[0]
     return text.partition(" #")[0].strip()

@@ -78,7 +78,8 @@ def offsets_of(corners: torch.Tensor, anchors: torch.Tensor) -> torch.Tensor:
 
 def from_offsets(offsets: torch.Tensor, anchors: torch.Tensor) -> torch.Tensor:
     """The corners of boxes that differ from anchors by these offsets; inverts `offsets_of`."""
-    shift, growth = (offsets / offsets.new_tensor(_WEIGHTS)).split(2, dim=-1)
+    scaled = offsets / offsets.new_tensor(_WEIGHTS)
+    shift, growth = scaled[..., :2], scaled[..., 2:]
     start, extent = _middle(anchors)
     middle, half = start + shift * extent, extent * growth.clamp_max(_LARGEST).exp() / 2
     return torch.cat([middle - half, middle + half], dim=-1)
@@ -86,7 +87,7 @@ def from_offsets(offsets: torch.Tensor, anchors: torch.Tensor) -> torch.Tensor:
 
 def _middle(corners: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Middle, and width and height of at least a hundredth of a pixel, each `(..., 2)`."""
-    low, high = corners.split(2, dim=-1)
+    low, high = corners[..., :2], corners[..., 2:]
     return (low + high) / 2, (high - low).clamp_min(0.01)
 
 

@@ -5,54 +5,36 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
 
 import safetensors
 import safetensors.torch
 import torch
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
 from regraft.detection.trained.head import DetectionHead, Seen
 from regraft.detection.trained.levels import Spread
 from regraft.detection.trained.one_stage import OneStage
+from regraft.detection.trained.record import TrainedRecord
 from regraft.detection.trained.two_stage import TwoStage
 from regraft.errors import StorageError
-from regraft.records import MapLevel, Record
 from regraft.storage.files import write_atomically
 from regraft.training.loop.checkpoint import Position
 
-DetectorKind = Literal["one-stage", "two-stage"]
 RECORD_FILE, WEIGHTS_FILE = "detector.json", "detector.safetensors"
-_Side = Annotated[int, Field(ge=32, le=4096)]
-
-
-class DetectorRecord(Record):
-    """Everything about a trained detector except its weights."""
-
-    kind: DetectorKind
-    classes: int = Field(ge=1, le=100_000)
-    canvas: tuple[_Side, _Side]
-    """Width and height of the canvas in pixels."""
-    levels: Annotated[tuple[MapLevel, ...], Field(min_length=1, max_length=8)]
-    """Where each level is in a row of maps, the finest first."""
-    width: int = Field(96, ge=8, le=1024, multiple_of=8)
-    """Channels of the neck and the heads."""
-    regions: int = Field(128, ge=1, le=2000)
-    """Regions of a picture that the second stage looks at; one stage has no use for it."""
 
 
 @dataclass(frozen=True)
 class TrainedDetector:
     """A detector in evaluation mode, and how its training went."""
 
-    record: DetectorRecord
+    record: TrainedRecord
     head: DetectionHead
     position: Position | None = None
     """Progress of the training with its history; None after loading."""
 
     @classmethod
     def new(
-        cls, record: DetectorRecord, spread: Sequence[Spread] | None, *, objects: float = 1.0, seed: int = 0
+        cls, record: TrainedRecord, spread: Sequence[Spread] | None, *, objects: float = 1.0, seed: int = 0
     ) -> TrainedDetector:
         """A detector with random weights.
 
@@ -108,7 +90,7 @@ class TrainedDetector:
             StorageError: a file is missing or damaged, or the two don't belong together.
         """
         try:
-            record = DetectorRecord.model_validate_json((folder / RECORD_FILE).read_bytes())
+            record = TrainedRecord.model_validate_json((folder / RECORD_FILE).read_bytes())
             state = safetensors.torch.load_file(folder / WEIGHTS_FILE)
             detector = cls.new(record, None)
             detector.head.load_state_dict(state)

@@ -107,7 +107,8 @@ def remaining(
     kept = nms(apart, scores, _SUPPRESSED_FROM)
     is_same = classes[kept][:, None] == classes[kept]
     rank = (is_same & torch.ones_like(is_same).tril(-1)).sum(dim=1)
-    return kept[rank < MOST_BOXES]
+    best: torch.Tensor = kept[rank < MOST_BOXES]
+    return best
 
 
 def distinct(corners: torch.Tensor, *, limit: float) -> torch.Tensor:

@@ -66,7 +66,8 @@ class DenseHead(nn.Module):
 
     def forward(self, maps: Sequence[torch.Tensor]) -> Dense:
         said = self.cells.together([self.says(self.tower(one)) for one in maps])
-        classes, sides = said.float().split([self.classes, 4], dim=-1)
+        said = said.float()
+        classes, sides = said[..., : self.classes], said[..., self.classes :]
         lengths = (sides + self.scales[self.cells.levels, None]).clamp_max(_LARGEST).exp()
         lengths = lengths * self.cells.strides[:, None]
         return Dense(classes, from_sides(lengths, self.cells.centres))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 
-from regraft.detection.trained.detector import DetectorRecord, TrainedDetector
+from regraft.detection.trained.detector import TrainedDetector
 from regraft.detection.trained.levels import Spread
 from regraft.detection.trained.objective import DetectionObjective
+from regraft.detection.trained.record import TrainedKind, TrainedRecord
 from regraft.detection.trained.targets import ViewTargets
 from regraft.errors import SettingsError
 from regraft.progress import Reporter
@@ -21,6 +23,7 @@ from regraft.training.loop.engine import Trainer
 from regraft.training.loop.steps import Training
 from regraft.training.loop.tail import Tail, channels_last
 
+_Number = TypeVar("_Number", int, float)
 _EVALUATED = 16
 _UNSUITABLE = (
     "mixup", "cutmix", "activation_flip", "input_noise", "label_smoothing", "class_weights", "balanced",
@@ -33,7 +36,7 @@ _UNSUITABLE = (
 class DetectorTraining:
     """A detector and the maps and boxes that it is trained on."""
 
-    record: DetectorRecord
+    record: TrainedRecord
     spread: Sequence[Spread]
     """What maps are standardised by, for each level."""
     train: Source
@@ -85,3 +88,31 @@ class DetectorTraining:
             limit_s=self.limit_s,
             evaluated=_EVALUATED,
         )
+
+
+def detector_settings(settings: TrainSettings, kind: TrainedKind) -> TrainSettings:
+    """The settings of a training, where what the user left open is chosen for detectors.
+
+    Each step sees one picture: it has many boxes, and a short training needs steps more than it needs smooth
+    gradients (docs/log.md, "Detectors").
+
+    Args:
+        settings: the user's settings, with `epochs`.
+        kind: the kind of detector.
+    """
+    standard = TrainSettings()
+    return replace(
+        settings,
+        lr=_RATES[kind] if settings.lr is None else settings.lr,
+        effective_batch=_chosen(settings.effective_batch, standard.effective_batch, _BATCH),
+        clip_norm=_chosen(settings.clip_norm, standard.clip_norm, _CLIP_NORM),
+        train_precision="fp32",
+    )
+
+
+def _chosen(value: _Number, usual: _Number, ours: _Number) -> _Number:
+    return ours if value == usual else value
+
+
+_RATES: dict[TrainedKind, float] = {"one-stage": 4e-3, "two-stage": 1e-3}
+_BATCH, _CLIP_NORM = 1, 10.0

@@ -1,17 +1,19 @@
-"""One function to load any saved model: a run, a bundle or an exported file."""
+"""One function to load any saved model: a run, a bundle or an exported file; classifier or detector."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from regraft.arguments import check_place
+from regraft.detection.detectors.bundle import is_detector, load_detector
+from regraft.detection.detectors.detector import Detector
 from regraft.errors import BundleError
 from regraft.prediction.bundle import load_bundle
 from regraft.prediction.model import Model
 from regraft.prediction.onnx_model import OnnxModel
 
 
-def load_model(place: str | Path) -> Model | OnnxModel:
+def load_model(place: str | Path) -> Model | OnnxModel | Detector:
     """Load a model that `Model.save`, `regraft fit` or `regraft export` has written.
 
     An exported `.onnx` file (or a folder with `model.onnx` and no bundle) needs only ONNX Runtime, neither
@@ -27,4 +29,4 @@ def load_model(place: str | Path) -> Model | OnnxModel:
     holds_bundle = any((path / name).exists() for name in ("bundle.json", "bundle/bundle.json"))
     if not holds_bundle and (path / "model.onnx").is_file():
         return OnnxModel(path / "model.onnx")
-    return load_bundle(path)
+    return load_detector(path) if is_detector(path) else load_bundle(path)

@@ -1,0 +1,163 @@
+"""What `regraft predict` does with a detector: boxes as a file or folder, drawings, and counts."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from regraft.data.pictures.loading import LoadLimits
+from regraft.detection.detectors.detector import Detector
+from regraft.detection.results.counting import count_boxes
+from regraft.detection.results.drawings import drawing_places, write_drawings
+from regraft.detection.results.marked import found_boxes
+from regraft.detection.results.table import found_table
+from regraft.detection.results.writing import BoxesTarget, boxes_place, write_boxes
+from regraft.errors import SettingsError
+from regraft.features.runtimes import RuntimeName
+from regraft.outputs.files import SKIPPED, OutputKind, output_file
+from regraft.progress import Reporter
+from regraft.records import Precision
+from regraft.storage.files import write_atomically
+from regraft.storage.tables import csv_bytes, printable
+
+if TYPE_CHECKING:
+    from regraft.detection.detectors.detector import DetectedPictures
+
+_COUNTS = OutputKind("counts of boxes", "counts.csv", lambda data: data.startswith(b"path,boxes,"))
+_TILES = re.compile(r"([1-9]\d?)x([1-9]\d?)")
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the user wants of found boxes."""
+
+    out: str | None = None
+    to: BoxesTarget | None = None
+    draw: str | None = None
+    count: str | None = None
+    threshold: float | None = None
+    tiles: str | None = None
+
+    @property
+    def named(self) -> list[str]:
+        """The flags that only detectors have."""
+        names = ("to", "draw", "count", "threshold", "tiles")
+        return [f"--{name}" for name in names if getattr(self, name) is not None]
+
+    @property
+    def tiling(self) -> tuple[int, int] | None:
+        """The number of columns and rows of tiles.
+
+        Raises:
+            SettingsError: it is not written as 3x2.
+        """
+        if self.tiles is None:
+            return None
+        found = _TILES.fullmatch(self.tiles.lower())
+        if found is None:
+            raise SettingsError(
+                f"--tiles {self.tiles} is not a number of columns and rows from 1 to 99, such as 3x2"
+            )
+        return int(found[1]), int(found[2])
+
+    @property
+    def target(self) -> BoxesTarget:
+        """The format of the boxes."""
+        if self.to is not None:
+            return self.to
+        return "coco" if (self.out or "").lower().endswith(".json") else "csv"
+
+
+def find_in(
+    detector: Detector,
+    model: str,
+    paths: Sequence[str],
+    wishes: Wishes,
+    *,
+    precision: Precision,
+    runtime: RuntimeName,
+    limits: LoadLimits,
+    overwrite: bool,
+    reporter: Reporter,
+) -> int:
+    """Find boxes, and write what the user wants of them; returns the exit code.
+
+    Raises:
+        RegraftError: an output can't be written, or a value is not accepted.
+    """
+    if wishes.threshold is not None and not 0 <= wishes.threshold <= 1:
+        raise SettingsError(f"--threshold {wishes.threshold:g} is outside of 0 to 1")
+    tiling, inputs, target = wishes.tiling, (model, *paths), wishes.target
+    place = None
+    if wishes.out is not None:
+        place = boxes_place(wishes.out, target, inputs=inputs, overwrite=overwrite)
+        output_file(f"{wishes.out}.skipped.csv", SKIPPED, inputs=inputs, overwrite=overwrite)
+    elif target != "csv":
+        raise SettingsError(f"--to {target} needs a place: name a file or folder with --out")
+    if wishes.count is not None:
+        output_file(wishes.count, _COUNTS, inputs=inputs, overwrite=overwrite)
+    if wishes.draw is not None:
+        drawing_places(
+            [Path(one) for one in paths], paths, Path(wishes.draw), inputs=[model], overwrite=overwrite
+        )
+    found = detector.predict(
+        paths,
+        threshold=wishes.threshold,
+        tiles=tiling,
+        precision=precision,
+        runtime=runtime,
+        limits=limits,
+        reporter=reporter,
+    )
+    _write(found, wishes, place, target, model, limits=limits, overwrite=overwrite, reporter=reporter)
+    for file in found.skipped[:20]:
+        reporter.warn(f"skipped {printable(file.path)}: {file.reason}")
+    if len(found.skipped) > 20:
+        reporter.warn(f"skipped {len(found.skipped) - 20:,} more files")
+    if found.skipped and wishes.out is not None:
+        rows = [(file.path, file.reason) for file in found.skipped]
+        write_atomically(Path(f"{wishes.out}.skipped.csv"), csv_bytes(("path", "reason"), rows))
+    return 0 if len(found) else 1
+
+
+def _write(
+    found: DetectedPictures,
+    wishes: Wishes,
+    place: Path | None,
+    target: BoxesTarget,
+    model: str,
+    *,
+    limits: LoadLimits,
+    overwrite: bool,
+    reporter: Reporter,
+) -> None:
+    rows = [(one.path, one.width, one.height, one.shown) for one in found]
+    marked = found_boxes(rows, found.labels)
+    boxes = sum(len(one.shown) for one in found)
+    if place is not None:
+        written = write_boxes(marked, place, to=target, reporter=reporter)
+        reporter.note(f"wrote {boxes:,} boxes in {len(found):,} pictures to {written.place}")
+        for remark in written.remarks:
+            reporter.note(remark)
+    elif wishes.count is None and wishes.draw is None:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(found_table(marked.pictures))
+    if wishes.count is not None:
+        write_atomically(Path(wishes.count), count_boxes(marked).table())
+        reporter.note(f"wrote the counts of {len(found):,} pictures to {wishes.count}")
+    if wishes.draw is not None:
+        drawn = write_drawings(
+            marked,
+            Path(wishes.draw),
+            root=Path(os.curdir),
+            inputs=[model],
+            overwrite=overwrite,
+            limits=limits,
+            reporter=reporter,
+        )
+        reporter.note(f"drew {len(drawn.files):,} pictures in {wishes.draw}")

@@ -1,0 +1,1 @@
+"""Detectors in use and on disk, and the tables of their runs."""

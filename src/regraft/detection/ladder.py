@@ -1,0 +1,262 @@
+"""The ladder of detectors: solved first, then trained, as long as validation shows that it pays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from regraft.detection.contenders import (
+    SOLVED_AT,
+    SOLVED_SCALE,
+    Contender,
+    chance_better,
+    compared,
+    map50_estimate,
+)
+from regraft.detection.dataset import BoxedDataset
+from regraft.detection.detectors.finders import GridFinder, RegionsFinder
+from regraft.detection.maps.cached_maps import CachedMaps
+from regraft.detection.maps.found import Found
+from regraft.detection.maps.projected import ProjectedMaps
+from regraft.detection.maps.projection import WIDTHS, fit_projection
+from regraft.detection.maps.scenes import Scene
+from regraft.detection.solved.alignment import row_width
+from regraft.detection.solved.cells import base_level, cell_width
+from regraft.detection.solved.grid import GridFit, fit_grid, grid_found
+from regraft.detection.solved.regions import PASSES, STRENGTHS, fit_regions, regions_found
+from regraft.errors import DataError
+from regraft.ladder.stopwatch import Stopwatch
+from regraft.plans.cost_book import CostBook
+from regraft.progress import Reporter
+from regraft.records import Estimate, InputSpec
+from regraft.runs.records import LadderRecord, RungRow
+from regraft.settings import FitSettings, TrainSettings
+
+MEASURE = "map50"
+_SCORING_S = 4.0  # seconds for intervals and the files of the last saved run
+
+
+@dataclass(frozen=True)
+class DetectionInputs:
+    """The data, settings and limits of a ladder of detectors; no test picture is part of them."""
+
+    dataset: BoxedDataset
+    maps: CachedMaps
+    settings: FitSettings
+    training: TrainSettings
+    budget_s: float
+    extract_s: float
+    """Seconds that one picture takes from file to maps."""
+
+
+@dataclass
+class DetectionLadder:
+    """The detector that is kept so far, the table and the clock; rungs challenge it.
+
+    Args:
+        inputs: data, settings and limits.
+        watch: counts the seconds.
+        book: measured costs of units of work.
+        reporter: receives progress and notes.
+        keep: called with each contender that is kept, so that a saved detector always exists.
+    """
+
+    inputs: DetectionInputs
+    watch: Stopwatch
+    book: CostBook
+    reporter: Reporter
+    keep: Callable[[Contender, LadderRecord], None]
+    rows: list[RungRow] = field(default_factory=list)
+    best: Contender | None = None
+
+    @property
+    def record(self) -> LadderRecord:
+        """The table so far."""
+        return LadderRecord(budget_s=self.inputs.budget_s, rows=tuple(self.rows))
+
+    @property
+    def spec(self) -> InputSpec:
+        """The network's input, as large as the canvas."""
+        return self.inputs.maps.spec
+
+    @cached_property
+    def training_scenes(self) -> tuple[Scene, ...]:
+        """The training pictures with their folds."""
+        return self.inputs.dataset.scenes("train", self.spec)
+
+    @cached_property
+    def validation_scenes(self) -> tuple[Scene, ...]:
+        """The validation pictures; empty if the data has none."""
+        return self.inputs.dataset.scenes("validation", self.spec)
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return len(self.inputs.dataset.labels)
+
+    @property
+    def time_left_s(self) -> float:
+        """Seconds of the budget that are left for rungs; those that the end takes are set aside."""
+        tests = len(self.inputs.dataset.pictures("test"))
+        end_s = tests * self.inputs.extract_s + _SCORING_S
+        return self.inputs.budget_s - self.watch.elapsed_s - end_s
+
+    @cached_property
+    def projected(self) -> ProjectedMaps:
+        """The training pictures' maps as principal components."""
+        keys = [scene.key for scene in self.training_scenes]
+        rows = self.inputs.maps.rows(keys, reporter=self.reporter)
+        return ProjectedMaps(rows, fit_projection(self.inputs.maps.levels, rows, keys), keys)
+
+    @cached_property
+    def projected_validation(self) -> ProjectedMaps:
+        """The validation pictures' maps in the same components."""
+        keys = [scene.key for scene in self.validation_scenes]
+        rows = self.inputs.maps.rows(keys, reporter=self.reporter)
+        return ProjectedMaps(rows, self.projected.projection, keys)
+
+    def challenge(
+        self,
+        contender: Contender,
+        *,
+        predicted_s: float | None,
+        took_s: float,
+        needed: float = SOLVED_AT,
+        scale: float = SOLVED_SCALE,
+    ) -> None:
+        """Compare a contender with the one that is kept; it takes its place if it is probably better.
+
+        Args:
+            contender: the challenger.
+            predicted_s: predicted seconds; None if there is no prediction.
+            took_s: measured seconds.
+            needed: the least probability of being better.
+            scale: prior standard deviation of the difference in mean average precision.
+        """
+        seed = self.inputs.dataset.seed
+        verdict, is_kept = "the first usable detector", True
+        if self.best is not None:
+            result = compared(contender, self.best, self.classes, seed=seed)
+            chance = chance_better(result, scale)
+            is_kept = chance > needed
+            verdict = (
+                f"mean average precision {result.first:.3f} instead of {result.second:.3f} on "
+                f"{result.images:,} pictures: better with probability {100 * chance:.0f} %"
+            )
+        estimate = map50_estimate(contender.matches(self.classes), seed=seed)
+        self.best = contender if is_kept else self.best
+        self.tell(
+            contender.name,
+            verdict,
+            estimate=estimate,
+            images=len(contender.scenes),
+            predicted_s=predicted_s,
+            took_s=took_s,
+            is_kept=is_kept,
+        )
+        if is_kept:
+            self.keep(contender, self.record)
+
+    def skip(self, name: str, predicted_s: float) -> None:
+        """Record that a rung was not tried because the time is too short."""
+        left = max(0.0, self.time_left_s)
+        why = f"not tried: predicted {predicted_s:.0f} s, {left:.0f} s left of the budget"
+        self.tell(name, why, predicted_s=predicted_s)
+
+    def tell(
+        self,
+        name: str,
+        verdict: str,
+        *,
+        estimate: Estimate | None = None,
+        images: int = 0,
+        predicted_s: float | None = None,
+        took_s: float | None = None,
+        is_kept: bool = False,
+    ) -> None:
+        """Add a line to the table, and report it."""
+        number = 1 + max((row.rung for row in self.rows), default=0)
+        row = RungRow(
+            rung=number,
+            name=name,
+            accuracy=estimate,
+            measure=MEASURE,
+            images=images,
+            predicted_s=None if predicted_s is None else round(predicted_s, 1),
+            took_s=None if took_s is None else round(took_s, 1),
+            elapsed_s=round(self.watch.elapsed_s, 1),
+            is_kept=is_kept,
+            verdict=verdict,
+        )
+        self.rows.append(row)
+        share = "" if estimate is None else f": AP50 {100 * estimate.value:.1f} %"
+        self.reporter.note(f"rung {number}, {name}{share} ({verdict}{', kept' if is_kept else ''})")
+
+    def judged(
+        self, out_of_fold: Callable[[], Sequence[Found]], held_out: Callable[[], Sequence[Found]]
+    ) -> tuple[tuple[Scene, ...], tuple[Found, ...], str]:
+        """The pictures by which a solved detector is judged, what it found there, and how, in words."""
+        if self.validation_scenes:
+            return self.validation_scenes, tuple(held_out()), "validation pictures"
+        folds = 1 + max(scene.fold for scene in self.training_scenes)
+        return self.training_scenes, tuple(out_of_fold()), f"{folds}-fold cross-validation"
+
+
+def try_grid(ladder: DetectionLadder) -> GridFit:
+    """The first usable detector: a grid in closed form."""
+    watch, name = ladder.watch, "grid"
+    predicted = watch.predicted(name, grid_s(ladder), "grid")
+    with watch.timed(name, kind="grid", predicted_s=predicted) as timing:
+        maps, scenes = ladder.projected, ladder.training_scenes
+        fit = fit_grid(maps, scenes, ladder.classes, reporter=ladder.reporter)
+        judged = ladder.judged(
+            lambda: grid_found(fit.by_fold, maps, scenes),
+            lambda: grid_found([fit.whole], ladder.projected_validation, ladder.validation_scenes),
+        )
+    finder = GridFinder(maps.projection, fit.whole)
+    ladder.challenge(Contender(name, finder, *judged), predicted_s=predicted, took_s=timing.took_s)
+    return fit
+
+
+def try_regions(ladder: DetectionLadder, grid: GridFit) -> None:
+    """Regions in closed form, on the boxes that the grid proposes."""
+    watch, name = ladder.watch, "regions"
+    predicted = watch.predicted(name, regions_s(ladder), "regions")
+    if predicted > ladder.time_left_s:
+        ladder.skip(name, predicted)
+        return
+    with watch.timed(name, kind="regions", predicted_s=predicted) as timing:
+        maps, scenes = ladder.projected, ladder.training_scenes
+        try:
+            fit = fit_regions(grid, maps, scenes, ladder.classes, reporter=ladder.reporter)
+        except DataError as error:  # the grid is kept
+            ladder.tell(name, f"not possible: {error}", predicted_s=predicted)
+            return
+        judged = ladder.judged(
+            lambda: regions_found(fit.by_fold, maps, scenes),
+            lambda: regions_found([fit.whole], ladder.projected_validation, ladder.validation_scenes),
+        )
+    finder = RegionsFinder(maps.projection, fit.whole)
+    ladder.challenge(Contender(name, finder, *judged), predicted_s=predicted, took_s=timing.took_s)
+
+
+def grid_s(ladder: DetectionLadder) -> float:
+    """Predicted seconds of the grid, from its multiply-adds."""
+    levels = ladder.inputs.maps.levels
+    base = base_level(levels)
+    cells = base.height * base.width
+    widths = [min(level.channels, WIDTHS[level.stride]) for level in levels]
+    sizes = [level.height * level.width * level.channels for level in levels]
+    projecting = sum(size * width for size, width in zip(sizes, widths, strict=True))
+    work = len(ladder.training_scenes) * (cells * cell_width(widths, levels) ** 2 + projecting)
+    return 2.0 * 1e-9 * work * ladder.book.seconds("matrix")
+
+
+def regions_s(ladder: DetectionLadder) -> float:
+    """Predicted seconds of the regions, from their multiply-adds."""
+    width = row_width(ladder.projected.projection)
+    folds = 1 + max(scene.fold for scene in ladder.training_scenes)
+    sums = PASSES * len(ladder.training_scenes) * 60 * width**2
+    solving = 2 * (PASSES + len(STRENGTHS)) * (folds + 1) * width**3
+    return 1.2 * 1e-9 * (sums + solving) * ladder.book.seconds("matrix")

@@ -1,0 +1,160 @@
+"""What a fit of a detector gives: the detector, its scores, and the rows of its run's tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from regraft.detection.baseline import METHOD, average_boxes
+from regraft.detection.contenders import Contender
+from regraft.detection.dataset import BoxedDataset
+from regraft.detection.detectors.calibration import Calibration, fit_calibration
+from regraft.detection.detectors.detector import Detector
+from regraft.detection.detectors.records import DetectionSheet
+from regraft.detection.detectors.run_tables import ThresholdRow
+from regraft.detection.maps.found import Found
+from regraft.detection.maps.judging import matched
+from regraft.detection.maps.scenes import Scene
+from regraft.evaluation.boxes import Floats
+from regraft.evaluation.detection_scores import DRAWS, DetectionScores, score_detections
+from regraft.evaluation.matching import Matches
+from regraft.evaluation.operating_points import f1_threshold
+from regraft.networks.weights.finding import Weights
+from regraft.records import Precision
+from regraft.runs.records import LadderRecord
+from regraft.training.history import History
+
+_FEW_BOXES = 20
+"""A class with fewer boxes than this shares its threshold with all classes."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Pictures with what was found in them, as probabilities, and the scores."""
+
+    scenes: tuple[Scene, ...]
+    found: tuple[Found, ...]
+    scores: DetectionScores
+
+
+@dataclass(frozen=True)
+class DetectionOutcome:
+    """A detector with everything that its run says."""
+
+    dataset: BoxedDataset
+    detector: Detector
+    validation: Judged
+    """Pictures that it was not fitted on, by which it was chosen, calibrated, and its thresholds set."""
+    test: Judged | None
+    thresholds: tuple[ThresholdRow, ...]
+    ladder: LadderRecord
+    history: History | None
+
+    @property
+    def shown(self) -> Judged:
+        """The pictures whose boxes the run lists: the test pictures, or else those of validation."""
+        return self.test or self.validation
+
+
+def outcome_of(
+    dataset: BoxedDataset,
+    contender: Contender,
+    ladder: LadderRecord,
+    *,
+    weights: Weights,
+    precision: Precision,
+    lineage: tuple[str, ...],
+    folder: Path | None,
+    test: tuple[Sequence[Scene], Sequence[Found]] | None = None,
+    draws: int = DRAWS,
+) -> DetectionOutcome:
+    """Calibrate a contender, choose its thresholds, and score it.
+
+    Args:
+        dataset: the data set.
+        contender: the contender.
+        ladder: the table so far.
+        weights: the network.
+        precision: arithmetic of the network.
+        lineage: the origin of the weights.
+        folder: where the run is written; None for none.
+        test: the test pictures and what was found there, once, at the end.
+        draws: number of bootstrap draws of the intervals.
+    """
+    classes, seed = len(dataset.labels), dataset.seed
+    calibration = fit_calibration(contender.matches(classes))
+    found = tuple(calibration.of(one) for one in contender.found)
+    matches = matched(found, contender.scenes, classes)
+    thresholds = _thresholds(matches)
+    validation = Judged(
+        contender.scenes, found, _scored(matches, dataset.labels, thresholds, contender.method, seed, draws)
+    )
+    tested = None if test is None else _tested(test, calibration, dataset, thresholds, draws)
+    detector = Detector(
+        dataset.labels,
+        weights,
+        contender.finder,
+        calibration,
+        tuple(float(one) for one in thresholds),
+        precision,
+        (*lineage, *contender.lineage),
+        DetectionSheet(
+            test=tested.scores if tested else None,
+            validation=validation.scores,
+            baseline=_baseline(dataset, (tested or validation).scenes, weights, draws),
+        ),
+        folder,
+    )
+    rows = tuple(
+        ThresholdRow.of(one.label, float(threshold), one.point)
+        for one, threshold in zip(validation.scores.classes, thresholds, strict=True)
+    )
+    return DetectionOutcome(dataset, detector, validation, tested, rows, ladder, contender.history)
+
+
+def _tested(
+    test: tuple[Sequence[Scene], Sequence[Found]],
+    calibration: Calibration,
+    dataset: BoxedDataset,
+    thresholds: Floats,
+    draws: int,
+) -> Judged | None:
+    scenes, raw = test
+    found = tuple(calibration.of(one) for one in raw)
+    matches = matched(found, scenes, len(dataset.labels))
+    method = "held-out test pictures"
+    return Judged(
+        tuple(scenes), found, _scored(matches, dataset.labels, thresholds, method, dataset.seed, draws)
+    )
+
+
+def _scored(
+    matches: Matches, labels: Sequence[str], thresholds: Floats, method: str, seed: int, draws: int
+) -> DetectionScores:
+    return score_detections(matches, labels, thresholds, method=method, seed=seed, draws=draws)
+
+
+def _thresholds(matches: Matches) -> Floats:
+    """The threshold of each class with the largest F1; rare classes take that of all classes together."""
+    shared = f1_threshold(matches)
+    counts = np.bincount(matches.true_classes[matches.is_counted[0]], minlength=matches.classes)
+    return np.array(
+        [
+            f1_threshold(matches, number) if count >= _FEW_BOXES else shared
+            for number, count in enumerate(counts)
+        ]
+    )
+
+
+def _baseline(
+    dataset: BoxedDataset, scenes: Sequence[Scene], weights: Weights, draws: int
+) -> DetectionScores | None:
+    classes = len(dataset.labels)
+    found = average_boxes(dataset.scenes("train", weights.input_spec), scenes, classes)
+    matches = matched(found, scenes, classes)
+    if not matches.is_counted[0].any():
+        return None
+    return _scored(matches, dataset.labels, np.full(classes, 0.5), METHOD, dataset.seed, draws)

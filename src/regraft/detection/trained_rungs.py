@@ -1,0 +1,169 @@
+"""The rungs that train: a short trial of one stage against two, and the winner's training."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from importlib import metadata
+
+import torch
+
+from regraft.detection.contenders import TRAINED_AT, TRAINED_SCALE, Contender
+from regraft.detection.ladder import DetectionLadder
+from regraft.detection.maps.cached_maps import AS_IT_IS
+from regraft.detection.trained.detector import TrainedDetector
+from regraft.detection.trained.finder import TrainedFinder
+from regraft.detection.trained.levels import spreads
+from regraft.detection.trained.map_views import MapViews
+from regraft.detection.trained.objective import DetectionObjective
+from regraft.detection.trained.record import TrainedKind, TrainedRecord
+from regraft.detection.trained.training import DetectorTraining, detector_settings
+from regraft.detection.training_cost import (
+    LEAST_EPOCHS,
+    MOST_EPOCHS,
+    SURE,
+    Division,
+    division,
+    epoch_pictures,
+    epoch_s,
+    epochs_within,
+    least_s,
+    mirroring_s,
+    step_name,
+    views_of,
+)
+from regraft.ladder.stopwatch import Timing
+from regraft.machine.devices import find_device
+from regraft.machine.processor import cpu_kernels
+from regraft.storage.files import key_of, make_folder
+from regraft.storage.places import cache_folder
+from regraft.training.history import History
+
+KINDS: tuple[TrainedKind, ...] = ("one-stage", "two-stage")
+_TRIAL_EPOCHS = 2
+_SPREAD_SAMPLE = 64
+
+
+def try_training(ladder: DetectionLadder) -> None:
+    """Train detectors on cached maps, if the pictures and the time suffice."""
+    parts = division(ladder)
+    if parts.doubt:
+        ladder.tell("training", f"not tried: {parts.doubt}")
+        return
+    shortest = least_s(ladder, parts)
+    if shortest > SURE * ladder.time_left_s:
+        ladder.skip("training", shortest)
+        return
+    kind = _kind(ladder, parts)
+    fitting = epochs_within(ladder, parts, kind, SURE * ladder.time_left_s)
+    epochs = int(ladder.watch.remembered(kind, "epochs", ladder.inputs.training.epochs or fitting))
+    seconds = mirroring_s(ladder, parts, epochs) + epochs * epoch_s(ladder, kind, parts)
+    _train(ladder, parts, kind, epochs, seconds)
+
+
+def _kind(ladder: DetectionLadder, parts: Division) -> TrainedKind:
+    """The kind of detector that is trained: the better one of a trial, if there is time for it."""
+    trials = sum(_TRIAL_EPOCHS * epoch_s(ladder, kind, parts) for kind in KINDS)
+    longest = max(2 * LEAST_EPOCHS * epoch_s(ladder, kind, parts) for kind in KINDS)
+    if trials + longest + mirroring_s(ladder, parts, MOST_EPOCHS) > SURE * ladder.time_left_s:
+        ladder.reporter.decided(
+            "one-stage",
+            "the budget is too short to compare it with two-stage, which takes longer to learn",
+            "--budget",
+        )
+        return "one-stage"
+    scores: dict[TrainedKind, tuple[float, float]] = {}
+    for kind in KINDS:
+        name = f"trial of {kind}, {_TRIAL_EPOCHS} epochs"
+        predicted = ladder.watch.predicted(name, _TRIAL_EPOCHS * epoch_s(ladder, kind, parts), "training")
+        with ladder.watch.timed(name, kind="training", predicted_s=predicted) as timing:
+            trained = _trained(ladder, parts, kind, _TRIAL_EPOCHS)
+        _learn_step(ladder, kind, parts, _TRIAL_EPOCHS, timing)
+        best = trained.position.best if trained.position else None
+        scores[kind] = (best.goodness, -best.loss) if best else (0.0, -math.inf)
+    chosen = max(KINDS, key=lambda kind: scores[kind])
+    listed = ", ".join(f"{kind} {100 * scores[kind][0]:.1f} %" for kind in KINDS)
+    ladder.reporter.decided(
+        f"to continue with {chosen}",
+        f"after {_TRIAL_EPOCHS} epochs, the {DetectionObjective.measure.replace('_', ' ')} was {listed}",
+        "--budget",
+    )
+    return chosen
+
+
+def _learn_step(
+    ladder: DetectionLadder, kind: TrainedKind, parts: Division, epochs: int, timing: Timing
+) -> None:
+    """Keep what a step took, for later fits; this one has noted its predictions."""
+    if timing.is_new:
+        pictures = epochs * epoch_pictures(parts)
+        ladder.book.learn(step_name(ladder, kind), timing.took_s / pictures, timing.processor_s / pictures)
+
+
+def _train(ladder: DetectionLadder, parts: Division, kind: TrainedKind, epochs: int, seconds: float) -> None:
+    """Train a detector, judge it, and let it challenge the one that is kept."""
+    name = f"{kind}, {epochs} epochs"
+    predicted = ladder.watch.predicted(name, seconds, "training")
+    with ladder.watch.timed(name, kind="training", predicted_s=predicted) as timing:
+        trained = _trained(ladder, parts, kind, epochs)
+        finder = TrainedFinder(trained)
+        rows = ladder.inputs.maps.rows([one.key for one in parts.held], reporter=ladder.reporter)
+        found = []
+        for start in range(0, len(parts.held), 16):
+            some = parts.held[start : start + 16]
+            found += finder.found(rows.gather([one.key for one in some]), [one.placement for one in some])
+    _learn_step(ladder, kind, parts, epochs, timing)
+    lineage = (f"{kind} detector trained on the maps of {len(parts.train):,} pictures",)
+    ladder.challenge(
+        Contender(name, finder, parts.held, tuple(found), parts.method, _history(trained), lineage),
+        predicted_s=predicted,
+        took_s=timing.took_s,
+        needed=TRAINED_AT,
+        scale=TRAINED_SCALE,
+    )
+
+
+def _history(trained: TrainedDetector) -> History | None:
+    position = trained.position
+    return None if position is None else History(position.history, (), DetectionObjective.measure)
+
+
+def _trained(ladder: DetectionLadder, parts: Division, kind: TrainedKind, epochs: int) -> TrainedDetector:
+    inputs = ladder.inputs
+    device = find_device(inputs.settings.device)
+    train = MapViews(inputs.maps, parts.train, views_of(inputs.training.augment, epochs), device)
+    held = MapViews(inputs.maps, parts.held, (AS_IT_IS,), device)
+    height, width, _ = ladder.spec.shape
+    levels = inputs.maps.levels
+    record = TrainedRecord(kind=kind, classes=ladder.classes, canvas=(width, height), levels=levels)
+    keys = sorted(one.key for one in parts.train)[:_SPREAD_SAMPLE]
+    rows = inputs.maps.rows([one.key for one in parts.train], reporter=ladder.reporter)
+    settings = detector_settings(replace(inputs.training, epochs=epochs), kind)
+    facts = {
+        "record": record.model_dump(mode="json"),
+        "settings": str(settings),
+        "pictures": [
+            [one.key, one.corners.tolist(), one.classes.tolist()] for one in (*parts.train, *parts.held)
+        ],
+        "train": len(parts.train),
+        "maps": dict(inputs.maps.runtime.facts),
+        "seed": inputs.dataset.seed,
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_kernels(),
+        "versions": {one: metadata.version(one) for one in ("torch", "torchvision", "numpy")},
+    }
+    key = key_of(facts)
+    folder = make_folder(cache_folder() / "training" / key[:24])
+    training = DetectorTraining(
+        record,
+        spreads(rows.gather(keys), levels),
+        train,
+        train.targets(),
+        settings,
+        held,
+        held.targets(),
+        inputs.dataset.seed,
+        device,
+        key,
+        folder / "checkpoint.safetensors",
+    )
+    return training.run(ladder.reporter)

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import shutil
+import signal
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import regraft
+from regraft.detection.detectors.detector import Detector
+from regraft.detection.detectors.run_tables import BOXES, DETECTIONS, PICTURES
+from regraft.errors import DataError, NoMapsError, SettingsError
+from tests.detection.shapes import SETTINGS, USUAL, content, draw_shapes
+from tests.nursery import Nursery
+
+QUICK: dict[str, Any] = {**SETTINGS, "budget": "1s"}
+"""Only the first rung."""
+
+
+def detector_of(data: Path, out: Path, **changes: Any) -> Detector:
+    detector = regraft.fit(data, out=out, **{**QUICK, **changes})
+    assert isinstance(detector, Detector)
+    return detector
+
+
+COMMAND = "import sys; from regraft.cli.app import main; sys.exit(main())"
+
+
+def arguments(data: Path, out: Path) -> list[str]:
+    flags = ["--network", "test_efficientnet", "--weights", "random", "--runtime", "torch"]
+    return ["fit", str(data), *flags, "--image-size", "96", "--budget", "5m", "--out", str(out)]
+
+
+@pytest.mark.children
+def test_the_command_killed_and_begun_again_leaves_the_bytes_of_the_whole_fit(
+    shapes: Path, shapes_run: Path, nursery: Nursery, tmp_path: Path, session_cache: Path
+) -> None:
+    out, cache = tmp_path / "run", tmp_path / "cache"
+    shutil.copytree(session_cache / "ladders", cache / "ladders")  # the times by which rungs are chosen
+    environment = {"REGRAFT_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
+    victim = nursery.start(COMMAND, *arguments(shapes, out), folder=tmp_path, **environment)
+    for _ in range(2_000):  # until the first detector is saved
+        if (out / "run.json").exists():
+            break
+        time.sleep(0.01)
+    victim.kill()
+    assert victim.wait() == -signal.SIGKILL
+    again = nursery.start(
+        COMMAND, *arguments(shapes, out), folder=tmp_path, output="again.txt", **environment
+    )
+    assert again.wait() == 0, again.output.read_text()
+    assert "At the threshold of each class" in again.output.read_text()
+    one, other = content(out), content(shapes_run)
+    assert one.keys() == other.keys()
+    assert [name for name in one if one[name] != other[name] and name != "run.json"] == []
+
+
+def test_the_same_fit_twice_leaves_the_same_bytes(shapes: Path, shapes_run: Path, tmp_path: Path) -> None:
+    shutil.copytree(shapes_run, tmp_path / "run")
+    before = content(tmp_path / "run")
+    for name in ("scores.json", "detections.csv"):
+        (tmp_path / "run" / name).unlink()
+    regraft.fit(shapes, budget="5m", out=tmp_path / "run", **SETTINGS)
+    assert content(tmp_path / "run") == before
+
+
+CASES: dict[str, tuple[Sequence[Sequence[str]], Sequence[str] | None]] = {
+    "one class": ([["disc"]] * 6 + [[]], None),
+    "two pictures": ([["disc"], ["square"]], ["train"] * 2),
+    "backgrounds in the test side only": ([*USUAL[2:8], [], []], ["train"] * 6 + ["test"] * 2),
+    "backgrounds in the validation side only": ([*USUAL[2:8], [], []], ["train"] * 6 + ["val"] * 2),
+    "a class in the test side only": (
+        [["disc"]] * 4 + [["disc", "star"], ["star"]], ["train"] * 4 + ["test"] * 2
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_unusual_data_gives_a_detector(tmp_path: Path, case: str) -> None:
+    objects, sides = CASES[case]
+    data = draw_shapes(tmp_path / "data", objects, sides=sides)
+    detector = detector_of(data, tmp_path / "run")
+    known = {label for labels, side in zip(objects, sides or ["train"] * 9, strict=False)
+             for label in labels if side == "train"}  # fmt: skip
+    assert set(detector.labels) == known
+    assert len(PICTURES.read(tmp_path / "run")) == len(objects)
+    assert {row.label for row in BOXES.read(tmp_path / "run")} <= known
+    assert {row.label for row in DETECTIONS.read(tmp_path / "run")} <= known
+    assert (detector.scores.test is not None) == ((sides or ["test"])[-1] == "test")  # type: ignore[union-attr]
+
+
+def test_a_picture_that_can_not_be_read_is_skipped(shapes: Path, tmp_path: Path) -> None:
+    data = Path(shutil.copytree(shapes, tmp_path / "data"))
+    path = data / "images" / "07.png"
+    path.write_bytes(path.read_bytes()[:200])
+    detector_of(data, tmp_path / "run")
+    assert len(PICTURES.read(tmp_path / "run")) == 17
+    assert "images/07.png" in (tmp_path / "run" / "skipped.csv").read_text()
+
+
+def test_no_boxes_at_all_are_refused(tmp_path: Path) -> None:
+    data = draw_shapes(tmp_path / "data", [[], [], []])
+    with pytest.raises(DataError, match="none of the 3 pictures has a box, so there is nothing to learn"):
+        regraft.fit(data, data=regraft.DataSettings(boxes_format="csv"), out=tmp_path / "run", **QUICK)
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        (
+            {"strategy": "probe", "budget": None},
+            "^strategy: no effect on a detector, but the data has boxes. Remove it; task",
+        ),
+        (
+            {"strategy": "probe", "votes": False, "budget": None},
+            r"^strategy, votes: no effect on a detector, .* Remove them;",
+        ),
+        ({"head_start": "zero"}, "head_start: no effect on a detector"),
+        ({"augment": "rand"}, "augment rand is for classes of whole images; detectors accept none and flip"),
+        ({"network": "auto", "weights": None}, "network auto compares networks as classifiers"),
+    ],
+    ids=lambda value: "+".join(value) if isinstance(value, dict) else "",
+)
+def test_settings_without_effect_are_refused(
+    shapes: Path, tmp_path: Path, changes: dict[str, Any], text: str
+) -> None:
+    with pytest.raises(SettingsError, match=text):
+        detector_of(shapes, tmp_path / "run", **changes)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_network_without_maps_is_refused(shapes: Path, tmp_path: Path) -> None:
+    with pytest.raises(NoMapsError, match="test_vit has no maps of stride 8, 16 or 32 for 96 x 64 pixels"):
+        detector_of(shapes, tmp_path / "run", network="test_vit")
+
+
+def test_boxes_are_left_aside_where_the_user_asks_for_classes(photos: Path, tmp_path: Path) -> None:
+    first = "dark/0.png"
+    (photos / "boxes.csv").write_text(f"path,label,x_min,y_min,x_max,y_max\n{first},thing,1,1,9,9\n")
+    model = regraft.fit(
+        photos, data=regraft.DataSettings(task="classification"), network="lenet5", strategy="probe"
+    )
+    assert isinstance(model, regraft.Model)
+    assert model.labels == ("dark", "light")
+
+
+def test_files_of_another_task_do_not_stay_in_the_folder(shapes: Path, photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    regraft.fit(photos, network="lenet5", strategy="probe", out=out)
+    detector_of(shapes, out, overwrite=True)
+    assert not any((out / name).exists() for name in ("plan.toml", "predictions.csv", "confusion.csv"))
+    regraft.fit(photos, network="lenet5", strategy="probe", out=out, overwrite=True)
+    assert not any((out / name).exists() for name in ("boxes.csv", "detections.csv", "thresholds.csv"))
+
+
+def test_a_rung_that_can_not_be_fitted_leaves_the_grid(
+    shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise DataError("there are no boxes to learn from")
+
+    monkeypatch.setattr("regraft.detection.ladder.fit_regions", fails)
+    detector = detector_of(shapes, tmp_path / "run", budget="4m")
+    assert detector.finder.kind == "grid"
+    assert "not possible: there are no boxes to learn from" in (tmp_path / "run" / "ladder.csv").read_text()
