@@ -31,9 +31,9 @@ from regraft.detection.maps.cached_maps import CachedMaps
 from regraft.detection.maps.canvas import on_canvas
 from regraft.detection.trained.detector import TrainedDetector
 from regraft.detection.trained.levels import spreads
-from regraft.detection.trained.map_views import MapViews
-from regraft.detection.trained.objective import DetectionObjective
 from regraft.detection.trained.record import TrainedRecord
+from regraft.detection.training.map_views import MapViews
+from regraft.detection.training.objective import DetectionObjective
 from regraft.features.opening import Compute
 from regraft.networks.network import load_network
 from regraft.networks.weights.finding import find_weights

@@ -14,10 +14,10 @@ from regraft.detection.maps.cached_maps import AS_IT_IS
 from regraft.detection.trained.detector import TrainedDetector
 from regraft.detection.trained.finder import TrainedFinder
 from regraft.detection.trained.levels import spreads
-from regraft.detection.trained.map_views import MapViews
-from regraft.detection.trained.objective import DetectionObjective
 from regraft.detection.trained.record import TrainedKind, TrainedRecord
-from regraft.detection.trained.training import DetectorTraining, detector_settings
+from regraft.detection.training.map_views import MapViews
+from regraft.detection.training.objective import DetectionObjective
+from regraft.detection.training.training import DetectorTraining, detector_settings
 from regraft.detection.training_cost import (
     LEAST_EPOCHS,
     MOST_EPOCHS,

@@ -13,8 +13,8 @@ import torch
 
 from regraft.detection.trained.levels import spreads
 from regraft.detection.trained.record import TrainedKind, TrainedRecord
-from regraft.detection.trained.targets import ViewTargets, padded
-from regraft.detection.trained.training import DetectorTraining
+from regraft.detection.training.targets import ViewTargets, padded
+from regraft.detection.training.training import DetectorTraining
 from regraft.progress import Reporter
 from regraft.records import MapLevel
 from regraft.settings import TrainSettings

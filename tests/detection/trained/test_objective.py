@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from regraft.detection.trained.head import Seen
-from regraft.detection.trained.objective import DetectionObjective, picture_precision
-from regraft.detection.trained.targets import padded
+from regraft.detection.training.objective import DetectionObjective, picture_precision
+from regraft.detection.training.targets import padded
 from regraft.evaluation.average_precision import average_precision, mean_over_classes
 from regraft.evaluation.boxes import detections, true_boxes
 from regraft.evaluation.matching import match

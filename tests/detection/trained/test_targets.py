@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from regraft.detection.trained.targets import ViewTargets, padded
+from regraft.detection.training.targets import ViewTargets, padded
 
 
 def test_targets_follow_the_view_and_have_no_needless_rows() -> None:

@@ -12,7 +12,7 @@ import torch
 
 from regraft.detection.maps.cached_maps import MIRRORED, CachedMaps
 from regraft.detection.maps.scenes import Scene
-from regraft.detection.trained.targets import ViewTargets, padded
+from regraft.detection.training.targets import ViewTargets, padded
 from regraft.progress import Reporter
 from regraft.storage.rows import Rows
 from regraft.training.loop.batches import Places

@@ -11,9 +11,9 @@ import torch
 
 from regraft.detection.trained.detector import TrainedDetector
 from regraft.detection.trained.levels import Spread
-from regraft.detection.trained.objective import DetectionObjective
 from regraft.detection.trained.record import TrainedKind, TrainedRecord
-from regraft.detection.trained.targets import ViewTargets
+from regraft.detection.training.objective import DetectionObjective
+from regraft.detection.training.targets import ViewTargets
 from regraft.errors import SettingsError
 from regraft.progress import Reporter
 from regraft.randomness import torch_seed
