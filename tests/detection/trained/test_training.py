@@ -34,6 +34,7 @@ def new(training: DetectorTraining) -> TrainedDetector:
 
 
 def rows_of(training: DetectorTraining) -> torch.Tensor:
+    training.train.begin(0, Silent())  # the view of the pictures as they are
     return training.train.fetch(np.arange(len(training.train)))
 
 
