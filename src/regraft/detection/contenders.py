@@ -34,11 +34,11 @@ class Contender:
     name: str
     finder: Finder
     scenes: tuple[Scene, ...]
-    """The pictures by which it is judged."""
+    """The pictures that it is evaluated on."""
     found: tuple[Found, ...]
     """What it found in each of them; the scores are not calibrated."""
     method: str
-    """How it was judged, in words."""
+    """How it was evaluated, in words."""
     history: History | None = None
     lineage: tuple[str, ...] = ()
 
@@ -52,7 +52,7 @@ class Contender:
 
 
 def compared(challenger: Contender, holder: Contender, classes: int, *, seed: int) -> DetectorComparison:
-    """Compare the mean average precision of two contenders on the pictures by which both were judged."""
+    """Compare the mean average precision of two contenders on the pictures that both know."""
     known = {scene.key for scene in holder.scenes}
     keys = [scene.key for scene in challenger.scenes if scene.key in known]
     both = challenger.matches(classes, keys), holder.matches(classes, keys)

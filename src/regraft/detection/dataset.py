@@ -22,7 +22,7 @@ from regraft.storage.tables import printable
 from regraft.tasks.multilabel import SEPARATOR
 
 HELD_FOLD = 0
-"""The fold of the training pictures that is held out where a detector can't be judged out of fold."""
+"""The fold of the training pictures that is held out where a detector can't be evaluated out of fold."""
 
 
 @dataclass(frozen=True)

@@ -196,7 +196,7 @@ class DetectionLadder:
     def judged(
         self, out_of_fold: Callable[[], Sequence[Found]], held_out: Callable[[], Sequence[Found]]
     ) -> tuple[tuple[Scene, ...], tuple[Found, ...], str]:
-        """The pictures by which a solved detector is judged, what it found there, and how, in words."""
+        """The pictures that a solved detector is evaluated on, what it found there, and how, in words."""
         if self.validation_scenes:
             return self.validation_scenes, tuple(held_out()), "validation pictures"
         folds = 1 + max(scene.fold for scene in self.training_scenes)

@@ -101,7 +101,7 @@ def _learn_step(
 
 
 def _train(ladder: DetectionLadder, parts: Division, kind: TrainedKind, epochs: int, seconds: float) -> None:
-    """Train a detector, judge it, and let it challenge the one that is kept."""
+    """Train a detector, evaluate it, and let it challenge the one that is kept."""
     name = f"{kind}, {epochs} epochs"
     predicted = ladder.watch.predicted(name, seconds, "training")
     with ladder.watch.timed(name, kind="training", predicted_s=predicted) as timing:

@@ -1,4 +1,4 @@
-"""What training a detector takes, and the pictures that it is trained on and judged by."""
+"""What training a detector takes, and the pictures that it is trained and evaluated on."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ MIRRORED_FROM = 6
 """Shorter trainings see the pictures as they are: another epoch is worth more than mirrored pictures."""
 SURE = 0.9
 """The share of the time left that a training may be predicted to take."""
-_EVALUATING = 0.3  # a picture is judged in so much of the time of a training step
+_EVALUATING = 0.3  # evaluating a picture takes this share of a training step
 _STEP_MULTIPLY_ADDS = 0.6e9  # of a step for one picture, with all that is no arithmetic, until one was timed
 _TWO_STAGES = 1.3  # as a multiple of one stage
 
 
 @dataclass(frozen=True)
 class Division:
-    """Which pictures train, and which judge."""
+    """Which pictures a detector is trained on, and which ones it is evaluated on."""
 
     train: tuple[Scene, ...]
     held: tuple[Scene, ...]
@@ -33,12 +33,14 @@ class Division:
     def doubt(self) -> str:
         """Why there can't be a training, as a sentence without an end; empty if there can."""
         if len(self.train) < LEAST_PICTURES or not any(len(one.classes) for one in self.held):
-            return f"{len(self.train)} pictures to train on and {len(self.held)} to judge by are too few"
+            return (
+                f"{len(self.train)} pictures to train on and {len(self.held)} to evaluate it on are too few"
+            )
         return ""
 
 
 def division(ladder: DetectionLadder) -> Division:
-    """The published validation pictures judge; without them, a fold of the training pictures is held out."""
+    """The published validation pictures evaluate; without them, a fold of the training pictures is held out."""
     if ladder.validation_scenes:
         return Division(ladder.training_scenes, ladder.validation_scenes, "validation pictures")
     train = tuple(one for one in ladder.training_scenes if one.fold != HELD_FOLD)
@@ -71,12 +73,12 @@ def epoch_s(ladder: DetectionLadder, kind: TrainedKind, parts: Division) -> floa
 
 
 def epoch_pictures(parts: Division) -> float:
-    """The pictures of an epoch, those that are judged counted by what they take."""
+    """The pictures of an epoch; those that are evaluated count as much as they take."""
     return len(parts.train) + _EVALUATING * len(parts.held)
 
 
 def mirroring_s(ladder: DetectionLadder, parts: Division, epochs: int) -> float:
-    """Predicted seconds until the maps of the mirrored pictures are there, if so many epochs use them."""
+    """Predicted seconds until the maps of the mirrored pictures are there, if this number of epochs uses them."""
     if MIRRORED not in views_of(ladder.inputs.training.augment, epochs):
         return 0.0
     missing = ladder.inputs.maps.missing([one.key for one in parts.train], MIRRORED)

@@ -29,7 +29,7 @@ PACKAGED = Path(__file__).parent / "converted" / "tf_efficientnet_lite0.zip"
 GRAPH, CONSTANTS, RECORD = "graph.xml", "constants.bin", "graph.json"
 Output = Literal["rows", "moments"]
 Cut = int | Literal["maps"] | None
-"""Where a network ends: after so many stages, with the maps of several stages, or with all features."""
+"""Where a network ends: after a number of stages, with the maps of several stages, or with all features."""
 Arrays = Mapping[str, npt.NDArray[np.float32]]
 
 

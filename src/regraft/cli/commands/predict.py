@@ -68,7 +68,7 @@ def predict(
             that ends in .json, otherwise CSV.
         draw: Folder for the pictures with their boxes.
         count: CSV file for the number of boxes of each class in each picture.
-        tiles: Cut each picture into so many overlapping columns and rows (3x2), for objects that are small in
+        tiles: Columns and rows of overlapping tiles (3x2) to cut pictures into, for objects that are small in
             large pictures.
         max_megapixels: Skip images with more megapixels than this.
         max_file_mb: Skip files larger than this many megabytes.

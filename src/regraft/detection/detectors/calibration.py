@@ -28,7 +28,7 @@ class Calibration(Record):
     """How scores become probabilities."""
 
     slope: float = 1.0
-    """Of the logarithm of the odds that the score stands for; above 0."""
+    """What the logarithm of the odds that the score stands for is multiplied by; above 0."""
     intercepts: tuple[float, ...]
     """For each class."""
 

@@ -107,7 +107,7 @@ class Detector:
                 `(H, W)` or `(H, W, 1, 3 or 4)`, PIL images, tensors `(C, H, W)` or open binary files.
             threshold: the probability from which on boxes are shown, instead of the detector's own for each
                 class.
-            tiles: cut each picture into so many overlapping columns and rows, look at each of them and at the
+            tiles: numbers of overlapping columns and rows to cut each picture into; look at each and at the
                 whole picture, and put together what was found; for objects that are small in large pictures.
             precision: arithmetic of the network.
             runtime: the library that runs the network.

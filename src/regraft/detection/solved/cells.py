@@ -24,7 +24,7 @@ def base_level(levels: Sequence[MapLevel]) -> MapLevel:
 
 
 def cell_rows(maps: Sequence[Floats], levels: Sequence[MapLevel]) -> Floats:
-    """What every cell sees: the components of all maps at its place and beside it, one after another.
+    """What every cell sees: the components of all maps at its place and next to it, in a row.
 
     Finer maps are averaged over the cell, coarser ones are interpolated. The first components of its four
     neighbours show where an object ends.
