@@ -40,7 +40,7 @@ class Division:
 
 
 def division(ladder: DetectionLadder) -> Division:
-    """The published validation pictures evaluate; without them, a fold of the training pictures is held out."""
+    """The published validation pictures are held out; without them, a fold of the training pictures."""
     if ladder.validation_scenes:
         return Division(ladder.training_scenes, ladder.validation_scenes, "validation pictures")
     train = tuple(one for one in ladder.training_scenes if one.fold != HELD_FOLD)
@@ -78,7 +78,7 @@ def epoch_pictures(parts: Division) -> float:
 
 
 def mirroring_s(ladder: DetectionLadder, parts: Division, epochs: int) -> float:
-    """Predicted seconds until the maps of the mirrored pictures are there, if this number of epochs uses them."""
+    """Predicted seconds for the maps of mirrored pictures, if this number of epochs uses them."""
     if MIRRORED not in views_of(ladder.inputs.training.augment, epochs):
         return 0.0
     missing = ladder.inputs.maps.missing([one.key for one in parts.train], MIRRORED)
