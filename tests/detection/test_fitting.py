@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import time
@@ -31,7 +32,18 @@ COMMAND = "import sys; from regraft.cli.app import main; sys.exit(main())"
 
 def arguments(data: Path, out: Path) -> list[str]:
     flags = ["--network", "test_efficientnet", "--weights", "random", "--runtime", "torch"]
-    return ["fit", str(data), *flags, "--image-size", "96", "--budget", "5m", "--out", str(out)]
+    return [
+        "fit",
+        str(data),
+        *flags,
+        "--image-size",
+        "96",
+        "--budget",
+        "5m",
+        "--no-report",
+        "--out",
+        str(out),
+    ]
 
 
 @pytest.mark.children
@@ -166,3 +178,17 @@ def test_a_rung_that_can_not_be_fitted_leaves_the_grid(
     detector = detector_of(shapes, tmp_path / "run", budget="4m")
     assert detector.finder.kind == "grid"
     assert "not possible: there are no boxes to learn from" in (tmp_path / "run" / "ladder.csv").read_text()
+
+
+@pytest.mark.slow
+def test_a_trained_detector_is_tried_kept_in_the_table_and_used_again(tmp_path: Path) -> None:
+    data = draw_shapes(tmp_path / "shapes", [*USUAL, *USUAL], seed=1)
+    settings: dict[str, Any] = {**SETTINGS, "budget": "10m", "epochs": 2}
+    regraft.fit(data, out=tmp_path / "run", **settings)
+    rows = json.loads((tmp_path / "run" / "ladder.json").read_text())["rows"]
+    assert [row["name"] for row in rows][:2] == ["grid", "regions"]
+    assert rows[2]["name"] in ("one-stage, 2 epochs", "two-stage, 2 epochs")
+    assert rows[2]["took_s"] is not None
+    regraft.fit(data, out=tmp_path / "again", **settings)
+    for name in ("detections.csv", "scores.json", "bundle/detector.safetensors", "ladder.json"):
+        assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "again" / name).read_bytes(), name

@@ -127,4 +127,5 @@ def test_thresholds_and_ladder_are_those_of_the_detector(shapes_run: Path) -> No
     assert [row.label for row in rows] == list(detector.labels)
     assert [row.threshold for row in rows] == pytest.approx(detector.thresholds)
     ladder = LadderRecord.model_validate(read_json(shapes_run / "ladder.json"))
-    assert [(row.name, row.measure) for row in ladder.rows] == [("grid", "map50"), ("regions", "map50")]
+    tried = [(row.name, row.measure) for row in ladder.rows if row.took_s is not None]
+    assert tried == [("grid", "map50"), ("regions", "map50")]

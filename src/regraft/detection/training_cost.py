@@ -10,7 +10,7 @@ from regraft.detection.maps.cached_maps import AS_IT_IS, MIRRORED
 from regraft.detection.maps.scenes import Scene
 from regraft.detection.trained.record import TrainedKind
 
-LEAST_PICTURES = 12
+LEAST_PICTURES = 16
 LEAST_EPOCHS, MOST_EPOCHS = 3, 24
 MIRRORED_FROM = 6
 """Shorter trainings see the pictures as they are: another epoch is worth more than mirrored pictures."""
