@@ -35,8 +35,8 @@ class DetectionRun(Record):
     settings: dict[str, object]
     """The settings as the user gave them; a later fit with the same settings resumes this run."""
     detector: DetectorKind
-    name: str
-    """The rung of the ladder that was kept."""
+    name: str = ""
+    """The rung of the ladder that was kept; empty where it has no other name than the detector."""
     split_sha256: Sha256
     weights: WeightsSource
     lineage: tuple[str, ...] = ()
