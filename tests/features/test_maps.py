@@ -61,7 +61,7 @@ def test_both_runtimes_give_the_activations_of_the_plain_networks_stages(
             shape = (3, level.height, level.width, level.channels)
             own = found[:, level.start : level.stop].reshape(shape)
             expected = seen[level.stage].permute(0, 2, 3, 1).numpy()
-            assert np.abs(own - expected).max() < 1e-4 * np.abs(expected).max(), level.stage
+            assert np.abs(own - expected).max() < 1e-3 * np.abs(expected).max(), level.stage
 
 
 def test_both_runtimes_describe_the_same_row(runtimes: tuple[OpenVinoRuntime, TorchRuntime]) -> None:
