@@ -13,7 +13,8 @@ import regraft
 def program() -> None:
     """Fit, predict, save, compare."""
     images = regraft.load_images("photos/")
-    model: regraft.Model = regraft.fit(images, regraft.FitSettings(network="lenet5"), out=Path("run"))
+    model = regraft.fit(images, regraft.FitSettings(network="lenet5"), out=Path("run"))
+    assert isinstance(model, regraft.Model)  # a data set with boxes gives a detector
     for row in model.predict(["a.png", b"bytes of a file"]):
         line: str = f"{row.path} {row.label} {row.probability:.0%}"
         print(line)
