@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from collections.abc import Sequence
@@ -154,7 +153,6 @@ def _write(
         drawn = write_drawings(
             marked,
             Path(wishes.draw),
-            root=Path(os.curdir),
             inputs=[model],
             overwrite=overwrite,
             limits=limits,
