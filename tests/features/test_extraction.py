@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from regraft.data.findings.image_set import Images
-from regraft.data.pictures.loading import Pixels
-from regraft.features.extraction import Features, decode_while_waiting, extract
+from regraft.data.pictures.loading import LoadLimits, Pixels
+from regraft.features.extraction import Features, decode_while_waiting, extract, input_decoding
 from regraft.features.openvino_runtime import OpenVinoRuntime
 from regraft.features.runtimes import Row, Runtime
 from regraft.networks.weights.finding import Weights, find_weights
@@ -74,7 +74,8 @@ def test_a_file_that_changes_during_the_run_is_listed(weights: Weights, photos: 
 def test_inputs_decoded_while_waiting_are_used_and_equal(weights: Weights, photos: Path) -> None:
     images = load_images(photos)
     opening: Future[Runtime] = Future()
-    ready = decode_while_waiting(images, weights.input_spec, opening)
+    decoding = input_decoding(images, weights.input_spec, LoadLimits())
+    ready = decode_while_waiting(decoding, list(decoding.files), weights.input_spec, opening)
     assert len(ready) == 24
     runtime = OpenVinoRuntime(weights)
     keys = list(ready)
@@ -89,7 +90,8 @@ def test_inputs_decoded_while_waiting_are_used_and_equal(weights: Weights, photo
 def test_nothing_is_decoded_for_a_runtime_that_is_ready(weights: Weights, photos: Path) -> None:
     opening: Future[Runtime] = Future()
     opening.set_result(OpenVinoRuntime(weights))
-    assert decode_while_waiting(load_images(photos), weights.input_spec, opening) == {}
+    decoding = input_decoding(load_images(photos), weights.input_spec, LoadLimits())
+    assert decode_while_waiting(decoding, list(decoding.files), weights.input_spec, opening) == {}
 
 
 def test_matrix_gives_the_columns_asked_for(weights: Weights, photos: Path) -> None:

@@ -18,13 +18,14 @@ from regraft.detection.dataset import BoxedDataset, boxed_dataset
 from regraft.detection.detectors.detector import Detector
 from regraft.detection.detectors.records import DetectionRun
 from regraft.detection.ladder import DetectionInputs, DetectionLadder, regions_s, try_grid, try_regions
-from regraft.detection.maps.cached_maps import CachedMaps
+from regraft.detection.maps.cached_maps import CachedMaps, canvas_decoding
 from regraft.detection.maps.canvas import canvas_for
 from regraft.detection.outcome import DetectionOutcome, outcome_of
 from regraft.detection.run_writing import write_detection_run
 from regraft.detection.training_cost import SURE, division, least_s
 from regraft.errors import SettingsError
 from regraft.evaluation.detection_scores import DRAWS
+from regraft.features.extraction import decode_while_waiting
 from regraft.features.opening import Compute
 from regraft.ladder.ledger import Ledger
 from regraft.ladder.stopwatch import Stopwatch
@@ -144,9 +145,11 @@ def fit_detector(
             request.boxes, scanning, seed=settings.seed, test_share=settings.test_share, reporter=log
         )
         _tell(dataset, log)
+        decoding = canvas_decoding(dataset.images, weights.input_spec, limits)
+        ready = decode_while_waiting(decoding, _first_keys(dataset), weights.input_spec, opening)
         runtime = opening.result()
     workers = request.data.workers or count_cores()
-    maps = CachedMaps(dataset.images, weights.input_spec, runtime, limits, workers)
+    maps = CachedMaps(dataset.images, weights.input_spec, runtime, limits, workers, ready)
     book = CostBook()
     extract_s = _extracted(maps, dataset, weights, book, request, log)
     budget_s = seconds_in(settings.budget or DEFAULT_BUDGET)
@@ -258,7 +261,7 @@ def _extracted(
     log: RunLog,
 ) -> float:
     """Compute the maps of the training and validation pictures; seconds for a picture."""
-    keys = [one.sha256 for side in ("train", "validation") for one in dataset.pictures(side)]
+    keys = _first_keys(dataset)
     name = f"{extract_name(weights, request.compute.runtime, request.fit.precision)}/maps"
     missing = maps.missing(keys, 0)
     started, used = time.perf_counter(), time.process_time()
@@ -268,6 +271,12 @@ def _extracted(
         book.learn(name, wall / missing, processor / missing)
         return wall / missing
     return book.seconds(name) or 0.05
+
+
+def _first_keys(dataset: BoxedDataset) -> list[str]:
+    """Hashes of the pictures that detectors learn from or are chosen by, whose maps are needed first."""
+    sides: tuple[Side, ...] = ("train", "validation")
+    return [one.sha256 for side in sides for one in dataset.pictures(side)]
 
 
 def _test(contender: Contender, ladder: DetectionLadder, weights: Weights) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -88,8 +89,7 @@ def extract(
         reporter: receives the progress.
     """
     reporter = reporter or Silent()
-    bounds = limits or LoadLimits()
-    decoding = Decoding(images, lambda data, _: load_input(data, spec, bounds), bounds, decoded)
+    decoding = input_decoding(images, spec, limits or LoadLimits(), decoded)
     reasons = decoding.reasons
 
     def compute(keys: Sequence[str]) -> Iterator[tuple[str, npt.NDArray[np.float16] | None]]:
@@ -119,16 +119,21 @@ def as_half(row: Row) -> npt.NDArray[np.float16]:
     return np.clip(row, -_HALF_MAX, _HALF_MAX).astype(np.float16)
 
 
+def input_decoding(
+    images: Images, spec: InputSpec, limits: LoadLimits, ready: dict[str, Pixels] | None = None
+) -> Decoding:
+    """A decoder of a network's usual inputs."""
+    return Decoding(images, lambda data, _: load_input(data, spec, limits), limits, ready)
+
+
 def decode_while_waiting(
-    images: Images, spec: InputSpec, opening: Future[Runtime], *, limits: LoadLimits | None = None
+    decoding: Decoding, keys: Sequence[str], spec: InputSpec, opening: Future[Runtime]
 ) -> dict[str, Pixels]:
     """Decode inputs, at most 256 MB, while a runtime is being opened and cores would be idle."""
-    bounds = limits or LoadLimits()
-    decoding = Decoding(images, lambda data, _: load_input(data, spec, bounds), bounds)
-    most = _WAITING_BYTES // (spec.size_px**2 * spec.channels)
+    most = _WAITING_BYTES // math.prod(spec.shape)
     ready: dict[str, Pixels] = {}
     if not opening.done():
-        for key, pixels in decoding.ahead(list(decoding.files)[:most], max(1, count_cores() - 1)):
+        for key, pixels in decoding.ahead(keys[:most], max(1, count_cores() - 1)):
             ready[key] = pixels
             if opening.done():
                 break

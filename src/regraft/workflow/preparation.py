@@ -23,7 +23,7 @@ from regraft.data.sources.column_names import TableColumns
 from regraft.data.splits import split_findings, split_images
 from regraft.detection.annotations.recognition import has_boxes
 from regraft.errors import DataError
-from regraft.features.extraction import Features, decode_while_waiting, feature_store
+from regraft.features.extraction import Features, decode_while_waiting, feature_store, input_decoding
 from regraft.features.opening import Compute
 from regraft.features.runtimes import Runtime
 from regraft.heads.dataset import Dataset
@@ -199,7 +199,8 @@ def prepare(
         usable = replace(usable, findings=(*usable.findings, *split_findings(split, usable.task)))
         _tell(usable, split, log)
         wanted = on_sides(usable, split, sides)
-        decoded = decode_while_waiting(wanted, weights.input_spec, opening, limits=compute.limits)
+        decoding = input_decoding(wanted, weights.input_spec, compute.limits)
+        decoded = decode_while_waiting(decoding, list(decoding.files), weights.input_spec, opening)
         runtime = opening.result()
     compute = replace(compute, runtime=runtime.facts["runtime"])
     circumstances = Circumstances(

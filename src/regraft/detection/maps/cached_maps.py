@@ -37,6 +37,7 @@ class CachedMaps:
         runtime: computes the maps of several stages in one pass.
         limits: limits of the loader.
         workers: number of decoding threads.
+        ready: pictures, not mirrored, that are on the canvas already, by hash; removed as they are used.
     """
 
     images: Images
@@ -44,6 +45,7 @@ class CachedMaps:
     runtime: Runtime
     limits: LoadLimits = field(default_factory=LoadLimits)
     workers: int = 1
+    ready: dict[str, Pixels] = field(default_factory=dict)
 
     @property
     def levels(self) -> tuple[MapLevel, ...]:
@@ -94,11 +96,8 @@ class CachedMaps:
 
     def decoding(self, view: int) -> Decoding:
         """A decoder of one view of the pictures."""
-
-        def load(data: bytes, _: str) -> Pixels:
-            return on_canvas(data, self.spec, is_mirrored=view == MIRRORED, limits=self.limits)[0]
-
-        return Decoding(self.images, load, self.limits)
+        ready = self.ready if view == AS_IT_IS else None
+        return canvas_decoding(self.images, self.spec, self.limits, view, ready)
 
     def _store(self, view: int) -> RowStore:
         facts = {
@@ -115,3 +114,18 @@ class CachedMaps:
             facts=facts,
             shard_rows=max(16, min(1024, _SHARD_BYTES // self.row_bytes)),
         )
+
+
+def canvas_decoding(
+    images: Images,
+    spec: InputSpec,
+    limits: LoadLimits,
+    view: int = AS_IT_IS,
+    ready: dict[str, Pixels] | None = None,
+) -> Decoding:
+    """A decoder that brings pictures to the canvas; those that are `ready` are removed as they are used."""
+
+    def load(data: bytes, _: str) -> Pixels:
+        return on_canvas(data, spec, is_mirrored=view == MIRRORED, limits=limits)[0]
+
+    return Decoding(images, load, limits, ready)

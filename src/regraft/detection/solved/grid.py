@@ -6,7 +6,7 @@ the distances to the four edges (as in FCOS, Tian et al. 2019, but linear in a c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -61,7 +61,10 @@ class Grid:
             about 1 in the middle of an object. The box of a cell is one of the class with the largest score.
         """
         rows = cell_rows(maps, self.levels)
-        rows = rows.reshape(len(rows), -1, rows.shape[-1])
+        return self.said(rows.reshape(len(rows), -1, rows.shape[-1]))
+
+    def said(self, rows: Floats) -> tuple[Floats, Floats]:
+        """The same from what the cells see, `(N, M, D)`: the rows of `cell_rows`."""
         width = rows.shape[-1]
         scores = rows @ self.classes[:-1].astype(np.float32) + self.classes[-1].astype(np.float32)
         sides = rows @ self.sides[:width].astype(np.float32) + self.sides[-1].astype(np.float32)
@@ -140,11 +143,12 @@ def fit_grid(
         return Grid(levels, what.solved(one, without=without), where.solved(other, without=without))
 
     sample = scenes[:: max(1, len(scenes) // _JUDGED)]
+    seen = list(_seen(maps, sample))
 
     @cache
     def judged(strengths: tuple[float, float]) -> float:
         several = [grid(strengths, fold) for fold in range(folds)]
-        return map50(matched(grid_found(several, maps, sample), sample, classes))
+        return map50(matched(_found(several, seen, sample), sample, classes))
 
     first = max(STRENGTHS, key=lambda strength: judged((strength, _USUAL)))
     best = max(((first, strength) for strength in STRENGTHS), key=judged)
@@ -173,13 +177,21 @@ def _sums(
     return what, where
 
 
+def _seen(maps: ProjectedMaps, scenes: Sequence[Scene]) -> Iterator[Floats]:
+    """What the cells of each picture see, `(M, D)`."""
+    for _, values in maps.batches([scene.key for scene in scenes]):
+        for rows in cell_rows(values, maps.projection.levels):
+            yield rows.reshape(-1, rows.shape[-1])
+
+
 def grid_found(grids: Sequence[Grid], maps: ProjectedMaps, scenes: Sequence[Scene]) -> list[Found]:
     """What is found in each picture, by the grid of its fold; by the only one if there is one."""
-    found: list[Found] = []
-    for keys, values in maps.batches([scene.key for scene in scenes]):
-        for place in range(len(keys)):
-            scene = scenes[len(found)]
-            grid = grids[scene.fold if len(grids) > 1 else 0]
-            boxes, scores = grid.cells([one[place : place + 1] for one in values])
-            found.append(suppressed(boxes[0], scores[0], scene.placement))
+    return _found(grids, _seen(maps, scenes), scenes)
+
+
+def _found(grids: Sequence[Grid], seen: Iterable[Floats], scenes: Sequence[Scene]) -> list[Found]:
+    found = []
+    for rows, scene in zip(seen, scenes, strict=True):
+        boxes, scores = grids[scene.fold if len(grids) > 1 else 0].said(rows[None])
+        found.append(suppressed(boxes[0], scores[0], scene.placement))
     return found

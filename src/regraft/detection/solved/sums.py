@@ -38,6 +38,7 @@ class FoldSums:
         self._squares = np.zeros((folds, width + 1, width + 1))
         self._products = np.zeros((folds, width + 1, outputs))
         self.weights = np.zeros(folds)
+        self._solved: dict[tuple[float, int | None], Floats] = {}
 
     def add(self, rows: Floats, targets: Floats, *, fold: int, weights: Floats | None = None) -> None:
         """Add rows.
@@ -50,6 +51,7 @@ class FoldSums:
         """
         if not len(rows):
             return
+        self._solved.clear()
         whole = np.concatenate([rows, np.ones((len(rows), 1), rows.dtype)], axis=1)
         if weights is not None:
             roots = np.sqrt(weights).astype(rows.dtype)[:, None]
@@ -59,7 +61,7 @@ class FoldSums:
         self.weights[fold] += len(rows) if weights is None else float(weights.sum())
 
     def solved(self, strength: float, *, without: int | None = None) -> Floats:
-        """The coefficients `(D + 1, K)`, the intercepts last.
+        """The coefficients `(D + 1, K)`, the intercepts last; each solution is computed once.
 
         Args:
             strength: the penalty as a multiple of the mean variance of a column times the rows' weight.
@@ -68,6 +70,11 @@ class FoldSums:
         Raises:
             DataError: no rows are left.
         """
+        if (strength, without) not in self._solved:
+            self._solved[strength, without] = self._solution(strength, without)
+        return self._solved[strength, without]
+
+    def _solution(self, strength: float, without: int | None) -> Floats:
         chosen = [fold for fold in range(self.folds) if fold != without]
         weight = float(self.weights[chosen].sum())
         if weight <= 0:
