@@ -9,6 +9,7 @@ from math import erf, sqrt
 import numpy as np
 
 from regraft.detection.detectors.finders import Finder
+from regraft.detection.maps.cached_maps import CachedMaps
 from regraft.detection.maps.found import Found
 from regraft.detection.maps.judging import matched
 from regraft.detection.maps.scenes import Scene
@@ -17,6 +18,7 @@ from regraft.evaluation.boxes import Floats
 from regraft.evaluation.matching import IOUS, Matches
 from regraft.evaluation.paired_detectors import DetectorComparison, compare_detectors
 from regraft.evaluation.resampling import bootstrap_counts, percentile_interval
+from regraft.networks.weights.finding import Weights
 from regraft.records import Estimate
 from regraft.training.history import History
 
@@ -41,6 +43,10 @@ class Contender:
     """How it was evaluated, in words."""
     history: History | None = None
     lineage: tuple[str, ...] = ()
+    maps: CachedMaps | None = None
+    """The maps of its own network; None if it reads those of the network as it was."""
+    weights: Weights | None = None
+    """Its own network; None if this is the network as it was."""
 
     def matches(self, classes: int, keys: Sequence[str] | None = None) -> Matches:
         """Which of the found boxes are right, in some of the pictures, or in all of them."""

@@ -162,6 +162,8 @@ def fit_detector(
         request.training,
         budget_s,
         watch.remembered("start", "extract_s", extract_s, digits=6),
+        weights,
+        request.compute,
     )
 
     def outcome(
@@ -171,7 +173,7 @@ def fit_detector(
             dataset,
             contender,
             ladder,
-            weights=weights,
+            weights=contender.weights or weights,
             precision=settings.precision,
             lineage=request.lineage,
             folder=folder,
@@ -219,9 +221,11 @@ def try_rungs(ladder: DetectionLadder) -> Contender:
     else:
         ladder.tell("regions", "not tried: the time is better spent on training", predicted_s=regions)
     if ladder.time_left_s > 0 or not parts.doubt:
-        from regraft.detection.trained_rungs import try_training  # it imports torch
+        from regraft.detection.last_stages_rung import try_last_stages  # they import torch
+        from regraft.detection.trained_rungs import try_training
 
-        try_training(ladder)
+        if (winner := try_training(ladder)) is not None:
+            try_last_stages(ladder, winner)
     assert ladder.best is not None
     return ladder.best
 
@@ -281,11 +285,12 @@ def _first_keys(dataset: BoxedDataset) -> list[str]:
 
 def _test(contender: Contender, ladder: DetectionLadder, weights: Weights) -> Any:
     """What the contender finds in the test pictures, which are used here for the first time."""
+    maps = contender.maps or ladder.inputs.maps
     scenes = ladder.inputs.dataset.scenes("test", weights.input_spec)
     if not scenes:
         return None
     keys = [scene.key for scene in scenes]
-    rows = ladder.inputs.maps.rows(keys, reporter=ladder.reporter)
+    rows = maps.rows(keys, reporter=ladder.reporter)
     found = []
     for start in range(0, len(scenes), 16):
         part = scenes[start : start + 16]

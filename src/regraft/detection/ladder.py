@@ -26,7 +26,9 @@ from regraft.detection.solved.cells import base_level, cell_width
 from regraft.detection.solved.grid import GridFit, fit_grid, grid_found
 from regraft.detection.solved.regions import PASSES, STRENGTHS, fit_regions, regions_found
 from regraft.errors import DataError
+from regraft.features.opening import Compute
 from regraft.ladder.stopwatch import Stopwatch
+from regraft.networks.weights.finding import Weights
 from regraft.plans.cost_book import CostBook
 from regraft.progress import Reporter
 from regraft.records import Estimate, InputSpec
@@ -48,6 +50,8 @@ class DetectionInputs:
     budget_s: float
     extract_s: float
     """Seconds that one picture takes from file to maps."""
+    weights: Weights
+    compute: Compute
 
 
 @dataclass

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from importlib import metadata
 
 import torch
 
 from regraft.detection.contenders import TRAINED_AT, TRAINED_SCALE, Contender
 from regraft.detection.ladder import DetectionLadder
-from regraft.detection.maps.cached_maps import AS_IT_IS
+from regraft.detection.maps.cached_maps import AS_IT_IS, CachedMaps
+from regraft.detection.maps.found import Found
+from regraft.detection.maps.scenes import Scene
 from regraft.detection.trained.detector import TrainedDetector
 from regraft.detection.trained.finder import TrainedFinder
 from regraft.detection.trained.levels import spreads
@@ -35,6 +38,8 @@ from regraft.detection.training_cost import (
 from regraft.ladder.stopwatch import Timing
 from regraft.machine.devices import find_device
 from regraft.machine.processor import cpu_kernels
+from regraft.networks.stages import Stage
+from regraft.progress import Reporter
 from regraft.storage.files import key_of, make_folder
 from regraft.storage.places import cache_folder
 from regraft.training.history import History
@@ -42,23 +47,34 @@ from regraft.training.history import History
 KINDS: tuple[TrainedKind, ...] = ("one-stage", "two-stage")
 _TRIAL_EPOCHS = 2
 _SPREAD_SAMPLE = 64
+_BATCH = 16
 
 
-def try_training(ladder: DetectionLadder) -> None:
-    """Train detectors on cached maps, if the pictures and the time suffice."""
+@dataclass(frozen=True)
+class Winner:
+    """A detector that was trained and kept, from which another training may start."""
+
+    kind: TrainedKind
+    trained: TrainedDetector
+    key: str
+    """Hash of all that its weights depend on."""
+
+
+def try_training(ladder: DetectionLadder) -> Winner | None:
+    """Train detectors on cached maps, if the pictures and the time suffice; the one that is kept."""
     parts = division(ladder)
     if parts.doubt:
         ladder.tell("training", f"not tried: {parts.doubt}")
-        return
+        return None
     shortest = least_s(ladder, parts)
     if shortest > SURE * ladder.time_left_s:
         ladder.skip("training", shortest)
-        return
+        return None
     kind = _kind(ladder, parts)
     fitting = epochs_within(ladder, parts, kind, SURE * ladder.time_left_s)
     epochs = int(ladder.watch.remembered(kind, "epochs", ladder.inputs.training.epochs or fitting))
     seconds = mirroring_s(ladder, parts, epochs) + epochs * epoch_s(ladder, kind, parts)
-    _train(ladder, parts, kind, epochs, seconds)
+    return _train(ladder, parts, kind, epochs, seconds)
 
 
 def _kind(ladder: DetectionLadder, parts: Division) -> TrainedKind:
@@ -77,7 +93,7 @@ def _kind(ladder: DetectionLadder, parts: Division) -> TrainedKind:
         name = f"trial of {kind}, {_TRIAL_EPOCHS} epochs"
         predicted = ladder.watch.predicted(name, _TRIAL_EPOCHS * epoch_s(ladder, kind, parts), "training")
         with ladder.watch.timed(name, kind="training", predicted_s=predicted) as timing:
-            trained = _trained(ladder, parts, kind, _TRIAL_EPOCHS)
+            trained, _ = trained_on(ladder, parts, kind, _TRIAL_EPOCHS)
         _learn_step(ladder, kind, parts, _TRIAL_EPOCHS, timing)
         best = trained.position.best if trained.position else None
         scores[kind] = (best.goodness, -best.loss) if best else (0.0, -math.inf)
@@ -100,35 +116,62 @@ def _learn_step(
         ladder.book.learn(step_name(ladder, kind), timing.took_s / pictures, timing.processor_s / pictures)
 
 
-def _train(ladder: DetectionLadder, parts: Division, kind: TrainedKind, epochs: int, seconds: float) -> None:
+def _train(
+    ladder: DetectionLadder, parts: Division, kind: TrainedKind, epochs: int, seconds: float
+) -> Winner | None:
     """Train a detector, evaluate it, and let it challenge the one that is kept."""
     name = f"{kind}, {epochs} epochs"
     predicted = ladder.watch.predicted(name, seconds, "training")
     with ladder.watch.timed(name, kind="training", predicted_s=predicted) as timing:
-        trained = _trained(ladder, parts, kind, epochs)
+        trained, key = trained_on(ladder, parts, kind, epochs)
         finder = TrainedFinder(trained)
-        rows = ladder.inputs.maps.rows([one.key for one in parts.held], reporter=ladder.reporter)
-        found = []
-        for start in range(0, len(parts.held), 16):
-            some = parts.held[start : start + 16]
-            found += finder.found(rows.gather([one.key for one in some]), [one.placement for one in some])
+        found = found_in(finder, parts.held, ladder.inputs.maps, ladder.reporter)
     _learn_step(ladder, kind, parts, epochs, timing)
     lineage = (f"{kind} detector trained on the maps of {len(parts.train):,} pictures",)
+    contender = Contender(name, finder, parts.held, found, parts.method, history_of(trained), lineage)
     ladder.challenge(
-        Contender(name, finder, parts.held, tuple(found), parts.method, _history(trained), lineage),
-        predicted_s=predicted,
-        took_s=timing.took_s,
-        needed=TRAINED_AT,
-        scale=TRAINED_SCALE,
+        contender, predicted_s=predicted, took_s=timing.took_s, needed=TRAINED_AT, scale=TRAINED_SCALE
     )
+    return Winner(kind, trained, key) if ladder.best is contender else None
 
 
-def _history(trained: TrainedDetector) -> History | None:
+def found_in(
+    finder: TrainedFinder, scenes: Sequence[Scene], maps: CachedMaps, reporter: Reporter
+) -> tuple[Found, ...]:
+    """What is found in pictures, from their maps."""
+    rows = maps.rows([one.key for one in scenes], reporter=reporter)
+    found: list[Found] = []
+    for start in range(0, len(scenes), _BATCH):
+        some = scenes[start : start + _BATCH]
+        found += finder.found(rows.gather([one.key for one in some]), [one.placement for one in some])
+    return tuple(found)
+
+
+def history_of(trained: TrainedDetector) -> History | None:
+    """How a training went."""
     position = trained.position
     return None if position is None else History(position.history, (), DetectionObjective.measure)
 
 
-def _trained(ladder: DetectionLadder, parts: Division, kind: TrainedKind, epochs: int) -> TrainedDetector:
+def trained_on(
+    ladder: DetectionLadder,
+    parts: Division,
+    kind: TrainedKind,
+    epochs: int,
+    *,
+    stages: tuple[Stage, ...] = (),
+    start: Winner | None = None,
+) -> tuple[TrainedDetector, str]:
+    """Train a detector on cached maps, from its checkpoint if there is one; and the hash of its facts.
+
+    Args:
+        ladder: the data, settings and limits.
+        parts: the pictures to train on, and those to evaluate on.
+        kind: one stage or two.
+        epochs: number of epochs.
+        stages: stages of the network that are trained as well.
+        start: the detector to start from; None means random weights.
+    """
     inputs = ladder.inputs
     device = find_device(inputs.settings.device)
     train = MapViews(inputs.maps, parts.train, views_of(inputs.training.augment, epochs), device)
@@ -138,7 +181,9 @@ def _trained(ladder: DetectionLadder, parts: Division, kind: TrainedKind, epochs
     record = TrainedRecord(kind=kind, classes=ladder.classes, canvas=(width, height), levels=levels)
     keys = sorted(one.key for one in parts.train)[:_SPREAD_SAMPLE]
     rows = inputs.maps.rows([one.key for one in parts.train], reporter=ladder.reporter)
-    settings = detector_settings(replace(inputs.training, epochs=epochs), kind)
+    settings = detector_settings(
+        replace(inputs.training, epochs=epochs), kind, is_continued=start is not None
+    )
     facts = {
         "record": record.model_dump(mode="json"),
         "settings": str(settings),
@@ -151,6 +196,8 @@ def _trained(ladder: DetectionLadder, parts: Division, kind: TrainedKind, epochs
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_kernels(),
         "versions": {one: metadata.version(one) for one in ("torch", "torchvision", "numpy")},
     }
+    if start is not None:
+        facts |= {"start": start.key, "stages": [stage.name for stage in stages]}
     key = key_of(facts)
     folder = make_folder(cache_folder() / "training" / key[:24])
     training = DetectorTraining(
@@ -165,5 +212,7 @@ def _trained(ladder: DetectionLadder, parts: Division, kind: TrainedKind, epochs
         device,
         key,
         folder / "checkpoint.safetensors",
+        stages=stages,
+        start=start.trained if start else None,
     )
-    return training.run(ladder.reporter)
+    return training.run(ladder.reporter), key

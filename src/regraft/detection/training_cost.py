@@ -18,6 +18,7 @@ SURE = 0.9
 """The share of the time left that a training may be predicted to take."""
 _EVALUATING = 0.3  # evaluating a picture takes this share of a training step
 _STEP_MULTIPLY_ADDS = 0.6e9  # of a step for one picture, with all that is no arithmetic, until one was timed
+_BACKWARD = 6.0  # forward and backward through depthwise layers take this multiple of the forward arithmetic
 _TWO_STAGES = 1.3  # as a multiple of one stage
 
 
@@ -75,6 +76,27 @@ def epoch_s(ladder: DetectionLadder, kind: TrainedKind, parts: Division) -> floa
 def epoch_pictures(parts: Division) -> float:
     """The pictures of an epoch; those that are evaluated count as much as they take."""
     return len(parts.train) + _EVALUATING * len(parts.held)
+
+
+def stages_s(ladder: DetectionLadder, parts: Division, multiply_adds: float) -> float:
+    """Predicted seconds that an epoch takes longer if stages of the network are trained as well.
+
+    Args:
+        ladder: the ladder.
+        parts: the pictures.
+        multiply_adds: of these stages, forward, for one picture.
+    """
+    usual = _BACKWARD * 1e-9 * multiply_adds * ladder.book.seconds("matrix")
+    each = ladder.book.known(stages_name(ladder)) or usual
+    return ladder.watch.remembered(
+        "epoch of the last stages", "seconds", each * epoch_pictures(parts), digits=3
+    )
+
+
+def stages_name(ladder: DetectionLadder) -> str:
+    """The name under which the cost book keeps the seconds that the last stages add to a step."""
+    spec = ladder.spec
+    return f"last stages {ladder.inputs.weights.network} {spec.size_px}x{spec.width_px}"
 
 
 def mirroring_s(ladder: DetectionLadder, parts: Division, epochs: int) -> float:

@@ -15,6 +15,7 @@ from regraft.detection.trained.record import TrainedKind, TrainedRecord
 from regraft.detection.training.objective import DetectionObjective
 from regraft.detection.training.targets import ViewTargets
 from regraft.errors import SettingsError
+from regraft.networks.stages import Stage
 from regraft.progress import Reporter
 from regraft.randomness import torch_seed
 from regraft.settings import TrainSettings
@@ -51,6 +52,10 @@ class DetectorTraining:
     """Hash of everything that the training depends on."""
     checkpoint: Path | None = None
     limit_s: float | None = None
+    stages: tuple[Stage, ...] = ()
+    """Stages of the network that are trained as well, before the head."""
+    start: TrainedDetector | None = None
+    """The detector whose weights this one starts from; None means random ones."""
 
     def __post_init__(self) -> None:
         standard = TrainSettings()
@@ -66,15 +71,17 @@ class DetectorTraining:
         detector = TrainedDetector.new(
             self.record, self.spread, objects=self.targets.objects, seed=torch_seed(self.seed, "detector")
         )
+        if self.start is not None:
+            detector.head.load_state_dict(self.start.head.state_dict())
         position = Trainer(self.training(detector), reporter).run()
         return TrainedDetector(self.record, detector.head, position)
 
     def training(self, detector: TrainedDetector) -> Training:
         """The training of a detector, as the loop takes it."""
-        detector.head.to(self.device)
-        channels_last(detector.head)
+        tail = Tail(self.stages, detector.head).to(self.device)
+        channels_last(tail)
         return Training(
-            tail=Tail([], detector.head),
+            tail=tail,
             train=self.train,
             targets=self.targets,
             objective=DetectionObjective(detector.head),
@@ -90,7 +97,9 @@ class DetectorTraining:
         )
 
 
-def detector_settings(settings: TrainSettings, kind: TrainedKind) -> TrainSettings:
+def detector_settings(
+    settings: TrainSettings, kind: TrainedKind, *, is_continued: bool = False
+) -> TrainSettings:
     """The settings of a training, where what the user left open is chosen for detectors.
 
     Each step sees one picture: it has many boxes, and a short training needs steps more than it needs smooth
@@ -99,11 +108,12 @@ def detector_settings(settings: TrainSettings, kind: TrainedKind) -> TrainSettin
     Args:
         settings: the user's settings, with `epochs`.
         kind: the kind of detector.
+        is_continued: whether it starts from a trained one, which takes a smaller learning rate.
     """
     standard = TrainSettings()
     return replace(
         settings,
-        lr=_RATES[kind] if settings.lr is None else settings.lr,
+        lr=(_RATES[kind] if settings.lr is None else settings.lr) * (_CONTINUED if is_continued else 1.0),
         effective_batch=_chosen(settings.effective_batch, standard.effective_batch, _BATCH),
         clip_norm=_chosen(settings.clip_norm, standard.clip_norm, _CLIP_NORM),
         train_precision="fp32",
@@ -115,4 +125,5 @@ def _chosen(value: _Number, usual: _Number, ours: _Number) -> _Number:
 
 
 _RATES: dict[TrainedKind, float] = {"one-stage": 4e-3, "two-stage": 1e-3}
+_CONTINUED = 0.25
 _BATCH, _CLIP_NORM = 1, 10.0
