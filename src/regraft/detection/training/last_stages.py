@@ -44,9 +44,7 @@ def last_stages(network: Network, levels: Sequence[MapLevel]) -> Stage:
         NetworkError: there is only one map.
     """
     if len(levels) < 2:
-        raise NetworkError(
-            f"{network.name} has maps of one stride only, so no stage lies between two of them"
-        )
+        raise NetworkError(f"{network.name} has maps of one stride, so no stage lies between two of them")
     names = network.stage_names
     first, last = names.index(levels[-2].stage) + 1, names.index(levels[-1].stage)
     modules = [stage.module for stage in network.stages[first : last + 1]]
