@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from regraft.detection.maps.projection import Projection
+from regraft.parallel import in_order
 from regraft.storage.rows import Rows
 
 Floats = npt.NDArray[Any]
@@ -36,10 +37,12 @@ class ProjectedMaps:
         self._keeps = 4 * cells * len(keys) <= _MOST_BYTES
 
     def batches(self, keys: Sequence[str]) -> Iterator[tuple[Sequence[str], list[Floats]]]:
-        """Pictures in order, some at a time: keys, and `(n, height, width, K) float32` for each level."""
-        for start in range(0, len(keys), _BATCH):
-            part = keys[start : start + _BATCH]
-            yield part, self._batch(part)
+        """Pictures in order, some at a time: keys, and `(n, height, width, K) float32` for each level.
+
+        The next ones are read and projected by a thread of their own while the last ones are used.
+        """
+        parts = [keys[start : start + _BATCH] for start in range(0, len(keys), _BATCH)]
+        yield from in_order(lambda part: (part, self._batch(part)), parts, workers=1, ahead=1)
 
     def _batch(self, keys: Sequence[str]) -> list[Floats]:
         missing = [key for key in keys if key not in self._kept]

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from regraft.errors import DataError
 
 Floats = npt.NDArray[Any]
+_ROWS = 1_024
 
 
 class FoldSums:
@@ -38,6 +39,7 @@ class FoldSums:
         self._squares = np.zeros((folds, width + 1, width + 1))
         self._products = np.zeros((folds, width + 1, outputs))
         self.weights = np.zeros(folds)
+        self._waiting: list[list[tuple[Floats, Floats]]] = [[] for _ in range(folds)]
         self._solved: dict[tuple[float, int | None], Floats] = {}
 
     def add(self, rows: Floats, targets: Floats, *, fold: int, weights: Floats | None = None) -> None:
@@ -56,9 +58,18 @@ class FoldSums:
         if weights is not None:
             roots = np.sqrt(weights).astype(rows.dtype)[:, None]
             whole, targets = whole * roots, targets * roots
-        self._squares[fold] += whole.T @ whole
-        self._products[fold] += whole.T @ targets
+        self._waiting[fold].append((whole, targets))
         self.weights[fold] += len(rows) if weights is None else float(weights.sum())
+        if sum(len(each) for each, _ in self._waiting[fold]) >= _ROWS:
+            self._multiply(fold)
+
+    def _multiply(self, fold: int) -> None:
+        """Add the products of the rows that wait: one product of many rows is cheaper than many of few."""
+        if waiting := self._waiting[fold]:
+            rows, targets = (np.concatenate([pair[place] for pair in waiting]) for place in (0, 1))
+            self._squares[fold] += rows.T @ rows
+            self._products[fold] += rows.T @ targets
+            waiting.clear()
 
     def solved(self, strength: float, *, without: int | None = None) -> Floats:
         """The coefficients `(D + 1, K)`, the intercepts last; each solution is computed once.
@@ -75,6 +86,8 @@ class FoldSums:
         return self._solved[strength, without]
 
     def _solution(self, strength: float, without: int | None) -> Floats:
+        for fold in range(self.folds):
+            self._multiply(fold)
         chosen = [fold for fold in range(self.folds) if fold != without]
         weight = float(self.weights[chosen].sum())
         if weight <= 0:
