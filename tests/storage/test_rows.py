@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from regraft.storage.files import sha256_of_file
 from regraft.storage.rows import Array, RowStore
 from regraft.storage.upkeep import prune, stores_below, verify_store
 
@@ -111,6 +112,30 @@ def test_every_single_flipped_bit_is_detected(tmp_path: Path) -> None:
         data.write_bytes(damaged)
         manifest.write_bytes(record)
         assert keys(1)[0] not in store(tmp_path).open()
+
+
+def test_a_file_is_read_to_its_end_once_unless_it_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    def counted(path: Path) -> str:
+        read.append(path.name)
+        return sha256_of_file(path)
+
+    monkeypatch.setattr("regraft.storage.rows.sha256_of_file", counted)
+    store(tmp_path).ensure(keys(10), Computer())
+    (array,) = tmp_path.glob("*.npy")
+    long_ago = time.time() - 60
+    os.utime(array, (long_ago, long_ago))
+    read.clear()
+    for _ in range(3):
+        assert keys(1)[0] in store(tmp_path).open()
+    assert read == [array.name]
+    data = bytearray(array.read_bytes())
+    data[-1] ^= 1
+    array.write_bytes(data)
+    assert keys(1)[0] not in store(tmp_path).open()
 
 
 def test_verify_removes_what_is_damaged(tmp_path: Path) -> None:

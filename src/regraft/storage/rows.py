@@ -15,6 +15,7 @@ import hashlib
 import io
 import mmap
 import os
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,6 +81,27 @@ def _release(array: Array) -> None:
     mapping = getattr(array, "_mmap", None)
     if mapping is not None and hasattr(mmap, "MADV_DONTNEED"):
         mapping.madvise(mmap.MADV_DONTNEED)
+
+
+_whole: set[tuple[str, str, int, int, int]] = set()
+"""Files that this process has read to their ends: path, hash, size, time of the last change, and number."""
+_SETTLED_NS = 2_000_000_000
+
+
+def _is_whole(path: Path, sha256: str) -> bool:
+    """Whether a file has this hash; it is read once in each process unless it changes.
+
+    A file that has changed a moment ago is read again, since clocks of file systems tick slowly.
+    """
+    state = path.stat()
+    known = (str(path), sha256, state.st_size, state.st_mtime_ns, state.st_ino)
+    if known in _whole:
+        return True
+    if sha256_of_file(path) != sha256:
+        return False
+    if time.time_ns() - state.st_mtime_ns > _SETTLED_NS:
+        _whole.add(known)
+    return True
 
 
 class RowStore:
@@ -159,7 +181,7 @@ class RowStore:
             record = read_json(manifest)
             keys = tuple(str(key) for key in record["keys"])
             path = self.folder / f"{manifest.stem}.npy"
-            if sha256_of_file(path) != record["sha256"]:
+            if not _is_whole(path, str(record["sha256"])):
                 return None
             array = np.load(path, mmap_mode="r", allow_pickle=False)
         except (StorageError, KeyError, TypeError, OSError, ValueError):
