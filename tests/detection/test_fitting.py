@@ -14,6 +14,7 @@ import regraft
 from regraft.detection.detectors.detector import Detector
 from regraft.detection.detectors.run_tables import BOXES, DETECTIONS, PICTURES
 from regraft.errors import DataError, NoMapsError, SettingsError
+from regraft.networks.weights.finding import find_weights
 from tests.detection.shapes import SETTINGS, USUAL, content, draw_shapes
 from tests.nursery import Nursery
 
@@ -192,3 +193,25 @@ def test_a_trained_detector_is_tried_kept_in_the_table_and_used_again(tmp_path: 
     regraft.fit(data, out=tmp_path / "again", **settings)
     for name in ("detections.csv", "scores.json", "bundle/detector.safetensors", "ladder.json"):
         assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "again" / name).read_bytes(), name
+
+
+@pytest.mark.slow
+def test_the_last_stages_are_trained_with_a_detector_that_was_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every trained detector counts as better here, so that the last rung is reached."""
+    monkeypatch.setattr("regraft.detection.ladder.chance_better", lambda *_: 0.99)
+    data = draw_shapes(tmp_path / "shapes", [*USUAL, *USUAL], seed=2)
+    detector = detector_of(data, tmp_path / "run", budget="20m", epochs=1)
+    rows = json.loads((tmp_path / "run" / "ladder.json").read_text())["rows"]
+    assert rows[-1]["is_kept"]
+    assert rows[-1]["name"].endswith(", 1 epoch")
+    assert " and " in rows[-1]["name"]
+    start = regraft.load_model(tmp_path / "run")
+    assert "stages blocks" in start.lineage[-1] or "trained with it" in start.lineage[-1]
+    plain = find_weights("test_efficientnet", weights="random")
+    assert detector.weights.sha256 == start.weights.sha256 != plain.sha256
+    seen = {row.path for row in DETECTIONS.read(tmp_path / "run")}
+    pictures = [data / path for path in sorted(seen)]
+    listed = sum(row.score >= 0.01 for row in DETECTIONS.read(tmp_path / "run"))
+    assert sum(len(one.found) for one in start.predict(pictures)) == listed

@@ -19,6 +19,7 @@ from regraft.detection.training_cost import (
     division,
     epoch_pictures,
     epoch_s,
+    in_epochs,
     mirroring_s,
     stages_name,
     stages_s,
@@ -72,7 +73,7 @@ def _multiply_adds(stage: Stage, ladder: DetectionLadder) -> float:
     row = torch.zeros(1, ladder.inputs.maps.runtime.width)
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
         stage.module(row)
-    return counter.get_total_flops() / 2
+    return float(counter.get_total_flops()) / 2
 
 
 def _train(
@@ -85,7 +86,7 @@ def _train(
     predicted: float,
 ) -> None:
     inputs, kind = ladder.inputs, winner.kind
-    name = f"{kind} and {stage.name}, {epochs} epochs"
+    name = f"{kind} and {stage.name}, {in_epochs(epochs)}"
     with ladder.watch.timed("last stages", kind="training", predicted_s=predicted) as timing:
         trained, key = trained_on(ladder, parts, kind, epochs, stages=(stage,), start=winner)
         weights = _saved(network, inputs.weights, stage, Path(inputs.dataset.images.root), key)

@@ -30,6 +30,7 @@ from regraft.detection.training_cost import (
     epoch_pictures,
     epoch_s,
     epochs_within,
+    in_epochs,
     least_s,
     mirroring_s,
     step_name,
@@ -120,7 +121,7 @@ def _train(
     ladder: DetectionLadder, parts: Division, kind: TrainedKind, epochs: int, seconds: float
 ) -> Winner | None:
     """Train a detector, evaluate it, and let it challenge the one that is kept."""
-    name = f"{kind}, {epochs} epochs"
+    name = f"{kind}, {in_epochs(epochs)}"
     predicted = ladder.watch.predicted(name, seconds, "training")
     with ladder.watch.timed(name, kind="training", predicted_s=predicted) as timing:
         trained, key = trained_on(ladder, parts, kind, epochs)

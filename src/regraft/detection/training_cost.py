@@ -59,6 +59,15 @@ def views_of(augment: str | None, epochs: int) -> tuple[int, ...]:
     return (AS_IT_IS,) if is_plain else (AS_IT_IS, MIRRORED)
 
 
+def in_epochs(epochs: int) -> str:
+    """The length of a training, in words.
+
+    >>> in_epochs(1), in_epochs(3)
+    ('1 epoch', '3 epochs')
+    """
+    return f"{epochs} epoch{'' if epochs == 1 else 's'}"
+
+
 def step_name(ladder: DetectionLadder, kind: TrainedKind) -> str:
     """The name under which the cost book keeps the seconds that a step takes for one picture."""
     spec, width = ladder.spec, sum(level.channels for level in ladder.inputs.maps.levels)
