@@ -21,9 +21,10 @@ from regraft.data.pictures.loading import Picture, fit_input
 from regraft.errors import BundleError, ExportError, NoImagesError, SettingsError
 from regraft.export import export
 from regraft.export.export import Exported, export_model
-from regraft.export.graphs import crop_graph, saved
+from regraft.export.graphs import crop_graph
 from regraft.export.kinds import made_kinds
 from regraft.export.parity import try_example
+from regraft.prediction.onnx_graph import saved
 from regraft.prediction.onnx_model import OnnxModel
 from regraft.progress import Silent
 from regraft.records import InputSpec, Interpolation

@@ -12,7 +12,8 @@ import numpy.typing as npt
 from regraft.data.pictures.loading import decode, read_file
 from regraft.errors import ImageError
 from regraft.explanation.gallery import Space, open_gallery
-from regraft.export.graphs import core_graph, saved
+from regraft.export.graphs import core_graph
+from regraft.prediction.onnx_graph import saved
 from regraft.prediction.onnx_model import saved_task
 from regraft.progress import Silent
 from regraft.runs.model_files import ModelFiles, open_files

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from regraft.detection.detectors.bundle import load_detector
 from regraft.detection.detectors.detector import Detector
-from regraft.detection.graph.writing import write_detect_graph
+from regraft.detection.graph.writing import detect_graph
 from regraft.detection.results.colours import styles_of
 from regraft.evaluation.detection_scores import DetectionScores
+from regraft.prediction.onnx_graph import saved
 from regraft.serving.detection.package import DetectorFacts, write_detector
 from regraft.storage.tables import printable
 from regraft.tasks.task import Measure
@@ -20,17 +20,13 @@ from regraft.version import VERSION
 def pack_detector(run: Path, folder: Path) -> None:
     """Write the package of a detector; without its run, its scores are not known."""
     detector = load_detector(run)
-    with tempfile.TemporaryDirectory() as aside:
-        place = Path(aside) / "core.onnx"
-        write_detect_graph(detector, place)
-        graph = place.read_bytes()
     record = DetectorFacts(
         labels=tuple(printable(label) for label in detector.labels),
         thresholds=detector.thresholds,
         input_spec=detector.weights.input_spec,
         facts=facts_of(detector),
     )
-    write_detector(folder, graph=graph, record=record)
+    write_detector(folder, graph=saved(detect_graph(detector)), record=record)
 
 
 def facts_of(detector: Detector) -> dict[str, Any]:
