@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 from fastapi import Query
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from regraft.detection.maps.found import Found
 from regraft.detection.results.counting import count_boxes
@@ -26,6 +26,7 @@ _OUTPUTS = ("boxes", "labels", "scores")
 class AnsweredBox(BaseModel):
     """A box; edges are in pixels of the upright picture."""
 
+    model_config = ConfigDict(use_attribute_docstrings=True)
     label: str
     score: float = Field(ge=0, le=1)
     """The probability that there is an object of this class there."""
@@ -38,6 +39,7 @@ class AnsweredBox(BaseModel):
 class AnsweredPicture(BaseModel):
     """What was found in one file, or why it can't be used: then there are only the name and the error."""
 
+    model_config = ConfigDict(use_attribute_docstrings=True)
     name: str
     """The client's name of the file; empty where the body is the file."""
     width: int = 0
