@@ -28,8 +28,9 @@ from common import save, shared
 import regraft
 from regraft.prediction.onnx_model import open_session
 from regraft.progress import Silent
-from regraft.serving.decoding import DecodePool
 from regraft.serving.package import open_package
+from regraft.serving.workers.decoding import DecodePool
+from regraft.serving.workers.inputs import central_square
 
 Answer = tuple[float, int, int, list[dict[str, Any]] | None]
 """Seconds, status, number of the image, what was said."""
@@ -101,12 +102,13 @@ def statuses(answers: Sequence[Answer]) -> dict[str, int]:
 def bare(package: Any, files: Sequence[bytes]) -> dict[str, float]:
     """Images a second of decoding in as many processes as cores, and of the network alone."""
     cores = os.cpu_count() or 1
-    pool, session = DecodePool(package.input_spec, workers=cores), open_session(package.graph, threads=cores)
+    pool = DecodePool(central_square, package.input_spec, workers=cores)
+    session = open_session(package.graph, threads=cores)
     pixels: list[Any] = [None] * len(files)
 
     def decode(start: int) -> None:
         for number in range(start, len(files), cores):
-            pixels[number] = pool.decode(files[number])
+            pixels[number] = pool.decode(files[number])["pixels"]
 
     decode(0)
     started = time.perf_counter()

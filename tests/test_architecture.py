@@ -47,7 +47,7 @@ DOORS = {
     "huggingface_hub": {"networks/weights"},
     "matplotlib": {"outputs"},
     "tomli_w": {"plans"},
-    "onnx": {"export", "networks", "serving"},
+    "onnx": {"detection/graph", "export", "networks", "prediction", "serving"},
 }
 # The loop trains any tail: it may know records, settings and the machine, but nothing of what is learned.
 HIDDEN_FROM_THE_LOOP = {

@@ -21,14 +21,16 @@ from regraft.data.pictures.loading import Picture, fit_input
 from regraft.errors import BundleError, ExportError, NoImagesError, SettingsError
 from regraft.export import export
 from regraft.export.export import Exported, export_model
-from regraft.export.graphs import crop_graph, saved
+from regraft.export.graphs import crop_graph
 from regraft.export.kinds import made_kinds
 from regraft.export.parity import try_example
+from regraft.prediction.onnx_graph import saved
 from regraft.prediction.onnx_model import OnnxModel
 from regraft.progress import Silent
 from regraft.records import InputSpec, Interpolation
-from regraft.runs.model_files import ModelFiles, open_files
+from regraft.runs.model_files import open_files
 from regraft.serving import package, packing
+from regraft.serving.classification import packing as classifier_packing
 from regraft.serving.package import open_package
 from tests.conftest import DigitsRun
 
@@ -302,12 +304,8 @@ def packed_here(
     """Packages are made in this process, from a graph that is traced already, for one test alone."""
     assert not (warm_cache / "serving").exists()
     graph = onnx.load(str(exported("probe").file))
-    monkeypatch.setattr(packing, "core_graph", lambda _model: graph)
-
-    def make(files: ModelFiles, place: Path) -> None:
-        packing.pack(files.folder, place, files.run and files.run.data)
-
-    monkeypatch.setattr(package, "_make_apart", make)
+    monkeypatch.setattr(classifier_packing, "core_graph", lambda _model: graph)
+    monkeypatch.setattr(package, "_make_apart", packing.pack)
 
 
 @pytest.mark.usefixtures("packed_here")

@@ -223,7 +223,8 @@ def _estimate(measure: Measure | None) -> dict[str, Any] | None:
 
 def _write_onnx(model: Model, path: Path, facts: dict[str, Any]) -> None:
     try:
-        from regraft.export.graphs import core_graph, crop_graph, joined, saved
+        from regraft.export.graphs import core_graph, crop_graph, joined
+        from regraft.prediction.onnx_graph import saved
     except ImportError as error:
         raise SettingsError(f"export needs {error.name}: pip install 'regraft[export]'") from error
     text = json.dumps(facts, sort_keys=True)

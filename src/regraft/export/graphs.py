@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import logging
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,11 +17,9 @@ from regraft.explanation.gallery import Space
 from regraft.export.resampling import centre_crop
 from regraft.prediction.graph import ModelGraph, mean_vote
 from regraft.prediction.model import Model
+from regraft.prediction.onnx_graph import IR_VERSION, OPSET, traced
 from regraft.prediction.onnx_model import OUTPUTS
 from regraft.records import InputSpec
-
-OPSET = 20
-_IR_VERSION = 10  # supported by runtimes of the last two years
 
 
 class _Core(nn.Module):
@@ -63,12 +56,13 @@ def core_graph(model: Model) -> onnx.ModelProto:
     spec = model.weights.input_spec
     example = torch.zeros(2, spec.size_px, spec.size_px, spec.channels, dtype=torch.uint8)
     shapes = ({0: torch.export.Dim("batch")},)
-    return _exported(_Core(model), example, shapes, ["pixels"], [OUTPUTS[model.task.link], "place"])
+    names = [OUTPUTS[model.task.link], "place"]
+    return traced(_Core(model), (example,), inputs=["pixels"], outputs=names, shapes=shapes)
 
 
 def crop_graph(spec: InputSpec) -> onnx.ModelProto:
     """From `images (N, H, W, C) uint8` of any size to `pixels`, cropped as by the image loader."""
-    return centre_crop(spec, opset=OPSET, ir_version=_IR_VERSION)
+    return centre_crop(spec, opset=OPSET, ir_version=IR_VERSION)
 
 
 def joined(crop: onnx.ModelProto, core: onnx.ModelProto, facts: dict[str, str]) -> onnx.ModelProto:
@@ -101,54 +95,3 @@ def divided(file: Path) -> tuple[Callable[[npt.NDArray[np.uint8]], npt.NDArray[n
         return np.asarray(session.run(["pixels"], {"images": images})[0], dtype=np.uint8)
 
     return cropped, core
-
-
-def saved(graph: onnx.ModelProto) -> bytes:
-    """The graph as the bytes of a file."""
-    return bytes(graph.SerializeToString())
-
-
-def _exported(
-    module: nn.Module, example: torch.Tensor, shapes: Any, inputs: list[str], outputs: list[str]
-) -> onnx.ModelProto:
-    with _quietly():
-        program = torch.onnx.export(
-            module.eval(),
-            (example,),
-            dynamo=True,
-            dynamic_shapes=shapes,
-            input_names=inputs,
-            output_names=outputs,
-            opset_version=OPSET,
-            verbose=False,
-        )
-    assert program is not None
-    graph: onnx.ModelProto = program.model_proto
-    graph.ir_version = _IR_VERSION
-    _forget_origins(graph)
-    return graph
-
-
-def _forget_origins(graph: onnx.ModelProto) -> None:
-    """Remove the source locations of nodes: they contain local paths and are most of a small file."""
-    del graph.metadata_props[:]
-    del graph.graph.metadata_props[:]
-    graph.doc_string = ""
-    for node in (*graph.graph.node, *graph.graph.value_info, *graph.graph.initializer):
-        del node.metadata_props[:]
-        node.doc_string = ""
-    for function in graph.functions:
-        del function.metadata_props[:]
-
-
-@contextlib.contextmanager
-def _quietly() -> Iterator[None]:
-    """Silence the exporter, which prints its steps and warns about opsets."""
-    level = logging.getLogger("torch.onnx").level
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
-        try:
-            yield
-        finally:
-            logging.getLogger("torch.onnx").setLevel(level)

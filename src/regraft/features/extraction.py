@@ -23,7 +23,8 @@ from regraft.storage.files import key_of, sha256_of
 from regraft.storage.places import cache_folder
 from regraft.storage.rows import Rows, RowStore
 
-_HALF_MAX = float(np.finfo(np.float16).max)
+HALF_MAX = float(np.finfo(np.float16).max)
+"""The largest number of half precision."""
 _WAITING_BYTES = 256 << 20
 _AHEAD = 8  # decoded images waiting per core: enough to keep it busy, at most 1 MB each
 
@@ -116,7 +117,7 @@ def as_half(row: Row) -> npt.NDArray[np.float16]:
     """A row in half precision, as it is kept; values out of its range are clipped."""
     if row.dtype == np.float16:
         return row
-    return np.clip(row, -_HALF_MAX, _HALF_MAX).astype(np.float16)
+    return np.clip(row, -HALF_MAX, HALF_MAX).astype(np.float16)
 
 
 def input_decoding(

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import html
 import time
-from functools import cache
-from importlib import resources
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import FastAPI, Query, Request
+from fastapi import Depends, FastAPI, Request
+from fastapi.encoders import jsonable_encoder
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -22,14 +21,13 @@ from prometheus_client import (
 from starlette.exceptions import HTTPException
 
 from regraft.errors import ImageError
-from regraft.serving.batching import Overloaded
 from regraft.serving.multipart import MAX_FILES, BadRequestError, UploadedFile, files_of
+from regraft.serving.pages import ASSETS, asset, interface, page
 from regraft.serving.predictor import Predictor
+from regraft.serving.workers.batching import Overloaded
+from regraft.storage.tables import printable
 from regraft.version import VERSION
 
-_MOST_NEIGHBOURS = 24
-_EXPLAINED = 4  # files per request that get a heat map: each takes fifty forward passes
-_ASSETS = {"/app.js": "text/javascript", "/style.css": "text/css"}
 _FORMS = "multipart/form-data with one part for each file, or the bytes of one image file"
 
 
@@ -38,25 +36,26 @@ def create_app(predictor: Predictor) -> FastAPI:
     app = FastAPI(
         title="regraft", version=VERSION, docs_url=None, redoc_url=None, openapi_url="/openapi.json"
     )
-    meters = _Meters(predictor)
+    meters, model = _Meters(predictor), predictor.model
+    wished = Depends(model.wishes)
 
     @app.exception_handler(HTTPException)
     async def refused(_request: Request, error: HTTPException) -> JSONResponse:
         return _error(error.status_code, str(error.detail), dict(error.headers or {}))
 
+    @app.exception_handler(RequestValidationError)
+    async def misunderstood(_request: Request, error: RequestValidationError) -> JSONResponse:
+        return _wrong_parameters(error)
+
     @app.post(
-        "/predict", summary="What the model says about images", responses=_RESPONSES, openapi_extra=_BODY
+        "/predict",
+        summary="What the model says about images",
+        responses={200: _described(model.says, model.answers), **_RESPONSES},
+        openapi_extra=_BODY,
     )
-    async def predict(
-        request: Request,
-        top: Annotated[int, Query(ge=1, le=1000, description="labels for each image")] = 5,
-        neighbours: Annotated[
-            int, Query(ge=0, le=_MOST_NEIGHBOURS, description="similar training images for each image")
-        ] = 0,
-        explain: Annotated[bool, Query(description="add a heat map (occlusion)")] = False,
-    ) -> Response:
+    async def predict(request: Request, wishes: Any = wished) -> Response:
         started = time.perf_counter()
-        answer = await _predicted(predictor, request, top, neighbours, explain)
+        answer = await _predicted(predictor, request, wishes)
         meters.requests.labels(str(answer.status_code)).inc()
         meters.seconds.observe(time.perf_counter() - started)
         return answer
@@ -76,22 +75,22 @@ def create_app(predictor: Predictor) -> FastAPI:
         return Response(generate_latest(meters.registry), media_type=CONTENT_TYPE_LATEST)
 
     @app.get("/model", summary="The model's card")
-    async def model() -> JSONResponse:
-        return JSONResponse(predictor.package.facts)
+    async def card() -> JSONResponse:
+        return JSONResponse(model.facts)
 
     @app.get("/docs", summary="This description of the interface", response_class=HTMLResponse)
     async def docs() -> HTMLResponse:
-        return HTMLResponse(_docs(app.openapi()))
+        return HTMLResponse(interface(model.page, app.openapi()))
 
     @app.get("/", include_in_schema=False)
-    async def page() -> HTMLResponse:
-        return HTMLResponse(_asset("index.html"))
+    async def front() -> HTMLResponse:
+        return HTMLResponse(page(model.page))
 
     @app.get("/favicon.ico", include_in_schema=False)
     async def icon() -> Response:
         return Response(status_code=204)
 
-    for path, kind in _ASSETS.items():
+    for path, kind in ASSETS.items():
         app.add_api_route(path, _serve(path[1:], kind), include_in_schema=False)
     return app
 
@@ -100,7 +99,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
     400: {"description": "the request can't be read"},
     413: {"description": "the request is larger than allowed"},
     415: {"description": f"the content type is not accepted; send {_FORMS}"},
-    422: {"description": "the image can't be used, for the reason given"},
+    422: {"description": "the image or a parameter can't be used, for the reason given"},
     503: {"description": "the queue is full; try again after the time in Retry-After"},
 }
 _DRAINING: dict[int | str, dict[str, Any]] = {503: {"description": "the server is shutting down"}}
@@ -142,9 +141,7 @@ class _Meters:
         waiting.set_function(lambda: predictor.waiting)
 
 
-async def _predicted(
-    predictor: Predictor, request: Request, top: int, neighbours: int, explain: bool
-) -> Response:
+async def _predicted(predictor: Predictor, request: Request, wishes: Any) -> Response:
     kind = request.headers.get("content-type", "").lower()
     is_form = kind.startswith("multipart/form-data")
     if not is_form and not kind.startswith(("image/", "application/octet-stream")):
@@ -160,15 +157,7 @@ async def _predicted(
             loop = asyncio.get_running_loop()
             rows = await asyncio.gather(
                 *(
-                    loop.run_in_executor(
-                        predictor.executor,
-                        _judged,
-                        predictor,
-                        one,
-                        top,
-                        neighbours,
-                        explain and place < _EXPLAINED,
-                    )
+                    loop.run_in_executor(predictor.executor, _answered, predictor, one, wishes, place)
                     for place, one in enumerate(files)
                 )
             )
@@ -179,46 +168,34 @@ async def _predicted(
     return JSONResponse({"predictions": rows})
 
 
-def _judged(
-    predictor: Predictor, file: UploadedFile, top: int, neighbours: int, explain: bool
-) -> dict[str, Any]:
+def _answered(predictor: Predictor, file: UploadedFile, wishes: Any, place: int) -> dict[str, Any]:
     try:
-        said = predictor.judge(file.data, top=top, neighbours=neighbours, explain=explain)
+        said = predictor.model.answer(file.data, wishes, place=place)
     except ImageError as error:
         said = {"error": str(error)}
     return {"name": file.name, **said}
+
+
+def _described(says: str, answers: Any) -> dict[str, Any]:
+    return {"description": says} if answers is None else {"description": says, "model": answers}
+
+
+def _wrong_parameters(error: RequestValidationError) -> JSONResponse:
+    """What is wrong with the parameters of an address, in a sentence and as FastAPI lists it."""
+    problems = error.errors()
+    reasons = [
+        f"{one['loc'][-1]} is {printable(str(one['input']))[:80]!r}: {one['msg'][:1].lower()}{one['msg'][1:]}"
+        for one in problems
+    ]
+    return JSONResponse({"error": "; ".join(reasons), "detail": jsonable_encoder(problems)}, 422)
 
 
 def _error(status: int, reason: str, headers: dict[str, str] | None = None) -> JSONResponse:
     return JSONResponse({"error": reason}, status, headers)
 
 
-@cache
-def _asset(name: str) -> str:
-    return resources.files("regraft.serving").joinpath("page", name).read_text(encoding="utf-8")
-
-
 def _serve(name: str, kind: str) -> Any:
     async def serve() -> Response:
-        return Response(_asset(name), media_type=kind)
+        return Response(asset(name), media_type=kind)
 
     return serve
-
-
-def _docs(schema: dict[str, Any]) -> str:
-    """The description of the interface as a page without scripts or external files."""
-    parts = []
-    for path, methods in schema["paths"].items():
-        for method, what in methods.items():
-            parts.append(f"<h2><code>{method.upper()} {html.escape(path)}</code></h2>")
-            parts.append(f"<p>{html.escape(what.get('summary', ''))}</p><dl>")
-            for one in what.get("parameters", []):
-                words = html.escape(one.get("description", one["schema"].get("description", "")))
-                default = html.escape(str(one["schema"].get("default", "")))
-                parts.append(f"<dt><code>?{html.escape(one['name'])}={default}</code></dt><dd>{words}</dd>")
-            parts += [
-                f"<dt>{html.escape(code)}</dt><dd>{html.escape(answer.get('description', ''))}</dd>"
-                for code, answer in what["responses"].items()
-            ]
-            parts.append("</dl>")
-    return _asset("docs.html").replace("<!-- operations -->", "\n".join(parts))

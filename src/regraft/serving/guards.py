@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 from starlette.exceptions import HTTPException
 
+from regraft.serving.pages import ASSETS
+
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -18,7 +20,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 MAX_BODY_BYTES = 20_000_000
 MAX_HEADERS = 100
-OPEN = ("/", "/healthz", "/readyz", "/docs", "/app.js", "/style.css", "/favicon.ico")
+OPEN = ("/", "/healthz", "/readyz", "/docs", "/favicon.ico", *ASSETS)
 """Paths that need no token; their answers contain nothing about images or the model."""
 _HEADERS = {
     b"content-security-policy": (

@@ -1,34 +1,62 @@
-"""The steps of a prediction in the server: decode, predict, compare, explain."""
+"""A model in the server: room for a limited number of images, and threads that ask the model."""
 
 from __future__ import annotations
 
-import base64
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
-import numpy as np
-import numpy.typing as npt
+from pydantic import BaseModel
 
-from regraft.data.pictures.loading import Pixels
-from regraft.explanation.occlusion import occlusion
-from regraft.explanation.overlays import data_uri, overlaid, picture
 from regraft.machine.processor import count_cores
-from regraft.prediction.onnx_model import OUTPUTS, open_session
-from regraft.serving.batching import Answer, Batcher, Overloaded
-from regraft.serving.decoding import DecodePool
+from regraft.serving.classification.served import ServedClassifier
+from regraft.serving.detection.package import DetectorPackage
+from regraft.serving.detection.served import ServedDetector
 from regraft.serving.package import Package
+from regraft.serving.workers.batching import Overloaded
 
 QUEUE = 32
 """Number of images that may be processed or wait; more are refused."""
-_GRID = 7
-_BATCH = 2
+
+
+class Served(Protocol):
+    """A model of any kind, with the processes and threads that it needs; several threads ask it at once."""
+
+    @property
+    def page(self) -> str:
+        """The name of its parts of the web page: `page/NAME.html` and `page/NAME.js`."""
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The answer of `/model`."""
+
+    @property
+    def wishes(self) -> Callable[..., Any]:
+        """A function that makes `answer`'s wishes of a request's query parameters, which FastAPI reads."""
+
+    @property
+    def says(self) -> str:
+        """What an answer contains, in words."""
+
+    @property
+    def answers(self) -> type[BaseModel] | None:
+        """The schema of an answer; None where it has none."""
+
+    def answer(self, data: bytes, wishes: Any, *, place: int) -> dict[str, Any]:
+        """What it says about the file at a place of the request.
+
+        Raises:
+            ImageError: the file can't be used.
+        """
+
+    def close(self) -> None:
+        """Finish what is waiting, then end processes and threads."""
 
 
 class Predictor:
-    """A package with its worker processes and its batcher.
+    """A model in the server.
 
     Args:
         package: the model to serve.
@@ -37,14 +65,8 @@ class Predictor:
     """
 
     def __init__(self, package: Package, *, workers: int | None = None, capacity: int = QUEUE) -> None:
-        count = workers or count_cores()
-        self.package, self.capacity = package, capacity
-        self.is_draining = False
-        session = open_session(package.graph, threads=1)
-        names = [OUTPUTS[package.task.link], "place"]
-        self._run: Callable[[Pixels], Answer] = lambda pixels: tuple(session.run(names, {"pixels": pixels}))
-        self._pool = DecodePool(package.input_spec, workers=count)
-        self._batcher = Batcher(self._run, threads=count, most=_BATCH, capacity=2 * capacity)
+        self.capacity, self.is_draining = capacity, False
+        self.model = _served(package, workers or count_cores(), capacity)
         self._threads = ThreadPoolExecutor(capacity, thread_name_prefix="image")
         self._lock, self._busy = threading.Lock(), 0
 
@@ -67,7 +89,7 @@ class Predictor:
 
     @property
     def executor(self) -> ThreadPoolExecutor:
-        """The threads from which `judge` is to be called."""
+        """The threads from which the model is to be asked."""
         return self._threads
 
     @property
@@ -75,47 +97,13 @@ class Predictor:
         """Number of images that are processed or wait."""
         return self._busy
 
-    def judge(self, data: bytes, *, top: int, neighbours: int, explain: bool) -> dict[str, Any]:
-        """Predict one file.
-
-        Args:
-            data: the whole file.
-            top: number of labels with their probabilities, where the task has any.
-            neighbours: number of similar training images.
-            explain: whether to add a heat map (occlusion).
-
-        Raises:
-            ImageError: the file can't be used.
-        """
-        pixels = self._pool.decode(data)
-        outputs, place = self._batcher.submit(pixels).result()
-        said = dict(self.package.task.answer(outputs, top=top).facts)
-        if "top" in said:
-            said["top"] = [{"label": label, "probability": chance} for label, chance in said["top"]]
-        if neighbours:
-            said["neighbours"] = self._alike(place, neighbours)
-        if explain:
-            said["image"] = data_uri(picture(pixels), side_px=320, quality=85)
-            heat = occlusion(pixels, lambda batch: self._output(batch, int(outputs.argmax())), grid=_GRID)
-            said["overlay"] = data_uri(overlaid(pixels, heat), side_px=320, quality=85)
-        return said
-
-    def _output(self, batch: Pixels, number: int) -> npt.NDArray[np.float32]:
-        found: npt.NDArray[np.float32] = self._run(batch)[0][:, number]
-        return found
-
-    def _alike(self, place: npt.NDArray[np.float32], count: int) -> list[dict[str, Any]]:
-        alike = self.package.places @ place
-        found = []
-        for number in np.argsort(-alike, kind="stable")[:count]:
-            path, label = self.package.neighbours[number]
-            thumbnail = self.package.thumbnails[number]
-            image = "data:image/jpeg;base64," + base64.b64encode(thumbnail).decode() if thumbnail else ""
-            found.append({"path": path, "label": label, "similarity": float(alike[number]), "image": image})
-        return found
-
     def close(self) -> None:
         """Finish the current images, then end processes and threads."""
         self._threads.shutdown()
-        self._batcher.close()
-        self._pool.close()
+        self.model.close()
+
+
+def _served(package: Package, workers: int, capacity: int) -> Served:
+    if isinstance(package, DetectorPackage):
+        return ServedDetector(package, workers=workers)
+    return ServedClassifier(package, workers=workers, capacity=capacity)

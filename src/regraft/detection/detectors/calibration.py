@@ -20,7 +20,8 @@ _STEPS = 50
 # Of the squared coefficients, as if other boxes had been seen. Of intercepts: they exist where all boxes
 # are right. Of the slope: a few boxes that scores tell apart don't make all probabilities 0 and 1.
 _PRIOR, _SLOPE_PRIOR = 1e-3, 1.0
-_EDGE = 1e-6
+EDGE = 1e-6
+"""Scores nearer to 0 or 1 are taken as this near."""
 _LEAST_SLOPE = 0.05
 
 
@@ -65,7 +66,7 @@ def fit_calibration(matches: Matches) -> Calibration:
 
 
 def _odds(scores: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    inside = np.clip(scores.astype(np.float64), _EDGE, 1 - _EDGE)
+    inside = np.clip(scores.astype(np.float64), EDGE, 1 - EDGE)
     odds: npt.NDArray[np.float64] = np.log(inside / (1 - inside))
     return odds
 

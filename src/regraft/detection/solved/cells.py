@@ -14,7 +14,7 @@ from regraft.records import MapLevel
 Floats = npt.NDArray[Any]
 BACKGROUND_WEIGHT = 0.1
 _MIDDLE = 0.15
-_NEIGHBOUR_WIDTH = 48
+NEIGHBOUR_WIDTH = 48
 _LEAST_SIDE = 1 / 8  # of a cell: distances below are counted as this much
 
 
@@ -46,7 +46,7 @@ def cell_rows(maps: Sequence[Floats], levels: Sequence[MapLevel]) -> Floats:
         elif level.stride > base.stride:
             values = _interpolated(values, level.stride // base.stride)
         parts.append(values)
-    own = maps[levels.index(base)][..., :_NEIGHBOUR_WIDTH]
+    own = maps[levels.index(base)][..., :NEIGHBOUR_WIDTH]
     framed = np.pad(own, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
     beside = [framed[:, 1:-1, :-2], framed[:, 1:-1, 2:], framed[:, :-2, 1:-1], framed[:, 2:, 1:-1]]
     return np.concatenate([*parts, *beside], axis=3)
@@ -54,7 +54,7 @@ def cell_rows(maps: Sequence[Floats], levels: Sequence[MapLevel]) -> Floats:
 
 def cell_width(widths: Sequence[int], levels: Sequence[MapLevel]) -> int:
     """The number of columns of a cell, from the number of components of each level."""
-    return sum(widths) + 4 * min(_NEIGHBOUR_WIDTH, widths[levels.index(base_level(levels))])
+    return sum(widths) + 4 * min(NEIGHBOUR_WIDTH, widths[levels.index(base_level(levels))])
 
 
 def _interpolated(values: Floats, times: int) -> Floats:

@@ -31,10 +31,10 @@ STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0)
 SUPPRESSION_IOU = 0.5
 CLASS_SCALE = 3.0
 """The value of the column that says of a cell which class it is of; a large one is penalised little."""
-_LEAST_SCORE = 0.02
-_MOST_CANDIDATES = 400
-_MOST_FOUND = 100
-_PROPOSALS, _PROPOSAL_IOU = 60, 0.7
+LEAST_SCORE = 0.02
+MOST_CANDIDATES = 400
+MOST_FOUND = 100
+PROPOSALS, PROPOSAL_IOU = 60, 0.7
 _USUAL = 1e-2
 _JUDGED = 40  # pictures on which strengths are compared
 
@@ -81,11 +81,9 @@ def proposals(boxes: Floats, scores: Floats) -> Floats:
         scores: `(M, K)`.
     """
     best = scores.max(axis=1)
-    order = np.argsort(-best, kind="stable")[:_MOST_CANDIDATES]
+    order = np.argsort(-best, kind="stable")[:MOST_CANDIDATES]
     order = order[(boxes[order, 2:] - boxes[order, :2] >= 1).all(axis=1)]
-    chosen = kept(
-        boxes[order], np.zeros(len(order), np.int64), best[order], iou=_PROPOSAL_IOU, most=_PROPOSALS
-    )
+    chosen = kept(boxes[order], np.zeros(len(order), np.int64), best[order], iou=PROPOSAL_IOU, most=PROPOSALS)
     found: Floats = boxes[order[chosen]]
     return found
 
@@ -98,14 +96,14 @@ def suppressed(boxes: Floats, scores: Floats, placement: Placement) -> Found:
         scores: `(M, K)`, the score of each class for each box.
         placement: where the picture lies on the canvas.
     """
-    place, number = np.nonzero(scores > _LEAST_SCORE)
+    place, number = np.nonzero(scores > LEAST_SCORE)
     values = scores[place, number]
-    order = np.argsort(-values, kind="stable")[:_MOST_CANDIDATES]
+    order = np.argsort(-values, kind="stable")[:MOST_CANDIDATES]
     corners = placement.back(boxes[place[order]])
     classes, values = number[order], values[order]
     is_real = (corners[:, 2:] - corners[:, :2] >= 1).all(axis=1)
     corners, classes, values = corners[is_real], classes[is_real], values[is_real]
-    chosen = kept(corners, classes, values, iou=SUPPRESSION_IOU, most=_MOST_FOUND)
+    chosen = kept(corners, classes, values, iou=SUPPRESSION_IOU, most=MOST_FOUND)
     return Found.of(corners[chosen], classes[chosen], np.clip(values[chosen], 0.0, 1.0))
 
 

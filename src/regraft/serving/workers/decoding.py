@@ -11,39 +11,46 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 import numpy as np
+import safetensors.numpy
 
-from regraft.data.pictures.loading import LoadLimits, Pixels, load_input
+from regraft.data.pictures.loading import LoadLimits
 from regraft.errors import ImageError
 from regraft.records import InputSpec
+from regraft.serving.workers.inputs import Inputs, Load
 
 MEMORY_BYTES = 1536 << 20
 SECONDS = 5.0
+START_S = 60.0
+"""Time that a process may take to start, which does not count for its first file."""
 LIMITS = LoadLimits(max_megapixels=64, max_file_mb=20)
 
 
 class DecodePool:
-    """Worker processes that turn files into a network's input, with limits of memory and time.
+    """Worker processes that turn files into what a graph takes, with limits of memory and time.
 
     Args:
+        load: the function that they call.
         spec: input of the network.
         workers: number of processes.
         seconds: time limit per file; a worker that takes longer is killed and replaced.
     """
 
-    def __init__(self, spec: InputSpec, *, workers: int, seconds: float = SECONDS) -> None:
-        self._spec, self._seconds = spec, seconds
+    def __init__(self, load: Load, spec: InputSpec, *, workers: int, seconds: float = SECONDS) -> None:
+        self._load, self._spec, self._seconds = load, spec, seconds
         self._free: queue.Queue[_Worker] = queue.Queue()
         self._lock = threading.Lock()
-        self._all = [_Worker(spec) for _ in range(workers)]
+        self._all = [_Worker(load, spec) for _ in range(workers)]
         for worker in self._all:
             self._free.put(worker)
 
-    def decode(self, data: bytes) -> Pixels:
-        """The network's input from a file's bytes; waits for a free worker.
+    def decode(self, data: bytes) -> Inputs:
+        """What the graph takes, from a file's bytes; waits for a free worker.
 
         Raises:
             ImageError: the file can't be used, for the reason given.
         """
+        if not data:
+            raise ImageError("empty file")
         worker = self._free.get()
         try:
             return worker.decode(data, self._seconds)
@@ -55,7 +62,7 @@ class DecodePool:
 
     def _replaced(self, worker: _Worker) -> _Worker:
         worker.close()
-        fresh = _Worker(self._spec)
+        fresh = _Worker(self._load, self._spec)
         with self._lock:
             self._all[self._all.index(worker)] = fresh
         return fresh
@@ -71,17 +78,19 @@ class _WorkerLostError(Exception):
 
 
 class _Worker:
-    def __init__(self, spec: InputSpec) -> None:
+    def __init__(self, load: Load, spec: InputSpec) -> None:
         context = multiprocessing.get_context("spawn")
         self._ours, theirs = context.Pipe()
         self._process: BaseProcess = context.Process(
-            target=_work, args=(theirs, spec.model_dump()), daemon=True
+            target=_work, args=(theirs, load, spec.model_dump()), daemon=True
         )
         self._process.start()
+        self._is_ready = False
         theirs.close()
 
-    def decode(self, data: bytes, seconds: float) -> Pixels:
+    def decode(self, data: bytes, seconds: float) -> Inputs:
         try:
+            self._wait_until_ready()
             self._ours.send_bytes(data)
             if not self._ours.poll(seconds):
                 raise _WorkerLostError(f"decoding takes longer than {seconds:g} s")
@@ -90,8 +99,15 @@ class _Worker:
             raise _WorkerLostError("decoding needs more memory than allowed") from error
         if answer[:1] == b"!":
             raise ImageError(answer[1:].decode("utf-8", "replace"))
-        side, channels = int.from_bytes(answer[1:5], "big"), int.from_bytes(answer[5:7], "big")
-        return np.frombuffer(answer, np.uint8, offset=7).reshape(side, side, channels)
+        found: Inputs = safetensors.numpy.load(answer[1:])
+        return found
+
+    def _wait_until_ready(self) -> None:
+        if not self._is_ready:
+            if not self._ours.poll(START_S):
+                raise _WorkerLostError(f"the decoding process has not started within {START_S:g} s")
+            self._ours.recv_bytes()
+            self._is_ready = True
 
     def close(self) -> None:
         self._ours.close()
@@ -99,26 +115,25 @@ class _Worker:
         self._process.join(5)
 
 
-def _work(pipe: Connection, spec_values: dict[str, Any]) -> None:
-    """The loop of a worker: receive a file, send back pixels or the reason why there are none."""
+def _work(pipe: Connection, load: Load, spec_values: dict[str, Any]) -> None:
+    """The loop of a worker: receive a file, send back arrays or the reason why there are none."""
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server handles Ctrl-C and ends its workers
     spec = InputSpec.model_validate(spec_values)
     _limit_memory()
     with contextlib.suppress(EOFError, OSError):
+        pipe.send_bytes(b"ready")
         while True:
             data = pipe.recv_bytes()
             try:
-                pixels = load_input(data, spec, LIMITS)
+                arrays = {name: np.ascontiguousarray(one) for name, one in load(data, spec, LIMITS).items()}
+                answer = b"+" + safetensors.numpy.save(arrays)
             except ImageError as error:
-                pipe.send_bytes(b"!" + str(error).encode())
+                answer = b"!" + str(error).encode()
             except MemoryError:
-                pipe.send_bytes(b"!decoding needs more memory than allowed")
-            else:
-                side, channels = pixels.shape[0], pixels.shape[2]
-                head = b"+" + side.to_bytes(4, "big") + channels.to_bytes(2, "big")
-                pipe.send_bytes(head + pixels.tobytes())
+                answer = b"!decoding needs more memory than allowed"
+            pipe.send_bytes(answer)
 
 
 def _limit_memory() -> None:

@@ -1,0 +1,1 @@
+"""A detector as one torch module, and as an ONNX graph."""
