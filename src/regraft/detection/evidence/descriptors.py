@@ -12,7 +12,7 @@ from regraft.detection.solved.alignment import aligned
 from regraft.records import MapLevel
 
 Floats = npt.NDArray[Any]
-BINS = 7
+BINS = 4
 """Number of points along each side of a box at which maps are read."""
 _BOXES = 32  # boxes that are read at once, so that memory stays bounded
 
@@ -20,7 +20,7 @@ _BOXES = 32  # boxes that are read at once, so that memory stays bounded
 def box_rows(row: Floats, levels: Sequence[MapLevel], corners: Floats) -> Floats:
     """The mean of every channel inside each box, of all levels side by side.
 
-    A channel is read at 7 x 7 points of the box by bilinear interpolation, as RoIAlign does (He et al. 2017,
+    A channel is read at 4 x 4 points of the box by bilinear interpolation, as RoIAlign does (He et al. 2017,
     section 3), and averaged.
 
     Args:
