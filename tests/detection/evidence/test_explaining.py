@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from regraft.detection.detectors.bundle import load_detector
+from regraft.detection.detectors.calibration import Calibration
 from regraft.detection.detectors.detector import Detector
 from regraft.detection.detectors.finders import GridFinder, RegionsFinder
 from regraft.detection.detectors.run_tables import BOXES, PICTURES
@@ -34,7 +36,11 @@ def of_kind(kind: str, detector: Detector) -> Detector:
     if kind in ("one-stage", "two-stage"):
         canvas = (detector.weights.input_spec.shape[1], detector.weights.input_spec.shape[0])
         record = TrainedRecord(kind=kind, levels=finder.levels, canvas=canvas, classes=2, width=8, regions=16)
-        return replace(detector, finder=TrainedFinder(TrainedDetector.new(record, None)))
+        trained = TrainedDetector.new(record, None)
+        head: Any = trained.head
+        with torch.no_grad():  # every cell may hold an object, so that there is something to be found
+            head.dense.says.bias[: head.dense.classes] = 0
+        return replace(detector, finder=TrainedFinder(trained), calibration=Calibration(intercepts=(0, 0)))
     grid = finder.grid if isinstance(finder, GridFinder) else finder.regions.grid
     if kind == "grid":
         return replace(detector, finder=GridFinder(finder.projection, grid))
