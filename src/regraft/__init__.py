@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 from regraft.version import VERSION
 
 if TYPE_CHECKING:
+    from regraft.detection.detectors.detector import DetectedPicture as DetectedPicture
+    from regraft.detection.detectors.detector import DetectedPictures as DetectedPictures
+    from regraft.detection.detectors.detector import Detector as Detector
     from regraft.detection.opening import load_model as load_model
     from regraft.errors import RegraftError as RegraftError
     from regraft.estimator import ImageClassifier as ImageClassifier
@@ -42,6 +45,9 @@ __version__ = VERSION
 _HOMES = {
     "Advice": "regraft.workflow.advice",
     "DataSettings": "regraft.settings",
+    "DetectedPicture": "regraft.detection.detectors.detector",
+    "DetectedPictures": "regraft.detection.detectors.detector",
+    "Detector": "regraft.detection.detectors.detector",
     "ImageClassifier": "regraft.estimator",
     "ImageRegressor": "regraft.estimator",
     "FitSettings": "regraft.settings",

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 import regraft
 from regraft.detection.detectors.detector import Detector
 from regraft.detection.detectors.run_tables import BOXES, DETECTIONS, PICTURES
 from regraft.errors import DataError, NoMapsError, SettingsError
 from regraft.networks.weights.finding import find_weights
+from regraft.progress import Silent
 from tests.detection.shapes import SETTINGS, USUAL, content, draw_shapes
 from tests.nursery import Nursery
 
@@ -78,6 +80,38 @@ def test_the_same_fit_twice_leaves_the_same_bytes(shapes: Path, shapes_run: Path
         (tmp_path / "run" / name).unlink()
     regraft.fit(shapes, budget="5m", out=tmp_path / "run", **SETTINGS)
     assert content(tmp_path / "run") == before
+
+
+class Notes(Silent):
+    """Keeps what is reported."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.texts.append(text)
+
+
+def test_a_fit_that_replaces_a_run_says_what_changed_in_the_data(shapes: Path, tmp_path: Path) -> None:
+    data, out = Path(shutil.copytree(shapes, tmp_path / "data")), tmp_path / "run"
+    detector_of(data, out)
+    (data / "images" / "02.png").unlink()  # a disc
+    Image.open(data / "images" / "03.png").convert("L").save(data / "images" / "03.png")
+    rows = (data / "boxes.csv").read_text().splitlines()
+    kept = [row for row in rows if not row.startswith("images/02.png")]
+    moved = next(place for place, row in enumerate(kept) if row.startswith("images/04.png,disc"))
+    cells = kept[moved].split(",")
+    kept[moved] = ",".join([*cells[:2], str(int(cells[2]) + 1), *cells[3:]])
+    (data / "boxes.csv").write_text("\n".join(kept) + "\n")
+    notes = Notes()
+    detector_of(data, out, reporter=notes)
+    assert [text for text in notes.texts if "data changed" in text] == [
+        f"the data changed since the run in {out} (1 image removed, 1 image edited, 1 image labelled "
+        "differently): it is fitted again and replaced"
+    ]
+    again = Notes()
+    detector_of(data, out, reporter=again)
+    assert not any("data changed" in text for text in again.texts)
 
 
 CASES: dict[str, tuple[Sequence[Sequence[str]], Sequence[str] | None]] = {

@@ -7,7 +7,7 @@ import pytest
 import regraft
 from regraft.cli.app import run as command
 from regraft.errors import NoImagesError, SettingsError
-from regraft.reports.explanation_page import explain_images
+from regraft.reports.explanation_page import Explanations, explain_images
 from tests.browser import visiting
 from tests.conftest import DigitsRun
 
@@ -21,6 +21,7 @@ def run(digits_run: DigitsRun) -> Path:
 def test_the_page_shows_chances_maps_and_neighbours(run: Path, digits: Path, tmp_path: Path) -> None:
     image = sorted((digits / "7").glob("*.png"))[0]
     found = explain_images(run, [image], neighbours=3)
+    assert isinstance(found, Explanations)
     (row,) = found.rows
     (said,) = regraft.load_model(run).predict(image)
     assert row.chances[0] == (said.label, pytest.approx(said.probability, abs=1e-6))
@@ -36,6 +37,7 @@ def test_the_page_shows_chances_maps_and_neighbours(run: Path, digits: Path, tmp
 def test_a_bad_file_is_listed_and_stops_nothing(run: Path, digits: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.png").write_bytes(b"no image")
     found = explain_images(run, [tmp_path / "bad.png", sorted(digits.rglob("*.png"))[0]], neighbours=0)
+    assert isinstance(found, Explanations)
     assert len(found.rows) == 1
     assert "not an image" in found.skipped[0].reason
 
@@ -45,6 +47,7 @@ def test_a_bad_file_is_listed_and_stops_nothing(run: Path, digits: Path, tmp_pat
     [
         ({"images": ["gone.png"]}, NoImagesError, "no image to explain: can't be opened: No such file"),
         ({"images": []}, NoImagesError, "name at least one image"),
+        ({"images": ["x.png"], "boxes": 3}, SettingsError, "boxes: no effect on .* labels of whole images"),
         ({"images": ["x.png"], "label": "9"}, SettingsError, "the model has no label '9'; it has 5, 6, 7"),
     ],
 )

@@ -16,7 +16,7 @@ from sklearn.model_selection import KFold, cross_val_score
 import regraft
 from regraft.errors import SettingsError
 from regraft.progress import Silent
-from regraft.reports.explanation_page import explain_images
+from regraft.reports.explanation_page import Explanations, explain_images
 from regraft.runs.comparison import compare_runs
 from regraft.serving.package import open_package
 from regraft.tasks.multilabel_scores import MultilabelScores
@@ -223,6 +223,7 @@ def test_a_ladder_of_other_tasks_trains(digits: Path, tmp_path: Path, link: str,
 def test_the_explanation_of_a_number_shows_the_number(numbered: Path, tmp_path: Path) -> None:
     image = Path("/") / predictions(numbered)[0]["path"]
     found = explain_images(numbered, [image], methods=["occlusion"], neighbours=2)
+    assert isinstance(found, Explanations)
     (row,) = found.rows
     (said,) = regraft.load_model(numbered).predict(image)
     assert row.chances == ()

@@ -13,6 +13,7 @@ from regraft.arguments import seconds_in
 from regraft.data.findings.scan import ScanSettings
 from regraft.data.pictures.loading import LOADER_VERSION, LoadLimits
 from regraft.detection.annotations.boxes import BoxSet
+from regraft.detection.changes import say_changed_boxes
 from regraft.detection.contenders import Contender
 from regraft.detection.dataset import BoxedDataset, boxed_dataset
 from regraft.detection.detectors.detector import Detector
@@ -34,6 +35,7 @@ from regraft.networks.weights.finding import Weights
 from regraft.plans.cost_book import CostBook
 from regraft.plans.costs import extract_name
 from regraft.records import Side
+from regraft.runs.folders import EarlierImages
 from regraft.runs.log import RunLog, versions
 from regraft.runs.records import LadderRecord
 from regraft.settings import DEFAULT_BUDGET, DataSettings, FitSettings, TrainSettings, differences
@@ -120,7 +122,13 @@ def check_request(fit: FitSettings, training: TrainSettings, plan: object, data:
 
 
 def fit_detector(
-    request: DetectionRequest, record: dict[str, Any], folder: Path | None, log: RunLog, *, started: float
+    request: DetectionRequest,
+    record: dict[str, Any],
+    folder: Path | None,
+    log: RunLog,
+    *,
+    started: float,
+    earlier: EarlierImages | None = None,
 ) -> Detector:
     """Fit detectors by a ladder; every one that is kept is a whole run in the folder.
 
@@ -130,6 +138,7 @@ def fit_detector(
         folder: the run folder; None writes none.
         log: the run's log.
         started: when the command began, by `time.perf_counter`.
+        earlier: the images of the run that is in the folder, if it is continued.
 
     Raises:
         RegraftError: the message says what to change.
@@ -145,6 +154,7 @@ def fit_detector(
             request.boxes, scanning, seed=settings.seed, test_share=settings.test_share, reporter=log
         )
         _tell(dataset, log)
+        say_changed_boxes(earlier, dataset, folder, log)
         decoding = canvas_decoding(dataset.images, weights.input_spec, limits)
         ready = decode_while_waiting(decoding, _first_keys(dataset), weights.input_spec, opening)
         runtime = opening.result()

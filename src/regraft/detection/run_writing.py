@@ -60,7 +60,7 @@ def write_detection_run(
     save_detector(detector, folder / "bundle")
     _write_split(folder, dataset)
     PICTURES.write(folder, _pictures(dataset))
-    BOXES.write(folder, _boxes(dataset))
+    BOXES.write(folder, box_rows(dataset))
     DETECTIONS.write(folder, _detections(outcome))
     SUSPECTS.write(folder, suspects(outcome))
     THRESHOLDS.write(folder, outcome.thresholds)
@@ -99,7 +99,7 @@ def _pictures(dataset: BoxedDataset) -> Iterator[PictureRow]:
             yield PictureRow(one.path, side, one.width, one.height, one.sha256)
 
 
-def _boxes(dataset: BoxedDataset) -> Iterator[BoxRow]:
+def box_rows(dataset: BoxedDataset) -> Iterator[BoxRow]:
     """The true boxes of the classes that the detector knows."""
     for side in EVERY_SIDE:
         for one in dataset.pictures(side):

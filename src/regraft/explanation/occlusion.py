@@ -10,6 +10,8 @@ import numpy.typing as npt
 from regraft.data.pictures.loading import Pixels
 
 Floats = npt.NDArray[np.float32]
+Place = tuple[slice, slice]
+"""Rows and columns of an image."""
 _BATCH = 8
 
 
@@ -21,13 +23,11 @@ def occlusion(pixels: Pixels, output_of: Callable[[Pixels], Floats], *, grid: in
         output_of: returns the output `(N,)`, such as a class's probability, for a batch `(N, H, W, C) uint8`.
         grid: number of overlapping squares along each side.
     """
-    side = pixels.shape[0]
-    square = max(2, round(2 * side / (grid + 1)))
-    starts = np.linspace(0, side - square, grid).round().astype(int)
-    places = [np.s_[top : top + square, left : left + square] for top in starts for left in starts]
+    height, width = pixels.shape[:2]
+    places = covering(slice(0, height), slice(0, width), grid)
     grey = pixels.mean(axis=(0, 1)).round().astype(np.uint8)
     known = float(output_of(pixels[None])[0])
-    heat, seen = np.zeros((side, side), np.float32), np.zeros((side, side), np.float32)
+    heat, seen = np.zeros((height, width), np.float32), np.zeros((height, width), np.float32)
     for start in range(0, len(places), _BATCH):
         some = places[start : start + _BATCH]
         batch = np.repeat(pixels[None], len(some), axis=0)
@@ -40,3 +40,24 @@ def occlusion(pixels: Pixels, output_of: Callable[[Pixels], Floats], *, grid: in
     heat /= seen
     top = float(heat.max())
     return heat / top if top > 1e-12 else heat
+
+
+def covering(rows: slice, columns: slice, grid: int) -> list[Place]:
+    """Rectangles of equal size that cover a part of an image, each overlapping its neighbours by half.
+
+    Args:
+        rows: rows of the part.
+        columns: its columns.
+        grid: number of rectangles along each side; there are `grid * grid`, row by row.
+
+    >>> covering(slice(0, 8), slice(20, 24), 3)[-1]
+    (slice(4, 8, None), slice(22, 24, None))
+    """
+    spans = [_spans(one.start, one.stop, grid) for one in (rows, columns)]
+    return [(row, column) for row in spans[0] for column in spans[1]]
+
+
+def _spans(low: int, high: int, grid: int) -> list[slice]:
+    length = min(high - low, max(2, round(2 * (high - low) / (grid + 1))))
+    starts = np.linspace(low, high - length, grid).round().astype(int)
+    return [slice(int(start), int(start) + length) for start in starts]

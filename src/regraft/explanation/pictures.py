@@ -61,7 +61,10 @@ class Pictures:
             return ""
         advice = "they are not there, or are other images"
         if self._files.data is None:
-            advice = "if they were moved, --data FOLDER says where they are now"
+            advice = (
+                "if they were moved, --data FOLDER says where they are now; files that were changed since "
+                "the run are not shown"
+            )
         return (
             f"{missing} of the {len(self._is_read)} images for this page can't be read below "
             f"{self._files.root}: {advice}"

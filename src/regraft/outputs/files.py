@@ -78,10 +78,10 @@ def _is_untouched_list(data: bytes) -> bool:
     return next(rows, None) == list(_SUSPECTS) and not any(row[-1].strip() for row in rows if row)
 
 
-def page_of(template: str, what: str, example: str) -> OutputKind:
-    """A page by the template that it was made from."""
-    mark = f'<meta name="generator" content="regraft {template}">'.encode()
-    return OutputKind(what, example, lambda data: mark in data)
+def page_of(what: str, example: str, *templates: str) -> OutputKind:
+    """A page by the templates that it may have been made from."""
+    marks = [f'<meta name="generator" content="regraft {one}">'.encode() for one in templates]
+    return OutputKind(what, example, lambda data: any(mark in data for mark in marks))
 
 
 PREDICTIONS = OutputKind("predictions as CSV", "predictions.csv", _is_predictions)
@@ -91,10 +91,10 @@ FINDINGS = OutputKind("a list of findings", "problems.csv", _table("kind", "mess
 SUSPECTS = OutputKind("a list of suspects", "suspects.csv", _is_untouched_list)
 PLAN = OutputKind("a plan", "plan.toml", is_sealed)
 DRAWING = OutputKind("a plot", "plot.svg", _is_drawing, is_drawing=True)
-REPORT = page_of("report.html", "a report", "report.html")
-EXPLANATION = page_of("explanation.html", "a page of explanations", "explanation.html")
-VISUALIZATION = page_of("features.html", "a page about a network's features", "visualization.html")
-ARCHITECTURE = page_of("architecture.html", "a page about a network", "network.html")
+REPORT = page_of("a report", "report.html", "report.html", "detection.html")
+EXPLANATION = page_of("a page of explanations", "explanation.html", "explanation.html", "evidence.html")
+VISUALIZATION = page_of("a page about a network's features", "visualization.html", "features.html")
+ARCHITECTURE = page_of("a page about a network", "network.html", "architecture.html")
 
 
 def output_file(

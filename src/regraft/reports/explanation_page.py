@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from regraft.data.pictures.loading import LoadLimits, Pixels, load_input
+from regraft.detection.detectors.bundle import is_detector
 from regraft.errors import ImageError, NoImagesError, SettingsError
 from regraft.explanation.gallery import Gallery, Neighbour, open_gallery
 from regraft.explanation.maps import HeatMap, Method, heat_map
@@ -17,10 +18,13 @@ from regraft.prediction.model import Model
 from regraft.prediction.onnx_model import OUTPUTS
 from regraft.progress import Reporter, Silent
 from regraft.records import SkippedFile
+from regraft.reports.evidence_page import BoxExplanations, explain_boxes
 from regraft.reports.pages import write_page
 from regraft.runs.model_files import ModelFiles, open_files
+from regraft.storage.tables import printable
 from regraft.tasks.task import Answer
 
+_METHODS: tuple[Method, ...] = ("grad-cam", "occlusion")
 _SIDE_PX = 320
 _NEIGHBOUR_PX = 128
 _TOP = 5
@@ -73,6 +77,18 @@ class Explanations:
         """The model whose predictions are explained."""
         return self.files.model
 
+    @property
+    def lines(self) -> list[str]:
+        """What was predicted, in words: one line for each image, and one for its similar training images."""
+        lines = []
+        for row in self.rows:
+            chances = [f"{printable(name)} {chance:.1%}" for name, chance in row.chances[:3]]
+            lines.append(f"{printable(row.path)}: {', '.join(chances) or printable(row.answer.text)}")
+            if row.neighbours:
+                alike = ", ".join(printable(near.label) for near in row.neighbours)
+                lines.append(f"  labels of the most similar training images: {alike}")
+        return lines
+
     def write(self, path: str | Path) -> Path:
         """Write the page; returns its path."""
         return write_page(
@@ -86,31 +102,45 @@ def explain_images(
     run: str | Path,
     images: Sequence[str | Path],
     *,
-    methods: Sequence[Method] = ("grad-cam", "occlusion"),
+    methods: Sequence[Method] | None = None,
     label: str | None = None,
     stage: str | None = None,
+    boxes: int | None = None,
     neighbours: int = 6,
     data: str | Path | None = None,
     reporter: Reporter | None = None,
-) -> Explanations:
-    """Explain the predictions of a model for some images.
+) -> Explanations | BoxExplanations:
+    """Explain the predictions of a model for some images, or the boxes that a detector finds there.
 
     Args:
         run: a folder that `regraft fit` or `Model.save` has written; a model without its run has no training
             images to show.
         images: image files.
-        methods: methods from `METHODS`, in the order in which they are shown.
-        label: the label to explain; None means the predicted one.
-        stage: the stage whose activations Grad-CAM weights; None means the last with a spatial map.
-        neighbours: number of similar training images to show; 0 skips the search.
+        methods: methods from `METHODS`, in the order in which they are shown; None means grad-cam and
+            occlusion. Boxes are always explained by occlusion.
+        label: the label to explain; None means the predicted one. Of a detector, the class whose boxes are
+            explained; None means all.
+        stage: the stage whose activations Grad-CAM weights; None means the last with a spatial map. Not for
+            detectors.
+        boxes: the largest number of boxes that are explained in an image, the most probable first; None means
+            6. Only for detectors.
+        neighbours: number of similar training images, or boxes, to show; 0 skips the search.
         data: the folder in which the run's images are now; None means that they were not moved.
         reporter: receives progress.
 
     Raises:
-        SettingsError: the model has no such label, stage or method.
+        SettingsError: the model has no such label, stage or method, or an argument is for the other kind of
+            model.
         NoImagesError: none of the images could be read; the message has the first reason.
     """
-    files, reporter = open_files(run, data), reporter or Silent()
+    place, moved, reporter = Path(run), Path(data) if data is not None else None, reporter or Silent()
+    if is_detector(place):
+        _refuse(place, "finds boxes", methods=methods, stage=stage)
+        return explain_boxes(
+            place, images, label=label, boxes=boxes, neighbours=neighbours, data=moved, reporter=reporter
+        )
+    _refuse(place, "predicts labels of whole images", boxes=boxes)
+    files, methods = open_files(place, moved), _METHODS if methods is None else methods
     model = files.model
     if label is not None and label not in model.labels:
         raise SettingsError(f"the model has no label {label!r}; it has {', '.join(model.labels[:20])}")
@@ -132,6 +162,16 @@ def explain_images(
     near = [one.path for row in rows for one in row.neighbours]
     thumbnails, remark = _thumbnails(files, near) if near or not neighbours else ({}, _unknown(files))
     return Explanations(tuple(rows), tuple(skipped), files, remark, thumbnails)
+
+
+def _refuse(place: Path, what: str, **settings: object) -> None:
+    """Refuse settings that have no meaning for a kind of model, unless they were not given."""
+    given = [name for name, value in settings.items() if value is not None]
+    if given:
+        flags = ", ".join(f"--{name}" for name in given)
+        raise SettingsError(
+            f"{flags}: no effect on {place}, which {what}. Remove {'it' if len(given) == 1 else 'them'}"
+        )
 
 
 def _thumbnails(files: ModelFiles, paths: Sequence[str]) -> tuple[dict[str, str], str]:

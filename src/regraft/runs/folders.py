@@ -142,6 +142,14 @@ class EarlierImages:
     hashes: dict[str, str]
     """SHA-256 of each file by its path."""
 
+    @classmethod
+    def of(cls, split: Split) -> EarlierImages:
+        """The images of a split, as the run of it will list them."""
+        return cls(
+            {harmless(row.path): harmless(row.label) for row in split.rows},
+            {harmless(row.path): row.sha256 for row in split.rows},
+        )
+
 
 def images_of_run(folder: Path | None, settings: dict[str, Any]) -> EarlierImages | None:
     """The images of the finished run with the same settings in a folder; None if there is no such run."""
@@ -158,13 +166,12 @@ def images_of_run(folder: Path | None, settings: dict[str, Any]) -> EarlierImage
 
 
 def say_changed_data(
-    earlier: EarlierImages | None, split: Split, folder: Path | None, reporter: Reporter
+    earlier: EarlierImages | None, now: EarlierImages, folder: Path | None, reporter: Reporter
 ) -> None:
     """Report in one line how the images differ from those of the run that is about to be replaced."""
     if earlier is None:
         return
-    labels = {harmless(row.path): harmless(row.label) for row in split.rows}
-    hashes = {harmless(row.path): row.sha256 for row in split.rows}
+    labels, hashes = now.labels, now.hashes
     both = labels.keys() & earlier.labels.keys()
     edited = {path for path in both if hashes[path] != earlier.hashes[path]}
     counts = {

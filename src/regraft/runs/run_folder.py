@@ -156,10 +156,11 @@ class RunFolder(ABC):
     def image(self, path: str) -> Path | None:
         """The file of one of the run's images; None if it is not there.
 
-        In a folder that the user has named, a file of the same name with other bytes is another image.
+        A file of the same name with other bytes is another image: it was changed since the run, or the folder
+        is that of other images.
         """
         place = self.file(path)
-        known = self._hashes.get(path) if self.data is not None else None
+        known = self._hashes.get(path)
         return None if place and known and sha256_of_file(place) != known else place
 
     def has_image(self, path: str) -> bool:

@@ -98,7 +98,7 @@ def fit(
         asked = DetectionRequest(
             files, request.fit, request.training, data_settings, start.weights, start.lineage, compute
         )
-        return fit_detector(asked, record, folder, log, started=started)
+        return fit_detector(asked, record, folder, log, started=started, earlier=earlier)
     place = Destination(folder, record, log, earlier)
     if request.plan is None and request.fit.strategy == "auto":
         return fit_by_ladder(files, request, data_settings, start, place, started=started)

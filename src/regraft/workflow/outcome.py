@@ -63,7 +63,7 @@ class Destination:
 
     def compare_images(self, split: Split) -> None:
         """Say how the images differ from those of the run that was in the folder."""
-        say_changed_data(self.earlier, split, self.folder, self.log)
+        say_changed_data(self.earlier, EarlierImages.of(split), self.folder, self.log)
 
     def write(self, outcome: Outcome, start: Start) -> Model:
         """Write a run that can be used at once; returns its model."""

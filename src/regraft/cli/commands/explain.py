@@ -16,9 +16,10 @@ def explain(
     run: Path,
     /,
     *images: str,
-    methods: str = "grad-cam,occlusion",
+    methods: str | None = None,
     label: str | None = None,
     stage: str | None = None,
+    boxes: int | None = None,
     neighbours: int = 6,
     data: Path | None = None,
     out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path("explanation.html"),
@@ -26,20 +27,27 @@ def explain(
 ) -> int:
     """Explain predictions on one page: where the model looks, and which training images are most similar.
 
+    For a detector: on which parts of the picture each found box rests, which training boxes are most similar,
+    and, in pictures of the run, which annotated boxes were missed.
+
     ```
     regraft explain runs/photos-mobilenetv1_100-auto new/1.jpg new/2.jpg
     regraft explain runs/photos-vit_tiny-probe new/1.jpg --methods rollout,occlusion
     regraft explain runs/photos-mobilenetv1_100-auto new/1.jpg --label daisy --stage blocks.3.5
+    regraft explain runs/cells new/1.jpg --boxes 3
     ```
 
     Args:
         run: Folder that fit has written, or a saved model, which has no training images to show.
         images: Image files to explain.
         methods: Names of one or more methods, separated by commas: grad-cam, grad-cam++, rollout (ViT),
-            occlusion and integrated-gradients.
-        label: Explain this label instead of the predicted one.
+            occlusion and integrated-gradients. By default grad-cam,occlusion; boxes are always explained by
+            occlusion.
+        label: Explain this label instead of the predicted one, or only the boxes of this class.
         stage: Stage whose activations Grad-CAM uses; by default the last one with a spatial map.
-        neighbours: Number of most similar training images to show.
+        boxes: Largest number of boxes to explain in a picture, the most probable first; by default 6 (runs of
+            detectors).
+        neighbours: Number of most similar training images, or boxes, to show.
         data: Folder in which the run's images are now, if they were moved.
         out: HTML file to write.
         overwrite: Replace a file that regraft did not write; never one that this command reads.
@@ -52,24 +60,18 @@ def explain(
     from regraft.reports.explanation_page import explain_images
 
     output_file(out, EXPLANATION, inputs=[run, *images], overwrite=overwrite)
-    wanted = [name.strip() for name in methods.split(",") if name.strip()]
-    unknown = [name for name in wanted if name not in METHODS]
-    if unknown or not wanted:
+    wanted = None if methods is None else [name.strip() for name in methods.split(",") if name.strip()]
+    if wanted is not None and not (wanted and set(wanted) <= set(METHODS)):
         raise SettingsError(f"--methods {methods!r} is not understood; accepted are {', '.join(METHODS)}")
     reporter = make_reporter(json_lines=False)
     found = explain_images(
-        run, images, methods=cast("list[Method]", wanted), label=label, stage=stage, neighbours=neighbours,
-        data=data, reporter=reporter,
+        run, images, methods=cast("list[Method] | None", wanted), label=label, stage=stage, boxes=boxes,
+        neighbours=neighbours, data=data, reporter=reporter,
     )  # fmt: skip
     if found.remark:
         reporter.warn(found.remark)
-    for row in found.rows:
-        chances = [f"{printable(name)} {chance:.1%}" for name, chance in row.chances[:3]]
-        said = ", ".join(chances) or printable(row.answer.text)
-        print(f"{printable(row.path)}: {said}")
-        if row.neighbours:
-            alike = [printable(near.label) for near in row.neighbours]
-            print(f"  labels of the most similar training images: {', '.join(alike)}")
+    for line in found.lines:
+        print(line)
     for file in found.skipped:
         print(f"skipped {printable(file.path)}: {file.reason}")
     print(f"wrote {found.write(out)}; open it in a browser, which works offline")

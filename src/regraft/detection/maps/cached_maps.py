@@ -74,7 +74,21 @@ class CachedMaps:
             DataError: a picture that was usable before can't be used any more.
         """
         decoding = self.decoding(view)
+        rows = self._computed(decoding, keys, view, reporter or Silent())
+        lost = [key for key in keys if key not in rows]
+        if lost:
+            path = decoding.files[lost[0]]
+            reason = decoding.reasons.get(lost[0], "the reason is unknown")
+            raise DataError(
+                f"{len(lost)} pictures can't be read any more, first {path}: {reason}. Run the command again"
+            )
+        return rows
 
+    def available(self, keys: Sequence[str], *, reporter: Reporter | None = None) -> Rows:
+        """The rows of the pictures as they are; those that are not cached and can't be read are left out."""
+        return self._computed(self.decoding(AS_IT_IS), keys, AS_IT_IS, reporter or Silent())
+
+    def _computed(self, decoding: Decoding, keys: Sequence[str], view: int, reporter: Reporter) -> Rows:
         def compute(keys: Sequence[str]) -> Iterator[tuple[str, npt.NDArray[Any] | None]]:
             for key, row in self.runtime.run(decoding.ahead(keys, self.workers)):
                 if not np.isfinite(row).all():
@@ -84,15 +98,7 @@ class CachedMaps:
             yield from ((key, None) for key in keys if key in decoding.reasons)
 
         phase = "computing maps" if view == AS_IT_IS else f"computing maps of pictures {_VIEWS[view]}"
-        rows = self._store(view).ensure(keys, compute, reporter=reporter or Silent(), phase=phase)
-        lost = [key for key in keys if key not in rows]
-        if lost:
-            path = decoding.files[lost[0]]
-            reason = decoding.reasons.get(lost[0], "the reason is unknown")
-            raise DataError(
-                f"{len(lost)} pictures can't be read any more, first {path}: {reason}. Run the command again"
-            )
-        return rows
+        return self._store(view).ensure(keys, compute, reporter=reporter, phase=phase)
 
     def decoding(self, view: int) -> Decoding:
         """A decoder of one view of the pictures."""

@@ -1,4 +1,4 @@
-"""The pixels of a page: pictures at a size and quality that fit, and crops around suspects."""
+"""The pixels of a page: pictures at a size and quality that fit, and crops around boxes."""
 
 from __future__ import annotations
 
@@ -42,15 +42,15 @@ class Prints:
 
 @dataclass(frozen=True)
 class Crop:
-    """A square part of a picture around a suspect; edges are pixels of the picture."""
+    """A square part of a picture around a box; edges are pixels of the picture."""
 
-    suspect: SuspectRow
+    box: BoxRow | SuspectRow
     x: float
     y: float
     side: float
     """Side of the square."""
     path: str
-    """The suspect as the data of an SVG path."""
+    """The box as the data of an SVG path."""
     others: str
     """The annotated boxes around it, likewise."""
     image: Image.Image | None
@@ -67,32 +67,32 @@ class Crop:
 
 
 def crops(
-    suspects: Sequence[SuspectRow],
+    wanted: Sequence[BoxRow | SuspectRow],
     rows: Mapping[str, PictureRow],
     boxes: Iterable[BoxRow],
     pictures: Pictures,
 ) -> list[Crop]:
-    """A crop around each suspect whose picture is known, in their order.
+    """A crop around each box whose picture is known, in their order.
 
     Args:
-        suspects: what to show.
+        wanted: the boxes to show: annotated ones, or suspects.
         rows: the pictures of the run by their paths.
         boxes: the true boxes of the run.
         pictures: reads pictures.
     """
     near: dict[str, list[BoxRow]] = defaultdict(list)
-    wanted = {one.path for one in suspects}
+    paths = {one.path for one in wanted}
     for box in boxes:
-        if box.path in wanted:
+        if box.path in paths:
             near[box.path].append(box)
     read: dict[str, Image.Image | None] = {}
     found = []
-    for one in suspects:
+    for one in wanted:
         row = rows.get(one.path)
         if row is None:
             continue
         if one.path not in read:
-            least = min(_side(other) for other in suspects if other.path == one.path)
+            least = min(_side(other) for other in wanted if other.path == one.path)
             share = min(1.0, _CROP_PX / least)
             read[one.path] = pictures.upright(
                 one.path, min_side_px=max(1, math.ceil(share * min(row.width, row.height)))
@@ -101,15 +101,17 @@ def crops(
     return found
 
 
-def _side(suspect: SuspectRow) -> float:
-    longer = max(suspect.x_max - suspect.x_min, suspect.y_max - suspect.y_min)
+def _side(box: BoxRow | SuspectRow) -> float:
+    longer = max(box.x_max - box.x_min, box.y_max - box.y_min)
     return max(_AROUND * longer, _SMALLEST)
 
 
-def _crop(suspect: SuspectRow, row: PictureRow, boxes: Sequence[BoxRow], image: Image.Image | None) -> Crop:
-    side = _side(suspect)
-    x = _start((suspect.x_min + suspect.x_max) / 2, side, row.width)
-    y = _start((suspect.y_min + suspect.y_max) / 2, side, row.height)
+def _crop(
+    box: BoxRow | SuspectRow, row: PictureRow, boxes: Sequence[BoxRow], image: Image.Image | None
+) -> Crop:
+    side = _side(box)
+    x = _start((box.x_min + box.x_max) / 2, side, row.width)
+    y = _start((box.y_min + box.y_max) / 2, side, row.height)
     left, top = max(x, 0.0), max(y, 0.0)
     right, bottom = min(x + side, row.width), min(y + side, row.height)
     part = None
@@ -120,10 +122,10 @@ def _crop(suspect: SuspectRow, row: PictureRow, boxes: Sequence[BoxRow], image: 
             max(1, min(_CROP_PX, round(_CROP_PX * length / side))) for length in (right - left, bottom - top)
         ]
         part = image.resize((size[0], size[1]), Image.Resampling.BICUBIC, box=edges, reducing_gap=2.0)
-    around = [box for box in boxes if box.corners != suspect.corners and _touches(box, x, y, side)]
-    own, others = (box_path(corners_of(rows), 1) for rows in ([suspect], around[:_NEIGHBOURS]))
+    around = [one for one in boxes if one.corners != box.corners and _touches(one, x, y, side)]
+    own, others = (box_path(corners_of(rows), 1) for rows in ([box], around[:_NEIGHBOURS]))
     return Crop(
-        suspect, x, y, side, own, others,
+        box, x, y, side, own, others,
         part, left, top, right - left, bottom - top,
     )  # fmt: skip
 
