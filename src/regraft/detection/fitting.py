@@ -17,6 +17,7 @@ from regraft.detection.contenders import Contender
 from regraft.detection.dataset import BoxedDataset, boxed_dataset
 from regraft.detection.detectors.detector import Detector
 from regraft.detection.detectors.records import DetectionRun
+from regraft.detection.detectors.thresholds import goal_remarks
 from regraft.detection.ladder import DetectionInputs, DetectionLadder, regions_s, try_grid, try_regions
 from regraft.detection.maps.cached_maps import CachedMaps
 from regraft.detection.maps.canvas import canvas_for
@@ -26,6 +27,7 @@ from regraft.detection.training_cost import SURE, division, least_s
 from regraft.errors import SettingsError
 from regraft.evaluation.detection_scores import DRAWS
 from regraft.features.opening import Compute
+from regraft.goal import Goal
 from regraft.ladder.ledger import Ledger
 from regraft.ladder.stopwatch import Stopwatch
 from regraft.machine.processor import count_cores
@@ -66,6 +68,7 @@ _OBEYED = frozenset(
         "accept_license",
         "image_size",
         "budget",
+        "goal",
         "test_share",
         "seed",
         "precision",
@@ -172,6 +175,7 @@ def fit_detector(
             precision=settings.precision,
             lineage=request.lineage,
             folder=folder,
+            goal=Goal.parse(settings.goal) if settings.goal else None,
             test=test,
             draws=DRAWS if is_final else _FEW_DRAWS,
         )
@@ -200,6 +204,7 @@ def fit_detector(
         raise
     if summary := watch.predictions.summary():
         log.note(summary)
+    _tell_goal(final, log)
     write(final, contender, is_final=True)
     log.record("finished")
     return final.detector
@@ -247,6 +252,13 @@ def _tell(dataset: BoxedDataset, log: RunLog) -> None:
             log.warn(f"{finding.message} (findings.csv)")
     if dataset.images.skipped:
         log.warn(f"{len(dataset.images.skipped)} files were skipped (reasons in skipped.csv)")
+
+
+def _tell_goal(final: DetectionOutcome, log: RunLog) -> None:
+    """What the thresholds reach of the goal, if there is one."""
+    sheet = final.detector.scores.goal if final.detector.scores else None
+    for is_good, sentence in goal_remarks(sheet) if sheet else ():
+        (log.note if is_good else log.warn)(sentence)
 
 
 def _extracted(

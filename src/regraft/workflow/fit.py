@@ -29,7 +29,7 @@ from regraft.workflow.ladder_fit import fit_by_ladder
 from regraft.workflow.outcome import Destination, Outcome
 from regraft.workflow.preparation import Prepared, compute_of, data_settings_of, located, prepare
 from regraft.workflow.rehearsal import planned, with_network
-from regraft.workflow.request import Start, find_start, make_request, tail_training
+from regraft.workflow.request import Start, check_images, find_start, make_request, tail_training
 
 
 def fit(
@@ -86,6 +86,7 @@ def fit(
     if isinstance(files, BoxSet):
         check_request(request.fit, request.training, request.plan, data_settings)
     else:
+        check_images(request.fit)
         files, request, _ = with_network(files, request, data_settings, log)
     start = find_start(request, from_run, log)
     if out is not None and folder is None:

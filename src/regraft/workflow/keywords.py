@@ -51,6 +51,7 @@ class FitChanges(TypedDict, total=False):
     cut: str | None
     head: HeadKind | None
     budget: str | None
+    goal: str | None
     baselines: Literal["quick", "all"]
     votes: bool
     test_share: float

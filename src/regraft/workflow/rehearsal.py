@@ -23,7 +23,7 @@ from regraft.settings import DEFAULT_BUDGET, DataSettings, FitSettings, TrainSet
 from regraft.storage.tables import printable
 from regraft.workflow.keywords import FitChanges
 from regraft.workflow.preparation import Prepared, compute_of, data_settings_of, located, prepare, scanned
-from regraft.workflow.request import Request, Start, find_start, make_request
+from regraft.workflow.request import Request, Start, check_images, find_start, make_request
 
 if TYPE_CHECKING:
     from regraft.workflow.network import NetworkChoice
@@ -59,6 +59,7 @@ def begin(
         log: reports progress.
         sides: the sides whose features are computed; with none, nothing is computed.
     """
+    check_images(request.fit)
     files, request, networks = with_network(located(images, data_settings), request, data_settings, log)
     start = find_start(request, from_run, log)
     prepared = prepare(files, request, data_settings, start.weights, log, sides=sides)

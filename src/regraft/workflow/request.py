@@ -38,7 +38,27 @@ class Request:
     def record(self) -> dict[str, Any]:
         """As kept in the run; a later fit with the same continues it."""
         chosen = self.plan.model_dump(mode="json") if self.plan else None
-        return {**asdict(self.fit), "training": asdict(self.training), "plan": chosen}
+        unset = {name for name in _FOR_BOXES if getattr(self.fit, name) is None}
+        kept = {name: value for name, value in asdict(self.fit).items() if name not in unset}
+        return {**kept, "training": asdict(self.training), "plan": chosen}
+
+
+_FOR_BOXES = {"goal": "recall=0.95 or precision=0.9, which the threshold of each class then reaches"}
+"""The settings that only detectors have, and what they accept."""
+
+
+def check_images(fit: FitSettings) -> None:
+    """Refuse what has a meaning for boxes only.
+
+    Raises:
+        SettingsError: a setting that would be ignored.
+    """
+    for name, accepted in _FOR_BOXES.items():
+        if getattr(fit, name) is not None:
+            raise SettingsError(
+                f"--{name} {getattr(fit, name)} is for data with boxes ({accepted}), but these labels are of "
+                f"whole images. Remove --{name}"
+            )
 
 
 def make_request(

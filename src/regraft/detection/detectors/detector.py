@@ -17,6 +17,7 @@ from regraft.data.pictures.loading import LoadLimits, Pixels, decode, read_file
 from regraft.detection.detectors.calibration import Calibration
 from regraft.detection.detectors.finders import Finder
 from regraft.detection.detectors.records import DetectionSheet
+from regraft.detection.detectors.thresholds import LEAST_PROBABILITY
 from regraft.detection.maps.canvas import Placement, bands_of, on_canvas, placed
 from regraft.detection.maps.found import Found
 from regraft.detection.results.tiles import Tile, merged
@@ -32,8 +33,6 @@ from regraft.prediction.model import check_prediction, skipped_source
 from regraft.progress import Reporter, Silent
 from regraft.records import Precision, SkippedFile
 
-LEAST_PROBABILITY = 0.01
-"""Boxes that are less probable are not listed."""
 _AHEAD = 8
 _BATCH = 16
 
@@ -88,6 +87,8 @@ class Detector:
     lineage: tuple[str, ...]
     scores: DetectionSheet | None = None
     run_folder: Path | None = None
+    goal: str | None = None
+    """What the thresholds were chosen for, as `recall=0.95`; None means the largest F1."""
 
     def predict(
         self,
