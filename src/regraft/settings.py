@@ -188,6 +188,8 @@ class FitSettings:
     recall=0.95: of all objects, 95 % are found, and as many of the boxes are right as then can be.
     precision=0.9: of the boxes that are shown, 90 % are right, and as many objects are found as then can be.
     By default the threshold with the largest F1 is taken."""
+    classes: tuple[str, ...] | None = None
+    """For boxes: names of the classes to find, separated by commas; boxes of other classes are left out."""
     baselines: Literal["quick", "all"] = "quick"
     """Methods from before 2012 that the ladder shows next to its models. quick: those that take seconds, on a
     sample of the images. all: also a bag of visual words (SIFT), which takes ten times as long."""
@@ -215,6 +217,9 @@ class FitSettings:
     }
 
     def __post_init__(self) -> None:
+        if isinstance(self.classes, Sequence):
+            names = (self.classes,) if isinstance(self.classes, str) else tuple(self.classes)
+            object.__setattr__(self, "classes", names)
         settle(self, self._RANGES, ("cut", "budget"))
         if self.goal is not None:
             object.__setattr__(self, "goal", str(Goal.parse(self.goal)))

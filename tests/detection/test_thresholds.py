@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,17 @@ import pytest
 from PIL import Image
 
 import regraft
+from regraft.cli.app import run
+from regraft.cli.terminal.finding import Wishes
 from regraft.detection.detectors.bundle import load_detector
 from regraft.detection.detectors.run_tables import THRESHOLDS
-from regraft.detection.detectors.thresholds import FEW_BOXES, chosen_thresholds, goal_remarks, goal_sheet
+from regraft.detection.detectors.thresholds import (
+    FEW_BOXES,
+    chosen_thresholds,
+    goal_remarks,
+    goal_sheet,
+    shown_from,
+)
 from regraft.errors import SettingsError
 from regraft.evaluation.boxes import detections, true_boxes
 from regraft.evaluation.detection_scores import score_detections
@@ -111,3 +121,83 @@ def test_a_goal_for_classes_of_whole_images_is_refused(tmp_path: Path) -> None:
         Image.new("RGB", (32, 32)).save(tmp_path / label / "1.png")
     with pytest.raises(SettingsError, match=r"^goal recall=0.9 is for data with boxes \(recall=0.95 or prec"):
         regraft.fit(tmp_path, goal="recall=0.9")
+
+
+LABELS, OWN = ("disc", "a=b", "star"), (0.3, 0.4, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("threshold", "classes", "expected"),
+    [
+        (None, None, [0.3, 0.4, 0.5]),
+        (0.7, None, [0.7, 0.7, 0.7]),
+        ({"a=b": 1}, None, [0.3, 1.0, 0.5]),
+        ({}, ["star", "disc"], [0.3, np.inf, 0.5]),
+        ({"star": 0.0}, ["star,disc"], [0.3, np.inf, 0.0]),
+    ],
+)
+def test_thresholds_by_class(threshold: Any, classes: Any, expected: list[float]) -> None:
+    assert shown_from(LABELS, OWN, threshold=threshold, classes=classes).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"threshold": {"dics": 0.4}}, "threshold names 'dics' (did you mean disc?), which is no class; the"),
+        ({"threshold": {"disc": "high"}}, "threshold of disc is 'high'; expected a probability from 0 to 1"),
+        ({"threshold": {"disc": True}}, "threshold of disc is True (bool)"),
+        ({"classes": "disc"}, "classes is 'disc'; accepted are None and a list of labels"),
+        ({"classes": [3]}, "classes is a list; accepted"),
+        ({"classes": ["moon"]}, "classes names 'moon', which is no class; the classes are disc, a=b, star"),
+    ],
+    ids=repr,
+)
+def test_thresholds_that_make_no_sense_are_explained(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingsError, match=re.escape(message)):
+        shown_from(LABELS, OWN, **given)
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        (None, None),
+        (["0.6"], 0.6),
+        (["a=b=0.6"], {"a=b": 0.6}),
+        (["disc=.4", "0.6"], {"disc": 0.4, "a=b": 0.6, "star": 0.6}),
+    ],
+    ids=repr,
+)
+def test_the_command_reads_thresholds_of_classes_and_of_all_others(texts: Any, expected: Any) -> None:
+    assert Wishes(threshold=texts).thresholds(LABELS) == expected
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        (["high"], "--threshold high is not a probability from 0 to 1, such as 0.6, or 0.4 for one class"),
+        (["disc=nan"], "--threshold disc=nan is not a probability"),
+        (["moon=0.4"], "--threshold names 'moon', which is no class; the classes are disc, a=b, star"),
+        (["0.4", "0.5"], "--threshold 0.5 is the second one for all other classes; give one"),
+        (["disc=0.4", "disc=0.5"], "--threshold disc=0.5 is the second one for class disc; give one"),
+    ],
+    ids=repr,
+)
+def test_the_command_explains_thresholds_that_make_no_sense(texts: list[str], message: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        Wishes(threshold=texts).thresholds(LABELS)
+    assert message in error.value.with_flags
+
+
+def test_only_the_classes_that_were_named_are_shown_and_counted(
+    shapes: Path, shapes_run: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = ["predict", shapes_run, shapes / "images", "--count", tmp_path / "counts.csv"]
+    chosen = ["--threshold", "square=0.2", "--threshold", "0.3", "--classes", "square"]
+    assert run([str(word) for word in [*words, *chosen, "--out", tmp_path / "boxes.csv"]]) == 0
+    with (tmp_path / "boxes.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["label"]]
+    assert {row["label"] for row in rows} == {"square"}
+    assert all(float(row["score"]) >= 0.2 for row in rows)
+    header, *_, total = (tmp_path / "counts.csv").read_text().splitlines()
+    assert header == "path,boxes,square"
+    assert total == f"total,{len(rows)},{len(rows)}"

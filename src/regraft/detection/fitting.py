@@ -69,6 +69,7 @@ _OBEYED = frozenset(
         "image_size",
         "budget",
         "goal",
+        "classes",
         "test_share",
         "seed",
         "precision",

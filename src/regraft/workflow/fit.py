@@ -12,6 +12,7 @@ from regraft.arguments import check_kind
 from regraft.data.findings.image_set import Images
 from regraft.data.sources.candidates import Found
 from regraft.detection.annotations.boxes import BoxSet
+from regraft.detection.annotations.classes import with_classes
 from regraft.detection.detectors.detector import Detector
 from regraft.detection.fitting import DetectionRequest, check_request, fit_detector
 from regraft.plans.plan import Plan
@@ -85,6 +86,7 @@ def fit(
         folder = given_folder(out, source, _paths(files), record, inputs=inputs, overwrite=overwrite)
     if isinstance(files, BoxSet):
         check_request(request.fit, request.training, request.plan, data_settings)
+        files = _chosen(files, request.fit, log)
     else:
         check_images(request.fit)
         files, request, _ = with_network(files, request, data_settings, log)
@@ -107,6 +109,15 @@ def fit(
     place.compare_images(prepared.dataset.split)
     plan = planned(prepared, request, log)
     return place.finish(_carry_out(prepared, plan, start, log), start)
+
+
+def _chosen(boxes: BoxSet, settings: FitSettings, log: RunLog) -> BoxSet:
+    """The boxes of the classes that were named."""
+    if settings.classes is None:
+        return boxes
+    chosen = with_classes(boxes, settings.classes)
+    log.note(chosen.findings[-1].message)
+    return chosen
 
 
 def _paths(files: Images | Found | BoxSet) -> list[str]:

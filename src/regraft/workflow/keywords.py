@@ -52,6 +52,7 @@ class FitChanges(TypedDict, total=False):
     head: HeadKind | None
     budget: str | None
     goal: str | None
+    classes: tuple[str, ...] | None
     baselines: Literal["quick", "all"]
     votes: bool
     test_share: float

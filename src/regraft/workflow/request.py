@@ -43,7 +43,10 @@ class Request:
         return {**kept, "training": asdict(self.training), "plan": chosen}
 
 
-_FOR_BOXES = {"goal": "recall=0.95 or precision=0.9, which the threshold of each class then reaches"}
+_FOR_BOXES = {
+    "goal": "recall=0.95 or precision=0.9, which the threshold of each class then reaches",
+    "classes": "the classes that a detector finds",
+}
 """The settings that only detectors have, and what they accept."""
 
 
@@ -54,9 +57,11 @@ def check_images(fit: FitSettings) -> None:
         SettingsError: a setting that would be ignored.
     """
     for name, accepted in _FOR_BOXES.items():
-        if getattr(fit, name) is not None:
+        value = getattr(fit, name)
+        if value is not None:
+            said = value if isinstance(value, str) else ",".join(value)
             raise SettingsError(
-                f"--{name} {getattr(fit, name)} is for data with boxes ({accepted}), but these labels are of "
+                f"--{name} {said} is for data with boxes ({accepted}), but these labels are of "
                 f"whole images. Remove --{name}"
             )
 

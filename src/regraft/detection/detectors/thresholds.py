@@ -1,12 +1,15 @@
-"""From which probability on boxes of each class are shown: chosen on pictures, for a goal if there is one."""
+"""From which probability on boxes of each class are shown: chosen on pictures, or given by the user."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from regraft.arguments import described
+from regraft.detection.annotations.classes import check_class, named_classes
 from regraft.detection.detectors.records import ClassGoal, GoalSheet
+from regraft.errors import SettingsError
 from regraft.evaluation.boxes import Floats
 from regraft.evaluation.detection_scores import DetectionScores
 from regraft.evaluation.matching import Matches
@@ -40,6 +43,55 @@ def chosen_thresholds(matches: Matches, goal: Goal | None = None) -> Floats:
     each = [chosen(number) if count >= FEW_BOXES else shared for number, count in enumerate(counts)]
     thresholds: Floats = np.clip(np.array(each), LEAST_PROBABILITY, 1.0)
     return thresholds
+
+
+def shown_from(
+    labels: Sequence[str],
+    own: Sequence[float],
+    *,
+    threshold: float | Mapping[str, float] | None = None,
+    classes: Sequence[str] | None = None,
+) -> Floats:
+    """The probability from which on boxes of each class are shown; infinite for classes that are not shown.
+
+    Args:
+        labels: the K classes of a detector.
+        own: the detector's own thresholds, `(K,)`.
+        threshold: one for all classes, or those of some classes by label; the others keep their own.
+        classes: the labels of the classes that are shown; None means all.
+
+    Returns:
+        `(K,) float64`.
+
+    Raises:
+        SettingsError: a threshold is not a probability, or a label is not a class.
+
+    >>> shown_from(["RBC", "WBC"], [0.4, 0.5], threshold={"WBC": 0.9}).tolist()
+    [0.4, 0.9]
+    """
+    least = np.array(own, dtype=np.float64)
+    if isinstance(threshold, Mapping):
+        for label, value in threshold.items():
+            check_class("threshold", label, labels)
+            least[list(labels).index(label)] = _probability(value, f"threshold of {label}")
+    elif threshold is not None:
+        least[:] = _probability(threshold, "threshold")
+    if classes is not None:
+        if isinstance(classes, str) or not all(isinstance(one, str) for one in classes):
+            raise SettingsError(f"classes is {described(classes)}; accepted are None and a list of labels")
+        names = named_classes(classes, labels)
+        least[[label not in names for label in labels]] = np.inf
+    return least
+
+
+def _probability(value: object, name: str) -> float:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not (is_number and 0 <= value <= 1):  # type: ignore[operator]
+        raise SettingsError(
+            f"{name} is {described(value)}; expected a probability from 0 to 1, or None for the detector's "
+            "own thresholds"
+        )
+    return float(value)  # type: ignore[arg-type]
 
 
 def goal_sheet(goal: Goal, scores: DetectionScores) -> GoalSheet:
