@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from regraft.advice.default_network import default_network
 from regraft.arguments import check_kind, check_place, seconds_in
+from regraft.detection.detectors.bundle import is_detector
 from regraft.errors import SettingsError
 from regraft.features.opening import Compute
 from regraft.heads.dataset import Dataset
@@ -215,6 +216,11 @@ def _from_scratch(request: Request, reporter: Reporter) -> Start:
 
 
 def _from_run(folder: Path, settings: FitSettings) -> Start:
+    if is_detector(folder):
+        raise SettingsError(
+            f"--from {folder} is a run of a detector, whose network was not trained. Name a run of a "
+            "classifier, or the network with --network"
+        )
     earlier = load_bundle(folder)
     if settings.weights is not None or settings.network not in (None, earlier.weights.network):
         raise SettingsError(
