@@ -72,6 +72,8 @@ class DetectionRun(Record):
     detector: DetectorKind
     name: str = ""
     """The rung of the ladder that was kept; empty where it has no other name than the detector."""
+    canvas: tuple[int, int] | None = None
+    """Width and height in pixels of the canvas on which pictures lie; None in runs of earlier versions."""
     split_sha256: Sha256
     weights: WeightsSource
     lineage: tuple[str, ...] = ()
