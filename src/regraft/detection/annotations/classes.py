@@ -78,8 +78,8 @@ def with_classes(boxes: BoxSet, given: Sequence[str]) -> BoxSet:
     before, after = (sum(len(one.boxes) for one in each.pictures) for each in (boxes, chosen))
     new = len(chosen.backgrounds) - len(boxes.backgrounds)
     sentence = (
-        f"boxes of other classes that are left out: {before - after:,} ({listed(left)}); pictures that show none "
-        f"of {listed(names)} and become backgrounds: {new:,}"
+        f"boxes of other classes that are left out: {before - after:,} ({listed(left)}); pictures that show "
+        f"none of {listed(names)} and become backgrounds: {new:,}"
         if left
         else f"all {len(names):,} classes were named, so no box is left out"
     )
