@@ -5,8 +5,9 @@ import pytest
 
 from regraft.evaluation.boxes import detections, true_boxes
 from regraft.evaluation.matching import Matches, match
-from regraft.evaluation.operating_points import f1_threshold, operating_points, recall_threshold
+from regraft.evaluation.operating_points import f1_threshold, goal_threshold, operating_points
 from regraft.evaluation.resampling import bootstrap_counts
+from regraft.goal import Goal, GoalMeasure
 from tests.evaluation.box_sets import BoxSet, drawn
 
 BOX, FAR = [0.0, 0, 10, 10], [50.0, 50, 60, 60]
@@ -53,22 +54,40 @@ def test_no_threshold_has_a_larger_f1(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_no_threshold_with_enough_recall_has_a_larger_precision(seed: int) -> None:
+@pytest.mark.parametrize("measure", ["recall", "precision"])
+@pytest.mark.parametrize("value", [0.2, 0.6, 1.0])
+def test_no_threshold_meets_a_goal_with_more_of_the_other_share(
+    seed: int, measure: GoalMeasure, value: float
+) -> None:
     data = drawn(seed)
-    matches = data.matches()
-    for goal in (0.2, 0.6):
-        every = [shown(data, score, 0) for score in np.unique(data.found.scores)]
-        enough = [
-            right / max(right + wrong, 1)
-            for right, wrong, missed in every
-            if right + missed and right / (right + missed) >= goal
-        ]
-        threshold = recall_threshold(matches, goal, 0)
-        assert (threshold is None) == (not enough)
-        if threshold is not None:
-            right, wrong, missed = shown(data, threshold, 0)
-            assert right / (right + missed) >= goal
-            assert right / (right + wrong) == pytest.approx(max(enough))
+    goal = Goal(measure, value)
+
+    def shares(threshold: float) -> tuple[float, float]:
+        right, wrong, missed = shown(data, threshold, 0)
+        both = right / max(right + missed, 1), right / max(right + wrong, 1)
+        return both if measure == "recall" else (both[1], both[0])
+
+    every = [shares(score) for score in np.unique(data.found.scores)]
+    wanted, other = shares(goal_threshold(data.matches(), goal, 0))
+    most = max((one for one, _ in every), default=0.0)
+    assert wanted >= min(value, most) - 1e-9
+    assert other == pytest.approx(max((b for a, b in every if a >= min(value, most) - 1e-9), default=0.0))
+
+
+def test_thresholds_for_goals_by_hand() -> None:
+    truth = true_boxes([0, 1, 2, 3], [0] * 4, [BOX] * 4)
+    found = detections([0, 0, 1, 1, 2], [0] * 5, [BOX, FAR, BOX, FAR, BOX], [0.9, 0.8, 0.7, 0.4, 0.2])
+    matches = match(truth, found, images=4, classes=1)  # right, wrong, right, wrong, right; one is missed
+    expected = {
+        "recall=0.25": 0.85,
+        "recall=0.5": 0.55,
+        "recall=0.75": 0.1,
+        "recall=0.95": 0.1,  # .75 is the best that there is
+        "precision=0.6": 0.1,  # 3 of 5
+        "precision=1": 0.85,
+    }
+    chosen = {text: goal_threshold(matches, Goal.parse(text), 0) for text in expected}
+    assert chosen == pytest.approx(expected)
 
 
 def test_a_point_by_hand() -> None:
@@ -98,7 +117,8 @@ def test_nothing_shown_has_no_precision_and_nothing_there_no_recall() -> None:
     assert second.recall is None
     assert second.precision is not None
     assert f1_threshold(matches, 1) == 0.5
-    assert recall_threshold(matches, 0.5, 0) is None
+    assert goal_threshold(matches, Goal("recall", 0.5), 0) == 0.5
+    assert goal_threshold(matches, Goal("recall", 0.5), 1) == 0.5
 
 
 def test_classes_at_different_thresholds_share_none() -> None:

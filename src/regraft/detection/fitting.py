@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from importlib import metadata
@@ -18,6 +19,7 @@ from regraft.detection.contenders import Contender
 from regraft.detection.dataset import BoxedDataset, boxed_dataset
 from regraft.detection.detectors.detector import Detector
 from regraft.detection.detectors.records import DetectionRun
+from regraft.detection.detectors.thresholds import goal_remarks
 from regraft.detection.ladder import DetectionInputs, DetectionLadder, regions_s, try_grid, try_regions
 from regraft.detection.maps.cached_maps import CachedMaps, canvas_decoding
 from regraft.detection.maps.canvas import canvas_for
@@ -28,18 +30,22 @@ from regraft.errors import SettingsError
 from regraft.evaluation.detection_scores import DRAWS
 from regraft.features.extraction import decode_while_waiting
 from regraft.features.opening import Compute
+from regraft.goal import Goal
 from regraft.ladder.ledger import Ledger
 from regraft.ladder.stopwatch import Stopwatch
+from regraft.machine.memory import available_bytes
 from regraft.machine.processor import count_cores
 from regraft.networks.weights.finding import Weights
 from regraft.plans.cost_book import CostBook
 from regraft.plans.costs import extract_name
+from regraft.progress import Reporter
 from regraft.records import Side
 from regraft.runs.folders import EarlierImages
 from regraft.runs.log import RunLog, versions
 from regraft.runs.records import LadderRecord
 from regraft.settings import DEFAULT_BUDGET, DataSettings, FitSettings, TrainSettings, differences
 from regraft.storage.files import key_of
+from regraft.storage.places import free_bytes
 from regraft.version import VERSION
 
 _SAVING_S = 3.0  # seconds that a run takes to be written
@@ -69,6 +75,8 @@ _OBEYED = frozenset(
         "accept_license",
         "image_size",
         "budget",
+        "goal",
+        "classes",
         "test_share",
         "seed",
         "precision",
@@ -144,7 +152,7 @@ def fit_detector(
         RegraftError: the message says what to change.
     """
     settings, limits = request.fit, LoadLimits(request.data.max_megapixels, request.data.max_file_mb)
-    weights = on_canvas_weights(request)
+    weights = on_canvas_weights(request, log)
     with ThreadPoolExecutor(1) as background:
         opening = background.submit(request.compute.open, weights, log, cut="maps")
         scanning = ScanSettings(
@@ -160,6 +168,7 @@ def fit_detector(
         runtime = opening.result()
     workers = request.data.workers or count_cores()
     maps = CachedMaps(dataset.images, weights.input_spec, runtime, limits, workers, ready)
+    check_room(maps, [one.sha256 for side in _SIDES for one in dataset.pictures(side)])
     book = CostBook()
     extract_s = _extracted(maps, dataset, weights, book, request, log)
     budget_s = seconds_in(settings.budget or DEFAULT_BUDGET)
@@ -187,6 +196,7 @@ def fit_detector(
             precision=settings.precision,
             lineage=request.lineage,
             folder=folder,
+            goal=Goal.parse(settings.goal) if settings.goal else None,
             test=test,
             draws=DRAWS if is_final else _FEW_DRAWS,
         )
@@ -215,6 +225,7 @@ def fit_detector(
         raise
     if summary := watch.predictions.summary():
         log.note(summary)
+    _tell_goal(final, log)
     write(final, contender, is_final=True)
     log.record("finished")
     return final.detector
@@ -240,12 +251,42 @@ def try_rungs(ladder: DetectionLadder) -> Contender:
     return ladder.best
 
 
-def on_canvas_weights(request: DetectionRequest) -> Weights:
+def on_canvas_weights(request: DetectionRequest, reporter: Reporter) -> Weights:
     """The network with the canvas as its input: of the usual shape of the pictures."""
     sizes = [(one.width, one.height) for one in request.boxes.pictures]
-    width, height = canvas_for(sizes, longer_px=request.fit.image_size)
+    asked = request.fit.image_size
+    width, height = canvas_for(sizes, longer_px=asked)
+    why = "its sides are multiples of 32 pixels, and its shape is the usual one of the pictures"
+    reporter.decided(f"a canvas of {width} x {height} pixels", why, "--image-size")
+    usual = sorted(max(size) for size in sizes)[len(sizes) // 2]
+    if asked is not None and max(width, height) > 1.5 * usual:
+        reporter.warn(
+            f"the canvas is larger than most pictures, whose longer side has {usual:,} pixels: they are "
+            "enlarged, which takes time and shows nothing more"
+        )
     spec = request.weights.input_spec.model_copy(update={"size_px": height, "width_px": width})
     return replace(request.weights, input_spec=spec)
+
+
+def check_room(maps: CachedMaps, keys: Sequence[str]) -> None:
+    """Refuse a canvas whose maps have no room on disk or in memory, before any is computed.
+
+    Raises:
+        SettingsError: the message says what they take, and what there is.
+    """
+    spec = maps.spec
+    missing = maps.missing(keys, 0)
+    needs = (
+        (maps.row_bytes * missing, free_bytes(), f"on disk for {missing:,} pictures", "free in the cache"),
+        (6 * maps.row_bytes, available_bytes(), "in memory for one picture", "free"),
+    )
+    for needed, there, what, where in needs:
+        if needed > there:
+            raise SettingsError(
+                f"maps on a canvas of {spec.width_px or spec.size_px} x {spec.size_px} pixels take "
+                f"{needed / 1e9:,.1f} GB {what}, but {there / 1e9:,.1f} GB are {where}. Choose a smaller "
+                "canvas with --image-size, or make room"
+            )
 
 
 def _tell(dataset: BoxedDataset, log: RunLog) -> None:
@@ -266,6 +307,18 @@ def _tell(dataset: BoxedDataset, log: RunLog) -> None:
         log.warn(f"{len(dataset.images.skipped)} files were skipped (reasons in skipped.csv)")
 
 
+def _tell_goal(final: DetectionOutcome, log: RunLog) -> None:
+    """What the thresholds reach of the goal, if there is one."""
+    sheet = final.detector.scores.goal if final.detector.scores else None
+    for is_good, sentence in goal_remarks(sheet) if sheet else ():
+        (log.note if is_good else log.warn)(sentence)
+
+
+def maps_name(request: DetectionRequest, weights: Weights) -> str:
+    """The name under which a cost book keeps the seconds that one picture takes from file to maps."""
+    return f"{extract_name(weights, request.compute.runtime, request.fit.precision)}/maps"
+
+
 def _extracted(
     maps: CachedMaps,
     dataset: BoxedDataset,
@@ -276,7 +329,7 @@ def _extracted(
 ) -> float:
     """Compute the maps of the training and validation pictures; seconds for a picture."""
     keys = _first_keys(dataset)
-    name = f"{extract_name(weights, request.compute.runtime, request.fit.precision)}/maps"
+    name = maps_name(request, weights)
     missing = maps.missing(keys, 0)
     started, used = time.perf_counter(), time.process_time()
     maps.rows(keys, reporter=log)
@@ -319,12 +372,18 @@ def _run(
         settings=record,
         detector=contender.finder.kind,
         name=contender.name,
+        canvas=_canvas(outcome.detector.weights),
         split_sha256=outcome.dataset.split.sha256,
         weights=outcome.detector.weights.source,
         lineage=outcome.detector.lineage,
         reasons=tuple(log.reasons),
         versions=versions(),
     )
+
+
+def _canvas(weights: Weights) -> tuple[int, int]:
+    height, width, _ = weights.input_spec.shape
+    return width, height
 
 
 def _key(record: dict[str, Any], dataset: BoxedDataset, weights: Weights) -> str:

@@ -15,20 +15,18 @@ from regraft.detection.detectors.calibration import Calibration, fit_calibration
 from regraft.detection.detectors.detector import Detector
 from regraft.detection.detectors.records import DetectionSheet
 from regraft.detection.detectors.run_tables import ThresholdRow
+from regraft.detection.detectors.thresholds import chosen_thresholds, goal_sheet
 from regraft.detection.maps.found import Found
 from regraft.detection.maps.judging import matched
 from regraft.detection.maps.scenes import Scene
 from regraft.evaluation.boxes import Floats
 from regraft.evaluation.detection_scores import DRAWS, DetectionScores, score_detections
 from regraft.evaluation.matching import Matches
-from regraft.evaluation.operating_points import f1_threshold
+from regraft.goal import Goal
 from regraft.networks.weights.finding import Weights
 from regraft.records import Precision
 from regraft.runs.records import LadderRecord
 from regraft.training.history import History
-
-_FEW_BOXES = 20
-"""A class with fewer boxes than this shares its threshold with all classes."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +66,7 @@ def outcome_of(
     precision: Precision,
     lineage: tuple[str, ...],
     folder: Path | None,
+    goal: Goal | None = None,
     test: tuple[Sequence[Scene], Sequence[Found]] | None = None,
     draws: int = DRAWS,
 ) -> DetectionOutcome:
@@ -81,6 +80,7 @@ def outcome_of(
         precision: arithmetic of the network.
         lineage: the origin of the weights.
         folder: where the run is written; None for none.
+        goal: what each threshold must reach; None means the largest F1.
         test: the test pictures and what was found there, once, at the end.
         draws: number of bootstrap draws of the intervals.
     """
@@ -88,11 +88,12 @@ def outcome_of(
     calibration = fit_calibration(contender.matches(classes))
     found = tuple(calibration.of(one) for one in contender.found)
     matches = matched(found, contender.scenes, classes)
-    thresholds = _thresholds(matches)
+    thresholds = chosen_thresholds(matches, goal)
     validation = Judged(
         contender.scenes, found, _scored(matches, dataset.labels, thresholds, contender.method, seed, draws)
     )
     tested = None if test is None else _tested(test, calibration, dataset, thresholds, draws)
+    aim = goal_sheet(goal, validation.scores) if goal else None
     detector = Detector(
         dataset.labels,
         weights,
@@ -105,12 +106,15 @@ def outcome_of(
             test=tested.scores if tested else None,
             validation=validation.scores,
             baseline=_baseline(dataset, (tested or validation).scenes, weights, draws),
+            goal=aim,
         ),
         folder,
+        str(goal) if goal else None,
     )
+    reached = [one.is_reached for one in aim.classes] if aim else [None] * classes
     rows = tuple(
-        ThresholdRow.of(one.label, float(threshold), one.point)
-        for one, threshold in zip(validation.scores.classes, thresholds, strict=True)
+        ThresholdRow.of(one.label, float(threshold), one.point, goal=detector.goal or "", is_reached=met)
+        for one, threshold, met in zip(validation.scores.classes, thresholds, reached, strict=True)
     )
     return DetectionOutcome(dataset, detector, validation, tested, rows, ladder, contender.history)
 
@@ -135,18 +139,6 @@ def _scored(
     matches: Matches, labels: Sequence[str], thresholds: Floats, method: str, seed: int, draws: int
 ) -> DetectionScores:
     return score_detections(matches, labels, thresholds, method=method, seed=seed, draws=draws)
-
-
-def _thresholds(matches: Matches) -> Floats:
-    """The threshold of each class with the largest F1; rare classes take that of all classes together."""
-    shared = f1_threshold(matches)
-    counts = np.bincount(matches.true_classes[matches.is_counted[0]], minlength=matches.classes)
-    return np.array(
-        [
-            f1_threshold(matches, number) if count >= _FEW_BOXES else shared
-            for number, count in enumerate(counts)
-        ]
-    )
 
 
 def _baseline(

@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from regraft.detection.dataset import BoxedDataset
 from regraft.detection.detectors.bundle import save_detector
-from regraft.detection.detectors.detector import LEAST_PROBABILITY
 from regraft.detection.detectors.records import DetectionRun
 from regraft.detection.detectors.run_tables import (
     BOXES,
@@ -24,6 +23,7 @@ from regraft.detection.detectors.run_tables import (
     PictureRow,
     SuspectRow,
 )
+from regraft.detection.detectors.thresholds import LEAST_PROBABILITY
 from regraft.detection.maps.found import Found
 from regraft.detection.maps.scenes import Scene
 from regraft.detection.outcome import DetectionOutcome, Judged

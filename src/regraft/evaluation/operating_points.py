@@ -14,6 +14,7 @@ from regraft.evaluation.average_precision import levels, true_counts
 from regraft.evaluation.boxes import Floats, Ints
 from regraft.evaluation.matching import IGNORED, RIGHT, WRONG, Matches
 from regraft.evaluation.resampling import percentile_interval
+from regraft.goal import Goal
 from regraft.records import Estimate, Record
 
 
@@ -77,7 +78,7 @@ def f1_threshold(matches: Matches, number: int | None = None, *, iou: float = 0.
     >>> box, far = [0, 0, 10, 10], [50, 50, 60, 60]
     >>> found = detections([0, 0, 1, 1], [0] * 4, [box, far, box, far], [0.9, 0.8, 0.7, 0.2])
     >>> matches = match(true_boxes([0, 1], [0, 0], [box, box]), found, images=2, classes=1)
-    >>> round(f1_threshold(matches), 3), round(recall_threshold(matches, 0.5), 3)
+    >>> round(f1_threshold(matches), 3), round(goal_threshold(matches, Goal("recall", 0.5)), 3)
     (0.45, 0.85)
     """
     steps = _steps(matches, number, iou)
@@ -85,29 +86,33 @@ def f1_threshold(matches: Matches, number: int | None = None, *, iou: float = 0.
     return float(steps.thresholds[f1.argmax()]) if len(f1) and f1.max() > 0 else 0.5
 
 
-def recall_threshold(
-    matches: Matches, recall: float, number: int | None = None, *, iou: float = 0.5
-) -> float | None:
-    """The threshold with the highest precision among those at which enough is found.
+def goal_threshold(matches: Matches, goal: Goal, number: int | None = None, *, iou: float = 0.5) -> float:
+    """The most useful threshold that meets a goal.
 
-    Of thresholds with equal precision, the one with the highest recall is taken, and of these the highest.
+    With a goal for recall, it is the one with the highest precision among those at which enough is found,
+    as a rule the largest of them; with a goal for precision, the one with the highest recall among those at
+    which enough is right. Of equal ones, the highest is taken. Where the goal can't be reached, the threshold
+    with the highest value of the goal's measure is taken. The images must not be those that the detector was
+    fitted on.
 
     Args:
         matches: what each detection is.
-        recall: the share of the true boxes that is to be found, in (0, 1].
+        goal: the share that is to be reached.
         number: the number of a class; None for one threshold for all classes.
         iou: the overlap from which on a true box counts as found, one of `IOUS`.
 
     Returns:
-        The threshold; None if even all detections together don't find as much.
+        The threshold; 0.5 if there is neither a detection nor, for recall, a true box.
     """
     steps = _steps(matches, number, iou)
-    is_enough = steps.right >= recall * steps.total - 1e-9
-    if not steps.total or not is_enough.any():
-        return None
-    precision = np.where(is_enough, steps.right / np.maximum(steps.right + steps.wrong, 1), -1.0)
-    best = np.flatnonzero(precision == precision.max())
-    return float(steps.thresholds[best[steps.right[best].argmax()]])
+    if not len(steps.thresholds) or (goal.measure == "recall" and not steps.total):
+        return 0.5
+    recall = steps.right / max(steps.total, 1)
+    precision = steps.right / np.maximum(steps.right + steps.wrong, 1)
+    wanted, other = (recall, precision) if goal.measure == "recall" else (precision, recall)
+    reached = min(goal.value, float(wanted.max())) - 1e-9
+    order = np.lexsort((steps.thresholds, wanted, other, wanted >= reached))
+    return float(steps.thresholds[order[-1]])
 
 
 @dataclass(frozen=True)

@@ -206,6 +206,8 @@ def _values(files: DetectorFiles, run: Evaluated) -> dict[str, Any]:
         "settings": _flat(files.run.settings),
         "prefix": _prefix(files.pictures),
         "classes": rows,
+        "goal": sheet.goal,
+        "missed_goal": sum(not one.is_reached for one in sheet.goal.classes) if sheet.goal else 0,
         "skipped": files.table("skipped.csv"),
         "spent": files.spent_s,
     }

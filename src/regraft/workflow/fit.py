@@ -13,7 +13,7 @@ from regraft.data.findings.image_set import Images
 from regraft.data.sources.candidates import Found
 from regraft.detection.annotations.boxes import BoxSet
 from regraft.detection.detectors.detector import Detector
-from regraft.detection.fitting import DetectionRequest, check_request, fit_detector
+from regraft.detection.fitting import fit_detector
 from regraft.plans.plan import Plan
 from regraft.prediction.model import Model
 from regraft.prediction.voter import Voter
@@ -27,9 +27,9 @@ from regraft.workflow.check import load_boxes
 from regraft.workflow.keywords import FitChanges
 from regraft.workflow.ladder_fit import fit_by_ladder
 from regraft.workflow.outcome import Destination, Outcome
-from regraft.workflow.preparation import Prepared, compute_of, data_settings_of, located, prepare
-from regraft.workflow.rehearsal import planned, with_network
-from regraft.workflow.request import Start, find_start, make_request, tail_training
+from regraft.workflow.preparation import Prepared, data_settings_of, located, prepare
+from regraft.workflow.rehearsal import checked_boxes, detection_request, planned, with_network
+from regraft.workflow.request import Start, check_images, find_start, make_request, tail_training
 
 
 def fit(
@@ -84,8 +84,9 @@ def fit(
     if out is not None and out != "":
         folder = given_folder(out, source, _paths(files), record, inputs=inputs, overwrite=overwrite)
     if isinstance(files, BoxSet):
-        check_request(request.fit, request.training, request.plan, data_settings)
+        files = checked_boxes(files, request, data_settings, log)
     else:
+        check_images(request.fit)
         files, request, _ = with_network(files, request, data_settings, log)
     start = find_start(request, from_run, log)
     if out is not None and folder is None:
@@ -94,10 +95,7 @@ def fit(
     earlier = images_of_run(folder, record)
     log = _started(log, reporter or Silent(), folder)
     if isinstance(files, BoxSet):
-        compute = compute_of(request, data_settings)
-        asked = DetectionRequest(
-            files, request.fit, request.training, data_settings, start.weights, start.lineage, compute
-        )
+        asked = detection_request(files, request, data_settings, start, log)
         return fit_detector(asked, record, folder, log, started=started, earlier=earlier)
     place = Destination(folder, record, log, earlier)
     if request.plan is None and request.fit.strategy == "auto":

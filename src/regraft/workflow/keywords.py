@@ -51,6 +51,8 @@ class FitChanges(TypedDict, total=False):
     cut: str | None
     head: HeadKind | None
     budget: str | None
+    goal: str | None
+    classes: tuple[str, ...] | None
     baselines: Literal["quick", "all"]
     votes: bool
     test_share: float

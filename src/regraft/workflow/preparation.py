@@ -93,8 +93,9 @@ def found_images(source: str | Path, settings: DataSettings) -> Found:
     if boxes:
         raise DataError(
             f"{printable(str(source))} holds boxes around objects ({boxes}), and this command is for classes "
-            "of whole images: `regraft fit` fits a detector, `regraft check` checks the boxes. With --task "
-            "classification the names of folders, or a column of a table, are taken as classes"
+            "of whole images: `regraft fit` fits a detector by a ladder, `regraft fit --dry-run` says what "
+            "it begins with, `regraft check` checks the boxes. With --task classification the names of "
+            "folders, or a column of a table, are taken as classes"
         )
     return _found(source, settings)
 

@@ -11,6 +11,10 @@ from typing import TYPE_CHECKING, Literal, Unpack
 from regraft.arguments import seconds_in
 from regraft.data.findings.image_set import Images
 from regraft.data.sources.candidates import Found
+from regraft.detection.annotations.boxes import BoxSet
+from regraft.detection.annotations.classes import with_classes
+from regraft.detection.fitting import DetectionRequest, check_request
+from regraft.detection.rehearsal import DetectionRehearsal, rehearse_detector
 from regraft.errors import SettingsError
 from regraft.plans.cost_book import CostBook
 from regraft.plans.costs import extract_name
@@ -21,9 +25,10 @@ from regraft.records import Record, Side, SkippedFile, StrategyChoice
 from regraft.runs.log import RunLog
 from regraft.settings import DEFAULT_BUDGET, DataSettings, FitSettings, TrainSettings
 from regraft.storage.tables import printable
+from regraft.workflow.check import load_boxes
 from regraft.workflow.keywords import FitChanges
 from regraft.workflow.preparation import Prepared, compute_of, data_settings_of, located, prepare, scanned
-from regraft.workflow.request import Request, Start, find_start, make_request
+from regraft.workflow.request import Request, Start, check_images, find_start, make_request
 
 if TYPE_CHECKING:
     from regraft.workflow.network import NetworkChoice
@@ -59,6 +64,7 @@ def begin(
         log: reports progress.
         sides: the sides whose features are computed; with none, nothing is computed.
     """
+    check_images(request.fit)
     files, request, networks = with_network(located(images, data_settings), request, data_settings, log)
     start = find_start(request, from_run, log)
     prepared = prepare(files, request, data_settings, start.weights, log, sides=sides)
@@ -121,6 +127,35 @@ class Rehearsal(Record):
     """What would be carried out; None for the ladder, which measures first."""
 
 
+def checked_boxes(boxes: BoxSet, request: Request, data_settings: DataSettings, log: RunLog) -> BoxSet:
+    """The boxes that a detector is fitted on: those of the classes that were named.
+
+    Raises:
+        SettingsError: a setting has no meaning for a detector, or a name is not a class.
+    """
+    check_request(request.fit, request.training, request.plan, data_settings)
+    if request.fit.classes is None:
+        return boxes
+    chosen = with_classes(boxes, request.fit.classes)
+    log.note(chosen.findings[-1].message)
+    return chosen
+
+
+def detection_request(
+    boxes: BoxSet, request: Request, data_settings: DataSettings, start: Start, log: RunLog
+) -> DetectionRequest:
+    """What the fit of a detector is asked for."""
+    if start.earlier is not None and len(start.lineage) == 1:
+        log.warn(
+            "--from names a run that trained a head, but not its network, so the detector starts from the "
+            f"network as it came ({start.lineage[0]}). Fit that run with --strategy last-blocks or full"
+        )
+    compute = compute_of(request, data_settings)
+    return DetectionRequest(
+        boxes, request.fit, request.training, data_settings, start.weights, start.lineage, compute
+    )
+
+
 def _counted(kinds: Sequence[tuple[str, ...]]) -> dict[str, int]:
     return dict(Counter(printable(name) for names in kinds for name in names))
 
@@ -160,7 +195,7 @@ def rehearse(
     from_run: str | Path | None = None,
     reporter: Reporter | None = None,
     **changes: Unpack[FitChanges],
-) -> Rehearsal:
+) -> Rehearsal | DetectionRehearsal:
     """How `fit` would begin with the same arguments; it stops before features are computed.
 
     No run folder is written. The cache keeps what the fit will use: the list of files, the split, the
@@ -172,4 +207,9 @@ def rehearse(
     data_settings = data_settings_of(images, data, reporter)
     request = make_request(settings, training, plan, changes)
     log = RunLog(reporter or Silent(), None)
+    boxes = None if isinstance(images, Images) else load_boxes(images, data_settings, reporter=log)
+    if boxes is not None:
+        boxes = checked_boxes(boxes, request, data_settings, log)
+        start = find_start(request, from_run, log)
+        return rehearse_detector(detection_request(boxes, request, data_settings, start, log), log)
     return rehearsed(begin(images, request, data_settings, from_run, log, sides=()), log)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from regraft.advice.default_network import default_network
 from regraft.arguments import check_kind, check_place, seconds_in
+from regraft.detection.detectors.bundle import is_detector
 from regraft.errors import SettingsError
 from regraft.features.opening import Compute
 from regraft.heads.dataset import Dataset
@@ -38,7 +39,32 @@ class Request:
     def record(self) -> dict[str, Any]:
         """As kept in the run; a later fit with the same continues it."""
         chosen = self.plan.model_dump(mode="json") if self.plan else None
-        return {**asdict(self.fit), "training": asdict(self.training), "plan": chosen}
+        unset = {name for name in _FOR_BOXES if getattr(self.fit, name) is None}
+        kept = {name: value for name, value in asdict(self.fit).items() if name not in unset}
+        return {**kept, "training": asdict(self.training), "plan": chosen}
+
+
+_FOR_BOXES = {
+    "goal": "recall=0.95 or precision=0.9, which the threshold of each class then reaches",
+    "classes": "the classes that a detector finds",
+}
+"""The settings that only detectors have, and what they accept."""
+
+
+def check_images(fit: FitSettings) -> None:
+    """Refuse what has a meaning for boxes only.
+
+    Raises:
+        SettingsError: a setting that would be ignored.
+    """
+    for name, accepted in _FOR_BOXES.items():
+        value = getattr(fit, name)
+        if value is not None:
+            said = value if isinstance(value, str) else ",".join(value)
+            raise SettingsError(
+                f"--{name} {said} is for data with boxes ({accepted}), but these labels are of "
+                f"whole images. Remove --{name}"
+            )
 
 
 def make_request(
@@ -190,6 +216,11 @@ def _from_scratch(request: Request, reporter: Reporter) -> Start:
 
 
 def _from_run(folder: Path, settings: FitSettings) -> Start:
+    if is_detector(folder):
+        raise SettingsError(
+            f"--from {folder} is a run of a detector, whose network was not trained. Name a run of a "
+            "classifier, or the network with --network"
+        )
     earlier = load_bundle(folder)
     if settings.weights is not None or settings.network not in (None, earlier.weights.network):
         raise SettingsError(

@@ -27,6 +27,7 @@ from regraft.tasks.score_sheet import AnyScores, ScoreSheet, baseline_name, meas
 from regraft.tasks.task import Measure
 
 if TYPE_CHECKING:
+    from regraft.detection.rehearsal import DetectionRehearsal
     from regraft.workflow.rehearsal import Rehearsal
 
 
@@ -74,18 +75,16 @@ def fit(
         overwrite: Replace a run with other settings in --out.
         report: Write report.html into the run folder.
         dry_run: Show how the fit would begin (counts, bad files, known costs, the plan of a named strategy)
-            and stop before features are computed; `regraft advise` shows the same.
+            and stop before features are computed; `regraft advise` shows the same, but not for boxes.
         json: Print JSON lines instead of tables and bars.
     """
     from regraft.cli.terminal.detection import show_detection_scores
     from regraft.detection.detectors.records import DetectionSheet
     from regraft.workflow import fit as verb
-    from regraft.workflow.rehearsal import rehearse
+    from regraft.workflow.rehearsal import Rehearsal, rehearse
 
     reporter = make_reporter(json_lines=json)
     if dry_run:
-        if plan is None:
-            reporter.note(f"fit --dry-run is now a part of advise: {advise_command(data, settings)}")
         found = rehearse(
             data,
             settings,
@@ -95,6 +94,8 @@ def fit(
             from_run=from_,
             reporter=reporter,
         )
+        if plan is None and isinstance(found, Rehearsal):
+            reporter.note(f"fit --dry-run is now a part of advise: {advise_command(data, settings)}")
         _show_dry_run(found, json_lines=json)
         return 0
     model = verb.fit(
@@ -132,13 +133,17 @@ def fit(
     return 0
 
 
-def _show_dry_run(found: Rehearsal, *, json_lines: bool) -> None:
+def _show_dry_run(found: Rehearsal | DetectionRehearsal, *, json_lines: bool) -> None:
     if json_lines:
         show_json(found.model_dump(mode="json"))
         return
-    from regraft.cli.terminal.rehearsal import show_rehearsal
+    from regraft.cli.terminal.rehearsal import show_detection_rehearsal, show_rehearsal
+    from regraft.detection.rehearsal import DetectionRehearsal
 
-    show_rehearsal(found)
+    if isinstance(found, DetectionRehearsal):
+        show_detection_rehearsal(found)
+    else:
+        show_rehearsal(found)
     print("nothing was trained or saved; without --dry-run the fit begins")
 
 

@@ -31,7 +31,8 @@ def predict(
     top: int = 1,
     precision: Precision = "fp32",
     runtime: Literal["auto", "openvino", "torch"] = "auto",
-    threshold: Annotated[float | None, Parameter(group=_BOXES)] = None,
+    threshold: Annotated[list[str] | None, Parameter(group=_BOXES, negative_iterable=())] = None,
+    classes: Annotated[str | None, Parameter(group=_BOXES)] = None,
     to: Annotated[Literal["coco", "yolo", "voc", "csv"] | None, Parameter(group=_BOXES)] = None,
     draw: Annotated[str | None, Parameter(group=_BOXES)] = None,
     count: Annotated[str | None, Parameter(group=_BOXES)] = None,
@@ -52,6 +53,7 @@ def predict(
     find new -name '*.jpg' | regraft predict runs/flowers - --json
     regraft predict runs/cells new/ -o boxes.json --draw drawn/
     regraft predict runs/cells new/ --count counts.csv --threshold 0.6
+    regraft predict runs/cells new/ --threshold WBC=0.4 --threshold 0.6 --classes RBC,WBC
     ```
 
     Args:
@@ -63,7 +65,9 @@ def predict(
         precision: Arithmetic of the network; fp32 gives the same probabilities on every machine, to 1e-5.
         runtime: Library that runs the network: openvino, torch (PyTorch), or auto, which takes torch on a GPU
             and otherwise openvino if it is installed.
-        threshold: The probability from which on boxes are shown, instead of the detector's own.
+        threshold: The probability from which on boxes are shown, instead of the detector's own: 0.6 for all
+            classes, WBC=0.4 for one. The option can be repeated; a number alone is then for all others.
+        classes: Names of classes, separated by commas; only their boxes are shown and counted.
         to: Format of the boxes: coco (JSON), csv, yolo or voc (a folder each). By default COCO for an --out
             that ends in .json, otherwise CSV.
         draw: Folder for the pictures with their boxes.
@@ -84,7 +88,7 @@ def predict(
     from regraft.storage.files import write_atomically
     from regraft.storage.tables import csv_bytes, printable
 
-    wishes = Wishes(out, to, draw, count, threshold, tiles)
+    wishes = Wishes(out, to, draw, count, threshold, tiles, classes)
     paths = list(_expand(images))
     loaded = load_model(model)
     if isinstance(loaded, Detector):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from regraft.data.pictures.loading import LoadLimits
+from regraft.detection.annotations.classes import check_class, named_classes
 from regraft.detection.detectors.detector import Detector
 from regraft.detection.results.counting import count_boxes
 from regraft.detection.results.drawings import drawing_places, write_drawings
@@ -39,14 +40,39 @@ class Wishes:
     to: BoxesTarget | None = None
     draw: str | None = None
     count: str | None = None
-    threshold: float | None = None
+    threshold: Sequence[str] | None = None
     tiles: str | None = None
+    classes: str | None = None
 
     @property
     def named(self) -> list[str]:
         """The flags that only detectors have."""
-        names = ("to", "draw", "count", "threshold", "tiles")
+        names = ("to", "draw", "count", "threshold", "tiles", "classes")
         return [f"--{name}" for name in names if getattr(self, name) is not None]
+
+    def thresholds(self, labels: Sequence[str]) -> float | dict[str, float] | None:
+        """The threshold of all classes, or that of each class that has one of its own.
+
+        Raises:
+            SettingsError: a text is neither a probability nor CLASS=PROBABILITY, or a class has two.
+        """
+        shared: float | None = None
+        named: dict[str, float] = {}
+        for text in self.threshold or ():
+            label, sign, number = text.rpartition("=")
+            value = _probability(text, number)
+            if sign:
+                check_class("--threshold", label, labels)
+            if (label in named) if sign else shared is not None:
+                whose = f"class {label}" if sign else "all other classes"
+                raise SettingsError(f"--threshold {text} is the second one for {whose}; give one")
+            if sign:
+                named[label] = value
+            else:
+                shared = value
+        if not named:
+            return shared
+        return named if shared is None else {**dict.fromkeys(labels, shared), **named}
 
     @property
     def tiling(self) -> tuple[int, int] | None:
@@ -72,6 +98,18 @@ class Wishes:
         return "coco" if (self.out or "").lower().endswith(".json") else "csv"
 
 
+def _probability(text: str, number: str) -> float:
+    try:
+        value = float(number)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise SettingsError(
+            f"--threshold {text} is not a probability from 0 to 1, such as 0.6, or 0.4 for one class: WBC=0.4"
+        )
+    return value
+
+
 def find_in(
     detector: Detector,
     model: str,
@@ -89,9 +127,9 @@ def find_in(
     Raises:
         RegraftError: an output can't be written, or a value is not accepted.
     """
-    if wishes.threshold is not None and not 0 <= wishes.threshold <= 1:
-        raise SettingsError(f"--threshold {wishes.threshold:g} is outside of 0 to 1")
-    tiling, inputs, target = wishes.tiling, (model, *paths), wishes.target
+    thresholds, tiling = wishes.thresholds(detector.labels), wishes.tiling
+    inputs, target = (model, *paths), wishes.target
+    classes = None if wishes.classes is None else named_classes([wishes.classes], detector.labels)
     place = None
     if wishes.out is not None:
         place = boxes_place(wishes.out, target, inputs=inputs, overwrite=overwrite)
@@ -106,14 +144,25 @@ def find_in(
         )
     found = detector.predict(
         paths,
-        threshold=wishes.threshold,
+        threshold=thresholds,
+        classes=classes,
         tiles=tiling,
         precision=precision,
         runtime=runtime,
         limits=limits,
         reporter=reporter,
     )
-    _write(found, wishes, place, target, model, limits=limits, overwrite=overwrite, reporter=reporter)
+    _write(
+        found,
+        wishes,
+        place,
+        target,
+        model,
+        counted=classes or detector.labels,
+        limits=limits,
+        overwrite=overwrite,
+        reporter=reporter,
+    )
     for file in found.skipped[:20]:
         reporter.warn(f"skipped {printable(file.path)}: {file.reason}")
     if len(found.skipped) > 20:
@@ -131,6 +180,7 @@ def _write(
     target: BoxesTarget,
     model: str,
     *,
+    counted: tuple[str, ...],
     limits: LoadLimits,
     overwrite: bool,
     reporter: Reporter,
@@ -147,7 +197,7 @@ def _write(
         sys.stdout.flush()
         sys.stdout.buffer.write(found_table(marked.pictures))
     if wishes.count is not None:
-        write_atomically(Path(wishes.count), count_boxes(marked).table())
+        write_atomically(Path(wishes.count), count_boxes(replace(marked, labels=counted)).table())
         reporter.note(f"wrote the counts of {len(found):,} pictures to {wishes.count}")
     if wishes.draw is not None:
         drawn = write_drawings(

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from regraft.settings import DataSettings, FitSettings, TrainSettings
 
-FitFlags = Annotated[FitSettings, Parameter(name="*")]
+FitFlags = Annotated[FitSettings, Parameter(name="*", negative_iterable=())]
 DataFlags = Annotated[DataSettings, Parameter(name="*", group="Reading images", negative_iterable=())]
 TrainFlags = Annotated[TrainSettings, Parameter(name="*", group="Training (last-blocks, full, scratch)")]
 From = Annotated[str | None, Parameter(name="--from")]

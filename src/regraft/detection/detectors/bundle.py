@@ -47,6 +47,7 @@ def save_detector(detector: Detector, folder: Path) -> Path:
         kind=detector.finder.kind,
         labels=detector.labels,
         thresholds=detector.thresholds,
+        goal=detector.goal,
         calibration=detector.calibration,
         levels=detector.finder.levels,
         trained=getattr(detector.finder, "record", None),
@@ -114,6 +115,7 @@ def load_detector(folder: str | Path) -> Detector:
         record.thresholds,
         record.fitted_precision,
         record.lineage,
+        goal=record.goal,
     )
     return detector if run is None else replace(detector, scores=_scores(run / "scores.json"), run_folder=run)
 

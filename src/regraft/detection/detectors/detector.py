@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -11,17 +11,17 @@ from typing import ClassVar
 
 import numpy as np
 
-from regraft.arguments import described
 from regraft.data.image_like import ImageLike, ImageSource, read_image_likes
 from regraft.data.pictures.loading import LoadLimits, Pixels, decode, read_file
 from regraft.detection.detectors.calibration import Calibration
 from regraft.detection.detectors.finders import Finder
 from regraft.detection.detectors.records import DetectionSheet
+from regraft.detection.detectors.thresholds import LEAST_PROBABILITY, shown_from
 from regraft.detection.maps.canvas import Placement, bands_of, on_canvas, placed
 from regraft.detection.maps.found import Found
 from regraft.detection.results.tiles import Tile, merged
 from regraft.detection.results.tiles import tiles as tiles_of
-from regraft.errors import ImageError, SettingsError
+from regraft.errors import ImageError
 from regraft.features.extraction import as_half
 from regraft.features.opening import open_runtime
 from regraft.features.runtimes import Row, Runtime, RuntimeName
@@ -32,8 +32,6 @@ from regraft.prediction.model import check_prediction, skipped_source
 from regraft.progress import Reporter, Silent
 from regraft.records import Precision, SkippedFile
 
-LEAST_PROBABILITY = 0.01
-"""Boxes that are less probable are not listed."""
 _AHEAD = 8
 _BATCH = 16
 
@@ -88,12 +86,15 @@ class Detector:
     lineage: tuple[str, ...]
     scores: DetectionSheet | None = None
     run_folder: Path | None = None
+    goal: str | None = None
+    """What the thresholds were chosen for, as `recall=0.95`; None means the largest F1."""
 
     def predict(
         self,
         images: Iterable[ImageLike] | ImageLike,
         *,
-        threshold: float | None = None,
+        threshold: float | Mapping[str, float] | None = None,
+        classes: Sequence[str] | None = None,
         tiles: tuple[int, int] | None = None,
         precision: Precision = "fp32",
         runtime: RuntimeName = "auto",
@@ -106,7 +107,8 @@ class Detector:
             images: one or several pictures: paths, folders (all images in them), whole files as bytes, arrays
                 `(H, W)` or `(H, W, 1, 3 or 4)`, PIL images, tensors `(C, H, W)` or open binary files.
             threshold: the probability from which on boxes are shown, instead of the detector's own for each
-                class.
+                class: one for all, or those of some classes by label, as `{"WBC": 0.4}`.
+            classes: labels of the classes whose boxes are shown; None means all. `found` lists all of them.
             tiles: numbers of overlapping columns and rows to cut each picture into; look at each and at the
                 whole picture, and put together what was found; for objects that are small in large pictures.
             precision: arithmetic of the network.
@@ -119,11 +121,10 @@ class Detector:
             SettingsError: another argument has a value that is not accepted.
         """
         several = read_image_likes(images)
-        _check_threshold(threshold)
+        least = shown_from(self.labels, self.thresholds, threshold=threshold, classes=classes)
         check_prediction(precision=precision, runtime=runtime, limits=limits, reporter=reporter)
         skipped: list[SkippedFile] = []
         done: dict[int, DetectedPicture] = {}
-        least = np.asarray(self.thresholds if threshold is None else [threshold] * len(self.labels))
         if several:
             engine = self._engine((runtime, precision), reporter or Silent())
             looks = self._looks(several, skipped, engine, limits) if tiles is None else (
@@ -228,12 +229,3 @@ class Detector:
     @cached_property
     def _engines(self) -> dict[tuple[RuntimeName, Precision], Runtime]:
         return {}
-
-
-def _check_threshold(threshold: object) -> None:
-    is_number = isinstance(threshold, (int, float)) and not isinstance(threshold, bool)
-    if threshold is not None and not (is_number and 0 <= threshold <= 1):  # type: ignore[operator]
-        raise SettingsError(
-            f"threshold is {described(threshold)}; expected a probability from 0 to 1, or None for the "
-            "detector's own thresholds"
-        )

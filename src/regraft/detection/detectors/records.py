@@ -10,7 +10,40 @@ from regraft.detection.detectors.calibration import Calibration
 from regraft.detection.detectors.finders import DetectorKind
 from regraft.detection.trained.record import TrainedRecord
 from regraft.evaluation.detection_scores import DetectionScores
-from regraft.records import InputSpec, Label, MapLevel, Precision, Recipe, Record, Sha256, WeightsSource
+from regraft.goal import GoalMeasure
+from regraft.records import (
+    Estimate,
+    InputSpec,
+    Label,
+    MapLevel,
+    Precision,
+    Recipe,
+    Record,
+    Sha256,
+    WeightsSource,
+)
+
+
+class ClassGoal(Record):
+    """What the threshold of one class reaches, on the pictures that it was chosen on."""
+
+    label: str
+    threshold: float
+    true_boxes: int
+    """Number of objects that count."""
+    reached: Estimate | None
+    """The goal's measure at the threshold; None where it is not defined."""
+    is_reached: bool
+
+
+class GoalSheet(Record):
+    """What thresholds were chosen for, and what they reach on pictures that the detector did not train on."""
+
+    measure: GoalMeasure
+    value: float
+    images: int
+    """Number of the pictures; test pictures are never among them."""
+    classes: tuple[ClassGoal, ...]
 
 
 class DetectionSheet(Record):
@@ -23,6 +56,8 @@ class DetectionSheet(Record):
     """Scores on pictures that the detector was not fitted on, by which it was chosen."""
     baseline: DetectionScores | None
     """Scores of the training pictures' average boxes, on the same pictures as the first of the others."""
+    goal: GoalSheet | None = Field(None, exclude_if=lambda sheet: sheet is None)
+    """What `--goal` asked of the thresholds; None means the largest F1."""
 
 
 class DetectionRun(Record):
@@ -37,6 +72,8 @@ class DetectionRun(Record):
     detector: DetectorKind
     name: str = ""
     """The rung of the ladder that was kept; empty where it has no other name than the detector."""
+    canvas: tuple[int, int] | None = None
+    """Width and height in pixels of the canvas on which pictures lie; None in runs of earlier versions."""
     split_sha256: Sha256
     weights: WeightsSource
     lineage: tuple[str, ...] = ()
@@ -55,6 +92,8 @@ class DetectorRecord(Record):
     labels: Annotated[tuple[Label, ...], Field(min_length=1, max_length=10_000)]
     thresholds: tuple[float, ...]
     """The probability from which on boxes of each class are shown."""
+    goal: str | None = Field(None, exclude_if=lambda goal: goal is None)
+    """What the thresholds were chosen for, as `recall=0.95`; None means the largest F1."""
     calibration: Calibration
     levels: tuple[MapLevel, ...]
     trained: TrainedRecord | None = Field(None, exclude_if=lambda record: record is None)

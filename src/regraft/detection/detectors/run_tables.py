@@ -30,7 +30,9 @@ Row = TypeVar("Row")
 Name = Annotated[str, BeforeValidator(printable), Field(max_length=20_000)]
 Edge = Annotated[float, Field(ge=-1e7, le=1e7, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-MaybeShare = Annotated[Share | None, BeforeValidator(lambda cell: None if cell == "" else cell)]
+_MAYBE = BeforeValidator(lambda cell: None if cell == "" else cell)
+MaybeShare = Annotated[Share | None, _MAYBE]
+MaybeTruth = Annotated[bool | None, _MAYBE]
 
 
 class _Cornered:
@@ -130,16 +132,28 @@ class ThresholdRow:
     f1: MaybeShare
     f1_low: MaybeShare
     f1_high: MaybeShare
+    goal: str = ""
+    """What it was chosen for, as `recall=0.95`; empty means the largest F1."""
+    is_reached: MaybeTruth = None
+    """Whether that is reached; None without a goal."""
 
     @classmethod
-    def of(cls, label: str, threshold: float, point: OperatingPoint) -> ThresholdRow:
+    def of(
+        cls,
+        label: str,
+        threshold: float,
+        point: OperatingPoint,
+        *,
+        goal: str = "",
+        is_reached: bool | None = None,
+    ) -> ThresholdRow:
         """The row of a class from what was measured at its threshold."""
-        cells = [
-            getattr(one, part) if one else None
-            for one in (point.precision, point.recall, point.f1)
-            for part in ("value", "low", "high")
-        ]
-        return cls(label, threshold, *cells)
+        cells: dict[str, Any] = {
+            f"{name}{after}": getattr(one, part) if one else None
+            for name, one in (("precision", point.precision), ("recall", point.recall), ("f1", point.f1))
+            for after, part in (("", "value"), ("_low", "low"), ("_high", "high"))
+        }
+        return cls(label=label, threshold=threshold, goal=goal, is_reached=is_reached, **cells)
 
     def estimate(self, name: Literal["precision", "recall", "f1"]) -> Estimate | None:
         """One of the three shares with its interval; None where it is not defined."""
@@ -198,7 +212,9 @@ class Table(Generic[Row]):
 
     def _rows(self, path: Path, lines: Any) -> Iterator[Row]:
         header: list[str] = next(lines, [])
-        if sorted(header) != sorted(self.columns):
+        fields = dataclasses.fields(self.row)  # type: ignore[arg-type]
+        later = {field.name for field in fields if field.default is not dataclasses.MISSING}
+        if sorted({*header, *later}) != sorted(self.columns) or len(header) > len(set(header)):
             raise SettingsError(
                 f"{path} has the columns {', '.join(header) or 'of an empty file'}; "
                 f"expected {', '.join(self.columns)}. Run the fit again"
