@@ -51,11 +51,15 @@ def run(
         SettingsError: the name, or another argument, is not accepted.
         DataError: the data can't be used.
     """
-    from regraft.arguments import seconds_in
+    from types import NoneType
+
+    from regraft.arguments import check_kind, check_reporter, seconds_in
     from regraft.lab.experiments.catalogue import experiment
     from regraft.lab.results.experiment import Choices
     from regraft.lab.running import run_experiment
 
+    check_kind("seeds", seeds, (int, NoneType), "whole numbers and None")
+    check_reporter(reporter)
     choices = Choices(
         None if data is None else str(data),
         network,

@@ -34,11 +34,12 @@ def lab(
 
     Every measurement is kept. After Ctrl-C the same command resumes, and more `--seeds` add to what is there.
 
-    Examples:
-        regraft lab                                      # list the experiments
-        regraft lab rcnn                                 # on pictures that the experiment makes
-        regraft lab rcnn --data cells/ --seeds 3         # on a data set with boxes
-        regraft lab rcnn --quick                         # a minute, with wide intervals
+    ```
+    regraft lab
+    regraft lab rcnn
+    regraft lab rcnn --data cells/ --seeds 3
+    regraft lab rcnn --quick
+    ```
 
     Args:
         name: Name of the experiment.

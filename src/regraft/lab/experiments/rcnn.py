@@ -19,11 +19,11 @@ def figures(results: Results) -> tuple[Figure, ...]:
     """The time a picture, what is found, and what the proposals reach."""
     time = stacked_bars(
         "time",
-        "Seconds for a test picture",
+        "Processor seconds for a test picture",
         "s",
         [(arm, [results.estimate(arm, f"seconds, {part}") for part in _PARTS]) for arm in results.arms],
         _PARTS,
-        note="The picture is in memory, resized; times include whatever else the machine did.",
+        note="The picture is in memory, already resized. Processor seconds count all cores together.",
     )
     found = interval_bars(
         "ap50",
@@ -56,8 +56,8 @@ def next_steps(results: Results, choices: Choices) -> tuple[Step, ...]:
         Step("narrower intervals; what was measured is kept", choices.command("rcnn", seeds=more)),
         *(() if choices.data else (own,)),
         Step(
-            "a detector for use: its rung `regions` is the Fast R-CNN of this page with a second pass, and "
-            "`two-stage` is a trained Faster R-CNN",
+            "a detector for use: its rung regions is a Fast R-CNN in closed form with a second pass, and "
+            "its rung two-stage is a trained Faster R-CNN",
             shlex.join(["fit", choices.data or "cells/"]),
         ),
     )

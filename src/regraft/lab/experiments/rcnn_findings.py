@@ -26,7 +26,10 @@ def _network(results: Results) -> str:
     ratio = results.ratio(RCNN, FAST, "seconds, network")
     passes = results.estimate(RCNN, "passes").value
     slow, fast = (written(results.estimate(arm, "seconds, network")) for arm in (RCNN, FAST))
-    facts = f"{slow} s a picture in R-CNN's {passes:.0f} passes, {fast} s in the one pass of Fast R-CNN"
+    facts = (
+        f"{slow} processor seconds a picture in R-CNN's {passes:.0f} passes, {fast} in the one pass of "
+        "Fast R-CNN"
+    )
     return {
         "more": f"Sharing the network's maps saves time in the network: {facts}, {times(ratio)} as much.",
         "less": f"Sharing the network's maps does not save time here: {facts}, {times(ratio)} as much.",
@@ -39,7 +42,7 @@ def _network(results: Results) -> str:
 def _share(results: Results) -> str:
     own = results.estimate(FAST, "share of proposals")
     before = results.estimate(RCNN, "share of proposals")
-    facts = f"{share(own)} % of a picture's time in Fast R-CNN, {share(before)} % in R-CNN"
+    facts = f"{share(own)} % of the processor time of a picture in Fast R-CNN, {share(before)} % in R-CNN"
     return {
         "more": f"Once the network is shared, most of the time goes into selective search: {facts}.",
         "less": f"Even when the network is shared, selective search takes less than half: {facts}.",
@@ -51,7 +54,7 @@ def _share(results: Results) -> str:
 def _whole(results: Results) -> str:
     ratio = results.ratio(FAST, FASTER, "seconds")
     slow, fast = (written(results.estimate(arm, "seconds")) for arm in (FAST, FASTER))
-    facts = f"{slow} s a picture with selective search, {fast} s with proposals of the maps"
+    facts = f"{slow} processor seconds a picture with selective search, {fast} with proposals of the maps"
     return {
         "more": f"Proposals from the shared maps save time: {facts}, {times(ratio)} as much.",
         "less": f"Proposals from the shared maps do not save time here: {facts}, {times(ratio)} as much.",

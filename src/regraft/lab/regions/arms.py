@@ -62,7 +62,10 @@ class Engines:
 
 @dataclass(frozen=True)
 class Looked:
-    """What an arm found in one test picture, and the seconds that it took."""
+    """What an arm found in one test picture, and the processor seconds that its parts took.
+
+    Processor seconds are those of all threads of this process: what other processes do hardly changes them.
+    """
 
     proposals: Floats
     """`(N, 4)`, at most 300, the most promising first, in pixels of the canvas."""
@@ -80,6 +83,7 @@ class Searched:
 
     boxes: Floats
     seconds: float
+    """Processor seconds that the search took."""
 
 
 def searched(draw: Draw, reporter: Reporter) -> dict[str, Searched]:
@@ -89,9 +93,9 @@ def searched(draw: Draw, reporter: Reporter) -> dict[str, Searched]:
     with reporter.phase("selective search", len(scenes)) as meter:
         for scene in scenes:
             width, height = scene.placement.covered
-            started = time.perf_counter()
+            started = time.process_time()
             boxes = selective_search(draw.pixels[scene.key][:height, :width], most=MOST_PROPOSALS)
-            found[scene.key] = Searched(boxes, time.perf_counter() - started)
+            found[scene.key] = Searched(boxes, time.process_time() - started)
             meter.advance()
     return found
 
@@ -119,10 +123,10 @@ class Shared:
     """The number of classes."""
 
     def mapped(self, scene: Scene) -> tuple[list[Floats], float]:
-        """The components of a picture's maps, and the seconds that they took."""
-        started = time.perf_counter()
+        """The components of a picture's maps, and the processor seconds that they took."""
+        started = time.process_time()
         maps = self._components(self.engines.maps(self.draw.pixels[scene.key]))
-        return maps, time.perf_counter() - started
+        return maps, time.process_time() - started
 
     def heads(self, boxes: Sequence[Floats]) -> Heads:
         """Heads on these regions `(N, 4)` of the maps of each training picture."""
@@ -150,9 +154,9 @@ def look_rcnn(
     draw, engines = shared.draw, shared.engines
 
     def rows(scene: Scene, boxes: Floats) -> tuple[Floats, float]:
-        started = time.perf_counter()
+        started = time.process_time()
         maps = engines.region_maps(warp(draw.pixels[scene.key], boxes, engines.region_px))
-        passed = time.perf_counter() - started
+        passed = time.process_time() - started
         return crop_rows(maps, boxes, shared.projection, engines.regions.maps), passed
 
     training, corners = [], []
@@ -168,10 +172,10 @@ def look_rcnn(
     with reporter.phase("R-CNN: test pictures", len(draw.test)) as meter:
         for scene in draw.test:
             own = found[scene.key]
-            started = time.perf_counter()
+            started = time.process_time()
             row, network_s = rows(scene, own.boxes[:regions])
             boxes = heads.found(row, own.boxes[:regions], scene)
-            heads_s = time.perf_counter() - started - network_s
+            heads_s = time.process_time() - started - network_s
             looked.append(Looked(own.boxes, boxes, own.seconds, network_s, heads_s, len(row)))
             meter.advance()
     return looked
@@ -186,10 +190,10 @@ def look_fast(shared: Shared, found: Mapping[str, Searched], regions: int) -> li
     for scene in draw.test:
         own = found[scene.key]
         maps, network_s = shared.mapped(scene)
-        started = time.perf_counter()
+        started = time.process_time()
         row = region_rows(maps, shared.projection.levels, own.boxes[:regions])
         boxes = heads.found(row, own.boxes[:regions], scene)
-        looked.append(Looked(own.boxes, boxes, own.seconds, network_s, time.perf_counter() - started, 1))
+        looked.append(Looked(own.boxes, boxes, own.seconds, network_s, time.process_time() - started, 1))
     return looked
 
 
@@ -203,12 +207,12 @@ def look_faster(shared: Shared, regions: int) -> list[Looked]:
     looked = []
     for scene in draw.test:
         own, network_s = shared.mapped(scene)
-        started = time.perf_counter()
+        started = time.process_time()
         proposals = grid_proposals(fit.whole, own)
-        proposed = time.perf_counter()
+        proposed = time.process_time()
         row = region_rows(own, shared.projection.levels, proposals[:regions])
         boxes = heads.found(row, proposals[:regions], scene)
-        ended = time.perf_counter()
+        ended = time.process_time()
         looked.append(Looked(proposals, boxes, proposed - started, network_s, ended - proposed, 1))
     return looked
 

@@ -1,8 +1,8 @@
 """Heads on rows of regions: what is in a region, and where exactly, by two ridge regressions.
 
 All arms use these heads on rows of the same kind, so they differ in where proposals and rows come from.
-Instead of R-CNN's linear SVMs and Fast R-CNN's softmax, a regression says how much of an object a region covers
-(`regraft.detection.solved.regions`); the box regression is that of Girshick et al. 2014, appendix C.
+Instead of R-CNN's linear SVMs and Fast R-CNN's softmax, a regression says how much of an object a region
+covers (`regraft.detection.solved.regions`); the box regression is that of Girshick et al. 2014, appendix C.
 """
 
 from __future__ import annotations

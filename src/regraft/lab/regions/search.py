@@ -1,9 +1,9 @@
 """Selective search (Uijlings et al. 2013): boxes around groups of alike neighbouring segments, no learning.
 
-Segments by Felzenszwalb & Huttenlocher (2004) at three scales are merged two by two, the most alike first,
+Segments by Felzenszwalb & Huttenlocher (2004) at two scales are merged two by two, the most alike first,
 until one is left; the box around every group on the way is a proposal. Alike are groups with similar colours
 and texture, small ones, and ones that fit into each other (sections 3.1 and 3.2). Simpler than the original:
-one colour space (L*a*b*), textures from the brightness alone, three hierarchies instead of eighty.
+one colour space (L*a*b*), textures from the brightness alone, two hierarchies instead of eighty.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[Any]
-SCALES = (60.0, 150.0, 400.0)
+SCALES = (80.0, 300.0)
 """The scales of the first segments: larger ones give larger segments."""
 _LEAST_PX = 40  # smallest first segment
 _LEAST_SIDE = 8  # of a proposal, in pixels

@@ -44,7 +44,7 @@ Floats = npt.NDArray[Any]
 RECALLED = (50, 100, 300)
 """The numbers of proposals whose recall is measured."""
 _USUAL, _QUICK = Sizes(24, 16), Sizes(8, 6)
-_REGIONS, _FEW_REGIONS, _REGION_PX = 150, 60, 96
+_REGIONS, _FEW_REGIONS, _REGION_PX = 100, 50, 96
 _BOOTSTRAPS = 1_000
 
 

@@ -94,7 +94,7 @@ def stacked_bars(
     return Figure(
         name,
         title,
-        _svg(title, unit, len(rows), top, marks),
+        _svg(title, f"{title.lower()}, {unit}", len(rows), top, marks),
         ("", *(f"{part}, {unit}" for part in parts), f"together, {unit}"),
         table,
         note,
