@@ -41,7 +41,7 @@ DOORS = {
     "prometheus_client": {"serving"},
     "onnxruntime": {"export", "prediction", "serving"},
     "onnxscript": {"export"},
-    "pyarrow": {"data/sources"},
+    "pyarrow": {"data/sources", "lab"},
     "rich": {"cli/terminal"},
     "cyclopts": {"cli"},
     "huggingface_hub": {"networks/weights"},

@@ -88,6 +88,7 @@ _GROUPS: dict[str, tuple[_Member | cyclopts.App, ...]] = {
             "visualize",
             "Show what a network has learned, from edges to parts of objects.",
         ),
+        ("lab:lab", "lab", "Run a teaching experiment, and write a page about what it found."),
     ),
     "Take it away": (
         ("predict:predict", "predict", "Predict labels and probabilities for new images."),
