@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from markupsafe import Markup
 
-from regraft.evaluation.scores import wilson
+from regraft.evaluation.intervals.groups import group_numbers
+from regraft.evaluation.intervals.shares import share_estimate
 from regraft.records import Estimate
 from regraft.reports.charts import Chart
 from regraft.runs.reading import PredictionRow, RunFiles
@@ -152,8 +153,15 @@ def training_charts(epochs: Sequence[dict[str, Any]]) -> list[tuple[str, Markup]
     return charts
 
 
-def calibration_chart(judged: Sequence[PredictionRow]) -> Markup | None:
-    """Accuracy against the model's mean probability, in ten bins of equal width."""
+def calibration_chart(
+    judged: Sequence[PredictionRow], groups: Mapping[str, str] | None = None
+) -> Markup | None:
+    """Accuracy against the model's mean probability, in ten bins of equal width.
+
+    Args:
+        judged: the predictions.
+        groups: the group of each image by its path; without one, an image is a group.
+    """
     if not judged:
         return None
     sure = np.array([row.probability for row in judged])
@@ -169,7 +177,11 @@ def calibration_chart(judged: Sequence[PredictionRow]) -> Markup | None:
     for number in range(_BINS):
         inside = bins == number
         if inside.any():
-            value = wilson(int(rights[inside].sum()), int(inside.sum()))
+            names = [
+                (groups or {}).get(judged[one].path, judged[one].path)
+                for one in np.flatnonzero(inside).tolist()
+            ]
+            value = share_estimate(rights[inside], group_numbers(names))
             at = 100 * float(sure[inside].mean())
             chart.interval(at, 100 * (value.low or 0), 100 * (value.high or 1), "main")
             said = f"{int(inside.sum())} images: probability {at:.0f} %, accuracy {100 * value.value:.0f} %"
