@@ -20,8 +20,8 @@ from regraft.evaluation.intervals.groups import Z, student, tail_share
 from regraft.evaluation.intervals.shares import share_estimate, wilson
 from regraft.evaluation.paired import compare_goodness
 
-CASES = 400
-PAIRED_CASES = 300
+CASES = 250
+PAIRED_CASES = 150
 DRAWS = 400
 GROUPS = (8, 14, 30, 100)
 SIZES = ("5", "20", "1-20")
@@ -145,9 +145,9 @@ def measured(law: str, count: int, sizes: str, correlation: float, mean: float) 
     rng = np.random.default_rng([count, len(sizes), int(sizes[0]), int(10 * correlation), int(100 * mean)])
     inside = dict.fromkeys(METHODS, 0)
     width = dict.fromkeys(METHODS, 0.0)
+    draws = rng.multinomial(count, np.full(count, 1 / count), DRAWS).astype(float)
     for _ in range(CASES):
         right, images = drawn(rng, count, sizes, mean, correlation, law)
-        draws = rng.multinomial(count, np.full(count, 1 / count), DRAWS).astype(float)
         for name, method in METHODS.items():
             low, high = method(right, images, draws)
             inside[name] += low <= mean <= high
@@ -209,7 +209,7 @@ if __name__ == "__main__":
         for case in itertools.product(GROUPS, SIZES, CORRELATIONS, ACCURACIES)
         if law == "beta" or case[2] > 0
     ]
-    pairs = [paired(*case) for case in itertools.product(GROUPS, ("5", "1-20"), CORRELATIONS)]
+    pairs = [paired(*case) for case in itertools.product((8, 30, 100), ("1-20",), (0.0, 0.3))]
     save("group_intervals", {"summary": summary(rows), "cases": CASES, "paired": pairs, "rows": rows})
     for law, methods in summary(rows).items():
         for name, values in methods.items():
