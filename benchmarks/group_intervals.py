@@ -20,7 +20,7 @@ from regraft.evaluation.intervals.groups import Z, student, tail_share
 from regraft.evaluation.intervals.shares import share_estimate, wilson
 from regraft.evaluation.paired import compare_goodness
 
-CASES = 250
+CASES = 200
 PAIRED_CASES = 150
 DRAWS = 400
 GROUPS = (8, 14, 30, 100)
@@ -45,6 +45,9 @@ def group_rates(rng: np.random.Generator, count: int, mean: float, correlation: 
     if easy > 1:  # easy groups are always right; more groups are hard
         easy, hard = 1.0, 1 / (1 + correlation * mean / (1 - mean))
         low = 1 - (1 - mean) / hard
+    elif low < 0:  # hard groups are always wrong
+        hard = 1 / (1 + mean / (correlation * (1 - mean)))
+        easy, low = mean / (1 - hard), 0.0
     return np.where(rng.random(count) < hard, low, easy)
 
 
@@ -205,9 +208,11 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, dict[str, dict[str, float]]
 if __name__ == "__main__":
     rows = [
         measured(law, *case)
-        for law in ("beta", "two kinds")
-        for case in itertools.product(GROUPS, SIZES, CORRELATIONS, ACCURACIES)
-        if law == "beta" or case[2] > 0
+        for law, sizes, correlations in (
+            ("beta", SIZES, CORRELATIONS),
+            ("two kinds", SIZES[2:], CORRELATIONS[1:]),
+        )
+        for case in itertools.product(GROUPS, sizes, correlations, ACCURACIES)
     ]
     pairs = [paired(*case) for case in itertools.product((8, 30, 100), ("1-20",), (0.0, 0.3))]
     save("group_intervals", {"summary": summary(rows), "cases": CASES, "paired": pairs, "rows": rows})

@@ -154,18 +154,18 @@ def training_charts(epochs: Sequence[dict[str, Any]]) -> list[tuple[str, Markup]
 
 
 def calibration_chart(
-    judged: Sequence[PredictionRow], groups: Mapping[str, str] | None = None
+    predictions: Sequence[PredictionRow], groups: Mapping[str, str] | None = None
 ) -> Markup | None:
     """Accuracy against the model's mean probability, in ten bins of equal width.
 
     Args:
-        judged: the predictions.
+        predictions: rows of `predictions.csv`.
         groups: the group of each image by its path; without one, an image is a group.
     """
-    if not judged:
+    if not predictions:
         return None
-    sure = np.array([row.probability for row in judged])
-    rights = np.array([row.is_right for row in judged])
+    sure = np.array([row.probability for row in predictions])
+    rights = np.array([row.is_right for row in predictions])
     bins = np.minimum((sure * _BINS).astype(int), _BINS - 1)
     chart = Chart(
         "Accuracy against the probability of the predicted label",
@@ -178,7 +178,7 @@ def calibration_chart(
         inside = bins == number
         if inside.any():
             names = [
-                (groups or {}).get(judged[one].path, judged[one].path)
+                (groups or {}).get(predictions[one].path, predictions[one].path)
                 for one in np.flatnonzero(inside).tolist()
             ]
             value = share_estimate(rights[inside], group_numbers(names))
