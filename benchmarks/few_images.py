@@ -23,7 +23,8 @@ from common import commit, earlier, save, shared
 
 import regraft
 from regraft.data.findings.image_set import Images
-from regraft.evaluation.scores import mean_interval, wilson
+from regraft.evaluation.intervals.shares import wilson
+from regraft.evaluation.scores import mean_interval
 
 NETWORK = "mobilenetv1_100"
 PLAIN = {"strategy": "last-blocks"}

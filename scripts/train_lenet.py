@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn import functional
 
 from regraft.data.pictures.loading import Pixels, load_input
-from regraft.evaluation.scores import wilson
+from regraft.evaluation.intervals.shares import wilson
 from regraft.lab.digits import SOURCE_DIGITS, write_digits
 from regraft.networks.architectures.lenet import LeNet5
 from regraft.networks.weights.states import save_state

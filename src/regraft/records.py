@@ -207,6 +207,19 @@ class ClassScores(Record):
     f1: float
 
 
+class GroupScore(Record):
+    """How good predictions for whole groups are: the mean of a group's outputs against its images' label."""
+
+    measure: str
+    """The name of the score, as for images: `accuracy` in classification."""
+    groups: int
+    """Number of groups whose images all have the same label."""
+    mixed: int
+    """Number of groups whose images have different labels; their images are counted one by one only."""
+    score: Estimate | None
+    """None, not defined: every group is mixed."""
+
+
 class Scores(Record):
     """Scores of one set of predictions; shares are in [0, 1], losses in nats."""
 
@@ -225,6 +238,10 @@ class Scores(Record):
     confused: tuple[tuple[int, int, int], ...] = ()
     """With more than 100 classes: the cells of the confusion matrix that are not zero, as (number of the true
     class, number of the predicted class, images), the numbers counted from 0 in the order of `classes`."""
+    groups: int | None = Field(None, exclude_if=lambda groups: groups is None)
+    """Number of groups of images, of which the intervals are; None if every image is a group of its own."""
+    by_group: GroupScore | None = Field(None, exclude_if=lambda score: score is None)
+    """The same predictions by group; None if every image is a group of its own."""
 
     @property
     def cells(self) -> tuple[tuple[int, int, int], ...]:

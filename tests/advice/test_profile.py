@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from regraft.advice.profile import DepthProfile, StageKnowledge, close_to_best, depth_profile
-from regraft.evaluation.scores import wilson
+from regraft.evaluation.intervals.shares import wilson
 from regraft.heads import kernel_machines
 from regraft.records import Estimate
 from tests.heads.test_heads import LAYOUT, data

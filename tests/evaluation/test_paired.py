@@ -69,3 +69,37 @@ def test_the_interval_of_mean_goodness_covers_the_true_difference_as_often_as_it
         assert result.high is not None
         covered += result.low <= 0.1 <= result.high
     assert 88 <= covered <= 99
+
+
+def patients(draws: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Two models that are equally good, but each on other patients, of whom there are twelve images each."""
+    rates = draws.beta(1.6, 0.4, (2, 20))
+    groups = np.repeat(np.arange(20), 12)
+    first, second = (draws.random((2, len(groups))) < rates[:, groups]).astype(float)
+    return first, second, groups
+
+
+def test_equal_models_rarely_differ_where_patients_have_many_images() -> None:
+    draws = np.random.default_rng(1)
+    apart, inside, by_image = 0, 0, 0
+    for number in range(60):
+        first, second, groups = patients(draws)
+        found = compare_goodness(first, second, groups=groups, seed=number)
+        assert found.groups == 20
+        assert found.difference.low is not None
+        assert found.difference.high is not None
+        apart += found.differs
+        inside += found.difference.low <= 0 <= found.difference.high
+        by_image += compare_goodness(first, second, seed=number).differs
+    assert apart <= 8  # 3 are expected
+    assert inside >= 52
+    assert by_image > 20
+
+
+def test_groups_of_one_image_are_compared_as_images() -> None:
+    values = np.random.default_rng(2).random((2, 30))
+    plain = compare_goodness(values[0], values[1], seed=5)
+    alone = compare_goodness(values[0], values[1], groups=np.arange(30), seed=5)
+    assert alone.p_value == plain.p_value
+    assert alone.difference.value == plain.difference.value
+    assert "groups" not in plain.model_dump()

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from regraft.evaluation.scores import calibration_error, majority, mean_interval, score, wilson
+from regraft.evaluation.intervals.shares import wilson
+from regraft.evaluation.scores import calibration_error, majority, mean_interval, score
 
 
 def example(count: int = 300, classes: int = 4, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

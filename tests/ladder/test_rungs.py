@@ -92,3 +92,11 @@ def test_the_cost_of_a_training_adds_up() -> None:
     whole = tail.model_copy(update={"has_prefix": False})
     trial = training_cost(amounts, whole, epochs=2, is_trial=True)
     assert trial.seconds == pytest.approx(2 + 2 * 18.5)
+
+
+def test_a_patient_with_many_images_is_little_evidence() -> None:
+    gains = np.array([1.0] * 24 + [0.0] * 176)
+    patients = np.arange(200) // 12
+    assert chance_better(gains, 2.0) > KEEP_AT
+    assert chance_better(gains, 2.0, patients) < KEEP_AT  # two patients of seventeen
+    assert chance_better(gains, 2.0, np.arange(200)) == chance_better(gains, 2.0)

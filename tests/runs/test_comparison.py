@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from pathlib import Path
 
 import pytest
@@ -74,3 +75,28 @@ def test_what_cannot_be_compared_is_refused(runs: dict[str, Path], names: list[s
     folders = [runs.get(name, Path(name)) for name in names]
     with pytest.raises(SettingsError, match=said):
         regraft.compare_runs(folders)
+
+
+def test_images_of_a_group_are_compared_together(runs: dict[str, Path], tmp_path: Path) -> None:
+    for name in ("svm", "poor"):
+        shutil.copytree(runs[name], tmp_path / name)
+        place = tmp_path / name / "split.csv"
+        with place.open(newline="") as file:
+            header, *rows = csv.reader(file)
+        for number, row in enumerate(rows):
+            row[header.index("group")] = f"plate {number % 8}"
+        with place.open("w", newline="") as file:
+            csv.writer(file).writerows([header, *rows])
+    grouped, plain = (
+        regraft.compare_runs([root["svm"], root["poor"]])
+        for root in (
+            {name: tmp_path / name for name in ("svm", "poor")},
+            runs,
+        )
+    )
+    pair, usual = grouped.rows[1].against_best, plain.rows[1].against_best
+    assert pair is not None
+    assert usual is not None
+    assert (pair.groups, usual.groups) == (8, None)
+    assert pair.difference.value == pytest.approx(usual.difference.value)
+    assert pair.p_value > usual.p_value

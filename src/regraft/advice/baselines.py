@@ -8,13 +8,13 @@ import numpy as np
 
 from regraft.advice.visual_words import word_histograms
 from regraft.data.pictures.loading import LoadLimits
-from regraft.evaluation.scores import wilson
+from regraft.evaluation.intervals.shares import share_estimate
 from regraft.features.descriptors import SPEC, DescriptorRuntime
 from regraft.features.extraction import extract
 from regraft.heads.dataset import Dataset
 from regraft.heads.head import squared_distances
 from regraft.heads.kernel_machines import out_of_fold_scores
-from regraft.heads.rows import Candidate, Floats, TrainingRows, accuracy, standardised
+from regraft.heads.rows import Candidate, Floats, TrainingRows, standardised
 from regraft.progress import Reporter
 from regraft.records import Estimate, Record
 from regraft.tasks.task import Measure
@@ -38,7 +38,7 @@ def trivial_merit(data: TrainingRows) -> Measure:
         held = data.folds == fold
         outputs = data.task.baseline(data.targets[~held], int(held.sum()))
         goodness[held] = data.task.goodness(outputs, data.targets[held])
-    return data.task.merit(goodness, seed=data.seed)
+    return data.task.merit(goodness, groups=data.groups, seed=data.seed)
 
 
 def classic_baselines(
@@ -83,8 +83,8 @@ def _described(
 
 
 def _judged(name: str, scores: Floats, data: TrainingRows) -> Baseline:
-    right = round(accuracy(scores, data.targets) * len(data.keys))
-    return Baseline(name=name, accuracy=wilson(right, len(data.keys)), images=len(data.keys))
+    found = share_estimate(scores.argmax(axis=1) == data.targets, data.group_numbers)
+    return Baseline(name=name, accuracy=found, images=len(data.keys))
 
 
 def nearest_neighbour(data: TrainingRows, columns: Candidate) -> Floats:

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from regraft.evaluation.scores import wilson
+from regraft.evaluation.intervals.groups import Ints, number_of_groups
+from regraft.evaluation.intervals.shares import share_estimate
+from regraft.evaluation.resampling import bootstrap_counts, percentile_interval
 from regraft.heads.head import Head, squared_distances
 from regraft.heads.kernel_machines import masked_scores
 from regraft.heads.ridge_regression import RowRidge
@@ -60,29 +62,40 @@ def learning_curve(data: TrainingRows, head: Head) -> LearningCurve:
     folds = int(sample.folds.max()) + 1
     sizes = [max(1, round(share * len(sample.keys) * (1 - 1 / folds))) for share in shares]
     points = tuple(
-        CurvePoint(images=size, accuracy=wilson(int(row.sum()), len(row)))
+        CurvePoint(images=size, accuracy=share_estimate(row, sample.group_numbers))
         for size, row in zip(sizes, rights, strict=True)
     )
-    gain = doubling_gain(sizes, rights, seed=sample.seed) if len(sizes) >= 3 else None
+    gain = (
+        doubling_gain(sizes, rights, groups=sample.group_numbers, seed=sample.seed)
+        if len(sizes) >= 3
+        else None
+    )
     return LearningCurve(points=points, doubling_gain=gain)
 
 
-def doubling_gain(sizes: Sequence[int], rights: Bools, *, seed: int = 0) -> Estimate:
+def doubling_gain(
+    sizes: Sequence[int], rights: Bools, *, groups: Ints | None = None, seed: int = 0
+) -> Estimate:
     """The gain of accuracy from twice the largest size, by `error(n) = a + b n^-c` (Cortes et al. 1993).
 
-    The interval comes from fits to bootstrap resamples of the images.
+    The interval comes from fits to bootstrap resamples of the images, or of whole groups.
 
     Args:
         sizes: at least three numbers of training images, in rising order.
         rights: `(sizes, N)`, which images were predicted correctly with each.
+        groups: the number of each image's group; None if every image is a group of its own.
         seed: random seed of the bootstrap.
     """
-    draws = np.random.default_rng(seed).integers(0, rights.shape[1], (_RESAMPLES, rights.shape[1]))
-    errors = 1 - rights[:, draws].mean(axis=2)
+    count = rights.shape[1]
+    if groups is None:
+        draws = np.random.default_rng(seed).integers(0, count, (_RESAMPLES, count))
+        errors = 1 - rights[:, draws].mean(axis=2)
+    else:
+        drawn = np.concatenate([*bootstrap_counts(count, draws=_RESAMPLES, seed=seed, groups=groups)])
+        errors = 1 - rights @ drawn.T / drawn.sum(axis=1)
     gains = [_gain(sizes, column) for column in errors.T]
     value = _gain(sizes, 1 - rights.mean(axis=1))
-    low, high = np.quantile(gains, [0.025, 0.975])
-    return Estimate(value=value, low=min(value, float(low)), high=max(value, float(high)))
+    return percentile_interval(value, np.array(gains), number_of_groups(groups))
 
 
 def _gain(sizes: Sequence[int], errors: Floats) -> float:

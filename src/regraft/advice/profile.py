@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from regraft.evaluation.scores import wilson
+from regraft.evaluation.intervals.shares import share_estimate
 from regraft.heads.kernel import cross_validated_least_squares, cross_validated_svm
 from regraft.heads.kernel_machines import is_paired
-from regraft.heads.rows import Candidate, TrainingRows, accuracy
+from regraft.heads.rows import Candidate, TrainingRows
 from regraft.progress import Reporter, Silent
 from regraft.records import Column, Estimate, Record, columns_of, stages_of
 
@@ -33,7 +33,7 @@ class StageKnowledge(Record):
 
 
 class DepthProfile(Record):
-    """Accuracy at each depth, as shares with Wilson's 95 % intervals."""
+    """Accuracy at each depth, as shares with 95 % intervals."""
 
     images: int
     folds: int
@@ -111,4 +111,4 @@ def read_by_probe(columns: Sequence[Column]) -> Candidate:
 
 
 def _share(scores: np.ndarray, data: TrainingRows) -> Estimate:
-    return wilson(round(accuracy(scores, data.targets) * len(data.keys)), len(data.keys))
+    return share_estimate(scores.argmax(axis=1) == data.targets, data.group_numbers)

@@ -2,22 +2,25 @@
 
 The interval of one label's score has a closed form that stays wide at 1, as Wilson's does for an accuracy:
 the percentile bootstrap of a label that is ranked perfectly would be [1, 1], however few its images are.
+Where images belong together, it is that of fewer images, by the design effect (Rao & Scott 1992): the
+variance over bootstrap draws of whole groups, divided by that of as many independent images.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from regraft.evaluation.scores import wilson
+from regraft.evaluation.intervals.groups import Ints, Z
+from regraft.evaluation.intervals.shares import wilson
 from regraft.records import Estimate
 
 Floats = npt.NDArray[Any]
 Bools = npt.NDArray[np.bool_]
 
-_Z = 1.959963984540054  # the normal distribution's 97.5 % point
 _HALVINGS = 60
 
 
@@ -81,7 +84,29 @@ def _by_score(scores: Floats, present: Bools, counts: Floats | None) -> tuple[Fl
     return with_label, everything - with_label
 
 
-def auroc_estimate(scores: Floats, present: Bools) -> Estimate | None:
+@dataclass(frozen=True)
+class GroupDraws:
+    """What a label's interval needs to know about groups."""
+
+    groups: Ints
+    """`(N,)`, the number of each image's group."""
+    values: Floats
+    """`(B,)`, the score in each bootstrap draw of whole groups; NaN where it is not defined."""
+
+    def effect(self, variance: float) -> float:
+        """The design effect, from 1 to the mean size of an image's group, which it is where nothing varies.
+
+        Args:
+            variance: that of the score of as many independent images.
+        """
+        sizes = np.bincount(self.groups).astype(np.float64)
+        most = float(np.square(sizes).sum() / sizes.sum())
+        known = self.values[~np.isnan(self.values)]
+        own = float(known.var()) if len(known) else 0.0
+        return min(max(own / variance, 1.0), most) if variance > 0 and own > 0 else most
+
+
+def auroc_estimate(scores: Floats, present: Bools, drawn: GroupDraws | None = None) -> Estimate | None:
     """The AUROC of one label with a 95 % interval; None if all images have the label, or none.
 
     The bounds are the areas whose standard error (Hanley & McNeil 1982, with Newcombe's mean sample size)
@@ -92,23 +117,32 @@ def auroc_estimate(scores: Floats, present: Bools) -> Estimate | None:
     Args:
         scores: `(N,)`.
         present: `(N,)`, whether each image has the label.
+        drawn: bootstrap draws of whole groups; None if every image is a group of its own.
     """
-    positives = int(present.sum())
+    positives: float = int(present.sum())
     negatives = len(present) - positives
     if not positives or not negatives:
         return None
     value = float(auroc(scores, present)[0])
+    if drawn is not None:
+        effect = drawn.effect(_variance(value, positives, negatives))
+        positives, negatives = positives / effect, negatives / effect
     low = _bound(value, 0.0, positives, negatives)
     return Estimate(value=value, low=low, high=_bound(value, 1.0, positives, negatives))
 
 
-def _bound(value: float, end: float, positives: int, negatives: int) -> float:
+def _variance(area: float, positives: float, negatives: float) -> float:
+    """The squared standard error of an area, with Newcombe's mean sample size."""
+    size = max((positives + negatives) / 2 - 1, 0.0)
+    spread = 1 + size * (1 - area) / (2 - area) + size * area / (1 + area)
+    return area * (1 - area) * spread / (positives * negatives)
+
+
+def _bound(value: float, end: float, positives: float, negatives: float) -> float:
     """The area towards `end` that is 1.96 of its own standard errors from `value`, by bisection."""
-    size = (positives + negatives) / 2 - 1
 
     def is_within(area: float) -> bool:
-        spread = 1 + size * (1 - area) / (2 - area) + size * area / (1 + area)
-        return (area - value) ** 2 <= _Z**2 * area * (1 - area) * spread / (positives * negatives)
+        return (area - value) ** 2 <= Z**2 * _variance(area, positives, negatives)
 
     inside, outside = value, end
     for _ in range(_HALVINGS):
@@ -117,7 +151,9 @@ def _bound(value: float, end: float, positives: int, negatives: int) -> float:
     return inside
 
 
-def average_precision_estimate(scores: Floats, present: Bools) -> Estimate | None:
+def average_precision_estimate(
+    scores: Floats, present: Bools, drawn: GroupDraws | None = None
+) -> Estimate | None:
     """The average precision of one label with a 95 % interval; None if all images have the label, or none.
 
     The interval is that of a share among the images with the label.
@@ -127,11 +163,14 @@ def average_precision_estimate(scores: Floats, present: Bools) -> Estimate | Non
     Args:
         scores: `(N,)`.
         present: `(N,)`, whether each image has the label.
+        drawn: bootstrap draws of whole groups; None if every image is a group of its own.
     """
-    positives = int(present.sum())
+    positives: float = int(present.sum())
     if positives in (0, len(present)):
         return None
     value = float(average_precision(scores, present)[0])
+    if drawn is not None:
+        positives /= drawn.effect(value * (1 - value) / positives)
     around = wilson(value * positives, positives)
     assert around.low is not None
     assert around.high is not None

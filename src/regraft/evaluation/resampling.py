@@ -1,6 +1,7 @@
 """The bootstrap over images (Efron 1979), as counts: how often each image is drawn, for every draw at once.
 
-With counts, a score of all draws is one matrix product or one cumulative sum.
+With counts, a score of all draws is one matrix product or one cumulative sum. Where images belong together,
+whole groups are drawn (Davison & Hinkley 1997, section 3.8), so that a draw may have more or fewer images.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from regraft.evaluation.intervals.groups import Ints, number_of_groups, tail_share
 from regraft.records import Estimate
 
 Floats = npt.NDArray[Any]
@@ -28,37 +30,49 @@ def number_of_draws(images: int, columns: int = 1) -> int:
     return max(_LEAST, min(_MOST, _MOST_WORK // max(images * columns, 1)))
 
 
-def bootstrap_counts(images: int, *, draws: int, seed: int) -> Iterator[npt.NDArray[np.float64]]:
-    """How often each image is in each draw, `(n, images) float64` at a time; each row sums to `images`.
+def bootstrap_counts(
+    images: int, *, draws: int, seed: int, groups: Ints | None = None
+) -> Iterator[npt.NDArray[np.float64]]:
+    """How often each image is in each draw, `(n, images) float64` at a time.
 
     Args:
         images: number of images, at least 1.
         draws: total number of draws.
         seed: random seed; it and the other arguments alone decide the draws.
+        groups: the number of each image's group, `(images,)`; None if every image is a group of its own, so
+            that each row sums to `images`.
 
     >>> counts = np.concatenate(list(bootstrap_counts(3, draws=4, seed=0)))
     >>> counts.shape, counts.sum(axis=1).tolist()
     ((4, 3), [3.0, 3.0, 3.0, 3.0])
     """
+    drawn = number_of_groups(groups) or images
     generator = np.random.default_rng(seed)
     chunk = max(1, _CHUNK // images)
     for start in range(0, draws, chunk):
         size = min(chunk, draws - start)
-        drawn = generator.integers(0, images, (size, images)) + images * np.arange(size)[:, None]
-        counts = np.bincount(drawn.ravel(), minlength=size * images)
-        yield counts.reshape(size, images).astype(np.float64)
+        places = generator.integers(0, drawn, (size, drawn)) + drawn * np.arange(size)[:, None]
+        counts = np.bincount(places.ravel(), minlength=size * drawn).reshape(size, drawn).astype(np.float64)
+        yield counts if groups is None else counts[:, groups]
 
 
-def percentile_interval(value: float, draws: Floats) -> Estimate:
+def percentile_interval(value: float, draws: Floats, groups: int | None = None) -> Estimate:
     """A value with the 2.5 % and 97.5 % points of its bootstrap draws, widened to contain the value.
 
     Draws in which the score is not defined (NaN) are left out; without any other, there are no bounds.
+
+    Args:
+        value: the value.
+        draws: the same of each draw, `(B,)`.
+        groups: the number of groups if these were drawn, for which points further out are taken; a single
+            group has no bounds. None if images were drawn.
 
     >>> percentile_interval(2.0, np.array([1.0, np.nan, 3.0])).low
     1.05
     """
     known = draws[~np.isnan(draws)]
-    if not len(known):
+    if not len(known) or groups == 1:
         return Estimate(value=value)
-    low, high = np.quantile(known, [0.025, 0.975])
+    tail = tail_share(groups)
+    low, high = np.quantile(known, [tail, 1 - tail])
     return Estimate(value=value, low=float(min(low, value)), high=float(max(high, value)))

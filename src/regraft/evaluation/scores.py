@@ -1,7 +1,7 @@
 """Scores of predictions, with intervals; pure functions from arrays to records.
 
 Intervals are 95 %. The interval of the accuracy is Wilson's (1927); the others are percentile bootstraps over
-the images (Efron 1979).
+the images (Efron 1979). Where images belong together, all of them are about whole groups.
 """
 
 from __future__ import annotations
@@ -13,18 +13,27 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from regraft.evaluation.intervals.groups import Ints, by_group, group_numbers, number_of_groups, student
+from regraft.evaluation.intervals.shares import share_estimate
+from regraft.evaluation.resampling import bootstrap_counts, percentile_interval
 from regraft.records import ClassScores, Estimate, Scores
 
 Floats = npt.NDArray[Any]
-Ints = npt.NDArray[np.int64]
 
-_Z = 1.959963984540054  # the normal distribution's 97.5 % point
 _RESAMPLES = 1_000
 MATRIX_MAX = 100  # classes; a matrix of more would be nearly all zeros and many megabytes
 _BINS = 15
 
 
-def score(probabilities: Floats, truth: Ints, labels: Sequence[str], *, method: str, seed: int = 0) -> Scores:
+def score(
+    probabilities: Floats,
+    truth: Ints,
+    labels: Sequence[str],
+    *,
+    method: str,
+    groups: Sequence[str] | None = None,
+    seed: int = 0,
+) -> Scores:
     """All scores of one set of predictions.
 
     Args:
@@ -32,8 +41,11 @@ def score(probabilities: Floats, truth: Ints, labels: Sequence[str], *, method: 
         truth: true class numbers `(N,)`.
         labels: names of the K classes.
         method: how the predictions were made, in words; kept in the record.
+        groups: the group of each image; None means that every image is a group.
         seed: random seed of the bootstrap.
     """
+    own = group_numbers(groups)
+    number = number_of_groups(own)
     predicted = probabilities.argmax(axis=1).astype(np.int64)
     classes = len(labels)
     counts = class_counts(truth, predicted, classes)
@@ -41,36 +53,35 @@ def score(probabilities: Floats, truth: Ints, labels: Sequence[str], *, method: 
     surprise = -np.log(np.maximum(probabilities[np.arange(len(truth)), truth], 1e-12))
     top = probabilities.max(axis=1)
     rights = predicted == truth
-    draws = np.random.default_rng(seed).integers(0, len(truth), (_RESAMPLES, len(truth)), dtype=np.int32)
+    draws = _draws(len(truth), own, seed)
     balanced, macro = _resampled_class_scores(truth, predicted, classes, draws)
     return Scores(
         images=len(truth),
-        method=method,
-        accuracy=wilson(int(rights.sum()), len(truth)),
-        balanced_accuracy=_interval(balanced_accuracy(counts), balanced),
-        macro_f1=_interval(macro_f1(counts), macro),
-        log_loss=_interval(float(surprise.mean()), surprise[draws].mean(axis=1)),
-        calibration_error=_interval(
+        method=by_group(method, own),
+        accuracy=share_estimate(rights, own),
+        balanced_accuracy=percentile_interval(balanced_accuracy(counts), balanced, number),
+        macro_f1=percentile_interval(macro_f1(counts), macro, number),
+        log_loss=percentile_interval(
+            float(surprise.mean()), np.array([surprise[draw].mean() for draw in draws]), number
+        ),
+        calibration_error=percentile_interval(
             calibration_error(top, rights),
-            [calibration_error(top[draw], rights[draw]) for draw in draws[:300]],
+            np.array([calibration_error(top[draw], rights[draw]) for draw in draws[:300]]),
+            number,
         ),
         classes=_class_scores(counts, labels),
         confusion=_matrix(cells, classes) if classes <= MATRIX_MAX else (),
         confused=() if classes <= MATRIX_MAX else cells,
+        groups=number,
     )
 
 
-def wilson(successes: float, count: int) -> Estimate:
-    """A share with its 95 % score interval (Wilson 1927).
-
-    >>> estimate = wilson(9, 10)
-    >>> round(estimate.low, 3), round(estimate.high, 3)
-    (0.596, 0.982)
-    """
-    share = successes / count
-    centre = (share + _Z**2 / (2 * count)) / (1 + _Z**2 / count)
-    half = _Z / (1 + _Z**2 / count) * (share * (1 - share) / count + _Z**2 / (4 * count**2)) ** 0.5
-    return Estimate(value=share, low=max(0.0, centre - half), high=min(1.0, centre + half))
+def _draws(images: int, groups: Ints | None, seed: int) -> Sequence[Ints]:
+    """The places of the images in each draw of the bootstrap."""
+    if groups is None:
+        return list(np.random.default_rng(seed).integers(0, images, (_RESAMPLES, images), dtype=np.int32))
+    counts = bootstrap_counts(images, draws=_RESAMPLES, seed=seed, groups=groups)
+    return [np.repeat(np.arange(images), row.astype(np.int64)) for some in counts for row in some]
 
 
 def mean_interval(values: Sequence[float]) -> Estimate:
@@ -79,24 +90,8 @@ def mean_interval(values: Sequence[float]) -> Estimate:
     mean = float(np.mean(values))
     if count < 2:
         return Estimate(value=mean)
-    half = _student(count - 1) * float(np.std(values, ddof=1)) / count**0.5
+    half = student(count - 1) * float(np.std(values, ddof=1)) / count**0.5
     return Estimate(value=mean, low=mean - half, high=mean + half)
-
-
-def _student(freedom: int) -> float:
-    """The 97.5 % point of Student's t, by the Cornish-Fisher series (Abramowitz & Stegun 26.7.5)."""
-    z, n = _Z, freedom
-    if n == 1:
-        return 12.706
-    if n == 2:
-        return 4.303
-    terms = [
-        z,
-        (z**3 + z) / (4 * n),
-        (5 * z**5 + 16 * z**3 + 3 * z) / (96 * n**2),
-        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * n**3),
-    ]
-    return float(sum(terms))
 
 
 @dataclass(frozen=True)
@@ -173,7 +168,7 @@ def calibration_error(top: Floats, rights: Floats) -> float:
 
 
 def _resampled_class_scores(
-    truth: Ints, predicted: Ints, classes: int, draws: npt.NDArray[np.int32]
+    truth: Ints, predicted: Ints, classes: int, draws: Sequence[Ints]
 ) -> tuple[Floats, Floats]:
     """Balanced accuracy and macro-F1 of each bootstrap draw, computed from counts by class."""
     balanced, macro = np.empty(len(draws)), np.empty(len(draws))
@@ -181,11 +176,6 @@ def _resampled_class_scores(
         counts = class_counts(truth[draw], predicted[draw], classes)
         balanced[number], macro[number] = balanced_accuracy(counts), macro_f1(counts)
     return balanced, macro
-
-
-def _interval(value: float, draws: Floats | Sequence[float]) -> Estimate:
-    low, high = np.quantile(draws, [0.025, 0.975])
-    return Estimate(value=value, low=float(min(low, value)), high=float(max(high, value)))
 
 
 def _class_scores(counts: ClassCounts, labels: Sequence[str]) -> tuple[ClassScores, ...]:

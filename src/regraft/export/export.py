@@ -255,8 +255,9 @@ def _calibration(files: ModelFiles, sample: Sample, *, is_named: bool) -> list[P
 def _measured(files: ModelFiles, exported: OnnxModel, sample: Sample, reporter: Reporter) -> Quantised:
     """What int8 costs on the evaluated images, or on the sample if none of them can be read."""
     rows = spread(files.predictions, _MEASURED)
-    places = ((files.image(row.path), row.label) for row in rows)
-    truth = dict(islice(((place, label) for place, label in places if place is not None), _MEASURED))
+    placed = ((place, row) for row in rows if (place := files.image(row.path)) is not None)
+    places = dict(islice(placed, _MEASURED))
+    truth = {place: row.label for place, row in places.items()}
     known: list[Source] = [*truth] or [*sample.images]
     with reporter.phase("measuring int8", len(known)) as meter:
         ours, theirs = files.model.predict(known).rows, exported.predict(known).rows
@@ -269,7 +270,9 @@ def _measured(files: ModelFiles, exported: OnnxModel, sample: Sample, reporter: 
     if not truth:
         return Quantised(len(ours), agreement, None, None, names)
     targets = task.targets([truth[Path(row.path)] for row in ours])
-    fp32, int8 = (task.merit(task.goodness(one, targets)) for one in outputs)
+    known_groups = files.run.groups if files.run else {}
+    groups = [known_groups.get(places[Path(row.path)].path, row.path) for row in ours]
+    fp32, int8 = (task.merit(task.goodness(one, targets), groups=groups) for one in outputs)
     return Quantised(len(ours), agreement, fp32, int8, names)
 
 

@@ -184,7 +184,11 @@ class Dataset:
 
         def scored(one: Outputs) -> AnyScores:
             scores: AnyScores = task.score(
-                one.values, self.truth(one.rows), method=one.method, seed=self.seed
+                one.values,
+                self.truth(one.rows),
+                method=one.method,
+                groups=self.groups(one.rows),
+                seed=self.seed,
             )
             return scores
 
@@ -204,6 +208,10 @@ class Dataset:
         own = self.task.baseline(truth, len(train))
         task = self.task.decided(own, truth, self.groups(train))
         scores: AnyScores = task.score(
-            task.baseline(truth, len(rows)), self.truth(rows), method=task.baseline_method, seed=self.seed
+            task.baseline(truth, len(rows)),
+            self.truth(rows),
+            method=task.baseline_method,
+            groups=self.groups(rows),
+            seed=self.seed,
         )
         return scores

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from regraft.data.splits import USUAL_FOLDS, fold_doubt, fold_numbers, stratified
 from regraft.errors import DataError
+from regraft.evaluation.intervals.groups import Ints, group_numbers
 from regraft.features.extraction import Features
 from regraft.heads.head import LINKS, Head, softmax
 from regraft.records import Column, HeadKind, HeadRecord, stages_of, width_of
@@ -44,6 +45,11 @@ class TrainingRows:
     def strata(self) -> npt.NDArray[Any]:
         """What folds and samples balance; see `Task.strata`."""
         return self.task.strata(self.targets)
+
+    @cached_property
+    def group_numbers(self) -> Ints | None:
+        """The number of each image's group; None if every image is a group of its own."""
+        return group_numbers(self.groups)
 
     @cached_property
     def folds(self) -> npt.NDArray[np.int64]:

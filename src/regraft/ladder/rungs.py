@@ -8,6 +8,7 @@ from math import erf
 import numpy as np
 import numpy.typing as npt
 
+from regraft.evaluation.intervals.groups import Ints, group_numbers
 from regraft.evaluation.paired import PairedComparison, compare_goodness
 from regraft.heads.dataset import Dataset, Outputs, on_average, on_rows
 from regraft.plans.plan import Plan, SolvedPlan
@@ -51,7 +52,8 @@ class Contender:
 
     def merit(self, dataset: Dataset) -> Measure:
         """Accuracy, or what takes its place, on the images that it was evaluated on, with its interval."""
-        return dataset.task.merit(self.goodness(dataset), seed=dataset.seed)
+        groups = dataset.groups(self.outputs.rows)
+        return dataset.task.merit(self.goodness(dataset), groups=groups, seed=dataset.seed)
 
     def goodness(self, dataset: Dataset, rows: tuple[int, ...] | None = None) -> npt.NDArray[np.float64]:
         """How good the prediction for each image is, `(N,)`; for classes, 1 where it is right.
@@ -73,7 +75,8 @@ def common_rows(one: Contender, other: Contender) -> tuple[int, ...]:
 def paired(challenger: Contender, holder: Contender, dataset: Dataset) -> PairedComparison:
     """Compare two contenders on the images on which both were evaluated."""
     rows = common_rows(challenger, holder)
-    return compare_goodness(challenger.goodness(dataset, rows), holder.goodness(dataset, rows))
+    groups = group_numbers(dataset.groups(rows))
+    return compare_goodness(challenger.goodness(dataset, rows), holder.goodness(dataset, rows), groups=groups)
 
 
 def gains(challenger: Contender, holder: Contender, dataset: Dataset) -> npt.NDArray[np.float64]:
@@ -84,13 +87,14 @@ def gains(challenger: Contender, holder: Contender, dataset: Dataset) -> npt.NDA
     return shares
 
 
-def chance_better(gains: npt.NDArray[np.float64], scale_points: float) -> float:
+def chance_better(gains: npt.NDArray[np.float64], scale_points: float, groups: Ints | None = None) -> float:
     """Probability that the first of two is better, from the gain on each image.
 
-    For classes, a gain is 1 where only the first is right, -1 where only the second is, and otherwise 0.
-    The measured difference of accuracies is normal around the true difference, whose prior is normal around
-    zero with standard deviation `scale_points`. So a few images change little, and with many images the prior
-    hardly matters (normal-normal model, Gelman et al. 2013, section 2.5).
+    For classes, a gain is 1 where only the first is right, -1 where only the second is, and otherwise 0. The
+    measured difference of accuracies is normal around the true difference, whose prior is normal around zero
+    with standard deviation `scale_points`. So a few images change little, and with many images the prior
+    hardly matters (normal-normal model, Gelman et al. 2013, section 2.5). Where images belong to groups, the
+    sums over groups are what varies.
 
     >>> import numpy as np
     >>> few, many = np.array([1.0] * 6 + [-1.0] * 4), np.array([1.0] * 600 + [-1.0] * 400)
@@ -99,9 +103,10 @@ def chance_better(gains: npt.NDArray[np.float64], scale_points: float) -> float:
     """
     count, total = len(gains), float(gains.sum())
     gain = 100 * total / count
-    squares = np.square(gains)
-    least = max(float(squares.max()), 1e-30)  # a single image is no evidence, however it differs
-    noise = 100**2 * max(float(squares.sum()) - total**2 / count, least) / count**2
+    sums = gains if groups is None else np.bincount(groups, weights=gains)
+    squares = np.square(sums)
+    least = max(float(squares.max()), 1e-30)  # a single image or group is no evidence, however it differs
+    noise = 100**2 * max(float(squares.sum()) - total**2 / len(sums), least) / count**2
     weight = scale_points**2 / (scale_points**2 + noise)
     return 0.5 + 0.5 * erf(weight * gain / (2 * weight * noise) ** 0.5)
 

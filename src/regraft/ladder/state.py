@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from regraft.advice.profile import DepthProfile
+from regraft.evaluation.intervals.groups import by_group, group_numbers
 from regraft.features.opening import Compute
 from regraft.heads.dataset import Dataset
 from regraft.heads.rows import TrainingRows
@@ -21,6 +22,7 @@ from regraft.ladder.rungs import (
     Contender,
     Untried,
     chance_better,
+    common_rows,
     gained,
     gains,
     paired,
@@ -198,11 +200,13 @@ class State:
             verdict, is_kept = f"not compared with it: {doubt}", False
         elif self.best is not None:
             result = paired(contender, self.best, dataset)
-            chance = chance_better(gains(contender, self.best, dataset), scale)
+            together = group_numbers(dataset.groups(common_rows(contender, self.best)))
+            chance = chance_better(gains(contender, self.best, dataset), scale, together)
             is_kept = chance > needed
             price = compared(self._image_s(contender), self._image_s(self.best))
             verdict = (
-                f"{gained(contender.merit(dataset), result.difference.value)} on {result.images:,} images"
+                f"{gained(contender.merit(dataset), result.difference.value)} "
+                f"on {by_group(f'{result.images:,} images', together)}"
                 f"{price and f', at {price}'}: better with probability {100 * chance:.0f} %"
             )
         self.best = contender if is_kept else self.best

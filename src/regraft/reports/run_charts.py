@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from markupsafe import Markup
 
-from regraft.evaluation.scores import wilson
+from regraft.evaluation.intervals.groups import group_numbers
+from regraft.evaluation.intervals.shares import share_estimate
 from regraft.records import Estimate
 from regraft.reports.charts import Chart
 from regraft.runs.reading import PredictionRow, RunFiles
@@ -152,12 +153,19 @@ def training_charts(epochs: Sequence[dict[str, Any]]) -> list[tuple[str, Markup]
     return charts
 
 
-def calibration_chart(judged: Sequence[PredictionRow]) -> Markup | None:
-    """Accuracy against the model's mean probability, in ten bins of equal width."""
-    if not judged:
+def calibration_chart(
+    predictions: Sequence[PredictionRow], groups: Mapping[str, str] | None = None
+) -> Markup | None:
+    """Accuracy against the model's mean probability, in ten bins of equal width.
+
+    Args:
+        predictions: rows of `predictions.csv`.
+        groups: the group of each image by its path; without one, an image is a group.
+    """
+    if not predictions:
         return None
-    sure = np.array([row.probability for row in judged])
-    rights = np.array([row.is_right for row in judged])
+    sure = np.array([row.probability for row in predictions])
+    rights = np.array([row.is_right for row in predictions])
     bins = np.minimum((sure * _BINS).astype(int), _BINS - 1)
     chart = Chart(
         "Accuracy against the probability of the predicted label",
@@ -169,7 +177,11 @@ def calibration_chart(judged: Sequence[PredictionRow]) -> Markup | None:
     for number in range(_BINS):
         inside = bins == number
         if inside.any():
-            value = wilson(int(rights[inside].sum()), int(inside.sum()))
+            names = [
+                (groups or {}).get(predictions[one].path, predictions[one].path)
+                for one in np.flatnonzero(inside).tolist()
+            ]
+            value = share_estimate(rights[inside], group_numbers(names))
             at = 100 * float(sure[inside].mean())
             chart.interval(at, 100 * (value.low or 0), 100 * (value.high or 1), "main")
             said = f"{int(inside.sum())} images: probability {at:.0f} %, accuracy {100 * value.value:.0f} %"

@@ -28,6 +28,7 @@ from regraft.reports.run_charts import (
 )
 from regraft.runs.reading import PredictionRow, RunFiles
 from regraft.storage.tables import printable
+from regraft.tasks.groups import group_remark
 from regraft.tasks.multilabel_scores import MultilabelScores
 from regraft.tasks.score_sheet import measures
 from regraft.tasks.task import Measure
@@ -134,6 +135,8 @@ def write_report(
             measures=listed,
             headline=listed[0].text,
             headline_name=listed[0].title,
+            groups=_groups(best.groups),
+            remark=group_remark(best),
             baseline=measures(sheet.baseline)[0] if sheet.baseline else None,
             baseline_name=files.task.baseline_name,
             ladder_measure=Measure(rungs[0].measure, None).title if rungs else "accuracy",
@@ -143,6 +146,10 @@ def write_report(
     if pictures.remark:
         reporter.warn(pictures.remark)
     return target
+
+
+def _groups(count: int | None) -> str:
+    return "" if count is None else f"by group ({count:,} {'group' if count == 1 else 'groups'})"
 
 
 def _classification(
@@ -168,7 +175,7 @@ def _classification(
         "worst": worst,
         "wrong": len(wrong),
         "explained": explained,
-        "calibration": calibration_chart(files.predictions),
+        "calibration": calibration_chart(files.predictions, files.groups),
     }  # fmt: skip
 
 

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from regraft.data.findings.duplicates import connected
 from regraft.errors import SettingsError
+from regraft.evaluation.intervals.groups import Ints, group_numbers
 from regraft.evaluation.paired import ALPHA, PairedComparison, compare_goodness, holm
 from regraft.networks.zoo.cards import card
 from regraft.prediction.bundle import load_bundle
@@ -27,6 +29,8 @@ class FinishedRun:
     task: Task
     goodness: dict[str, float]
     """How good the prediction for each evaluated image is, by its path; for classes, 1 if it is right."""
+    groups: dict[str, str]
+    """The group of each of these images."""
     side: str
     """The side of the split that was evaluated: `test`, or another side if there was no test side."""
     fit_s: float
@@ -39,7 +43,8 @@ class FinishedRun:
     @property
     def merit(self) -> Measure:
         """Accuracy, or what takes its place in other tasks, on the evaluated images."""
-        return self.task.merit(np.array(list(self.goodness.values())))
+        groups = [self.groups[path] for path in self.goodness]
+        return self.task.merit(np.array(list(self.goodness.values())), groups=groups)
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,8 @@ class RunComparison:
     rows: tuple[Standoff, ...]
     recommended: FinishedRun
     reason: str
+    groups: Ints | None = None
+    """The number of each image's group, by which the runs are compared; None if every image is a group."""
 
 
 def compare_runs(folders: Sequence[str | Path]) -> RunComparison:
@@ -97,7 +104,8 @@ def compare_runs(folders: Sequence[str | Path]) -> RunComparison:
     runs.sort(key=lambda run: (-run.merit.merit, _cheapness(run)))
     best, paths = runs[0], sorted(first.goodness)
     goodness = {run.folder: np.array([run.goodness[path] for path in paths]) for run in runs}
-    pairs = [compare_goodness(goodness[run.folder], goodness[best.folder]) for run in runs[1:]]
+    groups = _shared_groups(runs, paths)
+    pairs = [compare_goodness(goodness[run.folder], goodness[best.folder], groups=groups) for run in runs[1:]]
     adjusted = holm([pair.p_value for pair in pairs])
     rows = [Standoff(best, None, 1.0)]
     rows += [Standoff(*row) for row in zip(runs[1:], pairs, adjusted, strict=True)]
@@ -112,7 +120,17 @@ def compare_runs(folders: Sequence[str | Path]) -> RunComparison:
         )
     else:
         reason = f"it can't be told apart from the most accurate, {best.folder}, and is cheaper to use"
-    return RunComparison(tuple(rows), chosen, reason)
+    return RunComparison(tuple(rows), chosen, reason, groups)
+
+
+def _shared_groups(runs: Sequence[FinishedRun], paths: Sequence[str]) -> Ints | None:
+    """The groups of images that are together in any of the runs."""
+    pairs: list[tuple[int, int]] = []
+    for run in runs:
+        first: dict[str, int] = {}
+        pairs += [(number, first.setdefault(run.groups[path], number)) for number, path in enumerate(paths)]
+    roots = connected(len(paths), np.array(pairs, dtype=np.int64))
+    return group_numbers([str(root) for root in roots])
 
 
 def _named(task: Task) -> str:
@@ -141,8 +159,9 @@ def read_run(folder: Path) -> FinishedRun:
     size = sum(path.stat().st_size for path in (folder / "bundle").glob("*") if path.is_file())
     model = load_bundle(folder)
     side = files.predictions[0].side
+    groups = {path: files.groups.get(path, path) for path in goodness}
     return FinishedRun(
-        folder, files.run, files.task, goodness, side, files.spent_s, size, _multiply_adds(model)
+        folder, files.run, files.task, goodness, groups, side, files.spent_s, size, _multiply_adds(model)
     )
 
 

@@ -168,6 +168,11 @@ class RunFolder(ABC):
         return path in self._hashes
 
     @cached_property
+    def groups(self) -> dict[str, str]:
+        """The group of each of the run's images by its path."""
+        return {unguarded(row["path"]): row["group"] for row in self.table("split.csv")}
+
+    @cached_property
     def _hashes(self) -> dict[str, str]:
         return {unguarded(row["path"]): row["sha256"] for row in self.table("split.csv")}
 

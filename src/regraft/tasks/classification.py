@@ -9,8 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from regraft.errors import DataError
-from regraft.evaluation.scores import majority, score, wilson
+from regraft.evaluation.intervals.groups import group_numbers
+from regraft.evaluation.intervals.shares import share_estimate
+from regraft.evaluation.scores import majority, score
 from regraft.records import Labels, Link, Record, Scores
+from regraft.tasks.groups import group_measure, group_score
 from regraft.tasks.task import MOST_COLUMNS, Answer, Floats, Measure, column_of
 
 Ints = npt.NDArray[np.int64]
@@ -81,9 +84,18 @@ class Classification(Record):
         """The class of each image."""
         return self.outputs, [(label,) for label in labels]
 
-    def score(self, outputs: Floats, targets: Ints, *, method: str, seed: int = 0) -> Scores:
+    def score(
+        self,
+        outputs: Floats,
+        targets: Ints,
+        *,
+        method: str,
+        groups: Sequence[str] | None = None,
+        seed: int = 0,
+    ) -> Scores:
         """Accuracy, balanced accuracy, F1, log-loss, calibration and the confusion matrix."""
-        return score(outputs, targets, self.outputs, method=method, seed=seed)
+        found = score(outputs, targets, self.outputs, method=method, groups=groups, seed=seed)
+        return found.model_copy(update={"by_group": group_score(self, outputs, targets, groups)})
 
     @staticmethod
     def measures(scores: Scores) -> tuple[Measure, ...]:
@@ -97,7 +109,7 @@ class Classification(Record):
             for one in scores.classes
             for name in _CLASS_MEASURES
         ]
-        return (*together, *each)
+        return (*together, *group_measure(scores.by_group, is_share=True), *each)
 
     def goodness(self, outputs: Floats, targets: Ints) -> npt.NDArray[np.float64]:
         """1 where the largest probability is that of the true class, else 0; `(N,) float64`."""
@@ -109,10 +121,10 @@ class Classification(Record):
         del targets
         return 1.0
 
-    def merit(self, goodness: Floats, *, seed: int = 0) -> Measure:
-        """The accuracy, with Wilson's interval."""
+    def merit(self, goodness: Floats, *, groups: Sequence[str] | None = None, seed: int = 0) -> Measure:
+        """The accuracy, with Wilson's interval, or its like for groups."""
         del seed
-        return Measure.of("accuracy", wilson(int(goodness.sum()), len(goodness)), len(goodness))
+        return Measure.of("accuracy", share_estimate(goodness, group_numbers(groups)), len(goodness))
 
     def baseline(self, targets: Ints, count: int) -> npt.NDArray[np.float64]:
         """The frequencies of the classes, smoothed by one."""

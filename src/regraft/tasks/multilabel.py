@@ -16,9 +16,11 @@ import numpy.typing as npt
 from pydantic import Field
 
 from regraft.errors import DataError
+from regraft.evaluation.intervals.groups import group_numbers, number_of_groups
 from regraft.evaluation.resampling import bootstrap_counts, number_of_draws, percentile_interval
 from regraft.evaluation.thresholds import f1_thresholds
 from regraft.records import Label, Link, Record
+from regraft.tasks.groups import group_measure, group_score
 from regraft.tasks.multilabel_scores import MultilabelScores, score
 from regraft.tasks.task import Answer, Floats, Measure, column_of
 
@@ -118,9 +120,19 @@ class Multilabel(Record):
             tuple(part for part in _parts(label) if not part.startswith(UNKNOWN)) for label in labels
         ]
 
-    def score(self, outputs: Floats, targets: Floats, *, method: str, seed: int = 0) -> MultilabelScores:
+    def score(
+        self,
+        outputs: Floats,
+        targets: Floats,
+        *,
+        method: str,
+        groups: Sequence[str] | None = None,
+        seed: int = 0,
+    ) -> MultilabelScores:
         """AUROC, average precision and F1 of each label and on average, and the Brier score."""
-        return score(outputs, targets, self.outputs, self.limits, method=method, seed=seed)
+        own = group_numbers(groups)
+        found = score(outputs, targets, self.outputs, self.limits, method=method, groups=own, seed=seed)
+        return found.model_copy(update={"by_group": group_score(self, outputs, targets, groups)})
 
     @staticmethod
     def measures(scores: MultilabelScores) -> tuple[Measure, ...]:
@@ -137,7 +149,7 @@ class Multilabel(Record):
                     each.append(Measure(name, value, images=one.images, output=one.label))
                 else:
                     each.append(Measure.of(name, value, one.images, output=one.label))
-        return (*together, *each)
+        return (*together, *group_measure(scores.by_group, is_share=False), *each)
 
     def goodness(self, outputs: Floats, targets: Floats) -> npt.NDArray[np.float64]:
         """1 minus the mean squared error of each image's known labels, `(N,) float64`.
@@ -153,15 +165,15 @@ class Multilabel(Record):
         """The Brier score of the baseline: what a perfect model is better by."""
         return max(1 - float(self.goodness(self.baseline(targets, len(targets)), targets).mean()), 1e-12)
 
-    def merit(self, goodness: Floats, *, seed: int = 0) -> Measure:
+    def merit(self, goodness: Floats, *, groups: Sequence[str] | None = None, seed: int = 0) -> Measure:
         """The Brier score, which is smaller for better models, with a bootstrap interval."""
-        loss = 1 - goodness
+        loss, own, count = 1 - goodness, group_numbers(groups), len(goodness)
         draws = [
-            counts @ loss / len(loss)
-            for counts in bootstrap_counts(len(loss), draws=number_of_draws(len(loss)), seed=seed)
+            counts @ loss / counts.sum(axis=1)
+            for counts in bootstrap_counts(count, draws=number_of_draws(count), seed=seed, groups=own)
         ]
-        estimate = percentile_interval(float(loss.mean()), np.concatenate(draws))
-        return Measure.of("brier_score", estimate, len(loss), is_share=False)
+        estimate = percentile_interval(float(loss.mean()), np.concatenate(draws), number_of_groups(own))
+        return Measure.of("brier_score", estimate, count, is_share=False)
 
     def baseline(self, targets: Floats, count: int) -> npt.NDArray[np.float64]:
         """The share of known training images that have each label, smoothed by one; `(count, K)`."""

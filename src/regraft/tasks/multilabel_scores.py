@@ -6,15 +6,18 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 
+from regraft.evaluation.intervals.groups import Ints, by_group, number_of_groups
 from regraft.evaluation.ranking import (
+    GroupDraws,
     auroc,
     auroc_estimate,
     average_precision,
     average_precision_estimate,
 )
 from regraft.evaluation.resampling import bootstrap_counts, number_of_draws, percentile_interval
-from regraft.records import Estimate, Record
+from regraft.records import Estimate, GroupScore, Record
 from regraft.tasks.task import Floats
 
 Counts = npt.NDArray[np.float64]
@@ -53,6 +56,10 @@ class MultilabelScores(Record):
     brier_score: Estimate
     """Mean squared error of the probabilities, first over an image's known labels, then over the images."""
     labels: tuple[LabelScores, ...]
+    groups: int | None = Field(None, exclude_if=lambda groups: groups is None)
+    """Number of groups of images, of which the intervals are; None if every image is a group of its own."""
+    by_group: GroupScore | None = Field(None, exclude_if=lambda score: score is None)
+    """The same predictions by group; None if every image is a group of its own."""
 
 
 def score(
@@ -62,12 +69,15 @@ def score(
     thresholds: Floats,
     *,
     method: str,
+    groups: Ints | None = None,
     seed: int = 0,
 ) -> MultilabelScores:
     """All scores of one set of predictions.
 
     Intervals of single labels are described in `evaluation.ranking`; those of averages are percentile
-    bootstraps over the images, in which a draw's average is over the labels that are defined in it.
+    bootstraps over the images, in which a draw's average is over the labels that are defined in it. Where
+    images belong together, whole groups are drawn, and single labels have as many fewer images as the
+    variance of their scores over these draws is larger than that of independent images.
 
     Args:
         probabilities: `(N, K)`.
@@ -75,6 +85,7 @@ def score(
         labels: names of the K labels.
         thresholds: the probability from which on each label is predicted, `(K,)`.
         method: how the predictions were made, in words.
+        groups: the number of each image's group; None if every image is a group of its own.
         seed: random seed of the bootstrap.
     """
     images, width = targets.shape
@@ -83,25 +94,39 @@ def score(
     cells = (present & predicted, present, predicted)
     loss = _image_losses(probabilities, targets)
     drawn: dict[str, list[Floats]] = {"auroc": [], "average": [], "macro": [], "micro": [], "loss": []}
-    for counts in bootstrap_counts(images, draws=number_of_draws(images, width), seed=seed):
+    by_label: dict[str, list[Floats]] = {"auroc": [], "average": []}
+    draws = number_of_draws(images, width)
+    for counts in bootstrap_counts(images, draws=draws, seed=seed, groups=groups):
         right, occurs, called = (counts @ cell.astype(np.float64) for cell in cells)
         drawn["macro"].append(_macro(right, occurs, called))
         drawn["micro"].append(_micro(right, occurs, called))
-        drawn["loss"].append(counts @ loss / images)
+        drawn["loss"].append(counts @ loss / counts.sum(axis=1))
         for name, measure in (("auroc", auroc), ("average", average_precision)):
             columns = [
                 measure(probabilities[own, number], present[own, number], counts[:, own])
                 for number, own in enumerate(is_known.T)
             ]
             drawn[name].append(_mean_of_known(np.array(columns).T))
+            by_label[name].append(np.array(columns))
     right, occurs, called = (cell.sum(axis=0, dtype=np.float64)[None] for cell in cells)
     each = tuple(
-        _label_scores(label, probabilities[own, number], present[own, number], float(thresholds[number]))
+        _label_scores(
+            label,
+            probabilities[own, number],
+            present[own, number],
+            float(thresholds[number]),
+            None
+            if groups is None
+            else [
+                GroupDraws(groups[own], np.concatenate([some[number] for some in by_label[name]]))
+                for name in ("auroc", "average")
+            ],
+        )
         for number, (label, own) in enumerate(zip(labels, is_known.T, strict=True))
     )
 
     def interval(value: float, name: str) -> Estimate:
-        return percentile_interval(value, np.concatenate(drawn[name]))
+        return percentile_interval(value, np.concatenate(drawn[name]), number_of_groups(groups))
 
     def macro(name: str, of: str) -> Estimate | None:
         values = [one.value for label in each if (one := getattr(label, of)) is not None]
@@ -109,7 +134,8 @@ def score(
 
     return MultilabelScores(
         images=images,
-        method=method,
+        method=by_group(method, groups),
+        groups=number_of_groups(groups),
         macro_auroc=macro("auroc", "auroc"),
         macro_average_precision=macro("average", "average_precision"),
         macro_f1=interval(float(_macro(right, occurs, called)[0]), "macro"),
@@ -148,15 +174,22 @@ def _mean_of_known(values: Floats) -> Counts:
     return means
 
 
-def _label_scores(label: str, chances: Floats, present: Floats, threshold: float) -> LabelScores:
+def _label_scores(
+    label: str,
+    chances: Floats,
+    present: Floats,
+    threshold: float,
+    drawn: Sequence[GroupDraws] | None,
+) -> LabelScores:
     predicted = chances >= threshold
     right, occurs, called = int((present & predicted).sum()), int(present.sum()), int(predicted.sum())
+    areas, means = drawn or (None, None)
     return LabelScores(
         label=label,
         images=len(present),
         positives=occurs,
-        auroc=auroc_estimate(chances, present),
-        average_precision=average_precision_estimate(chances, present),
+        auroc=auroc_estimate(chances, present, areas),
+        average_precision=average_precision_estimate(chances, present, means),
         threshold=threshold,
         precision=right / max(called, 1),
         recall=right / max(occurs, 1),

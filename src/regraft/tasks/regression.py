@@ -13,9 +13,11 @@ from pydantic import Field
 
 from regraft.errors import DataError
 from regraft.evaluation.conformal import half_width
+from regraft.evaluation.intervals.groups import by_group, group_numbers, number_of_groups
+from regraft.evaluation.intervals.shares import share_estimate
 from regraft.evaluation.resampling import bootstrap_counts, number_of_draws, percentile_interval
-from regraft.evaluation.scores import wilson
-from regraft.records import Estimate, Label, Link, Record
+from regraft.records import Estimate, GroupScore, Label, Link, Record
+from regraft.tasks.groups import group_measure, group_score
 from regraft.tasks.task import Answer, Floats, Measure
 
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?")
@@ -36,7 +38,12 @@ class RegressionScores(Record):
     half_width: float | None
     """Half the width of the 90 % prediction intervals; None if too few images were there to choose it."""
     coverage: Estimate | None
-    """Share of the images whose true number is in its prediction interval, with Wilson's interval."""
+    """Share of the images whose true number is in its prediction interval, with Wilson's interval, or its
+    like for groups."""
+    groups: int | None = Field(None, exclude_if=lambda groups: groups is None)
+    """Number of groups of images, of which the intervals are; None if every image is a group of its own."""
+    by_group: GroupScore | None = Field(None, exclude_if=lambda score: score is None)
+    """The same predictions by group; None if every image is a group of its own."""
 
 
 class Regression(Record):
@@ -131,28 +138,41 @@ class Regression(Record):
         names = tuple(f"{own.min():g} to {own.max():g}" for own in ends)
         return names, [(names[one],) for one in strata.tolist()]
 
-    def score(self, outputs: Floats, targets: Floats, *, method: str, seed: int = 0) -> RegressionScores:
+    def score(
+        self,
+        outputs: Floats,
+        targets: Floats,
+        *,
+        method: str,
+        groups: Sequence[str] | None = None,
+        seed: int = 0,
+    ) -> RegressionScores:
         """Mean absolute error, root mean squared error, R^2, and how often prediction intervals are right."""
+        own = group_numbers(groups)
+        number = number_of_groups(own)
         count, errors = len(targets), outputs[:, 0] - targets
         around = targets - targets.mean()  # moved, so that R^2 of large numbers loses no digits
         sums = np.stack([np.abs(errors), errors**2, around, around**2], axis=1)
         draws = [
-            _errors(counts @ sums / count)
-            for counts in bootstrap_counts(count, draws=number_of_draws(count, 4), seed=seed)
+            _errors(counts @ sums / counts.sum(axis=1, keepdims=True))
+            for counts in bootstrap_counts(count, draws=number_of_draws(count, 4), seed=seed, groups=own)
         ]
         values, drawn = _errors(sums.mean(axis=0)[None])[0], np.concatenate(draws)
         mean, root, shared = (
-            percentile_interval(float(value), column) for value, column in zip(values, drawn.T, strict=True)
+            percentile_interval(float(value), column, number)
+            for value, column in zip(values, drawn.T, strict=True)
         )
-        inside = None if self.half_width is None else int((np.abs(errors) <= self.half_width).sum())
+        inside = None if self.half_width is None else np.abs(errors) <= self.half_width
         return RegressionScores(
             images=count,
-            method=method,
+            method=by_group(method, own),
             mean_absolute_error=mean,
             root_mean_squared_error=root,
             r_squared=None if np.isnan(shared.value) else shared,
             half_width=self.half_width,
-            coverage=None if inside is None else wilson(inside, count),
+            coverage=None if inside is None else share_estimate(inside, own),
+            groups=number,
+            by_group=group_score(self, outputs, targets, groups),
         )
 
     @staticmethod
@@ -165,6 +185,7 @@ class Regression(Record):
             ),
             Measure.of("r_squared", scores.r_squared, scores.images, is_share=False),
             Measure.of("coverage", scores.coverage, scores.images),
+            *group_measure(scores.by_group, is_share=False),
         )
 
     def goodness(self, outputs: Floats, targets: Floats) -> npt.NDArray[np.float64]:
@@ -176,14 +197,14 @@ class Regression(Record):
         """The mean absolute error of the baseline: what a perfect model is better by."""
         return max(float(np.abs(targets - targets.mean()).mean()), 1e-300)
 
-    def merit(self, goodness: Floats, *, seed: int = 0) -> Measure:
+    def merit(self, goodness: Floats, *, groups: Sequence[str] | None = None, seed: int = 0) -> Measure:
         """The mean absolute error, which is smaller for better models, with a bootstrap interval."""
-        count = len(goodness)
+        count, own = len(goodness), group_numbers(groups)
         draws = [
-            -counts @ goodness / count
-            for counts in bootstrap_counts(count, draws=number_of_draws(count), seed=seed)
+            -counts @ goodness / counts.sum(axis=1)
+            for counts in bootstrap_counts(count, draws=number_of_draws(count), seed=seed, groups=own)
         ]
-        estimate = percentile_interval(-float(goodness.mean()), np.concatenate(draws))
+        estimate = percentile_interval(-float(goodness.mean()), np.concatenate(draws), number_of_groups(own))
         return Measure.of("mean_absolute_error", estimate, count, is_share=False)
 
     def baseline(self, targets: Floats, count: int) -> npt.NDArray[np.float64]:

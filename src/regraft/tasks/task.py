@@ -47,6 +47,8 @@ _TITLES = {
 _LOSSES = frozenset(
     ["log_loss", "calibration_error", "brier_score", "mean_absolute_error", "root_mean_squared_error"]
 )
+BY_GROUP = "_by_group"
+"""The end of the name of a score that counts groups of images."""
 MOST_COLUMNS = 50
 """The largest number of classes whose probabilities `predictions.csv` lists."""
 
@@ -62,6 +64,7 @@ class Measure:
     low: float | None = None
     high: float | None = None
     images: int = 0
+    """Number of images that it is of; of groups, if it counts these."""
     output: str = ""
     """The output that is measured, such as a class; empty for all together."""
     is_share: bool = True
@@ -74,7 +77,7 @@ class Measure:
         >>> Measure("accuracy", 0.9).is_loss, Measure("mean_absolute_error", 0.9).is_loss
         (False, True)
         """
-        return self.name in _LOSSES
+        return self.name.removesuffix(BY_GROUP) in _LOSSES
 
     @property
     def merit(self) -> float:
@@ -83,8 +86,14 @@ class Measure:
 
     @property
     def title(self) -> str:
-        """The name in words, for headings."""
-        return _TITLES.get(self.name, self.name.replace("_", " "))
+        """The name in words, for headings.
+
+        >>> Measure("brier_score_by_group", None).title
+        'Brier score by group'
+        """
+        name = self.name.removesuffix(BY_GROUP)
+        end = BY_GROUP.replace("_", " ") if name != self.name else ""
+        return _TITLES.get(name, name.replace("_", " ")) + end
 
     @classmethod
     def of(
@@ -201,7 +210,13 @@ class Task(Protocol):
         """What images are counted by: the names of all kinds, and the kinds that each label belongs to."""
 
     def score(
-        self, outputs: Floats, targets: Floats, *, method: str, seed: int = 0
+        self,
+        outputs: Floats,
+        targets: Floats,
+        *,
+        method: str,
+        groups: Sequence[str] | None = None,
+        seed: int = 0,
     ) -> Any:  # a Record of the task's own
         """All scores of one set of predictions, with 95 % intervals.
 
@@ -209,6 +224,8 @@ class Task(Protocol):
             outputs: `(N, K)`, N at least 1.
             targets: of the same images.
             method: how the predictions were made, in words; kept in the record.
+            groups: the group of each image, which intervals draw as a whole; None means that every image is a
+                group.
             seed: random seed of the bootstrap.
         """
 
@@ -225,8 +242,14 @@ class Task(Protocol):
         Priors about differences are multiplied by this.
         """
 
-    def merit(self, goodness: Floats, *, seed: int = 0) -> Measure:
-        """The mean goodness of some images under the name that users know, with a 95 % interval."""
+    def merit(self, goodness: Floats, *, groups: Sequence[str] | None = None, seed: int = 0) -> Measure:
+        """The mean goodness of some images under the name that users know, with a 95 % interval.
+
+        Args:
+            goodness: `(N,)`, N at least 1.
+            groups: the group of each image; None means that every image is a group.
+            seed: random seed of the bootstrap.
+        """
 
     def baseline(self, targets: Floats, count: int) -> npt.NDArray[np.float64]:
         """Outputs `(count, K)` of the trivial model that knows the training targets and no image."""

@@ -198,5 +198,5 @@ def fit_by_ladder(
 def _accuracy_of(outcome: Outcome) -> str:
     dataset, outputs = outcome.dataset, outcome.evaluation.outputs
     goodness = dataset.task.goodness(outputs.values, dataset.truth(outputs.rows))
-    merit = dataset.task.merit(goodness, seed=dataset.seed)
+    merit = dataset.task.merit(goodness, groups=dataset.groups(outputs.rows), seed=dataset.seed)
     return f"{merit.title} {merit.text} on {len(outputs.rows):,} validation images"

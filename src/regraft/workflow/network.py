@@ -13,8 +13,8 @@ from regraft.advice.transferability import Transferability, h_score, leep, log_m
 from regraft.data.findings.image_set import Images
 from regraft.data.splits import split_images, stratified
 from regraft.errors import RegraftError, SettingsError, WeightsNotFoundError
-from regraft.evaluation.paired import compare
-from regraft.evaluation.scores import wilson
+from regraft.evaluation.intervals.shares import share_estimate
+from regraft.evaluation.paired import compare_goodness
 from regraft.features.extraction import Features
 from regraft.features.moments import CLASSIFIER
 from regraft.features.opening import Compute
@@ -82,7 +82,7 @@ class _Probed:
 
     @property
     def accuracy(self) -> Estimate:
-        return wilson(int(self.rights.sum()), len(self.rights))
+        return share_estimate(self.rights, self.rows.group_numbers)
 
 
 def choose_network(
@@ -197,11 +197,14 @@ def _decide(ranked: Sequence[_Probed]) -> _Probed:
     """The prior's favourite among the most accurate and those that are not significantly worse."""
     best = ranked[0]
     alike = [
-        one
-        for one in ranked
-        if one is best or len(one.rights) != len(best.rights) or not compare(one.rights, best.rights).differs
+        one for one in ranked if one is best or len(one.rights) != len(best.rights) or not _differ(one, best)
     ]
     return max(alike, key=lambda one: one.prior.expected)
+
+
+def _differ(one: _Probed, other: _Probed) -> bool:
+    first, second = one.rights.astype(float), other.rights.astype(float)
+    return compare_goodness(first, second, groups=one.rows.group_numbers).differs
 
 
 def _row(one: _Probed, verdict: str, reporter: Reporter) -> TriedNetwork:

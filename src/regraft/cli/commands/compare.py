@@ -18,8 +18,9 @@ def compare(*runs: str, json: Annotated[bool, Parameter(negative="")] = False) -
     """Compare runs on the same test images, with significance tests.
 
     Runs are compared image by image: the difference in accuracy has a paired bootstrap interval, and
-    McNemar's test (adjusted for the number of runs) says whether it is more than chance. Among the runs that
-    can't be told apart from the best, the one that is cheapest to use is recommended.
+    McNemar's test (adjusted for the number of runs) says whether it is more than chance. Images of a group,
+    such as a patient, are drawn and exchanged together. Among the runs that can't be told apart from the
+    best, the one that is cheapest to use is recommended.
 
     ```
     regraft compare runs/photos-resnet50-probe runs/photos-resnet50-full
@@ -31,6 +32,7 @@ def compare(*runs: str, json: Annotated[bool, Parameter(negative="")] = False) -
         json: Print one JSON object instead of a table.
     """
     from regraft.detection.detectors.bundle import is_detector
+    from regraft.evaluation.intervals.groups import by_group
     from regraft.runs.comparison import compare_runs
 
     if runs and all(is_detector(Path(run)) for run in runs):
@@ -77,7 +79,8 @@ def compare(*runs: str, json: Annotated[bool, Parameter(negative="")] = False) -
         show_json({"runs": lines, "recommended": str(found.recommended.folder), "reason": found.reason})
         return 0
     first = found.rows[0].run
-    title = f"{len(rows)} runs on the same {len(first.goodness):,} {first.side} images"
+    images = f"{len(first.goodness):,} {first.side} images"
+    title = f"{len(rows)} runs on the same {by_group(images, found.groups)}"
     header = [
         "run",
         "strategy",

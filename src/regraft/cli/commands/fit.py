@@ -23,6 +23,7 @@ from regraft.errors import RegraftError
 from regraft.progress import Reporter
 from regraft.records import Scores
 from regraft.storage.tables import printable
+from regraft.tasks.groups import group_remark
 from regraft.tasks.score_sheet import AnyScores, ScoreSheet, baseline_name, measures
 from regraft.tasks.task import Measure
 
@@ -168,16 +169,29 @@ def show_scores(sheet: ScoreSheet) -> None:
     trivial = baseline_name(best) if best is not None else "baseline"
     columns = [("test", sheet.test), ("validation", sheet.validation), (trivial, sheet.baseline)]
     shown = [(name, scores) for name, scores in columns if scores is not None]
-    listed = [[one for one in measures(scores) if not one.output] for _, scores in shown]
-    rows = [[_title(each[0]), *map(_cell, each)] for each in zip(*listed, strict=True)]
-    header = ["", *(f"{name}, {scores.images:,} images" for name, scores in shown)]
+    listed = [{one.name: one for one in measures(scores) if not one.output} for _, scores in shown]
+    every = {name: one for each in listed for name, one in each.items()}
+    rows = [
+        [_title(one), *(_cell(each[name]) if name in each else "–" for each in listed)]
+        for name, one in every.items()
+    ]
+    header = ["", *(f"{name}, {_counted(scores)}" for name, scores in shown)]
     show_table("Scores with 95 % intervals", header, rows, right=range(1, len(header)))
     for name, scores in shown:
         print(f"{name}: {scores.method}")
+    if best is not None and (remark := group_remark(best)):
+        print(remark)
     if isinstance(best, Scores):
         _show_weakest(best)
     elif best is not None:
         _show_labels(best)
+
+
+def _counted(scores: AnyScores) -> str:
+    images = f"{scores.images:,} images"
+    if scores.groups is None:
+        return images
+    return f"{images} of {scores.groups:,} {'group' if scores.groups == 1 else 'groups'}"
 
 
 def _title(measure: Measure) -> str:

@@ -78,6 +78,6 @@ def show_depths(profile: DepthProfile) -> None:
 
 def points(difference: Estimate) -> str:
     """A difference of shares with its interval, in percentage points."""
-    assert difference.low is not None
-    assert difference.high is not None
+    if difference.low is None or difference.high is None:
+        return f"{100 * difference.value:+.1f}"
     return f"{100 * difference.value:+.1f} [{100 * difference.low:+.1f}, {100 * difference.high:+.1f}]"

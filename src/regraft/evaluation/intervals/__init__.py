@@ -1,0 +1,1 @@
+"""Intervals of shares, and of images that belong together."""
