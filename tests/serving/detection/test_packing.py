@@ -47,7 +47,7 @@ def test_the_server_finds_what_the_detector_finds(
     package: DetectorPackage,
     shapes: Path,
     shapes_run: Path,
-    threshold: float | None,  # noqa: F811
+    threshold: float | None,
 ) -> None:
     files = sorted((shapes / "images").glob("*.png"))[:6]
     served = ServedDetector(package, workers=1)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from regraft.data.pictures.loading import LoadLimits
 from regraft.detection.annotations.classes import check_class, named_classes
 from regraft.detection.detectors.detector import Detector
+from regraft.detection.detectors.onnx_detector import OnnxDetector
 from regraft.detection.results.counting import count_boxes
 from regraft.detection.results.drawings import drawing_places, write_drawings
 from regraft.detection.results.marked import found_boxes
@@ -111,7 +112,7 @@ def _probability(text: str, number: str) -> float:
 
 
 def find_in(
-    detector: Detector,
+    detector: Detector | OnnxDetector,
     model: str,
     paths: Sequence[str],
     wishes: Wishes,
@@ -130,6 +131,10 @@ def find_in(
     thresholds, tiling = wishes.thresholds(detector.labels), wishes.tiling
     inputs, target = (model, *paths), wishes.target
     classes = None if wishes.classes is None else named_classes([wishes.classes], detector.labels)
+    if tiling is not None and isinstance(detector, OnnxDetector):
+        raise SettingsError(
+            f"--tiles has no effect on .onnx files; remove it, or give a run folder instead of {model}"
+        )
     place = None
     if wishes.out is not None:
         place = boxes_place(wishes.out, target, inputs=inputs, overwrite=overwrite)
@@ -142,16 +147,21 @@ def find_in(
         drawing_places(
             [Path(one) for one in paths], paths, Path(wishes.draw), inputs=[model], overwrite=overwrite
         )
-    found = detector.predict(
-        paths,
-        threshold=thresholds,
-        classes=classes,
-        tiles=tiling,
-        precision=precision,
-        runtime=runtime,
-        limits=limits,
-        reporter=reporter,
-    )
+    if isinstance(detector, OnnxDetector):
+        found = detector.predict(
+            paths, threshold=thresholds, classes=classes, limits=limits, reporter=reporter
+        )
+    else:
+        found = detector.predict(
+            paths,
+            threshold=thresholds,
+            classes=classes,
+            tiles=tiling,
+            precision=precision,
+            runtime=runtime,
+            limits=limits,
+            reporter=reporter,
+        )
     _write(
         found,
         wishes,
