@@ -23,6 +23,7 @@ def serve(
 ) -> int:
     """Serve the model over HTTP, with a web page to drop images on and an interface for programs.
 
+    A classifier answers labels with their probabilities; a detector answers boxes, and counts them.
     By default the server accepts connections from this machine only. With another --host it accepts others
     too, and then needs a token.
 
@@ -30,6 +31,7 @@ def serve(
     regraft serve runs/photos-mobilenetv1_100-auto
     curl --data-binary @new/1.jpg -H "content-type: image/jpeg" http://127.0.0.1:8000/predict
     curl -F file=@new/1.jpg -F file=@new/2.jpg "http://127.0.0.1:8000/predict?top=3"
+    curl -F file=@new/1.jpg -F file=@new/2.jpg "http://127.0.0.1:8000/predict?threshold=0.5"  # a detector
     REGRAFT_TOKEN=... regraft serve runs/photos-mobilenetv1_100-auto --host 0.0.0.0 --name photos.example.org
     ```
 
