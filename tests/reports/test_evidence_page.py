@@ -121,7 +121,7 @@ def test_a_bad_file_is_listed_and_stops_nothing(
         (
             {"images": ["x.png"], "methods": ["rollout"], "stage": "a"},
             SettingsError,
-            "methods, --stage: no effect on .* Remove them",
+            "methods, stage: no effect on .* Remove them",
         ),
         ({"images": ["x.png"], "label": "cat"}, SettingsError, "no class 'cat'; it has disc, square"),
     ],
