@@ -62,9 +62,7 @@ def test_other_commands_say_what_is_possible(
     code, _, err = command(*verb, folder, "--offline")
     assert code == 1
     assert "holds boxes around objects (Pascal VOC XML, 1 file), and this command is for classes" in err
-    assert (
-        "`regraft fit` fits a detector by a ladder, `regraft fit --dry-run` says what it begins with" in err
-    )
+    assert "fits a detector by a ladder, `regraft fit --dry-run` says what it begins with" in err
 
 
 def test_a_single_picture_is_too_few_to_fit_a_detector(command: Callable[..., Any], folder: Path) -> None:

@@ -29,6 +29,8 @@ from regraft.evaluation.boxes import detections, true_boxes
 from regraft.evaluation.detection_scores import score_detections
 from regraft.evaluation.matching import Matches, match
 from regraft.goal import Goal
+from regraft.progress import Silent
+from regraft.reports.detection_report import detection_report
 from tests.detection.shapes import SETTINGS
 
 BOX, FAR = [0.0, 0, 10, 10], [50.0, 50, 60, 60]
@@ -201,3 +203,15 @@ def test_only_the_classes_that_were_named_are_shown_and_counted(
     header, *_, total = (tmp_path / "counts.csv").read_text().splitlines()
     assert header == "path,boxes,square"
     assert total == f"total,{len(rows)},{len(rows)}"
+
+
+def test_the_report_says_what_the_thresholds_were_chosen_for(
+    searching: Path, shapes_run: Path, tmp_path: Path
+) -> None:
+    sentence = "so that recall reaches 90"
+    page = detection_report(searching, reporter=Silent(), out=tmp_path / "goal.html").read_text()
+    assert sentence in page
+    assert (
+        sentence
+        not in detection_report(shapes_run, reporter=Silent(), out=tmp_path / "plain.html").read_text()
+    )
