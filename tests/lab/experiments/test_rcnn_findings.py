@@ -12,16 +12,20 @@ from regraft.lab.results.experiment import Choices
 from regraft.lab.results.results import Results
 from tests.lab.examples import rows_of
 
-NOISE = {"clear": (-0.001, 0.0, 0.001), "open": (-0.4, 0.0, 0.4), "single": (0.0,)}
+NOISE = {
+    "clear": dict.fromkeys((RCNN, FAST, FASTER), (-0.001, 0.0, 0.001)),
+    "open": {RCNN: (-0.4, 0.0, 0.4), FAST: (0.4, 0.0, -0.4), FASTER: (0.9, -0.9, 0.0)},
+    "single": dict.fromkeys((RCNN, FAST, FASTER), (0.0,)),
+}
+"""By how much the values of each draw differ from the mean."""
 FIRST = {RCNN: 1.0, FAST: 0.5, FASTER: 0.25}
 
 
 def results(network: dict[str, float], ap50: dict[str, float], noise: str = "clear") -> Results:
-    """Results in which one arm after the other has its own noise, so that differences have it, too."""
-    turns = {RCNN: 1.0, FAST: -1.0, FASTER: 1.0}
+    """Results with these means."""
 
     def drawn(arm: str, value: float) -> list[float]:
-        return [max(value * (1 + turns[arm] * one), 1e-3) for one in NOISE[noise]]
+        return [value * (1 + one) for one in NOISE[noise][arm]]
 
     return rows_of(
         {

@@ -18,7 +18,7 @@ def test_bars_are_as_long_as_their_values() -> None:
     figure = stacked_bars("t", "Time", "s", rows, ["x", "y"])
     first, second, third, none = widths(figure.svg)
     assert (second, third, none) == pytest.approx((2 * first, first / 2, 0.0), abs=0.02)
-    assert figure.rows == (("A", "1.00", "2.00", "3.00"), ("B", "0.5", "0", "0.5"))
+    assert figure.rows == (("A", "1.00", "2.00", "3.00"), ("B", "0.500", "0", "0.500"))
     assert figure.key == (("main", "x"), ("second", "y"))
 
 

@@ -94,7 +94,7 @@ def stacked_bars(
     return Figure(
         name,
         title,
-        _svg(title, f"{title.lower()}, {unit}", len(rows), top, marks),
+        _svg(title, title.lower(), len(rows), top, marks),
         ("", *(f"{part}, {unit}" for part in parts), f"together, {unit}"),
         table,
         note,
@@ -138,7 +138,7 @@ def interval_bars(
         name,
         title,
         _svg(title, label, len(rows), top, marks, times),
-        ("", f"{label} [95 % interval]"),
+        ("", f"{label} [95 %]"),
         tuple((who, form(one)) for who, one in rows),
         note,
     )
@@ -175,7 +175,7 @@ def plain(value: float) -> str:
     if value == 0:
         return "0"
     digits = max(0, 2 - len(str(int(abs(value)))) + 1) if abs(value) >= 1 else None
-    return f"{value:,.{digits}f}" if digits is not None else f"{value:.3g}"
+    return f"{value:,.{digits}f}" if digits is not None else f"{value:#.3g}"
 
 
 def _row(number: int) -> int:

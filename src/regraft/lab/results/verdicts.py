@@ -27,8 +27,12 @@ def points(one: Estimate) -> str:
     >>> points(Estimate(value=0.021, low=-0.01, high=0.052))
     '+2.1 points [-1.0, +5.2]'
     """
-    bounds = "" if one.low is None or one.high is None else f" [{100 * one.low:+.1f}, {100 * one.high:+.1f}]"
-    return f"{100 * one.value:+.1f} points{bounds}"
+    bounds = "" if one.low is None or one.high is None else f" [{_signed(one.low)}, {_signed(one.high)}]"
+    return f"{_signed(one.value)} points{bounds}"
+
+
+def _signed(value: float) -> str:
+    return f"{round(100 * value, 1) + 0.0:+.1f}"  # without a minus before zero
 
 
 def times(one: Estimate) -> str:
