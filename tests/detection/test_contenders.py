@@ -3,11 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from regraft.detection.baseline import average_boxes
 from regraft.detection.contenders import Contender, chance_better, compared, map50_estimate
 from regraft.detection.maps.canvas import Placement
 from regraft.detection.maps.found import Found
 from regraft.detection.maps.scenes import Scene
+from regraft.detection.solved.baseline import average_boxes
 from regraft.evaluation.paired_detectors import DetectorComparison
 from regraft.records import Estimate
 

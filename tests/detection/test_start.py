@@ -14,10 +14,11 @@ from PIL import Image
 
 import regraft
 from regraft.cli.app import run
-from regraft.detection import fitting
 from regraft.detection.detectors.bundle import load_detector
 from regraft.detection.detectors.records import DetectionRun
 from regraft.detection.detectors.run_tables import BOXES, PICTURES
+from regraft.detection.maps import cached_maps
+from regraft.detection.maps.cached_maps import CachedMaps
 from regraft.detection.rehearsal import DetectionRehearsal
 from regraft.errors import SettingsError
 from regraft.prediction.bundle import load_bundle
@@ -149,7 +150,7 @@ def test_a_detector_is_no_start(shapes: Path, shapes_run: Path, tmp_path: Path) 
     [
         (
             "free_bytes",
-            "4096 x 3072 pixels take 9.0 GB on disk for 90 pictures, but 1.0 GB are free in the cache",
+            "4096 x 3072 pixels take 9.0 GB on disk for 90 pictures, but 1.0 GB are free there",
         ),
         (
             "available_bytes",
@@ -163,10 +164,10 @@ def test_a_canvas_without_room_is_refused(place: str, message: str, monkeypatch:
 
     spec = InputSpec(size_px=3072, width_px=4096)
     maps: Any = SimpleNamespace(spec=spec, row_bytes=100_000_000, missing=missing)
-    monkeypatch.setattr(fitting, "free_bytes", lambda: 1e9 if place == "free_bytes" else 1e12)
-    monkeypatch.setattr(fitting, "available_bytes", lambda: 1e8 if place == "available_bytes" else 1e12)
+    monkeypatch.setattr(cached_maps, "free_bytes", lambda: 1e9 if place == "free_bytes" else 1e12)
+    monkeypatch.setattr(cached_maps, "available_bytes", lambda: 1e8 if place == "available_bytes" else 1e12)
     with pytest.raises(SettingsError, match=message):
-        fitting.check_room(maps, ["key"] * 100)
+        CachedMaps.check_room(maps, ["key"] * 100)
 
 
 def test_a_dry_run_says_how_the_fit_would_begin(

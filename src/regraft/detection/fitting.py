@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from importlib import metadata
@@ -33,7 +32,6 @@ from regraft.features.opening import Compute
 from regraft.goal import Goal
 from regraft.ladder.ledger import Ledger
 from regraft.ladder.stopwatch import Stopwatch
-from regraft.machine.memory import available_bytes
 from regraft.machine.processor import count_cores
 from regraft.networks.weights.finding import Weights
 from regraft.plans.cost_book import CostBook
@@ -45,7 +43,6 @@ from regraft.runs.log import RunLog, versions
 from regraft.runs.records import LadderRecord
 from regraft.settings import DEFAULT_BUDGET, DataSettings, FitSettings, TrainSettings, differences
 from regraft.storage.files import key_of
-from regraft.storage.places import free_bytes
 from regraft.version import VERSION
 
 _SAVING_S = 3.0  # seconds that a run takes to be written
@@ -168,7 +165,7 @@ def fit_detector(
         runtime = opening.result()
     workers = request.data.workers or count_cores()
     maps = CachedMaps(dataset.images, weights.input_spec, runtime, limits, workers, ready)
-    check_room(maps, [one.sha256 for side in _SIDES for one in dataset.pictures(side)])
+    maps.check_room([one.sha256 for side in _SIDES for one in dataset.pictures(side)])
     book = CostBook()
     extract_s = _extracted(maps, dataset, weights, book, request, log)
     budget_s = seconds_in(settings.budget or DEFAULT_BUDGET)
@@ -266,27 +263,6 @@ def on_canvas_weights(request: DetectionRequest, reporter: Reporter) -> Weights:
         )
     spec = request.weights.input_spec.model_copy(update={"size_px": height, "width_px": width})
     return replace(request.weights, input_spec=spec)
-
-
-def check_room(maps: CachedMaps, keys: Sequence[str]) -> None:
-    """Refuse a canvas whose maps have no room on disk or in memory, before any is computed.
-
-    Raises:
-        SettingsError: the message says what they take, and what there is.
-    """
-    spec = maps.spec
-    missing = maps.missing(keys, 0)
-    needs = (
-        (maps.row_bytes * missing, free_bytes(), f"on disk for {missing:,} pictures", "free in the cache"),
-        (6 * maps.row_bytes, available_bytes(), "in memory for one picture", "free"),
-    )
-    for needed, there, what, where in needs:
-        if needed > there:
-            raise SettingsError(
-                f"maps on a canvas of {spec.width_px or spec.size_px} x {spec.size_px} pixels take "
-                f"{needed / 1e9:,.1f} GB {what}, but {there / 1e9:,.1f} GB are {where}. Choose a smaller "
-                "canvas with --image-size, or make room"
-            )
 
 
 def _tell(dataset: BoxedDataset, log: RunLog) -> None:

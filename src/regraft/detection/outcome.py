@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from regraft.detection.baseline import METHOD, average_boxes
 from regraft.detection.contenders import Contender
 from regraft.detection.dataset import BoxedDataset
 from regraft.detection.detectors.calibration import Calibration, fit_calibration
@@ -19,6 +18,7 @@ from regraft.detection.detectors.thresholds import chosen_thresholds, goal_sheet
 from regraft.detection.maps.found import Found
 from regraft.detection.maps.judging import matched
 from regraft.detection.maps.scenes import Scene
+from regraft.detection.solved.baseline import METHOD, average_boxes
 from regraft.evaluation.boxes import Floats
 from regraft.evaluation.detection_scores import DRAWS, DetectionScores, score_detections
 from regraft.evaluation.matching import Matches

@@ -12,13 +12,14 @@ import numpy.typing as npt
 from regraft.data.findings.image_set import Images
 from regraft.data.pictures.loading import LOADER_VERSION, LoadLimits, Pixels
 from regraft.detection.maps.canvas import on_canvas
-from regraft.errors import DataError
+from regraft.errors import DataError, SettingsError
 from regraft.features.extraction import Decoding, as_half
 from regraft.features.runtimes import Runtime
+from regraft.machine.memory import available_bytes
 from regraft.progress import Reporter, Silent
 from regraft.records import InputSpec, MapLevel
 from regraft.storage.files import key_of
-from regraft.storage.places import cache_folder
+from regraft.storage.places import cache_folder, free_bytes
 from regraft.storage.rows import Rows, RowStore
 
 AS_IT_IS, MIRRORED = 0, 1
@@ -61,6 +62,30 @@ class CachedMaps:
         """How many of the pictures have no maps yet."""
         rows = self._store(view).open()
         return sum(key not in rows for key in keys)
+
+    def check_room(self, keys: Sequence[str]) -> None:
+        """Refuse a canvas whose maps have no room on disk or in memory, before any is computed.
+
+        Raises:
+            SettingsError: the message says what they take, and what there is.
+        """
+        missing = self.missing(keys, AS_IT_IS)
+        needs = (
+            (
+                self.row_bytes * missing,
+                free_bytes(),
+                f"on disk for {missing:,} pictures",
+                "free in the cache",
+            ),
+            (6 * self.row_bytes, available_bytes(), "in memory for one picture", "free"),
+        )
+        for needed, there, what, where in needs:
+            if needed > there:
+                raise SettingsError(
+                    f"maps on a canvas of {self.spec.width_px or self.spec.size_px} x {self.spec.size_px} "
+                    f"pixels take {needed / 1e9:,.1f} GB {what}, but {there / 1e9:,.1f} GB are {where}. "
+                    "Choose a smaller canvas with --image-size, or make room"
+                )
 
     def rows(self, keys: Sequence[str], view: int = AS_IT_IS, *, reporter: Reporter | None = None) -> Rows:
         """The rows of one view, from the cache if they are there.
