@@ -150,7 +150,7 @@ def test_a_detector_is_no_start(shapes: Path, shapes_run: Path, tmp_path: Path) 
     [
         (
             "free_bytes",
-            "4096 x 3072 pixels take 9.0 GB on disk for 90 pictures, but 1.0 GB are free there",
+            "4096 x 3072 pixels take 9.0 GB on disk for 90 pictures, but 1.0 GB are free in the cache",
         ),
         (
             "available_bytes",
