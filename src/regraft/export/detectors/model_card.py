@@ -128,8 +128,8 @@ def _input(detector: Detector, *, has_example: bool) -> list[str]:
         *(["`example.py` opens a picture, finds boxes and draws them.", ""] if has_example else []),
         "A picture must be turned upright as its EXIF orientation says. 16-bit values are divided by 257, "
         "and transparent pictures are laid on white, or on black if they show hardly anything dark; the "
-        "example leaves that out. A large picture may be reduced before, which saves time: its boxes are then in "
-        "pixels of the reduced picture.",
+        "example leaves that out. A large picture may be reduced before, which saves time: its boxes are "
+        "then in pixels of the reduced picture.",
     ]
 
 
