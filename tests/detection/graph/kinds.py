@@ -1,4 +1,4 @@
-"""A detector of each kind on the same maps; those that are trained have random weights and find many boxes."""
+"""A detector of each kind on the same maps; trained ones have random weights and find many boxes."""
 
 from __future__ import annotations
 
