@@ -33,7 +33,8 @@ def main(paths: list[str]) -> None:
             if score >= facts["thresholds"][label]:
                 said = f"{facts['labels'][label]} {score:.1%}"
                 pen.rectangle(box, outline="red", width=max(1, size // 8))
-                pen.text((box[0], max(0, box[1] - size)), said, fill="red", font_size=size)
+                left = max(0, min(box[0], drawn.width - 0.6 * size * len(said)))
+                pen.text((left, max(0, box[1] - size)), said, fill="red", font_size=size)
                 print(f"{path}: {said} " + " ".join(f"{edge:.1f}" for edge in box))
         drawn.save(f"{Path(path).stem}-boxes.png")
 

@@ -89,6 +89,8 @@ def _accuracy(best: DetectionScores | None) -> list[str]:
 def _text(estimate: Estimate | None) -> str:
     if estimate is None:
         return "-"
+    if estimate.low is None or estimate.high is None:
+        return f"{100 * estimate.value:.1f} %"
     return f"{100 * estimate.value:.1f} % [{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
 
 
