@@ -8,6 +8,7 @@ import pytest
 pytest.importorskip("fastapi", reason="the extra regraft[serve] is not installed")
 pytest.importorskip("onnx", reason="the extra regraft[serve] is not installed")
 
+from tests.detection.conftest import shapes, shapes_run  # noqa: F401 (fixtures)
 from tests.serving.detection.graphs import made_up_run
 from tests.serving.test_server import Server, started
 

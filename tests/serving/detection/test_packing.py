@@ -19,7 +19,6 @@ from regraft.serving.detection.package import DetectorPackage, detector_key, rea
 from regraft.serving.detection.packing import facts_of
 from regraft.serving.detection.served import DetectorWishes, ServedDetector
 from regraft.serving.package import open_package
-from tests.detection.conftest import shapes, shapes_run  # noqa: F401 (fixtures)
 from tests.serving.detection.graphs import LABELS, write_package
 
 EDGES = ("x_min", "y_min", "x_max", "y_max")
@@ -28,7 +27,7 @@ MOST_PX = 1 / 32
 
 
 @pytest.fixture(scope="module")
-def package(shapes_run: Path, tmp_path_factory: pytest.TempPathFactory) -> DetectorPackage:  # noqa: F811
+def package(shapes_run: Path, tmp_path_factory: pytest.TempPathFactory) -> DetectorPackage:
     folder = tmp_path_factory.mktemp("packed") / "package"
     packing.pack(shapes_run, folder)
     return read_detector(folder)
@@ -68,7 +67,7 @@ def test_the_server_finds_what_the_detector_finds(
 
 
 @pytest.mark.slow
-def test_the_card_has_scores_with_intervals(package: DetectorPackage, shapes_run: Path) -> None:  # noqa: F811
+def test_the_card_has_scores_with_intervals(package: DetectorPackage, shapes_run: Path) -> None:
     sheet = json.loads((shapes_run / "scores.json").read_text())
     best = sheet["test"] or sheet["validation"]
     assert package.facts["map50"] == best["map50"]
@@ -78,7 +77,7 @@ def test_the_card_has_scores_with_intervals(package: DetectorPackage, shapes_run
 
 
 @pytest.mark.slow
-def test_a_saved_detector_has_no_scores(shapes_run: Path) -> None:  # noqa: F811
+def test_a_saved_detector_has_no_scores(shapes_run: Path) -> None:
     facts = facts_of(load_detector(shapes_run / "bundle"))
     assert (facts["map50"], facts["score"], facts["judged_on"]) == (None, None, None)
     assert facts["thresholds"]
