@@ -25,7 +25,7 @@ class Look:
     path: str
     """The name of the picture, as it was given."""
     sha256: str
-    """Of the picture's file."""
+    """Hash of the picture's file."""
     pixels: Pixels
     """The canvas, `(H, W, C) uint8`."""
     placement: Placement
