@@ -18,6 +18,7 @@ from regraft.reports import detection_report as module
 from regraft.reports.detection_report import detection_report
 from regraft.reports.run_charts import ladder_chart
 from regraft.runs.records import LadderRecord, RungRow
+from regraft.storage.files import sha256_of_file
 from tests.browser import visiting
 from tests.reports.detector_runs import (
     LABELS,
@@ -328,7 +329,8 @@ def noise(root: Path, count: int) -> DetectorRunFolder:
     for number in range(count):
         pixels = generator.integers(0, 256, (420, 560, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(root / f"{number}.jpg", quality=90)
-        rows.append(PictureRow(f"{number}.jpg", "test", 560, 420, f"{number:064x}"))
+        sha256 = sha256_of_file(root / f"{number}.jpg")
+        rows.append(PictureRow(f"{number}.jpg", "test", 560, 420, sha256))
     boxes = [
         BoxRow(row.path, "test", "cell", float(x), float(y), float(x) + 20, float(y) + 20)
         for row in rows
@@ -336,6 +338,20 @@ def noise(root: Path, count: int) -> DetectorRunFolder:
         for y in range(0, 400, 40)
     ]
     return DetectorRunFolder(root, rows, boxes, noisy(rows, boxes, LABELS), draws=20)
+
+
+def test_a_picture_that_changed_since_the_run_is_not_shown(tmp_path: Path) -> None:
+    run = made(tmp_path)
+    folder = run.write(tmp_path / "run")
+    before = detection_report(folder, reporter=Silent()).read_text().count("<image href=")
+    tested = [row for row in run.pictures if row.side == "test"]
+    for row in tested:
+        Image.new("RGB", (row.width, row.height), "black").save(run.root / row.path)
+    text = detection_report(folder, reporter=Silent()).read_text()
+    assert before > 0
+    assert text.count("<image href=") == 0
+    assert f"{len(tested)} of the " in words(text)
+    assert "files that were changed since the run are not shown" in words(text)
 
 
 @pytest.mark.slow

@@ -42,8 +42,8 @@ def rounded(boxes: list[dict[str, Any]]) -> list[list[Any]]:
 @pytest.mark.parametrize("threshold", [None, 0.3])
 def test_the_server_finds_what_the_detector_finds(
     package: DetectorPackage,
-    shapes: Path,  # noqa: F811
-    shapes_run: Path,  # noqa: F811
+    shapes: Path,
+    shapes_run: Path,
     threshold: float | None,
 ) -> None:
     files = sorted((shapes / "images").glob("*.png"))[:6]

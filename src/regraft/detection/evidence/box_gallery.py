@@ -24,7 +24,7 @@ from regraft.storage.rows import Rows
 
 Floats = npt.NDArray[Any]
 MOST_PICTURES = 1_000
-"""Similar boxes are searched in at most this number of training pictures, spread evenly over all of them."""
+"""The largest number of training pictures that are searched, spread evenly over all of them."""
 
 
 @dataclass(frozen=True)
