@@ -31,11 +31,11 @@ def _network(results: Results) -> str:
         "Fast R-CNN"
     )
     return {
-        "more": f"Sharing the network's maps saves time in the network: {facts}, {times(ratio)} as much.",
-        "less": f"Sharing the network's maps does not save time here: {facts}, {times(ratio)} as much.",
-        "open": f"Whether sharing the maps saves time in the network is not decided: {facts}, {times(ratio)} "
-        "as much, and the interval contains 1.",
-        "single": f"In this single draw the network takes {facts}: {times(ratio)} as much.",
+        "more": f"Sharing the network's maps saves time in the network: {facts}, {times(ratio)}.",
+        "less": f"Sharing the network's maps does not save time here: {facts}, {times(ratio)}.",
+        "open": f"Whether sharing the maps saves time in the network is not decided: {facts}, {times(ratio)}, "
+        "and the interval contains 1.",
+        "single": f"In this single draw the network takes {facts}: {times(ratio)}.",
     }[verdict(ratio, 1.0)]
 
 
@@ -56,11 +56,11 @@ def _whole(results: Results) -> str:
     slow, fast = (written(results.estimate(arm, "seconds")) for arm in (FAST, FASTER))
     facts = f"{slow} processor seconds a picture with selective search, {fast} with proposals of the maps"
     return {
-        "more": f"Proposals from the shared maps save time: {facts}, {times(ratio)} as much.",
-        "less": f"Proposals from the shared maps do not save time here: {facts}, {times(ratio)} as much.",
-        "open": f"Whether proposals from the maps save time is not decided: {facts}, {times(ratio)} as much, "
+        "more": f"Proposals from the shared maps save time: {facts}, {times(ratio)}.",
+        "less": f"Proposals from the shared maps do not save time here: {facts}, {times(ratio)}.",
+        "open": f"Whether proposals from the maps save time is not decided: {facts}, {times(ratio)}, "
         "and the interval contains 1.",
-        "single": f"In this single draw everything together takes {facts}: {times(ratio)} as much.",
+        "single": f"In this single draw everything together takes {facts}: {times(ratio)}.",
     }[verdict(ratio, 1.0)]
 
 
