@@ -42,6 +42,7 @@ SCRIPTS = (
     ["profile_agreement.py"],
     ["network_prior.py"],
     ["keeping_rule.py"],
+    ["group_intervals.py"],
     ["refit.py"],
     ["head2toe.py"],
     ["calibration.py"],

@@ -3,9 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from regraft.cli.commands.fit import show_scores
 from regraft.tasks.choosing import TASKS, task_of
 from regraft.tasks.classification import Classification
 from regraft.tasks.groups import group_remark, group_score
+from regraft.tasks.score_sheet import ScoreSheet
 from regraft.tasks.task import Task
 
 TASK = Classification(outputs=("ant", "bee"))
@@ -96,3 +98,15 @@ def test_groups_of_different_labels_are_only_counted_by_image() -> None:
     assert mixed.by_group is not None
     assert mixed.by_group.score is None
     assert {one.name: one.text for one in TASK.measures(mixed)}["accuracy_by_group"] == "not defined"
+
+
+def test_the_terminal_says_in_words_what_is_counted_by_group(capsys: pytest.CaptureFixture[str]) -> None:
+    outputs = np.array([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8], [0.1, 0.9]])
+    targets = TASK.targets(["ant", "ant", "bee", "bee"])
+    grouped = TASK.score(outputs, targets, method="test images", groups=["a", "a", "b", "c"])
+    plain = TASK.score(outputs, targets, method="other images")
+    show_scores(ScoreSheet(test=grouped, validation=plain, baseline=None))
+    lines = capsys.readouterr().out.splitlines()
+    assert "test: test images, by group (3 groups)" in lines
+    assert "validation: other images" in lines
+    assert any(line.startswith("by group: a group's prediction is the mean") for line in lines)
