@@ -29,6 +29,7 @@ DOORS = {
     "sklearn": {"advice", "estimator", "evaluation", "heads", "lab"},
     "scipy": {"heads"},
     "threadpoolctl": {"heads", "lab"},
+    "tifffile": {"data/formats"},
     "PIL": {"data", "detection", "explanation", "export", "lab", "reports", "serving"},
     "captum": {"explanation"},
     "jinja2": {"reports"},

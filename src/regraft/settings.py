@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, ClassVar, Literal
 
 from regraft.arguments import seconds_in, settle
 from regraft.errors import SettingsError, close_names
-from regraft.records import Granularity, HeadKind, Precision, StrategyChoice, TaskName
+from regraft.records import Granularity, HeadKind, Intensity, Precision, StrategyChoice, TaskName
 from regraft.storage.places import size_in_bytes
 
 OptimizerName = Literal["adamw", "sgd"]
@@ -66,6 +67,12 @@ class DataSettings:
     """Format of the boxes to read, where a folder has several; by default the one of most pictures."""
     boxes_before_rotation: bool | None = None
     """Whether boxes were drawn before the EXIF rotation of pictures; by default found out, and shown."""
+    range: str = "auto"
+    """Which values become black and white in images of more than 8 bits, once for all images. auto: what the
+    files state; else 0 and the largest value of 8, 10, 12, 14 or 16 bits, whichever is the first that is not
+    below the largest value; the 0.1 % and 99.9 % points where they use less than a quarter of that.
+    BLACK:WHITE: two values, as in 0:4095. each: every image from its own 0.1 % point to its own 99.9 % point,
+    so that brightness can't be compared."""
     workers: int | None = None
     """Number of threads that read and decode images; by default one per core."""
 
@@ -79,6 +86,7 @@ class DataSettings:
     def __post_init__(self) -> None:
         object.__setattr__(self, "label_columns", _names(self.label_columns))
         settle(self, self._RANGES, ())
+        intensity_of(self.range)
         if not self.label_columns:
             return
         if self.task_name != "multilabel":
@@ -111,10 +119,33 @@ class DataSettings:
             del kept["task"]
         if not self.label_columns:
             del kept["label_columns"]
-        for name in ("boxes_format", "boxes_before_rotation"):
-            if kept[name] is None:
+        for name in ("boxes_format", "boxes_before_rotation", "range"):
+            if kept[name] in (None, "auto"):
                 del kept[name]
         return kept
+
+
+def intensity_of(text: str) -> Intensity | None:
+    """The range that a setting asks for; None for `auto`.
+
+    Raises:
+        SettingsError: the text is none of the accepted ones.
+
+    >>> intensity_of("0:4095").text, intensity_of("each").is_each, intensity_of("auto")
+    ('0-4,095', True, None)
+    """
+    if text in ("auto", "each"):
+        return Intensity(is_each=True) if text == "each" else None
+    try:
+        black, white = map(float, text.split(":"))
+    except ValueError:
+        black = white = math.nan
+    if not (math.isfinite(black) and math.isfinite(white) and black < white):
+        raise SettingsError(
+            f"--range {text} is no range; accepted are auto, each, and the values of black and white with a "
+            "colon between them, the smaller one first, as in 0:4095 or -1000:400"
+        )
+    return Intensity(whole=(black, white), real=(black, white))
 
 
 def _names(columns: Any) -> Any:

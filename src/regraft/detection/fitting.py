@@ -137,13 +137,15 @@ def fit_detector(
     weights = on_canvas_weights(request)
     with ThreadPoolExecutor(1) as background:
         opening = background.submit(request.compute.open, weights, log, cut="maps")
+        reading = request.data
         scanning = ScanSettings(
-            limits, request.data.max_bad_share, request.data.workers, request.data.look_alikes
+            limits, reading.max_bad_share, reading.workers, reading.look_alikes, reading.range
         )
         dataset = boxed_dataset(
             request.boxes, scanning, seed=settings.seed, test_share=settings.test_share, reporter=log
         )
         _tell(dataset, log)
+        weights = weights.seeing(dataset.images.intensity.chosen)
         runtime = opening.result()
     workers = request.data.workers or count_cores()
     maps = CachedMaps(dataset.images, weights.input_spec, runtime, limits, workers)
@@ -242,6 +244,7 @@ def _tell(dataset: BoxedDataset, log: RunLog) -> None:
     )
     if dataset.split.history:
         log.note(dataset.split.history)
+    dataset.images.intensity.tell(log)
     for finding in dataset.images.findings:
         if finding.kind in _TOLD:
             log.warn(f"{finding.message} (findings.csv)")
@@ -300,6 +303,7 @@ def _run(
         lineage=outcome.detector.lineage,
         reasons=tuple(log.reasons),
         versions=versions(),
+        intensity=outcome.dataset.images.intensity.chosen,
     )
 
 

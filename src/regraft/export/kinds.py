@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image
 
+from regraft.data.formats.readers import open_image, orientation_of
 from regraft.data.pictures.loading import read_file
-from regraft.data.pictures.readers import open_image, orientation_of
 
 _SIDE = (120, 80)
 _MOST = 16

@@ -10,7 +10,17 @@ from regraft.detection.detectors.calibration import Calibration
 from regraft.detection.detectors.finders import DetectorKind
 from regraft.detection.trained.record import TrainedRecord
 from regraft.evaluation.detection_scores import DetectionScores
-from regraft.records import InputSpec, Label, MapLevel, Precision, Recipe, Record, Sha256, WeightsSource
+from regraft.records import (
+    InputSpec,
+    Intensity,
+    Label,
+    MapLevel,
+    Precision,
+    Recipe,
+    Record,
+    Sha256,
+    WeightsSource,
+)
 
 
 class DetectionSheet(Record):
@@ -43,6 +53,8 @@ class DetectionRun(Record):
     reasons: tuple[str, ...]
     """Every automatic choice and the reason for it, one sentence each."""
     versions: dict[str, str]
+    intensity: Intensity | None = Field(None, exclude_if=lambda intensity: intensity is None)
+    """The range of images of more than 8 bits; None if there were none."""
 
 
 class DetectorRecord(Record):
