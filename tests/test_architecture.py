@@ -30,6 +30,8 @@ DOORS = {
     "scipy": {"heads"},
     "threadpoolctl": {"heads", "lab"},
     "tifffile": {"data/formats"},
+    "pydicom": {"data/formats"},
+    "pi_heif": {"data/formats"},
     "PIL": {"data", "detection", "explanation", "export", "lab", "reports", "serving"},
     "captum": {"explanation"},
     "jinja2": {"reports"},

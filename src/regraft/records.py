@@ -46,6 +46,8 @@ class Intensity(Record):
     """The same of floating-point numbers."""
     is_each: bool = False
     """Whether each image has a range of its own, from its 0.1 % point to its 99.9 % point."""
+    window: tuple[float, float] | None = Field(None, exclude_if=lambda window: window is None)
+    """Range of DICOM files, in the unit of the device; None if they are shown as they say themselves."""
 
     @property
     def text(self) -> str:
@@ -56,7 +58,9 @@ class Intensity(Record):
         """
         if self.is_each:
             return "of each image, from its 0.1 % point to its 99.9 % point"
-        kinds = {"whole numbers": self.whole, "floating-point numbers": self.real}
+        kinds = {
+            "whole numbers": self.whole, "floating-point numbers": self.real, "DICOM files": self.window
+        }  # fmt: skip
         spans = {kind: f"{span[0]:,.6g}-{span[1]:,.6g}" for kind, span in kinds.items() if span}
         if len(set(spans.values())) == 1:
             return next(iter(spans.values()))

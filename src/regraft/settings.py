@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, ClassVar, Literal
 
-from regraft.arguments import seconds_in, settle
+from regraft.arguments import intensity_of, names_in, seconds_in, settle, window_of
 from regraft.errors import SettingsError, close_names
-from regraft.records import Granularity, HeadKind, Intensity, Precision, StrategyChoice, TaskName
+from regraft.records import Granularity, HeadKind, Precision, StrategyChoice, TaskName
 from regraft.storage.places import size_in_bytes
 
 OptimizerName = Literal["adamw", "sgd"]
@@ -73,6 +72,9 @@ class DataSettings:
     below the largest value; the 0.1 % and 99.9 % points where they use less than a quarter of that.
     BLACK:WHITE: two values, as in 0:4095. each: every image from its own 0.1 % point to its own 99.9 % point,
     so that brightness can't be compared."""
+    window: str | None = None
+    """Window of DICOM files, the same for all: lung, bone, brain or soft (for CT), or centre and width in the
+    unit of the device, as in 40:400. By default each file is shown as it says; else --range applies."""
     workers: int | None = None
     """Number of threads that read and decode images; by default one per core."""
 
@@ -84,9 +86,10 @@ class DataSettings:
     }
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "label_columns", _names(self.label_columns))
+        object.__setattr__(self, "label_columns", names_in(self.label_columns))
         settle(self, self._RANGES, ())
         intensity_of(self.range)
+        window_of(self.window)
         if not self.label_columns:
             return
         if self.task_name != "multilabel":
@@ -119,44 +122,10 @@ class DataSettings:
             del kept["task"]
         if not self.label_columns:
             del kept["label_columns"]
-        for name in ("boxes_format", "boxes_before_rotation", "range"):
+        for name in ("boxes_format", "boxes_before_rotation", "range", "window"):
             if kept[name] in (None, "auto"):
                 del kept[name]
         return kept
-
-
-def intensity_of(text: str) -> Intensity | None:
-    """The range that a setting asks for; None for `auto`.
-
-    Raises:
-        SettingsError: the text is none of the accepted ones.
-
-    >>> intensity_of("0:4095").text, intensity_of("each").is_each, intensity_of("auto")
-    ('0-4,095', True, None)
-    """
-    if text in ("auto", "each"):
-        return Intensity(is_each=True) if text == "each" else None
-    try:
-        black, white = map(float, text.split(":"))
-    except ValueError:
-        black = white = math.nan
-    if not (math.isfinite(black) and math.isfinite(white) and black < white):
-        raise SettingsError(
-            f"--range {text} is no range; accepted are auto, each, and the values of black and white with a "
-            "colon between them, the smaller one first, as in 0:4095 or -1000:400"
-        )
-    return Intensity(whole=(black, white), real=(black, white))
-
-
-def _names(columns: Any) -> Any:
-    """Names of columns as a tuple; a single text is a list with commas. What is neither stays as it is."""
-    if isinstance(columns, str):
-        columns = (columns,)
-    if not isinstance(columns, Sequence) or not all(isinstance(name, str) for name in columns):
-        return columns
-    if len(columns) == 1:
-        columns = columns[0].split(",")
-    return tuple(filter(None, (name.strip() for name in columns)))
 
 
 @dataclass(frozen=True)

@@ -139,7 +139,7 @@ def fit_detector(
         opening = background.submit(request.compute.open, weights, log, cut="maps")
         reading = request.data
         scanning = ScanSettings(
-            limits, reading.max_bad_share, reading.workers, reading.look_alikes, reading.range
+            limits, reading.max_bad_share, reading.workers, reading.look_alikes, reading.range, reading.window
         )
         dataset = boxed_dataset(
             request.boxes, scanning, seed=settings.seed, test_share=settings.test_share, reporter=log

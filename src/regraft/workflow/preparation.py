@@ -150,7 +150,12 @@ def located(images: Images | Found | str | Path, settings: DataSettings) -> Imag
 def scanned(found: Found, settings: DataSettings, reporter: Reporter | None) -> Images:
     """Every file looked at once, corrections obeyed, classes without training images left out."""
     how = ScanSettings(
-        limits_of(settings), settings.max_bad_share, settings.workers, settings.look_alikes, settings.range
+        limits_of(settings),
+        settings.max_bad_share,
+        settings.workers,
+        settings.look_alikes,
+        settings.range,
+        settings.window,
     )
     images = scan(found, how, reporter=reporter)
     images = corrected(images, settings.corrections) if settings.corrections else images

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from regraft.arguments import intensity_of, window_of
 from regraft.data.formats.samples import LEVELS, Span, usual_span
 from regraft.progress import Reporter
 from regraft.records import Finding, Intensity
-from regraft.settings import intensity_of
 
 Facts = npt.NDArray[Any]
 _LEAST_USED = 0.25
@@ -42,7 +42,7 @@ class IntensityChoice:
             reporter.decided(what, self.because, "--range")
 
 
-def choose_intensity(facts: Facts, wanted: str = "auto") -> IntensityChoice:
+def choose_intensity(facts: Facts, wanted: str = "auto", window: str | None = None) -> IntensityChoice:
     """The range of the images of more than 8 bits.
 
     In this order: what the user wants; what all files of a kind of numbers state, if no value lies outside;
@@ -53,7 +53,13 @@ def choose_intensity(facts: Facts, wanted: str = "auto") -> IntensityChoice:
     Args:
         facts: the facts of a scan, `(N,)` of `FACTS`.
         wanted: the setting: `auto`, `each`, or two numbers, as in `0:4095`.
+        window: the setting of DICOM files.
     """
+    span = window_of(window)
+    if span is not None and (facts["format"] == b"DICOM").any():
+        chosen = choose_intensity(facts[facts["format"] != b"DICOM"], wanted).chosen or Intensity()
+        because = f"--window is {window}"
+        return IntensityChoice(chosen.model_copy(update={"window": span}), because, is_automatic=False)
     deep = facts[~np.isnan(facts["lowest"])]
     if not len(deep):
         return IntensityChoice(None)

@@ -40,6 +40,7 @@ FACTS = np.dtype(
         ("stated_white", "<f8"),
         ("is_real", "?"),
         ("is_inverted", "?"),
+        ("group", "S24"),
     ]
 )
 """What a scan keeps of each picture: its size when it is upright, and NaN as values of pictures of 8 bits.
@@ -68,6 +69,7 @@ def facts_of(picture: Picture) -> npt.NDArray[np.uint8]:
     row["width"], row["height"] = (max(sides), min(sides)) if image.width > image.height else sorted(sides)
     row["format"] = picture.format.encode()
     row["notes"] = "; ".join(picture.notes).encode()[:240]
+    row["group"] = picture.group.encode()
     row["is_blank"], row["is_grey"] = _is_blank(image), _is_grey(image)
     for name in ("lowest", "highest", "low", "high"):
         row[name] = getattr(picture.extent, name) if picture.extent else math.nan

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFile
 
+from regraft.arguments import window_of
 from regraft.data.findings.duplicates import THUMBNAIL_PX
 from regraft.data.findings.groups import grouped
 from regraft.data.findings.image_set import Images
@@ -20,6 +21,7 @@ from regraft.data.findings.look_alikes import LookAlikes
 from regraft.data.findings.picture_findings import FACTS, facts_of, picture_findings
 from regraft.data.findings.piles import Piles, sorted_out
 from regraft.data.findings.second_look import LOOK_PX
+from regraft.data.formats.samples import Span
 from regraft.data.pictures.file_kinds import foreign_file
 from regraft.data.pictures.loading import LOADER_VERSION, LoadLimits, decode, read_file
 from regraft.data.sources.candidates import Candidate, Found
@@ -53,6 +55,8 @@ class ScanSettings:
     """What is done with images that look alike; see `DataSettings`."""
     range: str = "auto"
     """The range of images of more than 8 bits; see `DataSettings`."""
+    window: str | None = None
+    """The window of DICOM files; see `DataSettings`."""
 
 
 def scan(found: Found, settings: ScanSettings | None = None, *, reporter: Reporter | None = None) -> Images:
@@ -68,8 +72,9 @@ def scan(found: Found, settings: ScanSettings | None = None, *, reporter: Report
     workers = settings.workers or count_cores()
     hashes, reasons = _hash_all(found.candidates, settings.limits, workers, reporter)
     files = {sha: candidate.file for candidate, sha in zip(found.candidates, hashes, strict=True) if sha}
+    own = _OWN_RANGE.model_copy(update={"window": window_of(settings.window)})
     store = RowStore(
-        cache_folder() / "scan" / _scan_key(settings.limits)[:24],
+        cache_folder() / "scan" / _scan_key(settings.limits, own.window)[:24],
         width=FACTS.itemsize,
         dtype=np.uint8,
         facts={"what": "thumbnails and sizes", "loader_version": LOADER_VERSION},
@@ -78,7 +83,7 @@ def scan(found: Found, settings: ScanSettings | None = None, *, reporter: Report
     def compute(keys: Sequence[str]) -> Iterator[tuple[str, npt.NDArray[np.uint8] | None]]:
         def examine(key: str) -> tuple[str, npt.NDArray[np.uint8] | None]:
             try:
-                return key, _examine(files[key], key, settings.limits)
+                return key, _examine(files[key], key, settings.limits, own)
             except ImageError as error:
                 reasons[key] = str(error)
                 return key, None
@@ -89,11 +94,12 @@ def scan(found: Found, settings: ScanSettings | None = None, *, reporter: Report
     return _assemble(found, hashes, reasons, rows, settings, reporter)
 
 
-def _scan_key(limits: LoadLimits) -> str:
+def _scan_key(limits: LoadLimits, window: Span | None) -> str:
     # Lower limits must refuse images that higher limits accepted, so the limits are part of the key; so is a
     # setting of Pillow's that only the user's own program can change, and which accepts incomplete files.
     facts = [LOADER_VERSION, FACTS.descr, _LOOK_PX, limits.max_megapixels, limits.max_file_mb]
-    return key_of([*facts, ImageFile.LOAD_TRUNCATED_IMAGES])
+    windows = [] if window is None else [list(window)]
+    return key_of([*facts, ImageFile.LOAD_TRUNCATED_IMAGES, *windows])
 
 
 def _hash_all(
@@ -119,11 +125,11 @@ def _hash_all(
     return hashes, reasons
 
 
-def _examine(file: Path, sha: str, limits: LoadLimits) -> npt.NDArray[np.uint8]:
+def _examine(file: Path, sha: str, limits: LoadLimits, own: Intensity) -> npt.NDArray[np.uint8]:
     data = read_file(file, limits)
     if sha256_of(data) != sha:
         raise ImageError("changed while it was read")
-    return facts_of(decode(data, min_side_px=_LOOK_PX, limits=limits, intensity=_OWN_RANGE))
+    return facts_of(decode(data, min_side_px=_LOOK_PX, limits=limits, intensity=own))
 
 
 def _assemble(
@@ -146,10 +152,11 @@ def _assemble(
     skipped = (*found.skipped, *piles.damaged)
     _check_bad_share(skipped, len(good), settings)
     facts = rows.gather([sha for _, sha in good]).reshape(-1).view(FACTS) if good else np.zeros(0, FACTS)
-    candidates, keys = [candidate for candidate, _ in good], [sha for _, sha in good]
+    candidates = [_of_patient(candidate, row) for (candidate, _), row in zip(good, facts, strict=True)]
+    keys = [sha for _, sha in good]
     files = {sha: candidate.file for candidate, sha in good}
 
-    choice = choose_intensity(facts, settings.range)
+    choice = choose_intensity(facts, settings.range, settings.window)
 
     def look(numbers: Sequence[int]) -> npt.NDArray[np.uint8]:
         wanted = [keys[number] for number in numbers]
@@ -177,6 +184,12 @@ def _assemble(
         source=found.source,
         intensity=choice,
     )
+
+
+def _of_patient(candidate: Candidate, facts: np.void) -> Candidate:
+    """The candidate with the group that its file names, if its location or table names none."""
+    group = facts["group"].decode()
+    return replace(candidate, group=group) if group and candidate.group is None else candidate
 
 
 def _by_stratum(candidates: Sequence[Candidate], task: TaskName) -> list[Candidate]:

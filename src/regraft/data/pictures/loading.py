@@ -21,11 +21,13 @@ from PIL import ExifTags, Image, ImageFile
 
 from regraft.data.formats.bands import PILLOWS_MOST_BANDS, Layout, layout_of, tiff_samples
 from regraft.data.formats.deep_images import is_deep, samples_in, values_of
+from regraft.data.formats.dicom import is_dicom, read_dicom
 from regraft.data.formats.directories import MAX_PAGES, repaired
+from regraft.data.formats.heic import read_heic
 from regraft.data.formats.readers import FORMATS, open_image, orientation_of
 from regraft.data.formats.samples import Extent, Samples, extent_of, grey_bands, picture_of
 from regraft.data.pictures.composition import LARGE_PIXELS, to_rgb
-from regraft.data.pictures.file_kinds import foreign_format
+from regraft.data.pictures.file_kinds import foreign_format, is_heic
 from regraft.data.pictures.guards import LoadLimits as LoadLimits
 from regraft.data.pictures.guards import check_header, check_megapixels
 from regraft.data.pictures.guards import read_file as read_file
@@ -72,6 +74,8 @@ class Picture:
     """Which values of more than 8 bits became which grey levels; None for images of 8 bits."""
     orientation: int = 1
     """EXIF orientation (1 to 8) of the stored image; the image here is upright."""
+    group: str = ""
+    """A hash that pictures of one patient share; empty if the file names none."""
 
 
 def decode(
@@ -106,6 +110,10 @@ def decode(
     try:
         # Pillow raises many kinds of errors for malformed files (OSError, ValueError, SyntaxError,
         # struct.error, IndexError, MemoryError, ...); each is a reason to skip the file, not to stop.
+        if is_dicom(data):
+            return _decode_dicom(data, channels, limits, min_side_px, intensity)
+        if is_heic(data):
+            return _decode_heic(data, channels, limits, min_side_px)
         layout = layout_of(data)
         if layout is not None and _has_many_bands(layout, channels):
             return _decode_bands(data, layout, channels, limits, min_side_px, intensity)
@@ -124,6 +132,33 @@ def decode(
         raise
     except Exception as error:  # Pillow and its plugins raise many kinds for damaged files
         raise ImageError(f"can't be decoded: {_one_line(error)}") from error
+
+
+def _decode_dicom(
+    data: bytes, channels: int, limits: LoadLimits, min_side_px: int | None, intensity: Intensity | None
+) -> Picture:
+    _check_colours(channels, "a DICOM file")
+    window = intensity.window if intensity else None
+    with _one_large_image:
+        found = read_dicom(data, lambda width, height: check_megapixels(width, height, limits), window=window)
+        extent = extent_of(found.samples, intensity) if found.samples else None
+        image = picture_of(found.samples, extent) if found.samples else found.image
+        assert image is not None
+        rgb = to_rgb(image, _reduction(image, min_side_px))
+    return Picture(rgb, (), "DICOM", found.width, found.height, found.notes, extent, group=found.group)
+
+
+def _decode_heic(data: bytes, channels: int, limits: LoadLimits, min_side_px: int | None) -> Picture:
+    _check_colours(channels, "a HEIC photo")
+    with _one_large_image:
+        image = read_heic(data, lambda width, height: check_megapixels(width, height, limits))
+        rgb = to_rgb(image, _reduction(image, min_side_px))
+    return Picture(rgb, (), "HEIC", image.width, image.height, ())
+
+
+def _check_colours(channels: int, noun: str) -> None:
+    if channels not in (1, 3):
+        raise ImageError(f"{noun}, which is grey or in colour; the network takes {channels} channels")
 
 
 def _has_many_bands(layout: Layout, channels: int) -> bool:
