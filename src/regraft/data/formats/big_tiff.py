@@ -44,8 +44,8 @@ def bands_by_tifffile(
     with tifffile.TiffFile(io.BytesIO(data)) as file:
         page = file.pages.first
         promised = (page.imagelength, page.imagewidth, page.samplesperpixel, page.imagedepth)
-        is_known = page.bitspersample in (8, 16, 32, 64) and page.dtype is not None
-        if promised != (height, width, bands, 1) or not is_known or page.dtype.kind not in "iuf":
+        is_known = page.bitspersample in (8, 16, 32, 64) and promised == (height, width, bands, 1)
+        if not is_known or page.dtype is None or page.dtype.kind not in "iuf":
             return None
         if page.nbytes != height * width * bands * page.dtype.itemsize:
             return None

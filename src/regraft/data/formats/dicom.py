@@ -67,11 +67,6 @@ class DicomPicture:
     """Hash of the patient, or else of the study; empty if the file names neither."""
 
 
-def is_dicom(data: bytes) -> bool:
-    """Whether a file begins as DICOM files do: 128 bytes of any kind, then `DICM`."""
-    return data[128:132] == b"DICM"
-
-
 def read_dicom(data: bytes, check: CheckPixels, *, window: Span | None = None) -> DicomPicture:
     """The middle frame of a DICOM file.
 
@@ -83,10 +78,6 @@ def read_dicom(data: bytes, check: CheckPixels, *, window: Span | None = None) -
     Raises:
         ImageError: the file holds no picture, or one that is not read; says what helps.
     """
-    try:
-        import pydicom  # noqa: F401 (whether it is there)
-    except ImportError:
-        raise ImageError("a DICOM file, which needs pydicom: pip install 'regraft[medical]'") from None
     with _one_file, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return _read(data, check, window)

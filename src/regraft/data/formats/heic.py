@@ -6,8 +6,6 @@ from collections.abc import Callable
 
 from PIL import Image
 
-from regraft.errors import ImageError
-
 
 def read_heic(data: bytes, check: Callable[[int, int], None]) -> Image.Image:
     """The photo that the file names as its first, as its own transformations turn it.
@@ -17,13 +15,11 @@ def read_heic(data: bytes, check: Callable[[int, int], None]) -> Image.Image:
         check: refuses a width and height in pixels, before anything is decoded.
 
     Raises:
-        ImageError: pi-heif is not installed, or the file is damaged.
+        ImageError: what `check` refuses. pi-heif raises other kinds for damaged files.
     """
-    try:
-        import pi_heif
-    except ImportError:
-        raise ImageError("a HEIC photo, which needs pi-heif: pip install 'regraft[heic]'") from None
+    import pi_heif
+
     photo = pi_heif.open_heif(data, convert_hdr_to_8bit=True)
     check(*photo.size)
-    image = photo.to_pillow()
+    image: Image.Image = photo.to_pillow()
     return image if image.mode in ("L", "LA", "RGB", "RGBA") else image.convert("RGB")

@@ -172,9 +172,10 @@ def _has_reader(kind: ForeignFormat) -> bool:
     return kind in _READERS and find_spec(_READERS[kind]) is not None
 
 
-def is_heic(data: bytes) -> bool:
-    """Whether a file begins as HEIC photos do."""
-    return data[4:8] == b"ftyp" and _foreign_brand(data[:HEADER_BYTES]) is HEIC
+def reader_of(data: bytes) -> str | None:
+    """The installed library that reads a file of a format that is not read without one; None for all others."""
+    kind = _known_by_content(data[:HEADER_BYTES])
+    return _READERS[kind] if kind is not None and _has_reader(kind) else None
 
 
 def foreign_by_content(data: bytes) -> ForeignFormat | None:
@@ -207,8 +208,7 @@ def _foreign_brand(data: bytes) -> ForeignFormat | None:
 
 def is_read(data: bytes) -> bool:
     """Whether the first bytes are those of a format that is read here."""
-    kind = _known_by_content(data)
-    if kind is not None and _has_reader(kind):
+    if reader_of(data):
         return True
     is_webp = data[:4] == b"RIFF" and data[8:12] == b"WEBP"
     is_avif = data[4:8] == b"ftyp" and _foreign_brand(data) is None

@@ -21,13 +21,13 @@ from PIL import ExifTags, Image, ImageFile
 
 from regraft.data.formats.bands import PILLOWS_MOST_BANDS, Layout, layout_of, tiff_samples
 from regraft.data.formats.deep_images import is_deep, samples_in, values_of
-from regraft.data.formats.dicom import is_dicom, read_dicom
+from regraft.data.formats.dicom import read_dicom
 from regraft.data.formats.directories import MAX_PAGES, repaired
 from regraft.data.formats.heic import read_heic
 from regraft.data.formats.readers import FORMATS, open_image, orientation_of
 from regraft.data.formats.samples import Extent, Samples, extent_of, grey_bands, picture_of
 from regraft.data.pictures.composition import LARGE_PIXELS, to_rgb
-from regraft.data.pictures.file_kinds import foreign_format, is_heic
+from regraft.data.pictures.file_kinds import foreign_format, reader_of
 from regraft.data.pictures.guards import LoadLimits as LoadLimits
 from regraft.data.pictures.guards import check_header, check_megapixels
 from regraft.data.pictures.guards import read_file as read_file
@@ -110,9 +110,10 @@ def decode(
     try:
         # Pillow raises many kinds of errors for malformed files (OSError, ValueError, SyntaxError,
         # struct.error, IndexError, MemoryError, ...); each is a reason to skip the file, not to stop.
-        if is_dicom(data):
+        reader = reader_of(data)
+        if reader == "pydicom":
             return _decode_dicom(data, channels, limits, min_side_px, intensity)
-        if is_heic(data):
+        if reader == "pi_heif":
             return _decode_heic(data, channels, limits, min_side_px)
         layout = layout_of(data)
         if layout is not None and _has_many_bands(layout, channels):
