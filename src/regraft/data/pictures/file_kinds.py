@@ -173,7 +173,7 @@ def _has_reader(kind: ForeignFormat) -> bool:
 
 
 def reader_of(data: bytes) -> str | None:
-    """The installed library that reads a file of a format that is not read without one; None for all others."""
+    """The installed library that reads a file which Pillow does not; None for all others."""
     kind = _known_by_content(data[:HEADER_BYTES])
     return _READERS[kind] if kind is not None and _has_reader(kind) else None
 
