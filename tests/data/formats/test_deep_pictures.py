@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 import struct
 import zlib
 from collections.abc import Callable
@@ -235,3 +236,18 @@ def test_a_strip_that_holds_more_than_its_pixels_is_refused() -> None:
     file = small[:place] + struct.pack("<L", len(bomb)) + small[place + 4 : start] + bomb
     with pytest.raises(ImageError, match="strips hold more than the 512 bytes"):
         decode(file, limits=LoadLimits())
+
+
+@pytest.mark.parametrize("count", [400, pytest.param(8000, marks=pytest.mark.soak)])
+def test_damaged_files_are_read_or_refused(count: int) -> None:
+    draws = random.Random(count)
+    several, limits, read = list(FILES.values()), LoadLimits(max_megapixels=1), 0
+    for _ in range(count):
+        file = bytearray(draws.choice(several))
+        for _ in range(draws.randint(1, 6)):
+            file[draws.randrange(2, min(len(file), draws.choice((400, 10**6))))] = draws.randrange(256)
+        try:
+            read += decode(bytes(file), limits=limits).image.mode == "RGB"
+        except ImageError:
+            continue
+    assert 0 < read < count
