@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -12,8 +15,10 @@ from regraft.data.findings.intensity import (
 )
 from regraft.data.findings.picture_findings import FACTS
 from regraft.errors import SettingsError
+from regraft.features.extraction import feature_store
 from regraft.records import InputSpec, Intensity
 from regraft.settings import DataSettings
+from regraft.storage.files import key_of
 
 NONE = (float("nan"), float("nan"))
 
@@ -126,5 +131,14 @@ def test_images_outside_of_the_range_are_blank() -> None:
 
 
 def test_the_range_is_part_of_the_keys_of_deep_images_only() -> None:
-    assert "intensity" not in InputSpec().model_dump()
-    assert InputSpec(intensity=Intensity(whole=(0, 4095))).model_dump()["intensity"]["whole"] == (0, 4095)
+    spec = InputSpec()
+    facts = {"runtime": "torch", "input": spec.model_dump()}
+    runtime: Any = SimpleNamespace(facts=facts, width=8)
+    listed = ["size_px", "channels", "mean", "std", "interpolation", "crop_share"]
+    known = {name: getattr(spec, name) for name in listed}
+    before = {"what": "features", "loader_version": 2, "view": "centre", "runtime": "torch", "input": known}
+    assert feature_store(runtime, spec).folder.name == key_of(before)[:24]
+    ranged = spec.model_copy(update={"intensity": Intensity(whole=(0, 4095))})
+    other = spec.model_copy(update={"intensity": Intensity(whole=(0, 1023))})
+    names = {feature_store(runtime, one).folder.name for one in (spec, ranged, other)}
+    assert len(names) == 3
