@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import numbers
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from regraft.errors import RegraftError, SettingsError, close_names
+from regraft.records import Intensity
 
 _REPORTS = ("phase", "note", "warn", "decided")
 _KINDS = {str: "text", int: "a whole number", float: "a number", bool: "True or False"}
@@ -189,3 +190,64 @@ def _not_one_of(name: str, value: Any, choices: tuple[str, ...]) -> str:
 
 def _flag(name: str) -> str:
     return f"--{name.replace('_', '-')}"
+
+
+def names_in(columns: Any) -> Any:
+    """Names of columns as a tuple; a single text is a list with commas. What is neither stays as it is."""
+    if isinstance(columns, str):
+        columns = (columns,)
+    if not isinstance(columns, Sequence) or not all(isinstance(name, str) for name in columns):
+        return columns
+    if len(columns) == 1:
+        columns = columns[0].split(",")
+    return tuple(filter(None, (name.strip() for name in columns)))
+
+
+_WINDOWS = {"lung": (-600, 1500), "bone": (300, 1500), "brain": (40, 80), "soft": (40, 400)}
+"""Usual centres and widths for CT, in Hounsfield units."""
+
+
+def window_of(text: str | None) -> tuple[float, float] | None:
+    """The values that become black and white in DICOM files; None if each file decides.
+
+    Raises:
+        SettingsError: the text is none of the accepted ones.
+
+    >>> window_of("soft"), window_of("-600:1500")
+    ((-160.0, 240.0), (-1350.0, 150.0))
+    """
+    if text is None:
+        return None
+    try:
+        centre, width = _WINDOWS.get(text) or map(float, text.split(":"))
+    except ValueError:
+        centre = width = math.nan
+    if not (math.isfinite(centre + width) and width > 0):
+        raise SettingsError(
+            f"--window {text} is no window; accepted are {', '.join(_WINDOWS)}, and centre and width with a "
+            "colon between them, as in 40:400"
+        )
+    return centre - width / 2, centre + width / 2
+
+
+def intensity_of(text: str) -> Intensity | None:
+    """The range that a setting asks for; None for `auto`.
+
+    Raises:
+        SettingsError: the text is none of the accepted ones.
+
+    >>> intensity_of("0:4095").text, intensity_of("each").is_each, intensity_of("auto")
+    ('0-4,095', True, None)
+    """
+    if text in ("auto", "each"):
+        return Intensity(is_each=True) if text == "each" else None
+    try:
+        black, white = map(float, text.split(":"))
+    except ValueError:
+        black = white = math.nan
+    if not (math.isfinite(black) and math.isfinite(white) and black < white):
+        raise SettingsError(
+            f"--range {text} is no range; accepted are auto, each, and the values of black and white with a "
+            "colon between them, the smaller one first, as in 0:4095 or -1000:400"
+        )
+    return Intensity(whole=(black, white), real=(black, white))

@@ -37,6 +37,36 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Intensity(Record):
+    """Which stored values become black and white in images of more than 8 bits, decided for a data set."""
+
+    whole: tuple[float, float] | None = None
+    """Range of whole numbers; None if the data set had no such images, which are then taken one by one."""
+    real: tuple[float, float] | None = None
+    """The same of floating-point numbers."""
+    is_each: bool = False
+    """Whether each image has a range of its own, from its 0.1 % point to its 99.9 % point."""
+    window: tuple[float, float] | None = Field(None, exclude_if=lambda window: window is None)
+    """Range of DICOM files, in the unit of the device; None if they are shown as they say themselves."""
+
+    @property
+    def text(self) -> str:
+        """For example `0-4,095`.
+
+        >>> Intensity(whole=(0, 4095)).text, Intensity(real=(-0.5, 1)).text, Intensity(is_each=True).text
+        ('0-4,095', '-0.5-1', 'of each image, from its 0.1 % point to its 99.9 % point')
+        """
+        if self.is_each:
+            return "of each image, from its 0.1 % point to its 99.9 % point"
+        kinds = {
+            "whole numbers": self.whole, "floating-point numbers": self.real, "DICOM files": self.window
+        }  # fmt: skip
+        spans = {kind: f"{span[0]:,.6g}-{span[1]:,.6g}" for kind, span in kinds.items() if span}
+        if len(set(spans.values())) == 1:
+            return next(iter(spans.values()))
+        return " and ".join(f"{span} of {kind}" for kind, span in spans.items())
+
+
 class InputSpec(Record):
     """The input that a network expects: `networks` define it, `data` prepares it."""
 
@@ -54,6 +84,8 @@ class InputSpec(Record):
     """Filter with which the image is resized."""
     crop_share: float = Field(0.875, gt=0, le=1)
     """Side of the central crop as a share of the image's shorter side."""
+    intensity: Intensity | None = Field(None, exclude_if=lambda intensity: intensity is None)
+    """The range of images of more than 8 bits; None if there were none in the data set."""
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, ClassVar, Literal
 
-from regraft.arguments import settle
+from regraft.arguments import intensity_of, names_in, settle, window_of
 from regraft.errors import SettingsError, close_names
 from regraft.goal import Goal
 from regraft.records import Granularity, HeadKind, Precision, StrategyChoice, TaskName
@@ -79,6 +79,15 @@ class DataSettings:
     """Format of the boxes to read, where a folder has several; by default the one of most pictures."""
     boxes_before_rotation: bool | None = None
     """Whether boxes were drawn before the EXIF rotation of pictures; by default found out, and shown."""
+    range: str = "auto"
+    """Which values become black and white in images of more than 8 bits, once for all images. auto: what the
+    files state; else 0 and the largest value of 8, 10, 12, 14 or 16 bits, whichever is the first that is not
+    below the largest value; the 0.1 % and 99.9 % points where they use less than a quarter of that.
+    BLACK:WHITE: two values, as in 0:4095. each: every image from its own 0.1 % point to its own 99.9 % point,
+    so that brightness can't be compared."""
+    window: str | None = None
+    """Window of DICOM files, the same for all: lung, bone, brain or soft (for CT), or centre and width in the
+    unit of the device, as in 40:400. By default each file is shown as it says; else --range applies."""
     workers: int | None = None
     """Number of threads that read and decode images; by default one per core."""
 
@@ -90,8 +99,10 @@ class DataSettings:
     }
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "label_columns", _names(self.label_columns))
+        object.__setattr__(self, "label_columns", names_in(self.label_columns))
         settle(self, self._RANGES, ())
+        intensity_of(self.range)
+        window_of(self.window)
         if not self.label_columns:
             return
         if self.task_name != "multilabel":
@@ -124,21 +135,10 @@ class DataSettings:
             del kept["task"]
         if not self.label_columns:
             del kept["label_columns"]
-        for name in ("boxes_format", "boxes_before_rotation"):
-            if kept[name] is None:
+        for name in ("boxes_format", "boxes_before_rotation", "range", "window"):
+            if kept[name] in (None, "auto"):
                 del kept[name]
         return kept
-
-
-def _names(columns: Any) -> Any:
-    """Names of columns as a tuple; a single text is a list with commas. What is neither stays as it is."""
-    if isinstance(columns, str):
-        columns = (columns,)
-    if not isinstance(columns, Sequence) or not all(isinstance(name, str) for name in columns):
-        return columns
-    if len(columns) == 1:
-        columns = columns[0].split(",")
-    return tuple(filter(None, (name.strip() for name in columns)))
 
 
 @dataclass(frozen=True)

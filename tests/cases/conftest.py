@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from regraft.cli.app import run
+from regraft.data.pictures import file_kinds
 
 
 @dataclass(frozen=True)
@@ -46,3 +48,14 @@ def regraft_command(
 
 QUICK = ("--network", "lenet5", "--strategy", "probe", "--no-report", "--workers", "1")
 """Flags of a fit that takes about a second."""
+
+
+@pytest.fixture
+def without_readers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """As where none of the extras is installed that read further formats."""
+    for name in ("pydicom", "pi_heif"):
+        monkeypatch.setitem(sys.modules, name, None)
+    file_kinds._has_reader.cache_clear()
+    yield
+    monkeypatch.undo()
+    file_kinds._has_reader.cache_clear()

@@ -17,6 +17,7 @@ from regraft.errors import ImageError
 from tests.cases.conftest import QUICK, Command
 from tests.cases.pictures import folder, picture
 
+pytestmark = pytest.mark.usefixtures("without_readers")
 HEIC = b"\0\0\0\x24ftypheic\0\0\0\0mif1MiHEmiafheic" + bytes(200)
 DICOM = bytes(128) + b"DICM" + bytes(200)
 FOREIGN = {
@@ -150,7 +151,9 @@ def test_a_folder_of_foreign_formats_says_the_way_out(regraft_command: Command, 
         (tmp_path / "phone" / label / "IMG.HEIC").write_bytes(HEIC)
     shown = regraft_command("fit", tmp_path / "phone", *QUICK)
     assert shown.code == 1
-    assert "2 HEIC photos are not read; convert to JPEG" in shown.err
+    assert (
+        "2 HEIC photos are not read; install what reads them, with pip install 'regraft[heic]'" in shown.err
+    )
 
 
 def jpeg() -> bytes:
@@ -188,4 +191,4 @@ def test_predictions_name_the_format_of_a_file_that_is_not_read(
     (tmp_path / "new.jpg").write_bytes(HEIC)
     shown = regraft_command("predict", "run", data / "cat/000.jpg", tmp_path / "new.jpg")
     assert "new.jpg: not an image of an accepted format" in shown.err
-    assert "HEIC photo; convert to JPEG" in shown.err
+    assert "HEIC photo; install what reads them, with pip install 'regraft[heic]', or convert to" in shown.err

@@ -23,7 +23,7 @@ from regraft.data.sources.candidates import SIDES
 from regraft.errors import DataError
 from tests.cases.pictures import folder, labelled, picture, table
 
-pytestmark = pytest.mark.usefixtures("own_cache")
+pytestmark = pytest.mark.usefixtures("own_cache", "without_readers")
 OFTEN = settings(
     max_examples=40,
     deadline=None,

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+import regraft
 from tests.cases.conftest import QUICK, Command
 from tests.cases.pictures import folder, picture
-from tests.data.pictures.test_bands import tiff
+from tests.data.formats.test_bands import tiff
 
 
 def icon(kind: int, number: int) -> Image.Image:
@@ -80,12 +81,20 @@ def test_the_owner_of_wide_pictures_learns_how_much_is_seen(tmp_path: Path, regr
     assert len(finding["paths"]) == 24
 
 
-def test_twelve_bits_in_sixteen_are_found_and_a_fit_warns(tmp_path: Path, regraft_command: Command) -> None:
+def test_twelve_bits_in_sixteen_have_one_range_that_predictions_use_too(
+    tmp_path: Path, regraft_command: Command
+) -> None:
     root = folder(tmp_path / "lamps", extension=".png", draw=lamp)
-    text = "24 of 24 pictures are scaled from 0-65535"
-    assert text in checked(regraft_command, root)["range"]["message"]
+    text = "range 0-4,095, because the largest value of 24 images is"
+    assert text in checked(regraft_command, root)["intensity"]["message"]
     ran = regraft_command("fit", root, *QUICK, "--out", tmp_path / "run")
-    assert f"warning: {text}" in ran.text.replace("\n", " ")
+    assert "decided range 0-4,095 for images of more than 8 bits" in ran.text.replace("\n", " ")
+    facts = json.loads((tmp_path / "run" / "bundle" / "bundle.json").read_text())
+    assert facts["input_spec"]["intensity"] == {"whole": [0, 4095], "real": None, "is_each": False}
+    dark = Image.fromarray((np.asarray(lamp(0, 99)) // 4).astype(np.uint16))  # alone it would be of ten bits
+    model = regraft.load_model(tmp_path / "run")
+    expected = model.predict([Image.fromarray((np.asarray(dark) / 4095 * 255).round().astype(np.uint8))])
+    assert model.predict([dark]).rows[0].outputs == pytest.approx(expected.rows[0].outputs, abs=1e-6)
 
 
 def test_blank_frames_are_found(tmp_path: Path, regraft_command: Command) -> None:
@@ -117,7 +126,7 @@ def test_five_bands_of_sixteen_bits_are_fitted(tmp_path: Path, regraft_command: 
 def test_bands_that_cannot_be_read_are_named(tmp_path: Path, regraft_command: Command) -> None:
     root = multispectral(tmp_path / "plots")
     for path in root.glob("*/*.tif"):
-        path.write_bytes(path.read_bytes().replace(b"\x10\0" * 5, b"\x0c\0" * 5))
+        path.write_bytes(path.read_bytes().replace(b"\x10\0" * 5, b"\x18\0" * 5))
     ran = regraft_command("check", root)
     assert ran.code != 0
-    assert "a TIFF of 5 bands of 12 bits, which is not read; save each band as a page" in ran.text
+    assert "a TIFF of 5 bands of 24 bits, which is not read; save each band as a page" in ran.text

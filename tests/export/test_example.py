@@ -13,7 +13,9 @@ from PIL import Image
 from regraft.data.pictures.loading import decode
 from regraft.export.example import decoded, main
 from regraft.export.kinds import made_kinds
+from regraft.records import Intensity
 from tests.cases.pictures import picture
+from tests.data.formats.test_deep_pictures import png, tif
 
 SIDES = (28, 224)
 """What a small and a usual network need: some images are larger than this and some are smaller."""
@@ -83,6 +85,31 @@ def test_the_example_decodes_as_the_loader_does(name: str, tmp_path: Path) -> No
         expected = np.asarray(decode(KINDS[name], min_side_px=side).image)
         assert np.array_equal(decoded(str(tmp_path / "file"), 3, side), expected)
         assert np.array_equal(decoded(str(tmp_path / "file"), 1, side), expected)
+
+
+RANGES = (
+    Intensity(whole=(0, 4095), real=(0, 0.5)), Intensity(whole=(-300, 9000), real=(-9, 300)),
+    Intensity(is_each=True),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("intensity", RANGES, ids=lambda one: one.text)
+@pytest.mark.parametrize("name", [name for name in KINDS if "bits" in name or "floating" in name])
+def test_the_range_of_the_data_set_is_used_as_the_loader_does(
+    name: str, intensity: Intensity, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_bytes(KINDS[name])
+    expected = np.asarray(decode(KINDS[name], min_side_px=50, intensity=intensity).image)
+    assert np.array_equal(decoded(str(tmp_path / "file"), 3, 50, intensity.model_dump()), expected)
+
+
+def test_what_pillow_would_cut_off_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "colours").write_bytes(png(np.full((48, 64, 3), 900, np.uint16)))
+    with pytest.raises(ValueError, match="colours of more than 8 bits, which Pillow cuts off"):
+        decoded(str(tmp_path / "colours"), 3, 50)
+    (tmp_path / "inverted").write_bytes(tif(np.full((9, 9), 900, np.uint16), photometric="miniswhite"))
+    with pytest.raises(ValueError, match="more than 8 bits of which 0 is white"):
+        decoded(str(tmp_path / "inverted"), 3, 50)
 
 
 @pytest.mark.parametrize("channels", [2, 4, 5])

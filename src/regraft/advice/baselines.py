@@ -77,7 +77,8 @@ def _described(
     images = replace(
         dataset.images, items=tuple(item for item in dataset.images.items if item.sha256 in wanted)
     )
-    features = extract(images, DescriptorRuntime(names), SPEC, limits=limits, reporter=reporter)
+    spec = SPEC.model_copy(update={"intensity": images.intensity.chosen})
+    features = extract(images, DescriptorRuntime(names), spec, limits=limits, reporter=reporter)
     known = [number for number, key in enumerate(sample.keys) if key in features.rows]
     return replace(sample.subset(np.array(known, dtype=np.int64)), features=features)
 

@@ -20,6 +20,7 @@ from PIL import Image, ImageOps
 
 from regraft.arguments import described
 from regraft.data.findings.image_set import Images
+from regraft.data.formats.big_tiff import colours_as_tiff
 from regraft.data.sources.folders import files_below
 from regraft.errors import DataError, ImageError
 from regraft.storage.files import sha256_of
@@ -54,6 +55,8 @@ class ImageSource:
             return self.content
         try:
             picture = self.content
+            if isinstance(picture, np.ndarray) and picture.ndim == 3 and picture.dtype == np.uint16:
+                return colours_as_tiff(picture)
             if isinstance(picture, np.ndarray):
                 return _encoded(Image.fromarray(np.ascontiguousarray(picture)))
             with _one_picture:
@@ -190,7 +193,7 @@ def _read(file: Any, name: str) -> bytes:
 
 
 def _pixels(image: Any, name: str) -> Array:
-    """An array as grey values `(H, W)` of uint8 or uint16, or as colours `(H, W, 3 or 4) uint8`.
+    """An array as grey values `(H, W)` or colours `(H, W, 3 or 4)`, of uint8 or uint16.
 
     Raises:
         DataError: the shape, the type or the range of the values is not that of an image.
@@ -231,8 +234,8 @@ def _in_bytes(values: Array, name: str) -> Array:
         low, high = float(values.min()), float(values.max())
         if kind == "f" and low >= 0 and high <= 1:  # not for NaN
             return np.rint(values.astype(np.float64) * 255).astype(np.uint8)
-        if values.dtype == np.uint16:  # colours of 16 bits lose the lower 8, as in files
-            return values if values.ndim == 2 else (values >> 8).astype(np.uint8)
+        if values.dtype == np.uint16:
+            return values
         if kind != "f" and low >= 0 and high <= 255:
             return values.astype(np.uint8)
         reach = f"values from {low:g} to {high:g}"

@@ -152,14 +152,16 @@ def fit_detector(
     weights = on_canvas_weights(request, log)
     with ThreadPoolExecutor(1) as background:
         opening = background.submit(request.compute.open, weights, log, cut="maps")
+        reading = request.data
         scanning = ScanSettings(
-            limits, request.data.max_bad_share, request.data.workers, request.data.look_alikes
+            limits, reading.max_bad_share, reading.workers, reading.look_alikes, reading.range, reading.window
         )
         dataset = boxed_dataset(
             request.boxes, scanning, seed=settings.seed, test_share=settings.test_share, reporter=log
         )
         _tell(dataset, log)
         say_changed_boxes(earlier, dataset, folder, log)
+        weights = weights.seeing(dataset.images.intensity.chosen)
         decoding = canvas_decoding(dataset.images, weights.input_spec, limits)
         ready = decode_while_waiting(decoding, _first_keys(dataset), weights.input_spec, opening)
         runtime = opening.result()
@@ -276,6 +278,7 @@ def _tell(dataset: BoxedDataset, log: RunLog) -> None:
     )
     if dataset.split.history:
         log.note(dataset.split.history)
+    dataset.images.intensity.tell(log)
     for finding in dataset.images.findings:
         if finding.kind in _TOLD:
             log.warn(f"{finding.message} (findings.csv)")
@@ -354,6 +357,7 @@ def _run(
         lineage=outcome.detector.lineage,
         reasons=tuple(log.reasons),
         versions=versions(),
+        intensity=outcome.dataset.images.intensity.chosen,
     )
 
 

@@ -29,7 +29,10 @@ class Pictures:
         """An image in RGB; None if it can't be read. It may be smaller, but not below `min_side_px`."""
         place = self._place(path)
         try:
-            return None if place is None else decode(read_file(place), min_side_px=min_side_px).image
+            if place is None:
+                return None
+            data, intensity = read_file(place), self._files.intensity
+            return decode(data, min_side_px=min_side_px, intensity=intensity).image
         except ImageError:
             self._note(path, is_read=False)
             return None

@@ -39,11 +39,11 @@ def main(paths: list[str]) -> None:
     needed_px = math.ceil(spec["size_px"] / spec["crop_share"] - 1e-6)
     for path in paths:
         try:
-            batch = decoded(path, spec["channels"], needed_px)[None]  # (1, height, width, channels), 0 to 255
+            batch = decoded(path, spec["channels"], needed_px, spec.get("intensity"))[None]
         except Exception as error:  # a file that Pillow can't read does not stop the others
             print(f"{path}: can't be decoded: {error}", file=sys.stderr)
             continue
-        (outputs,) = session.run([output], {"images": batch})  # (1, number of labels)
+        (outputs,) = session.run([output], {"images": batch})  # from (1, height, width, channels), 0 to 255
         for line in answer(outputs[0], facts["labels"], facts.get("task", {})):
             print(f"{path}: {line}")
 
@@ -64,23 +64,30 @@ def answer(outputs: np.ndarray[Any, Any], labels: list[str], task: dict[str, Any
     return lines[:3]
 
 
-def decoded(path: str, channels: int, needed_px: int) -> np.ndarray[Any, Any]:
+def decoded(
+    path: str, channels: int, needed_px: int, intensity: dict[str, Any] | None = None
+) -> np.ndarray[Any, Any]:
     """The first frame, upright: `(height, width, 3) uint8`, or the bands of a network of other channels.
 
     Args:
         path: an image file.
         channels: number of channels of the network; networks of one channel make grey from RGB themselves.
         needed_px: length of the shorter side that is enough; larger images may be reduced.
+        intensity: the range of images of more than 8 bits, as the model's facts have it.
+
+    Raises:
+        ValueError: Pillow would read another picture than Regraft does.
     """
     with Image.open(path) as image:
+        check_pixels(image)
         if channels in (1, 3):
             scale = needed_px / min(image.size)  # a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size
             image.draft(None, (max(1, int(image.width * scale)), max(1, int(image.height * scale))))
             image.load()
-            bands = [rgb(image)]
+            bands = [rgb(image, intensity)]
         else:
             image.load()
-            bands = separate(image, channels)
+            bands = separate(image, channels, intensity)
         is_large = image.width * image.height > LARGE_PIXELS
         factor = max(1, min(image.size) // (2 * needed_px)) if is_large else 1
         turn = TURNS.get(orientation(image))
@@ -89,26 +96,43 @@ def decoded(path: str, channels: int, needed_px: int) -> np.ndarray[Any, Any]:
     return np.dstack([np.asarray(band) for band in upright])
 
 
-def rgb(image: Image.Image) -> Image.Image:
+def rgb(image: Image.Image, intensity: dict[str, Any] | None) -> Image.Image:
     """Any image in RGB: more than 8 bits are scaled, and what is transparent gets a ground."""
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        return scaled(image).convert("RGB")
+        return scaled(image, intensity).convert("RGB")
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         return on_ground((image.convert("LA") if image.mode == "La" else image).convert("RGBA"))
     return image.convert("RGB")
 
 
-def scaled(image: Image.Image) -> Image.Image:
-    """Grey levels of 8 bits; 65,535 is white, or 255 or 1 where no value is larger, or the largest value."""
-    values = np.asarray(image).astype(np.float32)
+def check_pixels(image: Image.Image) -> None:
+    """Refuse colours of more than 8 bits, of which Pillow reads 8, and files in which 0 is white."""
+    tiles = getattr(image, "tile", [])
+    how = str(tiles[0][3]) if tiles else ""
+    if image.mode not in ("I", "F") and not image.mode.startswith("I;16") and "16" in how:
+        raise ValueError("colours of more than 8 bits, which Pillow cuts off; save it with 8 bits")
+    is_inverted = isinstance(image, TiffImagePlugin.TiffImageFile) and image.tag_v2.get(262) == 0
+    if is_inverted and (image.mode in ("I", "F") or image.mode.startswith("I;16")):
+        raise ValueError("more than 8 bits of which 0 is white; save it with 0 as black")
+
+
+def scaled(image: Image.Image, intensity: dict[str, Any] | None) -> Image.Image:
+    """Grey levels of 8 bits, in the range of the model's images, or else in the usual range."""
+    values = np.asarray(image).astype(np.float64)
     finite = values[np.isfinite(values)]
     low, high = float(finite.min()), float(finite.max())
-    if image.mode.startswith("I;16"):
-        low, high = 0.0, 65535.0
-    elif low >= 0:
-        is_fraction, is_integer = image.mode == "F" and high <= 1, image.mode == "I"
-        usual = 1.0 if is_fraction else 255.0 if high <= 255 else 65535.0 if is_integer else math.inf
-        low, high = (0.0, usual) if high <= usual < math.inf else (low, high)
+    known = (intensity or {}).get("real" if image.mode == "F" else "whole")
+    usual = [1, 255] if image.mode == "F" else [255, 1023, 4095, 16383, 65535]
+    usual = [65535] if image.format == "PPM" and image.mode == "I" else usual  # Pillow rescales these files
+    white = next((level for level in usual if high <= level), None)
+    if (intensity or {}).get("is_each"):
+        drawn = finite[:: -(-values.size // (1 << 20))]
+        own = [float(point) for point in np.percentile(drawn, (0.1, 99.9))]
+        low, high = own if own[0] < own[1] else (low, high)
+    elif known is not None:
+        low, high = known
+    elif low >= 0 and white is not None:
+        low, high = 0.0, float(white)
     values = np.nan_to_num(values, nan=low, posinf=high, neginf=low)
     grey = (values - low) * (255.0 / max(high - low, 1e-30))
     return Image.fromarray(np.clip(np.rint(grey), 0, 255).astype(np.uint8))
@@ -123,7 +147,7 @@ def on_ground(image: Image.Image) -> Image.Image:
     return Image.alpha_composite(below, image).convert("RGB")
 
 
-def separate(image: Image.Image, channels: int) -> list[Image.Image]:
+def separate(image: Image.Image, channels: int, intensity: dict[str, Any] | None) -> list[Image.Image]:
     """The bands of an image, or its pages if each is grey."""
     if len(image.getbands()) == channels:
         return [image.getchannel(number) for number in range(channels)]
@@ -133,7 +157,7 @@ def separate(image: Image.Image, channels: int) -> list[Image.Image]:
     for number in range(channels):
         image.seek(number)
         image.load()
-        pages.append(rgb(image).getchannel(0))
+        pages.append(rgb(image, intensity).getchannel(0))
     return pages
 
 

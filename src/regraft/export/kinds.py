@@ -11,11 +11,13 @@ import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image
 
+from regraft.data.formats.readers import open_image, orientation_of
+from regraft.data.pictures.file_kinds import reader_of
 from regraft.data.pictures.loading import read_file
-from regraft.data.pictures.readers import open_image, orientation_of
 
 _SIDE = (120, 80)
 _MOST = 16
+_UNREAD = {"pydicom": "DICOM", "pi_heif": "HEIC"}
 
 
 def made_kinds(channels: int) -> dict[str, bytes]:
@@ -48,7 +50,7 @@ def found_kinds(images: Iterable[Path | bytes]) -> dict[str, Path | bytes]:
 def _kind(data: bytes) -> str:
     image, notes = open_image(data)
     if image is None:
-        return "TIFF with bands that Pillow does not read"
+        return _UNREAD.get(reader_of(data) or "", "TIFF with bands that Pillow does not read")
     marks = [f"{image.format} {image.mode}"]
     marks += ["transparent"] if "transparency" in image.info else []
     marks += ["turned"] if orientation_of(image, notes) != 1 else []

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from regraft.export.parity import Parity, Quantised, Trial
 from regraft.prediction.notebook import with_interval
 from regraft.prediction.onnx_model import OUTPUTS
-from regraft.records import InputSpec, Link, Scores
+from regraft.records import InputSpec, Intensity, Link, Scores
 from regraft.runs.model_files import ModelFiles
 from regraft.runs.reading import RunFiles
 from regraft.storage.tables import printable
@@ -189,6 +189,20 @@ def _input(spec: InputSpec, task: Task) -> list[str]:
     return ["", "## Input and output", "", images, outputs]
 
 
+def _ranged(intensity: Intensity | None) -> str:
+    """How values of more than 8 bits become grey levels."""
+    if intensity is not None:
+        return (
+            f"- Images of more than 8 bits: the range {intensity.text} becomes 0 to 255, rounded; what lies "
+            "outside becomes 0 or 255. It is the data set's range, in the metadata as `input_spec.intensity`."
+        )
+    return (
+        "- Images of more than 8 bits (the data set had none): values from 0 to 255, 1,023, 4,095, 16,383 or "
+        "65,535, whichever is the first that is not below the image's largest value, become 0 to 255; "
+        "fractions from 0 to 1 likewise; with any others, the image's own range does."
+    )
+
+
 def _decoding(spec: InputSpec, trial: Trial | None) -> list[str]:
     """How files become the input; what deviates from it gives other labels."""
     lines = ["", "## How images must be decoded", ""]
@@ -205,9 +219,7 @@ def _decoding(spec: InputSpec, trial: Trial | None) -> list[str]:
         "Every program that uses the model must decode images like this:",
         "",
         "- The first frame is used, and turned upright as its EXIF orientation says.",
-        "- 16-bit values are divided by 65,535 (not cut off at 255). Values of 32 bits are divided by "
-        "65,535, by 255 if none is larger, or by 1 if they are fractions from 0 to 1; with any others, the "
-        "image's own range becomes 0 to 255.",
+        _ranged(spec.intensity),
     ]
     if spec.channels in (1, 3):
         lines += [

@@ -105,8 +105,8 @@ class Activations:
             "what": "pixels" if self.runtime is None else "activations",
             "loader_version": LOADER_VERSION,
             "view": self.policy.facts(view),
-            "input": self.spec.model_dump(),
             **(self.runtime.facts if self.runtime else {}),
+            "input": self.spec.model_dump(),
         }
         width = self.row_bytes if self.runtime is None else self.runtime.width
         return RowStore(

@@ -61,8 +61,8 @@ def feature_store(runtime: Runtime, spec: InputSpec) -> RowStore:
         "what": "features",
         "loader_version": LOADER_VERSION,
         "view": "centre",
-        "input": spec.model_dump(),
         **runtime.facts,
+        "input": spec.model_dump(),
     }
     folder = cache_folder() / "features" / key_of(facts)[:24]
     return RowStore(folder, width=runtime.width, dtype=np.float16, facts=facts)

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from regraft.advice.profile import DepthProfile
 from regraft.plans.plan import Plan
-from regraft.records import Estimate, Record, Sha256, WeightsSource
+from regraft.records import Estimate, Intensity, Record, Sha256, WeightsSource
 
 
 class Run(Record):
@@ -27,6 +27,8 @@ class Run(Record):
     reasons: tuple[str, ...]
     """Every automatic choice and the reason for it, one sentence each."""
     versions: dict[str, str]
+    intensity: Intensity | None = Field(None, exclude_if=lambda intensity: intensity is None)
+    """The range of images of more than 8 bits; None if there were none."""
 
 
 _SHARES = frozenset(["accuracy", "map", "map50", "map75"])

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from regraft.errors import SettingsError, StorageError
-from regraft.records import ImageItem, Record
+from regraft.records import ImageItem, Intensity, Record
 from regraft.runs.records import LadderRecord
 from regraft.storage.files import read_json, sha256_of_file
 from regraft.storage.tables import printable, unguarded
@@ -52,6 +52,12 @@ class RunFolder(ABC):
     @abstractmethod
     def data_root(self) -> str:
         """The folder or table of the images, as the run knows it."""
+
+    @cached_property
+    def intensity(self) -> Intensity | None:
+        """The range of the run's images of more than 8 bits; None if there were none."""
+        kept = read_json(self.folder / "run.json").get("intensity")
+        return None if kept is None else Intensity.model_validate(kept)
 
     @cached_property
     def ladder(self) -> LadderRecord | None:

@@ -35,6 +35,8 @@ _EXTRAS = {
     "export": ("onnxscript", "regraft export"),
     "serve": ("fastapi", "regraft serve"),
     "explain": ("captum", "integrated gradients"),
+    "medical": ("pydicom", "DICOM files"),
+    "heic": ("pi_heif", "HEIC photos"),
 }
 
 

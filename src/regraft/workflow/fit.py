@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
 
@@ -101,6 +102,7 @@ def fit(
     if request.plan is None and request.fit.strategy == "auto":
         return fit_by_ladder(files, request, data_settings, start, place, started=started)
     prepared = prepare(files, request, data_settings, start.weights, log)
+    start = replace(start, weights=prepared.weights)
     place.compare_images(prepared.dataset.split)
     plan = planned(prepared, request, log)
     return place.finish(_carry_out(prepared, plan, start, log), start)

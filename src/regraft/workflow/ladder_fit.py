@@ -176,6 +176,7 @@ def fit_by_ladder(
     """The ladder: every rung that is kept is a whole run in the folder, scored on validation images."""
     log = place.log
     prepared = prepare(images, request, data_settings, start.weights, log, sides=("train", "validation"))
+    start = replace(start, weights=prepared.weights)
     place.compare_images(prepared.dataset.split)
     best: list[str] = []
 

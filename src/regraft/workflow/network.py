@@ -170,7 +170,8 @@ def _probe(
     prior: Prior, dataset: Dataset, settings: FitSettings, count: int, compute: Compute, reporter: Reporter
 ) -> _Probed | TriedNetwork:
     try:
-        weights = find_weights(prior.network, weights=settings.weights, offline=True)
+        found = find_weights(prior.network, weights=settings.weights, offline=True)
+        weights = found.seeing(dataset.images.intensity.chosen)
         runtime = compute.open(weights, reporter)
     except RegraftError as error:  # the other candidates can still be tried
         reporter.warn(f"{prior.network} can't be tried: {error}")

@@ -81,6 +81,7 @@ class Destination:
             lineage=model.lineage,
             reasons=tuple(self.log.reasons),
             versions=versions(),
+            intensity=dataset.images.intensity.chosen,
         )
         write_run(
             self.folder, run=run, model=model, images=dataset.images, split=dataset.split,

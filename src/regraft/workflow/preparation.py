@@ -55,6 +55,8 @@ class Prepared:
     dataset: Dataset
     circumstances: Circumstances
     runtime: Runtime
+    weights: Weights
+    """The network's weights, whose input has the range of the images of more than 8 bits."""
     compute: Compute
     """How the features were computed; the runtime is the one that was chosen."""
     extract_s: float | None = None
@@ -148,7 +150,14 @@ def located(images: Images | Found | str | Path, settings: DataSettings) -> Imag
 
 def scanned(found: Found, settings: DataSettings, reporter: Reporter | None) -> Images:
     """Every file looked at once, corrections obeyed, classes without training images left out."""
-    how = ScanSettings(limits_of(settings), settings.max_bad_share, settings.workers, settings.look_alikes)
+    how = ScanSettings(
+        limits_of(settings),
+        settings.max_bad_share,
+        settings.workers,
+        settings.look_alikes,
+        settings.range,
+        settings.window,
+    )
     images = scan(found, how, reporter=reporter)
     images = corrected(images, settings.corrections) if settings.corrections else images
     return with_known_classes(images) if found.task == "classification" else images
@@ -200,6 +209,7 @@ def prepare(
         usable = replace(usable, findings=(*usable.findings, *split_findings(split, usable.task)))
         _tell(usable, split, log)
         wanted = on_sides(usable, split, sides)
+        weights = weights.seeing(usable.intensity.chosen)
         decoding = input_decoding(wanted, weights.input_spec, compute.limits)
         decoded = decode_while_waiting(decoding, list(decoding.files), weights.input_spec, opening)
         runtime = opening.result()
@@ -217,6 +227,7 @@ def prepare(
             Dataset(usable, split, Features(Rows([], {}), runtime.layout, ()), settings.seed),
             circumstances,
             runtime,
+            weights,
             compute,
         )
     if request.plan is None and settings.strategy == "auto":
@@ -230,7 +241,8 @@ def prepare(
     usable = replace(usable, skipped=(*usable.skipped, *features.skipped))
     dataset = Dataset(usable, split, features, settings.seed)
     was_computed = seconds > 1e-3  # a cached row takes microseconds
-    return Prepared(dataset, circumstances, runtime, compute, seconds if was_computed else None, processor_s)
+    extract_s = seconds if was_computed else None
+    return Prepared(dataset, circumstances, runtime, weights, compute, extract_s, processor_s)
 
 
 def _warn_if_too_long(
@@ -285,6 +297,7 @@ def _tell(images: Images, split: Split, log: RunLog) -> None:
     log.note(f"{images.task.summary} · {len(images):,} images · {counts} ({split.origin} split)")
     if split.history:
         log.note(split.history)
+    images.intensity.tell(log)
     for finding in images.findings:
         if finding.kind in _TOLD_KINDS:
             log.warn(f"{finding.message} (findings.csv)")

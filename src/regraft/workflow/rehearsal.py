@@ -68,7 +68,7 @@ def begin(
     files, request, networks = with_network(located(images, data_settings), request, data_settings, log)
     start = find_start(request, from_run, log)
     prepared = prepare(files, request, data_settings, start.weights, log, sides=sides)
-    return Begun(request, start, prepared, networks)
+    return Begun(request, replace(start, weights=prepared.weights), prepared, networks)
 
 
 def with_network(

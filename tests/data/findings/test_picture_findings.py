@@ -30,9 +30,6 @@ def several(label: str, image: Image.Image, count: int = 12, extension: str = "p
     return [(f"{label}/{number}.{extension}", image) for number in range(count)]
 
 
-GREY16 = np.linspace(0, 4095, 64 * 48).reshape(48, 64)
-
-
 @pytest.mark.parametrize("colour", ["black", "white", (16, 128, 3)], ids=str)
 @pytest.mark.parametrize("extension", ["png", "jpg"])
 def test_pictures_of_one_colour_are_blank(colour: str, extension: str) -> None:
@@ -78,31 +75,6 @@ def test_photographs_of_the_usual_shapes_are_not_found(size: tuple[int, int]) ->
 
 def test_a_few_long_pictures_among_many_are_not_found() -> None:
     assert not found("crop", *several("a", picture(400, 100), 2), *several("b", picture(100, 100), 22))
-
-
-def test_twelve_bits_kept_in_sixteen_are_found() -> None:
-    (finding,) = found("range", *several("a", Image.fromarray(GREY16.astype(np.uint16))))
-    assert "12 of 12 pictures are scaled from 0-65535, but hold only values from 0 to 4095" in finding.message
-    assert "17 of 256 grey levels" in finding.message
-
-
-def test_the_range_is_that_of_all_pictures() -> None:
-    dark, light = (Image.fromarray((GREY16 * factor).astype(np.uint16)) for factor in (1, 16))
-    assert not found("range", *several("a", dark), *several("b", light))
-
-
-@pytest.mark.parametrize(
-    ("arrays", "text"),
-    [
-        ([GREY16 / 40, GREY16], "scaled differently (1 by 255, 1 by 65535)"),
-        ([GREY16 - 9, GREY16 - 50], "2 of 2 pictures are stretched from their own darkest value"),
-        ([GREY16 - 9, GREY16 * 16], "(1 by 65535, 1 by their own range)"),
-    ],
-    ids=["by their values", "by their own range", "mixed"],
-)
-def test_pictures_whose_brightness_cannot_be_compared_are_found(arrays: list[np.ndarray], text: str) -> None:
-    files = [(f"a/{n}.tif", Image.fromarray(array.astype(np.int32))) for n, array in enumerate(arrays)]
-    assert text in "\n".join(finding.message for finding in found("range", *files))
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from regraft.data.pictures.composition import scale_of, to_rgb
+from regraft.data.pictures.composition import to_rgb
 from regraft.data.pictures.loading import decode
 from tests.corpus import encoded
 
@@ -32,7 +32,7 @@ def test_light_pictures_are_laid_over_black_in_every_mode(mode: str) -> None:
         "La": lambda: image.convert("LA").convert("La"),
     }.get(mode, lambda: image.convert(mode))()
     assert image.mode == mode
-    composed = to_rgb(image, None)
+    composed = to_rgb(image)
     assert corner(composed) == 0
     assert abs(int(np.asarray(composed)[20, 20, 0]) - 250) <= 3
 
@@ -66,31 +66,7 @@ def test_a_picture_without_anything_visible_is_white() -> None:
 def test_the_ground_is_chosen_once_for_a_large_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     image = icon(LIGHT).resize((300, 1200))
     ImageDraw.Draw(image).rectangle((0, 1000, 299, 1199), fill=(*DARK, 255))  # only in the last strips
-    whole = np.asarray(to_rgb(image, None))
+    whole = np.asarray(to_rgb(image))
     monkeypatch.setattr("regraft.data.pictures.composition.LARGE_PIXELS", 1000)
-    assert corner(to_rgb(image, None)) == 255
-    assert np.array_equal(whole, np.asarray(to_rgb(image, None)))
-
-
-@pytest.mark.parametrize(
-    ("array", "expected"),
-    [
-        (np.array([[5, 4095]], np.uint16), (0, 65535, 5, 4095)),
-        (np.array([[5, 4095]], np.int32), (0, 65535, 5, 4095)),
-        (np.array([[5, 200]], np.int32), (0, 255, 5, 200)),
-        (np.array([[0.25, np.nan, 0.5]], np.float32), (0, 1, 0.25, 0.5)),
-        (np.array([[-2, 7]], np.float32), (-2, 7, -2, 7)),
-    ],
-    ids=["16 bits", "32 bits", "32 bits that fit into 8", "fractions", "other numbers"],
-)
-def test_a_scale_says_what_is_black_and_white_and_what_is_there(
-    array: np.ndarray, expected: tuple[float, ...]
-) -> None:
-    scale = scale_of(Image.fromarray(array))
-    assert scale is not None
-    assert (scale.black, scale.white, scale.lowest, scale.highest) == expected
-    assert scale.is_own == (expected[0] == -2)
-
-
-def test_pictures_of_eight_bits_have_no_scale() -> None:
-    assert scale_of(Image.new("RGB", (4, 4))) is None
+    assert corner(to_rgb(image)) == 255
+    assert np.array_equal(whole, np.asarray(to_rgb(image)))

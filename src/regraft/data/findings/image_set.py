@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from regraft.data.findings.intensity import IntensityChoice
 from regraft.records import Finding, ImageItem, SkippedFile
 from regraft.tasks.task import Task
 
@@ -26,6 +27,8 @@ class Images:
     folder."""
     unknown: tuple[ImageItem, ...] = ()
     """Images of official sides whose class has no training images: no label, and part of no score."""
+    intensity: IntensityChoice = field(default_factory=lambda: IntensityChoice(None))
+    """The range of images of more than 8 bits, and why."""
 
     def of(self, keys: Collection[str]) -> Images:
         """The same data set with only the images whose content has one of the hashes."""

@@ -16,11 +16,12 @@ import numpy.typing as npt
 from PIL import Image
 
 from regraft.data.findings.duplicates import THUMBNAIL_PX
+from regraft.data.findings.intensity import is_blank
 from regraft.data.findings.masks import mask_findings
 from regraft.data.pictures.file_kinds import EXTENSIONS
 from regraft.data.pictures.loading import Picture
 from regraft.data.sources.candidates import Candidate
-from regraft.records import Finding
+from regraft.records import Finding, Intensity
 
 FACTS = np.dtype(
     [
@@ -33,23 +34,28 @@ FACTS = np.dtype(
         ("is_grey", "?"),
         ("lowest", "<f8"),
         ("highest", "<f8"),
-        ("black", "<f8"),
-        ("white", "<f8"),
-        ("has_own_scale", "?"),
+        ("low", "<f8"),
+        ("high", "<f8"),
+        ("stated_black", "<f8"),
+        ("stated_white", "<f8"),
+        ("is_real", "?"),
+        ("is_inverted", "?"),
+        ("group", "S24"),
     ]
 )
-"""What a scan keeps of each picture: its size when it is upright, and NaN as values of pictures of 8 bits."""
+"""What a scan keeps of each picture: its size when it is upright, and NaN as values of pictures of 8 bits.
+
+The thumbnail of a picture of more than 8 bits is in the picture's own range, from `low` to `high`.
+"""
 
 WARNED_KINDS = ("blank", "crop", "giveaway", "mask", "range")
 """Kinds of findings that a fit reports as warnings, because they can make its result useless."""
 
 _MIN_SHARE = 0.1  # of the pictures must be long, or it is a matter of a few files
 _MIN_SEEN = 0.5  # 2 : 1; a photograph of 16 : 9 shows 56 %
-_MIN_USED_RANGE = 0.1
 _MAX_BLANK_RANGE, _MAX_BLANK_NOISE = 16, 1.0  # grey levels: a covered lens isn't perfectly black
 _MAX_GREY_SPREAD = 12  # between the channels: JPEG leaves traces of colour
 _TINY_PX = 8
-_SAVE_ALIKE = "save all of them with 16 bits, rescaled by the same factor to 0-65535"
 _MIN_GIVEAWAY = 10  # pictures in the class and in the others
 
 
@@ -63,13 +69,13 @@ def facts_of(picture: Picture) -> npt.NDArray[np.uint8]:
     row["width"], row["height"] = (max(sides), min(sides)) if image.width > image.height else sorted(sides)
     row["format"] = picture.format.encode()
     row["notes"] = "; ".join(picture.notes).encode()[:240]
+    row["group"] = picture.group.encode()
     row["is_blank"], row["is_grey"] = _is_blank(image), _is_grey(image)
-    scale = picture.scale
-    values = (scale.lowest, scale.highest, scale.black, scale.white) if scale else (math.nan,) * 4
-    row["lowest"], row["highest"], row["black"], row["white"] = values
-    if scale is not None:
-        row["has_own_scale"] = scale.is_own
-        row["is_blank"] = scale.lowest == scale.highest
+    for name in ("lowest", "highest", "low", "high"):
+        row[name] = getattr(picture.extent, name) if picture.extent else math.nan
+    row["stated_black"], row["stated_white"] = (picture.extent and picture.extent.stated) or (math.nan,) * 2
+    if picture.extent is not None:
+        row["is_real"], row["is_inverted"] = picture.extent.is_real, picture.extent.is_inverted
     return np.frombuffer(row.tobytes(), dtype=np.uint8)
 
 
@@ -85,21 +91,23 @@ def _is_grey(image: Image.Image) -> bool:
     return int((pixels.max(axis=2) - pixels.min(axis=2)).max()) <= _MAX_GREY_SPREAD
 
 
-def picture_findings(candidates: Sequence[Candidate], facts: npt.NDArray[Any]) -> list[Finding]:
+def picture_findings(
+    candidates: Sequence[Candidate], facts: npt.NDArray[Any], intensity: Intensity | None = None
+) -> list[Finding]:
     """All findings about usable pictures, one for each kind and text.
 
     Args:
         candidates: the usable pictures.
         facts: their facts, `(N,)` of `FACTS`.
+        intensity: the range of those of more than 8 bits.
     """
     paths = [candidate.path for candidate in candidates]
     labels = [candidate.label for candidate in candidates]
     return [
         *_extensions_and_notes(paths, facts),
-        *_blank(paths, facts),
+        *_blank(paths, is_blank(facts, intensity)),
         *_tiny(paths, facts),
         *_crop(paths, facts),
-        *_ranges(paths, facts),
         *mask_findings(paths, labels),
         *_giveaways(paths, labels, facts),
     ]
@@ -127,8 +135,7 @@ def _share(chosen: npt.NDArray[np.bool_]) -> str:
     return f"{int(chosen.sum())} of {len(chosen)} {'picture is' if len(chosen) == 1 else 'pictures are'}"
 
 
-def _blank(paths: Sequence[str], facts: npt.NDArray[Any]) -> Iterator[Finding]:
-    is_blank = facts["is_blank"]
+def _blank(paths: Sequence[str], is_blank: npt.NDArray[np.bool_]) -> Iterator[Finding]:
     if is_blank.any():
         text = f"{_share(is_blank)} of one colour after decoding, so nothing can be seen"
         yield Finding("blank", f"{text}; look at the files, and remove them", _chosen(paths, is_blank))
@@ -156,44 +163,6 @@ def _crop(paths: Sequence[str], facts: npt.NDArray[Any]) -> Iterator[Finding]:
         "them to squares beforehand",
         _chosen(paths, is_long),
     )
-
-
-def _ranges(paths: Sequence[str], facts: npt.NDArray[Any]) -> Iterator[Finding]:
-    """Findings about pictures with more than 8 bits per channel."""
-    has_own = facts["has_own_scale"]
-    has_common = ~np.isnan(facts["white"]) & ~has_own
-    whites = np.unique(facts["white"][has_common])
-    for white in whites:
-        chosen = has_common & (facts["white"] == white)
-        low, high = facts["lowest"][chosen].min(), facts["highest"][chosen].max()
-        if low < high and high - low < _MIN_USED_RANGE * white:
-            yield Finding(
-                "range",
-                f"{_share(chosen)} scaled from 0-{white:.0f}, but hold only values from {low:.6g} to "
-                f"{high:.6g}: the network sees {_levels(low, high, white)} of 256 grey levels; rescale all "
-                f"of them by the same factor to 0-{white:.0f}, or save them with 8 bits",
-                _chosen(paths, chosen),
-            )
-    if len(whites) > 1 or (has_own.any() and has_common.any()):
-        counts = [f"{int((has_common & (facts['white'] == white)).sum())} by {white:.0f}" for white in whites]
-        counts += [f"{int(has_own.sum())} by their own range"] if has_own.any() else []
-        yield Finding(
-            "range",
-            f"pictures of more than 8 bits are scaled differently ({', '.join(counts)}), so the same "
-            f"value has different brightness; {_SAVE_ALIKE}",
-            _chosen(paths, has_common | has_own),
-        )
-    elif has_own.any():
-        yield Finding(
-            "range",
-            f"{_share(has_own)} stretched from their own darkest value to their own brightest, so "
-            f"brightness can't be compared; {_SAVE_ALIKE}",
-            _chosen(paths, has_own),
-        )
-
-
-def _levels(low: float, high: float, white: float) -> int:
-    return int(round(high * 255 / white) - round(low * 255 / white)) + 1
 
 
 def _giveaways(paths: Sequence[str], labels: Sequence[str], facts: npt.NDArray[Any]) -> Iterator[Finding]:

@@ -12,13 +12,16 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFile
 
+from regraft.arguments import window_of
 from regraft.data.findings.duplicates import THUMBNAIL_PX
 from regraft.data.findings.groups import grouped
 from regraft.data.findings.image_set import Images
+from regraft.data.findings.intensity import choose_intensity, common_thumbnails, intensity_findings
 from regraft.data.findings.look_alikes import LookAlikes
 from regraft.data.findings.picture_findings import FACTS, facts_of, picture_findings
 from regraft.data.findings.piles import Piles, sorted_out
 from regraft.data.findings.second_look import LOOK_PX
+from regraft.data.formats.samples import Span
 from regraft.data.pictures.file_kinds import foreign_file
 from regraft.data.pictures.loading import LOADER_VERSION, LoadLimits, decode, read_file
 from regraft.data.sources.candidates import Candidate, Found
@@ -26,7 +29,7 @@ from regraft.errors import DataError, ImageError, TooManyBadFilesError
 from regraft.machine.processor import count_cores
 from regraft.parallel import in_order
 from regraft.progress import Reporter, Silent
-from regraft.records import Finding, ImageItem, SkippedFile, TaskName
+from regraft.records import Finding, ImageItem, Intensity, SkippedFile, TaskName
 from regraft.storage.files import key_of, sha256_of
 from regraft.storage.places import cache_folder
 from regraft.storage.rows import Rows, RowStore
@@ -35,6 +38,7 @@ from regraft.tasks.choosing import task_of
 from regraft.tasks.regression import Regression
 
 _LOOK_PX = 4 * THUMBNAIL_PX  # smallest decoded side: below it, copies of other sizes would look different
+_OWN_RANGE = Intensity(is_each=True)  # the range of the data set is decided after all images were seen
 _Result = TypeVar("_Result")
 
 
@@ -49,6 +53,10 @@ class ScanSettings:
     """Number of threads; None means one for each core."""
     look_alikes: LookAlikes = "auto"
     """What is done with images that look alike; see `DataSettings`."""
+    range: str = "auto"
+    """The range of images of more than 8 bits; see `DataSettings`."""
+    window: str | None = None
+    """The window of DICOM files; see `DataSettings`."""
 
 
 def scan(found: Found, settings: ScanSettings | None = None, *, reporter: Reporter | None = None) -> Images:
@@ -64,8 +72,9 @@ def scan(found: Found, settings: ScanSettings | None = None, *, reporter: Report
     workers = settings.workers or count_cores()
     hashes, reasons = _hash_all(found.candidates, settings.limits, workers, reporter)
     files = {sha: candidate.file for candidate, sha in zip(found.candidates, hashes, strict=True) if sha}
+    own = _OWN_RANGE.model_copy(update={"window": window_of(settings.window)})
     store = RowStore(
-        cache_folder() / "scan" / _scan_key(settings.limits)[:24],
+        cache_folder() / "scan" / _scan_key(settings.limits, own.window)[:24],
         width=FACTS.itemsize,
         dtype=np.uint8,
         facts={"what": "thumbnails and sizes", "loader_version": LOADER_VERSION},
@@ -74,7 +83,7 @@ def scan(found: Found, settings: ScanSettings | None = None, *, reporter: Report
     def compute(keys: Sequence[str]) -> Iterator[tuple[str, npt.NDArray[np.uint8] | None]]:
         def examine(key: str) -> tuple[str, npt.NDArray[np.uint8] | None]:
             try:
-                return key, _examine(files[key], key, settings.limits)
+                return key, _examine(files[key], key, settings.limits, own)
             except ImageError as error:
                 reasons[key] = str(error)
                 return key, None
@@ -85,11 +94,12 @@ def scan(found: Found, settings: ScanSettings | None = None, *, reporter: Report
     return _assemble(found, hashes, reasons, rows, settings, reporter)
 
 
-def _scan_key(limits: LoadLimits) -> str:
+def _scan_key(limits: LoadLimits, window: Span | None) -> str:
     # Lower limits must refuse images that higher limits accepted, so the limits are part of the key; so is a
     # setting of Pillow's that only the user's own program can change, and which accepts incomplete files.
     facts = [LOADER_VERSION, FACTS.descr, _LOOK_PX, limits.max_megapixels, limits.max_file_mb]
-    return key_of([*facts, ImageFile.LOAD_TRUNCATED_IMAGES])
+    windows = [] if window is None else [list(window)]
+    return key_of([*facts, ImageFile.LOAD_TRUNCATED_IMAGES, *windows])
 
 
 def _hash_all(
@@ -115,11 +125,11 @@ def _hash_all(
     return hashes, reasons
 
 
-def _examine(file: Path, sha: str, limits: LoadLimits) -> npt.NDArray[np.uint8]:
+def _examine(file: Path, sha: str, limits: LoadLimits, own: Intensity) -> npt.NDArray[np.uint8]:
     data = read_file(file, limits)
     if sha256_of(data) != sha:
         raise ImageError("changed while it was read")
-    return facts_of(decode(data, min_side_px=_LOOK_PX, limits=limits))
+    return facts_of(decode(data, min_side_px=_LOOK_PX, limits=limits, intensity=own))
 
 
 def _assemble(
@@ -142,20 +152,25 @@ def _assemble(
     skipped = (*found.skipped, *piles.damaged)
     _check_bad_share(skipped, len(good), settings)
     facts = rows.gather([sha for _, sha in good]).reshape(-1).view(FACTS) if good else np.zeros(0, FACTS)
-    candidates, keys = [candidate for candidate, _ in good], [sha for _, sha in good]
+    candidates = [_of_patient(candidate, row) for (candidate, _), row in zip(good, facts, strict=True)]
+    keys = [sha for _, sha in good]
     files = {sha: candidate.file for candidate, sha in good}
 
+    choice = choose_intensity(facts, settings.range, settings.window)
+
     def look(numbers: Sequence[int]) -> npt.NDArray[np.uint8]:
-        return _larger([keys[number] for number in numbers], files, settings, reporter)
+        wanted = [keys[number] for number in numbers]
+        return _larger(wanted, files, settings, reporter, choice.chosen)
 
     alike = _by_stratum(candidates, found.task)
     items, findings = grouped(
-        alike, keys, np.ascontiguousarray(facts["thumbnail"]), look=look, policy=settings.look_alikes
+        alike, keys, common_thumbnails(facts, choice.chosen), look=look, policy=settings.look_alikes
     )
     items = tuple(
         replace(item, label=candidate.label) for item, candidate in zip(items, candidates, strict=True)
     )
-    findings += picture_findings(alike, facts)
+    findings += picture_findings(alike, facts, choice.chosen)
+    findings += intensity_findings([candidate.path for candidate in candidates], facts, choice)
     if found.task == "classification":
         findings += _lost_classes(found, items, piles)
     findings = [*found.findings, *piles.foreign, *piles.ignored, *findings]
@@ -167,7 +182,14 @@ def _assemble(
         task_of(found.task, [item.label for item in items]),
         layout=found.layout,
         source=found.source,
+        intensity=choice,
     )
+
+
+def _of_patient(candidate: Candidate, facts: np.void) -> Candidate:
+    """The candidate with the group that its file names, if its location or table names none."""
+    group = facts["group"].decode()
+    return replace(candidate, group=group) if group and candidate.group is None else candidate
 
 
 def _by_stratum(candidates: Sequence[Candidate], task: TaskName) -> list[Candidate]:
@@ -194,12 +216,17 @@ def _lost_classes(found: Found, items: Sequence[ImageItem], piles: Piles) -> lis
 
 
 def _larger(
-    keys: Sequence[str], files: dict[str, Path], settings: ScanSettings, reporter: Reporter
+    keys: Sequence[str],
+    files: dict[str, Path],
+    settings: ScanSettings,
+    reporter: Reporter,
+    intensity: Intensity | None,
 ) -> npt.NDArray[np.uint8]:
     """Grey pictures of 64 x 64 pixels, `(n, 4096) uint8`, cached by content like the facts of a scan."""
     limits, workers = settings.limits, settings.workers or count_cores()
+    ranged = [] if intensity is None else [intensity.model_dump()]
     store = RowStore(
-        cache_folder() / "looks" / key_of([LOADER_VERSION, LOOK_PX])[:24],
+        cache_folder() / "looks" / key_of([LOADER_VERSION, LOOK_PX, *ranged])[:24],
         width=LOOK_PX**2,
         dtype=np.uint8,
         facts={"what": "grey pictures of look-alikes", "loader_version": LOADER_VERSION},
@@ -207,7 +234,8 @@ def _larger(
 
     def picture(key: str) -> tuple[str, npt.NDArray[np.uint8] | None]:
         try:
-            image = decode(read_file(files[key], limits), min_side_px=4 * LOOK_PX, limits=limits).image
+            data = read_file(files[key], limits)
+            image = decode(data, min_side_px=4 * LOOK_PX, limits=limits, intensity=intensity).image
         except ImageError:
             return key, None
         small = image.convert("L").resize((LOOK_PX, LOOK_PX), Image.Resampling.BOX)

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 EXTENSIONS = {
@@ -43,9 +45,19 @@ def _magick(extension: str) -> str:
 
 _FRAMES = "save single frames as images, for example with `ffmpeg -i VIDEO -vf fps=1 frame-%05d.png`"
 _VOLUME = "save slices as 8-bit or 16-bit PNG, for example with the Python library nibabel"
-HEIC = ForeignFormat("HEIC photo", "convert to JPEG, for example with `magick mogrify -format jpg *.heic`")
+HEIC = ForeignFormat(
+    "HEIC photo",
+    "install what reads them, with pip install 'regraft[heic]', or convert to JPEG, for example with "
+    "`magick mogrify -format jpg *.heic`",
+)
 RAW = ForeignFormat("camera RAW photo", "develop into JPEG or TIFF, for example with darktable-cli")
-DICOM = ForeignFormat("DICOM file", "save as 8-bit or 16-bit PNG, for example with dcm2img of DCMTK")
+DICOM = ForeignFormat(
+    "DICOM file",
+    "install what reads them, with pip install 'regraft[medical]', or save as 8-bit or 16-bit PNG, for "
+    "example with dcm2img of DCMTK",
+)
+_READERS = {HEIC: "pi_heif", DICOM: "pydicom"}
+"""Formats that are read where a library is installed."""
 VIDEO = ForeignFormat("video", _FRAMES)
 JPEG_XL = ForeignFormat("JPEG XL image", "convert to PNG, for example with `djxl IMAGE.jxl IMAGE.png`")
 JPEG_2000 = ForeignFormat("JPEG 2000 image", _magick("jp2"))
@@ -154,8 +166,25 @@ _READ = (
 )  # fmt: skip
 
 
+@cache
+def _has_reader(kind: ForeignFormat) -> bool:
+    """Whether the library is installed that reads a format."""
+    return kind in _READERS and find_spec(_READERS[kind]) is not None
+
+
+def reader_of(data: bytes) -> str | None:
+    """The installed library that reads a file which Pillow does not; None for all others."""
+    kind = _known_by_content(data[:HEADER_BYTES])
+    return _READERS[kind] if kind is not None and _has_reader(kind) else None
+
+
 def foreign_by_content(data: bytes) -> ForeignFormat | None:
-    """The format of a file by its first bytes, if it is a known one that is not read."""
+    """The format of a file by its first bytes, if it is a known one that is not read here."""
+    kind = _known_by_content(data)
+    return None if kind is not None and _has_reader(kind) else kind
+
+
+def _known_by_content(data: bytes) -> ForeignFormat | None:
     if data[4:8] == b"ftyp":
         return _foreign_brand(data)
     for place, start, kind in _BY_START:
@@ -178,7 +207,9 @@ def _foreign_brand(data: bytes) -> ForeignFormat | None:
 
 
 def is_read(data: bytes) -> bool:
-    """Whether the first bytes are those of a format that is read."""
+    """Whether the first bytes are those of a format that is read here."""
+    if reader_of(data):
+        return True
     is_webp = data[:4] == b"RIFF" and data[8:12] == b"WEBP"
     is_avif = data[4:8] == b"ftyp" and _foreign_brand(data) is None
     return is_webp or is_avif or (data.startswith(_READ) and foreign_by_content(data) is None)

@@ -10,8 +10,6 @@ Increase `LOADER_VERSION` with every change that can change pixels: it is part o
 from __future__ import annotations
 
 import math
-import os
-import stat
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,20 +19,20 @@ import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image, ImageFile
 
-from regraft.data.pictures.bands import (
-    PILLOWS_MOST_BANDS,
-    Layout,
-    colour_of,
-    grey_levels,
-    layout_of,
-    tiff_bands,
-)
-from regraft.data.pictures.composition import LARGE_PIXELS, Scale, scale_of, to_rgb
-from regraft.data.pictures.directories import MAX_PAGES, repaired
-from regraft.data.pictures.file_kinds import foreign_format
-from regraft.data.pictures.readers import FORMATS, open_image, orientation_of
+from regraft.data.formats.bands import PILLOWS_MOST_BANDS, Layout, layout_of, tiff_samples
+from regraft.data.formats.deep_images import is_deep, samples_in, values_of
+from regraft.data.formats.dicom import read_dicom
+from regraft.data.formats.directories import MAX_PAGES, repaired
+from regraft.data.formats.heic import read_heic
+from regraft.data.formats.readers import FORMATS, open_image, orientation_of
+from regraft.data.formats.samples import Extent, Samples, extent_of, grey_bands, picture_of
+from regraft.data.pictures.composition import LARGE_PIXELS, to_rgb
+from regraft.data.pictures.file_kinds import foreign_format, reader_of
+from regraft.data.pictures.guards import LoadLimits as LoadLimits
+from regraft.data.pictures.guards import check_header, check_megapixels
+from regraft.data.pictures.guards import read_file as read_file
 from regraft.errors import ImageError
-from regraft.records import InputSpec
+from regraft.records import InputSpec, Intensity
 
 LOADER_VERSION = 2
 
@@ -53,24 +51,10 @@ _TURNS = {  # EXIF 2.32, tag 0x0112: the operation that undoes each orientation
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-# A progressive JPEG is decoded once for each of its scans; encoders write about ten. A scan of a
-# 64-megapixel image takes about a second, so the product of scans and megapixels is limited too.
-_MAX_SCANS = 100
-_MAX_SCAN_MEGAPIXELS = 400
-_MAX_TEXT_MEGAPIXELS = 1  # PPM written as decimal text is parsed at about a megapixel per second
+_PHOTOMETRIC = 262
 _one_large_image = threading.Lock()  # bounds memory: decoding two 64-megapixel images at once takes 400 MB
 
 Pixels = npt.NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class LoadLimits:
-    """Sizes that the loader accepts."""
-
-    max_megapixels: float = 64.0
-    """Images with more megapixels, according to their header, are refused before they are decoded."""
-    max_file_mb: float = 128.0
-    """Larger files are refused before they are read."""
 
 
 @dataclass(frozen=True)
@@ -86,45 +70,21 @@ class Picture:
     """Width in pixels as stored in the file, before rotation and any reduction while decoding."""
     height: int
     notes: tuple[str, ...]
-    scale: Scale | None = None
-    """How values of more than 8 bits became grey levels; None for images of 8 bits."""
+    extent: Extent | None = None
+    """Which values of more than 8 bits became which grey levels; None for images of 8 bits."""
     orientation: int = 1
     """EXIF orientation (1 to 8) of the stored image; the image here is upright."""
-
-
-def read_file(path: str | Path, limits: LoadLimits | None = None) -> bytes:
-    """The bytes of a regular file; never waits for a FIFO, socket or device.
-
-    Raises:
-        ImageError: the path is not a regular file, is too large, or can't be opened.
-    """
-    limits = limits or LoadLimits()
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    try:
-        # stat first, because opening a device can have side effects; fstat again, because the path may by
-        # then name another file.
-        _check_regular(os.stat(path), limits)
-        descriptor = os.open(path, flags)
-        with open(descriptor, "rb") as file:
-            _check_regular(os.fstat(descriptor), limits)
-            return file.read()
-    except (OSError, ValueError) as error:
-        raise ImageError(f"can't be opened: {getattr(error, 'strerror', None) or error}") from error
-
-
-def _check_regular(status: os.stat_result, limits: LoadLimits) -> None:
-    if not stat.S_ISREG(status.st_mode):
-        raise ImageError("not a regular file")
-    if status.st_size == 0:
-        raise ImageError("empty file")
-    if status.st_size > limits.max_file_mb * 1e6:
-        raise ImageError(
-            f"file of {status.st_size / 1e6:.0f} MB, above the limit of {limits.max_file_mb:g} MB"
-        )
+    group: str = ""
+    """A hash that pictures of one patient share; empty if the file names none."""
 
 
 def decode(
-    data: bytes, *, min_side_px: int | None = None, limits: LoadLimits | None = None, channels: int = 3
+    data: bytes,
+    *,
+    min_side_px: int | None = None,
+    limits: LoadLimits | None = None,
+    channels: int = 3,
+    intensity: Intensity | None = None,
 ) -> Picture:
     """Decode an image to upright RGB, or to another number of bands.
 
@@ -135,6 +95,8 @@ def decode(
         limits: see `LoadLimits`.
         channels: 1 and 3 accept any image; other numbers need an image with that many bands (4 for RGBA and
             CMYK) or that many grey pages (TIFF).
+        intensity: the range of values that become grey levels, for images of more than 8 bits; None leaves
+            each image to what its file states, or what is usual.
 
     Raises:
         ImageError: the image can't be used; the message is the reason.
@@ -148,24 +110,62 @@ def decode(
     try:
         # Pillow raises many kinds of errors for malformed files (OSError, ValueError, SyntaxError,
         # struct.error, IndexError, MemoryError, ...); each is a reason to skip the file, not to stop.
+        reader = reader_of(data)
+        if reader == "pydicom":
+            return _decode_dicom(data, channels, limits, min_side_px, intensity)
+        if reader == "pi_heif":
+            return _decode_heic(data, channels, limits, min_side_px)
         layout = layout_of(data)
-        if layout is not None and layout.bands > PILLOWS_MOST_BANDS:
-            return _decode_bands(data, layout, channels, limits)
+        if layout is not None and _has_many_bands(layout, channels):
+            return _decode_bands(data, layout, channels, limits, min_side_px, intensity)
         image, notes = open_image(data, 2 if channels in (1, 3) else MAX_PAGES)
         if layout is not None and _is_beyond_pillow(layout, image, channels):
-            return _decode_bands(data, layout, channels, limits)
+            return _decode_bands(data, layout, channels, limits, min_side_px, intensity)
         if image is None:
             known = f": {kind}" if (kind := foreign_format(data)) else ""
             raise ImageError(f"not an image of an accepted format ({', '.join(FORMATS)}){known}")
-        _check_header(image, data, limits)
+        check_header(image, data, limits)
         if image.width * image.height > LARGE_PIXELS:
             with _one_large_image:
-                return _decode_opened(image, min_side_px, channels, notes)
-        return _decode_opened(image, min_side_px, channels, notes)
+                return _decode_opened(image, data, min_side_px, channels, notes, intensity)
+        return _decode_opened(image, data, min_side_px, channels, notes, intensity)
     except ImageError:
         raise
     except Exception as error:  # Pillow and its plugins raise many kinds for damaged files
         raise ImageError(f"can't be decoded: {_one_line(error)}") from error
+
+
+def _decode_dicom(
+    data: bytes, channels: int, limits: LoadLimits, min_side_px: int | None, intensity: Intensity | None
+) -> Picture:
+    _check_colours(channels, "a DICOM file")
+    window = intensity.window if intensity else None
+    with _one_large_image:
+        found = read_dicom(data, lambda width, height: check_megapixels(width, height, limits), window=window)
+        extent = extent_of(found.samples, intensity) if found.samples else None
+        image = picture_of(found.samples, extent) if found.samples else found.image
+        assert image is not None
+        rgb = to_rgb(image, _reduction(image, min_side_px))
+    return Picture(rgb, (), "DICOM", found.width, found.height, found.notes, extent, group=found.group)
+
+
+def _decode_heic(data: bytes, channels: int, limits: LoadLimits, min_side_px: int | None) -> Picture:
+    _check_colours(channels, "a HEIC photo")
+    with _one_large_image:
+        image = read_heic(data, lambda width, height: check_megapixels(width, height, limits))
+        rgb = to_rgb(image, _reduction(image, min_side_px))
+    return Picture(rgb, (), "HEIC", image.width, image.height, ())
+
+
+def _check_colours(channels: int, noun: str) -> None:
+    if channels not in (1, 3):
+        raise ImageError(f"{noun}, which is grey or in colour; the network takes {channels} channels")
+
+
+def _has_many_bands(layout: Layout, channels: int) -> bool:
+    """Whether Pillow would not see what a TIFF file holds: more bands than colours, or more than 8 bits."""
+    is_paged = channels not in (1, 3) and layout.bands == 1
+    return layout.bands > PILLOWS_MOST_BANDS or (layout.is_deep and not is_paged)
 
 
 def _is_beyond_pillow(layout: Layout, image: Image.Image | None, channels: int) -> bool:
@@ -175,9 +175,16 @@ def _is_beyond_pillow(layout: Layout, image: Image.Image | None, channels: int) 
     return channels not in (1, 3) and layout.bands == channels != len(image.getbands())
 
 
-def _decode_bands(data: bytes, layout: Layout, channels: int, limits: LoadLimits) -> Picture:
+def _decode_bands(
+    data: bytes,
+    layout: Layout,
+    channels: int,
+    limits: LoadLimits,
+    min_side_px: int | None,
+    intensity: Intensity | None,
+) -> Picture:
     megapixels = layout.width * layout.height / 1e6
-    _check_megapixels(layout.width, layout.height, limits)
+    check_megapixels(layout.width, layout.height, limits)
     if megapixels * layout.bands > 4 * limits.max_megapixels:
         raise ImageError(
             f"{layout.bands} bands of {megapixels:.0f} megapixels each; the limit is "
@@ -190,15 +197,28 @@ def _decode_bands(data: bytes, layout: Layout, channels: int, limits: LoadLimits
         )
     with _one_large_image:
         intact, notes = repaired(data)
-        bands = [_upright(band, layout.orientation) for band in tiff_bands(intact, layout)]
-    if channels in (1, 3):
-        image, grey = colour_of(bands, layout, notes), []
-    else:
-        grey = grey_levels(bands)
-        image = grey[0].convert("RGB")
+        if layout.is_deep and layout.pages:
+            notes.append(layout.pages)
+        samples = tiff_samples(intact, layout, channels, notes)
+        extent = extent_of(samples, intensity) if layout.is_deep else None
+        image, bands = _seen(samples, extent, channels, min_side_px)
+    image = _upright(image, layout.orientation)
+    upright = tuple(_upright(band, layout.orientation) for band in bands)
     return Picture(
-        image, tuple(grey), "TIFF", layout.width, layout.height, tuple(notes), orientation=layout.orientation
+        image, upright, "TIFF", layout.width, layout.height, tuple(notes), extent, layout.orientation
     )
+
+
+def _seen(
+    samples: Samples, extent: Extent | None, channels: int, min_side_px: int | None
+) -> tuple[Image.Image, list[Image.Image]]:
+    """Stored values in RGB, and as the bands that a network of other than 1 or 3 channels takes."""
+    if channels in (1, 3):
+        image = picture_of(samples, extent)
+        return to_rgb(image, _reduction(image, min_side_px)), []
+    bands = grey_bands(samples, extent)
+    bands += [] if samples.alpha is None else [Image.fromarray(samples.alpha)]
+    return bands[0].convert("RGB"), bands
 
 
 def _one_line(error: Exception) -> str:
@@ -206,36 +226,19 @@ def _one_line(error: Exception) -> str:
     return text[:200]
 
 
-def _check_header(image: Image.Image, data: bytes, limits: LoadLimits) -> None:
-    _check_megapixels(image.width, image.height, limits)
-    megapixels = image.width * image.height / 1e6
-    if image.format == "JPEG":
-        scans = data.count(b"\xff\xda")
-        if scans > _MAX_SCANS or (scans > 12 and scans * megapixels > _MAX_SCAN_MEGAPIXELS):
-            raise ImageError(
-                f"progressive JPEG with {scans} scans ({megapixels:.1f} megapixels); the limits are "
-                f"{_MAX_SCANS} scans and {_MAX_SCAN_MEGAPIXELS} scans x megapixels"
-            )
-    if data[:2] in (b"P1", b"P2", b"P3") and megapixels > _MAX_TEXT_MEGAPIXELS:
-        raise ImageError(
-            f"PPM written as text with {megapixels:.1f} megapixels; the limit is {_MAX_TEXT_MEGAPIXELS}"
-        )
-
-
-def _check_megapixels(width: int, height: int, limits: LoadLimits) -> None:
-    megapixels = width * height / 1e6
-    if megapixels > limits.max_megapixels:
-        raise ImageError(
-            f"{width} x {height} pixels ({megapixels:.0f} megapixels), "
-            f"above the limit of {limits.max_megapixels:g}"
-        )
-
-
 def _decode_opened(
-    image: ImageFile.ImageFile, min_side_px: int | None, channels: int, notes: list[str]
+    image: ImageFile.ImageFile,
+    data: bytes,
+    min_side_px: int | None,
+    channels: int,
+    notes: list[str],
+    intensity: Intensity | None,
 ) -> Picture:
     width, height, format_name = image.width, image.height, image.format or "?"
-    if channels not in (1, 3):
+    is_deep_one = channels in (1, 3) or len(image.getbands()) == channels
+    samples = samples_in(image, data) if is_deep_one else _deep_pages(image, channels)
+    extent = extent_of(samples, intensity) if samples else None
+    if samples is None and channels not in (1, 3):
         bands = list(_bands(image, channels, min_side_px))
         orientation = orientation_of(image, notes)
         upright = tuple(_upright(band, orientation) for band in bands)
@@ -243,18 +246,39 @@ def _decode_opened(
             upright[0].convert("RGB"), upright, format_name, width, height, tuple(notes),
             orientation=orientation,
         )  # fmt: skip
-    if getattr(image, "is_animated", False):
+    if getattr(image, "is_animated", False) and channels in (1, 3):
         notes.append("several frames: only the first is used")
-    if min_side_px:
-        image.draft(None, _draft_size(image, min_side_px))
     # Pillow turns a TIFF file upright as it loads it.
     turned = image.getexif().get(ExifTags.Base.Orientation, 1) if image.format == "TIFF" else 1
-    image.load()
-    scale = scale_of(image)
-    rgb = to_rgb(image, scale, _reduction(image, min_side_px))
+    if samples is not None:
+        rgb, bands = _seen(samples, extent, channels, min_side_px)
+    else:
+        if min_side_px:
+            image.draft(None, _draft_size(image, min_side_px))
+        image.load()
+        rgb, bands = to_rgb(image, _reduction(image, min_side_px)), []
     orientation = orientation_of(image, notes)
-    upright_rgb = _upright(rgb, orientation)
-    return Picture(upright_rgb, (), format_name, width, height, tuple(notes), scale, max(turned, orientation))
+    upright_rgb, upright = _upright(rgb, orientation), tuple(_upright(band, orientation) for band in bands)
+    return Picture(
+        upright_rgb, upright, format_name, width, height, tuple(notes), extent, max(turned, orientation)
+    )
+
+
+def _deep_pages(image: ImageFile.ImageFile, channels: int) -> Samples | None:
+    """The values of grey pages of more than 8 bits; None if the first page has 8 bits or there are others."""
+    if not is_deep(image) or getattr(image, "n_frames", 1) != channels:
+        return None
+    size, mode, pages, is_inverted = image.size, image.mode, [], False
+    for number in range(channels):
+        image.seek(number)
+        if image.size != size or image.mode != mode:
+            raise ImageError(
+                f"page {number + 1} is not a grey image of {size[0]} x {size[1]} pixels like the first"
+            )
+        is_inverted |= getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == 0
+        image.load()
+        pages.append(values_of(image))
+    return Samples(tuple(pages), is_inverted=is_inverted)
 
 
 def _bands(image: Image.Image, channels: int, min_side_px: int | None) -> Iterator[Image.Image]:
@@ -269,10 +293,10 @@ def _bands(image: Image.Image, channels: int, min_side_px: int | None) -> Iterat
         size = image.size
         for number in range(channels):
             image.seek(number)
-            if image.size != size or len(image.getbands()) != 1:
+            if image.size != size or len(image.getbands()) != 1 or is_deep(image):
                 raise ImageError(f"page {number + 1} is not a grey image of {size[0]} x {size[1]} pixels")
             image.load()
-            yield to_rgb(image, scale_of(image), reduction).getchannel(0)
+            yield to_rgb(image, reduction).getchannel(0)
     else:
         raise ImageError(
             f"{len(names)} bands ({image.mode}) on {pages} pages; the network takes {channels} channels, so "
@@ -340,4 +364,6 @@ def load_input(source: str | Path | bytes, spec: InputSpec, limits: LoadLimits |
 
 def decode_for(data: bytes, spec: InputSpec, min_side_px: int, limits: LoadLimits | None = None) -> Picture:
     """Decode an image to the number of bands that a network takes; see `decode`."""
-    return decode(data, min_side_px=min_side_px, limits=limits, channels=spec.channels)
+    return decode(
+        data, min_side_px=min_side_px, limits=limits, channels=spec.channels, intensity=spec.intensity
+    )

@@ -19,6 +19,7 @@ _NAMES_LISTED = """
     thumbs.db ehthumbs.db ehthumbs_vista.db desktop.ini folder.ini zbthumbnail.info icon makefile license
     licence readme copying authors changelog dockerfile _success
 """
+_DICOM_DIRECTORY = b"1.2.840.10008.1.3.10"
 _SUFFIXES, _NAMES = frozenset(_SUFFIXES_LISTED.split()), frozenset(_NAMES_LISTED.split())
 # Windows keeps notes about a file as a stream, `1.jpg:Zone.Identifier`; other systems see it as a file, whose
 # colon is written as it is, as U+F03A (WSL), or as an underscore or number sign by archives.
@@ -52,4 +53,6 @@ def side_file_by_content(data: bytes) -> str | None:
     """What a file is, by its first bytes, if they are those of a note that a system keeps about a file."""
     if data[:4] in (b"\0\5\x16\7", b"\0\5\x16\0"):  # AppleDouble and AppleSingle (RFC 1740)
         return "AppleDouble"
+    if data[128:132] == b"DICM" and _DICOM_DIRECTORY in data:
+        return "DICOMDIR"
     return "Zone.Identifier" if data.lstrip(b"\xef\xbb\xbf").startswith(b"[ZoneTransfer]") else None

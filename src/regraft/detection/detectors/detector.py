@@ -167,7 +167,7 @@ class Detector:
             try:
                 content = image.file()
                 data = content if isinstance(content, bytes) else read_file(content, limits)
-                picture = decode(data, limits=limits, channels=spec.channels)
+                picture = decode(data, limits=limits, channels=spec.channels, intensity=spec.intensity)
                 bands = bands_of(picture, spec.channels)
                 width, height = bands[0].size
                 parts = tiles_of(width, height, columns=tiling[0], rows=tiling[1])

@@ -102,7 +102,13 @@ class OnnxDetector:
         """
         data = source if isinstance(source, bytes) else read_file(source, limits)
         height, width, channels = self.input_spec.shape
-        picture = decode(data, min_side_px=min(height, width), limits=limits, channels=channels)
+        picture = decode(
+            data,
+            min_side_px=min(height, width),
+            limits=limits,
+            channels=channels,
+            intensity=self.input_spec.intensity,
+        )
         bands = [np.asarray(band) for band in picture.bands]
         pixels = np.stack(bands, axis=-1) if bands else np.asarray(picture.image)
         return np.ascontiguousarray(pixels), upright_size(picture)

@@ -14,6 +14,7 @@ from regraft.goal import GoalMeasure
 from regraft.records import (
     Estimate,
     InputSpec,
+    Intensity,
     Label,
     MapLevel,
     Precision,
@@ -80,6 +81,8 @@ class DetectionRun(Record):
     reasons: tuple[str, ...]
     """Every automatic choice and the reason for it, one sentence each."""
     versions: dict[str, str]
+    intensity: Intensity | None = Field(None, exclude_if=lambda intensity: intensity is None)
+    """The range of images of more than 8 bits; None if there were none."""
 
 
 class DetectorRecord(Record):

@@ -135,8 +135,8 @@ class CachedMaps:
             "what": "maps on a canvas",
             "loader_version": LOADER_VERSION,
             "view": _VIEWS[view],
-            "input": self.spec.model_dump(),
             **self.runtime.facts,
+            "input": self.spec.model_dump(),
         }
         return RowStore(
             cache_folder() / "activations" / key_of(facts)[:24],

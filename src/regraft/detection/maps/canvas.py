@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from regraft.data.pictures.loading import RESAMPLING, LoadLimits, Picture, Pixels, decode
+from regraft.data.pictures.loading import RESAMPLING, LoadLimits, Picture, Pixels, decode_for
 from regraft.records import InputSpec
 
 STEP_PX = 32
@@ -115,7 +115,7 @@ def on_canvas(
         ImageError: the picture can't be used; the message is the reason.
     """
     height, width, channels = spec.shape
-    picture = decode(data, min_side_px=min(height, width), limits=limits, channels=channels)
+    picture = decode_for(data, spec, min(height, width), limits)
     return placed(bands_of(picture, channels), upright_size(picture), spec, is_mirrored=is_mirrored)
 
 

@@ -9,7 +9,7 @@ arguments, and nothing else in it is used.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from regraft.errors import DownloadError, WeightsError, WeightsNotFoundError, close_names
@@ -19,7 +19,7 @@ from regraft.networks.weights.hubs import Found, from_hub_cache
 from regraft.networks.weights.recipes import licence_in, read_recipe
 from regraft.networks.zoo.cards import card, cards
 from regraft.progress import Reporter, Silent
-from regraft.records import InputSpec, Recipe, WeightsSource
+from regraft.records import InputSpec, Intensity, Recipe, WeightsSource
 from regraft.storage.files import key_of, read_json, sha256_of_file
 from regraft.storage.places import cache_folder
 
@@ -39,6 +39,10 @@ class Weights:
     recipe: Recipe
     input_spec: InputSpec
     source: WeightsSource
+
+    def seeing(self, intensity: Intensity | None) -> Weights:
+        """The same weights, whose input has the range of a data set's images of more than 8 bits."""
+        return replace(self, input_spec=self.input_spec.model_copy(update={"intensity": intensity}))
 
 
 def find_weights(

@@ -16,6 +16,7 @@ from regraft.export.graphs import core_graph
 from regraft.prediction.onnx_graph import saved
 from regraft.prediction.onnx_model import saved_task
 from regraft.progress import Silent
+from regraft.records import Intensity
 from regraft.runs.model_files import ModelFiles, open_files
 from regraft.serving.classification.package import MOST_NEIGHBOURS, THUMBNAIL_PX, write_classifier
 from regraft.storage.tables import printable
@@ -46,7 +47,8 @@ def _neighbours(files: ModelFiles) -> tuple[npt.NDArray[np.float32], list[tuple[
     gallery = open_gallery(files.run, files.model, Silent())
     chosen = range(0, len(gallery.paths), max(1, -(-len(gallery.paths) // MOST_NEIGHBOURS)))
     near = [(printable(gallery.paths[n]), printable(gallery.labels[n])) for n in chosen]
-    thumbnails = [_thumbnail(files.image(gallery.paths[number])) for number in chosen]
+    intensity = files.model.weights.input_spec.intensity
+    thumbnails = [_thumbnail(files.image(gallery.paths[number]), intensity) for number in chosen]
     return np.ascontiguousarray(gallery.directions[list(chosen)]), near, thumbnails
 
 
@@ -80,11 +82,11 @@ def _scored(best: Measure | None, trivial: Measure | None) -> dict[str, Any]:
     }
 
 
-def _thumbnail(place: Path | None) -> bytes:
+def _thumbnail(place: Path | None, intensity: Intensity | None) -> bytes:
     try:
         if place is None:
             return b""
-        image = decode(read_file(place), min_side_px=THUMBNAIL_PX).image
+        image = decode(read_file(place), min_side_px=THUMBNAIL_PX, intensity=intensity).image
     except ImageError:
         return b""
     image.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))

@@ -27,7 +27,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from regraft.data.pictures.directories import exif_orientation, picture_list_note, repaired
+from regraft.data.formats.directories import exif_orientation, picture_list_note, repaired
 from regraft.errors import ImageError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "PPM")

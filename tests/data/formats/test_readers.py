@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile, TiffImagePlugin
 
-from regraft.data.pictures.directories import TYPE_BYTES
+from regraft.data.formats.directories import TYPE_BYTES
 from regraft.data.pictures.loading import LoadLimits, decode
 from regraft.errors import ImageError
 from tests.corpus import encoded, flipped, picture

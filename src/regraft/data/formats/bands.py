@@ -1,20 +1,21 @@
-"""Pictures as the bands that a network takes: the image's own bands, its pages, or the bands of a TIFF file.
+"""The bands of a TIFF file as the numbers that are stored: of more than 8 bits, or more bands than colours.
 
-Pillow reads no TIFF file of, for example, five bands. Its bands lie either one after another, each like a
-picture of one band, or pixel by pixel, like a picture of one band that is five times as wide. So the file
-gets another list of tags, which says exactly that, and Pillow decodes it.
+Pillow reads no TIFF file of, for example, five bands, and of 16 bits in colour it keeps 8. The bands lie
+either one after another, each like a picture of one band, or pixel by pixel, like a picture of one band that
+is five times as wide. So the file gets another list of tags, which says exactly that, and Pillow decodes it.
+What Pillow can't decode in this way goes to tifffile (`big_tiff.py`).
 """
 
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
-from PIL import Image
 
-from regraft.data.pictures.composition import scale_of, scaled
-from regraft.data.pictures.directories import (
+from regraft.data.formats.big_tiff import bands_by_tifffile
+from regraft.data.formats.directories import (
     ORIENTATION,
     TYPE_BYTES,
     Directory,
@@ -24,13 +25,27 @@ from regraft.data.pictures.directories import (
     numbers,
     read_directory,
 )
-from regraft.data.pictures.readers import tiff_reader
+from regraft.data.formats.readers import tiff_reader
+from regraft.data.formats.samples import Samples, Span, Values
+from regraft.data.formats.statements import pages_note, span_in_tiff
 from regraft.errors import ImageError
 
 _COMPRESSIONS = {1: "none", 5: "LZW", 8: "deflate", 32773: "PackBits", 32946: "deflate", 50000: "Zstandard"}
 _KINDS = {1: "bits", 2: "bits (signed)", 3: "bits (floating point)"}
 _MAX_BANDS = 64
-_READABLE = {(8, 1), (16, 1), (32, 1), (32, 2), (32, 3)}
+_READABLE = {
+    (8, 1): np.uint8, (12, 1): np.uint16, (16, 1): np.uint16, (16, 2): np.int16,
+    (32, 1): np.uint32, (32, 2): np.int32, (32, 3): np.float32,
+}  # fmt: skip
+"""Bits and kinds of numbers that Pillow can read, and their types here."""
+_USUAL_BITS = {1, 2, 4, 8}
+_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _CMYK = 0, 1, 2, 5  # TIFF's PhotometricInterpretation
+_COLOURS = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _RGB: 3, _CMYK: 4}
+_OTHER_COLOURS = {
+    3: "palette", 6: "YCbCr", 8: "CIELAB", 9: "ICCLAB", 10: "ITULAB", 32803: "mosaic of a camera",
+    32844: "LogL", 32845: "LogLuv",
+}  # fmt: skip
+_PREMULTIPLIED, _OPACITY = 1, 2  # TIFF's ExtraSamples
 _KEPT = (
     257,
     259,
@@ -61,6 +76,19 @@ class Layout:
     orientation: int
     is_big: bool
     """Whether the file is a BigTIFF, whose lists of tags have another form."""
+    photometric: int = _BLACK_IS_ZERO
+    """TIFF's PhotometricInterpretation: 0 white is zero, 1 black is zero, 2 RGB, ..."""
+    extra: int = 0
+    """TIFF's ExtraSamples of the last band: 1 and 2 mean opacity."""
+    stated: Span | None = None
+    """The values of black and white, as far as the file states them."""
+    pages: str = ""
+    """What is said about further pages, which are not used; empty if there are none."""
+
+    @property
+    def is_deep(self) -> bool:
+        """Whether values are not whole numbers of at most 8 bits."""
+        return self.bits != 0 and (self.bits not in _USUAL_BITS or self.kind != 1)
 
     @property
     def text(self) -> str:
@@ -102,38 +130,92 @@ def layout_of(data: bytes) -> Layout | None:
     width, height, bands = value(256, 0), value(257, 0), value(277, 1)
     if not width or not height or not bands:
         return None
+    extra = numbers(data, page.find(338), form)
     return Layout(
         width, height, bands,
         bits=bits.pop() if len(bits) == 1 and len(kinds) == 1 else 0,
-        kind=kinds.pop(),
+        kind={4: 1}.get(kind := kinds.pop(), kind),  # 4 is undefined
         is_planar=value(284, 1) == 2,
         compression=value(259, 1),
         predictor=value(317, 1),
         is_tiled=page.find(324) is not None,
         orientation=value(ORIENTATION, 1),
         is_big=form.is_big,
+        photometric=value(262, _BLACK_IS_ZERO),
+        extra=extra[-1] if extra else 0,
+        stated=span_in_tiff(data, page, form),
+        pages=pages_note(data, page),
     )  # fmt: skip
 
 
-def tiff_bands(data: bytes, layout: Layout) -> list[Image.Image]:
-    """The bands of a TIFF file as grey images, in the mode in which Pillow reads one band.
+def tiff_samples(data: bytes, layout: Layout, channels: int, notes: list[str]) -> Samples:
+    """The numbers in a TIFF file.
+
+    Args:
+        data: the whole file, without damage.
+        layout: how its pixels are stored.
+        channels: number of channels of a network; for 1 and 3, bands that are no colours are left out.
+        notes: receives what is left out.
 
     Raises:
         ImageError: these bands can't be read.
     """
-    if layout.obstacle:
-        raise ImageError(f"a TIFF {layout.obstacle}; {_way_out(layout)}")
+    bands = _tiff_bands(data, layout)
+    is_inverted = layout.is_deep and layout.photometric == _WHITE_IS_ZERO
+    if channels not in (1, 3):
+        return Samples(tuple(bands), layout.stated, is_inverted)
+    if layout.is_deep and layout.photometric in _OTHER_COLOURS:
+        kind = _OTHER_COLOURS[layout.photometric]
+        raise ImageError(f"a TIFF of {layout.text} in colours that are not read ({kind}); save it as RGB")
+    colours = _COLOURS.get(layout.photometric, 1)
+    if layout.bands == colours + 1 and layout.extra in (_PREMULTIPLIED, _OPACITY) and colours != 4:
+        mode: Literal["RGBA", "RGBa"] = "RGBa" if layout.extra == _PREMULTIPLIED else "RGBA"
+        return Samples(tuple(bands[:colours]), layout.stated, is_inverted, _opacity(bands[-1], layout), mode)
+    if layout.photometric != _CMYK or layout.bands != colours:
+        colours = 3 if layout.bands >= 3 else 1
+    if layout.bands != colours:
+        which = "first three are used, as red, green and blue" if colours == 3 else "first is used, as grey"
+        notes.append(f"a TIFF of {layout.text}: without --channels {layout.bands} only the {which}")
+    return Samples(tuple(bands[:colours]), layout.stated, is_inverted)
+
+
+def _opacity(band: Values, layout: Layout) -> Values:
+    """Opacity with 8 bits: its full range is that of the type, whatever the range of the colours."""
+    full = 1.0 if layout.kind == 3 else float(2**layout.bits - 1)
+    return np.asarray(np.clip(np.rint(np.nan_to_num(band / full) * 255), 0, 255), dtype=np.uint8)
+
+
+def _tiff_bands(data: bytes, layout: Layout) -> list[Values]:
+    """The bands of a TIFF file.
+
+    Raises:
+        ImageError: these bands can't be read.
+    """
+    if layout.obstacle is None:
+        try:
+            return _by_pillow(data, layout)
+        except SyntaxError:  # Pillow knows no such pixels, for example whole numbers of 32 bits, big-endian
+            pass
+    bands = bands_by_tifffile(data, (layout.height, layout.width, layout.bands), layout.compression)
+    if bands is None:
+        what = layout.obstacle or f"of {layout.text}, which is not read"
+        raise ImageError(f"a TIFF {what}; {_way_out(layout)}")
+    return bands
+
+
+def _by_pillow(data: bytes, layout: Layout) -> list[Values]:
     form = form_of(data)
     page = read_directory(data, form.first, form) if form else None
     assert form is not None
     assert page is not None
     if layout.is_planar:
-        return [_decoded(_one_of_several(data, form, page, layout, number)) for number in range(layout.bands)]
-    values = np.asarray(_decoded(_as_wide(data, form, page, layout)))
+        planes = (_one_of_several(data, form, page, layout, number) for number in range(layout.bands))
+        return [_decoded(plane, layout) for plane in planes]
+    values = _decoded(_as_wide(data, form, page, layout), layout)
     values = values.reshape(layout.height, layout.width, layout.bands)
     if layout.predictor == 2:  # each value is the difference from the same band of the pixel to the left
         values = np.cumsum(values, axis=1, dtype=values.dtype)
-    return [Image.fromarray(np.ascontiguousarray(values[..., number])) for number in range(layout.bands)]
+    return [values[..., number] for number in range(layout.bands)]
 
 
 def _way_out(layout: Layout) -> str:
@@ -145,10 +227,11 @@ def _way_out(layout: Layout) -> str:
     )
 
 
-def _decoded(data: bytes) -> Image.Image:
+def _decoded(data: bytes, layout: Layout) -> Values:
+    """The values of one band in the type that they have in the file, which Pillow may have widened."""
     image = tiff_reader(data)
     image.load()
-    return image
+    return np.asarray(image).astype(_READABLE[layout.bits, layout.kind], copy=False)
 
 
 def _as_wide(data: bytes, form: Form, page: Directory, layout: Layout) -> bytes:
@@ -207,23 +290,3 @@ def _with_directory(data: bytes, form: Form, records: dict[int, bytes]) -> bytes
     head = data[:4] + struct.pack(form.order + "L", place)
     count = struct.pack(form.order + "H", len(records))
     return head + data[8:].ljust(place - 8, b"\0") + count + listed + bytes(4)
-
-
-def colour_of(bands: list[Image.Image], layout: Layout, notes: list[str]) -> Image.Image:
-    """A picture of bands for a network of 1 or 3 channels: the first three as RGB, or the first as grey."""
-    used = 3 if layout.bands >= 3 else 1
-    if layout.bands != used:
-        which = "first three are used, as red, green and blue" if used == 3 else "first is used, as grey"
-        notes.append(f"a TIFF of {layout.text}: without --channels {layout.bands} only the {which}")
-    grey = grey_levels(bands[:used])
-    return Image.merge("RGB", grey * (3 // used))
-
-
-def grey_levels(bands: list[Image.Image]) -> list[Image.Image]:
-    """Bands with 8 bits each, all on one scale."""
-    scales = [scale for scale in (scale_of(band) for band in bands) if scale is not None]
-    if not scales:
-        return [band.convert("L") for band in bands]
-    black, white = min(scale.black for scale in scales), max(scale.white for scale in scales)
-    common = replace(scales[0], black=black, white=white)
-    return [Image.fromarray(scaled(band, common)) for band in bands]
