@@ -14,7 +14,9 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from regraft.detection.detectors.bundle import is_detector
 from regraft.errors import SettingsError
+from regraft.export.detector_export import DetectorExport, export_detector
 from regraft.export.kinds import found_kinds, made_kinds
 from regraft.export.model_card import model_card
 from regraft.export.parity import (
@@ -52,6 +54,8 @@ class Exported:
     quantised: Quantised | None
     trial: Trial | None = None
     """What `example.py` has said about an image of each kind; None if there is no example."""
+    detector: DetectorExport | None = None
+    """For a detector, how its boxes compare; `parity` is then empty."""
 
 
 def export_model(
@@ -90,7 +94,10 @@ def export_model(
         raise SettingsError(
             "--images has no effect with --to safetensors, which copies the weights and compares nothing"
         )
-    files, reporter = open_files(run, data), reporter or Silent()
+    reporter = reporter or Silent()
+    if is_detector(Path(run)):
+        return _detector(Path(run), out, to=to, int8=int8, named=named, data=data, reporter=reporter)
+    files = open_files(run, data)
     folder = Path(out) if out else files.folder / "export"
     job = _Export(files, folder, reporter)
     if to == "safetensors":
@@ -100,6 +107,29 @@ def export_model(
     calibration = _calibration(files, sample, is_named=bool(named)) if int8 else []
     make_folder(folder)
     return job.openvino(sample) if to == "openvino" else job.onnx(sample, calibration)
+
+
+def _detector(
+    run: Path,
+    out: str | Path | None,
+    *,
+    to: Target,
+    int8: bool,
+    named: Sequence[str | Path],
+    data: str | Path | None,
+    reporter: Reporter,
+) -> Exported:
+    if int8:
+        raise SettingsError("--int8 is for classifiers; a detector is exported at fp32. Remove --int8")
+    done = export_detector(
+        run,
+        Path(out) if out else None,
+        to=to,
+        named=named,
+        data=Path(data) if data is not None else None,
+        reporter=reporter,
+    )
+    return Exported(done.file.parent, done.file, Parity(0, 0.0, 1.0), None, detector=done)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from regraft.explanation.gallery import Space
-from regraft.export.resampling import centre_crop
+from regraft.export.resampling import centre_crop, letterbox
 from regraft.prediction.graph import ModelGraph, mean_vote
 from regraft.prediction.model import Model
 from regraft.prediction.onnx_graph import IR_VERSION, OPSET, traced
@@ -65,13 +65,20 @@ def crop_graph(spec: InputSpec) -> onnx.ModelProto:
     return centre_crop(spec, opset=OPSET, ir_version=IR_VERSION)
 
 
-def joined(crop: onnx.ModelProto, core: onnx.ModelProto, facts: dict[str, str]) -> onnx.ModelProto:
-    """One graph from decoded pixels to outputs, with facts in its metadata."""
+def letterbox_graph(spec: InputSpec) -> onnx.ModelProto:
+    """From `pixels (H, W, C) uint8` of any size to `canvas` and `picture`, which a detector's graph takes."""
+    return letterbox(spec, opset=OPSET, ir_version=IR_VERSION)
+
+
+def joined(
+    crop: onnx.ModelProto, core: onnx.ModelProto, facts: dict[str, str], *, outputs: int = 1
+) -> onnx.ModelProto:
+    """One graph from decoded pixels to the first outputs of the core, with facts in its metadata."""
     whole = onnx.compose.merge_models(
         onnx.compose.add_prefix(crop, "crop/", rename_inputs=False, rename_outputs=False),
         core,
-        io_map=[("pixels", "pixels")],
-        outputs=[core.graph.output[0].name],
+        io_map=[(one.name, one.name) for one in core.graph.input],
+        outputs=[one.name for one in core.graph.output[:outputs]],
     )
     used = {one.domain: one.version for one in whole.opset_import if one.domain or one.version}
     del whole.opset_import[:], whole.metadata_props[:]

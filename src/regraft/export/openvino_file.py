@@ -35,3 +35,8 @@ class OpenVinoFile:
     def outputs(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
         """Outputs `(N, K)` for decoded images `(N, H, W, C) uint8` of the same size."""
         return np.asarray(self._graph([images])[0], dtype=np.float64)
+
+    def every_output(self, *inputs: npt.NDArray[np.generic]) -> list[npt.NDArray[np.generic]]:
+        """All outputs in order, for the inputs in order."""
+        found = self._graph(list(inputs))
+        return [np.array(found[number]) for number in range(len(self._graph.outputs))]

@@ -1,4 +1,4 @@
-"""The centre crop and its resampling as an ONNX graph, equal to the image loader's to the bit.
+"""The centre crop, or the canvas of a detector, as an ONNX graph, equal to the loader's to the bit.
 
 Pillow resamples 8-bit images in two passes, with weights of 22 binary digits and rounding after each pass.
 Two matrix products in double precision, where the same arithmetic is exact, give the same pixels. The
@@ -40,7 +40,7 @@ def centre_crop(spec: InputSpec, *, opset: int, ir_version: int) -> onnx.ModelPr
     bands = 3 if spec.channels == 1 else spec.channels
     shape = ir.Shape(["batch", "height", "width", bands])
     images = ir.Value(name="images", shape=shape, type=ir.TensorType(ir.DataType.UINT8))
-    crop = _Crop(spec)
+    crop = _Resampling(spec)
     pixels = crop.cropped(images)
     pixels.name, pixels.type = "pixels", ir.TensorType(ir.DataType.UINT8)
     pixels.shape = ir.Shape(["batch", spec.size_px, spec.size_px, spec.channels])
@@ -55,8 +55,39 @@ def centre_crop(spec: InputSpec, *, opset: int, ir_version: int) -> onnx.ModelPr
     return ir.serde.serialize_model(ir.Model(graph, ir_version=ir_version))
 
 
-class _Crop:
-    """The operations of a centre crop, recorded in the order in which they are called."""
+def letterbox(spec: InputSpec, *, opset: int, ir_version: int) -> onnx.ModelProto:
+    """From decoded `pixels (H, W, C) uint8` of any size to the canvas of a detector.
+
+    Its outputs are `canvas (1, height, width, channels) uint8`, as `on_canvas` makes it from these pixels,
+    and `picture (2,) float32`, their width and height. A grey network takes RGB images.
+
+    Args:
+        spec: the network's input, whose height and width are those of the canvas.
+        opset: version of ONNX's operators.
+        ir_version: version of ONNX's format.
+    """
+    bands = 3 if spec.channels == 1 else spec.channels
+    shape = ir.Shape(["height", "width", bands])
+    pixels = ir.Value(name="pixels", shape=shape, type=ir.TensorType(ir.DataType.UINT8))
+    box = _Resampling(spec)
+    canvas, picture = box.on_canvas(pixels)
+    canvas.name, canvas.type = "canvas", ir.TensorType(ir.DataType.UINT8)
+    canvas.shape = ir.Shape([1, *spec.shape])
+    picture.name, picture.type = "picture", ir.TensorType(ir.DataType.FLOAT)
+    picture.shape = ir.Shape([2])
+    graph = ir.Graph(
+        [pixels],
+        [canvas, picture],
+        nodes=box.tape.nodes,
+        initializers=box.tape.initializers,
+        opset_imports={"": opset},
+        name="letterbox",
+    )
+    return ir.serde.serialize_model(ir.Model(graph, ir_version=ir_version))
+
+
+class _Resampling:
+    """Operations on pixels, recorded in the order in which they are called."""
 
     def __init__(self, spec: InputSpec) -> None:
         self.tape = Tape()
@@ -71,6 +102,10 @@ class _Crop:
             self._numbers[name] = self.tape.initializer(ir.tensor(np.array(value, dtype=kind), name=name))
         return self._numbers[name]
 
+    def _row(self, values: list[float]) -> ir.Value:
+        """Doubles in a row, as a constant."""
+        return self.tape.initializer(ir.tensor(np.array(values, dtype=np.float64), name="row"))
+
     def op(self, name: str, *inputs: _Input, **attributes: int | list[int]) -> ir.Value:
         """The output of an operator of ONNX; a number becomes a double, a list becomes whole numbers."""
         values = [one if isinstance(one, ir.Value) else self._number(one) for one in inputs]
@@ -83,17 +118,49 @@ class _Crop:
             for axis in (1, 2)
         )
         side = op("Mul", op("Min", height, width), self.spec.crop_share)
-        down = self._weights(height, side)
-        across = op("Transpose", self._weights(width, side), perm=[1, 0])
+        down, across = self._crop_weights(height, side), self._crop_weights(width, side)
+        across = op("Transpose", across, perm=[1, 0])
         bands = self._grey(images) if self.spec.channels == 1 else images
         pixels = op("Cast", op("Transpose", bands, perm=[0, 3, 1, 2]), to=_DOUBLE)
         usual = self._rounded(op("MatMul", down, self._rounded(op("MatMul", pixels, across))))
         tall = self._rounded(op("MatMul", self._rounded(op("MatMul", down, pixels)), across))
         too_high, too_wide = op("Sub", height, self.spec.size_px), op("Sub", width, self.spec.size_px)
-        is_steep = op("Greater", too_high, op("Mul", 2, too_wide))
-        is_tall = op("And", op("Greater", too_high, 0), is_steep)
+        is_tall = self._is_tall(too_high, too_wide)
         upright = op("Transpose", op("Where", is_tall, tall, usual), perm=[0, 2, 3, 1])
         return op("Cast", upright, to=_UINT8)
+
+    def on_canvas(self, pixels: ir.Value) -> tuple[ir.Value, ir.Value]:
+        """Pixels in the top left corner of the canvas, with grey around, and their width and height."""
+        op, (high, wide, channels) = self.op, self.spec.shape
+        sizes = op("Cast", op("Shape", pixels, start=0, end=2), to=_DOUBLE)
+        height, width = (op("Squeeze", op("Slice", sizes, [n], [n + 1], [0])) for n in (0, 1))
+        scale = op("Min", op("Div", high, height), op("Div", wide, width))
+        rows, columns = (
+            op("Min", limit, op("Max", 1, op("Round", op("Mul", length, scale))))
+            for limit, length in ((high, height), (wide, width))
+        )
+        down, across = self._whole_weights(height, rows, high), self._whole_weights(width, columns, wide)
+        across = op("Transpose", across, perm=[1, 0])
+        batch = op("Unsqueeze", pixels, [0])
+        bands = self._grey(batch) if channels == 1 else batch
+        planes = op("Cast", op("Transpose", bands, perm=[0, 3, 1, 2]), to=_DOUBLE)
+        # All planes go one of two ways, so that only one of them takes time.
+        is_tall = self._is_tall(op("Sub", height, rows), op("Sub", width, columns))
+        count = op("Where", is_tall, [0], [channels])
+        first, second = op("Slice", planes, [0], count, [1]), op("Slice", planes, count, [channels], [1])
+        usual = self._rounded(op("MatMul", down, self._rounded(op("MatMul", first, across))))
+        tall = self._rounded(op("MatMul", self._rounded(op("MatMul", down, second)), across))
+        upright = op("Transpose", op("Concat", usual, tall, axis=1), perm=[0, 2, 3, 1])
+        is_below = op("Less", op("Unsqueeze", op("Range", 0, high, 1), [1, 2]), rows)
+        is_beside = op("Less", op("Unsqueeze", op("Range", 0, wide, 1), [1]), columns)
+        grey = [float(np.round(255 * mean)) for mean in self.spec.mean]
+        canvas = op("Cast", op("Where", op("And", is_below, is_beside), upright, self._row(grey)), to=_UINT8)
+        return canvas, op("Cast", op("Slice", sizes, [1], [-3], [0], [-1]), to=_SINGLE)
+
+    def _is_tall(self, too_high: ir.Value, too_wide: ir.Value) -> ir.Value:
+        """Whether the vertical pass comes first, by how many pixels the height and the width shrink."""
+        is_steep = self.op("Greater", too_high, self.op("Mul", 2, too_wide))
+        return self.op("And", self.op("Greater", too_high, 0), is_steep)
 
     def _grey(self, images: ir.Value) -> ir.Value:
         op, whole = self.op, self.op("Cast", images, to=_INT64)
@@ -108,16 +175,29 @@ class _Crop:
         """A double rounded to single precision."""
         return self.op("Cast", self.op("Cast", value, to=_SINGLE), to=_DOUBLE)
 
-    def _weights(self, length: ir.Value, side: ir.Value) -> ir.Value:
-        """`(size, length) double`: the weight of each input pixel for each output pixel."""
-        op, size, last = self.op, self.spec.size_px, [1]
+    def _crop_weights(self, length: ir.Value, side: ir.Value) -> ir.Value:
+        """The weights for a central part of this length."""
+        op, size = self.op, self.spec.size_px
         left = op("Div", op("Sub", length, side), 2)
         start, end = self._single(left), self._single(op("Add", left, side))
         scale = op("Div", self._single(op("Sub", end, start)), size)
+        return self._weights(length, start, scale, op("Range", 0, size, 1), size)
+
+    def _whole_weights(self, length: ir.Value, covered: ir.Value, count: int) -> ir.Value:
+        """The weights for `covered` pixels; those of the last one are repeated until there are `count`."""
+        op = self.op
+        numbers = op("Min", op("Range", 0, count, 1), op("Sub", covered, 1))
+        return self._weights(length, self._number(0.0), op("Div", length, covered), numbers, count)
+
+    def _weights(
+        self, length: ir.Value, start: ir.Value, scale: ir.Value, numbers: ir.Value, count: int
+    ) -> ir.Value:
+        """`(count, length) double`: the weight of each input pixel for each output pixel."""
+        op, last = self.op, [1]
         place = op("Unsqueeze", op("Range", 0, length, 1), [0])
         if self.rule == "nearest":
-            return op("Cast", op("Equal", place, self._nearest(start, scale)), to=_DOUBLE)
-        steps = op("Add", op("Range", 0, size, 1), 0.5)
+            return op("Cast", op("Equal", place, self._nearest(start, scale, count)), to=_DOUBLE)
+        steps = op("Add", numbers, 0.5)
         centre = op("Unsqueeze", op("Add", start, op("Mul", steps, scale)), last)
         stretch = op("Max", scale, 1)
         support = op("Mul", _SUPPORT[self.rule], stretch)
@@ -130,11 +210,11 @@ class _Crop:
         whole = op("Mul", op("Sign", share), op("Floor", op("Add", op("Abs", share), 0.5)))
         return op("Div", whole, _DIGITS)
 
-    def _nearest(self, start: ir.Value, scale: ir.Value) -> ir.Value:
-        """`(size, 1) double`: the input pixel for each output pixel. Pillow adds the scale step by step."""
+    def _nearest(self, start: ir.Value, scale: ir.Value, count: int) -> ir.Value:
+        """`(count, 1) double`: the input pixel for each output pixel. Pillow adds the scale step by step."""
         op, axis = self.op, [0]
         first = op("Unsqueeze", op("Add", start, op("Mul", scale, 0.5)), axis)
-        steps = op("Expand", scale, [self.spec.size_px - 1])
+        steps = op("Expand", scale, [count - 1])
         places = op("CumSum", op("Concat", first, steps, axis=0), axis)
         return op("Unsqueeze", op("Floor", places), [1])
 

@@ -55,8 +55,7 @@ def choose_sample(files: ModelFiles, named: Sequence[str | Path], most: int) -> 
     """
     spec = files.model.weights.input_spec
     if named:
-        words = " ".join(str(one) for one in named[:3]) + (" ..." if len(named) > 3 else "")
-        return Sample(_named(named, words, spec, most), f"images of --images {words}")
+        return named_sample(named, spec, most)
     evaluated = (files.image(row.path) for row in spread(files.predictions, most))
     training = (files.image(item.path) for item in spread(files.training_images, most))
     found = readable((place for place in chain(evaluated, training) if place is not None), spec)
@@ -64,6 +63,12 @@ def choose_sample(files: ModelFiles, named: Sequence[str | Path], most: int) -> 
     if own:
         return Sample(own, "of the run's images")
     return Sample(made_up(spec.channels), "made-up images", files.whereabouts)
+
+
+def named_sample(named: Sequence[str | Path], spec: InputSpec, most: int) -> Sample:
+    """Images that the user has named, as far as they can be read; see `choose_sample`."""
+    words = " ".join(str(one) for one in named[:3]) + (" ..." if len(named) > 3 else "")
+    return Sample(_named(named, words, spec, most), f"images of --images {words}")
 
 
 def _named(named: Sequence[str | Path], words: str, spec: InputSpec, most: int) -> tuple[Path, ...]:

@@ -35,21 +35,22 @@ class OnnxModel:
 
     Args:
         path: the `.onnx` file that `regraft export` has written.
+        session: the file's session, if it is open already.
 
     Raises:
         BundleError: the file is not one that `regraft export` has written, or ONNX Runtime is not installed.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, session: Any = None) -> None:
         self.path = Path(path)
-        self._session = open_session(self.path)
-        known = self._session.get_modelmeta().custom_metadata_map.get(FACT)
-        if known is None:
+        self._session = open_session(self.path) if session is None else session
+        self.facts = exported_facts(self.path, self._session)
+        if self.facts.get("task") == "detection":
             raise BundleError(
-                f"{self.path} contains no labels, so `regraft export` did not write it; export it again"
+                f"{self.path} finds boxes, but labels of whole images are expected here. Give an exported "
+                "classifier, or open it with regraft.load_model"
             )
         try:
-            self.facts: dict[str, Any] = json.loads(known)
             self.task: Task = read_task(self.facts)
             self.input_spec = InputSpec.model_validate(self.facts["input_spec"])
         except (ValueError, KeyError, TypeError) as error:
@@ -106,6 +107,24 @@ class OnnxModel:
         """Outputs `(N, K)` for decoded images of one size, `(N, H, W, C) uint8`."""
         (found,) = self._session.run([OUTPUTS[self.task.link]], {"images": np.ascontiguousarray(images)})
         return np.asarray(found, dtype=np.float64)
+
+
+def exported_facts(path: Path, session: Any) -> dict[str, Any]:
+    """The facts in the metadata of an exported file.
+
+    Raises:
+        BundleError: there are none, or they can't be read.
+    """
+    known = session.get_modelmeta().custom_metadata_map.get(FACT)
+    if known is None:
+        raise BundleError(f"{path} contains no labels, so `regraft export` did not write it; export it again")
+    try:
+        facts = json.loads(known)
+        if not isinstance(facts, dict):
+            raise ValueError("it is not an object of JSON")
+    except ValueError as error:
+        raise BundleError(f"the metadata of {path} can't be read: {error}. Export it again") from error
+    return facts
 
 
 def saved_task(task: Task) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from regraft.cli.terminal.console import make_reporter
 from regraft.storage.tables import printable
 
 if TYPE_CHECKING:
+    from regraft.export.detector_export import DetectorExport
     from regraft.export.parity import Quantised
 
 _MARKS = {
@@ -32,14 +33,16 @@ def export(
     """Export the model as one file, and check its predictions before it is written.
 
     One graph contains resizing, normalisation, network and head (also a soft vote or an RBF SVM), and the
-    labels. A model card and an example that needs only numpy, Pillow and ONNX Runtime are written next to it.
-    The file is compared with the model on the run's images, and the example is run on images of every kind.
+    labels; that of a detector goes from a picture of any size to its boxes. A model card and an example that
+    needs only numpy, Pillow and ONNX Runtime are written next to it. The file is compared with the model on
+    the run's images, and the example is run on images of every kind.
 
     ```
     regraft export runs/photos-mobilenetv1_100-auto
     regraft export runs/photos-mobilenetv1_100-auto --int8 --out small/
     regraft export runs/photos-mobilenetv1_100-auto --to openvino
     regraft export models/photos --images new/
+    regraft export runs/cells
     ```
 
     Args:
@@ -62,7 +65,11 @@ def export(
         run, out, to=to, int8=int8, images=images, data=data, reporter=make_reporter(json_lines=False)
     )
     size = sum(path.stat().st_size for path in done.folder.glob(f"{done.file.stem}.*"))
-    print(f"wrote {done.file} ({size / 1e6:.1f} MB), README.md" + (", example.py" if to == "onnx" else ""))
+    others = {"onnx": ", example.py", "openvino": ", labels.json" if done.detector else ""}.get(to, "")
+    print(f"wrote {done.file} ({size / 1e6:.1f} MB), README.md{others}")
+    if done.detector is not None:
+        _show_boxes(done.detector)
+        return 0
     answers = done.parity.answers
     if done.parity.sample is not None:
         print(
@@ -76,6 +83,14 @@ def export(
     if done.quantised is not None:
         _show_loss(done.quantised)
     return 0
+
+
+def _show_boxes(done: DetectorExport) -> None:
+    if done.parity is not None:
+        pictures = f"{done.parity.pictures} {printable(done.parity.sample)}"
+        print(f"compared with the detector on {pictures}: {done.parity.text}")
+    if done.tried:
+        print(f"example.py was run on {done.tried} pictures and shows the same boxes")
 
 
 def _show_loss(lost: Quantised) -> None:

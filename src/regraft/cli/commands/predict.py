@@ -78,6 +78,7 @@ def predict(
     from regraft.cli.terminal.finding import Wishes, find_in
     from regraft.data.pictures.loading import LoadLimits
     from regraft.detection.detectors.detector import Detector
+    from regraft.detection.detectors.onnx_detector import OnnxDetector
     from regraft.detection.opening import load_model
     from regraft.errors import SettingsError
     from regraft.prediction.onnx_model import OnnxModel
@@ -87,7 +88,12 @@ def predict(
     wishes = Wishes(out, to, draw, count, threshold, tiles)
     paths = list(_expand(images))
     loaded = load_model(model)
-    if isinstance(loaded, Detector):
+    is_file = isinstance(loaded, (OnnxModel, OnnxDetector))
+    if is_file and (precision != "fp32" or runtime != "auto"):
+        raise SettingsError(
+            "--precision and --runtime have no effect on .onnx files; remove them, or give a run folder"
+        )
+    if isinstance(loaded, (Detector, OnnxDetector)):
         if not paths:
             raise _no_images(images)
         if top != 1:
@@ -116,10 +122,6 @@ def predict(
     reporter = make_reporter(json_lines=json)
     limits = LoadLimits(max_megapixels, max_file_mb)
     if isinstance(loaded, OnnxModel):
-        if precision != "fp32" or runtime != "auto":
-            raise SettingsError(
-                "--precision and --runtime have no effect on .onnx files; remove them, or give a run folder"
-            )
         found = loaded.predict(paths, limits=limits)
     else:
         found = loaded.predict(paths, precision=precision, runtime=runtime, limits=limits, reporter=reporter)

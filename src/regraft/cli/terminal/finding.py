@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from regraft.data.pictures.loading import LoadLimits
 from regraft.detection.detectors.detector import Detector
+from regraft.detection.detectors.onnx_detector import OnnxDetector
 from regraft.detection.results.counting import count_boxes
 from regraft.detection.results.drawings import drawing_places, write_drawings
 from regraft.detection.results.marked import found_boxes
@@ -73,7 +74,7 @@ class Wishes:
 
 
 def find_in(
-    detector: Detector,
+    detector: Detector | OnnxDetector,
     model: str,
     paths: Sequence[str],
     wishes: Wishes,
@@ -92,6 +93,10 @@ def find_in(
     if wishes.threshold is not None and not 0 <= wishes.threshold <= 1:
         raise SettingsError(f"--threshold {wishes.threshold:g} is outside of 0 to 1")
     tiling, inputs, target = wishes.tiling, (model, *paths), wishes.target
+    if tiling is not None and isinstance(detector, OnnxDetector):
+        raise SettingsError(
+            f"--tiles has no effect on .onnx files; remove it, or give a run folder instead of {model}"
+        )
     place = None
     if wishes.out is not None:
         place = boxes_place(wishes.out, target, inputs=inputs, overwrite=overwrite)
@@ -104,15 +109,18 @@ def find_in(
         drawing_places(
             [Path(one) for one in paths], paths, Path(wishes.draw), inputs=[model], overwrite=overwrite
         )
-    found = detector.predict(
-        paths,
-        threshold=wishes.threshold,
-        tiles=tiling,
-        precision=precision,
-        runtime=runtime,
-        limits=limits,
-        reporter=reporter,
-    )
+    if isinstance(detector, OnnxDetector):
+        found = detector.predict(paths, threshold=wishes.threshold, limits=limits, reporter=reporter)
+    else:
+        found = detector.predict(
+            paths,
+            threshold=wishes.threshold,
+            tiles=tiling,
+            precision=precision,
+            runtime=runtime,
+            limits=limits,
+            reporter=reporter,
+        )
     _write(found, wishes, place, target, model, limits=limits, overwrite=overwrite, reporter=reporter)
     for file in found.skipped[:20]:
         reporter.warn(f"skipped {printable(file.path)}: {file.reason}")

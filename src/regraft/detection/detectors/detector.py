@@ -119,7 +119,7 @@ class Detector:
             SettingsError: another argument has a value that is not accepted.
         """
         several = read_image_likes(images)
-        _check_threshold(threshold)
+        check_threshold(threshold)
         check_prediction(precision=precision, runtime=runtime, limits=limits, reporter=reporter)
         skipped: list[SkippedFile] = []
         done: dict[int, DetectedPicture] = {}
@@ -230,7 +230,8 @@ class Detector:
         return {}
 
 
-def _check_threshold(threshold: object) -> None:
+def check_threshold(threshold: object) -> None:
+    """Refuse what is neither a probability nor None."""
     is_number = isinstance(threshold, (int, float)) and not isinstance(threshold, bool)
     if threshold is not None and not (is_number and 0 <= threshold <= 1):  # type: ignore[operator]
         raise SettingsError(

@@ -46,8 +46,9 @@ class Detect(nn.Module):
         corners, classes, scores = self.finder(halved(self.maps(canvas)), picture)
         chances = torch.where(scores >= 0, self.chances(scores, classes), -1.0)
         chances, order = chances.sort(descending=True)
-        order = order[(chances >= LEAST_PROBABILITY).nonzero().flatten()]
-        return corners[order].float(), classes[order], chances[: len(order)].float()
+        listed = (chances >= LEAST_PROBABILITY).nonzero().flatten()
+        order = order[listed]
+        return corners[order].float(), classes[order], chances[listed].float()
 
 
 def halved(rows: torch.Tensor) -> torch.Tensor:

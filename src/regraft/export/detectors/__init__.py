@@ -1,0 +1,1 @@
+"""A detector as a file: its example, its card, and the comparison of boxes."""
