@@ -52,7 +52,7 @@ def example(subject: Counted) -> Experiment:
         prepare=lambda choices, reporter: subject,
         figures=figures,
         findings=lambda results: [f"{len(results.seeds)} draws {HOSTILE}"],
-        next_steps=lambda results, choices: [Step("more", "lab example")],
+        next_steps=lambda results, choices, most: [Step("more", "lab example")],
     )
 
 

@@ -39,7 +39,7 @@ def write_experiment_page(
         results=results,
         figures=figures,
         findings=findings,
-        steps=experiment.next_steps(results, choices),
+        steps=experiment.next_steps(results, choices, subject.most_seeds),
         command=f"regraft {choices.command(experiment.name, seeds=len(results.seeds))}",
         seconds=sum(row.seconds for row in results.rows),
     )

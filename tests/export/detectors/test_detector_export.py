@@ -91,7 +91,7 @@ def test_the_file_finds_what_the_detector_finds(
     assert [(one.width, one.height) for one in theirs] == [(one.width, one.height) for one in ours]
     parity = compared_boxes([one.found for one in theirs], ours.pictures, (96, 64), "pictures")
     assert parity.boxes > 20
-    assert parity.alone <= 1
+    assert parity.alone <= 2  # a box that differs is alone on both sides
 
 
 def test_a_large_photograph_is_reduced_as_the_detector_reduces_it(

@@ -96,5 +96,14 @@ def test_figures_have_a_row_for_each_arm() -> None:
 
 
 def test_next_steps_keep_the_users_data() -> None:
-    steps = next_steps(results(FIRST, FIRST), Choices(data="my cells"))
+    steps = next_steps(results(FIRST, FIRST), Choices(data="my cells"), None)
     assert [step.command for step in steps] == ["lab rcnn --data 'my cells' --seeds 6", "fit 'my cells'"]
+
+
+@pytest.mark.parametrize(("most", "expected"), [(None, 6), (4, 4), (3, None)], ids=str)
+def test_no_more_draws_are_proposed_than_the_data_has(most: int | None, expected: int | None) -> None:
+    """Three draws were measured."""
+    commands = [step.command for step in next_steps(results(FIRST, FIRST), Choices(), most)]
+    assert [one for one in commands if "--seeds" in one] == (
+        [f"lab rcnn --seeds {expected}"] if expected else []
+    )

@@ -46,8 +46,17 @@ class Separable(nn.Module):
         self.norm = nn.LayerNorm(width)
 
     def forward(self, one: torch.Tensor) -> torch.Tensor:
-        cells = self.pointwise(self.depthwise(one)).permute(0, 2, 3, 1)
-        return functional.relu(self.norm(cells), inplace=True).permute(0, 3, 1, 2)
+        mixed = self.pointwise(self.depthwise(one))
+        if torch.compiler.is_exporting():  # OpenVINO 2026.4 normalises wrongly between transpositions
+            return functional.relu(channels_normalised(mixed, self.norm))
+        return functional.relu(self.norm(mixed.permute(0, 2, 3, 1)), inplace=True).permute(0, 3, 1, 2)
+
+
+def channels_normalised(maps: torch.Tensor, norm: nn.LayerNorm) -> torch.Tensor:
+    """Layer normalisation of the channels of maps `(N, C, H, W)`, by operations that every runtime knows."""
+    centred = maps - maps.mean(dim=1, keepdim=True)
+    spread = (centred.square().mean(dim=1, keepdim=True) + norm.eps).sqrt()
+    return centred / spread * norm.weight[:, None, None] + norm.bias[:, None, None]
 
 
 class Neck(nn.Module):

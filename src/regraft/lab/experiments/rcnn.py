@@ -48,12 +48,13 @@ def figures(results: Results) -> tuple[Figure, ...]:
     return time, found, recalls
 
 
-def next_steps(results: Results, choices: Choices) -> tuple[Step, ...]:
-    """What to try next."""
-    more = min(100, 2 * max(len(results.seeds), 1))
+def next_steps(results: Results, choices: Choices, most_seeds: int | None) -> tuple[Step, ...]:
+    """What to try next, with no more draws than the data has."""
+    more = min(2 * len(results.seeds), most_seeds or 100)
+    draws = Step("narrower intervals; what was measured is kept", choices.command("rcnn", seeds=more))
     own = Step("the same on your own pictures with boxes", "lab rcnn --data cells/")
     return (
-        Step("narrower intervals; what was measured is kept", choices.command("rcnn", seeds=more)),
+        *((draws,) if more > len(results.seeds) else ()),
         *(() if choices.data else (own,)),
         Step(
             "a detector for use: its rung regions is a Fast R-CNN in closed form with a second pass, and "

@@ -33,8 +33,8 @@ def _network(results: Results) -> str:
     return {
         "more": f"Sharing the network's maps saves time in the network: {facts}, {times(ratio)}.",
         "less": f"Sharing the network's maps does not save time here: {facts}, {times(ratio)}.",
-        "open": f"Whether sharing the maps saves time in the network is not decided: {facts}, "
-        f"{times(ratio)}, and the interval contains 1.",
+        "open": f"Whether sharing the maps saves network time is not decided: {facts}, {times(ratio)}, "
+        "and the interval contains 1.",
         "single": f"In this single draw the network takes {facts}: {times(ratio)}.",
     }[verdict(ratio, 1.0)]
 

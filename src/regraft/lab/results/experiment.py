@@ -105,4 +105,5 @@ class Experiment:
     figures: Callable[[Results], Sequence[Figure]]
     findings: Callable[[Results], Sequence[str]]
     """Sentences about the result, none of which claims more than its interval shows."""
-    next_steps: Callable[[Results, Choices], Sequence[Step]]
+    next_steps: Callable[[Results, Choices, int | None], Sequence[Step]]
+    """What to try next, from the results, the choices and the number of draws that the data has."""
