@@ -9,7 +9,7 @@ from PIL import Image
 from regraft.data.pictures.loading import LoadLimits
 from regraft.detection.maps.canvas import Placement, canvas_for, on_canvas
 from regraft.evaluation.boxes import overlaps
-from regraft.records import InputSpec
+from regraft.records import InputSpec, Intensity
 
 SPEC = InputSpec(size_px=64, width_px=96, interpolation="bilinear")  # never brighter than the picture
 
@@ -146,3 +146,13 @@ def test_the_canvas_has_the_usual_shape(
     sizes: list[tuple[int, int]], longer_px: int | None, expected: tuple[int, int]
 ) -> None:
     assert canvas_for(sizes, longer_px=longer_px) == expected
+
+
+def test_pictures_of_more_bits_are_in_the_range_of_the_data_set() -> None:
+    levels = np.arange(0, 120, dtype=np.uint16).reshape(10, 12)  # alone they would be of eight bits
+    deep, buffer = Image.fromarray(levels * 16), io.BytesIO()
+    deep.save(buffer, "PNG")
+    spec = SPEC.model_copy(update={"intensity": Intensity(whole=(0, 255 * 16))})
+    found, _ = on_canvas(buffer.getvalue(), spec)
+    expected, _ = on_canvas(file_of(levels.astype(np.uint8)), SPEC)
+    assert np.array_equal(found, expected)
