@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from regraft.data.pictures.loading import LoadLimits, Pixels, read_file
-from regraft.detection.detectors.detector import LEAST_PROBABILITY, Detector
+from regraft.detection.detectors.detector import Detector
+from regraft.detection.detectors.thresholds import LEAST_PROBABILITY
 from regraft.detection.maps.canvas import Placement, on_canvas
 from regraft.detection.maps.found import Found
 from regraft.features.extraction import as_half

@@ -6,8 +6,9 @@ import torch
 from torch import nn
 
 from regraft.detection.detectors.calibration import EDGE, Calibration
-from regraft.detection.detectors.detector import LEAST_PROBABILITY, Detector
+from regraft.detection.detectors.detector import Detector
 from regraft.detection.detectors.finders import GridFinder, RegionsFinder
+from regraft.detection.detectors.thresholds import LEAST_PROBABILITY
 from regraft.detection.graph.solved import GridGraph, RegionsGraph
 from regraft.detection.graph.trained import TrainedGraph
 from regraft.detection.trained.finder import TrainedFinder

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from regraft.detection.detectors.detector import LEAST_PROBABILITY, Detector
+from regraft.detection.detectors.detector import Detector
 from regraft.detection.detectors.run_files import DetectorFiles
+from regraft.detection.detectors.thresholds import LEAST_PROBABILITY
 from regraft.evaluation.detection_scores import DetectionScores
 from regraft.export.detectors.parity import BoxParity
 from regraft.records import Estimate

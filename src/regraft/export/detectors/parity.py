@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from regraft.detection.detectors.detector import LEAST_PROBABILITY, DetectedPicture
+from regraft.detection.detectors.detector import DetectedPicture
+from regraft.detection.detectors.thresholds import LEAST_PROBABILITY
 from regraft.detection.maps.found import Found
 from regraft.errors import ExportError
 
