@@ -221,5 +221,5 @@ def test_real_photos_end_to_end(shared: Callable[[str], Path], tmp_path: Path) -
     )
     assert model.test_scores is not None
     assert model.test_scores.accuracy.low is not None
-    assert model.test_scores.accuracy.low > 0.65
+    assert model.test_scores.accuracy.low > 0.6  # look-alikes are groups, which makes intervals wider
     assert "PNG named .jpg" in (tmp_path / "run" / "findings.csv").read_text()

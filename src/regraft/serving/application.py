@@ -19,6 +19,7 @@ from prometheus_client import (
     generate_latest,
 )
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from regraft.errors import ImageError
 from regraft.serving.multipart import MAX_FILES, BadRequestError, UploadedFile, files_of
@@ -146,7 +147,10 @@ async def _predicted(predictor: Predictor, request: Request, wishes: Any) -> Res
     is_form = kind.startswith("multipart/form-data")
     if not is_form and not kind.startswith(("image/", "application/octet-stream")):
         return _error(415, f"content-type is {kind[:80] or 'missing'}; accepted are {_FORMS}")
-    body = await request.body()
+    try:
+        body = await request.body()
+    except ClientDisconnect:  # nobody reads this answer, and a log full of tracebacks would help nobody
+        return _error(400, "the connection was closed before the request was complete")
     try:
         content_type = request.headers["content-type"]
         files = files_of(body, content_type) if is_form else [UploadedFile("", body)]

@@ -34,6 +34,8 @@ class DataChanges(TypedDict, total=False):
     look_alikes: Literal["auto", "group", "ignore"]
     boxes_format: BoxesFormat | None
     boxes_before_rotation: bool | None
+    range: str
+    window: str | None
     workers: int | None
 
 
