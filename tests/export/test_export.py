@@ -191,7 +191,11 @@ def test_the_example_runs_with_numpy_pillow_and_onnxruntime_alone(
 @pytest.mark.parametrize(
     ("right", "wrong", "said"),
     [
-        ("return scaled(image, intensity).convert", "return image.convert", "an image of the kind grey of 16 bits"),
+        (
+            "return scaled(image, intensity).convert",
+            "return image.convert",
+            "an image of the kind grey of 16 bits",
+        ),
         ("turn = TURNS", "turn = {}", "an image of the kind JPEG of a camera held upright"),
         ("import json", "import jsonn", "example.py fails: ModuleNotFoundError"),
     ],
