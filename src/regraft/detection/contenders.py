@@ -19,6 +19,7 @@ from regraft.evaluation.matching import IOUS, Matches
 from regraft.evaluation.paired_detectors import DetectorComparison, compare_detectors
 from regraft.evaluation.resampling import bootstrap_counts, percentile_interval
 from regraft.networks.weights.finding import Weights
+from regraft.progress import Reporter
 from regraft.records import Estimate
 from regraft.training.history import History
 
@@ -26,7 +27,7 @@ SOLVED_AT, TRAINED_AT = 0.9, 0.75
 """The least probability of being better with which a solved, and a trained detector is kept."""
 SOLVED_SCALE, TRAINED_SCALE = 0.05, 0.10
 """Prior standard deviation of the true difference in mean average precision."""
-_DRAWS = 200
+_DRAWS, _BATCH = 200, 16
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,18 @@ class Contender:
         place = {scene.key: number for number, scene in enumerate(self.scenes)}
         chosen = [place[key] for key in keys]
         return matched([self.found[n] for n in chosen], [self.scenes[n] for n in chosen], classes)
+
+
+def found_in(
+    finder: Finder, scenes: Sequence[Scene], maps: CachedMaps, reporter: Reporter
+) -> tuple[Found, ...]:
+    """What is found in pictures, from their maps."""
+    rows = maps.rows([one.key for one in scenes], reporter=reporter)
+    found: list[Found] = []
+    for start in range(0, len(scenes), _BATCH):
+        some = scenes[start : start + _BATCH]
+        found += finder.found(rows.gather([one.key for one in some]), [one.placement for one in some])
+    return tuple(found)
 
 
 def compared(challenger: Contender, holder: Contender, classes: int, *, seed: int) -> DetectorComparison:

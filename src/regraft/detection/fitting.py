@@ -14,7 +14,7 @@ from regraft.data.findings.scan import ScanSettings
 from regraft.data.pictures.loading import LOADER_VERSION, LoadLimits
 from regraft.detection.annotations.boxes import BoxSet
 from regraft.detection.changes import say_changed_boxes
-from regraft.detection.contenders import Contender
+from regraft.detection.contenders import Contender, found_in
 from regraft.detection.dataset import BoxedDataset, boxed_dataset
 from regraft.detection.detectors.detector import Detector
 from regraft.detection.detectors.records import DetectionRun
@@ -331,15 +331,7 @@ def _test(contender: Contender, ladder: DetectionLadder, weights: Weights) -> An
     scenes = ladder.inputs.dataset.scenes("test", weights.input_spec)
     if not scenes:
         return None
-    keys = [scene.key for scene in scenes]
-    rows = maps.rows(keys, reporter=ladder.reporter)
-    found = []
-    for start in range(0, len(scenes), 16):
-        part = scenes[start : start + 16]
-        found += contender.finder.found(
-            rows.gather([scene.key for scene in part]), [scene.placement for scene in part]
-        )
-    return scenes, found
+    return scenes, found_in(contender.finder, scenes, maps, ladder.reporter)
 
 
 def _run(

@@ -8,10 +8,10 @@ from pathlib import Path
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from regraft.detection.contenders import TRAINED_AT, TRAINED_SCALE, Contender
+from regraft.detection.contenders import TRAINED_AT, TRAINED_SCALE, Contender, found_in
 from regraft.detection.ladder import DetectionLadder
 from regraft.detection.trained.finder import TrainedFinder
-from regraft.detection.trained_rungs import Winner, found_in, history_of, trained_on
+from regraft.detection.trained_rungs import Winner, history_of, trained_on
 from regraft.detection.training.last_stages import last_stages
 from regraft.detection.training_cost import (
     SURE,

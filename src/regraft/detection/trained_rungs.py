@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
 
 import torch
 
-from regraft.detection.contenders import TRAINED_AT, TRAINED_SCALE, Contender
+from regraft.detection.contenders import TRAINED_AT, TRAINED_SCALE, Contender, found_in
 from regraft.detection.ladder import DetectionLadder
-from regraft.detection.maps.cached_maps import AS_IT_IS, CachedMaps
-from regraft.detection.maps.found import Found
-from regraft.detection.maps.scenes import Scene
+from regraft.detection.maps.cached_maps import AS_IT_IS
 from regraft.detection.trained.detector import TrainedDetector
 from regraft.detection.trained.finder import TrainedFinder
 from regraft.detection.trained.levels import spreads
@@ -40,7 +37,6 @@ from regraft.ladder.stopwatch import Timing
 from regraft.machine.devices import find_device
 from regraft.machine.processor import cpu_kernels
 from regraft.networks.stages import Stage
-from regraft.progress import Reporter
 from regraft.storage.files import key_of, make_folder
 from regraft.storage.places import cache_folder
 from regraft.training.history import History
@@ -48,7 +44,6 @@ from regraft.training.history import History
 KINDS: tuple[TrainedKind, ...] = ("one-stage", "two-stage")
 _TRIAL_EPOCHS = 2
 _SPREAD_SAMPLE = 64
-_BATCH = 16
 
 
 @dataclass(frozen=True)
@@ -134,18 +129,6 @@ def _train(
         contender, predicted_s=predicted, took_s=timing.took_s, needed=TRAINED_AT, scale=TRAINED_SCALE
     )
     return Winner(kind, trained, key) if ladder.best is contender else None
-
-
-def found_in(
-    finder: TrainedFinder, scenes: Sequence[Scene], maps: CachedMaps, reporter: Reporter
-) -> tuple[Found, ...]:
-    """What is found in pictures, from their maps."""
-    rows = maps.rows([one.key for one in scenes], reporter=reporter)
-    found: list[Found] = []
-    for start in range(0, len(scenes), _BATCH):
-        some = scenes[start : start + _BATCH]
-        found += finder.found(rows.gather([one.key for one in some]), [one.placement for one in some])
-    return tuple(found)
 
 
 def history_of(trained: TrainedDetector) -> History | None:
