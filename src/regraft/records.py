@@ -15,6 +15,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
+Framing = Literal["crop", "cover", "squeeze", "pad"]
+FramingChoice = Literal["auto", "crop", "cover", "squeeze", "pad"]
 Precision = Literal["fp32", "bf16"]
 Side = Literal["train", "validation", "test"]
 Strategy = Literal["probe", "svm", "many-stages", "last-blocks", "full", "scratch"]
@@ -83,7 +85,11 @@ class InputSpec(Record):
     interpolation: Interpolation = "bicubic"
     """Filter with which the image is resized."""
     crop_share: float = Field(0.875, gt=0, le=1)
-    """Side of the central crop as a share of the image's shorter side."""
+    """Side of the central crop as a share of the image's shorter side; other framings don't use it."""
+    framing: Framing = Field("crop", exclude_if=lambda framing: framing == "crop")
+    """What the network sees of an image. crop: the central crop of `crop_share`. cover: the central square of
+    the whole shorter side. squeeze: the whole image, its aspect ratio changed. pad: the whole image, between
+    borders of the mean colour."""
     intensity: Intensity | None = Field(None, exclude_if=lambda intensity: intensity is None)
     """The range of images of more than 8 bits; None if there were none in the data set."""
 

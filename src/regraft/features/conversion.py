@@ -107,7 +107,7 @@ def _convert_in_child(weights: Weights, folder: Path, cut: Cut) -> None:
             "path": str(weights.path),
             "sha256": weights.sha256,
             "recipe": weights.recipe.model_dump(),
-            "input_spec": weights.input_spec.model_dump(exclude={"intensity"}),
+            "input_spec": weights.input_spec.model_dump(exclude={"intensity", "framing"}),
             "source": weights.source.model_dump(),
             "folder": str(folder),
             "cut": cut,

@@ -171,7 +171,7 @@ def conversion_facts(weights: Weights, cut: Cut = None) -> dict[str, Any]:
         "network": weights.network,
         "recipe": weights.recipe.model_dump(),
         "weights_sha256": weights.sha256,
-        "input": weights.input_spec.model_dump(exclude={"intensity"}),
+        "input": weights.input_spec.model_dump(exclude={"intensity", "framing"}),
         "versions": _versions(),
     }
 

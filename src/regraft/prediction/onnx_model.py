@@ -12,7 +12,8 @@ import numpy.typing as npt
 from pydantic import TypeAdapter
 
 from regraft.data.image_like import ImageLike, read_image_likes
-from regraft.data.pictures.loading import LoadLimits, decode_for, needed_side_px, read_file
+from regraft.data.pictures.framing import needed_side_px
+from regraft.data.pictures.loading import LoadLimits, decode_for, read_file
 from regraft.errors import BundleError, ImageError
 from regraft.machine.processor import count_cores
 from regraft.parallel import in_order

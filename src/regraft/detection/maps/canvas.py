@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from regraft.data.pictures.framing import border_colour, covered
 from regraft.data.pictures.loading import RESAMPLING, LoadLimits, Picture, Pixels, decode_for
 from regraft.records import InputSpec
 
@@ -42,11 +43,7 @@ class Placement:
         >>> Placement(640, 480, 512, 384).covered, Placement(1, 4000, 512, 384).covered
         ((512, 384), (1, 384))
         """
-        scale = min(self.canvas_width / self.width, self.canvas_height / self.height)
-        return (
-            min(self.canvas_width, max(1, round(self.width * scale))),
-            min(self.canvas_height, max(1, round(self.height * scale))),
-        )
+        return covered((self.width, self.height), (self.canvas_width, self.canvas_height))
 
     @property
     def _scales(self) -> npt.NDArray[np.float64]:
@@ -147,11 +144,11 @@ def placed(
     height, width, channels = spec.shape
     placement = Placement(*size, width, height, is_mirrored)
     canvas = np.empty((height, width, channels), dtype=np.uint8)
-    canvas[:] = np.round(255 * np.asarray(spec.mean)).astype(np.uint8)
-    covered, rule = placement.covered, RESAMPLING[spec.interpolation]
-    parts = [np.asarray(_turned(band.resize(covered, rule), is_mirrored)) for band in bands]
+    canvas[:] = border_colour(spec)
+    (wide, high), rule = placement.covered, RESAMPLING[spec.interpolation]
+    parts = [np.asarray(_turned(band.resize((wide, high), rule), is_mirrored)) for band in bands]
     pixels = np.stack(parts, axis=-1) if len(parts) > 1 else parts[0]
-    canvas[: covered[1], : covered[0]] = pixels.reshape(covered[1], covered[0], channels)
+    canvas[:high, :wide] = pixels.reshape(high, wide, channels)
     return canvas, placement
 
 
