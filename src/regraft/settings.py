@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 from regraft.arguments import intensity_of, names_in, settle, window_of
 from regraft.errors import SettingsError, close_names
 from regraft.goal import Goal
-from regraft.records import Granularity, HeadKind, Precision, StrategyChoice, TaskName
+from regraft.records import FramingChoice, Granularity, HeadKind, Precision, StrategyChoice, TaskName
 from regraft.training_settings import Augmentation, InitName, OptimizerName, ScheduleName, TrainSettings
 
 __all__ = [
@@ -167,6 +167,11 @@ class FitSettings:
     image_size: int | None = None
     """Side of the network's square input in pixels, if it differs from the network's own; position
     embeddings are then interpolated."""
+    framing: FramingChoice = "auto"
+    """What the network sees of an image. crop: the central square, of most networks 7/8 of the shorter side.
+    cover: the central square of the whole shorter side. squeeze: the whole image, its aspect ratio changed.
+    pad: the whole image, between borders of the mean colour. auto: the ladder measures which of them is
+    better for these images; other strategies take crop, or what the run of --from was fitted with."""
     strategy: StrategyChoice = "auto"
     """auto: a ladder that tries the other strategies, cheapest first, as long as validation shows that
     they pay. probe: logistic regression on the last stage. svm: a support vector machine on one stage.

@@ -36,7 +36,8 @@ def main(paths: list[str]) -> None:
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
     facts = json.loads(session.get_modelmeta().custom_metadata_map["regraft"])
     spec, output = facts["input_spec"], session.get_outputs()[0].name
-    needed_px = math.ceil(spec["size_px"] / spec["crop_share"] - 1e-6)
+    share = spec["crop_share"] if spec.get("framing", "crop") == "crop" else 1.0
+    needed_px = math.ceil(spec["size_px"] / share - 1e-6)
     for path in paths:
         try:
             batch = decoded(path, spec["channels"], needed_px, spec.get("intensity"))[None]

@@ -177,16 +177,33 @@ def _run(files: RunFiles) -> list[str]:
 def _input(spec: InputSpec, task: Task) -> list[str]:
     if spec.channels in (1, 3):
         images = (
-            "- `images`: `(N, H, W, 3) uint8`, RGB, upright, all images of a batch with the same size. The "
-            f"model crops the central {100 * spec.crop_share:.0f} % and scales them to {spec.size_px} pixels."
+            "- `images`: `(N, H, W, 3) uint8`, RGB, upright, all images of a batch with the same size. "
+            f"{_framed(spec)}"
         )
     else:
-        images = f"- `images`: `(N, H, W, {spec.channels}) uint8`, upright: the bands of the images."
+        images = (
+            f"- `images`: `(N, H, W, {spec.channels}) uint8`, upright: the bands of the images. "
+            f"{_framed(spec)}"
+        )
     name, order = OUTPUTS[task.link], "in the order of the labels in the metadata"
     if name == "values":
         order = "the predicted numbers"
     outputs = f"- `{name}`: `(N, {len(task.outputs)}) float32`, {order}."
     return ["", "## Input and output", "", images, outputs]
+
+
+def _framed(spec: InputSpec) -> str:
+    """What the graph does with images before the network sees them."""
+    size = f"{spec.size_px} pixels"
+    if spec.framing == "squeeze":
+        return f"The model squeezes the whole image into a square of {size}."
+    if spec.framing == "pad":
+        return (
+            f"The model scales the whole image so that its longer side has {size}, and puts it into the "
+            "middle of a square of the mean colour."
+        )
+    share = "" if spec.framing == "cover" else f"{100 * spec.crop_share:.0f} % of "
+    return f"The model takes the central square of {share}the shorter side and scales it to {size}."
 
 
 def _ranged(intensity: Intensity | None) -> str:

@@ -15,15 +15,15 @@ from regraft.heads.dataset import Outputs
 from regraft.heads.fitting import fit_head, heads_for, import_libraries
 from regraft.heads.rows import Candidate, FittedHead
 from regraft.heads.solving.gauge import HUNDREDTHS
+from regraft.ladder.costs.solve_cost import solve_cost
 from regraft.ladder.rungs import KEEP_AT, VOTE_AT, Contender, soft_vote
-from regraft.ladder.solve_cost import solve_cost
 from regraft.ladder.state import State
 from regraft.machine.memory import available_bytes
 from regraft.plans.plan import SolvedPlan
 from regraft.plans.planning import solved_plan
 from regraft.prediction.voter import Voter
 from regraft.progress import Silent
-from regraft.records import HeadKind, Strategy, columns_of, width_of
+from regraft.records import Framing, HeadKind, Strategy, columns_of, width_of
 from regraft.tasks.task import Measure
 from regraft.training.solved import set_sizes, tell_doubt, tell_machine, unseen_outputs
 
@@ -52,12 +52,25 @@ def try_first(state: State) -> None:
     state.tell(
         0, rows.task.baseline_name, "guessing", merit=trivial_merit(rows), images=len(rows.keys), took_s=0
     )
-    last, grace_s = state.stages[-1:], _GRACE * state.inputs.budget_s
+    last = state.stages[-1:]
     kinds, is_compared = heads_for(rows.task.link), state.inputs.dataset.rows("validation") or not rows.doubt
     if "ridge" in kinds and (is_compared or "logistic" not in kinds):
         solve(state, f"ridge @ {last[0]}", "probe", "ridge", last)
-    if "logistic" in kinds:
-        solve(state, f"probe @ {last[0]}", "probe", "logistic", last, needed=1 - KEEP_AT, grace_s=grace_s)
+    solve_probe(state)
+
+
+def solve_probe(state: State, framing: Framing | None = None) -> None:
+    """Logistic regression on the last stage, if the task has one: kept unless what is there is clearly better.
+
+    Args:
+        state: the state of the ladder.
+        framing: part of the rung's name, if it is not the framing of the first rungs.
+    """
+    if "logistic" not in heads_for(state.inputs.dataset.task.link):
+        return
+    last, grace_s = state.stages[-1:], _GRACE * state.inputs.budget_s
+    name = f"probe @ {last[0]}{f', {framing}' if framing else ''}"
+    solve(state, name, "probe", "logistic", last, needed=1 - KEEP_AT, grace_s=grace_s)
 
 
 def try_classics(state: State) -> None:
@@ -243,12 +256,12 @@ def solve(
     if timing.is_new and timing.took_s >= _TELLING_S:
         seconds = max(timing.took_s - 0.1, 0.01)
         state.book.learn(effort.unit, seconds / effort.work, timing.processor_s / effort.work)
-    contender = _contender(state, name, strategy, stages, columns, fitted)
+    contender = solved_contender(state, name, strategy, stages, columns, fitted)
     state.solved.append(contender)
     state.challenge(contender, predicted_s=predicted, took_s=timing.took_s, needed=needed)
 
 
-def _contender(
+def solved_contender(
     state: State,
     name: str,
     strategy: Strategy,
@@ -256,6 +269,7 @@ def _contender(
     columns: Candidate,
     fitted: FittedHead,
 ) -> Contender:
+    """A solved head with its predictions for images that it was not fitted on, as a contender."""
     inputs = state.inputs
     part = SolvedPlan(
         head=fitted.head.record.kind,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, TypedDict
 
-from regraft.records import Granularity, HeadKind, Precision, StrategyChoice
+from regraft.records import FramingChoice, Granularity, HeadKind, Precision, StrategyChoice
 from regraft.settings import (
     Augmentation,
     BoxesFormat,
@@ -49,6 +49,7 @@ class FitChanges(TypedDict, total=False):
     stages: Granularity
     channels: int | None
     image_size: int | None
+    framing: FramingChoice
     strategy: StrategyChoice
     cut: str | None
     head: HeadKind | None

@@ -122,6 +122,7 @@ def state_for(
         clock() - started,
         len(on_sides(dataset.images, dataset.split, ("test",))) if purpose == "fit" else 0,
         start.earlier,
+        prepared.runtime,
     )
     ledger = Ledger(_key(request, dataset, weights, purpose))
     return State(inputs, ledger, book, reporter, lambda *_: None, clock)

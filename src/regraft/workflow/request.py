@@ -40,6 +40,7 @@ class Request:
         """As kept in the run; a later fit with the same continues it."""
         chosen = self.plan.model_dump(mode="json") if self.plan else None
         unset = {name for name in _FOR_BOXES if getattr(self.fit, name) is None}
+        unset |= {"framing"} if self.fit.framing == "auto" else set()
         kept = {name: value for name, value in asdict(self.fit).items() if name not in unset}
         return {**kept, "training": asdict(self.training), "plan": chosen}
 
@@ -120,6 +121,7 @@ def make_request(
         stages=chosen.granularity,
         channels=chosen.channels,
         image_size=chosen.image_size,
+        framing=chosen.framing,
     )
     return Request(given, chosen.training or how, chosen)
 
@@ -190,6 +192,7 @@ def find_start(request: Request, from_run: str | Path | None, reporter: Reporter
         from regraft.networks.adaptation import adapted
 
         weights = adapted(weights, channels=settings.channels, size_px=settings.image_size)
+    weights = weights.framed(settings.framing)
     if settings.stages != "default":
         recipe = weights.recipe.model_copy(update={"stages": settings.stages})
         weights = replace(weights, recipe=recipe)

@@ -18,7 +18,7 @@ from regraft.data.findings.groups import grouped
 from regraft.data.findings.image_set import Images
 from regraft.data.findings.intensity import choose_intensity, common_thumbnails, intensity_findings
 from regraft.data.findings.look_alikes import LookAlikes
-from regraft.data.findings.picture_findings import FACTS, facts_of, picture_findings
+from regraft.data.findings.picture_findings import FACTS, facts_of, oblong_share, picture_findings
 from regraft.data.findings.piles import Piles, sorted_out
 from regraft.data.findings.second_look import LOOK_PX
 from regraft.data.formats.samples import Span
@@ -183,6 +183,7 @@ def _assemble(
         layout=found.layout,
         source=found.source,
         intensity=choice,
+        oblong_share=oblong_share(facts),
     )
 
 

@@ -79,16 +79,6 @@ def border_colour(spec: InputSpec) -> npt.NDArray[np.uint8]:
     return colour
 
 
-def differ(size: tuple[int, int], spec: InputSpec) -> bool:
-    """Whether `squeeze` and `pad` show an image of this width and height otherwise than `cover` does.
-
-    >>> differ((300, 300), InputSpec(size_px=224)), differ((300, 299), InputSpec(size_px=224))
-    (False, True)
-    """
-    square = (spec.size_px, spec.size_px)
-    return covered(size, square) != square
-
-
 def window_sides(size: tuple[int, int], spec: InputSpec) -> tuple[int, int]:
     """Width and height of the region that `squeeze` and `pad` show as a square.
 

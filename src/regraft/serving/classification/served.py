@@ -19,7 +19,7 @@ from regraft.prediction.onnx_model import OUTPUTS, open_session
 from regraft.serving.classification.package import ClassifierPackage
 from regraft.serving.workers.batching import Answer, Batcher
 from regraft.serving.workers.decoding import DecodePool
-from regraft.serving.workers.inputs import central_square
+from regraft.serving.workers.inputs import framed
 
 _MOST_NEIGHBOURS = 24
 _EXPLAINED = 4  # files per request that get a heat map: each takes fifty forward passes
@@ -69,7 +69,7 @@ class ServedClassifier:
         session = open_session(package.graph, threads=1)
         names = [OUTPUTS[package.task.link], "place"]
         self._run: Callable[[Pixels], Answer] = lambda pixels: tuple(session.run(names, {"pixels": pixels}))
-        self._pool = DecodePool(central_square, package.input_spec, workers=workers)
+        self._pool = DecodePool(framed, package.input_spec, workers=workers)
         self._batcher = Batcher(self._run, threads=workers, most=_BATCH, capacity=2 * capacity)
 
     def answer(self, data: bytes, wishes: ClassifierWishes, *, place: int = 0) -> dict[str, Any]:
