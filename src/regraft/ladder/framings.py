@@ -52,7 +52,8 @@ class Trial:
     """Difference of the mean goodness."""
     chance: float
     """Probability of being better."""
-    verdict: str
+    compared: str
+    """The gain in words, and on how many images."""
     fitted: FittedHead
     took_s: float
     """Seconds that solving the head took."""
@@ -94,7 +95,7 @@ def try_framings(state: State) -> None:
     if inputs.settings.framing != "auto" or not others:
         return
     rows = state.training_rows
-    if rows.doubt or not state.solved:
+    if rows.doubt:
         _decided(reporter, own, "cross-validation says too little about these images to compare framings")
         return
     sizes = sample_sizes(rows)
@@ -106,15 +107,17 @@ def try_framings(state: State) -> None:
         return
     with state.timed(_RUNG, predicted_s=predicted) as timing:
         trials = _trials(state, others, sizes)
-        winner = next((one for one in trials if one.images == sizes[-1] and one.chance > KEEP_AT), None)
+        best = trials[-1] if trials else None
+        winner = best if best and best.images == sizes[-1] and best.chance > KEEP_AT else None
         features = _all_features(state, winner.framing) if winner else None
     losers = trials if features is None else [one for one in trials if one is not winner]
     _tell(state, losers, predicted, timing.took_s)
     if winner is None or features is None:
-        listed = ", ".join(f"{one.framing} {one.verdict}" for one in trials)
+        listed = ", ".join(f"{one.framing} {one.compared} ({100 * one.chance:.0f} %)" for one in trials)
         _decided(reporter, own, f"no other is better with a probability of {100 * KEEP_AT:.0f} %: {listed}")
         return
-    _decided(reporter, winner.framing, winner.verdict)
+    chance = f"and is better with a probability of {100 * winner.chance:.0f} %"
+    _decided(reporter, winner.framing, f"it gives {winner.compared} compared with {own}, {chance}")
     _switch(state, winner, features, predicted_s=predicted, took_s=timing.took_s)
 
 
@@ -125,7 +128,7 @@ def _tell(state: State, losers: Sequence[Trial], predicted_s: float, took_s: flo
         state.tell(
             state.next_rung,
             _name(state, trial),
-            trial.verdict,
+            f"{trial.compared}: better with probability {100 * trial.chance:.0f} %",
             merit=trial.merit,
             images=trial.images,
             predicted_s=predicted_s if is_first else None,
@@ -193,8 +196,8 @@ def _compared(state: State, framings: Sequence[Framing], sample: TrainingRows) -
         )
         merit, gain = task.merit(goodness, groups=sample.groups), float((goodness - before).mean())
         on = by_group(f"{len(sample.keys):,} images", sample.group_numbers)
-        verdict = f"{gained(merit, gain)} on {on}: better with probability {100 * chance:.0f} %"
-        trials.append(Trial(framing, len(sample.keys), merit, gain, chance, verdict, fitted, took_s))
+        compared = f"{gained(merit, gain)} on {on}"
+        trials.append(Trial(framing, len(sample.keys), merit, gain, chance, compared, fitted, took_s))
     return trials
 
 

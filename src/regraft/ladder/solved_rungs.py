@@ -60,7 +60,9 @@ def try_first(state: State) -> None:
 
 
 def solve_probe(state: State, framing: Framing | None = None) -> None:
-    """Logistic regression on the last stage, if the task has one: kept unless what is there is clearly better.
+    """Logistic regression on the last stage: kept unless what is kept already is clearly better.
+
+    Nothing happens if the task has no logistic regression.
 
     Args:
         state: the state of the ladder.

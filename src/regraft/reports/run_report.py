@@ -15,6 +15,7 @@ from regraft.prediction.bundle import load_bundle
 from regraft.progress import Reporter, Silent
 from regraft.records import Scores, TaskName
 from regraft.reports.detection_report import detection_report
+from regraft.reports.framings import seen_images
 from regraft.reports.many_classes import confused_pairs, listed_classes
 from regraft.reports.noticed import Thumbnails, noticed
 from regraft.reports.pages import write_page
@@ -122,6 +123,7 @@ def write_report(
             classics=[row for row in rungs if row.rung == 0 and row.accuracy][1:],
             chosen=next((row for row in reversed(rungs) if row.is_kept), None),
             ladder_chart=ladder_chart(ladder),
+            seen=seen_images(files, pictures),
             depth_chart=depth_chart(files),
             curves=training_charts(files.epochs),
             findings=findings,
