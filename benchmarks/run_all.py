@@ -33,6 +33,7 @@ SCRIPTS = (
     ["every_network.py"],
     ["first_model.py"],
     ["first_rung.py"],
+    ["framing.py"],
     ["budget.py"],
     ["predicted_times.py"],
     ["depth_profiles.py"],
