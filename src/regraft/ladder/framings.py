@@ -25,7 +25,7 @@ from regraft.ladder.framed_features import framed_features
 from regraft.ladder.rungs import KEEP_AT, SOLVED_SCALE, chance_better, gained
 from regraft.ladder.solved_rungs import solve_probe, solved_contender
 from regraft.ladder.state import State
-from regraft.progress import Reporter, WithoutNotes
+from regraft.progress import WithoutNotes
 from regraft.records import Framing, HeadKind, InputSpec, columns_of, width_of
 from regraft.tasks.task import Measure
 
@@ -89,36 +89,35 @@ def sample_sizes(rows: TrainingRows) -> list[int]:
 
 def try_framings(state: State) -> None:
     """Measure other framings if `--framing` leaves it open, and go on with one that is better."""
-    inputs, reporter = state.inputs, state.reporter
-    own = inputs.weights.input_spec.framing
-    others = other_framings(inputs.weights.input_spec, inputs.dataset.images.oblong_share)
-    if inputs.settings.framing != "auto" or not others:
+    spec, images = state.inputs.weights.input_spec, state.inputs.dataset.images
+    others = other_framings(spec, images.oblong_share)
+    if state.inputs.settings.framing != "auto" or not others:
         return
-    rows = state.training_rows
-    if rows.doubt:
-        _decided(reporter, own, "cross-validation says too little about these images to compare framings")
+    if state.training_rows.doubt:
+        why = "cross-validation says too little about these images to compare framings"
+        _decided(state, spec.framing, why)
         return
-    sizes = sample_sizes(rows)
+    sizes = sample_sizes(state.training_rows)
     predicted = state.predicted(_RUNG, _predicted_s(state, len(others), sizes))
     if predicted > _TIME_SHARE * state.time_left_s:
         share = f"more than {100 * _TIME_SHARE:.0f} % of the {max(0.0, state.time_left_s):.0f} s left"
         state.skip("other framings", predicted, f"predicted {predicted:.0f} s, {share} of the budget")
-        _decided(reporter, own, "there is no time to compare it with other framings")
+        _decided(state, spec.framing, "there is no time to compare it with other framings")
         return
     with state.timed(_RUNG, predicted_s=predicted) as timing:
         trials = _trials(state, others, sizes)
         best = trials[-1] if trials else None
-        winner = best if best and best.images == sizes[-1] and best.chance > KEEP_AT else None
-        features = _all_features(state, winner.framing) if winner else None
-    losers = trials if features is None else [one for one in trials if one is not winner]
-    _tell(state, losers, predicted, timing.took_s)
-    if winner is None or features is None:
+        is_better = best is not None and best.images == sizes[-1] and best.chance > KEEP_AT
+        features = _all_features(state, best.framing) if best and is_better else None
+    _tell(state, trials if features is None else trials[:-1], predicted, timing.took_s)
+    if best is None or features is None:
         listed = ", ".join(f"{one.framing} {one.compared} ({100 * one.chance:.0f} %)" for one in trials)
-        _decided(reporter, own, f"no other is better with a probability of {100 * KEEP_AT:.0f} %: {listed}")
+        why = f"no other is better with a probability of {100 * KEEP_AT:.0f} %: {listed}"
+        _decided(state, spec.framing, why)
         return
-    chance = f"and is better with a probability of {100 * winner.chance:.0f} %"
-    _decided(reporter, winner.framing, f"it gives {winner.compared} compared with {own}, {chance}")
-    _switch(state, winner, features, predicted_s=predicted, took_s=timing.took_s)
+    chance = f"and is better with a probability of {100 * best.chance:.0f} %"
+    _decided(state, best.framing, f"it gives {best.compared} compared with {spec.framing}, {chance}")
+    _switch(state, best, features, predicted_s=predicted, took_s=timing.took_s)
 
 
 def _tell(state: State, losers: Sequence[Trial], predicted_s: float, took_s: float) -> None:
@@ -140,8 +139,8 @@ def _name(state: State, trial: Trial) -> str:
     return f"{trial.fitted.head.record.kind} @ {state.stages[-1]}, {trial.framing}"
 
 
-def _decided(reporter: Reporter, framing: Framing, why: str) -> None:
-    reporter.decided(f"framing {framing}", why, "--framing")
+def _decided(state: State, framing: Framing, why: str) -> None:
+    state.reporter.decided(f"framing {framing}", why, "--framing")
 
 
 def _predicted_s(state: State, others: int, sizes: Sequence[int]) -> float:
