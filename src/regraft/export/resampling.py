@@ -165,7 +165,7 @@ class _Resampling:
         return self._row([float(level) for level in border_colour(self.spec)])
 
     def _margin(self, covered: ir.Value) -> ir.Value:
-        """Pixels of the input before an image that covers so many of them."""
+        """The pixels of the input before an image that covers this number of them."""
         op = self.op
         return op("Floor", op("Div", op("Sub", self.spec.size_px, covered), 2))
 

@@ -42,7 +42,7 @@ _ALWAYS = -1.0  # a probability that every contender exceeds
 
 
 @dataclass(frozen=True)
-class Trial:
+class Tried:
     """A framing compared with the present one on a sample of the training images."""
 
     framing: Framing
@@ -105,13 +105,13 @@ def try_framings(state: State) -> None:
         _decided(state, spec.framing, "there is no time to compare it with other framings")
         return
     with state.timed(_RUNG, predicted_s=predicted) as timing:
-        trials = _trials(state, others, sizes)
-        best = trials[-1] if trials else None
+        tried = _all_tried(state, others, sizes)
+        best = tried[-1] if tried else None
         is_better = best is not None and best.images == sizes[-1] and best.chance > KEEP_AT
         features = _all_features(state, best.framing) if best and is_better else None
-    _tell(state, trials if features is None else trials[:-1], predicted, timing.took_s)
+    _tell(state, tried if features is None else tried[:-1], predicted, timing.took_s)
     if best is None or features is None:
-        listed = ", ".join(f"{one.framing} {one.compared} ({100 * one.chance:.0f} %)" for one in trials)
+        listed = ", ".join(f"{one.framing} {one.compared} ({100 * one.chance:.0f} %)" for one in tried)
         why = f"no other is better with a probability of {100 * KEEP_AT:.0f} %: {listed}"
         _decided(state, spec.framing, why)
         return
@@ -120,23 +120,23 @@ def try_framings(state: State) -> None:
     _switch(state, best, features, predicted_s=predicted, took_s=timing.took_s)
 
 
-def _tell(state: State, losers: Sequence[Trial], predicted_s: float, took_s: float) -> None:
+def _tell(state: State, losers: Sequence[Tried], predicted_s: float, took_s: float) -> None:
     """A row for each framing that was not better; the first has the time of all."""
-    for number, trial in enumerate(losers):
+    for number, one in enumerate(losers):
         is_first = number == 0
         state.tell(
             state.next_rung,
-            _name(state, trial),
-            f"{trial.compared}: better with probability {100 * trial.chance:.0f} %",
-            merit=trial.merit,
-            images=trial.images,
+            _name(state, one),
+            f"{one.compared}: better with probability {100 * one.chance:.0f} %",
+            merit=one.merit,
+            images=one.images,
             predicted_s=predicted_s if is_first else None,
             took_s=took_s if is_first else None,
         )
 
 
-def _name(state: State, trial: Trial) -> str:
-    return f"{trial.fitted.head.record.kind} @ {state.stages[-1]}, {trial.framing}"
+def _name(state: State, one: Tried) -> str:
+    return f"{one.fitted.head.record.kind} @ {state.stages[-1]}, {one.framing}"
 
 
 def _decided(state: State, framing: Framing, why: str) -> None:
@@ -159,16 +159,16 @@ def _reader(state: State) -> tuple[HeadKind, Candidate]:
     return "ridge" if "ridge" in kinds else kinds[0], read_by_probe(columns_of(layout, state.stages[-1:]))
 
 
-def _trials(state: State, others: Sequence[Framing], sizes: Sequence[int]) -> list[Trial]:
-    """The last trial of each framing, in the order in which they were given up; the best comes last."""
-    over: list[Trial] = []
+def _all_tried(state: State, others: Sequence[Framing], sizes: Sequence[int]) -> list[Tried]:
+    """The last comparison of each framing, in the order in which they were given up; the best comes last."""
+    over: list[Tried] = []
     left = list(others)
     for size in sizes:
-        trials = _compared(state, left, state.training_rows.sample(size))
-        if not trials:
+        tried = _compared(state, left, state.training_rows.sample(size))
+        if not tried:
             return over
-        best = max(trials, key=lambda one: one.gain)  # among equals the first
-        over += [one for one in trials if one is not best]
+        best = max(tried, key=lambda one: one.gain)  # among equals the first
+        over += [one for one in tried if one is not best]
         if best.chance < _HOPELESS_AT or size == sizes[-1]:
             over.append(best)
             return over
@@ -176,13 +176,13 @@ def _trials(state: State, others: Sequence[Framing], sizes: Sequence[int]) -> li
     return over
 
 
-def _compared(state: State, framings: Sequence[Framing], sample: TrainingRows) -> list[Trial]:
+def _compared(state: State, framings: Sequence[Framing], sample: TrainingRows) -> list[Tried]:
     """A head on a sample of the training images in each framing, against the same head in the present one."""
     task, images = sample.task, state.inputs.dataset.images.of(set(sample.keys))
     kind, columns = _reader(state)
     features = _features(state, images, framings)
     before = task.goodness(_out_of_fold(state, sample), sample.targets)
-    trials = []
+    tried = []
     for framing in framings:
         if not all(key in features[framing].rows for key in sample.keys):  # files that are gone meanwhile
             continue
@@ -196,8 +196,8 @@ def _compared(state: State, framings: Sequence[Framing], sample: TrainingRows) -
         merit, gain = task.merit(goodness, groups=sample.groups), float((goodness - before).mean())
         on = by_group(f"{len(sample.keys):,} images", sample.group_numbers)
         compared = f"{gained(merit, gain)} on {on}"
-        trials.append(Trial(framing, len(sample.keys), merit, gain, chance, compared, fitted, took_s))
-    return trials
+        tried.append(Tried(framing, len(sample.keys), merit, gain, chance, compared, fitted, took_s))
+    return tried
 
 
 def _out_of_fold(state: State, sample: TrainingRows) -> npt.NDArray[np.float64]:
@@ -225,7 +225,7 @@ def _all_features(state: State, framing: Framing) -> Features | None:
     return features if all(key in features.rows for key in keys) else None
 
 
-def _switch(state: State, winner: Trial, features: Features, *, predicted_s: float, took_s: float) -> None:
+def _switch(state: State, winner: Tried, features: Features, *, predicted_s: float, took_s: float) -> None:
     """Go on with another framing: its head is kept, and the probe is solved on the new features."""
     _, columns = _reader(state)
     state.show_otherwise(state.inputs.weights.framed(winner.framing), features)
