@@ -14,7 +14,7 @@ from PIL import Image
 import regraft
 from regraft.errors import SettingsError
 from regraft.ladder.framings import sample_sizes, try_framings
-from regraft.progress import Meter, Silent
+from regraft.progress import Silent
 from regraft.records import Framing
 from regraft.runs.records import Run
 from regraft.workflow.rehearsal import rehearse
@@ -230,9 +230,6 @@ class Told(Silent):
 
     def decided(self, what: str, because: str, override: str) -> None:
         self.lines.append(f"{what}, because {because} ({override})")
-
-    def advance(self, count: int = 1) -> None:
-        assert isinstance(self, Meter)
 
 
 @pytest.mark.parametrize("spent_s", [90.0, 200.0])
