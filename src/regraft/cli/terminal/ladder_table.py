@@ -32,7 +32,7 @@ def show_ladder(ladder: LadderRecord) -> None:
 
 def measured(row: RungRow) -> Measure:
     """The score of a rung, under its name."""
-    return Measure.of(row.measure, row.accuracy, row.images, is_share=row.measure in ("accuracy", "map50"))
+    return Measure.of(row.measure, row.accuracy, row.images, is_share=row.is_share)
 
 
 def _order(row: RungRow) -> int:
