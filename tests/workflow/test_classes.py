@@ -1,4 +1,4 @@
-"""A rare class to be found: its measure, its threshold, and who obeys it, from a table to an exported file."""
+"""A rare class to be found: its measure, its threshold, and who obeys it, from a table to an export."""
 
 from __future__ import annotations
 

@@ -9,13 +9,12 @@ from pydantic import Field
 
 from regraft.advice.visual_words import word_histograms
 from regraft.data.pictures.loading import LoadLimits
-from regraft.evaluation.intervals.shares import share_estimate
 from regraft.features.descriptors import SPEC, DescriptorRuntime
 from regraft.features.extraction import extract
 from regraft.heads.dataset import Dataset
-from regraft.heads.head import softmax, squared_distances
+from regraft.heads.head import squared_distances
 from regraft.heads.kernel_machines import out_of_fold_scores
-from regraft.heads.rows import Candidate, Floats, TrainingRows, measure_of, standardised
+from regraft.heads.rows import Candidate, Floats, TrainingRows, share_of, standardised
 from regraft.progress import Reporter
 from regraft.records import Estimate, Record
 from regraft.tasks.task import Measure
@@ -87,15 +86,9 @@ def _described(
 
 
 def _judged(name: str, scores: Floats, data: TrainingRows) -> Baseline:
-    if measure_of(data.task) != "accuracy":
-        finite = scores[np.isfinite(scores)]
-        chances = softmax(scores / max(float(np.ptp(finite)), 1e-12))  # of large scores, all would be 0 or 1
-        goodness = data.task.goodness(chances, data.targets)
-        merit = data.task.merit(goodness, targets=data.targets, groups=data.groups, seed=data.seed)
-        assert merit.estimate is not None
-        return Baseline(name=name, accuracy=merit.estimate, images=len(data.keys), measure=merit.name)
-    found = share_estimate(scores.argmax(axis=1) == data.targets, data.group_numbers)
-    return Baseline(name=name, accuracy=found, images=len(data.keys))
+    found = share_of(data, scores)
+    assert found.estimate is not None
+    return Baseline(name=name, accuracy=found.estimate, images=len(data.keys), measure=found.name)
 
 
 def nearest_neighbour(data: TrainingRows, columns: Candidate) -> Floats:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from regraft.data.splits import USUAL_FOLDS, fold_doubt, fold_numbers, stratified
 from regraft.errors import DataError
 from regraft.evaluation.intervals.groups import Ints, group_numbers
+from regraft.evaluation.intervals.shares import share_estimate
 from regraft.features.extraction import Features
 from regraft.heads.head import LINKS, Head, softmax
 from regraft.records import ClassMeasure, Column, HeadKind, HeadRecord, stages_of, width_of
@@ -139,6 +140,24 @@ def standing_measure(task: Task, value: float) -> Measure:
     measure = measure_of(task)
     is_loss = measure == "log-loss"
     return Measure(SCORE_NAMES[measure], -value if is_loss else value, is_share=not is_loss)
+
+
+def share_of(data: TrainingRows, scores: Floats) -> Measure:
+    """The share that models are compared by, of uncalibrated scores, with its interval.
+
+    It is the accuracy where models are compared by their log-loss, since these scores are no probabilities.
+
+    Args:
+        data: the images.
+        scores: out-of-fold scores `(N, K)`.
+    """
+    if measure_of(data.task) in ("accuracy", "log-loss"):
+        found = share_estimate(scores.argmax(axis=1) == data.targets, data.group_numbers)
+        return Measure.of("accuracy", found, len(data.keys))
+    finite = scores[np.isfinite(scores)]
+    chances = softmax(scores / max(float(np.ptp(finite)), 1e-12))  # of large scores, all would be 0 or 1
+    goodness = data.task.goodness(chances, data.targets)
+    return data.task.merit(goodness, targets=data.targets, groups=data.groups, seed=data.seed)
 
 
 def shortfall(task: Task, scores: Floats, labels: npt.NDArray[np.int64], own: float) -> tuple[float, ...]:

@@ -97,7 +97,8 @@ def depth_chart(files: RunFiles) -> Markup | None:
     known: list[Estimate] = [one for stage in stages for one in (stage.least_squares, stage.svm) if one]
     low = min(100 * (one.low or 0) for one in known)
     chart = Chart(
-        "Accuracy of heads at each depth of the network", "stage", "cross-validated accuracy, %",
+        f"{profile.title[:1].upper()}{profile.title[1:]} of heads at each depth of the network",
+        "stage", f"cross-validated {profile.title}, %",
         (-0.3, len(stages) - 0.7), (max(0, low - 2), 100), height=330,
         x_names=[stage.stage for stage in stages],
     )  # fmt: skip

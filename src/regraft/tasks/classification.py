@@ -302,8 +302,8 @@ class Classification(Record):
         empty.
         """
         first = int(self.chosen(output[None])[0])
-        order = sorted(range(len(output)), key=lambda place: (place != first, -output[place]))[:top]
-        best = [(self.outputs[place], float(output[place])) for place in order]
+        order = [first, *(place for place in np.argsort(-output, kind="stable").tolist() if place != first)]
+        best = [(self.outputs[place], float(output[place])) for place in order[:top]]
         label, chance = best[0]
         is_rejected = bool(self.is_rejected(output[None])[0])
         facts: dict[str, Any] = {"label": label, "probability": chance, "top": [list(pair) for pair in best]}

@@ -72,8 +72,9 @@ def show_depths(profile: DepthProfile) -> None:
         mark = " ← peak" if one == profile.peak else ""
         exact = "–" if one.svm is None else percent(one.svm)
         rows.append([one.stage, percent(one.least_squares), exact, bar + mark])
-    header = ["stage", "least-squares SVM %", "SVM, near the peak %", "accuracy of the least-squares SVM"]
-    show_table("Depth profile: cross-validated accuracy of heads on each stage", header, rows, right=[1, 2])
+    what = profile.title
+    header = ["stage", "least-squares SVM %", "SVM, near the peak %", f"{what} of the least-squares SVM"]
+    show_table(f"Depth profile: cross-validated {what} of heads on each stage", header, rows, right=[1, 2])
 
 
 def points(difference: Estimate) -> str:
