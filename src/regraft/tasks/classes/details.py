@@ -1,4 +1,4 @@
-"""What is told of each class and of the positive one of two, with 95 % intervals; see `evaluation.ranking`.
+"""The scores of each class and of the positive one of two, with 95 % intervals; see `evaluation.ranking`.
 
 Where images belong to groups, the variance of an AUROC over draws of whole groups is that of its linear part:
 how much each image moves it (DeLong et al. 1988; by group, Obuchowski 1997). So one product of matrices gives
@@ -27,7 +27,7 @@ from regraft.tasks.classes.goodness import placements
 Floats = npt.NDArray[Any]
 Bools = npt.NDArray[np.bool_]
 MOST_CLASSES = 100
-"""Of more classes, only shares without intervals are told."""
+"""The largest number of classes that get intervals; of more, there would be thousands."""
 
 
 def detailed_classes(

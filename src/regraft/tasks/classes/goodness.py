@@ -88,7 +88,7 @@ def _ranked(scores: Floats, present: npt.NDArray[np.bool_]) -> npt.NDArray[np.fl
 
 
 def placements(scores: Floats, present: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
-    """Of the images on the other side, the share that each image is on the right side of, `(N,)`.
+    """The share of the images on the other side that each image is on the right side of, `(N,)`.
 
     For an image that has the label, it is the share of the others with a lower score; for one without it, the
     share of those that have it with a higher score. Equal scores count half.
