@@ -40,7 +40,7 @@ def test_the_rarer_class_is_positive_and_said() -> None:
     found, said = wished(TWO, "dggg")
     assert found.positive == "defect"
     assert said == [
-        "defect as the positive class, because it is the rarer one, with 1 of 4 training images (--positive)"
+        "positive class defect, because it is the rarer one, with 1 of 4 training images (--positive)"
     ]
     assert wished(TWO, "ddg")[0].positive == "good"
     assert wished(TWO, "dg")[0].positive == "good"  # the second by name

@@ -77,7 +77,7 @@ def test_a_rare_class_is_compared_by_balanced_accuracy_and_that_is_said(rare: Pa
     assert isinstance(model.task, Classification)
     assert (model.task.measure, model.task.positive) == ("balanced", "5")
     reasons = json.loads((tmp_path / "run" / "run.json").read_text())["reasons"]
-    assert any("balanced accuracy to compare models by" in reason for reason in reasons)
+    assert any(reason.startswith("measure balanced, because 5 has ") for reason in reasons)
     rows = predictions(tmp_path / "run")
     expected = balanced_accuracy_score([row["label"] for row in rows], [row["predicted"] for row in rows])
     assert model.test_scores is not None
@@ -173,7 +173,7 @@ def test_the_same_bits_again(run: Path, digits: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("first", "message"),
     [
-        (0.9, "this reaches ppv=1 with sensitivity 50.0 %"),
+        (0.9, "because it reaches ppv=1 with sensitivity 50.0 %"),
         (0.1, "ppv=1 can't be reached: by held-out images"),
     ],
 )

@@ -116,7 +116,7 @@ def _positive(
     why = f"it is the rarer one, with {counts[found]:,} of {total}"
     if counts[first] == counts[second]:
         why = "both classes are equally frequent, and it is the second by name"
-    reporter.decided(f"{printable(found)} as the positive class", why, "--positive")
+    reporter.decided(f"positive class {printable(found)}", why, "--positive")
     return found
 
 
@@ -132,9 +132,9 @@ def _measure(
         return "accuracy"
     images = "image" if counts[rarest] == 1 else "images"
     reporter.decided(
-        "balanced accuracy to compare models by",
+        "measure balanced",
         f"{printable(rarest)} has {counts[rarest]:,} training {images}, less than a tenth of an even share "
-        f"({even:,.0f}), so that accuracy hardly depends on it",
+        f"({even:,.0f}), so that accuracy hardly depends on this class",
         "--measure",
     )
     return "balanced"

@@ -78,8 +78,8 @@ def say_threshold(evaluation: Evaluation, reporter: Reporter) -> None:
     positive = printable(task.positive)
     if reached is not None and reached.value >= goal.value - 1e-9:
         reporter.decided(
-            f"an image is called {positive} from a probability of {task.threshold:.4g} on",
-            f"this reaches {task.goal} with {shown} (by {scores.method})",
+            f"threshold {task.threshold:.4g} for {positive}",
+            f"it reaches {task.goal} with {shown}, by {scores.method}",
             "--goal",
         )
         return
@@ -131,8 +131,8 @@ class Destination:
 
     def finish(self, outcome: Outcome, start: Start) -> Model:
         """Write the run for the last time, with what it says at the end."""
-        model = self.write(outcome, start)
         say_threshold(outcome.evaluation, self.log)
+        model = self.write(outcome, start)
         say_accuracy_of_all(outcome.dataset.images, outcome.evaluation.sheet, self.log)
         if self.folder is not None:
             if outcome.ladder is not None:
