@@ -171,7 +171,8 @@ class ImageClassifier(ClassifierMixin, _ImageEstimator):  # type: ignore[misc]
         Raises:
             SettingsError: something is not a label, or answers are to be rejected, which `predict` can't do.
         """
-        chosen, found = self._chosen(), {}
+        chosen = self._chosen()
+        found: dict[str, Any] = {}
         if chosen.get("reject_below") is not None:
             raise SettingsError(
                 "reject_below has no effect on ImageClassifier, whose predict answers every image. Remove "

@@ -67,16 +67,19 @@ def decisions(
     """
     if not rows:
         return Decisions(None, None, None, ())
-    two, curves = scores.two_classes, None
+    two = scores.two_classes
+    ranking: Markup | None = None
+    precision: Markup | None = None
     if two is not None and 0 < two.positives < scores.images:
         chances = np.array([float(row.cells[printable(column_of(two.positive))]) for row in rows])
         present = np.array([row.label == printable(two.positive) for row in rows])
         marks = [("at the larger probability", two.largest, "second")]
         marks += [(f"for {two.goal}", two.chosen, "main")] if two.chosen else []
-        curves = _ranking_chart(chances, present, marks), _precision_chart(chances, present, marks)
+        ranking = _ranking_chart(chances, present, marks)
+        precision = _precision_chart(chances, present, marks)
     sure, rights = _certainty(rows, task), np.array([row.is_right for row in rows])
     limits = _limits(sure, rights, [(groups or {}).get(row.path, row.path) for row in rows])
-    return Decisions(*(curves or (None, None)), _answered_chart(sure, rights, limits), limits)
+    return Decisions(ranking, precision, _answered_chart(sure, rights, limits), limits)
 
 
 def _certainty(rows: Sequence[PredictionRow], task: Classification) -> Floats:
@@ -140,7 +143,8 @@ def _precision_chart(chances: Floats, present: Bools, marks: Sequence[tuple[str,
 
 def _limits(sure: Floats, rights: Bools, groups: Sequence[str]) -> tuple[Answered, ...]:
     """What is left at some shares of answered images; images of equal probability stay together."""
-    ordered, found = np.sort(sure)[::-1], {}
+    ordered = np.sort(sure)[::-1]
+    found: dict[float, Answered] = {}
     for share in _SHARES:
         least = float(ordered[max(1, round(share * len(sure))) - 1])
         chosen = np.flatnonzero(sure >= least)

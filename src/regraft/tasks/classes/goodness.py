@@ -76,7 +76,9 @@ def _ranking(outputs: Floats, targets: Ints) -> npt.NDArray[np.float64]:
     if len(occurring) < 2:
         return np.full(len(targets), 0.5)
     classes = [1] if outputs.shape[1] == 2 else occurring.tolist()
-    return np.mean([_ranked(outputs[:, number], targets == number) for number in classes], axis=0)
+    each = np.stack([_ranked(outputs[:, number], targets == number) for number in classes])
+    means: npt.NDArray[np.float64] = each.mean(axis=0)
+    return means
 
 
 def _ranked(scores: Floats, present: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:

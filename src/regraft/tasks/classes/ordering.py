@@ -77,6 +77,6 @@ def quadratic_kappa(counts: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     expected = counts.sum(axis=2)[:, :, None] * counts.sum(axis=1)[:, None, :]
     apart = (counts * distances).sum(axis=(1, 2))
     by_chance = (expected * distances).sum(axis=(1, 2)) / np.maximum(total, 1)
-    kappa: npt.NDArray[np.float64] = np.full(len(counts), np.nan)
-    np.divide(apart, by_chance, out=kappa, where=by_chance > 0)
-    return 1 - kappa
+    shares = np.divide(apart, by_chance, out=np.full(len(counts), np.nan), where=by_chance > 0)
+    kappa: npt.NDArray[np.float64] = 1 - shares
+    return kappa
