@@ -20,6 +20,7 @@ __all__ = [
     "FitSettings",
     "InitName",
     "Layout",
+    "MeasureChoice",
     "OptimizerName",
     "ScheduleName",
     "TaskChoice",
@@ -30,6 +31,7 @@ __all__ = [
 
 Layout = Literal["auto", "classes", "split"]
 BoxesFormat = Literal["voc", "coco", "yolo", "csv", "labelme", "label-studio", "cvat", "create-ml", "regions"]
+MeasureChoice = Literal["auto", "accuracy", "balanced", "auroc", "log-loss"]
 TaskChoice = Literal["auto", "classification", "multilabel", "any-of", "regression", "number"]
 _SPELLINGS: dict[str, TaskName] = {"any-of": "multilabel", "number": "regression"}
 DEFAULT_BUDGET = "5m"
@@ -189,10 +191,28 @@ class FitSettings:
     budget: str | None = None
     """Time that the ladder of --strategy auto may take (90s, 5m, 1h); by default 5m."""
     goal: str | None = None
-    """For boxes: what the threshold of each class must reach on pictures that the detector did not train on.
-    recall=0.95: of all objects, 95 % are found, and as many of the boxes are right as then can be.
-    precision=0.9: of the boxes that are shown, 90 % are right, and as many objects are found as then can be.
-    By default the threshold with the largest F1 is taken."""
+    """For two classes and for boxes: what the threshold must reach on images that the model was not trained
+    on. For two classes: sensitivity=0.95 (or recall), specificity=0.9, ppv=0.9 (or precision) or npv=0.99 of
+    the positive class; by default the larger probability is taken. For boxes, for each class: recall=0.95 of
+    all objects are found, or precision=0.9 of the boxes that are shown are right; by default the threshold
+    with the largest F1 is taken."""
+    positive: str | None = None
+    """For two classes: name of the class to be found, such as a disease or a defect; sensitivity,
+    specificity and curves are about it. By default it is the rarer class of the training images."""
+    prevalence: float | None = None
+    """For two classes: share of all images that are of the positive class where the model will be used.
+    Predictive values (PPV, NPV) are also stated for this share."""
+    measure: MeasureChoice = "auto"
+    """For classes: the score by which models are compared, strengths of heads are chosen, and the best epoch
+    of a training is kept. accuracy. balanced: the mean of the classes' recalls. auroc: how well
+    probabilities tell classes apart. log-loss: how good the probabilities are. auto: balanced if the rarest
+    class has less than a tenth of an even share of the training images, otherwise accuracy."""
+    ordered: tuple[str, ...] | None = None
+    """For classes that have an order, such as grades: their names with commas between them, the lowest first,
+    or sorted (by their numbers, or else by name). The scores then contain the quadratic weighted kappa."""
+    reject_below: float | None = None
+    """For classes: images whose largest probability is lower than this get no answer. The report shows the
+    accuracy of the remaining answers at every such probability."""
     classes: tuple[str, ...] | None = None
     """For boxes: names of the classes to find, separated by commas; boxes of other classes are left out."""
     baselines: Literal["quick", "all"] = "quick"
@@ -219,15 +239,29 @@ class FitSettings:
         "image_size": (8, 4096),
         "test_share": (0, 0.9),
         "seed": (0, 2**32 - 1),
+        "reject_below": (0, 1),
     }
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "ordered", names_in(self.ordered))
         if isinstance(self.classes, Sequence):
             names = (self.classes,) if isinstance(self.classes, str) else tuple(self.classes)
             object.__setattr__(self, "classes", names)
         settle(self, self._RANGES, ("cut", "budget"))
         if self.goal is not None:
             object.__setattr__(self, "goal", str(Goal.parse(self.goal)))
+        if self.prevalence is not None and not 0 < self.prevalence < 1:
+            value = self.prevalence
+            meant = f"; {value:g} % is {value / 100:g}" if 1 <= value < 100 else ""
+            raise SettingsError(
+                f"--prevalence {value:g} is out of range; accepted are shares between 0 and 1, such as "
+                f"0.02{meant}"
+            )
+        if self.ordered is not None and len(self.ordered) < 2 and self.ordered != ("sorted",):
+            raise SettingsError(
+                f"--ordered {','.join(self.ordered)} names {len(self.ordered)} classes; accepted are all "
+                "classes with commas between them, the lowest first, and sorted"
+            )
 
 
 def differences(settings: Any, others: Any) -> list[str]:

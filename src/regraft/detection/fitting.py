@@ -29,7 +29,7 @@ from regraft.errors import SettingsError
 from regraft.evaluation.detection_scores import DRAWS
 from regraft.features.extraction import decode_while_waiting
 from regraft.features.opening import Compute
-from regraft.goal import Goal
+from regraft.goal import BOX_MEASURES, Goal
 from regraft.ladder.ledger import Ledger
 from regraft.ladder.stopwatch import Stopwatch
 from regraft.machine.processor import count_cores
@@ -119,6 +119,11 @@ def check_request(fit: FitSettings, training: TrainSettings, plan: object, data:
         raise SettingsError(
             f"{flags}: no effect on a detector, but the data has boxes. Remove "
             f"{'it' if len(ignored) == 1 else 'them'}; --task classification fits classes of whole images"
+        )
+    if fit.goal is not None and Goal.parse(fit.goal).measure not in BOX_MEASURES:
+        raise SettingsError(
+            f"--goal {fit.goal} is for two classes of whole images, but the data has boxes. Accepted are "
+            "recall=0.95 and precision=0.9"
         )
     if training.augment not in (None, "none", "flip"):
         raise SettingsError(

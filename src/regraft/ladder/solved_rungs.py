@@ -13,7 +13,7 @@ from regraft.advice.baselines import (
 from regraft.advice.profile import MAX_IMAGES, DepthProfile, depth_profile, read_by_probe
 from regraft.heads.dataset import Outputs
 from regraft.heads.fitting import fit_head, heads_for, import_libraries
-from regraft.heads.rows import Candidate, FittedHead
+from regraft.heads.rows import Candidate, FittedHead, measure_of
 from regraft.heads.solving.gauge import HUNDREDTHS
 from regraft.ladder.costs.solve_cost import solve_cost
 from regraft.ladder.rungs import KEEP_AT, VOTE_AT, Contender, soft_vote
@@ -80,6 +80,8 @@ def try_classics(state: State) -> None:
     inputs, reporter = state.inputs, state.reporter
     if inputs.dataset.task.link != "softmax":  # they predict classes
         return
+    if measure_of(inputs.dataset.task) == "log-loss":  # and have no probabilities
+        return
 
     def classics(most: int) -> Sequence[Baseline]:
         return classic_baselines(inputs.dataset, most=most, limits=inputs.compute.limits, reporter=reporter)
@@ -95,14 +97,20 @@ def try_classics(state: State) -> None:
 
 def _warn_if_easy(state: State) -> None:
     """Warn if a method without any network is nearly as accurate as the best model."""
+    task = state.inputs.dataset.task
     simple = [row for row in state.rows if row.rung == 0 and row.accuracy is not None]
+    if measure_of(task) != "accuracy":  # guessing is then as bad for hard data as for easy data
+        simple = [row for row in simple if row.name != task.baseline_name]
+    if not simple:
+        return
     best = max(simple, key=lambda row: row.accuracy.value if row.accuracy else 0.0)
     assert state.best is not None
     share = state.best.merit(state.inputs.dataset).value or 0.0
     if best.accuracy is not None and best.accuracy.value >= share - _EASY:
+        what = "" if best.measure == "accuracy" else f"{Measure(best.measure, None).title} "
         state.reporter.warn(
-            f"{best.name} reaches {100 * best.accuracy.value:.1f} % without any network: the data is easy, "
-            "or the background, size or colour of the images gives their labels away"
+            f"{best.name} reaches {what}{100 * best.accuracy.value:.1f} % without any network: the data is "
+            "easy, or the background, size or colour of the images gives their labels away"
         )
 
 
@@ -135,7 +143,7 @@ def _measure_baselines(
             0,
             one.name,
             "a baseline from before 2012",
-            merit=Measure.of("accuracy", one.accuracy, one.images),
+            merit=Measure.of(one.measure, one.accuracy, one.images),
             images=one.images,
             predicted_s=predicted if is_first else None,
             took_s=timing.took_s if is_first else None,

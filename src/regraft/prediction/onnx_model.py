@@ -21,6 +21,7 @@ from regraft.prediction.model import check_prediction, skipped_source
 from regraft.prediction.predictions import Prediction, Predictions
 from regraft.records import InputSpec, Link, SkippedFile
 from regraft.tasks.choosing import SavedTask
+from regraft.tasks.classification import Classification
 from regraft.tasks.task import Task
 
 FACT = "regraft"
@@ -129,9 +130,9 @@ def exported_facts(path: Path, session: Any) -> dict[str, Any]:
 
 
 def saved_task(task: Task) -> dict[str, Any]:
-    """The facts that say what a task is, for `read_task`; a classification needs only its labels."""
+    """The facts that say what a task is, for `read_task`; a plain classification needs only its labels."""
     facts: dict[str, Any] = {"labels": list(task.outputs)}
-    if task.link != "softmax":
+    if not (isinstance(task, Classification) and task.is_plain):
         facts["task"] = _SAVED.dump_python(task, mode="json")  # type: ignore[arg-type]
     return facts
 

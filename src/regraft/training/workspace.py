@@ -13,6 +13,7 @@ import filelock
 import torch
 
 from regraft.data.pictures.loading import LOADER_VERSION
+from regraft.heads.rows import measure_of
 from regraft.machine.devices import find_device
 from regraft.machine.processor import cpu_kernels
 from regraft.networks.network import Network
@@ -47,7 +48,9 @@ def workspace(order: Order, reporter: Reporter) -> Iterator[Path]:
 
 def _facts(order: Order) -> dict[str, Any]:
     device, is_continued = find_device(order.compute.device), order.settings.head_start == "previous"
+    measure = measure_of(order.dataset.task)
     return {
+        **({} if measure == "accuracy" else {"measure": measure}),
         "version": 3,
         "plan": order.plan.model_dump(mode="json", exclude=_NOT_TRAINED_WITH),
         "split": order.dataset.split.sha256,

@@ -10,6 +10,7 @@ from regraft.settings import (
     BoxesFormat,
     InitName,
     Layout,
+    MeasureChoice,
     OptimizerName,
     ScheduleName,
     TaskChoice,
@@ -55,6 +56,11 @@ class FitChanges(TypedDict, total=False):
     head: HeadKind | None
     budget: str | None
     goal: str | None
+    positive: str | None
+    prevalence: float | None
+    measure: MeasureChoice
+    ordered: tuple[str, ...] | None
+    reject_below: float | None
     classes: tuple[str, ...] | None
     baselines: Literal["quick", "all"]
     votes: bool

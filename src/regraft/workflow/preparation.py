@@ -39,6 +39,7 @@ from regraft.storage.places import cache_folder, cache_limit
 from regraft.storage.rows import Rows
 from regraft.storage.tables import printable
 from regraft.storage.upkeep import prune
+from regraft.tasks.wishes import with_wishes
 from regraft.workflow.request import Request
 
 EVERY_SIDE: tuple[Side, ...] = ("train", "validation", "test")
@@ -208,6 +209,9 @@ def prepare(
         split = split_images(usable, seed=settings.seed, test_share=settings.test_share)
         usable = replace(usable, findings=(*usable.findings, *split_findings(split, usable.task)))
         _tell(usable, split, log)
+        assert usable.task is not None
+        known = [row.label for row in split.rows if row.side == "train"]
+        usable = replace(usable, task=with_wishes(usable.task, settings, known, log))
         wanted = on_sides(usable, split, sides)
         weights = weights.seeing(usable.intensity.chosen)
         decoding = input_decoding(wanted, weights.input_spec, compute.limits)

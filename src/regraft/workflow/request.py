@@ -39,17 +39,16 @@ class Request:
     def record(self) -> dict[str, Any]:
         """As kept in the run; a later fit with the same continues it."""
         chosen = self.plan.model_dump(mode="json") if self.plan else None
-        unset = {name for name in _FOR_BOXES if getattr(self.fit, name) is None}
-        unset |= {"framing"} if self.fit.framing == "auto" else set()
+        usual = FitSettings()
+        unset = {name for name in _LATER if getattr(self.fit, name) == getattr(usual, name)}
         kept = {name: value for name, value in asdict(self.fit).items() if name not in unset}
         return {**kept, "training": asdict(self.training), "plan": chosen}
 
 
-_FOR_BOXES = {
-    "goal": "recall=0.95 or precision=0.9, which the threshold of each class then reaches",
-    "classes": "the classes that a detector finds",
-}
-"""The settings that only detectors have, and what they accept."""
+_ABOUT_CLASSES = ("goal", "positive", "prevalence", "measure", "ordered", "reject_below")
+"""What is said about classes, which a plan leaves open."""
+_LATER = (*_ABOUT_CLASSES, "classes", "framing")
+"""Settings that are not kept where they have their usual value, so that earlier runs are continued."""
 
 
 def check_images(fit: FitSettings) -> None:
@@ -58,14 +57,11 @@ def check_images(fit: FitSettings) -> None:
     Raises:
         SettingsError: a setting that would be ignored.
     """
-    for name, accepted in _FOR_BOXES.items():
-        value = getattr(fit, name)
-        if value is not None:
-            said = value if isinstance(value, str) else ",".join(value)
-            raise SettingsError(
-                f"--{name} {said} is for data with boxes ({accepted}), but these labels are of "
-                f"whole images. Remove --{name}"
-            )
+    if fit.classes is not None:
+        raise SettingsError(
+            f"--classes {','.join(fit.classes)} is for data with boxes (the classes that a detector finds), "
+            "but these labels are of whole images. Remove --classes"
+        )
 
 
 def make_request(
@@ -106,6 +102,7 @@ def make_request(
         accept_license=fit.accept_license,
         test_share=fit.test_share,
         device=fit.device,
+        **{name: getattr(fit, name) for name in _ABOUT_CLASSES},
     )
     said = [*differences(fit, free), *differences(how, TrainSettings())]
     if said:

@@ -16,6 +16,7 @@ from regraft.cli.terminal.console import make_reporter
 from regraft.cli.terminal.parameters import Overwrite
 from regraft.records import Precision
 
+_CLASSES = "Classes"
 _BOXES = "Boxes (runs of detectors)"
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def predict(
     top: int = 1,
     precision: Precision = "fp32",
     runtime: Literal["auto", "openvino", "torch"] = "auto",
+    reject_below: Annotated[float | None, Parameter(group=_CLASSES)] = None,
     threshold: Annotated[list[str] | None, Parameter(group=_BOXES, negative_iterable=())] = None,
     classes: Annotated[str | None, Parameter(group=_BOXES)] = None,
     to: Annotated[Literal["coco", "yolo", "voc", "csv"] | None, Parameter(group=_BOXES)] = None,
@@ -65,6 +67,8 @@ def predict(
         precision: Arithmetic of the network; fp32 gives the same probabilities on every machine, to 1e-5.
         runtime: Library that runs the network: openvino, torch (PyTorch), or auto, which takes torch on a GPU
             and otherwise openvino if it is installed.
+        reject_below: Leave the label of images empty whose largest probability is lower than this; the column
+            `rejected` then names the class. By default as the model was fitted (--reject-below of fit).
         threshold: The probability from which on boxes are shown, instead of the detector's own: 0.6 for all
             classes, WBC=0.4 for one. The option can be repeated; a number alone is then for all others.
         classes: Names of classes, separated by commas; only their boxes are shown and counted.
@@ -88,6 +92,7 @@ def predict(
     from regraft.prediction.onnx_model import OnnxModel
     from regraft.storage.files import write_atomically
     from regraft.storage.tables import csv_bytes, printable
+    from regraft.tasks.wishes import rejecting
 
     wishes = Wishes(out, to, draw, count, threshold, tiles, classes)
     paths = list(_expand(images))
@@ -102,6 +107,11 @@ def predict(
             raise _no_images(images)
         if top != 1:
             raise SettingsError(f"--top {top} is for classes of whole images; {model} finds boxes")
+        if reject_below is not None:
+            raise SettingsError(
+                f"--reject-below {reject_below:g} is for classes of whole images; {model} finds boxes, of "
+                "which --threshold leaves out those with lower probabilities"
+            )
         return find_in(
             loaded,
             model,
@@ -121,6 +131,7 @@ def predict(
     _check_outputs(out, [model, *images, *paths], as_json=as_json, overwrite=overwrite)
     if not 1 <= top <= len(loaded.labels):
         raise SettingsError(f"--top {top} is outside of 1 to {len(loaded.labels)}, the number of labels")
+    task = rejecting(loaded.task, reject_below)
     if not paths:
         raise _no_images(images)
     reporter = make_reporter(json_lines=json)
@@ -129,7 +140,7 @@ def predict(
         found = loaded.predict(paths, limits=limits)
     else:
         found = loaded.predict(paths, precision=precision, runtime=runtime, limits=limits, reporter=reporter)
-    lines = [(row.path, loaded.task.answer(row.probabilities, top=top)) for row in found.rows]
+    lines = [(row.path, task.answer(row.probabilities, top=top)) for row in found.rows]
     data = _json_lines(lines) if as_json else _csv(lines)
     if out is None:
         sys.stdout.flush()
