@@ -19,7 +19,7 @@ from regraft.errors import SettingsError, StorageError
 from regraft.outputs.files import listed, visible
 from regraft.progress import Reporter
 from regraft.records import Split
-from regraft.storage.files import make_folder, read_json
+from regraft.storage.files import make_folder, read_json, remove_old
 from regraft.storage.locks import working_lock
 from regraft.storage.tables import harmless, printable
 
@@ -112,6 +112,7 @@ def writing_alone(
             stack.enter_context(working_lock(lock, wait=True))
             if _state(folder, settings) == "other" and not overwrite:
                 raise _other_settings(printable(str(folder)))
+        remove_old(folder.rglob(".*.tmp"))
         try:
             yield time.perf_counter() - started
         finally:

@@ -103,12 +103,15 @@ def scan(found: Found, settings: ScanSettings | None = None, *, reporter: Report
     rows = store.ensure(
         list(files), compute, conditions=conditions, reporter=reporter, phase="checking new images"
     )
-    known = {key: reason for key, reason in rows.reasons.items() if key in files and key not in reasons}
-    if known:
+    known = {key: reason for key, reason in rows.reasons.items() if key not in reasons}
+    images = _assemble(found, hashes, {**known, **reasons}, rows, settings, reporter)
+    hash_of = {candidate.path: sha for candidate, sha in zip(found.candidates, hashes, strict=True)}
+    count = sum(hash_of.get(file.path) in known for file in images.skipped)
+    if count:
         reporter.note(
-            f"{len(known):,} files that could not be used before are not tried again (--retry-failed does)"
+            f"files that could not be used before, and are not tried again without --retry-failed: {count:,}"
         )
-    return _assemble(found, hashes, {**known, **reasons}, rows, settings, reporter)
+    return images
 
 
 def _scan_key(limits: LoadLimits, window: Span | None) -> str:
