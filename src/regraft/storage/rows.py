@@ -175,9 +175,14 @@ class RowStore:
             "clearing it. Run the command again"
         )
 
-    def open(self, reporter: Reporter | None = None) -> Rows:
-        """Open all complete and undamaged rows; damaged shards are removed, with a warning."""
-        return self._opened("", reporter or Silent())[0]
+    def open(self, reporter: Reporter | None = None, *, conditions: str = "") -> Rows:
+        """Open all complete and undamaged rows; damaged shards are removed, with a warning.
+
+        Args:
+            reporter: receives the warnings.
+            conditions: those of the failures whose reasons the result has; see `ensure`.
+        """
+        return self._opened(conditions, reporter or Silent())[0]
 
     def _opened(self, conditions: str, reporter: Reporter) -> tuple[Rows, Known]:
         arrays: list[Array] = []

@@ -61,9 +61,9 @@ class CachedMaps:
         return 2 * self.runtime.width
 
     def missing(self, keys: Sequence[str], view: int) -> int:
-        """How many of the pictures have no maps yet."""
-        rows = self._store(view).open()
-        return sum(key not in rows for key in keys)
+        """How many of the pictures have no maps yet, and may get some."""
+        rows = self._store(view).open(conditions=reading_conditions(self.limits))
+        return sum(key not in rows and key not in rows.reasons for key in keys)
 
     def check_room(self, keys: Sequence[str]) -> None:
         """Refuse a canvas whose maps have no room on disk or in memory, before any is computed.
