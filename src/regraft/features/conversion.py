@@ -104,7 +104,7 @@ def _failed(weights: Weights, reason: str) -> NetworkError:
 
 
 def _convert_in_child(weights: Weights, folder: Path, cut: Cut) -> None:
-    request = folder.with_name(f".{folder.name}.request.json")
+    request = folder.with_name(f"{folder.name.removesuffix('.tmp')}.request.tmp")
     write_json(
         request,
         {
