@@ -2,8 +2,8 @@
 
 A file is written under a temporary name in the same folder, fsynced and renamed; the folder is fsynced too.
 A process killed at any moment leaves the old file or the new one, and at most one temporary file
-(`.NAME.RANDOM.tmp`), which whoever writes the file a day later removes. Only its age tells that nobody is
-writing to it: process numbers say nothing of processes in other containers and on other hosts.
+(`.NAME.RANDOM.tmp`). It is removed when the file is written again after a day: only its age tells that no
+process is writing to it, since process numbers say nothing about other containers and hosts.
 """
 
 from __future__ import annotations

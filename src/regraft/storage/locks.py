@@ -30,7 +30,7 @@ def working_lock(path: Path, *, wait: bool) -> Iterator[bool]:
     """Hold a lock while some work is done; yields whether no other process is known to hold it.
 
     Args:
-        path: a file ending in `.lock`; a lease is the file ending in `.lease` beside it.
+        path: a file ending in `.lock`; a lease is the file ending in `.lease` next to it.
         wait: whether to wait for another process to release it.
     """
     try:

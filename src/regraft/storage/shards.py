@@ -27,7 +27,7 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class Failure:
-    """That a row can't be computed, whoever tries it: the reason is kept, and nobody tries it again."""
+    """That a row can't be computed by any process: the reason is kept, and the row is not tried again."""
 
     reason: str
 
