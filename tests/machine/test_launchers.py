@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import sys
-from types import SimpleNamespace
+from types import ModuleType
 
 import pytest
 
@@ -22,7 +22,8 @@ def test_copies_are_refused_with_their_number(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_processes_of_a_group_know_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    group = SimpleNamespace(is_available=lambda: True, is_initialized=lambda: True, get_rank=lambda: 1)
+    group = ModuleType("torch.distributed")
+    vars(group).update(is_available=lambda: True, is_initialized=lambda: True, get_rank=lambda: 1)
     monkeypatch.setitem(sys.modules, "torch.distributed", group)
     monkeypatch.setenv("WORLD_SIZE", "2")
     refuse_copies()

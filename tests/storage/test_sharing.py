@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from regraft.storage import rows as rows_module
-from regraft.storage.rows import RowStore
+from regraft.storage.rows import Array, RowStore
 from regraft.storage.shards import array_path, manifest_paths, read_manifest, write_shard
 from tests.nursery import Child, Nursery, opened
 from tests.storage.test_rows import Computer, bits, keys, row_of, store
@@ -155,7 +155,7 @@ class Stopping(Computer):
         super().__init__()
         self.after = after
 
-    def __call__(self, wanted: Sequence[str]) -> Iterator[tuple[str, np.ndarray]]:
+    def __call__(self, wanted: Sequence[str]) -> Iterator[tuple[str, Array]]:
         for key in wanted:
             if len(self.asked) == self.after:
                 raise KeyboardInterrupt
