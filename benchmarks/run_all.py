@@ -19,6 +19,7 @@ SCRIPTS = (
     ["row_space.py"],
     ["accuracy.py"],
     ["kill9.py"],
+    ["shared_cache.py"],
     ["memory.py"],
     ["fastai_frozen.py"],
     ["depthwise.py"],

@@ -69,6 +69,9 @@ class DataSettings:
     """Skip files larger than this many megabytes."""
     max_bad_share: float = 0.2
     """Stop if more than this share of the files can't be used."""
+    retry_failed: bool = False
+    """Try files again that could not be used before. By default their reasons are kept in the cache, and they
+    are tried again only with other limits or newly installed decoders."""
     corrections: str | None = None
     """CSV file with labels to change and images to leave out: the list that `regraft advise --suspects`
     writes, with the column action filled in (relabel or exclude)."""
@@ -140,6 +143,7 @@ class DataSettings:
         for name in ("boxes_format", "boxes_before_rotation", "range", "window"):
             if kept[name] in (None, "auto"):
                 del kept[name]
+        del kept["retry_failed"]
         return kept
 
 

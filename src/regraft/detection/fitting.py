@@ -159,7 +159,13 @@ def fit_detector(
         opening = background.submit(request.compute.open, weights, log, cut="maps")
         reading = request.data
         scanning = ScanSettings(
-            limits, reading.max_bad_share, reading.workers, reading.look_alikes, reading.range, reading.window
+            limits,
+            reading.max_bad_share,
+            reading.workers,
+            reading.look_alikes,
+            reading.range,
+            reading.window,
+            reading.retry_failed,
         )
         dataset = boxed_dataset(
             request.boxes, scanning, seed=settings.seed, test_share=settings.test_share, reporter=log
@@ -326,9 +332,9 @@ def _extracted(
 
 
 def _first_keys(dataset: BoxedDataset) -> list[str]:
-    """Hashes of the pictures that detectors learn from or are chosen by, whose maps are needed first."""
+    """Hashes of the pictures that detectors learn from or are chosen by, in the order of their maps."""
     sides: tuple[Side, ...] = ("train", "validation")
-    return [one.sha256 for side in sides for one in dataset.pictures(side)]
+    return sorted(one.sha256 for side in sides for one in dataset.pictures(side))
 
 
 def _test(contender: Contender, ladder: DetectionLadder, weights: Weights) -> Any:

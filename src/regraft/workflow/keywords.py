@@ -31,6 +31,7 @@ class DataChanges(TypedDict, total=False):
     max_megapixels: float
     max_file_mb: float
     max_bad_share: float
+    retry_failed: bool
     corrections: str | None
     look_alikes: Literal["auto", "group", "ignore"]
     boxes_format: BoxesFormat | None

@@ -158,6 +158,7 @@ def scanned(found: Found, settings: DataSettings, reporter: Reporter | None) -> 
         settings.look_alikes,
         settings.range,
         settings.window,
+        settings.retry_failed,
     )
     images = scan(found, how, reporter=reporter)
     images = corrected(images, settings.corrections) if settings.corrections else images
@@ -215,7 +216,7 @@ def prepare(
         wanted = on_sides(usable, split, sides)
         weights = weights.seeing(usable.intensity.chosen)
         decoding = input_decoding(wanted, weights.input_spec, compute.limits)
-        decoded = decode_while_waiting(decoding, list(decoding.files), weights.input_spec, opening)
+        decoded = decode_while_waiting(decoding, sorted(decoding.files), weights.input_spec, opening)
         runtime = opening.result()
     compute = replace(compute, runtime=runtime.facts["runtime"])
     circumstances = Circumstances(

@@ -5,12 +5,19 @@ from __future__ import annotations
 import os
 import stat
 from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageFile
 
 from regraft.errors import ImageError
+from regraft.storage.files import key_of
 
+_DECODERS = (
+    "imagecodecs", "pi-heif", "pillow", "pydicom", "pyjpegls", "pylibjpeg", "pylibjpeg-libjpeg",
+    "pylibjpeg-openjpeg", "pylibjpeg-rle", "python-gdcm", "tifffile",
+)  # fmt: skip
 # A progressive JPEG is decoded once for each of its scans; encoders write about ten. A scan of a
 # 64-megapixel image takes about a second, so the product of scans and megapixels is limited too.
 _MAX_SCANS = 100
@@ -26,6 +33,28 @@ class LoadLimits:
     """Images with more megapixels, according to their header, are refused before they are decoded."""
     max_file_mb: float = 128.0
     """Larger files are refused before they are read."""
+
+
+def reading_conditions(limits: LoadLimits) -> str:
+    """What it depends on, besides the file, whether an image can be used: a hash of limits and decoders.
+
+    A failure under the same conditions would be repeated, so the cache remembers it; a decoder that was
+    installed since, or a higher limit, may read the file.
+    """
+    pillows = (ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS)
+    return key_of([limits.max_megapixels, limits.max_file_mb, *pillows, _decoders()])[:16]
+
+
+@cache
+def _decoders() -> dict[str, str]:
+    """The versions of the installed libraries that decode images."""
+    found = {}
+    for name in _DECODERS:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
 
 
 def read_file(path: str | Path, limits: LoadLimits | None = None) -> bytes:

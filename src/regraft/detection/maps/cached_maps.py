@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from regraft.data.findings.image_set import Images
+from regraft.data.pictures.guards import reading_conditions
 from regraft.data.pictures.loading import LOADER_VERSION, LoadLimits, Pixels
 from regraft.detection.maps.canvas import on_canvas
 from regraft.errors import DataError, SettingsError
@@ -21,6 +22,7 @@ from regraft.records import InputSpec, MapLevel
 from regraft.storage.files import key_of
 from regraft.storage.places import cache_folder, free_bytes
 from regraft.storage.rows import Rows, RowStore
+from regraft.storage.shards import Failure
 
 AS_IT_IS, MIRRORED = 0, 1
 """The views of a picture on the canvas."""
@@ -59,9 +61,9 @@ class CachedMaps:
         return 2 * self.runtime.width
 
     def missing(self, keys: Sequence[str], view: int) -> int:
-        """How many of the pictures have no maps yet."""
-        rows = self._store(view).open()
-        return sum(key not in rows for key in keys)
+        """How many of the pictures have no maps yet, and may get some."""
+        rows = self._store(view).open(conditions=reading_conditions(self.limits))
+        return sum(key not in rows and key not in rows.reasons for key in keys)
 
     def check_room(self, keys: Sequence[str]) -> None:
         """Refuse a canvas whose maps have no room on disk or in memory, before any is computed.
@@ -103,7 +105,8 @@ class CachedMaps:
         lost = [key for key in keys if key not in rows]
         if lost:
             path = decoding.files[lost[0]]
-            reason = decoding.reasons.get(lost[0], "the reason is unknown")
+            reasons = {**rows.reasons, **decoding.reasons}
+            reason = reasons.get(lost[0], "the reason is unknown")
             raise DataError(
                 f"{len(lost)} pictures can't be read any more, first {path}: {reason}. Run the command again"
             )
@@ -114,16 +117,18 @@ class CachedMaps:
         return self._computed(self.decoding(AS_IT_IS), keys, AS_IT_IS, reporter or Silent())
 
     def _computed(self, decoding: Decoding, keys: Sequence[str], view: int, reporter: Reporter) -> Rows:
-        def compute(keys: Sequence[str]) -> Iterator[tuple[str, npt.NDArray[Any] | None]]:
+        def compute(keys: Sequence[str]) -> Iterator[tuple[str, npt.NDArray[Any] | Failure | None]]:
             for key, row in self.runtime.run(decoding.ahead(keys, self.workers)):
                 if not np.isfinite(row).all():
-                    decoding.reasons[key] = "the network's output for this picture is NaN or infinite"
+                    decoding.refuse(key, "the network's output for this picture is NaN or infinite")
                 else:
                     yield key, as_half(row)
-            yield from ((key, None) for key in keys if key in decoding.reasons)
+            yield from decoding.failures(keys)
 
         phase = "computing maps" if view == AS_IT_IS else f"computing maps of pictures {_VIEWS[view]}"
-        return self._store(view).ensure(keys, compute, reporter=reporter, phase=phase)
+        conditions = reading_conditions(self.limits)
+        store = self._store(view)
+        return store.ensure(keys, compute, conditions=conditions, reporter=reporter, phase=phase)
 
     def decoding(self, view: int) -> Decoding:
         """A decoder of one view of the pictures."""
