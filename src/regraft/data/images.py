@@ -1,11 +1,13 @@
-"""Finding the images and their labels in folders, split folders or a table. Nothing is decoded here."""
+"""Finding the images and their labels in folders, archives or a table. Nothing is decoded here."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
 
+from regraft.data.archives.places import archive_kind, unread_archive
 from regraft.data.findings.label_findings import label_findings
+from regraft.data.packed.archives import from_archive, from_shards, shards_of
 from regraft.data.sources.candidates import Found
 from regraft.data.sources.column_names import TableColumns
 from regraft.data.sources.folders import from_folder
@@ -18,7 +20,7 @@ from regraft.tasks.choosing import TASKS
 
 _LAYOUTS = (
     "Accepted are a folder per class (ROOT/cat/1.jpg), the same below ROOT/train, ROOT/val and ROOT/test, "
-    "or a CSV or Parquet table with the columns path and label"
+    "a zip or tar archive of these, or a CSV or Parquet table with the columns path and label"
 )
 
 
@@ -30,10 +32,10 @@ def find_images(
     layout: LayoutChoice = "auto",
     task: TaskName = "classification",
 ) -> Found:
-    """Find the candidates in a folder or table.
+    """Find the candidates in a folder, archive or table.
 
     Args:
-        source: a folder, or a `.csv`, `.tsv` or `.parquet` file.
+        source: a folder, a zip or tar archive, a pattern of archives, or a `.csv`, `.tsv` or `.parquet` file.
         root: the folder that the paths in a table are relative to; None means the table's own folder.
         columns: the table's column names.
         layout: how a folder is understood; see `DataSettings`.
@@ -47,22 +49,34 @@ def find_images(
     source = Path(source)
     if source.suffix.lower() in (".csv", ".tsv", ".parquet"):
         found = from_table(source, Path(root) if root else source.parent, columns or TableColumns(), task)
-    elif source.is_dir():
-        found = _with_task(from_folder(source, layout), task, columns)
     else:
-        state = "is not a folder or table" if source.exists() else "does not exist"
-        raise NoImagesError(f"{printable(str(source))} {state}. {_LAYOUTS}")
+        found = _with_task(_labelled(source, layout), task, columns)
     if not found.candidates:
         seen = "".join(f"; {finding.message}" for finding in found.findings)
         raise NoImagesError(f"{printable(str(source))} contains no images with labels{seen}. {_LAYOUTS}")
     return replace(found, findings=(*found.findings, *label_findings(found.candidates, task)))
 
 
+def _labelled(source: Path, layout: LayoutChoice) -> Found:
+    """What is in a folder or archive, with the labels that the names of folders or the samples give."""
+    shards = shards_of(source)
+    if shards:
+        return from_shards(shards, layout)
+    if source.is_dir():
+        return from_folder(source, layout)
+    if archive_kind(source) is not None:
+        return from_archive(source, layout)
+    other = unread_archive(source)
+    state = f"is {other or 'not a folder, archive or table'}" if source.exists() else "does not exist"
+    raise NoImagesError(f"{printable(str(source))} {state}. {_LAYOUTS}")
+
+
 def _with_task(found: Found, task: TaskName, columns: TableColumns | None) -> Found:
     """The contents of a folder, with the names of its folders as labels of a task."""
     if columns is not None and columns.labels:
+        noun = "a folder" if found.root.is_dir() else "an archive"
         raise DataError(
-            f"{found.root} is a folder, whose labels are the names of its folders; --label-columns "
+            f"{found.root} is {noun}, whose labels are the names of its folders; --label-columns "
             f"{','.join(columns.labels)} names columns of a table. Remove it, or give the table"
         )
     candidates, skipped = [], list(found.skipped)

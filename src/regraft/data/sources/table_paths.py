@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from regraft.data.archives.places import is_inside, names_in
 from regraft.data.sources.column_names import IMAGE_ENDINGS
 from regraft.storage.tables import printable, unguarded
 
@@ -37,11 +38,7 @@ class _Listing:
         self.alike: dict[str, list[str]] = defaultdict(list)
         self.composed: dict[str, list[str]] = defaultdict(list)
         self.stems: dict[str, list[str]] = defaultdict(list)
-        try:
-            names = sorted(os.listdir(folder))
-        except (OSError, ValueError):
-            return
-        for name in names:
+        for name in names_in(folder):
             self.names.add(name)
             whole = unicodedata.normalize("NFC", name)
             self.composed[whole].append(name)
@@ -86,7 +83,7 @@ class PathLookup:
                 continue
             is_outside = False
             place = os.path.join(self.base, relative)
-            if os.path.isfile(place):
+            if _is_file(place):
                 return Located(relative, how)
             if os.path.lexists(place):
                 fallback = fallback or Located(relative, how)
@@ -147,7 +144,11 @@ class PathLookup:
             if len(found) > 1:
                 return f"several files could be it, such as {printable(found[0])} and {printable(found[1])}"
             place, changes = os.path.join(place, found[0]), changes or how
-        return Located(os.path.relpath(place, self.base), changes) if os.path.isfile(place) else None
+        return Located(os.path.relpath(place, self.base), changes) if _is_file(place) else None
+
+
+def _is_file(place: str) -> bool:
+    return os.path.isfile(place) or is_inside(place)
 
 
 def better_root(lookup: PathLookup, cells: Sequence[str]) -> str:

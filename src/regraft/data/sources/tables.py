@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from regraft.data.archives.places import archive_kind
 from regraft.data.sources.candidates import SIDES, Candidate, Found
 from regraft.data.sources.column_names import Chosen, TableColumns, choose_columns, likely_names, usual_splits
 from regraft.data.sources.labels import is_number, label_of
@@ -40,8 +41,8 @@ def from_table(file: Path, root: Path, columns: TableColumns, task: TaskName = "
     Raises:
         DataError: the table can't be read, lacks a column, or no row of it can be used.
     """
-    if not root.is_dir():
-        raise DataError(f"the folder {root} of the table's images (--root) does not exist")
+    if not root.is_dir() and archive_kind(root) is None:
+        raise DataError(f"the folder or archive {root} of the table's images (--root) does not exist")
     table = read_table(file, likely_names(columns))
     chosen = choose_columns(str(file), table.names, columns)
     chosen = chosen if chosen.split is not None else _with_usual_split(table, chosen)
