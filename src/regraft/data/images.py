@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from regraft.data.addresses.fetching import fetched
 from regraft.data.archives.places import archive_kind, unread_archive
 from regraft.data.findings.label_findings import label_findings
 from regraft.data.packed.archives import from_archive, from_shards, shards_of
 from regraft.data.sources.candidates import Found
 from regraft.data.sources.column_names import TableColumns
 from regraft.data.sources.folders import from_folder
+from regraft.data.sources.table_files import TABLE_ENDINGS, WORKBOOK_ENDINGS
 from regraft.data.sources.tables import from_table
 from regraft.errors import DataError, NoImagesError
 from regraft.records import SkippedFile, TaskName
@@ -20,7 +22,7 @@ from regraft.tasks.choosing import TASKS
 
 _LAYOUTS = (
     "Accepted are a folder per class (ROOT/cat/1.jpg), the same below ROOT/train, ROOT/val and ROOT/test, "
-    "a zip or tar archive of these, or a CSV or Parquet table with the columns path and label"
+    "a zip or tar archive of these, or a CSV, JSON or Parquet table with the columns path and label"
 )
 
 
@@ -31,15 +33,17 @@ def find_images(
     columns: TableColumns | None = None,
     layout: LayoutChoice = "auto",
     task: TaskName = "classification",
+    fetches: bool = False,
 ) -> Found:
     """Find the candidates in a folder, archive or table.
 
     Args:
-        source: a folder, a zip or tar archive, a pattern of archives, or a `.csv`, `.tsv` or `.parquet` file.
+        source: a folder, a zip or tar archive, a pattern of archives, or a table (`TABLE_ENDINGS`).
         root: the folder that the paths in a table are relative to; None means the table's own folder.
         columns: the table's column names.
         layout: how a folder is understood; see `DataSettings`.
         task: what the labels mean.
+        fetches: whether images are fetched that a table names by web addresses.
 
     Raises:
         NoImagesError: there is no file that could be an image with a label.
@@ -47,8 +51,20 @@ def find_images(
             of a split spell labels differently.
     """
     source = Path(source)
-    if source.suffix.lower() in (".csv", ".tsv", ".parquet"):
-        found = from_table(source, Path(root) if root else source.parent, columns or TableColumns(), task)
+    ending = source.suffix.lower()
+    if ending in WORKBOOK_ENDINGS and source.is_file():
+        raise DataError(
+            f"{printable(str(source))} is a spreadsheet's workbook; save the sheet as CSV (in Excel: Save "
+            "As, CSV UTF-8; in LibreOffice: Save As, Text CSV), and give the .csv file"
+        )
+    if ending in TABLE_ENDINGS:
+        found = from_table(
+            source,
+            Path(root) if root else source.parent,
+            columns or TableColumns(),
+            task,
+            fetch=fetched if fetches else None,
+        )
     else:
         found = _with_task(_labelled(source, layout), task, columns)
     if not found.candidates:

@@ -1,7 +1,8 @@
-"""The columns of a CSV or Parquet file, with labels and paths as text whatever the file's types are."""
+"""The columns of a CSV, JSON or Parquet file, with labels and paths as text whatever the file's types are."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -28,7 +29,11 @@ _LABEL_KINDS = (
     "bool",
     "date",
     "timestamp",
+    "mixed",
 )
+TABLE_ENDINGS = (".csv", ".tsv", ".parquet", ".json", ".jsonl", ".ndjson")
+"""How the names of tables end."""
+WORKBOOK_ENDINGS = (".xlsx", ".xlsm", ".xls", ".ods", ".numbers")
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,8 @@ class Table:
     """The cells of the column at a place; text in a text file, Python values in a Parquet file."""
     kinds: tuple[str, ...] | None
     """The types of the columns; None in a text file, where everything is text."""
+    noun: str = "CSV table"
+    """What it is, in words."""
     encoding: str = "utf-8"
     remarks: tuple[str, ...] = ()
     """What is unusual about how the file is written, as phrases."""
@@ -97,7 +104,7 @@ class Table:
 
 
 def read_table(file: Path, known: Collection[str]) -> Table:
-    """Read a table: Parquet by its ending, text otherwise.
+    """Read a table: Parquet or JSON by its ending, text otherwise.
 
     Args:
         file: the table.
@@ -106,7 +113,9 @@ def read_table(file: Path, known: Collection[str]) -> Table:
     Raises:
         DataError: the file can't be read, or has no rows.
     """
-    table = _parquet(file) if file.suffix.lower() == ".parquet" else _text(file, known)
+    readers = {".parquet": _parquet, ".json": _json, ".jsonl": _json_lines, ".ndjson": _json_lines}
+    reader = readers.get(file.suffix.lower())
+    table = reader(file) if reader else _text(file, known)
     if not len(table) and not table.broken:
         raise DataError(
             f"{file} has no rows, only the columns {', '.join(table.names)}; add a row for each image"
@@ -134,6 +143,7 @@ def _text(file: Path, known: Collection[str]) -> Table:
         tuple(line.number for line in lines),
         column,
         None,
+        "CSV table",
         "utf-8" if text.encoding.startswith("utf") else text.encoding,
         tuple(described(text)),
         tuple(broken),
@@ -157,7 +167,95 @@ def _parquet(file: Path) -> Table:
         return cells
 
     kinds = tuple(_kind(kind) for kind in table.schema.types)
-    return Table(file, tuple(table.column_names), tuple(range(1, len(table) + 1)), column, kinds)
+    return Table(
+        file, tuple(table.column_names), tuple(range(1, len(table) + 1)), column, kinds, "Parquet table"
+    )
+
+
+def _json(file: Path) -> Table:
+    """Objects in a list, or columns as of pandas: `{"path": {"0": "a.jpg"}, "label": {"0": "x"}}`."""
+    data = _parsed(_json_text(file), str(file))
+    if isinstance(data, dict) and data and all(isinstance(cells, dict | list) for cells in data.values()):
+        columns = [list(cells.values()) if isinstance(cells, dict) else cells for cells in data.values()]
+        if len({len(cells) for cells in columns}) == 1:
+            data = [dict(zip(data, cells, strict=True)) for cells in zip(*columns, strict=True)]
+    if not isinstance(data, list) or not all(isinstance(row, dict) for row in data):
+        raise DataError(
+            f"{file} is no table: accepted is a list with an object for each image, as in "
+            '[{"path": "1.jpg", "label": "cat"}], or a line for each object in a .jsonl file'
+        )
+    return _of_objects(file, data, range(1, len(data) + 1), "JSON table")
+
+
+def _json_lines(file: Path) -> Table:
+    rows, numbers = [], []
+    for number, line in enumerate(_json_text(file).split("\n"), start=1):
+        if line.strip():
+            row = _parsed(line, f"{file}, line {number}")
+            if not isinstance(row, dict):
+                raise DataError(
+                    f"{file}, line {number} is no object; accepted are lines such as "
+                    '{"path": "1.jpg", "label": "cat"}'
+                )
+            rows.append(row)
+            numbers.append(number)
+    return _of_objects(file, rows, numbers, "JSON lines table")
+
+
+def _json_text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        return file.read_text(encoding="utf-16") if file.read_bytes()[:2] in _UTF16 else _no_utf8(file)
+    except OSError as error:
+        raise DataError(f"can't read the table {file}: {error.strerror or error}") from error
+
+
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+
+
+def _no_utf8(file: Path) -> str:
+    raise DataError(f"can't read the table {file}: its text is not UTF-8; save it as UTF-8")
+
+
+def _parsed(text: str, where: str) -> Any:
+    try:
+        return json.loads(text, object_pairs_hook=partial(_once, where))
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"can't read the table {where}: {str(error) or 'nested too deeply'}") from error
+
+
+def _once(where: str, pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    names = [name for name, _ in pairs]
+    twice = (
+        next((name for name in names if names.count(name) > 1), None)
+        if len(set(names)) < len(names)
+        else None
+    )
+    if twice is not None:
+        raise DataError(f"{where}: an object has {twice} twice; which of the values is meant is not clear")
+    return dict(pairs)
+
+
+def _of_objects(file: Path, rows: Sequence[dict[str, Any]], numbers: Sequence[int], noun: str) -> Table:
+    names = tuple(dict.fromkeys(name for row in rows for name in row))
+    if not names:
+        raise DataError(f"{file} has no rows; write an object for each image, with its path and its label")
+
+    def column(place: int) -> list[Any]:
+        return [row.get(names[place]) for row in rows]
+
+    kinds = tuple(_kind_of_values(column(place)) for place in range(len(names)))
+    return Table(file, names, tuple(numbers), column, kinds, noun)
+
+
+def _kind_of_values(values: Sequence[Any]) -> str:
+    """The type of a column of JSON values, as tables with types would call it."""
+    kinds = {type(value) for value in values if value is not None}
+    named = {str: "string", bool: "bool", int: "int64", float: "double"}
+    if len(kinds) == 1:
+        return named.get(next(iter(kinds)), "mixed")
+    return "double" if kinds == {int, float} else "mixed" if kinds else "null"
 
 
 def _kind(kind: Any) -> str:
