@@ -9,6 +9,8 @@ from regraft.data.addresses.fetching import fetched
 from regraft.data.archives.places import archive_kind, unread_archive
 from regraft.data.findings.label_findings import label_findings
 from regraft.data.packed.archives import from_archive, from_shards, shards_of
+from regraft.data.packed.arrays import ARRAY_ENDINGS, TABLE, as_folder
+from regraft.data.packed.parquet_sets import from_parquet_files, parquet_files_of
 from regraft.data.sources.candidates import Found
 from regraft.data.sources.column_names import TableColumns
 from regraft.data.sources.folders import from_folder
@@ -57,7 +59,10 @@ def find_images(
             f"{printable(str(source))} is a spreadsheet's workbook; save the sheet as CSV (in Excel: Save "
             "As, CSV UTF-8; in LibreOffice: Save As, Text CSV), and give the .csv file"
         )
-    if ending in TABLE_ENDINGS:
+    tables = parquet_files_of(source)
+    if tables:
+        found = from_parquet_files(tables, columns or TableColumns(), task)
+    elif ending in TABLE_ENDINGS:
         found = from_table(
             source,
             Path(root) if root else source.parent,
@@ -65,6 +70,8 @@ def find_images(
             task,
             fetch=fetched if fetches else None,
         )
+    elif ending in ARRAY_ENDINGS and source.is_file():
+        found = _from_arrays(source, task, columns)
     else:
         found = _with_task(_labelled(source, layout), task, columns)
     if not found.candidates:
@@ -73,9 +80,18 @@ def find_images(
     return replace(found, findings=(*found.findings, *label_findings(found.candidates, task)))
 
 
+def _from_arrays(source: Path, task: TaskName, columns: TableColumns | None) -> Found:
+    folder = as_folder(source)
+    if (folder / TABLE).exists():
+        found = from_table(folder / TABLE, folder, TableColumns(), task)
+    else:
+        found = _with_task(from_folder(folder), task, columns)
+    return replace(found, layout=f"arrays, written as PNG files to {printable(str(folder))}: {found.layout}")
+
+
 def _labelled(source: Path, layout: LayoutChoice) -> Found:
     """What is in a folder or archive, with the labels that the names of folders or the samples give."""
-    shards = shards_of(source)
+    shards = [file for file in shards_of(source) if file.suffix.lower() != ".parquet"]
     if shards:
         return from_shards(shards, layout)
     if source.is_dir():

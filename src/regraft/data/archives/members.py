@@ -27,13 +27,16 @@ class Member:
     """A file in an archive."""
 
     start: int
-    """Where it begins: of a tar file its first byte, of a zip file the header before it."""
+    """Where it begins: the place of its first byte in a tar file, of the header before it in a zip file, the
+    row in a Parquet file."""
     size: int
-    """The number of its bytes."""
+    """The number of its bytes; -1 in a Parquet file, which does not state it."""
     packed: int | None = None
     """The number of bytes that it takes in the archive; None if it is not compressed."""
     checksum: int | None = None
     """CRC-32 of its bytes, if the archive states it."""
+    column: str = ""
+    """The column of a Parquet file."""
 
 
 @dataclass(frozen=True)

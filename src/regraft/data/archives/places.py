@@ -17,12 +17,13 @@ from typing import Literal
 
 from regraft.data.archives.members import Contents, Member
 from regraft.data.archives.packed_tars import unpacked_tar
+from regraft.data.archives.parquet_files import parquet_contents, read_cell
 from regraft.data.archives.tar_files import read_tar_member, tar_contents
 from regraft.data.archives.zip_files import read_zip_member, zip_contents
 from regraft.errors import DataError, ImageError
 from regraft.storage.tables import printable
 
-Kind = Literal["zip", "tar", "tar.gz"]
+Kind = Literal["zip", "tar", "tar.gz", "parquet"]
 _OTHER_ZIPS = (
     ".npz", ".xlsx", ".xlsm", ".docx", ".pptx", ".ods", ".odt", ".odp", ".jar", ".apk", ".whl", ".pt", ".pth",
     ".keras",
@@ -51,7 +52,7 @@ class Archive:
     @property
     def noun(self) -> str:
         """What it is, in words."""
-        nouns = {"zip": "zip archive", "tar": "tar archive"}
+        nouns = {"zip": "zip archive", "tar": "tar archive", "parquet": "Parquet file"}
         return nouns.get(self.kind, "compressed tar archive, unpacked into the cache")
 
     @cached_property
@@ -73,6 +74,9 @@ class Archive:
         Raises:
             ImageError: they can't be read; the message is the reason.
         """
+        if self.kind == "parquet":
+            data = read_cell(self.file, member)
+            return data if most is None else data[:most]
         reader = read_zip_member if self.kind == "zip" else read_tar_member
         try:
             with self.file.open("rb") as file:
@@ -91,7 +95,7 @@ class Inside:
     @property
     def size(self) -> int:
         """The number of its bytes, as the archive states it."""
-        return self.member.size
+        return self.member.size if self.member.size >= 0 else len(self.read())
 
     def read(self, most: int | None = None) -> bytes:
         """Its bytes, or at most so many of the first; see `Archive.read`."""
@@ -109,6 +113,8 @@ def archive_kind(path: str | Path) -> Kind | None:
         return "zip"
     if head[257:262] == b"ustar" or (name.endswith(".tar") and head):
         return "tar"
+    if head.startswith(b"PAR1"):
+        return "parquet"
     return "tar.gz" if head[:2] == b"\x1f\x8b" and name.endswith((".tar.gz", ".tgz")) else None
 
 
@@ -168,6 +174,8 @@ def _opened(path: str, size: int, _mtime_ns: int, _inode: int) -> Archive | None
         return None
     try:
         file = unpacked_tar(Path(path)) if kind == "tar.gz" else Path(path)
+        if kind == "parquet":
+            return Archive(file, kind, file, parquet_contents(file))
         with file.open("rb") as opened:
             index = zip_contents if kind == "zip" else tar_contents
             contents = index(opened, size if file == Path(path) else file.stat().st_size)

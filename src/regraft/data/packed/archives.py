@@ -93,15 +93,16 @@ def shards_of(source: Path) -> list[Path]:
 
 
 def _shards_in(folder: Path) -> list[Path]:
-    """The tar files in a folder that holds little else; none in other folders."""
+    """The tar or Parquet files in a folder that holds little else; none in other folders."""
     try:
         entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
     except OSError:
         return []
-    shards = sorted(entry for entry in entries if entry.suffix.lower() == ".tar" and entry.is_file())
+    endings = {entry.suffix.lower() for entry in entries} & {".tar", ".parquet"}
+    shards = sorted(entry for entry in entries if entry.suffix.lower() in endings and entry.is_file())
     others = [entry for entry in entries if entry not in shards]
     is_pure = not any(entry.is_dir() for entry in others) and len(others) <= len(shards)
-    return shards if shards and is_pure else []
+    return shards if shards and is_pure and len(endings) == 1 else []
 
 
 def _expanded(text: str) -> Iterator[str]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from regraft.data.archives.parquet_files import image_columns, member_names
+from regraft.data.sources.column_names import Chosen, TableColumns, choose_columns
 from regraft.data.sources.delimited import described, read_delimited
 from regraft.data.sources.labels import label_of, text_labels
 from regraft.errors import DataError
@@ -55,6 +57,10 @@ class Table:
     """What is unusual about how the file is written, as phrases."""
     broken: tuple[SkippedFile, ...] = ()
     """Rows that can't be divided into columns."""
+    images: tuple[int, ...] = ()
+    """Columns that hold whole images; their cells are read as the paths of these, below `root`."""
+    root: Path | None = None
+    """What the paths of images in the table are relative to."""
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -65,15 +71,11 @@ class Table:
         Raises:
             DataError: the column is of another type.
         """
-        if self.kinds is not None and self.kinds[place] not in ("string", "null"):
-            advice = (
-                "Regraft reads image files, so save each image to a file and list the paths"
-                if "binary" in self.kinds[place]
-                else "choose the column that holds them with --path-column, or save it as text"
-            )
+        is_text = self.kinds is None or self.kinds[place] in ("string", "null") or place in self.images
+        if not is_text and self.kinds is not None:
             raise DataError(
                 f"{self.file}: the column {self.names[place]} holds {self.kinds[place]}, but paths are text; "
-                f"{advice}"
+                "choose the column that holds them with --path-column, or save it as text"
             )
         return [None if cell is None else str(cell) for cell in self.column(place)]
 
@@ -123,6 +125,41 @@ def read_table(file: Path, known: Collection[str]) -> Table:
     return table
 
 
+def chosen_columns(table: Table, columns: TableColumns) -> Chosen:
+    """The columns to read.
+
+    Raises:
+        DataError: they are not clear; the message names columns that may be labels.
+    """
+    if len(table.images) == 1 and columns.path == TableColumns.path:
+        columns = replace(columns, path=table.names[table.images[0]])
+    try:
+        return choose_columns(str(table.file), table.names, columns)
+    except DataError as error:
+        asked = columns.label != TableColumns.label or columns.labels
+        names = (
+            []
+            if asked
+            else [table.names[place] for place in range(len(table.names)) if _is_yes_no(table, place)]
+        )
+        if len(names) < 2 or "label" not in str(error):
+            raise
+        listed = ",".join(names[:20]) + (",..." if len(names) > 20 else "")
+        raise DataError(
+            f"{error}. {len(names):,} columns hold nothing but 0 and 1: if each of them is a label, add "
+            f"--label-columns {listed}"
+        ) from error
+
+
+def _is_yes_no(table: Table, place: int) -> bool:
+    """Whether a column holds 0 and 1 alone, and both."""
+    try:
+        cells = {label for label in table.labels(place) if label is not None}
+    except DataError:
+        return False
+    return cells == {"0", "1"}
+
+
 def _text(file: Path, known: Collection[str]) -> Table:
     text = read_delimited(file, known)
     width = len(text.names)
@@ -154,22 +191,59 @@ def _parquet(file: Path) -> Table:
     import pyarrow as pa
     import pyarrow.parquet
 
+    images = image_columns(file) if file.is_file() else ()
     try:
         if file.is_dir():  # a table in several files
             table = pyarrow.parquet.read_table(file)
+            schema = table.schema
         else:
-            table = pyarrow.parquet.ParquetFile(file).read()  # also where two columns have the same name
+            opened = pyarrow.parquet.ParquetFile(file)
+            schema = opened.schema_arrow
+            names = [name for name in schema.names if name not in images]
+            # Without a choice of columns where possible, also where two have the same name.
+            table = opened.read(columns=names) if images else opened.read()
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"can't read the table {file}: {error}") from error
+    classes = _class_names(schema.metadata)
 
     def column(place: int) -> list[Any]:
-        cells: list[Any] = table.column(place).to_pylist()
-        return cells
+        name = schema.names[place]
+        if name in images:
+            return [*member_names(file, name)]
+        cells: list[Any] = table.column(place if not images else table.schema.names.index(name)).to_pylist()
+        known = classes.get(name)
+        return cells if known is None else [_class_name(cell, known) for cell in cells]
 
-    kinds = tuple(_kind(kind) for kind in table.schema.types)
+    kinds = ["string" if field.name in classes else _kind(field.type) for field in schema]
     return Table(
-        file, tuple(table.column_names), tuple(range(1, len(table) + 1)), column, kinds, "Parquet table"
+        file,
+        tuple(schema.names),
+        tuple(range(1, len(table) + 1)),
+        column,
+        tuple(kinds),
+        "Parquet table",
+        images=tuple(schema.names.index(name) for name in images),
+        root=file,
     )
+
+
+def _class_names(metadata: Any) -> dict[str, list[str]]:
+    """The names of the classes by their numbers, of the columns for which the hub's metadata state them."""
+    try:
+        features = json.loads((metadata or {})[b"huggingface"])["info"]["features"]
+        found = {
+            name: feature.get("names") for name, feature in features.items() if isinstance(feature, dict)
+        }
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
+        return {}
+    return {name: names for name, names in found.items() if isinstance(names, list)}
+
+
+def _class_name(cell: Any, names: Sequence[Any]) -> str | None:
+    """The name of a class by its number; -1 stands for no label."""
+    if isinstance(cell, int) and 0 <= cell < len(names):
+        return str(names[cell])
+    return None if cell is None or cell == -1 else str(cell)
 
 
 def _json(file: Path) -> Table:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from regraft.data.archives.places import archive_kind
 from regraft.data.sources.candidates import SIDES, Candidate, Found
-from regraft.data.sources.column_names import Chosen, TableColumns, choose_columns, likely_names, usual_splits
+from regraft.data.sources.column_names import Chosen, TableColumns, likely_names, usual_splits
 from regraft.data.sources.labels import is_number, label_of
-from regraft.data.sources.table_files import Table, read_table
+from regraft.data.sources.table_files import Table, chosen_columns, read_table
 from regraft.data.sources.table_paths import Located, PathLookup, better_root, is_address
 from regraft.errors import DataError, NoImagesError
 from regraft.records import Finding, Side, SkippedFile, TaskName
@@ -61,8 +61,18 @@ def from_table(
     """
     if not root.is_dir() and archive_kind(root) is None:
         raise DataError(f"the folder or archive {root} of the table's images (--root) does not exist")
-    table = read_table(file, likely_names(columns))
-    chosen = _chosen(table, columns)
+    return found_in_table(read_table(file, likely_names(columns)), root, columns, task, fetch=fetch)
+
+
+def found_in_table(
+    table: Table, root: Path, columns: TableColumns, task: TaskName, *, fetch: Fetch | None = None
+) -> Found:
+    """The candidates in a table that was read; see `from_table`.
+
+    Raises:
+        DataError: the table lacks a column, or no row of it can be used.
+    """
+    chosen = chosen_columns(table, columns)
     chosen = chosen if chosen.split is not None else _with_usual_split(table, chosen)
     lookup = _lookup(table, chosen, root, fetch)
     rows, skipped = _located(table, chosen, lookup, task)
@@ -80,7 +90,7 @@ def from_table(
         candidates = [replace(candidate, side=None) for candidate in candidates]
     findings += [*repeated, *_changes(rows, is_tidied=task == "classification")]
     findings += _never_present(table, chosen, candidates)
-    source = f"{file.resolve()}#{','.join(table.names[place] for place in chosen.labels)}"
+    source = f"{table.file.resolve()}#{','.join(table.names[place] for place in chosen.labels)}"
     return Found(
         Path(lookup.base),
         tuple(candidates),
@@ -94,8 +104,10 @@ def from_table(
 
 def _lookup(table: Table, chosen: Chosen, root: Path, fetch: Fetch | None) -> PathLookup:
     """What finds the files; where addresses are fetched, below the folder that they are fetched into."""
-    cells = [cell.strip() for cell in table.texts(chosen.path) if cell and cell.strip()]
-    addresses = [cell for cell in cells if is_address(cell)] if fetch else []
+    if chosen.path in table.images and table.root is not None:
+        return PathLookup(table.root)
+    cells = [cell.strip() for cell in table.texts(chosen.path) if cell and cell.strip()] if fetch else []
+    addresses = [cell for cell in cells if is_address(cell)]
     if not addresses or fetch is None:
         return PathLookup(root, table.encoding)
     if len(addresses) < len(cells):
@@ -106,39 +118,6 @@ def _lookup(table: Table, chosen: Chosen, root: Path, fetch: Fetch | None) -> Pa
         )
     folder, found = fetch(addresses, str(table.file))
     return PathLookup(folder, table.encoding, found)
-
-
-def _chosen(table: Table, columns: TableColumns) -> Chosen:
-    """The columns to read.
-
-    Raises:
-        DataError: they are not clear; the message names columns that may be labels.
-    """
-    try:
-        return choose_columns(str(table.file), table.names, columns)
-    except DataError as error:
-        asked = columns.label != TableColumns.label or columns.labels
-        names = (
-            []
-            if asked
-            else [table.names[place] for place in range(len(table.names)) if _is_yes_no(table, place)]
-        )
-        if len(names) < 2 or "label" not in str(error):
-            raise
-        listed = ",".join(names[:20]) + (",..." if len(names) > 20 else "")
-        raise DataError(
-            f"{error}. {len(names):,} columns hold nothing but 0 and 1: if each of them is a label, add "
-            f"--label-columns {listed}"
-        ) from error
-
-
-def _is_yes_no(table: Table, place: int) -> bool:
-    """Whether a column holds 0 and 1 alone, and both."""
-    try:
-        cells = {label for label in table.labels(place) if label is not None}
-    except DataError:
-        return False
-    return cells == {"0", "1"}
 
 
 def _located(
