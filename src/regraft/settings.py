@@ -63,6 +63,9 @@ class DataSettings:
     group_column: str = "group"
     """Name of the table column with groups of images that must stay on one side of the split, if the
     table has one."""
+    fetch_urls: bool = False
+    """Fetch images that a table names by web addresses: from public servers only, each once, at most 20 MB
+    and 10 seconds each, into $REGRAFT_DATA."""
     max_megapixels: float = 64.0
     """Skip images with more megapixels than this."""
     max_file_mb: float = 128.0
@@ -140,8 +143,8 @@ class DataSettings:
             del kept["task"]
         if not self.label_columns:
             del kept["label_columns"]
-        for name in ("boxes_format", "boxes_before_rotation", "range", "window"):
-            if kept[name] in (None, "auto"):
+        for name in ("boxes_format", "boxes_before_rotation", "range", "window", "fetch_urls"):
+            if kept[name] in (None, "auto", False):
                 del kept[name]
         del kept["retry_failed"]
         return kept

@@ -64,14 +64,17 @@ def _measure(folder: Path, facts: Mapping[str, Any]) -> CacheUse:
 
 
 def prune(root: Path, max_bytes: float) -> int:
-    """Delete the least recently used shards and trainings until `max_bytes` are left; returns bytes freed.
+    """Delete what was used longest ago until `max_bytes` are left; returns the bytes freed.
+
+    These are shards of rows, trainings, and archives that were unpacked.
 
     A process that has a shard open can go on reading it (POSIX); one that needs it later computes it again.
     """
     # The manifest is deleted first: without it the shard does not exist.
     units = [files for record in root.glob("**/store.json") for files in _shards(record.parent)]
     trainings = [sorted(folder.glob("*")) for folder in (root / "training").glob("[!.]*")]
-    units += [files for files in trainings if files]
+    unpacked = [list(folder.glob("*.tar")) for folder in (root / "archives").glob("[!.]*")]
+    units += [files for files in (*trainings, *unpacked) if files]
     sized = []
     for files in units:
         with contextlib.suppress(OSError):

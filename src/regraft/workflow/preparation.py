@@ -112,7 +112,12 @@ def _found(source: str | Path, settings: DataSettings) -> Found:
         settings.group_column,
     )
     return find_images(
-        source, root=settings.root, columns=columns, layout=settings.layout, task=settings.task_name
+        source,
+        root=settings.root,
+        columns=columns,
+        layout=settings.layout,
+        task=settings.task_name,
+        fetches=settings.fetch_urls,
     )
 
 

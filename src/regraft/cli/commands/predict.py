@@ -177,15 +177,16 @@ def _check_outputs(out: str | None, inputs: Sequence[str], *, as_json: bool, ove
 
 
 def _expand(images: Sequence[str]) -> Iterator[str]:
-    from regraft.data.sources.folders import files_below
+    from regraft.data.archives.places import archive_kind
+    from regraft.data.packed.trees import files_in
 
     for image in images:
         if image == "/dev/stdin":
             data = sys.stdin.buffer.read()
             separator = b"\0" if b"\0" in data else b"\n"
             yield from (os.fsdecode(line.rstrip(b"\r")) for line in data.split(separator) if line.strip())
-        elif os.path.isdir(image):
-            yield from (str(path) for path in files_below(Path(image)))
+        elif os.path.isdir(image) or archive_kind(image):
+            yield from (str(path) for path in files_in(Path(image)))
         elif not os.path.exists(image) and glob.has_magic(image):
             yield from sorted(glob.glob(image, recursive=True))
         else:
