@@ -6,13 +6,16 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from regraft.errors import StorageError
 from regraft.storage.files import sha256_of_file
 from regraft.storage.rows import Array, RowStore
 from regraft.storage.upkeep import prune, stores_below, verify_store
@@ -247,3 +250,39 @@ def test_processes_share_the_work(tmp_path: Path) -> None:
     assert all(process.returncode == 0 for process in processes)
     total = sum(int(words[1]) for words in outputs)
     assert total == 400, "every row is computed by exactly one process"
+
+
+def test_a_shard_is_written_while_the_next_one_is_computed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_next_begun, seen = threading.Event(), []
+    write = RowStore._write_shard
+
+    def slow(self: RowStore, *arguments: Any) -> None:
+        seen.append(is_next_begun.wait(timeout=30))
+        write(self, *arguments)
+
+    def compute(wanted: Sequence[str]) -> Iterator[tuple[str, Array | None]]:
+        if len(wanted) < 1024:  # the second shard
+            is_next_begun.set()
+        yield from ((key, row_of(key)) for key in wanted)
+
+    monkeypatch.setattr(RowStore, "_write_shard", slow)
+    rows = store(tmp_path).ensure(keys(1030), compute)
+    assert seen == [True, True]
+    assert bits(rows.gather(keys(1030))) == b"".join(bits(row_of(key)) for key in keys(1030))
+
+
+def test_an_error_of_the_writing_thread_is_raised_and_frees_the_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: Any) -> None:
+        raise StorageError("no space is left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RowStore, "_write_shard", fails)
+        with pytest.raises(StorageError, match="no space is left"):
+            store(tmp_path).ensure(keys(3), Computer())
+    again = Computer()
+    store(tmp_path).ensure(keys(3), again)  # would wait for ever for a lock that is kept
+    assert sorted(again.asked) == sorted(keys(3))

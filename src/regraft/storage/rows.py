@@ -3,9 +3,9 @@
 A store is a folder whose name is the key of everything that its rows depend on besides the image.
 Rows are kept in shards of at most `SHARD_ROWS`: an array file and a manifest that lists the rows (by the
 SHA-256 of the image) with the array's own SHA-256. The manifest is renamed into place last, so a
-shard exists completely or not at all. A killed process therefore loses at most the shard that it was
-working on; several processes share the work, with a lock for each shard; a shard whose bytes don't
-match its manifest is deleted and computed again.
+shard exists completely or not at all. A shard is written by a thread of its own while the next one is
+computed, so a killed process loses at most these two; several processes share the work, with a lock for each
+shard; a shard whose bytes don't match its manifest is deleted and computed again.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ import io
 import mmap
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -203,30 +204,36 @@ class RowStore:
             write_json(self.folder / "store.json", self.facts)
         size = self._shard_rows
         shards = [missing[start : start + size] for start in range(0, len(missing), size)]
-        failed: set[str] = set()
-        busy = [keys for keys in shards if not self._fill_shard(keys, compute, meter, failed, wait=False)]
-        for keys in busy:
-            self._fill_shard(keys, compute, meter, failed, wait=True)
-        return failed
+        with _Writer() as writer:
+            filling = _Filling(compute, meter, writer)
+            busy = [keys for keys in shards if not self._fill_shard(keys, filling, wait=False)]
+            for keys in busy:
+                self._fill_shard(keys, filling, wait=True)
+        return filling.failed
 
-    def _fill_shard(
-        self, keys: Sequence[str], compute: RowSource, meter: Meter, failed: set[str], *, wait: bool
-    ) -> bool:
+    def _fill_shard(self, keys: Sequence[str], filling: _Filling, *, wait: bool) -> bool:
         name = hashlib.sha256("".join(keys).encode()).hexdigest()[:24]
         try:
-            with self._lock(name, wait=wait):
-                if (self.folder / f"{name}.json").exists():  # another process has computed it meanwhile
-                    meter.advance(len(keys))
-                    return True
-                self._write_shard(name, keys, compute, meter, failed)
-                return True
+            lock = self._locked(name, wait=wait)
         except filelock.Timeout:
             return False
+        write = None
+        try:
+            if (self.folder / f"{name}.json").exists():  # another process has computed it meanwhile
+                filling.meter.advance(len(keys))
+            else:
+                write = self._computed(name, keys, filling)
+        finally:
+            if write is None:
+                lock.release()
+        if write is not None:
+            filling.writer.submit(write, lock.release)
+        return True
 
-    @contextlib.contextmanager
-    def _lock(self, name: str, *, wait: bool) -> Iterator[None]:
+    def _locked(self, name: str, *, wait: bool) -> filelock.BaseFileLock:
+        """The lock of a shard, taken; its file stays: deleting it would let two processes take it at once."""
         path = self.folder / f".{name}.lock"
-        lock = filelock.FileLock(path, timeout=-1 if wait else 0)
+        lock = filelock.FileLock(path, timeout=-1 if wait else 0, thread_local=False)
         try:
             lock.acquire()
         except filelock.Timeout:
@@ -235,34 +242,84 @@ class RowStore:
             raise StorageError(
                 f"can't lock {path}: {error}; set $REGRAFT_CACHE to a folder where files can be locked"
             ) from error
-        try:
-            yield
-        finally:
-            lock.release()  # the file stays: deleting it would let two processes take the lock at once
+        return lock
 
-    def _write_shard(
-        self, name: str, keys: Sequence[str], compute: RowSource, meter: Meter, failed: set[str]
-    ) -> None:
+    def _computed(self, name: str, keys: Sequence[str], filling: _Filling) -> Callable[[], None] | None:
+        """Compute the rows of a shard; returns what writes them, None if there are none."""
         place = {key: number for number, key in enumerate(keys)}
         array = np.empty((len(keys), self.width), dtype=self.dtype)
         done = np.zeros(len(keys), dtype=bool)
-        for key, row in compute(keys):
+        for key, row in filling.compute(keys):
             if row is None:
-                failed.add(key)
+                filling.failed.add(key)
             else:
                 array[place[key]] = row
                 done[place[key]] = True
-            meter.advance()
+            filling.meter.advance()
         kept = [key for key, is_done in zip(keys, done, strict=True) if is_done]
         if not kept:
-            return
-        pieces = _npy_pieces(array if done.all() else array[done])
+            return None
+        whole = array if done.all() else array[done]
+        return lambda: self._write_shard(name, kept, whole)
+
+    def _write_shard(self, name: str, keys: Sequence[str], array: Array) -> None:
+        pieces = _npy_pieces(array)
         write_atomically(self.folder / f"{name}.npy", pieces)
         digest = hashlib.sha256()
         for piece in pieces:
             digest.update(piece)
-        manifest = {"keys": kept, "sha256": digest.hexdigest()}
-        write_json(self.folder / f"{name}.json", manifest)
+        write_json(self.folder / f"{name}.json", {"keys": list(keys), "sha256": digest.hexdigest()})
+
+
+class _Writer:
+    """Writes one shard at a time in a thread of its own; an error appears with the next shard, or at the end.
+
+    At most one shard is being written and one being computed: two in memory.
+    """
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(1)
+        self._last: Future[None] | None = None
+
+    def submit(self, write: Callable[[], None], finish: Callable[[], object]) -> None:
+        """Write a shard once the one before is written; `finish` is called in any case."""
+
+        def work() -> None:
+            try:
+                write()
+            finally:
+                finish()
+
+        try:
+            self._wait()
+        except BaseException:
+            finish()
+            raise
+        self._last = self._pool.submit(work)
+
+    def _wait(self) -> None:
+        last, self._last = self._last, None
+        if last is not None:
+            last.result()
+
+    def __enter__(self) -> _Writer:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._pool.shutdown(wait=True)
+        if kind is None:
+            self._wait()
+
+
+@dataclass
+class _Filling:
+    """What the shards of one call have in common."""
+
+    compute: RowSource
+    meter: Meter
+    writer: _Writer
+    failed: set[str] = field(default_factory=set)
+    """Images that can't be used."""
 
 
 def _npy_pieces(array: Array) -> list[bytes | memoryview]:

@@ -38,6 +38,7 @@ class FoldSums:
         self.width, self.folds = width, folds
         self._squares = np.zeros((folds, width + 1, width + 1))
         self._products = np.zeros((folds, width + 1, outputs))
+        self._targets = np.zeros(folds)
         self.weights = np.zeros(folds)
         self._waiting: list[list[tuple[Floats, Floats]]] = [[] for _ in range(folds)]
         self._solved: dict[tuple[float, int | None], Floats] = {}
@@ -69,6 +70,7 @@ class FoldSums:
             rows, targets = (np.concatenate([pair[place] for pair in waiting]) for place in (0, 1))
             self._squares[fold] += rows.T @ rows
             self._products[fold] += rows.T @ targets
+            self._targets[fold] += float(np.square(targets, dtype=np.float64).sum())
             waiting.clear()
 
     def solved(self, strength: float, *, without: int | None = None) -> Floats:
@@ -84,6 +86,25 @@ class FoldSums:
         if (strength, without) not in self._solved:
             self._solved[strength, without] = self._solution(strength, without)
         return self._solved[strength, without]
+
+    def error(self, strength: float) -> float:
+        """The mean squared error of predictions for the rows of each fold, by a solution without that fold.
+
+        It needs no row: it is `y'y - 2 b'X'y + b'X'X b`, of which the sums are known.
+
+        Args:
+            strength: the penalty, as in `solved`.
+
+        Raises:
+            DataError: no rows are left without some fold.
+        """
+        total = 0.0
+        for fold in range(self.folds):
+            slopes = self.solved(strength, without=fold)
+            explained = slopes.T @ self._squares[fold] @ slopes
+            total += self._targets[fold] - 2 * float((slopes * self._products[fold]).sum())
+            total += float(np.trace(explained))
+        return total / float(self.weights.sum())
 
     def _solution(self, strength: float, without: int | None) -> Floats:
         for fold in range(self.folds):
