@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from regraft.detection.contenders import (
@@ -22,7 +22,7 @@ from regraft.detection.maps.projected import ProjectedMaps
 from regraft.detection.maps.projection import WIDTHS, fit_projection
 from regraft.detection.maps.scenes import Scene
 from regraft.detection.solved.alignment import row_width
-from regraft.detection.solved.cells import base_level, cell_width
+from regraft.detection.solved.cells import base_level, cell_width, sampling_step
 from regraft.detection.solved.grid import GridFit, fit_grid, grid_found
 from regraft.detection.solved.regions import PASSES, STRENGTHS, fit_regions, regions_found
 from regraft.errors import DataError
@@ -36,6 +36,7 @@ from regraft.runs.records import LadderRecord, RungRow
 from regraft.settings import FitSettings, TrainSettings
 
 MEASURE = "map50"
+VALIDATION = "validation pictures"
 _SCORING_S = 4.0  # seconds for intervals and the files of the last saved run
 
 
@@ -162,6 +163,16 @@ class DetectionLadder:
         if is_kept:
             self.keep(contender, self.record)
 
+    def evaluated_again(self, scenes: tuple[Scene, ...], found: tuple[Found, ...], method: str) -> None:
+        """Evaluate the detector that is kept on other pictures, from which its row of the table is then."""
+        assert self.best is not None
+        self.best = replace(self.best, scenes=scenes, found=found, method=method)
+        estimate = map50_estimate(self.best.matches(self.classes), seed=self.inputs.dataset.seed)
+        self.rows[-1] = self.rows[-1].model_copy(update={"accuracy": estimate, "images": len(scenes)})
+        if estimate is not None:
+            share = f"{100 * estimate.value:.1f} %"
+            self.reporter.note(f"{self.best.name}: AP50 {share} on {len(scenes):,} {method}")
+
     def skip(self, name: str, predicted_s: float) -> None:
         """Record that a rung was not tried because the time is too short."""
         left = max(0.0, self.time_left_s)
@@ -202,25 +213,44 @@ class DetectionLadder:
     ) -> tuple[tuple[Scene, ...], tuple[Found, ...], str]:
         """The pictures that a solved detector is evaluated on, what it found there, and how, in words."""
         if self.validation_scenes:
-            return self.validation_scenes, tuple(held_out()), "validation pictures"
-        folds = 1 + max(scene.fold for scene in self.training_scenes)
-        return self.training_scenes, tuple(out_of_fold()), f"{folds}-fold cross-validation"
+            return self.validation_scenes, tuple(held_out()), VALIDATION
+        return self.training_scenes, tuple(out_of_fold()), cross_validation(self)
+
+
+def cross_validation(ladder: DetectionLadder) -> str:
+    """How a solved detector is evaluated on the training pictures, in words."""
+    return f"{1 + max(scene.fold for scene in ladder.training_scenes)}-fold cross-validation"
 
 
 def try_grid(ladder: DetectionLadder) -> GridFit:
-    """The first usable detector: a grid in closed form."""
+    """The first usable detector: a grid in closed form.
+
+    It is evaluated out of fold, on training pictures, so that it is saved before the maps of validation
+    pictures are computed, which takes as long as many of its own steps.
+    """
     watch, name = ladder.watch, "grid"
     predicted = watch.predicted(name, grid_s(ladder), "grid")
     with watch.timed(name, kind="grid", predicted_s=predicted) as timing:
         maps, scenes = ladder.projected, ladder.training_scenes
         fit = fit_grid(maps, scenes, ladder.classes, reporter=ladder.reporter)
-        judged = ladder.judged(
-            lambda: grid_found(fit.by_fold, maps, scenes),
-            lambda: grid_found([fit.whole], ladder.projected_validation, ladder.validation_scenes),
-        )
-    finder = GridFinder(maps.projection, fit.whole)
-    ladder.challenge(Contender(name, finder, *judged), predicted_s=predicted, took_s=timing.took_s)
+        found = tuple(grid_found(fit.by_fold, maps, scenes))
+    contender = Contender(
+        name, GridFinder(maps.projection, fit.whole), scenes, found, cross_validation(ladder)
+    )
+    ladder.challenge(contender, predicted_s=predicted, took_s=timing.took_s)
     return fit
+
+
+def look_at_validation(ladder: DetectionLadder, fit: GridFit) -> None:
+    """Evaluate the grid on the validation pictures too, if there are any, as all later rungs are.
+
+    Until then it was the only contender, so nothing was compared with its out-of-fold predictions.
+    """
+    if not ladder.validation_scenes:
+        return
+    with ladder.watch.timed("validation pictures"):
+        found = tuple(grid_found([fit.whole], ladder.projected_validation, ladder.validation_scenes))
+    ladder.evaluated_again(ladder.validation_scenes, found, VALIDATION)
 
 
 def try_regions(ladder: DetectionLadder, grid: GridFit) -> None:
@@ -253,7 +283,9 @@ def grid_s(ladder: DetectionLadder) -> float:
     widths = [min(level.channels, WIDTHS[level.stride]) for level in levels]
     sizes = [level.height * level.width * level.channels for level in levels]
     projecting = sum(size * width for size, width in zip(sizes, widths, strict=True))
-    work = len(ladder.training_scenes) * (cells * cell_width(widths, levels) ** 2 + projecting)
+    width, pictures = cell_width(widths, levels), len(ladder.training_scenes)
+    used = cells / sampling_step(pictures * cells, width)
+    work = pictures * (used * width**2 + projecting)
     return 2.0 * 1e-9 * work * ladder.book.seconds("matrix")
 
 

@@ -124,7 +124,8 @@ def _detections(outcome: DetectionOutcome) -> Iterator[DetectionRow]:
 def _side(outcome: DetectionOutcome, judged: Judged) -> Side:
     if outcome.test is judged:
         return "test"
-    return "validation" if outcome.dataset.pictures("validation") else "train"
+    trained = {one.path for one in outcome.dataset.pictures("train")}
+    return "train" if all(scene.path in trained for scene in judged.scenes) else "validation"
 
 
 def _rounded(corners: npt.NDArray[Any]) -> tuple[float, float, float, float]:

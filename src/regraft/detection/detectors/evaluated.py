@@ -147,9 +147,16 @@ def evaluated(files: DetectorFiles) -> Evaluated:
 
 
 def _side(files: DetectorFiles) -> Side:
-    """The side of the scores; without test and validation pictures, they were made out of fold."""
+    """The side of the scores: that of the detections, if there is any.
+
+    Training pictures were predicted out of fold: they have the scores of a run without others, and of one
+    that was interrupted before it came to its validation pictures.
+    """
     if files.scores.test is not None:
         return "test"
+    found = {row.side for row in files.detections}
+    if len(found) == 1:
+        return found.pop()
     return "validation" if any(row.side == "validation" for row in files.pictures) else "train"
 
 
