@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from regraft.detection.ladder import (
     DetectionInputs,
     DetectionLadder,
     look_at_validation,
+    measure_curve,
     regions_s,
     try_grid,
     try_regions,
@@ -35,7 +36,7 @@ from regraft.detection.requests.detection_request import (
 )
 from regraft.detection.run_writing import write_detection_run
 from regraft.detection.training_cost import SURE, division, least_s
-from regraft.evaluation.detection_scores import DRAWS
+from regraft.evaluation.detection_scores import DRAWS, DetectionCurve
 from regraft.features.extraction import decode_while_waiting
 from regraft.goal import Goal
 from regraft.ladder.ledger import Ledger
@@ -99,7 +100,7 @@ def fit_detector(
     try:
         contender = try_rungs(ladder)
         tested = _test(contender, ladder, weights)
-        final = runs.outcome(contender, ladder.record, tested, draws=DRAWS)
+        final = runs.outcome(contender, ladder.record, tested, curve=ladder.curve, draws=DRAWS)
     except KeyboardInterrupt:
         runs.tell_stopped()
         raise
@@ -153,7 +154,13 @@ class _Runs:
     """The name of the contender that is saved; empty before the first."""
 
     def outcome(
-        self, contender: Contender, ladder: LadderRecord, test: Any = None, *, draws: int = _FEW_DRAWS
+        self,
+        contender: Contender,
+        ladder: LadderRecord,
+        test: Any = None,
+        *,
+        curve: DetectionCurve | None = None,
+        draws: int = _FEW_DRAWS,
     ) -> DetectionOutcome:
         """A contender with its scores, with fewer draws if another rung, or the end, will replace it."""
         settings = self.request.fit
@@ -166,6 +173,7 @@ class _Runs:
             lineage=self.request.lineage,
             folder=self.folder,
             goal=Goal.parse(settings.goal) if settings.goal else None,
+            curve=curve,
             test=test,
             draws=draws,
         )
@@ -194,6 +202,8 @@ def try_rungs(ladder: DetectionLadder) -> Contender:
     """Try all rungs that the budget allows; returns the contender that is kept."""
     grid = try_grid(ladder)
     look_at_validation(ladder, grid)
+    measure_curve(ladder, grid)
+    grid = replace(grid, sums=None)  # their memory is needed no more
     parts = division(ladder)
     regions, training = regions_s(ladder), 0.0 if parts.doubt else least_s(ladder, parts)
     left = ladder.time_left_s

@@ -24,8 +24,10 @@ from regraft.detection.maps.scenes import Scene
 from regraft.detection.solved.alignment import row_width
 from regraft.detection.solved.cells import base_level, cell_width, sampling_step
 from regraft.detection.solved.grid import GridFit, fit_grid, grid_found
+from regraft.detection.solved.learning_curve import grid_curve
 from regraft.detection.solved.regions import PASSES, STRENGTHS, fit_regions, regions_found
 from regraft.errors import DataError
+from regraft.evaluation.detection_scores import DetectionCurve
 from regraft.features.opening import Compute
 from regraft.ladder.stopwatch import Stopwatch
 from regraft.networks.weights.finding import Weights
@@ -37,6 +39,7 @@ from regraft.settings import FitSettings, TrainSettings
 
 MEASURE = "map50"
 VALIDATION = "validation pictures"
+_CURVE_TIMES, _CURVE_SHARE = 0.3, 0.05
 _SCORING_S = 4.0  # seconds for intervals and the files of the last saved run
 
 
@@ -74,6 +77,8 @@ class DetectionLadder:
     keep: Callable[[Contender, LadderRecord], None]
     rows: list[RungRow] = field(default_factory=list)
     best: Contender | None = None
+    curve: DetectionCurve | None = None
+    """The grid's learning curve, once it is measured."""
 
     @property
     def record(self) -> LadderRecord:
@@ -251,6 +256,19 @@ def look_at_validation(ladder: DetectionLadder, fit: GridFit) -> None:
     with ladder.watch.timed("validation pictures"):
         found = tuple(grid_found([fit.whole], ladder.projected_validation, ladder.validation_scenes))
     ladder.evaluated_again(ladder.validation_scenes, found, VALIDATION)
+
+
+def measure_curve(ladder: DetectionLadder, fit: GridFit) -> None:
+    """The grid's learning curve, if it takes little of the time that is left."""
+    predicted = ladder.watch.predicted("learning curve", _CURVE_TIMES * grid_s(ladder))
+    if predicted > _CURVE_SHARE * ladder.time_left_s:
+        return
+    with ladder.watch.timed("learning curve"):
+        maps, scenes = ladder.projected, ladder.training_scenes
+        seed = ladder.inputs.dataset.seed
+        ladder.curve = grid_curve(fit, maps, scenes, ladder.classes, seed=seed)
+    if ladder.curve is not None:
+        ladder.reporter.note(ladder.curve.sentence)
 
 
 def try_regions(ladder: DetectionLadder, grid: GridFit) -> None:

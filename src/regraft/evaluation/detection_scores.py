@@ -20,6 +20,7 @@ from regraft.records import Estimate, Record
 
 DRAWS = 1_000
 """The number of bootstrap draws."""
+_LEAST_GAIN = 0.005
 
 
 class DetectedClass(Record):
@@ -60,6 +61,43 @@ class DetectionScores(Record):
     point: OperatingPoint
     """Precision, recall and F1 of all classes together, each at its threshold."""
     classes: tuple[DetectedClass, ...]
+
+
+class DetectionCurvePoint(Record):
+    """The average precision of a grid that was solved on a number of pictures, on other pictures."""
+
+    pictures: int
+    map50: Estimate
+
+
+class DetectionCurve(Record):
+    """The measured points, and the gain that is expected from twice as many pictures."""
+
+    points: tuple[DetectionCurvePoint, ...]
+    doubling_gain: Estimate
+    """Expected gain of the grid's mAP50, as a share."""
+
+    @property
+    def sentence(self) -> str:
+        """What more pictures would bring, without a full stop.
+
+        >>> points = (DetectionCurvePoint(pictures=40, map50=Estimate(value=0.5)),)
+        >>> gain = Estimate(value=0.031, low=0.01, high=0.052)
+        >>> DetectionCurve(points=points, doubling_gain=gain).sentence.partition(" to ")[0]
+        'twice as many pictures would add 3.1 points [1.0, 5.2]'
+        """
+        gain = self.doubling_gain
+        if gain.value < _LEAST_GAIN:
+            return "twice as many pictures would hardly make the grid better (from its learning curve)"
+        bounds = (
+            ""
+            if gain.low is None or gain.high is None
+            else (f" [{100 * gain.low:.1f}, {100 * gain.high:.1f}]")
+        )
+        return (
+            f"twice as many pictures would add {100 * gain.value:.1f} points{bounds} to the AP50 of the grid "
+            "(from its learning curve)"
+        )
 
 
 def score_detections(

@@ -7,7 +7,7 @@ the distances to the four edges (as in FCOS, Tian et al. 2019, but linear in a c
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -114,6 +114,26 @@ def suppressed(boxes: Floats, scores: Floats, placement: Placement) -> Found:
 
 
 @dataclass(frozen=True)
+class GridSums:
+    """What grids are solved from, by fold."""
+
+    levels: tuple[MapLevel, ...]
+    what: FoldSums
+    """Sums for the classes' scores."""
+    where: FoldSums
+    """Sums for the distances."""
+
+    def grid(self, strengths: tuple[float, float], folds: tuple[int, ...]) -> Grid:
+        """The grid of the pictures of some folds.
+
+        Raises:
+            DataError: they have no boxes.
+        """
+        one, other = strengths
+        return Grid(self.levels, self.what.solved(one, only=folds), self.where.solved(other, only=folds))
+
+
+@dataclass(frozen=True)
 class GridFit:
     """A grid solved on all training pictures, and one for each fold that was solved without it."""
 
@@ -121,6 +141,8 @@ class GridFit:
     by_fold: tuple[Grid, ...]
     strengths: tuple[float, float]
     """The strength of the penalty for the classes' scores, and for the distances."""
+    sums: GridSums | None = field(default=None, repr=False, compare=False)
+    """What grids of fewer folds can be solved from; None once nobody asks for them."""
 
 
 def fit_grid(
@@ -140,30 +162,24 @@ def fit_grid(
     Raises:
         DataError: a fold leaves no boxes to learn from.
     """
-    folds = max(scene.fold for scene in scenes) + 1
+    every = tuple(range(max(scene.fold for scene in scenes) + 1))
     with (reporter or Silent()).phase("solving the grid", len(scenes)) as meter:
-        what, where = _sums(maps, scenes, classes, folds, meter)
-    levels = maps.projection.levels
-
-    def grid(strengths: tuple[float, float], without: int | None) -> Grid:
-        one, other = strengths
-        return Grid(levels, what.solved(one, without=without), where.solved(other, without=without))
-
+        sums = _sums(maps, scenes, classes, len(every), meter)
+    others = [tuple(fold for fold in every if fold != one) for one in every]
     sample = scenes[:: max(1, len(scenes) // _JUDGED)]
     seen = list(_seen(maps, sample))
 
     def judged(strengths: tuple[float, float]) -> float:
-        several = [grid(strengths, fold) for fold in range(folds)]
+        several = [sums.grid(strengths, folds) for folds in others]
         return map50(matched(_found(several, seen, sample), sample, classes))
 
-    second = min(STRENGTHS, key=where.error)
+    second = min(STRENGTHS, key=sums.where.error)
     best = max(((strength, second) for strength in STRENGTHS), key=judged)
-    return GridFit(grid(best, None), tuple(grid(best, fold) for fold in range(folds)), best)
+    by_fold = tuple(sums.grid(best, folds) for folds in others)
+    return GridFit(sums.grid(best, every), by_fold, best, sums)
 
 
-def _sums(
-    maps: ProjectedMaps, scenes: Sequence[Scene], classes: int, folds: int, meter: Meter
-) -> tuple[FoldSums, FoldSums]:
+def _sums(maps: ProjectedMaps, scenes: Sequence[Scene], classes: int, folds: int, meter: Meter) -> GridSums:
     levels = maps.projection.levels
     level = base_level(levels)
     width = cell_width([axes.shape[1] for axes in maps.projection.axes], levels)
@@ -182,7 +198,7 @@ def _sums(
             middle = np.concatenate([flat[target.is_middle], own.astype(np.float32)], axis=1)
             where.add(middle, target.sides[target.is_middle], fold=scene.fold)
             meter.advance()
-    return what, where
+    return GridSums(levels, what, where)
 
 
 def _seen(maps: ProjectedMaps, scenes: Sequence[Scene]) -> Iterator[Floats]:
