@@ -166,7 +166,10 @@ def test_no_boxes_at_all_are_refused(tmp_path: Path) -> None:
             r"^strategy, votes: no effect on a detector, .* Remove them;",
         ),
         ({"head_start": "zero"}, "head_start: no effect on a detector"),
-        ({"augment": "rand"}, "augment rand is for classes of whole images; detectors accept none and flip"),
+        (
+            {"augment": "rand"},
+            "augment rand is for classes of whole images; detectors accept none, flip, crop",
+        ),
         ({"network": "auto", "weights": None}, "network auto compares networks as classifiers"),
     ],
     ids=lambda value: "+".join(value) if isinstance(value, dict) else "",

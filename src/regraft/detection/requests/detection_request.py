@@ -83,9 +83,10 @@ def check_request(fit: FitSettings, training: TrainSettings, plan: object, data:
             f"{flags}: no effect on a detector, but the data has boxes. Remove "
             f"{'it' if len(ignored) == 1 else 'them'}; --task classification fits classes of whole images"
         )
-    if training.augment not in (None, "none", "flip"):
+    if training.augment not in (None, "none", "flip", "crop", "crop-flip"):
         raise SettingsError(
-            f"--augment {training.augment} is for classes of whole images; detectors accept none and flip"
+            f"--augment {training.augment} is for classes of whole images; detectors accept none, flip, "
+            "crop and crop-flip"
         )
 
 
