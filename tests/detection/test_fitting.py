@@ -212,7 +212,7 @@ def test_a_rung_that_can_not_be_fitted_leaves_the_grid(
     def fails(*_: object, **__: object) -> None:
         raise DataError("there are no boxes to learn from")
 
-    monkeypatch.setattr("regraft.detection.ladder.fit_regions", fails)
+    monkeypatch.setattr("regraft.detection.solved_rungs.fit_regions", fails)
     detector = detector_of(shapes, tmp_path / "run", budget="4m")
     assert detector.finder.kind == "grid"
     assert "not possible: there are no boxes to learn from" in (tmp_path / "run" / "ladder.csv").read_text()

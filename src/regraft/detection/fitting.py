@@ -18,15 +18,7 @@ from regraft.detection.dataset import BoxedDataset, boxed_dataset
 from regraft.detection.detectors.detector import Detector
 from regraft.detection.detectors.records import DetectionRun
 from regraft.detection.detectors.thresholds import goal_remarks
-from regraft.detection.ladder import (
-    DetectionInputs,
-    DetectionLadder,
-    look_at_validation,
-    measure_curve,
-    regions_s,
-    try_grid,
-    try_regions,
-)
+from regraft.detection.ladder import DetectionInputs, DetectionLadder
 from regraft.detection.maps.cached_maps import CachedMaps, canvas_decoding
 from regraft.detection.outcome import DetectionOutcome, outcome_of
 from regraft.detection.requests.detection_request import (
@@ -35,6 +27,14 @@ from regraft.detection.requests.detection_request import (
     on_canvas_weights,
 )
 from regraft.detection.run_writing import write_detection_run
+from regraft.detection.solved_rungs import (
+    look_at_validation,
+    measure_curve,
+    regions_s,
+    try_canvas,
+    try_grid,
+    try_regions,
+)
 from regraft.detection.training_cost import SURE, division, least_s
 from regraft.evaluation.detection_scores import DRAWS, DetectionCurve
 from regraft.features.extraction import decode_while_waiting
@@ -99,7 +99,7 @@ def fit_detector(
     ladder = DetectionLadder(inputs, watch, book, log, runs.keep)
     try:
         contender = try_rungs(ladder)
-        tested = _test(contender, ladder, weights)
+        tested = _test(contender, ladder)
         final = runs.outcome(contender, ladder.record, tested, curve=ladder.curve, draws=DRAWS)
     except KeyboardInterrupt:
         runs.tell_stopped()
@@ -200,7 +200,7 @@ class _Runs:
 
 def try_rungs(ladder: DetectionLadder) -> Contender:
     """Try all rungs that the budget allows; returns the contender that is kept."""
-    grid = try_grid(ladder)
+    grid = try_canvas(ladder, try_grid(ladder))
     look_at_validation(ladder, grid)
     measure_curve(ladder, grid)
     grid = replace(grid, sums=None)  # their memory is needed no more
@@ -217,8 +217,7 @@ def try_rungs(ladder: DetectionLadder) -> Contender:
 
         if (winner := try_training(ladder)) is not None:
             try_last_stages(ladder, winner)
-    assert ladder.best is not None
-    return ladder.best
+    return ladder.settled
 
 
 def _tell(dataset: BoxedDataset, log: RunLog) -> None:
@@ -268,13 +267,13 @@ def _extracted(
     return book.seconds(name) or 0.05
 
 
-def _test(contender: Contender, ladder: DetectionLadder, weights: Weights) -> Any:
+def _test(contender: Contender, ladder: DetectionLadder) -> Any:
     """What the contender finds in the test pictures, which are used here for the first time."""
-    maps = contender.maps or ladder.inputs.maps
-    scenes = ladder.inputs.dataset.scenes("test", weights.input_spec)
+    assert contender.maps is not None
+    scenes = ladder.inputs.dataset.scenes("test", contender.maps.spec)
     if not scenes:
         return None
-    return scenes, found_in(contender.finder, scenes, maps, ladder.reporter)
+    return scenes, found_in(contender.finder, scenes, contender.maps, ladder.reporter)
 
 
 def _run(

@@ -15,18 +15,11 @@ from regraft.detection.contenders import (
     map50_estimate,
 )
 from regraft.detection.dataset import BoxedDataset
-from regraft.detection.detectors.finders import GridFinder, RegionsFinder
 from regraft.detection.maps.cached_maps import CachedMaps
 from regraft.detection.maps.found import Found
 from regraft.detection.maps.projected import ProjectedMaps
-from regraft.detection.maps.projection import WIDTHS, fit_projection
+from regraft.detection.maps.projection import fit_projection
 from regraft.detection.maps.scenes import Scene
-from regraft.detection.solved.alignment import row_width
-from regraft.detection.solved.cells import base_level, cell_width, sampling_step
-from regraft.detection.solved.grid import GridFit, fit_grid, grid_found
-from regraft.detection.solved.learning_curve import grid_curve
-from regraft.detection.solved.regions import PASSES, STRENGTHS, fit_regions, regions_found
-from regraft.errors import DataError
 from regraft.evaluation.detection_scores import DetectionCurve
 from regraft.features.opening import Compute
 from regraft.ladder.stopwatch import Stopwatch
@@ -39,7 +32,6 @@ from regraft.settings import FitSettings, TrainSettings
 
 MEASURE = "map50"
 VALIDATION = "validation pictures"
-_CURVE_TIMES, _CURVE_SHARE = 0.3, 0.05
 _SCORING_S = 4.0  # seconds for intervals and the files of the last saved run
 
 
@@ -99,6 +91,22 @@ class DetectionLadder:
     def validation_scenes(self) -> tuple[Scene, ...]:
         """The validation pictures; empty if the data has none."""
         return self.inputs.dataset.scenes("validation", self.spec)
+
+    def move_to(self, inputs: DetectionInputs) -> None:
+        """Go on with the maps of another canvas; all that was computed from those before is forgotten."""
+        self.inputs = inputs
+        for name in ("training_scenes", "validation_scenes", "projected", "projected_validation"):
+            self.__dict__.pop(name, None)
+
+    @property
+    def settled(self) -> Contender:
+        """The contender that is kept, with its network and maps."""
+        assert self.best is not None
+        return replace(
+            self.best,
+            maps=self.best.maps or self.inputs.maps,
+            weights=self.best.weights or self.inputs.weights,
+        )
 
     @property
     def classes(self) -> int:
@@ -166,14 +174,16 @@ class DetectionLadder:
             is_kept=is_kept,
         )
         if is_kept:
-            self.keep(contender, self.record)
+            self.keep(self.settled, self.record)
 
     def evaluated_again(self, scenes: tuple[Scene, ...], found: tuple[Found, ...], method: str) -> None:
         """Evaluate the detector that is kept on other pictures, from which its row of the table is then."""
         assert self.best is not None
         self.best = replace(self.best, scenes=scenes, found=found, method=method)
         estimate = map50_estimate(self.best.matches(self.classes), seed=self.inputs.dataset.seed)
-        self.rows[-1] = self.rows[-1].model_copy(update={"accuracy": estimate, "images": len(scenes)})
+        place = max(number for number, row in enumerate(self.rows) if row.name == self.best.name)
+        update = {"accuracy": estimate, "images": len(scenes)}
+        self.rows[place] = self.rows[place].model_copy(update=update)
         if estimate is not None:
             share = f"{100 * estimate.value:.1f} %"
             self.reporter.note(f"{self.best.name}: AP50 {share} on {len(scenes):,} {method}")
@@ -225,92 +235,3 @@ class DetectionLadder:
 def cross_validation(ladder: DetectionLadder) -> str:
     """How a solved detector is evaluated on the training pictures, in words."""
     return f"{1 + max(scene.fold for scene in ladder.training_scenes)}-fold cross-validation"
-
-
-def try_grid(ladder: DetectionLadder) -> GridFit:
-    """The first usable detector: a grid in closed form.
-
-    It is evaluated out of fold, on training pictures, so that it is saved before the maps of validation
-    pictures are computed, which takes as long as many of its own steps.
-    """
-    watch, name = ladder.watch, "grid"
-    predicted = watch.predicted(name, grid_s(ladder), "grid")
-    with watch.timed(name, kind="grid", predicted_s=predicted) as timing:
-        maps, scenes = ladder.projected, ladder.training_scenes
-        fit = fit_grid(maps, scenes, ladder.classes, reporter=ladder.reporter)
-        found = tuple(grid_found(fit.by_fold, maps, scenes))
-    contender = Contender(
-        name, GridFinder(maps.projection, fit.whole), scenes, found, cross_validation(ladder)
-    )
-    ladder.challenge(contender, predicted_s=predicted, took_s=timing.took_s)
-    return fit
-
-
-def look_at_validation(ladder: DetectionLadder, fit: GridFit) -> None:
-    """Evaluate the grid on the validation pictures too, if there are any, as all later rungs are.
-
-    Until then it was the only contender, so nothing was compared with its out-of-fold predictions.
-    """
-    if not ladder.validation_scenes:
-        return
-    with ladder.watch.timed("validation pictures"):
-        found = tuple(grid_found([fit.whole], ladder.projected_validation, ladder.validation_scenes))
-    ladder.evaluated_again(ladder.validation_scenes, found, VALIDATION)
-
-
-def measure_curve(ladder: DetectionLadder, fit: GridFit) -> None:
-    """The grid's learning curve, if it takes little of the time that is left."""
-    predicted = ladder.watch.predicted("learning curve", _CURVE_TIMES * grid_s(ladder))
-    if predicted > _CURVE_SHARE * ladder.time_left_s:
-        return
-    with ladder.watch.timed("learning curve"):
-        maps, scenes = ladder.projected, ladder.training_scenes
-        seed = ladder.inputs.dataset.seed
-        ladder.curve = grid_curve(fit, maps, scenes, ladder.classes, seed=seed)
-    if ladder.curve is not None:
-        ladder.reporter.note(ladder.curve.sentence)
-
-
-def try_regions(ladder: DetectionLadder, grid: GridFit) -> None:
-    """Regions in closed form, on the boxes that the grid proposes."""
-    watch, name = ladder.watch, "regions"
-    predicted = watch.predicted(name, regions_s(ladder), "regions")
-    if predicted > ladder.time_left_s:
-        ladder.skip(name, predicted)
-        return
-    with watch.timed(name, kind="regions", predicted_s=predicted) as timing:
-        maps, scenes = ladder.projected, ladder.training_scenes
-        try:
-            fit = fit_regions(grid, maps, scenes, ladder.classes, reporter=ladder.reporter)
-        except DataError as error:  # the grid is kept
-            ladder.tell(name, f"not possible: {error}", predicted_s=predicted)
-            return
-        judged = ladder.judged(
-            lambda: regions_found(fit.by_fold, maps, scenes),
-            lambda: regions_found([fit.whole], ladder.projected_validation, ladder.validation_scenes),
-        )
-    finder = RegionsFinder(maps.projection, fit.whole)
-    ladder.challenge(Contender(name, finder, *judged), predicted_s=predicted, took_s=timing.took_s)
-
-
-def grid_s(ladder: DetectionLadder) -> float:
-    """Predicted seconds of the grid, from its multiply-adds."""
-    levels = ladder.inputs.maps.levels
-    base = base_level(levels)
-    cells = base.height * base.width
-    widths = [min(level.channels, WIDTHS[level.stride]) for level in levels]
-    sizes = [level.height * level.width * level.channels for level in levels]
-    projecting = sum(size * width for size, width in zip(sizes, widths, strict=True))
-    width, pictures = cell_width(widths, levels), len(ladder.training_scenes)
-    used = cells / sampling_step(pictures * cells, width)
-    work = pictures * (used * width**2 + projecting)
-    return 2.0 * 1e-9 * work * ladder.book.seconds("matrix")
-
-
-def regions_s(ladder: DetectionLadder) -> float:
-    """Predicted seconds of the regions, from their multiply-adds."""
-    width = row_width(ladder.projected.projection)
-    folds = 1 + max(scene.fold for scene in ladder.training_scenes)
-    sums = PASSES * len(ladder.training_scenes) * 60 * width**2
-    solving = 2 * (PASSES + len(STRENGTHS)) * (folds + 1) * width**3
-    return 1.2 * 1e-9 * (sums + solving) * ladder.book.seconds("matrix")
