@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from regraft.features.graphs import CONSTANTS, CONVERTED, GRAPH, PACKAGED, RECORD, Cut
+from regraft.features.graphs import CONSTANTS, CONVERTED, GRAPH, PACKAGED, RECORD, Cut, open_graph
 from regraft.features.tracing import trace
 from regraft.networks.weights.finding import Weights, find_weights
 
@@ -56,6 +56,8 @@ def write(name: str, weights: Weights, cut: Cut) -> None:
     ):
         place = Path(folder, "graph")
         trace(weights, place, cut=cut)
+        if open_graph(place).is_for_one:  # type: ignore[union-attr]
+            sys.exit(f"{name} has no graph apart from its weights, so it can't be packaged")
         for part in (GRAPH, CONSTANTS, RECORD):
             info = zipfile.ZipInfo(part, _NO_DATE)
             archive.writestr(info, (place / part).read_bytes(), zipfile.ZIP_DEFLATED, 9)

@@ -92,11 +92,13 @@ class DetectionLadder:
         """The validation pictures; empty if the data has none."""
         return self.inputs.dataset.scenes("validation", self.spec)
 
-    def move_to(self, inputs: DetectionInputs) -> None:
-        """Go on with the maps of another canvas; all that was computed from those before is forgotten."""
-        self.inputs = inputs
+    def move_to(self, trial: DetectionLadder) -> None:
+        """Go on with the maps of a trial on another canvas, and with what it computed from them."""
+        self.inputs = trial.inputs
         for name in ("training_scenes", "validation_scenes", "projected", "projected_validation"):
             self.__dict__.pop(name, None)
+            if name in trial.__dict__:
+                self.__dict__[name] = trial.__dict__[name]
 
     @property
     def settled(self) -> Contender:

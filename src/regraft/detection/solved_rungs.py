@@ -86,7 +86,7 @@ def try_canvas(ladder: DetectionLadder, fit: GridFit) -> GridFit:
     )
     if not is_better:
         return fit
-    ladder.move_to(other)
+    ladder.move_to(trial)
     return second
 
 
