@@ -9,7 +9,7 @@ from regraft.arguments import seconds_in
 from regraft.data.findings.scan import ScanSettings
 from regraft.data.pictures.loading import LoadLimits
 from regraft.detection.dataset import boxed_dataset
-from regraft.detection.fitting import DetectionRequest, maps_name, on_canvas_weights
+from regraft.detection.requests.detection_request import DetectionRequest, maps_name, on_canvas_weights
 from regraft.plans.cost_book import CostBook
 from regraft.records import Record, Side, SkippedFile
 from regraft.runs.log import RunLog

@@ -55,7 +55,8 @@ def fit(
         training: how a tail is trained, for the strategies that train one.
         data: how images are read.
         plan: a plan to carry out instead, or the file that `Plan.save` wrote.
-        from_run: an earlier run or bundle, whose network is where this one starts (transitive transfer).
+        from_run: an earlier run or bundle, whose network is where this one starts (transitive transfer); or
+            the name of a detector of torchvision that was trained on COCO, whose backbone is.
         out: where the run folder goes; None writes none. `""` chooses `runs/NAME`.
         overwrite: replace a run of other settings in `out`.
         reporter: receives progress and notes.

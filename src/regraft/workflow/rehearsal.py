@@ -13,8 +13,8 @@ from regraft.data.findings.image_set import Images
 from regraft.data.sources.candidates import Found
 from regraft.detection.annotations.boxes import BoxSet
 from regraft.detection.annotations.classes import with_classes
-from regraft.detection.fitting import DetectionRequest, check_request
 from regraft.detection.rehearsal import DetectionRehearsal, rehearse_detector
+from regraft.detection.requests.detection_request import DetectionRequest, check_request
 from regraft.errors import SettingsError
 from regraft.plans.cost_book import CostBook
 from regraft.plans.costs import extract_name

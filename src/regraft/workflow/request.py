@@ -14,6 +14,7 @@ from regraft.detection.detectors.bundle import is_detector
 from regraft.errors import SettingsError
 from regraft.features.opening import Compute
 from regraft.heads.dataset import Dataset
+from regraft.networks.weights.detector_bodies import BODIES, find_body
 from regraft.networks.weights.finding import Weights, find_weights
 from regraft.networks.zoo.licences import check_licence
 from regraft.plans.plan import TRAINED, Plan
@@ -176,8 +177,12 @@ def find_start(request: Request, from_run: str | Path | None, reporter: Reporter
     """
     settings = request.fit
     if from_run is not None:
-        check_place("from_run", from_run, "a run folder, a bundle and None")
-        found = _from_run(Path(from_run), settings)
+        check_place("from_run", from_run, "a run folder, a bundle, the name of a detector and None")
+        is_named = str(from_run) in BODIES and not Path(from_run).exists()
+        if is_named:
+            found = _from_detector(str(from_run), settings, reporter)
+        else:
+            found = _from_run(Path(from_run), settings)
     elif settings.strategy == "scratch":
         found = _from_scratch(request, reporter)
     else:
@@ -230,6 +235,19 @@ def _from_run(folder: Path, settings: FitSettings) -> Start:
     if settings.strategy == "scratch":
         raise SettingsError(f"--strategy scratch uses no pretrained weights. Remove --from {folder}")
     return Start(earlier.weights, earlier.lineage, earlier)
+
+
+def _from_detector(name: str, settings: FitSettings, reporter: Reporter) -> Start:
+    """The backbone of a published detector, which was trained on COCO."""
+    if settings.network is not None:
+        raise SettingsError(
+            f"--from {name} determines the network ({BODIES[name].network}). "
+            f"Remove --network {settings.network}"
+        )
+    if settings.strategy == "scratch":
+        raise SettingsError(f"--strategy scratch uses no pretrained weights. Remove --from {name}")
+    weights = find_body(name, weights=settings.weights, offline=settings.offline, reporter=reporter)
+    return Start(weights, (weights.source.where,))
 
 
 def _choose_network(settings: FitSettings, reporter: Reporter) -> Weights:

@@ -72,7 +72,9 @@ def fit(
         data_settings: How images are found and read.
         training: How a tail is trained.
         plan: A plan file (from `regraft advise`) to carry out instead of the settings.
-        from_: An earlier run or bundle, whose network is where this one starts.
+        from_: An earlier run or bundle, whose network is where this one starts; or a detector of torchvision
+            that was trained on COCO, such as fasterrcnn_mobilenet_v3_large_320_fpn, whose backbone is where
+            this one starts.
         out: The run folder; without it, runs/DATA-NETWORK-STRATEGY.
         overwrite: Replace a run with other settings in --out.
         report: Write report.html into the run folder.

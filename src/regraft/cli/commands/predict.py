@@ -87,7 +87,7 @@ def predict(
     from regraft.data.pictures.loading import LoadLimits
     from regraft.detection.detectors.detector import Detector
     from regraft.detection.detectors.onnx_detector import OnnxDetector
-    from regraft.detection.opening import load_model
+    from regraft.detection.detectors.opening import load_model
     from regraft.errors import SettingsError
     from regraft.prediction.onnx_model import OnnxModel
     from regraft.storage.files import write_atomically

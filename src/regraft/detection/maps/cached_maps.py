@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,8 @@ import numpy.typing as npt
 from regraft.data.findings.image_set import Images
 from regraft.data.pictures.guards import reading_conditions
 from regraft.data.pictures.loading import LOADER_VERSION, LoadLimits, Pixels
-from regraft.detection.maps.canvas import on_canvas
+from regraft.detection.maps.canvas import Placement, on_canvas
+from regraft.detection.maps.zooms import MOST, zoom_window
 from regraft.errors import DataError, SettingsError
 from regraft.features.extraction import Decoding, as_half
 from regraft.features.runtimes import Runtime
@@ -24,9 +26,10 @@ from regraft.storage.places import cache_folder, free_bytes
 from regraft.storage.rows import Rows, RowStore
 from regraft.storage.shards import Failure
 
-AS_IT_IS, MIRRORED = 0, 1
+AS_IT_IS, MIRRORED, ZOOMED, ZOOMED_MIRRORED = range(4)
 """The views of a picture on the canvas."""
-_VIEWS = ("as it is", "mirrored")
+VIEWS = ("as it is", "mirrored", "zoomed", "zoomed and mirrored")
+"""What they are called."""
 _SHARD_BYTES = 64 << 20
 
 
@@ -94,7 +97,7 @@ class CachedMaps:
 
         Args:
             keys: SHA-256 of the pictures' files.
-            view: `AS_IT_IS` or `MIRRORED`.
+            view: `AS_IT_IS`, `MIRRORED`, `ZOOMED` or `ZOOMED_MIRRORED`.
             reporter: receives the progress.
 
         Raises:
@@ -125,7 +128,7 @@ class CachedMaps:
                     yield key, as_half(row)
             yield from decoding.failures(keys)
 
-        phase = "computing maps" if view == AS_IT_IS else f"computing maps of pictures {_VIEWS[view]}"
+        phase = "computing maps" if view == AS_IT_IS else f"computing maps of pictures {VIEWS[view]}"
         conditions = reading_conditions(self.limits)
         store = self._store(view)
         return store.ensure(keys, compute, conditions=conditions, reporter=reporter, phase=phase)
@@ -139,7 +142,7 @@ class CachedMaps:
         facts = {
             "what": "maps on a canvas",
             "loader_version": LOADER_VERSION,
-            "view": _VIEWS[view],
+            "view": VIEWS[view],
             **self.runtime.facts,
             "input": self.spec.model_dump(),
         }
@@ -152,6 +155,19 @@ class CachedMaps:
         )
 
 
+def in_view(placement: Placement, key: str, view: int) -> Placement:
+    """Where a picture lies on the canvas in a view.
+
+    Args:
+        placement: where it lies as it is.
+        key: SHA-256 of the picture's file.
+        view: number of the view.
+    """
+    is_zoomed = view in (ZOOMED, ZOOMED_MIRRORED)
+    window = zoom_window(placement.width, placement.height, key, view) if is_zoomed else None
+    return replace(placement, is_mirrored=view in (MIRRORED, ZOOMED_MIRRORED), window=window)
+
+
 def canvas_decoding(
     images: Images,
     spec: InputSpec,
@@ -160,8 +176,12 @@ def canvas_decoding(
     ready: dict[str, Pixels] | None = None,
 ) -> Decoding:
     """A decoder that brings pictures to the canvas; those that are `ready` are removed as they are used."""
+    is_mirrored = view in (MIRRORED, ZOOMED_MIRRORED)
 
-    def load(data: bytes, _: str) -> Pixels:
-        return on_canvas(data, spec, is_mirrored=view == MIRRORED, limits=limits)[0]
+    def load(data: bytes, key: str) -> Pixels:
+        if view not in (ZOOMED, ZOOMED_MIRRORED):
+            return on_canvas(data, spec, is_mirrored=is_mirrored, limits=limits)[0]
+        window = partial(zoom_window, key=key, view=view)
+        return on_canvas(data, spec, is_mirrored=is_mirrored, window=window, times=MOST, limits=limits)[0]
 
     return Decoding(images, load, limits, ready)
