@@ -17,7 +17,7 @@ from regraft.data.pictures.loading import load_input
 from regraft.errors import DataError
 from regraft.progress import Reporter
 from regraft.randomness import generator
-from regraft.records import InputSpec
+from regraft.records import ImageItem, InputSpec
 from regraft.storage.files import sha256_of
 from regraft.workflow.check import load_images
 
@@ -160,6 +160,35 @@ def chosen(data: str | None, *, per_class: int, reporter: Reporter, size_px: int
             f"{per_class + _SMALLEST_TEST} of each. Add images, or remove --data"
         )
     return found
+
+
+def some_of_each(found: Images, *, most: int, least: int) -> Images:
+    """Some images of each class, the same ones each time.
+
+    Args:
+        found: images with one class each.
+        most: the largest number of images of a class.
+        least: the number that each class needs.
+
+    Raises:
+        DataError: the images have no classes, or a class has too few.
+    """
+    if found.task is None or found.task.link != "softmax":
+        raise DataError(
+            f"the images of {found.root} do not have one class each, which this experiment needs. Use a "
+            "folder with a folder for each class, or remove --data"
+        )
+    chosen: list[ImageItem] = []
+    for label in found.labels:
+        own = [item for item in found.items if str(item.label) == label]
+        if len(own) < least:
+            raise DataError(
+                f"class {label!r} has {len(own)} images, but this experiment needs {least} of each. Add "
+                "images, or remove --data"
+            )
+        order = generator(0, "some", label).permutation(len(own))[:most]
+        chosen += [own[place] for place in sorted(order.tolist())]
+    return replace(found, items=tuple(chosen))
 
 
 def content_of(images: Images) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,12 @@ from threadpoolctl import threadpool_limits
 from regraft.advice.visual_words import word_histograms
 from regraft.data.findings.image_set import Images
 from regraft.data.pictures.loading import LoadLimits, load_input
-from regraft.errors import DataError
 from regraft.features.descriptors import SPEC, DescriptorRuntime
 from regraft.features.extraction import Features, extract
 from regraft.features.opening import Compute
 from regraft.lab.bench.networks import lenet
 from regraft.lab.bench.pictures import write_digit_pictures
-from regraft.lab.bench.sets import Labelled, content_of
+from regraft.lab.bench.sets import Labelled, content_of, some_of_each
 from regraft.lab.bench.subject import value
 from regraft.lab.bench.training import evaluated, settings, trained
 from regraft.lab.results.experiment import Choices
@@ -117,30 +116,14 @@ def prepare(choices: Choices, reporter: Reporter) -> Pictures:
     root = Path(choices.data) if choices.data else cache_folder() / "lab" / "digits"
     if choices.data is None:
         write_digit_pictures(root)
-    found = load_images(root, reporter=reporter)
-    if found.task is None or found.task.link != "softmax":
-        raise DataError(f"the images of {root} do not have one class each, which this experiment needs")
-    items = [item for label in found.labels for item in _first(found, label, most, per_class)]
-    images = replace(found, items=tuple(items))
-    weights = adapted(
-        find_weights(choices.network, weights=choices.weights, reporter=reporter), size_px=INPUT_PX
-    )
+    images = some_of_each(load_images(root, reporter=reporter), most=most, least=per_class + 2)
+    found = find_weights(choices.network, weights=choices.weights, reporter=reporter)
+    weights = adapted(found, size_px=INPUT_PX)
     facts: dict[str, Any] = {
-        "images": len(items), "content": content_of(images),
-        "training images of a class": per_class, "epochs of LeNet-5": epochs, "network": choices.network,
-        "weights": weights.source.sha256, "input": INPUT_PX, "runtime": choices.runtime,
+        "images": len(images), "content": content_of(images), "training images of a class": per_class,
+        "epochs of LeNet-5": epochs, "network": choices.network, "weights": weights.source.sha256,
+        "input": INPUT_PX, "runtime": choices.runtime,
     }  # fmt: skip
     what = choices.data or "scikit-learn's digits, each enlarged and put at a random place on grey paper"
-    about = f"{what}: {len(items)} images in {len(found.labels)} classes, {per_class} of each to learn from"
+    about = f"{what}: {len(images)} images in {len(images.labels)} classes, {per_class} of each to learn from"
     return Pictures(images, weights, choices, per_class, epochs, about, facts)
-
-
-def _first(found: Images, label: str, most: int, per_class: int) -> list[Any]:
-    own = [item for item in found.items if str(item.label) == label]
-    order = generator(0, "by hand", label).permutation(len(own))[:most]
-    if len(own) < per_class + 2:
-        raise DataError(
-            f"class {label!r} has {len(own)} images, but this experiment needs {per_class + 2} of each; "
-            "add images"
-        )
-    return [own[place] for place in sorted(order.tolist())]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from regraft.data.findings.image_set import Images
 from regraft.features.extraction import Features
 from regraft.features.opening import Compute
 from regraft.lab.bench.pictures import write_digit_pictures, write_gratings
-from regraft.lab.bench.sets import content_of
+from regraft.lab.bench.sets import content_of, some_of_each
 from regraft.lab.bench.subject import value
 from regraft.lab.results.experiment import Choices, Extra
 from regraft.lab.results.rows import Value
@@ -79,40 +79,32 @@ def _read(rows: np.ndarray, labels: np.ndarray, train: np.ndarray, test: np.ndar
 def prepare(choices: Choices, reporter: Reporter) -> Seen:
     """Stripes and digits, written once, or the user's images instead of the digits; and the network."""
     per_class, stripes = (12, 200) if choices.is_quick else (30, 480)
-    folder = cache_folder() / "lab"
-    write_gratings(folder / f"gratings-{stripes}", orientations=_ORIENTATIONS, images=stripes)
-    pictures = {EDGES: load_images(folder / f"gratings-{stripes}", reporter=Silent())}
-    pictures[THINGS] = load_images(_things(choices), reporter=reporter)
-    weights = _weights(choices, reporter)
+    folder = cache_folder() / "lab" / f"gratings-{stripes}"
+    write_gratings(folder, orientations=_ORIENTATIONS, images=stripes)
+    pictures = {EDGES: load_images(folder, reporter=Silent()), THINGS: _things(choices, reporter)}
+    found = find_weights(choices.network, weights=choices.weights, reporter=reporter)
+    weights = adapted(found, size_px=INPUT_PX)
+    weights = replace(weights, recipe=weights.recipe.model_copy(update={"stages": GRANULARITY}))
     facts: dict[str, Any] = {
-        "stripes": stripes, "images": len(pictures[THINGS].items),
-        "content": content_of(pictures[THINGS]),
+        "stripes": stripes, "images": len(pictures[THINGS]), "content": content_of(pictures[THINGS]),
         "training images of a class": per_class, "network": choices.network, "weights": weights.source.sha256,
         "input": INPUT_PX, "stages": GRANULARITY, "runtime": choices.runtime,
     }  # fmt: skip
     about = (
         f"{stripes} drawn gratings of {_ORIENTATIONS} directions; and "
-        f"{choices.data or 'digits at random places'}, {len(pictures[THINGS].items)} pictures; "
+        f"{choices.data or 'digits at random places'}, {len(pictures[THINGS])} pictures; "
         f"{choices.network} at {INPUT_PX} pixels"
     )
     return Seen(pictures, weights, choices, per_class, about, facts)
 
 
-def _things(choices: Choices) -> Path:
-    if choices.data:
-        return Path(choices.data)
-    folder = cache_folder() / "lab" / "digits"
-    write_digit_pictures(folder)
-    return folder
-
-
-def _weights(choices: Choices, reporter: Reporter) -> Weights:
-    from dataclasses import replace
-
-    found = adapted(
-        find_weights(choices.network, weights=choices.weights, reporter=reporter), size_px=INPUT_PX
-    )
-    return replace(found, recipe=found.recipe.model_copy(update={"stages": GRANULARITY}))
+def _things(choices: Choices, reporter: Reporter) -> Images:
+    """The user's images, or the digits."""
+    root = Path(choices.data) if choices.data else cache_folder() / "lab" / "digits"
+    if choices.data is None:
+        write_digit_pictures(root)
+    most, least = (25, 14) if choices.is_quick else (100, 32)
+    return some_of_each(load_images(root, reporter=reporter), most=most, least=least)
 
 
 def more(choices: Choices, folder: Path, reporter: Reporter) -> Sequence[Extra]:
@@ -121,8 +113,8 @@ def more(choices: Choices, folder: Path, reporter: Reporter) -> Sequence[Extra]:
     if not path.exists():
         run = cache_folder() / "lab" / f"hierarchy-{choices.network}"
         fit(
-            _things(choices), network=choices.network, image_size=INPUT_PX, stages=GRANULARITY,
-            strategy="probe", runtime=choices.runtime, out=run, overwrite=True,
+            _things(choices, reporter), network=choices.network, weights=choices.weights, image_size=INPUT_PX,
+            stages=GRANULARITY, strategy="probe", runtime=choices.runtime, out=run, overwrite=True,
         )  # fmt: skip
         units, steps = (3, 12) if choices.is_quick else (6, 48)
         write_features(run, out=path, units=units, steps=steps, reporter=reporter)
