@@ -67,3 +67,8 @@ def test_a_folder_is_read_grey_and_small(digits: Path) -> None:
 def test_too_few_images_are_refused(digits: Path) -> None:
     with pytest.raises(DataError, match=r"has \d+ images, but this experiment needs 9002 of each"):
         chosen(str(digits), per_class=9000, reporter=Silent())
+
+
+def test_too_few_classes_are_refused(digits: Path) -> None:
+    with pytest.raises(DataError, match="has 3 classes, but this experiment needs 4"):
+        chosen(str(digits), per_class=2, reporter=Silent(), classes=4)

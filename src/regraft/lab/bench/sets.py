@@ -146,13 +146,27 @@ def folder(path: str, *, size_px: int, reporter: Reporter) -> SmallSet:
     return _named(path, about, images, np.array([number[str(item.label)] for item in items]))
 
 
-def chosen(data: str | None, *, per_class: int, reporter: Reporter, size_px: int = SIZE_PX) -> SmallSet:
+def chosen(
+    data: str | None, *, per_class: int, reporter: Reporter, own_px: int = 2 * SIZE_PX, classes: int = 2
+) -> SmallSet:
     """The user's images, or the digits.
 
+    Args:
+        data: path of the user's images; None for the digits.
+        per_class: training images that each class needs.
+        reporter: receives progress.
+        own_px: side of the user's images.
+        classes: the smallest number of classes.
+
     Raises:
-        DataError: a class has too few images.
+        DataError: there are too few classes, or a class has too few images.
     """
-    found = digits(size_px) if data is None else folder(data, size_px=2 * size_px, reporter=reporter)
+    found = digits() if data is None else folder(data, size_px=own_px, reporter=reporter)
+    if found.classes < classes:
+        raise DataError(
+            f"{found.name} has {found.classes} classes, but this experiment needs {classes}. Use other "
+            "images, or remove --data"
+        )
     least = int(np.bincount(found.targets, minlength=found.classes).min())
     if least < per_class + _SMALLEST_TEST:
         raise DataError(

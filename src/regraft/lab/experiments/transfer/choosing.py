@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from regraft.lab.bench.networks import convolutional
-from regraft.lab.bench.sets import Labelled, SmallSet, digits, folder, gratings
+from regraft.lab.bench.sets import SIZE_PX, Labelled, SmallSet, chosen, gratings
 from regraft.lab.bench.subject import Bench, value
 from regraft.lab.bench.training import Small, evaluated, passed, settings, trained
 from regraft.lab.results.experiment import Choices
@@ -80,7 +80,7 @@ def distance_to(source: Small, given: Labelled) -> float:
 def prepare(choices: Choices, reporter: Reporter) -> Bench:
     """A source of digits, its other digits as the similar target, and gratings as the dissimilar one."""
     few, many, before, epochs = (4, 40, 15, 15) if choices.is_quick else (5, 80, 30, 40)
-    data = digits() if choices.data is None else folder(choices.data, size_px=8, reporter=reporter)
+    data = chosen(choices.data, per_class=many, reporter=reporter, own_px=SIZE_PX, classes=4)
     half = data.classes // 2
     targets: dict[str, SmallSet] = {KINDS[0]: data.of(range(half, data.classes)), KINDS[1]: gratings()}
     facts = {

@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from regraft.lab.bench.networks import convolutional, head, small
-from regraft.lab.bench.sets import Labelled, SmallSet, digits, folder
+from regraft.lab.bench.sets import Labelled, SmallSet, chosen
 from regraft.lab.bench.subject import Bench, value
 from regraft.lab.bench.training import Small, evaluated, passed, settings, trained
 from regraft.lab.results.experiment import Choices
@@ -70,7 +70,7 @@ def tuned(
 def prepare(choices: Choices, reporter: Reporter) -> Bench:
     """Two halves of the classes: the source, and the target."""
     per_class, before, epochs = (40, 15, 12) if choices.is_quick else (80, 30, 30)
-    data = digits() if choices.data is None else folder(choices.data, size_px=16, reporter=reporter)
+    data = chosen(choices.data, per_class=per_class, reporter=reporter, classes=4)
     half = data.classes // 2
     parts: tuple[SmallSet, SmallSet] = (data.of(range(half)), data.of(range(half, data.classes)))
     facts = {
@@ -105,6 +105,8 @@ def prepare(choices: Choices, reporter: Reporter) -> Bench:
             found.append(value(what, seen[epochs][number]))
         return (*found, value("source accuracy before", seen[0][0]))
 
-    about = f"{data.about}; the source is the first half of the classes, the target the other half, with "
-    "few images"
+    about = (
+        f"{data.about}; the source is the first half of the classes, the target the other half, with few "
+        "images"
+    )
     return Bench(about, facts, measured)

@@ -100,7 +100,7 @@ class Halves:
 def prepare(choices: Choices, reporter: Reporter) -> Halves:
     """The images, whose classes are divided into two halves."""
     per_class, epochs = (30, 15) if choices.is_quick else (60, 40)
-    data = chosen(choices.data, per_class=per_class, reporter=reporter)
+    data = chosen(choices.data, per_class=per_class, reporter=reporter, classes=4)
     facts: dict[str, Any] = {
         "data": data.key, "images of a class": per_class, "test images": 400, "epochs": epochs, "batch": 30,
         "channels": [12, 12, 24, 24, 24], "learning rate": 0.003,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 
 from regraft.lab.bench.networks import convolutional
-from regraft.lab.bench.sets import Labelled, SmallSet, digits, folder, gratings, shuffled
+from regraft.lab.bench.sets import SIZE_PX, Labelled, SmallSet, chosen, gratings, shuffled
 from regraft.lab.bench.subject import Bench, steps_of, value
 from regraft.lab.bench.training import Small, accuracy, settings, trained
 from regraft.lab.results.claims import best, compared
@@ -22,7 +22,7 @@ ACCURACY = "accuracy"
 def prepare(choices: Choices, reporter: Reporter) -> Bench:
     """Gratings as the source, one half of the classes as the intermediate task, the other as the target."""
     few, many, before, epochs = (3, 40, 12, 30) if choices.is_quick else (4, 80, 30, 60)
-    data = digits() if choices.data is None else folder(choices.data, size_px=8, reporter=reporter)
+    data = chosen(choices.data, per_class=many, reporter=reporter, own_px=SIZE_PX, classes=4)
     half = data.classes // 2
     between, target = data.of(range(half)), data.of(range(half, data.classes))
     tasks: dict[str, tuple[SmallSet, ...]] = {
