@@ -12,7 +12,7 @@ from regraft.reports.charts import Chart
 
 Curve = tuple[str, Sequence[tuple[float, Estimate]]]
 """A name and its points, `(x, y)`."""
-_CELL, _LINE, _NAMES = 76, 24, 190
+_CELL, _LINE, _NAMES = 76, 24, 225
 
 
 def curves(

@@ -37,8 +37,10 @@ def figures(results: Results) -> tuple[Figure, ...]:
 def findings(results: Results) -> tuple[str, ...]:
     """Whether four small batches are one large one."""
     frozen, moving = (results.log10(arm, APART) for arm in (PARTS_FROZEN, PARTS))
-    what = "the weights end 10 to the power of {} of the way that training moved them apart from those of "
-    "256 at once"
+    what = (
+        "as a share of the way that training moved them, the weights end 10 to the power of {} from those of "
+        "256 at once"
+    )
     return (
         said(
             frozen, what.format(signed(frozen)),
