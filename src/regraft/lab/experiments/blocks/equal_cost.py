@@ -67,7 +67,7 @@ def width_for(design: Design, budget: int, *, classes: int, size_px: int) -> int
 
 def bench(designs: Mapping[str, Design], choices: Choices, reporter: Reporter, *, version: str) -> Bench:
     """The images, and a network of each design at the budget."""
-    per_class, epochs, budget = (20, 12, 150_000) if choices.is_quick else (50, 30, 600_000)
+    per_class, epochs, budget = (20, 15, 150_000) if choices.is_quick else (50, 30, 600_000)
     data = chosen(choices.data, per_class=per_class, reporter=reporter)
     own_px = data.images.shape[-1]
     budget = budget * own_px**2 // 64
@@ -76,7 +76,7 @@ def bench(designs: Mapping[str, Design], choices: Choices, reporter: Reporter, *
     }
     facts = {
         "data": data.key, "designs": version, "images of a class": per_class, "test images": 500,
-        "epochs": epochs, "multiply-adds": budget, "widths": widths, "batch": 50, "learning rate": 0.003,
+        "epochs": epochs, "multiply-adds": budget, "widths": widths, "batch": 25, "learning rate": 0.003,
     }  # fmt: skip
 
     def measured(arm: str, seed: int, reporter: Reporter) -> tuple[Value, ...]:
@@ -86,7 +86,7 @@ def bench(designs: Mapping[str, Design], choices: Choices, reporter: Reporter, *
         parts = data.sample(seed, per_class=per_class, test=500)
         train, test = (Labelled(resized(one.images, size_px), one.targets) for one in parts)
         network = design.at(widths[arm], data.classes, seed=seed)
-        trained(network, train, settings(epochs=epochs, effective_batch=50), seed=seed)
+        trained(network, train, settings(epochs=epochs, effective_batch=25), seed=seed)
         found = evaluated([network.whole], test)[1]
         spent = seconds_of(network, test.images[:_TIMED])
         cost, parameters = multiply_adds(network, size_px)

@@ -35,7 +35,7 @@ ABOUT = {
 
 def prepare(choices: Choices, reporter: Reporter) -> Bench:
     """The images, and networks of five convolutions."""
-    per_class, epochs, before = (15, 12, 4) if choices.is_quick else (40, 30, 10)
+    per_class, epochs, before = (15, 30, 6) if choices.is_quick else (40, 60, 15)
     data = chosen(choices.data, per_class=per_class, reporter=reporter)
     facts = {
         "data": data.key, "images of a class": per_class, "test images": 400, "epochs": epochs,

@@ -33,7 +33,7 @@ def prepare(choices: Choices, reporter: Reporter) -> Bench:
     data = chosen(choices.data, per_class=per_class, reporter=reporter)
     facts = {
         "data": data.key, "images of a class": per_class, "test images": 300, "epochs": epochs,
-        "channels of the first stage": width, "layers": _DEPTH, "batch": 50, "learning rate": 0.05,
+        "channels of the first stage": width, "layers": _DEPTH, "batch": 25, "learning rate": 0.05,
     }  # fmt: skip
 
     def measured(arm: str, seed: int, reporter: Reporter) -> tuple[Value, ...]:
@@ -41,7 +41,7 @@ def prepare(choices: Choices, reporter: Reporter) -> Bench:
         train, test = data.sample(seed, per_class=per_class, test=300)
         network = cifar(_DEPTH, data.classes, shortcuts=arm == RESIDUAL, width=width, seed=seed)
         before = branch_shares(network, test)
-        plan = settings(epochs=epochs, lr=0.05, optimizer="sgd", effective_batch=50)
+        plan = settings(epochs=epochs, lr=0.05, optimizer="sgd", effective_batch=25)
         trained(network, train, plan, seed=seed)
         found = [value(f"share at the start of {name}", one) for name, one in before.items()]
         found += [

@@ -65,7 +65,7 @@ def distance(one: Ended, other: Ended) -> float:
 
 def prepare(choices: Choices, reporter: Reporter) -> Bench:
     """Two batches of 256 images, as far as there are so many."""
-    epochs = 8 if choices.is_quick else 30
+    epochs = 12 if choices.is_quick else 30
     data = chosen(choices.data, per_class=8, reporter=reporter)
     per_class = max(8, 512 // data.classes)
     facts = {

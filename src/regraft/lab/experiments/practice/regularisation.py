@@ -20,7 +20,7 @@ ACCURACY, GAP, FIT = "accuracy", "gap", "training accuracy"
 _CHANGES: dict[str, dict[str, Any]] = {
     NONE: {},
     "L1": {"l1": 0.05},
-    "L2": {"weight_decay": 0.3},
+    "L2": {"weight_decay": 1.0},
     "dropout": {"dropout": 0.5},
     NORMED: {"batchnorm": "trained"},
     "input noise": {"input_noise": 0.5},
@@ -28,14 +28,14 @@ _CHANGES: dict[str, dict[str, Any]] = {
     AUGMENTED: {},
     EARLY: {"patience": 8},
     ALL: {
-        "l1": 0.01, "weight_decay": 0.1, "dropout": 0.3, "batchnorm": "trained", "input_noise": 0.3,
+        "l1": 0.01, "weight_decay": 0.3, "dropout": 0.3, "batchnorm": "trained", "input_noise": 0.3,
         "gradient_noise": 0.001, "patience": 8,
     },
 }  # fmt: skip
 _ABOUT = {
     NONE: "the same network, trained until it fits its images",
     "L1": "each step moves the weights towards zero by rate x 0.05",
-    "L2": "each step shrinks the weights by rate x 0.3",
+    "L2": "each step shrinks the weights by the share rate x 1",
     "dropout": "half of the features of the head are left out at random",
     NORMED: "BatchNorm after each convolution",
     "input noise": "noise of half the images' standard deviation",

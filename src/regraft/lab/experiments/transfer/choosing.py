@@ -27,11 +27,12 @@ TEXTBOOK = {
 }
 """What CS231n's notes recommend."""
 DISTANCE = "distance to the source"
+_BATCH = 25
 _CUTS = {EARLY: 2, LAST: 5, BLOCKS: 3, FULL: 0, SCRATCH: 0}
 
 
 def carried_out(
-    strategy: str, source: Small, train: Labelled, test: Labelled, *, epochs: int, seed: int
+    strategy: str, source: Small, train: Labelled, test: Labelled, *, steps: int, seed: int
 ) -> float:
     """The test accuracy of a strategy: a cut of the source network, and what is trained after it."""
     new = convolutional(int(train.targets.max()) + 1, seed=seed)
@@ -43,7 +44,7 @@ def carried_out(
         new = Small(new.stages, _early_head(frozen, train, int(train.targets.max()) + 1))
     network = Small(tail, new.head)
     rate = 0.01 if not tail else 0.003 if strategy == SCRATCH else 0.001
-    plan = settings(epochs=epochs, lr=rate, effective_batch=25)
+    plan = settings(epochs=-(-steps // -(-len(train) // _BATCH)), lr=rate, effective_batch=_BATCH)
     trained(network, passed(frozen, train), plan, seed=seed)
     return evaluated([*frozen, network.whole], test)[1]
 
@@ -79,13 +80,13 @@ def distance_to(source: Small, given: Labelled) -> float:
 
 def prepare(choices: Choices, reporter: Reporter) -> Bench:
     """A source of digits, its other digits as the similar target, and gratings as the dissimilar one."""
-    few, many, before, epochs = (4, 40, 15, 15) if choices.is_quick else (5, 80, 30, 40)
+    few, many, before, steps = (4, 40, 15, 100) if choices.is_quick else (5, 80, 30, 400)
     data = chosen(choices.data, per_class=many, reporter=reporter, own_px=SIZE_PX, classes=4)
     half = data.classes // 2
     targets: dict[str, SmallSet] = {KINDS[0]: data.of(range(half, data.classes)), KINDS[1]: gratings()}
     facts = {
         "data": data.key, "dissimilar": targets[KINDS[1]].key, "images of a class": [few, many],
-        "test images": 300, "epochs": [before, epochs], "rates": [0.01, 0.001, 0.003], "batch": 25,
+        "test images": 300, "epochs of the source": before, "steps": steps, "rates": [0.01, 0.001, 0.003], "batch": _BATCH,
     }  # fmt: skip
     kept: dict[int, Small] = {}
 
@@ -103,7 +104,7 @@ def prepare(choices: Choices, reporter: Reporter) -> Bench:
             size, kind = cell.split(", ")
             count = few if size == SIZES[0] else many
             train, test = targets[kind].sample(seed, per_class=count, test=300)
-            reached = carried_out(arm, kept[seed], train, test, epochs=epochs, seed=1000 + seed)
+            reached = carried_out(arm, kept[seed], train, test, steps=steps, seed=1000 + seed)
             found.append(value(f"accuracy, {cell}", reached))
             if size == SIZES[1]:
                 found.append(value(f"{DISTANCE}, {kind}", distance_to(kept[seed], test), "spreads"))

@@ -69,7 +69,7 @@ def tuned(
 
 def prepare(choices: Choices, reporter: Reporter) -> Bench:
     """Two halves of the classes: the source, and the target."""
-    per_class, before, epochs = (40, 15, 12) if choices.is_quick else (80, 30, 30)
+    per_class, before, epochs = (40, 15, 20) if choices.is_quick else (80, 30, 30)
     data = chosen(choices.data, per_class=per_class, reporter=reporter, classes=4)
     half = data.classes // 2
     parts: tuple[SmallSet, SmallSet] = (data.of(range(half)), data.of(range(half, data.classes)))

@@ -21,7 +21,7 @@ ACCURACY = "accuracy"
 
 def prepare(choices: Choices, reporter: Reporter) -> Bench:
     """Gratings as the source, one half of the classes as the intermediate task, the other as the target."""
-    few, many, before, epochs = (3, 40, 12, 30) if choices.is_quick else (4, 80, 30, 60)
+    few, many, before, epochs = (3, 40, 12, 80) if choices.is_quick else (4, 80, 30, 150)
     data = chosen(choices.data, per_class=many, reporter=reporter, own_px=SIZE_PX, classes=4)
     half = data.classes // 2
     between, target = data.of(range(half)), data.of(range(half, data.classes))
