@@ -62,7 +62,8 @@ def figures(results: Results) -> tuple[Figure, ...]:
                 ("epoch", f"{measure}, %"),
                 lines,
                 times=100.0,
-                note="Lines are means over draws, bands their 95 % intervals. The rate rises over a tenth of the steps, and falls along a cosine.",
+                note="Lines are means over draws, bands their 95 % intervals. The rate rises over a tenth of "
+                "the steps, and falls along a cosine.",
             )
         )
     rows = [

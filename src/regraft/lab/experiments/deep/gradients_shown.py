@@ -53,7 +53,21 @@ def figures(results: Results) -> tuple[Figure, ...]:
         note="Move the slider through the training: at step 1 the weights are those of the start. Left "
         "is the image.",
     )
-    return profile, ratios, losses
+    maps = [
+        shades(
+            f"map-{name}",
+            f"Layer against step: {arm}, {DEEPEST} layers",
+            [f"layer {place:g}" for place, _ in lines["1"][PROFILED.index(arm)][1]],
+            [
+                (f"step {step}", [one for _, one in own[PROFILED.index(arm)][1]])
+                for step, own in lines.items()
+            ],
+            note="log10 of the gradient's norm. The darker, the smaller.",
+            strength=lambda one: -one / 12,
+        )
+        for name, arm in (("sigmoid", SIGMOID), ("residual", RESIDUAL))
+    ]
+    return (profile, ratios, losses, *maps)
 
 
 def findings(results: Results) -> tuple[str, ...]:

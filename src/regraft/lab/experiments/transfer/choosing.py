@@ -86,7 +86,8 @@ def prepare(choices: Choices, reporter: Reporter) -> Bench:
     targets: dict[str, SmallSet] = {KINDS[0]: data.of(range(half, data.classes)), KINDS[1]: gratings()}
     facts = {
         "data": data.key, "dissimilar": targets[KINDS[1]].key, "images of a class": [few, many],
-        "test images": 300, "epochs of the source": before, "steps": steps, "rates": [0.01, 0.001, 0.003], "batch": _BATCH,
+        "test images": 300, "epochs of the source": before, "steps": steps,
+        "rates": [0.01, 0.001, 0.003], "batch": _BATCH,
     }  # fmt: skip
     kept: dict[int, Small] = {}
 
