@@ -14,30 +14,31 @@ DEEPEST = DEPTHS[-1]
 SIGMOID, RELU_GLOROT = "sigmoid, plain, Glorot", "ReLU, plain, Glorot"
 RELU_HE, NORMED, RESIDUAL = (f"ReLU, {kind}, He" for kind in ("plain", "BatchNorm", "residual"))
 PROFILED = (SIGMOID, "ReLU, plain, small normal", RELU_GLOROT, RELU_HE, NORMED, RESIDUAL)
+_RATIO_NOTE = (
+    "log10 of the gradient's norm at the first layer over that at the last hidden layer, before the first "
+    "step: -6 means a millionth. The darker, the further from 0."
+)
+_LOSS_NOTE = "Cross-entropy in nats; ten guessed classes have 2.30. The darker, the less was learned."
 _ABOUT = {"plain": "nothing else", "BatchNorm": "BatchNorm before it", "residual": "BatchNorm and a shortcut"}
 
 
 def figures(results: Results) -> tuple[Figure, ...]:
     """How much of the gradient reaches the first layer, layer by layer, and what was learned."""
     depths = [f"{depth} layers" for depth in DEPTHS]
-    ratios = shades(
-        "first-over-last",
-        "How much of the gradient reaches the first layer",
-        depths,
-        [(arm, [results.estimate(arm, f"{depth}, {RATIO}") for depth in depths]) for arm in results.arms],
-        note="Logarithm to base 10 of the gradient's norm at the first layer over that at the last "
-        "hidden layer, before the first step: -6 means a millionth. The darker, the further from 0.",
-        strength=lambda one: abs(one) / 12,
-    )
-    losses = shades(
-        "loss",
-        "Training loss after the last step",
-        depths,
-        [(arm, [results.estimate(arm, f"{depth}, {LOSS}") for depth in depths]) for arm in results.arms],
-        note="Cross-entropy in nats; ten classes that are guessed have 2.30. The darker, the less was "
-        "learned.",
-        strength=lambda one: one / 2.4,
-    )
+    tables = [
+        shades(
+            name,
+            title,
+            depths,
+            [(arm, [results.estimate(arm, f"{depth}, {what}") for depth in depths]) for arm in results.arms],
+            note=note,
+            strength=lambda one, most=most: abs(one) / most,
+        )
+        for name, title, what, most, note in (
+            ("ratio", "How much of the gradient reaches the first layer", RATIO, 12.0, _RATIO_NOTE),
+            ("loss", "Training loss after the last step", LOSS, 2.4, _LOSS_NOTE),
+        )
+    ]
     steps = dict.fromkeys(one.split(", ")[1] for one in results.measures(SIGMOID) if ", step " in one)
     lines: dict[str, list[Curve]] = {
         step.removeprefix("step "): [
@@ -50,31 +51,26 @@ def figures(results: Results) -> tuple[Figure, ...]:
         f"The gradient at every layer of {DEEPEST}, while training",
         ("layer", "log10 of the gradient's norm"),
         lines,
-        note="Move the slider through the training: at step 1 the weights are those of the start. Left "
-        "is the image.",
+        note="Move the slider through the training; step 1 has the weights of the start. Left is the image.",
     )
     maps = [
         shades(
             f"map-{name}",
             f"Layer against step: {arm}, {DEEPEST} layers",
             [f"layer {place:g}" for place, _ in lines["1"][PROFILED.index(arm)][1]],
-            [
-                (f"step {step}", [one for _, one in own[PROFILED.index(arm)][1]])
-                for step, own in lines.items()
-            ],
+            [(f"step {at}", [one for _, one in own[PROFILED.index(arm)][1]]) for at, own in lines.items()],
             note="log10 of the gradient's norm. The darker, the smaller.",
             strength=lambda one: -one / 12,
         )
         for name, arm in (("sigmoid", SIGMOID), ("residual", RESIDUAL))
     ]
-    return (profile, ratios, losses, *maps)
+    return (profile, *tables, *maps)
 
 
 def findings(results: Results) -> tuple[str, ...]:
     """What makes the gradient vanish, and what keeps it."""
     deep, shallow = f"{DEEPEST} layers, {RATIO}", f"{DEPTHS[0]} layers, {RATIO}"
-    vanished = results.estimate(SIGMOID, deep)
-    halved = results.within(SIGMOID, deep, shallow)
+    vanished, halved = results.estimate(SIGMOID, deep), results.within(SIGMOID, deep, shallow)
     start = results.difference(RELU_HE, RELU_GLOROT, deep)
     shortcut = results.difference(RESIDUAL, NORMED, deep)
     learned = results.difference(RESIDUAL, RELU_HE, f"{DEEPEST} layers, {LOSS}")
