@@ -14,7 +14,7 @@ from regraft.explanation.pictures import Pictures
 from regraft.prediction.bundle import load_bundle
 from regraft.progress import Reporter, Silent
 from regraft.records import Scores, TaskName
-from regraft.reports.classes.answers import decisions
+from regraft.reports.answers import decisions
 from regraft.reports.classes.many_classes import confused_pairs, listed_classes
 from regraft.reports.detection_report import detection_report
 from regraft.reports.framings import seen_images
