@@ -42,7 +42,8 @@ def conv(inputs: int, outputs: int, size: int = 3, *, norm: bool = True, pool: b
     """A convolution, BatchNorm unless there is to be none, ReLU, and pooling if there is to be some."""
     parts: list[nn.Module] = [nn.Conv2d(inputs, outputs, size, padding=size // 2, bias=not norm)]
     parts += [nn.BatchNorm2d(outputs)] if norm else []
-    parts += [nn.ReLU()] + ([nn.MaxPool2d(2)] if pool else [])
+    parts.append(nn.ReLU())
+    parts += [nn.MaxPool2d(2)] if pool else []
     return nn.Sequential(*parts)
 
 

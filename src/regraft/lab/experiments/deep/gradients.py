@@ -36,7 +36,7 @@ class Layer(nn.Module):
     def __init__(self, inputs: int, outputs: int, activation: nn.Module, kind: str) -> None:
         super().__init__()
         self.linear = nn.Linear(inputs, outputs)
-        self.norm = nn.Identity() if kind == "plain" else nn.BatchNorm1d(outputs)
+        self.norm: nn.Module = nn.Identity() if kind == "plain" else nn.BatchNorm1d(outputs)
         self.activation, self.adds = activation, kind == "residual" and inputs == outputs
 
     def forward(self, given: torch.Tensor) -> torch.Tensor:
