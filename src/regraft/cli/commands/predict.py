@@ -259,6 +259,15 @@ def _check_outputs(out: str | None, kind: AnswerKind, inputs: Sequence[str], *, 
         output_file(f"{out}.skipped.csv", SKIPPED, inputs=inputs, overwrite=overwrite)
 
 
+def _archives_of(image: str) -> list[Path]:
+    """The archives that a pattern names, or the shards in a folder."""
+    from regraft.data.archives.places import archive_kind
+    from regraft.data.packed.archives import shards_of
+
+    found = shards_of(Path(image))
+    return found if all(archive_kind(one) for one in found) else []
+
+
 def _expand(images: Sequence[str]) -> Iterator[str]:
     from regraft.data.archives.places import archive_kind
     from regraft.data.packed.trees import files_in
@@ -268,6 +277,8 @@ def _expand(images: Sequence[str]) -> Iterator[str]:
             data = sys.stdin.buffer.read()
             separator = b"\0" if b"\0" in data else b"\n"
             yield from (os.fsdecode(line.rstrip(b"\r")) for line in data.split(separator) if line.strip())
+        elif shards := _archives_of(image):
+            yield from (str(path) for shard in shards for path in files_in(shard))
         elif os.path.isdir(image) or archive_kind(image):
             yield from (str(path) for path in files_in(Path(image)))
         elif not os.path.exists(image) and glob.has_magic(image):
