@@ -30,7 +30,14 @@ from regraft.workflow.ladder_fit import fit_by_ladder
 from regraft.workflow.outcome import Destination, Outcome
 from regraft.workflow.preparation import Prepared, data_settings_of, located, prepare
 from regraft.workflow.rehearsal import checked_boxes, detection_request, planned, with_network
-from regraft.workflow.request import Start, check_images, find_start, make_request, tail_training
+from regraft.workflow.request import (
+    Start,
+    check_images,
+    check_offline,
+    find_start,
+    make_request,
+    tail_training,
+)
 
 
 def fit(
@@ -70,6 +77,7 @@ def fit(
     data_settings = data_settings_of(images, data, reporter)
     check_kind("overwrite", overwrite, (bool,), "True and False")
     request = make_request(settings, training, plan, changes)
+    check_offline(request.fit, data_settings)
     log = RunLog(reporter or Silent(), None)
     source = images.root if isinstance(images, Images) else str(images)
     boxes = None if isinstance(images, Images) else load_boxes(images, data_settings, reporter=log)

@@ -20,7 +20,7 @@ from regraft.plans.plan import TRAINED, Plan
 from regraft.prediction.bundle import load_bundle
 from regraft.prediction.model import Model
 from regraft.progress import Reporter
-from regraft.settings import DEFAULT_BUDGET, FitSettings, TrainSettings, changed, differences
+from regraft.settings import DEFAULT_BUDGET, DataSettings, FitSettings, TrainSettings, changed, differences
 
 if TYPE_CHECKING:  # it imports torch, which solved heads do without
     from regraft.training.tuned import TailTraining
@@ -49,6 +49,16 @@ _FOR_BOXES = {
     "classes": "the classes that a detector finds",
 }
 """The settings that only detectors have, and what they accept."""
+
+
+def check_offline(fit: FitSettings, data: DataSettings) -> None:
+    """Refuse to fetch images from the web offline.
+
+    Raises:
+        SettingsError: both flags are given.
+    """
+    if fit.offline and data.fetch_urls:
+        raise SettingsError("--offline forbids what --fetch-urls asks for; remove one of the two")
 
 
 def check_images(fit: FitSettings) -> None:
