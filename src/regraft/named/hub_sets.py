@@ -77,7 +77,9 @@ def hub_download(address: HubAddress, *, offline: bool, reporter: Reporter) -> P
         try:
             return hub_folder(address)
         except DataError as error:
-            raise DownloadError(f"{forbidden} forbids the download of {address.text}: {error}") from error
+            raise DownloadError(
+                f"{forbidden} forbids the download of {address.text}: {error.with_flags}"
+            ) from error
     try:
         from huggingface_hub import HfApi
 

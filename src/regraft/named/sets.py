@@ -163,7 +163,7 @@ def _download(card: SetCard, root: Path, reporter: Reporter) -> None:
                 fetch(RemoteFile(file.url, None, None), target, meter)
             except DownloadError as error:
                 raise DownloadError(
-                    f"{error}. If you have the file from elsewhere, put it at {target}; its MD5 is "
+                    f"{error.with_flags}. If you have the file from elsewhere, put it at {target}; its MD5 is "
                     f"{file.md5 or 'not stated'}"
                 ) from error
             _check(file, target)
