@@ -163,8 +163,8 @@ def _download(card: SetCard, root: Path, reporter: Reporter) -> None:
                 fetch(RemoteFile(file.url, None, None), target, meter)
             except DownloadError as error:
                 raise DownloadError(
-                    f"{error.with_flags}. If you have the file from elsewhere, put it at {target}; its MD5 is "
-                    f"{file.md5 or 'not stated'}"
+                    f"{error.with_flags}. If you have the file from elsewhere, put it at {target}; its MD5 "
+                    f"is {file.md5 or 'not stated'}"
                 ) from error
             _check(file, target)
 

@@ -144,8 +144,8 @@ def chosen_columns(table: Table, columns: TableColumns) -> Chosen:
             raise
         listed = ",".join(names[:20]) + (",..." if len(names) > 20 else "")
         raise DataError(
-            f"{error.with_flags}. {len(names):,} columns hold nothing but 0 and 1: if each of them is a label, add "
-            f"--label-columns {listed}"
+            f"{error.with_flags}. {len(names):,} columns hold nothing but 0 and 1: if each of them is a "
+            f"label, add --label-columns {listed}"
         ) from error
 
 
