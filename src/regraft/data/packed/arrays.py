@@ -231,10 +231,10 @@ def _checked(path: Path, stack: Stack) -> Stack:
             f"the array {name} has the shape {shape}{volumes}; accepted are "
             "(images, height, width), and the same with 1, 3 or 4 channels at the end"
         )
-    if stack.kind.kind not in "bu" and stack.kind.kind != "f":
+    if stack.kind.kind not in "buif":
         raise DataError(
-            f"the array {name} holds {stack.kind}; accepted are uint8, uint16, "
-            "bool, and floating-point numbers from 0 to 1"
+            f"the array {name} holds {stack.kind}; accepted are whole numbers "
+            "from 0 to 255, uint16, bool, and floating-point numbers from 0 to 1"
         )
     labels = stack.labels
     if labels.ndim == 2 and labels.shape[1] == 1:
@@ -358,10 +358,10 @@ def _picture(values: Array, stack: Stack, number: int) -> Array:
         return np.rint(values.astype(np.float64) * 255).astype(np.uint8)
     if values.dtype == np.uint16 and values.ndim == 2:
         return values.astype("<u2")
-    if values.max() > 255:
+    if values.min() < 0 or values.max() > 255:
         raise DataError(
-            f"image {number} of the array {stack.images} has values up to {values.max():,}; colours must be "
-            "from 0 to 255"
+            f"image {number} of the array {stack.images} has values from {values.min():,} to "
+            f"{values.max():,}; whole numbers must be from 0 to 255, or of the type uint16"
         )
     return values.astype(np.uint8)
 
