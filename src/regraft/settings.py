@@ -43,6 +43,9 @@ class DataSettings:
 
     root: str | None = None
     """Folder that paths in a table, or in files of boxes, are relative to; by default their own folder."""
+    data_root: str | None = None
+    """Folder in which the files of data sets that have a name (`regraft data`) are looked for first; by
+    default $REGRAFT_DATA, or the user's folder of data."""
     layout: Layout = "auto"
     """How a folder is understood. auto: folders called train, val, test and the like that hold the same class
     folders are a split, otherwise every folder is a class. classes: every folder in the data is a class,
@@ -143,7 +146,7 @@ class DataSettings:
             del kept["task"]
         if not self.label_columns:
             del kept["label_columns"]
-        for name in ("boxes_format", "boxes_before_rotation", "range", "window", "fetch_urls"):
+        for name in ("boxes_format", "boxes_before_rotation", "range", "window", "fetch_urls", "data_root"):
             if kept[name] in (None, "auto", False):
                 del kept[name]
         del kept["retry_failed"]

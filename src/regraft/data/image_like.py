@@ -173,7 +173,7 @@ def _files(image: str | os.PathLike[str], name: str, opens_folders: bool) -> Ite
         raise DataError(f"{name} is empty; give the path of an image or of a folder (`.` is the current one)")
     try:
         found = [str(file) for file in files_in(Path(path))] if opens_folders else []
-    except ValueError:  # a zero byte, for which the loader has a reason
+    except (ValueError, DataError):  # a zero byte, or a damaged archive: the loader has a reason
         found = []
     for file in found or [path]:
         yield ImageSource(file, file)

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from regraft.data.archives.places import archive_kind, find_inside, is_inside
+from regraft.data.archives.places import find_inside, holds_files, is_inside
 from regraft.errors import ImageError, SettingsError, StorageError
 from regraft.records import ImageItem, Intensity, Record
 from regraft.runs.records import LadderRecord
@@ -84,7 +84,7 @@ class RunFolder(ABC):
         else:  # a relative path is relative to where the fit was started, or to where the project is now
             places = [Path(base, self.data_root) for base in (self._started.get("cwd", ""), "")]
         found = next((place for place in places if place.exists()), places[0])
-        is_other_file = found.is_file() and archive_kind(found) is None
+        is_other_file = found.is_file() and not holds_files(found)
         return Path(os.path.abspath(found.parent if is_other_file else found))
 
     @cached_property

@@ -17,7 +17,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -92,6 +92,14 @@ def copy_atomically(source: Path, path: Path) -> None:
     """Copy a file with the guarantees of `write_atomically`, without reading it into memory whole."""
     with _replacing(path, source.stat().st_size) as file, source.open("rb") as reader:
         shutil.copyfileobj(reader, file, _CHUNK_BYTES)
+
+
+def join_atomically(parts: Sequence[Path], path: Path) -> None:
+    """Write the contents of several files as one, with the guarantees of `write_atomically`."""
+    with _replacing(path, sum(part.stat().st_size for part in parts)) as file:
+        for part in parts:
+            with part.open("rb") as reader:
+                shutil.copyfileobj(reader, file, _CHUNK_BYTES)
 
 
 @contextlib.contextmanager

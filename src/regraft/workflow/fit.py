@@ -31,7 +31,14 @@ from regraft.workflow.ladder_fit import fit_by_ladder
 from regraft.workflow.outcome import Destination, Outcome
 from regraft.workflow.preparation import Prepared, data_settings_of, located, prepare
 from regraft.workflow.rehearsal import checked_boxes, detection_request, planned, with_network
-from regraft.workflow.request import Start, check_images, find_start, make_request, tail_training
+from regraft.workflow.request import (
+    Start,
+    check_images,
+    check_offline,
+    find_start,
+    make_request,
+    tail_training,
+)
 
 
 def fit(
@@ -74,6 +81,7 @@ def fit(
     if out is not None:
         refuse_copies()
     request = make_request(settings, training, plan, changes)
+    check_offline(request.fit, data_settings)
     log = RunLog(reporter or Silent(), None)
     source = images.root if isinstance(images, Images) else str(images)
     boxes = None if isinstance(images, Images) else load_boxes(images, data_settings, reporter=log)

@@ -21,6 +21,7 @@ class DataChanges(TypedDict, total=False):
     """The fields of `DataSettings` as keyword arguments."""
 
     root: str | None
+    data_root: str | None
     layout: Layout
     path_column: str
     label_column: str
@@ -28,6 +29,7 @@ class DataChanges(TypedDict, total=False):
     label_columns: tuple[str, ...] | None
     split_column: str
     group_column: str
+    fetch_urls: bool
     max_megapixels: float
     max_file_mb: float
     max_bad_share: float

@@ -27,6 +27,9 @@ from regraft.features.extraction import Features, decode_while_waiting, feature_
 from regraft.features.opening import Compute
 from regraft.features.runtimes import Runtime
 from regraft.heads.dataset import Dataset
+from regraft.named.cards import plain_set_name, set_cards
+from regraft.named.hub_sets import hub_address, hub_folder
+from regraft.named.sets import laid_out, licence_text
 from regraft.networks.weights.finding import Weights
 from regraft.plans.cost_book import CostBook
 from regraft.plans.costs import extraction_s
@@ -92,6 +95,9 @@ def found_images(source: str | Path, settings: DataSettings) -> Found:
         DataError: the source can't be the name of a folder or table, or holds no images with labels.
     """
     check_place("source", source, PLACES, error=DataError)
+    named = _named(str(source), settings)
+    if named is not None:
+        return named
     boxes = boxes_in(source, settings)
     if boxes:
         raise DataError(
@@ -101,6 +107,19 @@ def found_images(source: str | Path, settings: DataSettings) -> Found:
             "folders, or a column of a table, are taken as classes"
         )
     return _found(source, settings)
+
+
+def _named(source: str, settings: DataSettings) -> Found | None:
+    """What the name of a data set means where nothing of that name is here; None for all other sources."""
+    address = hub_address(source)
+    if address is not None:
+        return _found(hub_folder(address), settings)
+    if os.path.lexists(source) or os.sep in source or plain_set_name(source) not in set_cards():
+        return None
+    known = laid_out(source, settings.data_root)
+    found = _found(known.source, replace(settings, root=str(known.root) if known.root else None))
+    text = f"{known.card.title}, licence: {licence_text(known.card)}: {found.layout}"
+    return replace(found, layout=text)
 
 
 def _found(source: str | Path, settings: DataSettings) -> Found:

@@ -21,7 +21,7 @@ from regraft.plans.plan import TRAINED, Plan
 from regraft.prediction.bundle import load_bundle
 from regraft.prediction.model import Model
 from regraft.progress import Reporter
-from regraft.settings import DEFAULT_BUDGET, FitSettings, TrainSettings, changed, differences
+from regraft.settings import DEFAULT_BUDGET, DataSettings, FitSettings, TrainSettings, changed, differences
 
 if TYPE_CHECKING:  # it imports torch, which solved heads do without
     from regraft.training.tuned import TailTraining
@@ -50,6 +50,16 @@ _ABOUT_CLASSES = ("goal", "positive", "prevalence", "measure", "ordered", "rejec
 """What is said about classes, which a plan leaves open."""
 _LATER = (*_ABOUT_CLASSES, "classes", "framing")
 """Settings that are not kept where they have their usual value, so that earlier runs are continued."""
+
+
+def check_offline(fit: FitSettings, data: DataSettings) -> None:
+    """Refuse to fetch images from the web offline.
+
+    Raises:
+        SettingsError: both flags are given.
+    """
+    if fit.offline and data.fetch_urls:
+        raise SettingsError("--offline forbids what --fetch-urls asks for; remove one of the two")
 
 
 def check_images(fit: FitSettings) -> None:

@@ -32,7 +32,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, data: bytes, status: int = 200, **headers: str) -> None:
         self.send_response(status)
-        for key, value in {"Content-Type": "image/png", "Content-Length": str(len(data)), **headers}.items():
+        for key, value in {"Content_Type": "image/png", "Content_Length": str(len(data)), **headers}.items():
             self.send_header(key.replace("_", "-"), value)
         self.end_headers()
         self.wfile.write(data)

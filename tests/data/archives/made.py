@@ -87,6 +87,7 @@ def zip_of(*members: tuple[str, bytes], mode: int = stat.S_IFREG | 0o644, method
     with zipfile.ZipFile(out, "w") as opened:
         for name, data in members:
             opened.writestr(_info(name.encode(), 3, mode), data, method)
+            opened.NameToInfo.clear()  # or a name that is there twice would be a warning
     return out.getvalue()
 
 

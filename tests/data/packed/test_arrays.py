@@ -136,7 +136,7 @@ def test_a_stack_without_labels_says_where_they_are_looked_for(tmp_path: Path) -
         ({"x": np.zeros((6, 8, 8, 8), np.uint8), "y": LABELS}, "volumes are not read"),
         ({"x": GREY.astype("c8"), "y": LABELS}, "holds complex64"),
         ({"x": GREY.astype(float), "y": LABELS}, "must be from 0 to 1"),
-        ({"x": COLOUR.astype(np.int32) * 2, "y": LABELS}, "colours must be from 0 to 255"),
+        ({"x": COLOUR.astype(np.int32) * 2, "y": LABELS}, "whole numbers must be from 0 to 255"),
         ({"x": np.asfortranarray(GREY), "y": LABELS}, "Fortran order"),
         ({"x": GREY, "y": np.array(["a/b", "..", "c", "d", "e", "f"])}, "can't be the name of a folder"),
         ({"x": GREY, "y": np.array([b"a", None] * 3, dtype=object)}, "Python objects"),

@@ -67,7 +67,9 @@ def fit(
     ```
 
     Args:
-        data: A folder with a folder per class (or that below train/, val/, test/), or a CSV or Parquet table.
+        data: A folder with a folder per class (or that below train/, val/, test/), a zip or tar archive of
+            that, a CSV, JSON or Parquet table, arrays (.npz, .npy), or the name of a data set (`regraft
+            data`).
         settings: How the model is fitted.
         data_settings: How images are found and read.
         training: How a tail is trained.

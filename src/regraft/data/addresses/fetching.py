@@ -69,11 +69,11 @@ class Fetcher:
             timer = threading.Timer(_left(deadline), _cut, (opened,))  # headers may come byte by byte
             timer.start()
             connection.request("GET", target.path, headers={"Host": target.name, **_HEADERS})
-            response = connection.getresponse()
-            if response.status in (301, 302, 303, 307, 308):
-                return response.getheader("Location") or ""
-            self._check(response)
-            data = self._body(response)
+            with connection.getresponse() as response:
+                if response.status in (301, 302, 303, 307, 308):
+                    return response.getheader("Location") or ""
+                self._check(response)
+                data = self._body(response)
             _left(deadline)
             return data
         except (OSError, http.client.HTTPException, ValueError) as error:

@@ -138,19 +138,16 @@ def _starts(path: Path, _size: int, _mtime_ns: int) -> tuple[int, ...]:
 
 @lru_cache(maxsize=4)
 def _group(path: Path, _size: int, _mtime_ns: int, column: str, group: int) -> Any:
+    import pyarrow as pa
+
+    is_struct = pa.types.is_struct(_opened(path).schema_arrow.field(column).type)
+    leaf = f"{column}.bytes" if is_struct else column
     # Equal cells are kept once, as the file keeps them: otherwise a small file could fill the memory.
-    opened = _opened(path, dictionaries=[column, f"{column}.bytes"])
+    opened = _opened(path, dictionaries=[leaf])
     metadata = opened.metadata.row_group(group)
     if metadata.total_byte_size > _MOST_GROUP_BYTES:
         raise ImageError(
             f"its group of rows takes {metadata.total_byte_size / 1e6:,.0f} MB, above the limit of "
             f"{_MOST_GROUP_BYTES / 1e6:,.0f} MB; write the table with smaller groups"
         )
-    return opened.read_row_group(group, columns=_leaves(opened, column)).column(0)
-
-
-def _leaves(opened: Any, column: str) -> list[str]:
-    import pyarrow as pa
-
-    is_struct = pa.types.is_struct(opened.schema_arrow.field(column).type)
-    return [f"{column}.bytes"] if is_struct else [column]
+    return opened.read_row_group(group, columns=[leaf]).column(0)

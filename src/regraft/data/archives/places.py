@@ -118,6 +118,14 @@ def archive_kind(path: str | Path) -> Kind | None:
     return "tar.gz" if head[:2] == b"\x1f\x8b" and name.endswith((".tar.gz", ".tgz")) else None
 
 
+def holds_files(path: str | Path) -> bool:
+    """Whether a file is an archive with files in it that can be read."""
+    try:
+        return archive_kind(path) is not None and bool(open_archive(path).contents.members)
+    except DataError:
+        return False
+
+
 def unread_archive(path: str | Path) -> str | None:
     """What kind of archive a file is that can't be read in place, and the way out; None for other files."""
     head, name = _head(path), os.path.basename(path)

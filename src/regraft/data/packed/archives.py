@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -19,6 +20,7 @@ from regraft.settings import Layout as LayoutChoice
 from regraft.storage.tables import printable
 
 _TABLES = (".csv", ".tsv", ".parquet", ".jsonl")
+_ENDINGS = (".tar", ".parquet")
 _MOST_SHARDS = 100_000
 _BRACES = re.compile(r"\{([^{}]*)\}")
 
@@ -95,14 +97,15 @@ def shards_of(source: Path) -> list[Path]:
 def _shards_in(folder: Path) -> list[Path]:
     """The tar or Parquet files in a folder that holds little else; none in other folders."""
     try:
-        entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
+        names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
     except OSError:
         return []
-    endings = {entry.suffix.lower() for entry in entries} & {".tar", ".parquet"}
-    shards = sorted(entry for entry in entries if entry.suffix.lower() in endings and entry.is_file())
-    others = [entry for entry in entries if entry not in shards]
-    is_pure = not any(entry.is_dir() for entry in others) and len(others) <= len(shards)
-    return shards if shards and is_pure and len(endings) == 1 else []
+    for ending in _ENDINGS:
+        shards = [folder / name for name in names if name.lower().endswith(ending)]
+        others = [folder / name for name in names if not name.lower().endswith(ending)]
+        if len(others) <= len(shards) and all(shard.is_file() for shard in shards):
+            return [] if any(other.is_dir() or other.suffix in _ENDINGS for other in others) else shards
+    return []
 
 
 def _expanded(text: str) -> Iterator[str]:

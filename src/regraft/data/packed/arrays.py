@@ -11,7 +11,7 @@ import math
 import os
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -231,10 +231,10 @@ def _checked(path: Path, stack: Stack) -> Stack:
             f"the array {name} has the shape {shape}{volumes}; accepted are "
             "(images, height, width), and the same with 1, 3 or 4 channels at the end"
         )
-    if stack.kind.kind not in "bu" and stack.kind.kind != "f":
+    if stack.kind.kind not in "buif":
         raise DataError(
-            f"the array {name} holds {stack.kind}; accepted are uint8, uint16, "
-            "bool, and floating-point numbers from 0 to 1"
+            f"the array {name} holds {stack.kind}; accepted are whole numbers "
+            "from 0 to 255, uint16, bool, and floating-point numbers from 0 to 1"
         )
     labels = stack.labels
     if labels.ndim == 2 and labels.shape[1] == 1:
@@ -247,22 +247,26 @@ def _checked(path: Path, stack: Stack) -> Stack:
     return Stack(stack.images, shape, stack.kind, labels, stack.side)
 
 
-def write_stacks(path: Path, stacks: Sequence[Stack], folder: Path) -> None:
+def write_stacks(path: Path, stacks: Sequence[Stack], folder: Path, names: Sequence[str] = ()) -> None:
     """Write images as PNG files: below their sides and classes, or with a table if they have several labels.
+
+    Args:
+        path: the file of arrays.
+        stacks: what is in it.
+        folder: a new folder.
+        names: the names of the classes by their numbers; without them, the numbers are the names.
 
     Raises:
         DataError: an image has values that no picture has.
     """
     if len({stack.side for stack in stacks}) == 1:
         stacks = [Stack(one.images, one.shape, one.kind, one.labels, None) for one in stacks]
-    jobs = _jobs(path, stacks, folder)
-    for _ in in_order(_write, jobs, workers=count_cores(), ahead=_AHEAD):
-        pass
+    write_pictures(_jobs(path, stacks, folder, names))
     if stacks[0].labels.ndim == 2:
         rows = [
             (
                 f"{_folder(stack, '')}{number:07d}.png",
-                SEPARATOR.join(map(str, np.flatnonzero(row))),
+                SEPARATOR.join(_name(number, names) for number in np.flatnonzero(row)),
                 stack.side,
             )
             for stack in stacks
@@ -271,24 +275,45 @@ def write_stacks(path: Path, stacks: Sequence[Stack], folder: Path) -> None:
         (folder / TABLE).write_bytes(csv_bytes(["path", "label", "split"], rows))
 
 
+def _name(value: Any, names: Sequence[str]) -> str:
+    return names[int(value)] if names else str(value)
+
+
+def write_pictures(pictures: Iterable[tuple[Path, Array]]) -> None:
+    """Write PNG files of `(H, W)` or `(H, W, 3 or 4)` pixels, in threads; their folders are made."""
+    for _ in in_order(_write, _with_folders(pictures), workers=count_cores(), ahead=_AHEAD):
+        pass
+
+
+def _with_folders(pictures: Iterable[tuple[Path, Array]]) -> Iterator[tuple[Path, Array]]:
+    made: set[Path] = set()
+    for place, pixels in pictures:
+        if place.parent not in made:
+            made.add(make_folder(place.parent))
+        yield place, pixels
+
+
 def _folder(stack: Stack, label: str) -> str:
     return "".join(f"{part}/" for part in (stack.side or ("" if label else "images"), label) if part)
 
 
-def _jobs(path: Path, stacks: Sequence[Stack], folder: Path) -> Iterator[tuple[Path, Array]]:
-    made: set[Path] = set()
+def _jobs(
+    path: Path, stacks: Sequence[Stack], folder: Path, names: Sequence[str]
+) -> Iterator[tuple[Path, Array]]:
     for stack in stacks:
         name = "" if path.suffix.lower() == ".npy" else stack.images
         for number, pixels in enumerate(_rows(path, name, stack)):
-            label = "" if stack.labels.ndim == 2 else _class_folder(stack.labels[number])
-            place = folder / _folder(stack, label)
-            if place not in made:
-                make_folder(place)
-                made.add(place)
-            yield place / f"{number:07d}.png", pixels
+            is_single = stack.labels.ndim == 1
+            label = class_folder(_name(stack.labels[number], names)) if is_single else ""
+            yield folder / _folder(stack, label) / f"{number:07d}.png", pixels
 
 
-def _class_folder(value: Any) -> str:
+def class_folder(value: Any) -> str:
+    """The name of a class's folder.
+
+    Raises:
+        DataError: the label is missing, or can't be the name of a folder.
+    """
     label = label_of(value)
     if label is None:
         raise DataError("some images have no label; remove them from the arrays")
@@ -333,10 +358,10 @@ def _picture(values: Array, stack: Stack, number: int) -> Array:
         return np.rint(values.astype(np.float64) * 255).astype(np.uint8)
     if values.dtype == np.uint16 and values.ndim == 2:
         return values.astype("<u2")
-    if values.max() > 255:
+    if values.min() < 0 or values.max() > 255:
         raise DataError(
-            f"image {number} of the array {stack.images} has values up to {values.max():,}; colours must be "
-            "from 0 to 255"
+            f"image {number} of the array {stack.images} has values from {values.min():,} to "
+            f"{values.max():,}; whole numbers must be from 0 to 255, or of the type uint16"
         )
     return values.astype(np.uint8)
 

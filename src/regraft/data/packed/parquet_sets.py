@@ -23,9 +23,8 @@ _SPLIT = "split"
 def parquet_files_of(source: Path) -> list[Path]:
     """The Parquet files with images in them that a folder holds or a pattern names; none for other places."""
     files = shards_of(source)
-    lone = [entry for entry in source.glob("*") if entry.is_dir()] if source.is_dir() and not files else []
-    if len(lone) == 1 and lone[0].name == "data":  # a repository of the hub
-        files = shards_of(lone[0])
+    if not files and (source / "data").is_dir():  # a repository of the hub
+        files = shards_of(source / "data")
     if not files or any(file.suffix.lower() != ".parquet" for file in files):
         return []
     return files if image_columns(files[0]) else []

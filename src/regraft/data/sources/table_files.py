@@ -131,23 +131,21 @@ def chosen_columns(table: Table, columns: TableColumns) -> Chosen:
     Raises:
         DataError: they are not clear; the message names columns that may be labels.
     """
-    if len(table.images) == 1 and columns.path == TableColumns.path:
-        columns = replace(columns, path=table.names[table.images[0]])
+    image = table.names[table.images[0]] if len(table.images) == 1 else columns.label
+    if columns.path == TableColumns.path and image != columns.label:
+        columns = replace(columns, path=image)
     try:
         return choose_columns(str(table.file), table.names, columns)
     except DataError as error:
         asked = columns.label != TableColumns.label or columns.labels
-        names = (
-            []
-            if asked
-            else [table.names[place] for place in range(len(table.names)) if _is_yes_no(table, place)]
-        )
+        places = [] if asked else [place for place in range(len(table.names)) if _is_yes_no(table, place)]
+        names = [table.names[place] for place in places]
         if len(names) < 2 or "label" not in str(error):
             raise
         listed = ",".join(names[:20]) + (",..." if len(names) > 20 else "")
         raise DataError(
-            f"{error}. {len(names):,} columns hold nothing but 0 and 1: if each of them is a label, add "
-            f"--label-columns {listed}"
+            f"{error.with_flags}. {len(names):,} columns hold nothing but 0 and 1: if each of them is a "
+            f"label, add --label-columns {listed}"
         ) from error
 
 
