@@ -122,4 +122,5 @@ def _drawn(moves: Floats, groups: Ints | None, seed: int) -> Floats:
     """The sums of moves over N in each bootstrap draw, `(B, K)`."""
     count, width = moves.shape
     draws = bootstrap_counts(count, draws=number_of_draws(count, width), seed=seed, groups=groups)
-    return np.concatenate([counts @ moves for counts in draws]) / count
+    sums: Floats = np.concatenate([counts @ moves for counts in draws]) / count
+    return sums

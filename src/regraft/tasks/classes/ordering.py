@@ -14,7 +14,7 @@ from regraft.errors import SettingsError, close_names
 Ints = npt.NDArray[np.int64]
 SORTED = "sorted"
 """The order of the classes' numbers, or else of their names, instead of a list of names."""
-_NUMBER = re.compile(r"[-+]?\d*\.?\d+")
+_NUMBER = re.compile(r"(?:(?<!\w)[-+])?\d*\.?\d+")  # a hyphen within a name is no minus
 
 
 def ordered_classes(named: Sequence[str], classes: Sequence[str]) -> tuple[str, ...]:

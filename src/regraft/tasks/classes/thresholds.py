@@ -81,4 +81,5 @@ def _steps(chances: Floats, present: Bools) -> tuple[Floats, Floats, Floats]:
 
 def _shares(parts: Floats, whole: Floats) -> Floats:
     """Shares; minus 1, less than any goal, where there is nothing that a share could be of."""
-    return np.divide(parts, whole, out=np.full(len(parts), -1.0), where=whole > 0)
+    shares: Floats = np.divide(parts, whole, out=np.full(len(parts), -1.0), where=whole > 0)
+    return shares
