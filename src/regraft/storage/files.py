@@ -196,7 +196,8 @@ def remove_old(paths: Iterable[Path], older_than_s: float = ORPHAN_S) -> int:
 def _last_change(path: Path) -> float:
     """When a file, or the newest file in a folder, was written last (seconds since 1970)."""
     inner = path.rglob("*") if path.is_dir() and not path.is_symlink() else ()
-    return max(one.lstat().st_mtime for one in (path, *inner))
+    changes: list[float] = [one.lstat().st_mtime for one in (path, *inner)]
+    return max(changes)
 
 
 def sync_folder(path: Path) -> None:
