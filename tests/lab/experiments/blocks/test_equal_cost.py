@@ -17,7 +17,7 @@ ALL = {
     for room, designs in (("b", BOTTLENECK), ("d", DEPTHWISE), ("i", INCEPTION), ("s", SCALING))
     for name, design in designs.items()
 }
-BUDGET = 300_000
+BUDGET = 60_000
 
 
 def test_multiply_adds_are_those_of_the_formula() -> None:

@@ -20,7 +20,7 @@ def distances(arm: str, epochs: int = 3) -> list[float]:
 
     def look(network: Small, epoch: int) -> None:
         now = [one.detach().flatten() for stage in network.stages for one in stage.module.parameters()]
-        seen[epoch] = float((torch.cat(now) - start).norm())
+        seen[epoch] = float((torch.cat(now) - start.detach()).norm())
 
     tuned(source, arm, GIVEN, look, epochs=epochs, seed=0)
     return [seen[epoch] for epoch in range(epochs + 1)]

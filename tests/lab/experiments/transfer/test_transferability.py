@@ -13,13 +13,13 @@ from regraft.lab.bench.sets import gratings
 from regraft.lab.bench.training import Small, settings, trained
 from regraft.lab.experiments.transfer.transferability import ANB, ANB_TUNED, BNB, CUTS, Bases, transferred
 
-PLAN = settings(epochs=12, effective_batch=20)
+PLAN = settings(epochs=20, lr=0.01, effective_batch=20)
 
 
 @pytest.fixture(scope="module")
 def base() -> Bases:
     """Both halves are the same task here, and both networks the same one."""
-    data = gratings(classes=2, images=160)
+    data = gratings(classes=2, images=140)
     train, test = data.sample(0, per_class=30, test=100)
     network = convolutional(2, seed=0)
     trained(network, train, PLAN, seed=0)

@@ -23,7 +23,7 @@ TRAINING, TEST = "training error", "test error"
 
 def prepare(choices: Choices, reporter: Reporter) -> Bench:
     """The images, and networks that are narrow enough for them."""
-    per_class, epochs, width = (20, 15, 4) if choices.is_quick else (60, 30, 8)
+    per_class, epochs, width = (15, 10, 4) if choices.is_quick else (60, 30, 8)
     data = chosen(choices.data, per_class=per_class, reporter=reporter)
     facts = {
         "data": data.key, "images of a class": per_class, "test images": 300, "epochs": epochs,

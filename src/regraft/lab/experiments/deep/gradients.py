@@ -75,7 +75,7 @@ def layer_norms(given: Small, train: Labelled, *, steps: int, seed: int) -> list
 
 def prepare(choices: Choices, reporter: Reporter) -> Bench:
     """The images of one batch, which all steps see."""
-    steps = 12 if choices.is_quick else 40
+    steps = 8 if choices.is_quick else 40
     data = chosen(choices.data, per_class=2, reporter=reporter)
     per_class = max(2, IMAGES // data.classes)
     facts = {"data": data.key, "batch": IMAGES, "steps": steps, "width": WIDTH, "learning rate": 0.05}

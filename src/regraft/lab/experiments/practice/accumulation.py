@@ -46,7 +46,8 @@ def run(arm: str, train: Labelled, classes: int, *, epochs: int, seed: int) -> E
     network = convolutional(classes, seed=seed)
     before = weights(network)
     plan = settings(
-        epochs=epochs, lr=0.1, optimizer="sgd", schedule="constant", effective_batch=batch, micro_batch=micro,
+        epochs=epochs, lr=0.03, optimizer="sgd", schedule="constant", effective_batch=batch,
+        micro_batch=micro,
         batchnorm="frozen" if arm.endswith(FROZEN) else "trained",
     )  # fmt: skip
     rows = trained(network, train, plan, seed=seed).history
@@ -70,7 +71,7 @@ def prepare(choices: Choices, reporter: Reporter) -> Bench:
     per_class = max(8, 512 // data.classes)
     facts = {
         "data": data.key, "images of a class": per_class, "test images": 400, "epochs": epochs,
-        "learning rate": 0.1, "momentum": 0.9, "channels": [12, 12, 24, 24, 24],
+        "learning rate": 0.03, "momentum": 0.9, "channels": [12, 12, 24, 24, 24],
     }  # fmt: skip
 
     def measured(arm: str, seed: int, reporter: Reporter) -> tuple[Value, ...]:

@@ -24,7 +24,7 @@ _CHANGES: dict[str, dict[str, Any]] = {
     "dropout": {"dropout": 0.5},
     NORMED: {"batchnorm": "trained"},
     "input noise": {"input_noise": 0.5},
-    "gradient noise": {"gradient_noise": 0.01},
+    "gradient noise": {"gradient_noise": 0.001},
     AUGMENTED: {},
     EARLY: {"patience": 8},
     ALL: {
@@ -32,6 +32,7 @@ _CHANGES: dict[str, dict[str, Any]] = {
         "gradient_noise": 0.001, "patience": 8,
     },
 }  # fmt: skip
+_NAMES = {AUGMENTED: "shifted images", ALL: "everything together"}
 _ABOUT = {
     NONE: "the same network, trained until it fits its images",
     "L1": "each step moves the weights towards zero by rate x 0.05",
@@ -48,7 +49,7 @@ _ABOUT = {
 
 def prepare(choices: Choices, reporter: Reporter) -> Bench:
     """Few images, and a network that can learn them by heart."""
-    per_class, epochs = (10, 40) if choices.is_quick else (10, 100)
+    per_class, epochs = (10, 25) if choices.is_quick else (10, 100)
     data = chosen(choices.data, per_class=per_class, reporter=reporter)
     facts = {
         "data": data.key, "images of a class": per_class, "test images": 500, "epochs": epochs, "batch": 25,
@@ -97,8 +98,9 @@ def findings(results: Results) -> tuple[str, ...]:
     each = [
         compared(
             results, (arm, NONE), ACCURACY,
-            more=f"{arm[0].upper()}{arm[1:]} helps",
-            less=f"{arm[0].upper()}{arm[1:]} hurts", whether=f"{arm} helps",
+            more=f"With {_NAMES.get(arm, arm)}, the network classifies new images better",
+            less=f"With {_NAMES.get(arm, arm)}, the network classifies new images worse",
+            whether=f"the network classifies new images better with {_NAMES.get(arm, arm)}",
         )
         for arm in results.arms
         if arm != NONE

@@ -17,7 +17,7 @@ ACCURACY, LOSS, RATE = "accuracy", "training loss", "rate"
 LOST = "share of draws that learned nothing"
 CONSTANT, COSINE = "constant", "cosine"
 HOT, WARMED = "too large, no warm-up", "too large, warm-up"
-BASE, TOO_LARGE, MOST = 0.05, 1.5, 6.0
+BASE, TOO_LARGE, MOST = 0.05, 0.2, 6.0
 _CHANGES: dict[str, dict[str, Any]] = {
     CONSTANT: {"schedule": "constant"},
     "step": {"schedule": "step"},
@@ -42,7 +42,7 @@ ABOUT = {
 
 def prepare(choices: Choices, reporter: Reporter) -> Bench:
     """The images, of which a fifth of those for training are held out to choose the epoch."""
-    per_class, epochs = (25, 15) if choices.is_quick else (60, 40)
+    per_class, epochs = (20, 12) if choices.is_quick else (60, 40)
     data = chosen(choices.data, per_class=per_class, reporter=reporter)
     facts = {
         "data": data.key, "images of a class": per_class, "test images": 400, "epochs": epochs, "batch": 20,

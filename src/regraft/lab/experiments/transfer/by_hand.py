@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from threadpoolctl import threadpool_limits
 
 from regraft.advice.visual_words import word_histograms
 from regraft.data.findings.image_set import Images
@@ -20,6 +19,7 @@ from regraft.features.extraction import Features, extract
 from regraft.features.opening import Compute
 from regraft.lab.bench.networks import lenet
 from regraft.lab.bench.pictures import write_digit_pictures
+from regraft.lab.bench.reading import read_off
 from regraft.lab.bench.sets import Labelled, content_of, some_of_each
 from regraft.lab.bench.subject import value
 from regraft.lab.bench.training import evaluated, settings, trained
@@ -63,7 +63,7 @@ class Pictures:
         if arm == LENET:
             return (value(ACCURACY, self._lenet(labels, train, test, seed)),)
         rows = self._rows(arm, seed, reporter)
-        return (value(ACCURACY, _svm(rows[train], labels[train], rows[test], labels[test])),)
+        return (value(ACCURACY, read_off(rows, labels, train, test)),)
 
     def _rows(self, arm: str, seed: int, reporter: Reporter) -> Floats:
         keys = [item.sha256 for item in self.images.items]
@@ -96,16 +96,6 @@ def _sides(labels: Floats, per_class: int, seed: int) -> tuple[Floats, Floats]:
     return np.sort(chosen), np.setdiff1d(np.arange(len(labels)), chosen)
 
 
-def _svm(train: Floats, targets: Floats, test: Floats, truth: Floats) -> float:
-    """The accuracy of an RBF SVM on standardised values."""
-    from sklearn.svm import SVC
-
-    mean, spread = train.mean(axis=0), np.maximum(train.std(axis=0), 1e-6)
-    with threadpool_limits(1, user_api="blas"):
-        machine = SVC(C=10.0).fit((train - mean) / spread, targets)
-        return float(machine.score((test - mean) / spread, truth))
-
-
 def prepare(choices: Choices, reporter: Reporter) -> Pictures:
     """The images and the pretrained network.
 
@@ -122,7 +112,7 @@ def prepare(choices: Choices, reporter: Reporter) -> Pictures:
     facts: dict[str, Any] = {
         "images": len(images), "content": content_of(images), "training images of a class": per_class,
         "epochs of LeNet-5": epochs, "network": choices.network, "weights": weights.source.sha256,
-        "input": INPUT_PX, "runtime": choices.runtime,
+        "input": INPUT_PX, "classifier": "linear least-squares SVM", "runtime": choices.runtime,
     }  # fmt: skip
     what = choices.data or "scikit-learn's digits, each enlarged and put at a random place on grey paper"
     about = f"{what}: {len(images)} images in {len(images.labels)} classes, {per_class} of each to learn from"

@@ -57,6 +57,7 @@ def tuned(
         **{
             "epochs": epochs, "optimizer": "sgd", "schedule": "constant", "effective_batch": 25,
             "batchnorm": "frozen",
+            "clip_norm": 1.0,
         } | ARMS[arm]
     )  # fmt: skip
     seen = passed([stage.module for stage in stages], train) if arm == FROZEN else train
@@ -75,7 +76,7 @@ def prepare(choices: Choices, reporter: Reporter) -> Bench:
     parts: tuple[SmallSet, SmallSet] = (data.of(range(half)), data.of(range(half, data.classes)))
     facts = {
         "data": data.key, "images of a class": [per_class, per_class // 4], "test images": 300,
-        "epochs": [before, epochs], "settings": ARMS, "momentum": 0.9, "batch": 25,
+        "epochs": [before, epochs], "settings": ARMS, "momentum": 0.9, "batch": 25, "largest gradient": 1.0,
     }  # fmt: skip
     kept: dict[int, tuple[Small, Labelled]] = {}
 

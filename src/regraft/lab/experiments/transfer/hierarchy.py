@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from regraft.data.findings.image_set import Images
 from regraft.features.extraction import Features
 from regraft.features.opening import Compute
 from regraft.lab.bench.pictures import write_digit_pictures, write_gratings
+from regraft.lab.bench.reading import read_off
 from regraft.lab.bench.sets import content_of, some_of_each
 from regraft.lab.bench.subject import value
 from regraft.lab.results.experiment import Choices, Extra
@@ -31,7 +31,6 @@ from regraft.workflow.fit import fit
 EDGES, THINGS = "directions of stripes", "digits at any place"
 INPUT_PX, GRANULARITY = 96, "coarse"
 _ORIENTATIONS = 8
-_STRENGTHS = (0.1, 1.0, 10.0, 100.0, 1000.0)
 
 
 @dataclass
@@ -61,19 +60,8 @@ class Seen:
         values = []
         for number, stage in enumerate(stages_of(found.layout), 1):
             rows = found.matrix(keys, columns_of(found.layout, [stage]))
-            values.append(value(f"accuracy, stage {number}", _read(rows, labels, train, test)))
+            values.append(value(f"accuracy, stage {number}", read_off(rows, labels, train, test)))
         return tuple(values)
-
-
-def _read(rows: np.ndarray, labels: np.ndarray, train: np.ndarray, test: np.ndarray) -> float:
-    """The test accuracy of a ridge classifier, whose strength is chosen by leave-one-out in training."""
-    from sklearn.linear_model import RidgeClassifierCV
-
-    mean, spread = rows[train].mean(axis=0), np.maximum(rows[train].std(axis=0), 1e-6)
-    standard = (rows - mean) / spread
-    with threadpool_limits(1, user_api="blas"):
-        machine = RidgeClassifierCV(alphas=_STRENGTHS).fit(standard[train], labels[train])
-        return float(machine.score(standard[test], labels[test]))
 
 
 def prepare(choices: Choices, reporter: Reporter) -> Seen:

@@ -99,12 +99,12 @@ class Halves:
 
 def prepare(choices: Choices, reporter: Reporter) -> Halves:
     """The images, whose classes are divided into two halves."""
-    per_class, epochs = (30, 15) if choices.is_quick else (60, 40)
+    per_class, epochs = (25, 15) if choices.is_quick else (60, 60)
     data = chosen(choices.data, per_class=per_class, reporter=reporter, classes=4)
     facts: dict[str, Any] = {
         "data": data.key, "images of a class": per_class, "test images": 400, "epochs": epochs, "batch": 30,
-        "channels": [12, 12, 24, 24, 24], "learning rate": 0.003,
+        "channels": [12, 12, 24, 24, 24], "learning rate": 0.01,
     }  # fmt: skip
-    plan = settings(epochs=epochs, effective_batch=30)
+    plan = settings(epochs=epochs, lr=0.01, effective_batch=30)
     about = f"{data.about}; half of the classes, drawn anew each time, is task A, the others are task B"
     return Halves(data, per_class, plan, about, facts)

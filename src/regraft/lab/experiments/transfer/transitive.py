@@ -33,7 +33,7 @@ def prepare(choices: Choices, reporter: Reporter) -> Bench:
     }
     facts = {
         "data": data.key, "source": gratings().key, "images of a class": [few, many], "test images": 400,
-        "epochs": [before, epochs], "rates": [0.003, 0.001], "batch": 25,
+        "epochs": [before, epochs], "learning rate": 0.003, "batch": 25,
     }  # fmt: skip
 
     def measured(arm: str, seed: int, reporter: Reporter) -> tuple[Value, ...]:
@@ -42,8 +42,8 @@ def prepare(choices: Choices, reporter: Reporter) -> Bench:
         steps = [one.sample(seed, per_class=many, test=1)[0] for one in tasks[arm]]
         network = convolutional(2, seed=seed)
         for task in steps:
-            network = taught(network, task, epochs=before, rate=0.003, seed=seed)
-        network = taught(network, train, epochs=epochs, rate=0.001 if steps else 0.003, seed=seed)
+            network = taught(network, task, epochs=before, seed=seed)
+        network = taught(network, train, epochs=epochs, seed=seed)
         return (value(ACCURACY, accuracy(network, test)),)
 
     about = (
@@ -53,11 +53,11 @@ def prepare(choices: Choices, reporter: Reporter) -> Bench:
     return Bench(about, facts, measured)
 
 
-def taught(network: Small, task: Labelled, *, epochs: int, rate: float, seed: int) -> Small:
+def taught(network: Small, task: Labelled, *, epochs: int, seed: int) -> Small:
     """The network after another task: its stages are trained further, the head is new."""
     new = convolutional(int(task.targets.max()) + 1, seed=seed)
     found = Small(copy.deepcopy(network.stages), new.head)
-    trained(found, task, settings(epochs=epochs, lr=rate, effective_batch=25), seed=seed)
+    trained(found, task, settings(epochs=epochs, effective_batch=25), seed=seed)
     return found
 
 
