@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
+import json
 import struct
 import tarfile
 import zipfile
@@ -127,38 +128,45 @@ def _each(folder: str, *labels: str, ending: str = "jpg") -> dict[str, bytes]:
 
 def _pets() -> tuple[bytes, bytes]:
     names = [f"{label}_{number}" for label in ("Great_Pyrenees", "Bengal") for number in range(2)]
-    lists = "".join(f"{name} 1 1 1\n" for name in names).encode()
+    lists = [f"{name} 1 1 1\n".encode() for name in names]
     return (
         tgz({f"images/{name}.jpg": JPEG for name in names}),
         tgz(
             {
-                "annotations/trainval.txt": lists[: len(lists) // 2],
-                "annotations/test.txt": lists[len(lists) // 2 :],
+                "annotations/trainval.txt": lists[0] + lists[2],
+                "annotations/test.txt": lists[1] + lists[3],
             }
         ),
     )
 
 
 def _food() -> bytes:
-    meta = dict.fromkeys(("train", "test"), b'{"apple_pie": ["apple_pie/0"], "ribs": ["ribs/1"]}')
-    images = {f"food-101/images/{name}.jpg": JPEG for name in ("apple_pie/0", "ribs/1")}
-    return tgz({**{f"food-101/meta/{side}.json": data for side, data in meta.items()}, **images})
+    files = {}
+    for number, side in enumerate(("train", "test")):
+        names = [f"apple_pie/{number}", f"ribs/{number}"]
+        files |= {f"food-101/images/{name}.jpg": JPEG for name in names}
+        files[f"food-101/meta/{side}.json"] = json.dumps(
+            {name.split("/")[0]: [name] for name in names}
+        ).encode()
+    return tgz(files)
 
 
 def _dtd() -> bytes:
-    lists = {
-        f"dtd/labels/{name}1.txt": b"banded/b_1.jpg\nwoven/w_1.jpg\n" for name in ("train", "val", "test")
-    }
-    return tgz({**lists, "dtd/images/banded/b_1.jpg": JPEG, "dtd/images/woven/w_1.jpg": JPEG})
+    files = {}
+    for side in ("train", "val", "test"):
+        names = [f"{label}/{label}_{side}.jpg" for label in ("banded", "woven")]
+        files |= {f"dtd/images/{name}": JPEG for name in names}
+        files[f"dtd/labels/{side}1.txt"] = "\n".join(names).encode()
+    return tgz(files)
 
 
 def _aircraft() -> bytes:
-    folder = "fgvc-aircraft-2013b/data"
-    lists = {
-        f"{folder}/images_variant_{name}.txt": b"01 Boeing 707\n02 A320\n"
-        for name in ("train", "val", "test")
-    }
-    return tgz({**lists, f"{folder}/images/01.jpg": JPEG, f"{folder}/images/02.jpg": JPEG})
+    files = {}
+    for side in ("train", "val", "test"):
+        files |= {f"fgvc-aircraft-2013b/data/images/{side}{number}.jpg": JPEG for number in range(2)}
+        lines = f"{side}0 Boeing 707\n{side}1 A320\n"
+        files[f"fgvc-aircraft-2013b/data/images_variant_{side}.txt"] = lines.encode()
+    return tgz(files)
 
 
 def _gtsrb() -> tuple[bytes, bytes, bytes]:

@@ -52,7 +52,7 @@ def _hostile(canary: Path) -> list[Any]:
     command = f"touch {canary}"
     return [
         _Runs(os.system, command), {"data": _Runs(os.system, command)}, {"data": [_Runs(eval, "1")]},
-        {"data": _Runs(exec, f"open({str(canary)!r}, 'w')")}, {"data": _Runs(getattr, np, "load")},
+        {"data": _Runs(exec, f"open({str(canary)!r}, 'w')")}, {"data": _Runs(getattr, "x", "upper")},
         {"data": _Runs(open, str(canary), "w")}, {"data": np.array([print], object)},
         {"data": np.zeros(3)}, {"data": np.dtype("O")}, {"data": OrderedDict(a=1)}, {"data": {1, 2}},
         {"data": Path("x")}, {"data": print}, {"data": _Runs}, {"data": bytearray(b"x")}, {"data": 1j},

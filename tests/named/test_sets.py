@@ -186,7 +186,8 @@ def test_a_data_set_is_downloaded_and_checked(
     server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = MADE["usps"][0]
-    monkeypatch.setattr(cards, "set_cards", lambda: {"usps": _card(server, data)})
+    card = _card(server, data)
+    monkeypatch.setattr(cards, "set_cards", lambda: {"usps": card})
     for name in ("usps.bz2", "usps.t.bz2"):
         (tmp_path / "remote" / name).write_bytes(data)
     found = get("usps")
@@ -197,9 +198,10 @@ def test_a_data_set_is_downloaded_and_checked(
 def test_a_server_that_refuses_leaves_the_user_with_a_way_out(
     server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cards, "set_cards", lambda: {"usps": _card(server, b"")})
+    card = _card(server, b"")
+    monkeypatch.setattr(cards, "set_cards", lambda: {"usps": card})
     with pytest.raises(
         DownloadError, match=r"no such file.*put it at .*own/usps\.bz2; its MD5 is d41d8cd98f"
     ):
         get("usps")
-    assert not is_here(_card(server, b""))
+    assert not is_here(card)

@@ -12,7 +12,7 @@ from regraft.networks.weights.hubs import offline_because
 from regraft.progress import Reporter
 from regraft.storage.tables import printable
 
-_ADDRESS = re.compile(r"hf:/{1,2}datasets/([\w.-]+/[\w.-]+?)(?:@([\w./-]+))?/?")
+_ADDRESS = re.compile(r"hf:/{1,2}datasets/(\w[\w.-]*/\w[\w.-]*?)(?:@([\w./-]+))?/?")
 _FILES = ["*.parquet", "README.md"]
 
 

@@ -281,7 +281,7 @@ def test_a_refusal_says_where_the_files_are(
 
 @pytest.mark.parametrize(
     ("start", "text"),
-    [("/home/ann/", "/home/ann/"), ("C:\\data\\", "C:/data/"), (r"\\\\host\\share\\", "//host/share/")],
+    [("/home/ann/", "/home/ann/"), ("C:\\data\\", "C:/data/"), ("\\\\host\\share\\", "//host/share/")],
     ids=["home", "drive", "share"],
 )
 def test_paths_of_another_machine_are_found_by_their_ends(tmp_path: Path, start: str, text: str) -> None:

@@ -30,7 +30,9 @@ _EMBEDDING = {
 }
 """Networks whose addresses hold one of IPv4, and the number of bits after it."""
 _NEVER = (
-    ipaddress.IPv6Network("2001::/32"),  # Teredo
+    ipaddress.IPv6Network("2001::/23"),  # assignments of the IETF, among them Teredo
+    ipaddress.IPv6Network("3fff::/20"),  # for documents (RFC 9637)
+    ipaddress.IPv4Network("192.0.0.0/24"),  # assignments of the IETF
     ipaddress.IPv6Network("64:ff9b:1::/48"),  # NAT64 of a network's own (RFC 8215)
     ipaddress.IPv6Network("fec0::/10"),  # once site-local
     ipaddress.IPv4Network("192.88.99.0/24"),  # relays of 6to4
