@@ -27,7 +27,7 @@ from regraft.evaluation.scores import mean_interval
 from regraft.records import Estimate, Rates, Scores
 
 DATA, POSITIVE, SHARE = "data/trash6", "trash", 0.03
-NETWORK, STRATEGY = "mobilenetv1_100", "many-stages"
+NETWORK, STRATEGY = "mobilenetv1_100", "probe"
 GOAL = "specificity=0.9"
 MEASURES = ("accuracy", "balanced", "auroc", "log-loss")
 
@@ -113,7 +113,7 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def main(draws: str = "6") -> None:
+def main(draws: str = "10") -> None:
     """Measure every draw with every measure, and print the means."""
     rows = []
     with tempfile.TemporaryDirectory() as folder:

@@ -41,7 +41,9 @@ class Listening(Silent):
 def table(folder: Path, digits: Path, rare: int, *, size: int = 3) -> Path:
     """A table of the digits 5, of which there are few, and 6, in groups of a size."""
     files = [*sorted((digits / "5").glob("*.png"))[:rare], *sorted((digits / "6").glob("*.png"))]
-    lines = [f"{file},{file.parent.name},{file.parent.name}-{place // size}" for place, file in enumerate(files)]
+    lines = [
+        f"{file},{file.parent.name},{file.parent.name}-{place // size}" for place, file in enumerate(files)
+    ]
     (folder / "t.csv").write_text("\n".join(["path,label,group", *lines]) + "\n")
     return folder / "t.csv"
 
