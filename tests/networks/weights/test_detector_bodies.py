@@ -62,16 +62,15 @@ def found(**changes: Any) -> Any:
 
 
 def test_the_maps_are_those_of_the_detectors_own_backbone(hub: LocalHub, detector: nn.Module) -> None:
-    network = load_network(found())
-    image, value = torch.rand(1, 3, 96, 128), None
+    network, image = load_network(found()), torch.rand(1, 3, 96, 128)
     with torch.inference_mode():
-        expected = list(detector.backbone.body(image).values())[-1]  # type: ignore[union-attr,operator]
-        value = image
+        expected, *_ = detector.backbone.body(image).values()  # type: ignore[union-attr,operator]
+        value, differences = image, []
         for stage in network.stages:
             value = stage.module(value)
-            if value.shape == expected.shape and torch.allclose(value, expected, rtol=1e-3, atol=1e-4):
-                return
-    pytest.fail("no stage gives the map of the detector's backbone")
+            if value.shape == expected.shape:
+                differences.append(float((value - expected).abs().max() / expected.abs().max()))
+    assert min(differences) < 1e-5
 
 
 def test_it_is_downloaded_once_and_its_origin_is_said(hub: LocalHub) -> None:
@@ -85,7 +84,7 @@ def test_it_is_downloaded_once_and_its_origin_is_said(hub: LocalHub) -> None:
 
 
 def test_nothing_is_downloaded_where_it_is_forbidden(hub: LocalHub) -> None:
-    with pytest.raises(WeightsNotFoundError, match=rf"{NAME} is not .*--offline forbids .*--weights FOLDER"):
+    with pytest.raises(WeightsNotFoundError, match=rf"{NAME} is not .* offline forbids .*weights FOLDER"):
         found(offline=True)
     assert hub.bodies == []
 

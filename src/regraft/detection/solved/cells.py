@@ -147,7 +147,7 @@ def cell_targets(
 
 
 def sampling_step(cells: int, width: int) -> int:
-    """Of how many background cells one is used: many say the same, each costs the square of the columns.
+    """How many background cells share one that is used: they say the same, and rows cost time.
 
     >>> sampling_step(10_000, 700), sampling_step(157_000, 700), sampling_step(10_000_000, 700)
     (1, 3, 4)
