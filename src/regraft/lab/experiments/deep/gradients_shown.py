@@ -16,7 +16,7 @@ RELU_HE, NORMED, RESIDUAL = (f"ReLU, {kind}, He" for kind in ("plain", "BatchNor
 PROFILED = (SIGMOID, "ReLU, plain, small normal", RELU_GLOROT, RELU_HE, NORMED, RESIDUAL)
 _RATIO_NOTE = (
     "log10 of the gradient's norm at the first layer over that at the last hidden layer, before the first "
-    "step: -6 means a millionth. The darker, the further from 0."
+    "step: -6 means a millionth, and 0 the same, or nothing at both. The darker, the further from 0."
 )
 _LOSS_NOTE = "Cross-entropy in nats; ten guessed classes have 2.30. The darker, the less was learned."
 _ABOUT = {"plain": "nothing else", "BatchNorm": "BatchNorm before it", "residual": "BatchNorm and a shortcut"}
