@@ -22,10 +22,6 @@ _LOSS_NOTE = "Cross-entropy in nats; ten guessed classes have 2.30. The darker, 
 _ABOUT = {"plain": "nothing else", "BatchNorm": "BatchNorm before it", "residual": "BatchNorm and a shortcut"}
 
 
-def _far(one: float) -> float:
-    return abs(one) / 12
-
-
 def figures(results: Results) -> tuple[Figure, ...]:
     """How much of the gradient reaches the first layer, layer by layer, and what was learned."""
     depths = [f"{depth} layers" for depth in DEPTHS]
@@ -36,7 +32,7 @@ def figures(results: Results) -> tuple[Figure, ...]:
             depths,
             [(arm, [results.estimate(arm, f"{depth}, {what}") for depth in depths]) for arm in results.arms],
             note=note,
-            strength=_far,
+            strength=lambda one: abs(one) / 12,
         )
         for name, title, what, note in (
             ("ratio", "How much of the gradient reaches the first layer", RATIO, _RATIO_NOTE),
@@ -64,7 +60,7 @@ def figures(results: Results) -> tuple[Figure, ...]:
             [f"layer {place:g}" for place, _ in lines["1"][PROFILED.index(arm)][1]],
             [(f"step {at}", [one for _, one in own[PROFILED.index(arm)][1]]) for at, own in lines.items()],
             note="log10 of the gradient's norm. The darker, the smaller.",
-            strength=_far,
+            strength=lambda one: abs(one) / 12,
         )
         for name, arm in (("sigmoid", SIGMOID), ("residual", RESIDUAL))
     ]
@@ -73,8 +69,9 @@ def figures(results: Results) -> tuple[Figure, ...]:
 
 def findings(results: Results) -> tuple[str, ...]:
     """What makes the gradient vanish, and what keeps it."""
-    deep, shallow = f"{DEEPEST} layers, {RATIO}", f"{DEPTHS[0]} layers, {RATIO}"
-    vanished, halved = results.estimate(SIGMOID, deep), results.within(SIGMOID, deep, shallow)
+    deep = f"{DEEPEST} layers, {RATIO}"
+    vanished = results.estimate(SIGMOID, deep)
+    halved = results.within(SIGMOID, deep, f"{DEPTHS[0]} layers, {RATIO}")
     start = results.difference(RELU_HE, RELU_GLOROT, deep)
     shortcut = results.difference(RESIDUAL, NORMED, deep)
     learned = results.difference(RESIDUAL, RELU_HE, f"{DEEPEST} layers, {LOSS}")
@@ -102,8 +99,7 @@ def findings(results: Results) -> tuple[str, ...]:
             shortcut, "the exponent of the residual network minus that of BatchNorm alone is "
             f"{signed(shortcut)}",
             more="Shortcuts let more of the gradient reach the first layer than BatchNorm alone",
-            less="Shortcuts make the first layer's gradient smaller, relative to the last: BatchNorm "
-            "alone lets it grow towards the image, and shortcuts even it out",
+            less="Shortcuts let less of the gradient reach the first layer than BatchNorm alone",
             whether="shortcuts change how the gradient is distributed",
         ),
         said(
