@@ -66,7 +66,7 @@ def distance(one: Ended, other: Ended) -> float:
 
 
 def prepare(choices: Choices, reporter: Reporter) -> Bench:
-    """Two batches of 256 images, as far as there are so many."""
+    """Two batches of 256 images, or fewer where there are fewer images."""
     epochs = 12 if choices.is_quick else 30
     data = chosen(choices.data, per_class=8, reporter=reporter)
     per_class = max(8, 512 // data.classes)
