@@ -67,7 +67,8 @@ class SmallSet:
     def sample(self, seed: int, *, per_class: int, test: int) -> tuple[Labelled, Labelled]:
         """`per_class` training images of each class, and at most `test` others, chosen by the seed."""
         order = generator(seed, "lab sample").permutation(len(self.targets))
-        train, others = [], []
+        train: list[int] = []
+        others: list[int] = []
         taken = [0] * self.classes
         for place in order.tolist():
             number = int(self.targets[place])

@@ -180,7 +180,7 @@ def signed(one: Estimate) -> str:
     >>> signed(Estimate(value=-1.5, low=-2.0, high=0.0)), signed(Estimate(value=0.25))
     ('-1.50 [-2.00, 0]', '0.250')
     """
-    if one.low is None or one.high is None:
+    if one.low is None or one.high is None or one.low == one.high:
         return plain(one.value)
     return f"{plain(one.value)} [{plain(one.low)}, {plain(one.high)}]"
 

@@ -67,7 +67,7 @@ def width_for(design: Design, budget: int, *, classes: int, size_px: int) -> int
 
 def bench(designs: Mapping[str, Design], choices: Choices, reporter: Reporter, *, version: str) -> Bench:
     """The images, and a network of each design at the budget."""
-    per_class, epochs, budget = (20, 15, 150_000) if choices.is_quick else (50, 30, 600_000)
+    per_class, epochs, budget = (25, 20, 150_000) if choices.is_quick else (50, 30, 600_000)
     data = chosen(choices.data, per_class=per_class, reporter=reporter)
     own_px = data.images.shape[-1]
     budget = budget * own_px**2 // 64

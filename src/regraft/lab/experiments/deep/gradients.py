@@ -65,7 +65,7 @@ def network(depth: int, arm: tuple[str, str, str], inputs: int, classes: int, se
 def layer_norms(given: Small, train: Labelled, *, steps: int, seed: int) -> list[dict[str, float]]:
     """The norm of the gradient of each layer's parameters before each step; an epoch is one step here."""
     plan = settings(
-        epochs=steps, lr=0.05, optimizer="sgd", schedule="constant", effective_batch=len(train), lr_decay=1.0
+        epochs=steps, lr=0.05, optimizer="sgd", schedule="constant", effective_batch=len(train), clip_norm=1.0
     )
     return [
         {**row["gradient_norms"], LOSS: row["train_loss"]}
@@ -78,7 +78,14 @@ def prepare(choices: Choices, reporter: Reporter) -> Bench:
     steps = 8 if choices.is_quick else 40
     data = chosen(choices.data, per_class=2, reporter=reporter)
     per_class = max(2, IMAGES // data.classes)
-    facts = {"data": data.key, "batch": IMAGES, "steps": steps, "width": WIDTH, "learning rate": 0.05}
+    facts = {
+        "data": data.key,
+        "batch": IMAGES,
+        "steps": steps,
+        "width": WIDTH,
+        "learning rate": 0.05,
+        "largest gradient": 1.0,
+    }
 
     def measured(arm: str, seed: int, reporter: Reporter) -> tuple[Value, ...]:
         del reporter

@@ -16,9 +16,9 @@ RELU_HE, NORMED, RESIDUAL = (f"ReLU, {kind}, He" for kind in ("plain", "BatchNor
 PROFILED = (SIGMOID, "ReLU, plain, small normal", RELU_GLOROT, RELU_HE, NORMED, RESIDUAL)
 _RATIO_NOTE = (
     "log10 of the gradient's norm at the first layer over that at the last hidden layer, before the first "
-    "step: -6 means a millionth. The darker, the further from 0."
+    "step: -6 means a millionth, and 0 the same, or nothing at both. The darker, the further from 0."
 )
-_LOSS_NOTE = "Cross-entropy in nats; ten guessed classes have 2.30. The darker, the less was learned."
+_LOSS_NOTE = "Cross-entropy in nats; ten guessed classes have 2.30. The darker, the larger."
 _ABOUT = {"plain": "nothing else", "BatchNorm": "BatchNorm before it", "residual": "BatchNorm and a shortcut"}
 
 
@@ -32,11 +32,11 @@ def figures(results: Results) -> tuple[Figure, ...]:
             depths,
             [(arm, [results.estimate(arm, f"{depth}, {what}") for depth in depths]) for arm in results.arms],
             note=note,
-            strength=lambda one, most=most: abs(one) / most,
+            strength=lambda one: abs(one) / 12,
         )
-        for name, title, what, most, note in (
-            ("ratio", "How much of the gradient reaches the first layer", RATIO, 12.0, _RATIO_NOTE),
-            ("loss", "Training loss after the last step", LOSS, 2.4, _LOSS_NOTE),
+        for name, title, what, note in (
+            ("ratio", "How much of the gradient reaches the first layer", RATIO, _RATIO_NOTE),
+            ("loss", "Training loss after the last step", LOSS, _LOSS_NOTE),
         )
     ]
     steps = dict.fromkeys(one.split(", ")[1] for one in results.measures(SIGMOID) if ", step " in one)
@@ -60,7 +60,7 @@ def figures(results: Results) -> tuple[Figure, ...]:
             [f"layer {place:g}" for place, _ in lines["1"][PROFILED.index(arm)][1]],
             [(f"step {at}", [one for _, one in own[PROFILED.index(arm)][1]]) for at, own in lines.items()],
             note="log10 of the gradient's norm. The darker, the smaller.",
-            strength=lambda one: -one / 12,
+            strength=lambda one: abs(one) / 12,
         )
         for name, arm in (("sigmoid", SIGMOID), ("residual", RESIDUAL))
     ]
@@ -69,8 +69,9 @@ def figures(results: Results) -> tuple[Figure, ...]:
 
 def findings(results: Results) -> tuple[str, ...]:
     """What makes the gradient vanish, and what keeps it."""
-    deep, shallow = f"{DEEPEST} layers, {RATIO}", f"{DEPTHS[0]} layers, {RATIO}"
-    vanished, halved = results.estimate(SIGMOID, deep), results.within(SIGMOID, deep, shallow)
+    deep = f"{DEEPEST} layers, {RATIO}"
+    vanished = results.estimate(SIGMOID, deep)
+    halved = results.within(SIGMOID, deep, f"{DEPTHS[0]} layers, {RATIO}")
     start = results.difference(RELU_HE, RELU_GLOROT, deep)
     shortcut = results.difference(RESIDUAL, NORMED, deep)
     learned = results.difference(RESIDUAL, RELU_HE, f"{DEEPEST} layers, {LOSS}")
@@ -98,8 +99,7 @@ def findings(results: Results) -> tuple[str, ...]:
             shortcut, "the exponent of the residual network minus that of BatchNorm alone is "
             f"{signed(shortcut)}",
             more="Shortcuts let more of the gradient reach the first layer than BatchNorm alone",
-            less="Shortcuts make the first layer's gradient smaller, relative to the last: BatchNorm "
-            "alone lets it grow towards the image, and shortcuts even it out",
+            less="Shortcuts let less of the gradient reach the first layer than BatchNorm alone",
             whether="shortcuts change how the gradient is distributed",
         ),
         said(
@@ -137,8 +137,7 @@ GRADIENTS = Experiment(
             "He, Zhang, Ren & Sun 2015, Delving deep into rectifiers, section 2.2 and figure 3",
         ),
         Paper(
-            "The degradation of plain networks with BatchNorm is not due to vanishing gradients: their "
-            "norms are healthy.",
+            "Plain networks with BatchNorm degrade although their gradients' norms are healthy.",
             "He, Zhang, Ren & Sun 2015, Deep residual learning for image recognition, section 4.1",
         ),
     ),

@@ -38,8 +38,8 @@ def findings(results: Results) -> tuple[str, ...]:
     """Whether four small batches are one large one."""
     frozen, moving = (results.log10(arm, APART) for arm in (PARTS_FROZEN, PARTS))
     what = (
-        "as a share of the way that training moved them, the weights end 10 to the power of {} from those of "
-        "256 at once"
+        "after four steps, the weights are 10 to the power of {} of the way that they have gone apart from "
+        "those of 256 at once"
     )
     return (
         said(

@@ -18,6 +18,7 @@ LOST = "share of draws that learned nothing"
 CONSTANT, COSINE = "constant", "cosine"
 HOT, WARMED = "too large, no warm-up", "too large, warm-up"
 BASE, TOO_LARGE, MOST = 0.05, 0.2, 6.0
+_NOTHING = {"train_loss": MOST, "learning_rates": {"head": 0.0}}
 _CHANGES: dict[str, dict[str, Any]] = {
     CONSTANT: {"schedule": "constant"},
     "step": {"schedule": "step"},
@@ -62,11 +63,7 @@ def prepare(choices: Choices, reporter: Reporter) -> Bench:
         rows = trained(network, used, plan, seed=seed, watched=held).history
         found = []
         for epoch in range(1, epochs + 1):
-            row = (
-                rows[min(epoch, len(rows)) - 1]
-                if rows
-                else {"train_loss": MOST, "learning_rates": {"head": 0}}
-            )
+            row: dict[str, Any] = rows[min(epoch, len(rows)) - 1] if rows else _NOTHING
             loss = min(MOST, row["train_loss"]) if epoch <= len(rows) else MOST
             found.append(value(f"{LOSS}, epoch {epoch}", loss, "nats"))
             found.append(value(f"{RATE}, epoch {epoch}", row["learning_rates"]["head"], ""))

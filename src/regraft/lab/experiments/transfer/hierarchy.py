@@ -22,14 +22,15 @@ from regraft.networks.adaptation import adapted
 from regraft.networks.weights.finding import Weights, find_weights
 from regraft.progress import Reporter, Silent
 from regraft.randomness import generator
-from regraft.records import columns_of, stages_of
+from regraft.records import Granularity, columns_of, stages_of
 from regraft.reports.features_page import write_features
 from regraft.storage.places import cache_folder
 from regraft.workflow.check import load_images
 from regraft.workflow.fit import fit
 
 EDGES, THINGS = "directions of stripes", "digits at any place"
-INPUT_PX, GRANULARITY = 96, "coarse"
+INPUT_PX = 96
+GRANULARITY: Granularity = "coarse"
 _ORIENTATIONS = 8
 
 
