@@ -247,3 +247,13 @@ def test_processes_share_the_work(tmp_path: Path) -> None:
     assert all(process.returncode == 0 for process in processes)
     total = sum(int(words[1]) for words in outputs)
     assert total == 400, "every row is computed by exactly one process"
+
+
+def test_prune_deletes_unpacked_archives_too(tmp_path: Path) -> None:
+    for number, name in enumerate(("old", "new")):
+        place = tmp_path / "archives" / name / "plain.tar"
+        place.parent.mkdir(parents=True)
+        place.write_bytes(bytes(1000))
+        os.utime(place, (number, number))
+    assert prune(tmp_path, 1500) == 1000
+    assert [path.parent.name for path in tmp_path.rglob("*.tar")] == ["new"]
