@@ -32,6 +32,7 @@ from regraft.data.pictures.loading import LoadLimits
 from regraft.features.extraction import extract
 from regraft.features.opening import open_runtime
 from regraft.networks.weights.finding import find_weights
+from regraft.progress import Silent
 
 NETWORK = "mobilenetv1_100"
 SHARDS, REPEATS = 5, 3
@@ -58,16 +59,18 @@ def shards(folder: Path) -> dict[str, Any]:
     """Scan and features of photographs in a folder, and in a tar of five shards, in turn; each time cold."""
     source = shared("data/clothing") / "test"
     files = sorted(path for path in source.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg"))
+    packed = folder / "shards"
+    packed.mkdir()
     for number in range(SHARDS):
-        with tarfile.open(folder / f"shard-{number}.tar", "w") as opened:
+        with tarfile.open(packed / f"shard-{number}.tar", "w") as opened:
             for path in files[number::SHARDS]:
                 opened.add(path, path.relative_to(source).as_posix())
     weights = find_weights(NETWORK, weights=str(shared("weights")), offline=True)
-    runtime = open_runtime(weights)
+    runtime = open_runtime(weights, reporter=Silent())
     results: dict[str, list[float]] = {"folder": [], "shards": []}
     rows: dict[str, Any] = {}
     for repeat in range(REPEATS):
-        for name, place in (("folder", source), ("shards", folder)):
+        for name, place in (("folder", source), ("shards", packed)):
             os.environ["REGRAFT_CACHE"] = str(folder / f"cache-{name}-{repeat}")
 
             def work(place: Path = place) -> Any:

@@ -252,3 +252,13 @@ def test_a_read_only_cache_is_read(tmp_path: Path) -> None:
         assert keys(1)[0] in store(tmp_path).open()
     finally:
         tmp_path.chmod(0o755)
+
+
+def test_prune_deletes_unpacked_archives_too(tmp_path: Path) -> None:
+    for number, name in enumerate(("old", "new")):
+        place = tmp_path / "archives" / name / "plain.tar"
+        place.parent.mkdir(parents=True)
+        place.write_bytes(bytes(1000))
+        os.utime(place, (number, number))
+    assert prune(tmp_path, 1500) == 1000
+    assert [path.parent.name for path in tmp_path.rglob("*.tar")] == ["new"]

@@ -84,7 +84,7 @@ def hub_download(address: HubAddress, *, offline: bool, reporter: Reporter) -> P
         from huggingface_hub import HfApi
 
         facts = HfApi().dataset_info(address.name, revision=address.revision, timeout=20)
-        licence = (facts.card_data or {}).get("license") or "none stated"
+        licence = getattr(facts.card_data, "license", None) or "none stated"
         reporter.note(f"{address.text} at {facts.sha}; licence: {licence} (its card on the hub)")
         folder = Path(_snapshot(address, is_local=False))
     except Exception as error:  # huggingface_hub raises many kinds for networks and permissions

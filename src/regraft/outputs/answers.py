@@ -1,7 +1,7 @@
 """Files of answers about many images, written block by block: bounded memory, and nothing twice.
 
-Each block of answers is kept beside the file that will be written, complete or absent. The same command after
-an interruption begins with the first block that is missing, and the file is the same, byte for byte.
+Each block of answers is kept next to the file that will be written, complete or absent. After an interruption
+the same command begins with the first block that is missing, and the file is the same, byte for byte.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class AnswerFile:
         return csv_bytes((), [list(row.values()) for row in rows]).split(b"\n", 1)[1]
 
     def finish(self) -> None:
-        """Write the file, and the list of skipped images beside it, and remove the blocks."""
+        """Write the file, and the list of skipped images next to it, and remove the blocks."""
         blocks = sorted(self.folder.glob("*.rows"))
         if self.kind == "parquet":
             _join_parquet(blocks, self.folder / "whole", self.header)

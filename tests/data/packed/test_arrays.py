@@ -121,7 +121,7 @@ def test_a_stack_takes_its_labels_from_beside_it(tmp_path: Path, beside: str) ->
 def test_a_stack_without_labels_says_where_they_are_looked_for(tmp_path: Path) -> None:
     np.save(tmp_path / "stack.npy", GREY)
     with pytest.raises(
-        DataError, match=r"stack of images without labels; put them beside it.*stack_labels\.npy"
+        DataError, match=r"stack of images without labels; put them next to it.*stack_labels\.npy"
     ):
         find_images(tmp_path / "stack.npy")
 

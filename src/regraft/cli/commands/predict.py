@@ -180,14 +180,14 @@ def _write_all(
         )
     skipped: list[SkippedFile] = []
     count = 0
-    with reporter.phase("predicting", len(paths)) if len(blocks) > 1 else nullcontext() as meter:
-        for number, block in enumerate(blocks):
-            if number >= done:
-                found = answered(block)
-                lines = [(row.path, task.answer(row.probabilities, top=top)) for row in found.rows]
-                _keep(answers, number, lines, found.skipped, kind, is_first=not count)
-                skipped += found.skipped[: 21 - len(skipped)] if len(skipped) < 21 else ()
-                count += len(lines)
+    left = sum(map(len, blocks[done:]))
+    with reporter.phase("predicting", left) if len(blocks) > 1 else nullcontext() as meter:
+        for number, block in enumerate(blocks[done:], start=done):
+            found = answered(block)
+            lines = [(row.path, task.answer(row.probabilities, top=top)) for row in found.rows]
+            _keep(answers, number, lines, found.skipped, kind, is_first=not count)
+            skipped += found.skipped[: max(0, 21 - len(skipped))]
+            count += len(lines)
             if meter is not None:
                 meter.advance(len(block))
     if answers is None and not count and kind == "csv":

@@ -1,7 +1,8 @@
 """Which addresses of the web may be asked: a table from a stranger must not reach the networks of its reader.
 
-An address such as `http://169.254.169.254/` or `http://router/` is answered by machines that trust whoever is
-near. So only public addresses are asked, by their checked number, and a name is not looked up a second time.
+An address such as `http://169.254.169.254/` or `http://router/` is answered by machines that trust all
+their neighbours. So only public addresses are asked, by their checked number, and a name is not looked up a
+second time.
 """
 
 from __future__ import annotations

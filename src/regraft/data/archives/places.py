@@ -69,7 +69,7 @@ class Archive:
         return {folder: sorted(names) for folder, names in found.items()}
 
     def read(self, member: Member, most: int | None = None) -> bytes:
-        """The bytes of a member, or at most so many of its first bytes.
+        """The bytes of a member, or the first `most` of them.
 
         Raises:
             ImageError: they can't be read; the message is the reason.
@@ -98,7 +98,7 @@ class Inside:
         return self.member.size if self.member.size >= 0 else len(self.read())
 
     def read(self, most: int | None = None) -> bytes:
-        """Its bytes, or at most so many of the first; see `Archive.read`."""
+        """Its bytes, or the first `most` of them; see `Archive.read`."""
         return self.archive.read(self.member, most)
 
 

@@ -156,13 +156,14 @@ def read_zip_member(file: BinaryIO, member: Member, most: int | None = None) -> 
         raise ImageError("damaged in the archive: it is not where the archive's directory says")
     fields = _HEADER.unpack(header)
     file.seek(fields[-2] + fields[-1], 1)
-    is_part = most is not None and most < member.size
+    wanted = member.size if most is None else min(most, member.size)
+    is_part = wanted < member.size
     if member.packed is None:
-        return _whole(file.read(most if is_part else member.size), member, is_part=is_part)
+        return _whole(file.read(wanted), member, is_part=is_part)
     unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
     packed = file.read(min(member.packed, 65_536) if is_part else member.packed)
     try:
-        data = unpacker.decompress(packed, most if is_part and most else member.size + 1)
+        data = unpacker.decompress(packed, wanted if is_part else member.size + 1)
     except zlib.error as error:
         raise ImageError(f"damaged in the archive: {error}") from error
     return _whole(data, member, is_part=is_part)

@@ -1,4 +1,4 @@
-"""Images and labels from archives that stay packed: folders in them, or samples with a label beside each."""
+"""Images and labels from archives that stay packed: folders in them, or samples with labels."""
 
 from __future__ import annotations
 

@@ -131,7 +131,7 @@ def _stack_of_npy(path: Path) -> list[Stack]:
     beside = _labels_beside(path)
     if beside is None:
         raise DataError(
-            f"{printable(str(path))} is a stack of images without labels; put them beside it, a label "
+            f"{printable(str(path))} is a stack of images without labels; put them next to it, a label "
             f"for each image in its order: {path.stem}_labels.npy, labels.npy, {path.stem}.csv or labels.csv "
             "with the column label"
         )

@@ -1,4 +1,4 @@
-"""Samples in tar files as WebDataset writes them: `000017.jpg` with `000017.cls` or `000017.json` beside it.
+"""Samples in tar files as WebDataset writes them: `000017.jpg` with `000017.cls` or `000017.json`.
 
 Source: https://webdataset.github.io/webdataset, "The WebDataset Format": the files of a sample share the part
 of their name before the first dot, and lie next to each other.
@@ -27,7 +27,7 @@ _MOST_JSON_BYTES = 1 << 20
 
 
 def from_samples(archives: Sequence[Archive], root: Path) -> Found | None:
-    """The images with the labels beside them; None if most images have none."""
+    """The images with the labels of their samples; None if most images have none."""
     sides = _sides(archives)
     candidates: list[Candidate] = []
     skipped: list[SkippedFile] = []
@@ -44,7 +44,7 @@ def from_samples(archives: Sequence[Archive], root: Path) -> Found | None:
                 skipped.append(SkippedFile(name, str(error)))
                 continue
             if label is None:
-                skipped.append(SkippedFile(name, "no label beside it (.cls, or label in .json)"))
+                skipped.append(SkippedFile(name, "no label in its sample (.cls, or label in .json)"))
             else:
                 candidates.append(Candidate(name, path, label, sides.get(archive.path.name)))
         skipped += refused_in(archive, root)
@@ -52,7 +52,7 @@ def from_samples(archives: Sequence[Archive], root: Path) -> Found | None:
         return None
     if not any(candidate.side in ("test", "validation") for candidate in candidates):
         candidates = [replace(candidate, side=None) for candidate in candidates]
-    return Found(root, tuple(candidates), tuple(skipped), layout="samples with a label beside each image")
+    return Found(root, tuple(candidates), tuple(skipped), layout="samples of an image and its label")
 
 
 def _sides(archives: Sequence[Archive]) -> dict[str, Side]:
@@ -91,19 +91,19 @@ def _label(archive: Archive, beside: dict[str, str]) -> str | None:
     try:
         record = json.loads(_text(archive, beside["json"], _MOST_JSON_BYTES))
     except (ValueError, RecursionError) as error:
-        raise ImageError(f"the .json beside it can't be read: {error}") from error
+        raise ImageError(f"the .json of its sample can't be read: {error}") from error
     return label_of(_labelled(record)) if isinstance(record, dict) else None
 
 
 def _labelled(record: dict[str, Any]) -> Any:
     """The value of the field with the label; None if there is none, or if it is no single value."""
     names = [name for name, value in record.items() if isinstance(value, str | int | float)]
-    place = choose_label("the .json beside it", names, TableColumns())
+    place = choose_label("the .json of its sample", names, TableColumns())
     return None if place is None else record[names[place]]
 
 
 def _text(archive: Archive, name: str, most: int) -> str:
     member = archive.contents.members[name]
     if member.size > most:
-        raise ImageError(f"the label beside it ({PurePosixPath(name).name}) has {member.size:,} bytes")
+        raise ImageError(f"the label of its sample ({PurePosixPath(name).name}) has {member.size:,} bytes")
     return archive.read(member).decode("utf-8", "replace")
