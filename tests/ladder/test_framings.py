@@ -15,12 +15,11 @@ import regraft
 from regraft.errors import SettingsError
 from regraft.ladder.framings import sample_sizes, try_framings
 from regraft.progress import Silent
-from regraft.records import Framing
 from regraft.runs.records import Run
 from regraft.workflow.rehearsal import rehearse
 from tests.ladder.ladders import state_of
 
-BUDGET = {"network": "lenet5", "budget": "10m"}
+BUDGET = {"network": "lenet5", "budget": "90s"}
 
 
 def write_oblong(root: Path, *, width: int = 96, count: int = 60) -> Path:
@@ -68,7 +67,7 @@ def test_classes_that_differ_at_the_border_are_seen_by_the_ladder_alone(oblong: 
 def test_the_decision_is_one_line_and_its_evidence_is_on_the_ladder(climbed: Path) -> None:
     reasons = json.loads((climbed / "run.json").read_text())["reasons"]
     (line,) = [reason for reason in reasons if "framing" in reason]
-    assert f"framing {framing_of(climbed)} because it gives +" in line
+    assert line.startswith(f"framing {framing_of(climbed)}, because it gives +")
     assert "compared with crop, and is better with a probability of" in line
     names = [str(row["name"]) for row in json.loads((climbed / "ladder.json").read_text())["rows"]]
     assert [name.split(" @ ")[0] for name in names[1:3]] == ["ridge", "probe"]
@@ -82,7 +81,7 @@ def test_the_plan_of_a_ladder_repeats_its_framing(oblong: Path, climbed: Path) -
     assert again.test_scores == regraft.load_model(climbed).scores.test  # type: ignore[union-attr]
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_advice_names_the_framing_that_a_fit_takes(oblong: Path, climbed: Path) -> None:
     assert regraft.advise(oblong, **BUDGET).plan.framing == framing_of(climbed)
 
@@ -134,12 +133,9 @@ def test_a_fit_that_is_stopped_later_climbs_the_same_ladder(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("framing", ["crop", "pad"])
-def test_a_framing_that_the_user_names_is_not_measured(
-    oblong: Path, tmp_path: Path, framing: Framing
-) -> None:
-    regraft.fit(oblong, out=tmp_path / "run", framing=framing, **BUDGET)
-    assert framing_of(tmp_path / "run") == framing
+def test_a_framing_that_the_user_names_is_not_measured(oblong: Path, tmp_path: Path) -> None:
+    regraft.fit(oblong, out=tmp_path / "run", framing="cover", **BUDGET)
+    assert framing_of(tmp_path / "run") == "cover"
     assert not any(
         "framing" in reason
         for reason in Run.model_validate_json((tmp_path / "run" / "run.json").read_text()).reasons
@@ -171,7 +167,7 @@ def test_a_run_starts_from_the_framing_of_an_earlier_one(oblong: Path, tmp_path:
 def test_the_estimator_measures_framings_and_takes_named_ones(oblong: Path) -> None:
     files = sorted(oblong.rglob("*.png"))
     labels = [path.parent.name for path in files]
-    chosen = regraft.ImageClassifier(network="lenet5", budget="10m").fit(files, labels)
+    chosen = regraft.ImageClassifier(network="lenet5", budget="90s").fit(files, labels)
     assert chosen.model_.weights.input_spec.framing in ("squeeze", "pad")
     named = regraft.ImageClassifier(network="lenet5", strategy="probe", settings={"framing": "cover"})
     assert named.fit(files, labels).model_.weights.input_spec.framing == "cover"
