@@ -32,7 +32,7 @@ from regraft.tasks.task import Measure
 _RUNG = "framings"
 _LEAST, _SHARE, _MOST = 128, 8, 1_024  # images that all framings are tried on: an eighth, within limits
 _GROWTH = 4
-_HOPELESS_AT = 0.4
+_HOPELESS_AT = 0.2
 """A framing that is better with a lower probability is not tried on more images."""
 _OBLONG = 0.02
 """If fewer of the images are not square, only `cover` differs from `crop` by enough to be measured."""
