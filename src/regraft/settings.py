@@ -258,6 +258,11 @@ class FitSettings:
             names = (self.classes,) if isinstance(self.classes, str) else tuple(self.classes)
             object.__setattr__(self, "classes", names)
         settle(self, self._RANGES, ("cut", "budget"))
+        if self.classes is not None and not all(name.strip() for name in self.classes or ("",)):
+            raise SettingsError(
+                f"--classes {','.join(self.classes)!r} has no name, or an empty one; accepted are names of "
+                "classes with commas between them"
+            )
         if self.goal is not None:
             object.__setattr__(self, "goal", str(Goal.parse(self.goal)))
         if self.prevalence is not None and not 0 < self.prevalence < 1:

@@ -22,10 +22,10 @@ def said(one: Estimate, facts: str, *, more: str, less: str, whether: str, refer
         reference: what the interval is compared with.
 
     >>> said(Estimate(value=2.0, low=1.0, high=3.0), "2",
-    more="It rises", less="It falls", whether="it rises")
+    ...      more="It rises", less="It falls", whether="it rises")
     'It rises: 2.'
     >>> said(Estimate(value=2.0, low=-1.0, high=3.0), "2",
-    more="It rises", less="It falls", whether="it rises")
+    ...      more="It rises", less="It falls", whether="it rises")
     'It is not decided whether it rises: 2.'
     """
     return {
