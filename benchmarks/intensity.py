@@ -1,6 +1,6 @@
-"""What one range for a data set is worth: the same pictures with 8 and 10 bits, in two ranges.
+"""What one range for a data set is worth: the same pictures with 8, 10 and 12 bits, in two ranges.
 
-The copies of 10 bits are PNG files of 16 bits. The range 0:65535 is that of the container, by which
+The copies of 10 and 12 bits are PNG files of 16 bits. The range 0:65535 is that of the container, by which
 such files were divided before there was a range for the data set.
 
 Run: python benchmarks/intensity.py [DATA]
@@ -22,7 +22,7 @@ import regraft
 from regraft import DataSettings
 
 NETWORK = "mobilenetv1_100"
-WAYS = ((8, "auto"), (10, "0:65535"), (10, "auto"))
+WAYS = ((8, "auto"), (10, "0:65535"), (10, "auto"), (12, "0:65535"), (12, "auto"))
 SEEDS = (0, 1, 2)
 
 

@@ -32,8 +32,9 @@ regraft.fit(sys.argv[1], network="lenet5", strategy="many-stages", out=sys.argv[
 
 
 def content(folder: Path, cache: Path) -> dict[str, bytes]:
-    run = [path for path in folder.rglob("*") if path.is_file() and path.name != "log.jsonl"]
-    shards = [path for path in cache.glob("features/**/*") if path.is_file() and path.suffix != ".lock"]
+    kept = {path for place in (folder, cache / "features") for path in place.rglob("*") if path.is_file()}
+    kept = {path for path in kept if path.suffix not in (".lock", ".tmp") and path.name != "log.jsonl"}
+    run, shards = ([path for path in kept if place in path.parents] for place in (folder, cache))
     found = {path.relative_to(folder).as_posix(): path.read_bytes() for path in run}
     return found | {path.relative_to(cache).as_posix(): path.read_bytes() for path in shards}
 

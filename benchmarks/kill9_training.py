@@ -39,6 +39,7 @@ TIMED = {"log.jsonl", "metrics.jsonl", "metrics.csv"}
 
 def content(folder: Path) -> dict[str, str]:
     files = (path for path in folder.rglob("*") if path.is_file() and path.name not in TIMED)
+    files = (path for path in files if path.suffix != ".tmp")
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 

@@ -30,7 +30,7 @@ from regraft.prediction.onnx_model import open_session
 from regraft.progress import Silent
 from regraft.serving.package import open_package
 from regraft.serving.workers.decoding import DecodePool
-from regraft.serving.workers.inputs import central_square
+from regraft.serving.workers.inputs import framed
 
 Answer = tuple[float, int, int, list[dict[str, Any]] | None]
 """Seconds, status, number of the image, what was said."""
@@ -102,7 +102,7 @@ def statuses(answers: Sequence[Answer]) -> dict[str, int]:
 def bare(package: Any, files: Sequence[bytes]) -> dict[str, float]:
     """Images a second of decoding in as many processes as cores, and of the network alone."""
     cores = os.cpu_count() or 1
-    pool = DecodePool(central_square, package.input_spec, workers=cores)
+    pool = DecodePool(framed, package.input_spec, workers=cores)
     session = open_session(package.graph, threads=cores)
     pixels: list[Any] = [None] * len(files)
 

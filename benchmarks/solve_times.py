@@ -1,8 +1,8 @@
 """What solving heads takes, against what the ladder would predict on a machine that it has not measured yet.
 
 Ridge and logistic regression and an RBF SVM on the last stage, a third and two thirds of the stages, for
-parts of four data sets. The prediction is units of work (`ladder/solve_cost.py`) at the first guess of a
-unit's seconds, which the first solve of a kind corrects on the user's machine. Units that describe the work
+parts of four data sets. The prediction is units of work (`ladder/costs/solve_cost.py`) at the first guess of
+a unit's seconds, which the first solve of a kind corrects on the user's machine. Units that describe the work
 well have the same ratio of taken to predicted everywhere.
 
 Run: python benchmarks/solve_times.py
@@ -26,7 +26,7 @@ from regraft.features.extraction import extract
 from regraft.features.opening import open_runtime
 from regraft.heads.dataset import Dataset
 from regraft.heads.fitting import fit_head, import_libraries
-from regraft.ladder.solve_cost import solve_cost
+from regraft.ladder.costs.solve_cost import solve_cost
 from regraft.networks.weights.finding import find_weights
 from regraft.plans.cost_book import CostBook
 from regraft.plans.costs import Amounts

@@ -43,6 +43,7 @@ Results go to standard output, progress and errors to standard error. `--debug` 
 |---|---|
 | `REGRAFT_CACHE` | folder of everything that can be computed again; without it, the user's cache folder |
 | `REGRAFT_CACHE_MAX` | how large that may grow, for example `20G`; the least recently used goes first |
+| `REGRAFT_DATA` | folder of data sets and images that were fetched; without it, the user's folder of data |
 | `REGRAFT_WEIGHTS` | a folder of `NETWORK.safetensors` files that is searched for every network |
 | `REGRAFT_CONFIG` | folder of what you once agreed to (licences); without it, the user's settings folder |
 | `REGRAFT_TOKEN` | the token that every request to `regraft serve` must contain |

@@ -64,9 +64,13 @@ def session_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     for name in ("networks", "serving", "ladders"):
         (for_all_workers(tmp_path_factory) / name).mkdir(exist_ok=True)
         (folder / name).symlink_to(for_all_workers(tmp_path_factory) / name)
-    saved = {name: os.environ.get(name) for name in ("REGRAFT_CACHE", "REGRAFT_CONFIG", "REGRAFT_WEIGHTS")}
+    saved = {
+        name: os.environ.get(name)
+        for name in ("REGRAFT_CACHE", "REGRAFT_CONFIG", "REGRAFT_DATA", "REGRAFT_WEIGHTS")
+    }
     os.environ["REGRAFT_CACHE"] = str(folder)
     os.environ["REGRAFT_CONFIG"] = str(folder / "settings")
+    os.environ["REGRAFT_DATA"] = str(folder / "data")
     os.environ.pop("REGRAFT_WEIGHTS", None)
     yield folder
     for name, value in saved.items():

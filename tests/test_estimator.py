@@ -9,7 +9,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_val_score
 
 import regraft
-from regraft.errors import DataError
+from regraft.errors import DataError, SettingsError
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +50,33 @@ def test_cross_validation_and_grid_search(data: tuple[list[str], list[int]]) -> 
     search.fit(files, labels)
     assert search.best_score_ > 0.9
     assert set(search.best_params_) == {"strategy", "cut"}
+
+
+def test_a_goal_is_obeyed_and_the_positive_label_is_named_as_it_was_given(
+    data: tuple[list[str], list[int]],
+) -> None:
+    files, labels = data
+    wanted = [label == 5 for label in labels]
+    settings = {"positive": True, "goal": "specificity=0.5"}
+    model = regraft.ImageClassifier(network="lenet5", strategy="probe", settings=settings).fit(files, wanted)
+    threshold = model.model_.task.threshold
+    chances = model.predict_proba(files)[:, list(model.classes_).index(True)]
+    assert np.array_equal(model.predict(files), chances >= threshold)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"positive": 8}, r"positive is 8 \(int\), which is not a label; accepted are 5, 6, 7"),
+        ({"ordered": [5, 7, 8]}, r"ordered is 8 \(int\), which is not a label"),
+        ({"reject_below": 0.9}, "reject_below has no effect on ImageClassifier"),
+    ],
+)
+def test_labels_in_settings_must_be_labels(
+    data: tuple[list[str], list[int]], settings: dict[str, object], said: str
+) -> None:
+    with pytest.raises(SettingsError, match=said):
+        regraft.ImageClassifier(network="lenet5", settings=settings).fit(*data)
 
 
 def test_parameters_are_kept_as_given_and_cloned() -> None:

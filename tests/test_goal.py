@@ -15,6 +15,8 @@ from regraft.settings import FitSettings
         ("recall=0.95", Goal("recall", 0.95)),
         (" precision = .9 ", Goal("precision", 0.9)),
         ("recall=1", Goal("recall", 1.0)),
+        ("sensitivity=0.95", Goal("sensitivity", 0.95)),
+        ("npv=.99", Goal("npv", 0.99)),
     ],
 )
 def test_a_goal_is_read_as_it_is_written(text: str, goal: Goal) -> None:
@@ -27,7 +29,8 @@ def test_a_goal_is_read_as_it_is_written(text: str, goal: Goal) -> None:
     ("text", "message"),
     [
         ("recal=0.9", "goal recal=0.9 is not understood (did you mean recall?); accepted are recall=0.95"),
-        ("sensitivity=0.9", "goal sensitivity=0.9 is not understood; accepted are recall=0.95 and precision"),
+        ("accuracy=0.9", "goal accuracy=0.9 is not understood; accepted are recall=0.95 and precision"),
+        ("sensitivity=95", "95 % is sensitivity=0.95"),
         ("recall", "goal recall lacks a number"),
         ("recall=", "goal recall= lacks a number"),
         ("recall=nan", "goal recall=nan lacks a number"),

@@ -16,7 +16,7 @@ import pytest
 from regraft import load_model
 from regraft.cli.app import run
 from regraft.lab import demonstration as lab
-from regraft.lab import pictures
+from regraft.lab.bench import pictures
 from regraft.lab.demonstration import (
     BEST,
     CONTENDERS,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from regraft.detection.detectors.detector import DetectedPicture as DetectedPicture
     from regraft.detection.detectors.detector import DetectedPictures as DetectedPictures
     from regraft.detection.detectors.detector import Detector as Detector
-    from regraft.detection.opening import load_model as load_model
+    from regraft.detection.detectors.opening import load_model as load_model
     from regraft.errors import RegraftError as RegraftError
     from regraft.estimator import ImageClassifier as ImageClassifier
     from regraft.estimator import ImageRegressor as ImageRegressor
@@ -65,7 +65,7 @@ _HOMES = {
     "fit": "regraft.workflow.fit",
     "import_weights": "regraft.networks.weights.importing",
     "load_images": "regraft.workflow.check",
-    "load_model": "regraft.detection.opening",
+    "load_model": "regraft.detection.detectors.opening",
     "plan": "regraft.workflow.advise",
     "write_report": "regraft.reports.run_report",
 }

@@ -25,6 +25,7 @@ from regraft.records import TaskName
 from regraft.settings import DataSettings
 from regraft.storage.files import key_of
 from regraft.storage.tables import printable
+from regraft.tasks.classification import Classification
 from regraft.tasks.multilabel import Multilabel
 from regraft.tasks.regression import Regression
 from regraft.workflow.fit import fit
@@ -55,13 +56,19 @@ class _ImageEstimator(BaseEstimator):  # type: ignore[misc]
         self.seed = seed
         self.settings = settings
 
-    def _fit_model(self, sources: Sequence[ImageSource], labels: Sequence[str], task: TaskName) -> None:
-        """Fit `model_` to images and their labels as texts."""
+    def _fit_model(
+        self,
+        sources: Sequence[ImageSource],
+        labels: Sequence[str],
+        task: TaskName,
+        more: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Fit `model_` to images and their labels as texts, with some settings replaced by `more`."""
         if len(sources) != len(labels):
             raise DataError(
                 f"{len(sources)} images and {len(labels)} labels were given; give one label for each image"
             )
-        request = make_request(None, None, None, self._chosen())
+        request = make_request(None, None, None, {**self._chosen(), **(more or {})})
         with tempfile.TemporaryDirectory() as folder:
             found = replace(_found(sources, labels, Path(folder)), task=task)
             images = _all_usable(found, [source.name for source in sources])
@@ -153,9 +160,37 @@ class ImageClassifier(ClassifierMixin, _ImageEstimator):  # type: ignore[misc]
             raise DataError(
                 f"all {len(labels)} labels are {classes.tolist()}; at least two different labels are needed"
             )
-        self._fit_model(sources, [f"{number:06d}" for number in numbers], "classification")
+        names = [f"{number:06d}" for number in numbers]
+        self._fit_model(sources, names, "classification", self._about_classes(classes))
         self.classes_ = classes
         return self
+
+    def _about_classes(self, classes: npt.NDArray[Any]) -> dict[str, Any]:
+        """The settings that name classes, with the names that the model has for them.
+
+        Raises:
+            SettingsError: something is not a label, or answers are to be rejected, which `predict` can't do.
+        """
+        chosen = self._chosen()
+        found: dict[str, Any] = {}
+        if chosen.get("reject_below") is not None:
+            raise SettingsError(
+                "reject_below has no effect on ImageClassifier, whose predict answers every image. Remove "
+                "it, and compare the largest of predict_proba with your limit"
+            )
+        names = {str(label): f"{number:06d}" for number, label in enumerate(classes.tolist())}
+        for setting in ("positive", "ordered"):
+            given = chosen.get(setting)
+            if given is None or (setting == "ordered" and given in ("sorted", ("sorted",), ["sorted"])):
+                continue
+            several = given if isinstance(given, Sequence) and not isinstance(given, str) else [given]
+            if unknown := [one for one in several if str(one) not in names]:
+                raise SettingsError(
+                    f"{setting} is {described(unknown[0])}, which is not a label; accepted are "
+                    f"{', '.join(list(names)[:20])}"
+                )
+            found[setting] = tuple(names[str(one)] for one in several)
+        return {name: value[0] if name == "positive" else value for name, value in found.items()}
 
     def predict_proba(self, X: Sequence[ImageLike] | npt.NDArray[Any]) -> npt.NDArray[np.float64]:  # noqa: N803
         """Probabilities `(N, K)`, with columns in the order of `classes_`.
@@ -171,10 +206,13 @@ class ImageClassifier(ClassifierMixin, _ImageEstimator):  # type: ignore[misc]
     def predict(self, X: Sequence[ImageLike] | npt.NDArray[Any]) -> npt.NDArray[Any]:  # noqa: N803
         """Predicted labels `(N,)`, as they were given to `fit`, or a matrix `(N, K)` of 0 and 1.
 
-        One of several labels is predicted from the threshold on that was best for its F1 in cross-validation.
+        With the setting `goal`, the positive one of two labels is predicted from its threshold on. One of
+        several labels is predicted from the threshold on that was best for its F1 in cross-validation.
         """
         chances = self.predict_proba(X)
         task = self.model_.task
+        if isinstance(task, Classification) and task.threshold is not None:  # its labels are all classes_
+            return np.asarray(self.classes_[task.chosen(chances)])
         if not isinstance(task, Multilabel):
             return np.asarray(self.classes_[chances.argmax(axis=1)])
         limits = np.full(len(self.classes_), np.inf)

@@ -15,6 +15,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
+Framing = Literal["crop", "cover", "squeeze", "pad"]
+FramingChoice = Literal["auto", "crop", "cover", "squeeze", "pad"]
 Precision = Literal["fp32", "bf16"]
 Side = Literal["train", "validation", "test"]
 Strategy = Literal["probe", "svm", "many-stages", "last-blocks", "full", "scratch"]
@@ -23,6 +25,8 @@ HeadKind = Literal["ridge", "logistic", "linear-svm", "rbf-svm", "centroid", "he
 Statistic = Literal["mean", "std", "token", "map"]
 Granularity = Literal["default", "coarse", "fine"]
 TaskName = Literal["classification", "multilabel", "regression"]
+ClassMeasure = Literal["accuracy", "balanced", "auroc", "log-loss"]
+"""By what models of classes are compared: which one is kept, which strength, and which epoch."""
 Link = Literal["softmax", "sigmoid", "identity"]
 """How scores become outputs: the key of every table in which folders keep what depends on the task."""
 
@@ -83,7 +87,11 @@ class InputSpec(Record):
     interpolation: Interpolation = "bicubic"
     """Filter with which the image is resized."""
     crop_share: float = Field(0.875, gt=0, le=1)
-    """Side of the central crop as a share of the image's shorter side."""
+    """Side of the central crop as a share of the image's shorter side; other framings don't use it."""
+    framing: Framing = Field("crop", exclude_if=lambda framing: framing == "crop")
+    """What the network sees of an image. crop: the central crop of `crop_share`. cover: the central square of
+    the whole shorter side. squeeze: the whole image, its aspect ratio changed. pad: the whole image, between
+    borders of the mean colour."""
     intensity: Intensity | None = Field(None, exclude_if=lambda intensity: intensity is None)
     """The range of images of more than 8 bits; None if there were none in the data set."""
 
@@ -237,6 +245,59 @@ class ClassScores(Record):
     precision: float
     recall: float
     f1: float
+    precision_interval: Estimate | None = Field(None, exclude_if=lambda estimate: estimate is None)
+    """The precision with its interval; None, not defined: the class is never predicted."""
+    recall_interval: Estimate | None = Field(None, exclude_if=lambda estimate: estimate is None)
+    """The recall with its interval; None, not defined: no image is of the class."""
+    auroc: Estimate | None = Field(None, exclude_if=lambda estimate: estimate is None)
+    """How well the class's probability tells its images from all others; None: not defined, or not
+    measured because there are more than 100 classes."""
+
+
+class Rates(Record):
+    """What is found and what is missed of the positive one of two classes, at one threshold."""
+
+    threshold: float | None
+    """The probability from which on an image is called positive; None: the larger probability is taken."""
+    found: int
+    """Number of positive images that are called positive."""
+    missed: int
+    """Number of positive images that are called negative."""
+    false_alarms: int
+    """Number of negative images that are called positive."""
+    passed: int
+    """Number of negative images that are called negative."""
+    sensitivity: Estimate | None
+    """Share of the positive images that are called positive; None: there are none."""
+    specificity: Estimate | None
+    """Share of the negative images that are called negative; None: there are none."""
+    ppv: Estimate | None
+    """Positive predictive value: share of the images called positive that are; None: none is called so."""
+    npv: Estimate | None
+    """Negative predictive value: share of the images called negative that are; None: none is called so."""
+    ppv_at_prevalence: Estimate | None = Field(None, exclude_if=lambda estimate: estimate is None)
+    """Positive predictive value where the stated share of all images is positive."""
+    npv_at_prevalence: Estimate | None = Field(None, exclude_if=lambda estimate: estimate is None)
+    """Negative predictive value where the stated share of all images is positive."""
+
+
+class TwoClassScores(Record):
+    """The scores of a positive class against a negative one."""
+
+    positive: str
+    """Name of the positive class."""
+    positives: int
+    """Number of images of the positive class."""
+    average_precision: Estimate | None
+    """None, not defined: all images are of one class."""
+    largest: Rates
+    """What is found if the larger probability is taken."""
+    goal: str | None = None
+    """What the threshold was chosen to reach, such as `sensitivity=0.95`; None without a goal."""
+    chosen: Rates | None = None
+    """What is found at the threshold that was chosen for the goal; None without one."""
+    prevalence: float | None = None
+    """The share of positive images for which two predictive values are stated; None if none was given."""
 
 
 class GroupScore(Record):
@@ -274,6 +335,15 @@ class Scores(Record):
     """Number of groups of images, of which the intervals are; None if every image is a group of its own."""
     by_group: GroupScore | None = Field(None, exclude_if=lambda score: score is None)
     """The same predictions by group; None if every image is a group of its own."""
+    measure: ClassMeasure = Field("accuracy", exclude_if=lambda measure: measure == "accuracy")
+    """By what models were compared, which is listed first."""
+    auroc: Estimate | None = Field(None, exclude_if=lambda estimate: estimate is None)
+    """How well probabilities tell classes apart: of two classes, the positive from the negative one; of more,
+    the mean over classes of each against all others. None: not defined, or more than 100 classes."""
+    quadratic_kappa: Estimate | None = Field(None, exclude_if=lambda estimate: estimate is None)
+    """Quadratic weighted kappa of ordered classes (Cohen 1968); None for classes without an order."""
+    two_classes: TwoClassScores | None = Field(None, exclude_if=lambda scores: scores is None)
+    """Scores of the positive class; None for more than two classes."""
 
     @property
     def cells(self) -> tuple[tuple[int, int, int], ...]:

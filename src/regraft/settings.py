@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 from regraft.arguments import intensity_of, names_in, settle, window_of
 from regraft.errors import SettingsError, close_names
 from regraft.goal import Goal
-from regraft.records import Granularity, HeadKind, Precision, StrategyChoice, TaskName
+from regraft.records import FramingChoice, Granularity, HeadKind, Precision, StrategyChoice, TaskName
 from regraft.training_settings import Augmentation, InitName, OptimizerName, ScheduleName, TrainSettings
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "FitSettings",
     "InitName",
     "Layout",
+    "MeasureChoice",
     "OptimizerName",
     "ScheduleName",
     "TaskChoice",
@@ -30,6 +31,7 @@ __all__ = [
 
 Layout = Literal["auto", "classes", "split"]
 BoxesFormat = Literal["voc", "coco", "yolo", "csv", "labelme", "label-studio", "cvat", "create-ml", "regions"]
+MeasureChoice = Literal["auto", "accuracy", "balanced", "auroc", "log-loss"]
 TaskChoice = Literal["auto", "classification", "multilabel", "any-of", "regression", "number"]
 _SPELLINGS: dict[str, TaskName] = {"any-of": "multilabel", "number": "regression"}
 DEFAULT_BUDGET = "5m"
@@ -41,6 +43,9 @@ class DataSettings:
 
     root: str | None = None
     """Folder that paths in a table, or in files of boxes, are relative to; by default their own folder."""
+    data_root: str | None = None
+    """Folder in which the files of data sets that have a name (`regraft data`) are looked for first; by
+    default $REGRAFT_DATA, or the user's folder of data."""
     layout: Layout = "auto"
     """How a folder is understood. auto: folders called train, val, test and the like that hold the same class
     folders are a split, otherwise every folder is a class. classes: every folder in the data is a class,
@@ -61,12 +66,18 @@ class DataSettings:
     group_column: str = "group"
     """Name of the table column with groups of images that must stay on one side of the split, if the
     table has one."""
+    fetch_urls: bool = False
+    """Fetch images that a table names by web addresses: from public servers only, each once, at most 20 MB
+    and 10 seconds each, into $REGRAFT_DATA."""
     max_megapixels: float = 64.0
     """Skip images with more megapixels than this."""
     max_file_mb: float = 128.0
     """Skip files larger than this many megabytes."""
     max_bad_share: float = 0.2
     """Stop if more than this share of the files can't be used."""
+    retry_failed: bool = False
+    """Try files again that could not be used before. By default their reasons are kept in the cache, and they
+    are tried again only with other limits or newly installed decoders."""
     corrections: str | None = None
     """CSV file with labels to change and images to leave out: the list that `regraft advise --suspects`
     writes, with the column action filled in (relabel or exclude)."""
@@ -135,9 +146,10 @@ class DataSettings:
             del kept["task"]
         if not self.label_columns:
             del kept["label_columns"]
-        for name in ("boxes_format", "boxes_before_rotation", "range", "window"):
-            if kept[name] in (None, "auto"):
+        for name in ("boxes_format", "boxes_before_rotation", "range", "window", "fetch_urls", "data_root"):
+            if kept[name] in (None, "auto", False):
                 del kept[name]
+        del kept["retry_failed"]
         return kept
 
 
@@ -167,6 +179,11 @@ class FitSettings:
     image_size: int | None = None
     """Side of the network's square input in pixels, if it differs from the network's own; position
     embeddings are then interpolated."""
+    framing: FramingChoice = "auto"
+    """What the network sees of an image. crop: the central square, of most networks 7/8 of the shorter side.
+    cover: the central square of the whole shorter side. squeeze: the whole image, its aspect ratio changed.
+    pad: the whole image, between borders of the mean colour. auto: the ladder measures which of them is
+    better for these images; other strategies take crop, or what the run of --from was fitted with."""
     strategy: StrategyChoice = "auto"
     """auto: a ladder that tries the other strategies, cheapest first, as long as validation shows that
     they pay. probe: logistic regression on the last stage. svm: a support vector machine on one stage.
@@ -184,10 +201,28 @@ class FitSettings:
     budget: str | None = None
     """Time that the ladder of --strategy auto may take (90s, 5m, 1h); by default 5m."""
     goal: str | None = None
-    """For boxes: what the threshold of each class must reach on pictures that the detector did not train on.
-    recall=0.95: of all objects, 95 % are found, and as many of the boxes are right as then can be.
-    precision=0.9: of the boxes that are shown, 90 % are right, and as many objects are found as then can be.
-    By default the threshold with the largest F1 is taken."""
+    """For two classes and for boxes: what the threshold must reach on images that the model was not trained
+    on. For two classes: sensitivity=0.95 (or recall), specificity=0.9, ppv=0.9 (or precision) or npv=0.99 of
+    the positive class; by default the larger probability is taken. For boxes, for each class: recall=0.95 of
+    all objects are found, or precision=0.9 of the boxes that are shown are right; by default the threshold
+    with the largest F1 is taken."""
+    positive: str | None = None
+    """For two classes: name of the class to be found, such as a disease or a defect; sensitivity,
+    specificity and curves are about it. By default it is the rarer class of the training images."""
+    prevalence: float | None = None
+    """For two classes: share of all images that are of the positive class where the model will be used.
+    Predictive values (PPV, NPV) are also stated for this share."""
+    measure: MeasureChoice = "auto"
+    """For classes: the score by which models are compared, strengths of heads are chosen, and the best epoch
+    of a training is kept. accuracy. balanced: the mean of the classes' recalls. auroc: how well
+    probabilities tell classes apart. log-loss: how good the probabilities are. auto: balanced if the rarest
+    class has less than a tenth of an even share of the training images, otherwise accuracy."""
+    ordered: tuple[str, ...] | None = None
+    """For classes that have an order, such as grades: their names with commas between them, the lowest first,
+    or sorted (by their numbers, or else by name). The scores then contain the quadratic weighted kappa."""
+    reject_below: float | None = None
+    """For classes: images whose largest probability is lower than this get no answer. The report shows the
+    accuracy of the remaining answers at every such probability."""
     classes: tuple[str, ...] | None = None
     """For boxes: names of the classes to find, separated by commas; boxes of other classes are left out."""
     baselines: Literal["quick", "all"] = "quick"
@@ -214,15 +249,34 @@ class FitSettings:
         "image_size": (8, 4096),
         "test_share": (0, 0.9),
         "seed": (0, 2**32 - 1),
+        "reject_below": (0, 1),
     }
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "ordered", names_in(self.ordered))
         if isinstance(self.classes, Sequence):
             names = (self.classes,) if isinstance(self.classes, str) else tuple(self.classes)
             object.__setattr__(self, "classes", names)
         settle(self, self._RANGES, ("cut", "budget"))
+        if self.classes is not None and not all(name.strip() for name in self.classes or ("",)):
+            raise SettingsError(
+                f"--classes {','.join(self.classes)!r} has no name, or an empty one; accepted are names of "
+                "classes with commas between them"
+            )
         if self.goal is not None:
             object.__setattr__(self, "goal", str(Goal.parse(self.goal)))
+        if self.prevalence is not None and not 0 < self.prevalence < 1:
+            value = self.prevalence
+            meant = f"; {value:g} % is {value / 100:g}" if 1 <= value < 100 else ""
+            raise SettingsError(
+                f"--prevalence {value:g} is out of range; accepted are shares between 0 and 1, such as "
+                f"0.02{meant}"
+            )
+        if self.ordered is not None and len(self.ordered) < 2 and self.ordered != ("sorted",):
+            raise SettingsError(
+                f"--ordered {','.join(self.ordered)} names {len(self.ordered)} classes; accepted are all "
+                "classes with commas between them, the lowest first, and sorted"
+            )
 
 
 def differences(settings: Any, others: Any) -> list[str]:

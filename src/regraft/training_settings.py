@@ -91,7 +91,8 @@ class TrainSettings:
     crop-flip, trivial (crop-flip, then TrivialAugment, Mueller & Hutter 2021), rand (crop-flip, then
     RandAugment, Cubuk et al. 2020). By default none."""
     min_crop: float = 0.5
-    """Smallest area of a random crop, as a share of the image's central square (Szegedy et al. 2015)."""
+    """Smallest area of a random crop, as a share of the image's central square, or of the whole image where
+    the network sees all of it (Szegedy et al. 2015)."""
     views: int | None = None
     """Number of different augmented views of each training image, which the epochs use in turn; 0 makes a
     new view in each epoch. By default 4 after a cut, otherwise 0."""

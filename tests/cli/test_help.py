@@ -26,7 +26,17 @@ def test_commands_are_listed_by_what_people_do_in_the_order_in_which_they_do_it(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert names_by_group(helped(capsys)) == {
-        "Fit a model": ["demo", "check", "advise", "fit", "runs", "compare", "find-lr", "plot-schedule"],
+        "Fit a model": [
+            "demo",
+            "data",
+            "check",
+            "advise",
+            "fit",
+            "runs",
+            "compare",
+            "find-lr",
+            "plot-schedule",
+        ],
         "Look closer": ["report", "explain", "visualize", "lab"],
         "Take it away": ["predict", "export", "serve"],
         "Boxes around objects": ["convert", "crops"],

@@ -53,6 +53,22 @@ def test_an_unknown_schedule_is_answered_with_those_there_are(capsys: pytest.Cap
     assert "warmup-cosine" in printed.out + printed.err
 
 
+def test_an_unknown_framing_is_answered_with_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["fit", "x", "--framing", "sideways"]) == 2
+    printed = capsys.readouterr()
+    for framing in ("crop", "cover", "squeeze", "pad"):
+        assert framing in printed.out + printed.err
+
+
+def test_a_rehearsal_says_whether_framings_would_be_measured(
+    photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["fit", str(photos), "--dry-run", *LENET]) == 0
+    assert "framing auto: measured after the first model" in capsys.readouterr().out
+    assert run(["fit", str(photos), "--dry-run", "--framing", "pad", *LENET]) == 0
+    assert "framing pad\n" in capsys.readouterr().out
+
+
 def test_a_training_on_the_command_line_says_what_it_does(
     photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

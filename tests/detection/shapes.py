@@ -50,6 +50,7 @@ USUAL = [[], [], *([["disc"], ["square"], ["disc", "square"], ["square", "disc"]
 
 
 def content(folder: Path) -> dict[str, bytes]:
-    """Every file of a run but the log, which holds times."""
+    """Every file of a run but the log, which holds times, and temporary files."""
     files = (path for path in folder.rglob("*") if path.is_file() and path.name != "log.jsonl")
+    files = (path for path in files if path.suffix != ".tmp")
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}

@@ -166,7 +166,11 @@ def test_no_boxes_at_all_are_refused(tmp_path: Path) -> None:
             r"^strategy, votes: no effect on a detector, .* Remove them;",
         ),
         ({"head_start": "zero"}, "head_start: no effect on a detector"),
-        ({"augment": "rand"}, "augment rand is for classes of whole images; detectors accept none and flip"),
+        ({"framing": "pad"}, "framing: no effect on a detector"),
+        (
+            {"augment": "rand"},
+            "augment rand is for classes of whole images; detectors accept none, flip, crop",
+        ),
         ({"network": "auto", "weights": None}, "network auto compares networks as classifiers"),
     ],
     ids=lambda value: "+".join(value) if isinstance(value, dict) else "",
@@ -209,7 +213,7 @@ def test_a_rung_that_can_not_be_fitted_leaves_the_grid(
     def fails(*_: object, **__: object) -> None:
         raise DataError("there are no boxes to learn from")
 
-    monkeypatch.setattr("regraft.detection.ladder.fit_regions", fails)
+    monkeypatch.setattr("regraft.detection.solved_rungs.fit_regions", fails)
     detector = detector_of(shapes, tmp_path / "run", budget="4m")
     assert detector.finder.kind == "grid"
     assert "not possible: there are no boxes to learn from" in (tmp_path / "run" / "ladder.csv").read_text()

@@ -38,7 +38,9 @@ def outcome(found: Found, *, is_ignored: bool = False) -> _Outcome:
         "0" * 64, "a.png", Placement(100, 100, 96, 64), corners, np.array([0, 1]), flags, flags & False
     )
     judged = SimpleNamespace(scenes=(scene,), found=(found,))
-    dataset = SimpleNamespace(labels=("cat", "dog"), pictures=lambda side: ())
+    dataset = SimpleNamespace(
+        labels=("cat", "dog"), pictures=lambda side: (scene,) if side == "train" else ()
+    )
     return _Outcome(judged, None, dataset)
 
 

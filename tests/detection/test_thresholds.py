@@ -117,12 +117,17 @@ def test_a_run_without_a_goal_does_not_mention_one(shapes_run: Path) -> None:
     assert [(row.goal, row.is_reached) for row in THRESHOLDS.read(shapes_run)] == [("", None)] * 2
 
 
-def test_a_goal_for_classes_of_whole_images_is_refused(tmp_path: Path) -> None:
+def test_a_rate_of_two_classes_is_no_goal_for_boxes(shapes: Path) -> None:
+    with pytest.raises(SettingsError, match=r"^goal specificity=0.9 is for two classes of whole images, but"):
+        regraft.fit(shapes, goal="specificity=0.9")
+
+
+def test_names_of_boxes_are_refused_for_classes_of_whole_images(tmp_path: Path) -> None:
     for label in ("a", "b"):
         (tmp_path / label).mkdir()
         Image.new("RGB", (32, 32)).save(tmp_path / label / "1.png")
-    with pytest.raises(SettingsError, match=r"^goal recall=0.9 is for data with boxes \(recall=0.95 or prec"):
-        regraft.fit(tmp_path, goal="recall=0.9")
+    with pytest.raises(SettingsError, match=r"^classes a,b is for data with boxes \(the classes that a det"):
+        regraft.fit(tmp_path, classes=("a", "b"))
 
 
 LABELS, OWN = ("disc", "a=b", "star"), (0.3, 0.4, 0.5)

@@ -24,8 +24,8 @@ class BoxSet:
     images: int
     classes: int
 
-    def matches(self) -> Matches:
-        return match(self.truth, self.found, images=self.images, classes=self.classes)
+    def matches(self, groups: npt.NDArray[np.int64] | None = None) -> Matches:
+        return match(self.truth, self.found, images=self.images, classes=self.classes, groups=groups)
 
 
 def drawn(

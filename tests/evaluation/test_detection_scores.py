@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -65,3 +66,50 @@ def test_the_seed_decides_the_intervals() -> None:
 def test_a_record_survives_json() -> None:
     scores = scored(drawn(7, images=40))
     assert DetectionScores.model_validate_json(scores.model_dump_json()) == scores
+
+
+def copied(data: BoxSet, times: int) -> tuple[BoxSet, np.ndarray]:
+    """Every image several times, and the number of the image that each is a copy of."""
+    truth, found = (
+        replace(
+            boxes,
+            **{
+                field.name: np.concatenate([getattr(boxes, field.name)] * times)
+                for field in fields(boxes)
+                if field.name != "images"
+            },
+            images=np.concatenate([boxes.images + data.images * copy for copy in range(times)]),
+        )
+        for boxes in (data.truth, data.found)
+    )
+    groups = np.tile(np.arange(data.images), times)
+    return BoxSet(truth, found, times * data.images, data.classes), groups
+
+
+def interval(data: BoxSet, groups: np.ndarray | None) -> DetectionScores:
+    labels = [str(number) for number in range(data.classes)]
+    return score_detections(
+        data.matches(groups), labels, np.full(data.classes, 0.5), method="copies", draws=400
+    )
+
+
+def test_copies_of_images_make_no_interval_narrower_if_they_are_a_group() -> None:
+    plain = drawn(7, images=40, are_ties=False)
+    many, groups = copied(plain, 4)
+    alone, grouped, apart = interval(plain, None), interval(many, groups), interval(many, None)
+    for name in ("map50", "map_medium"):
+        widths = [getattr(one, name).high - getattr(one, name).low for one in (alone, grouped, apart)]
+        assert widths[1] == pytest.approx(widths[0], rel=0.15)  # drawing 40 groups of 4, or 40 images
+        assert widths[2] < 0.7 * widths[0]
+    widths = [one.point.recall.high - one.point.recall.low for one in (alone, grouped, apart)]  # type: ignore[union-attr]
+    assert widths[1] == pytest.approx(widths[0], rel=0.15)
+    assert widths[2] < 0.7 * widths[0]
+    assert grouped.method == "copies, by group (40 groups)"
+    assert apart.method == "copies"
+
+
+def test_a_single_group_has_no_interval() -> None:
+    data = drawn(7, images=5)
+    scores = interval(data, np.zeros(5, np.int64))
+    assert scores.map50 is not None
+    assert (scores.map50.low, scores.map50.high) == (None, None)

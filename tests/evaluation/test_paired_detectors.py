@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -64,3 +66,15 @@ def test_no_true_boxes_are_refused() -> None:
     nothing = match(true_boxes([], [], []), detections([], [], [], []), images=2, classes=1)
     with pytest.raises(DataError, match="no true box counts, so there is nothing to compare"):
         compare_detectors(nothing, nothing)
+
+
+def test_the_difference_of_groups_is_as_uncertain_as_their_number_says() -> None:
+    groups = np.arange(IMAGES) // 10  # six of ten images
+    one, other = (replace(finder(share, seed), groups=groups) for share, seed in ((0.9, 0), (0.6, 1)))
+    result = compare_detectors(one, other, measure="map50", draws=300)
+    plain = compare_detectors(replace(one, groups=None), other, measure="map50", draws=300)
+    assert result.difference.value == plain.difference.value
+    assert result.difference.low != plain.difference.low
+    single = compare_detectors(replace(one, groups=np.zeros(IMAGES, np.int64)), other, draws=300)
+    assert not single.differs
+    assert single.difference.low is None

@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 
 from regraft.data.findings.image_set import Images
-from regraft.data.pictures.loading import LoadLimits, Pixels
+from regraft.data.pictures.loading import LoadLimits, Pixels, load_input
+from regraft.errors import ImageError
+from regraft.features import extraction
 from regraft.features.extraction import Features, decode_while_waiting, extract, input_decoding
 from regraft.features.openvino_runtime import OpenVinoRuntime
 from regraft.features.runtimes import Row, Runtime
 from regraft.networks.weights.finding import Weights, find_weights
+from regraft.records import InputSpec, SkippedFile
 from regraft.storage.places import cache_folder
 from regraft.storage.upkeep import prune
 from regraft.workflow.check import load_images
@@ -69,6 +72,27 @@ def test_a_file_that_changes_during_the_run_is_listed(weights: Weights, photos: 
     reasons = {file.path: file.reason for file in features.skipped}
     assert reasons["dark/0.png"] == "changed while it was read"
     assert "No such file" in reasons["dark/1.png"]
+
+
+def test_an_image_that_could_not_be_used_keeps_its_reason(
+    weights: Weights, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = load_images(photos)
+    bad = (photos / "dark" / "0.png").read_bytes()
+    tried: list[str] = []
+
+    def refusing(data: bytes, spec: InputSpec, limits: LoadLimits) -> Pixels:
+        if data == bad:
+            tried.append("once more")
+            raise ImageError("a crack in the glass")
+        return load_input(data, spec, limits)
+
+    monkeypatch.setattr(extraction, "load_input", refusing)
+    first, second = extracted(images, weights), extracted(images, weights)
+    assert [features.skipped for features, _ in (first, second)] == [
+        (SkippedFile("dark/0.png", "a crack in the glass"),)
+    ] * 2
+    assert (first[1], second[1], len(tried)) == (23, 0, 1)
 
 
 def test_inputs_decoded_while_waiting_are_used_and_equal(weights: Weights, photos: Path) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from regraft.ladder import training_choice
+from regraft.ladder.costs.predictions import Predictions
 from regraft.ladder.outlook import outlook
-from regraft.ladder.predictions import Predictions
 from regraft.ladder.rungs import Untried
 from regraft.ladder.state import State
 from regraft.ladder.training_choice import choose_training

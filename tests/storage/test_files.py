@@ -4,12 +4,21 @@ import errno
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from regraft.errors import DiskFullError, StorageError
-from regraft.storage.files import copy_atomically, read_json, sha256_of_file, write_atomically, write_json
+from regraft.storage.files import (
+    ORPHAN_S,
+    copy_atomically,
+    read_json,
+    remove_old,
+    sha256_of_file,
+    write_atomically,
+    write_json,
+)
 from regraft.storage.tables import csv_bytes, harmless, unguarded
 
 
@@ -52,17 +61,78 @@ def test_a_full_disk_says_which_file_and_how_many_bytes(
     assert os.listdir(tmp_path) == []
 
 
-def test_the_temporary_of_a_killed_process_is_removed_by_the_next_writer(tmp_path: Path) -> None:
-    gone = subprocess.run(
-        [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True
-    )
-    orphan = tmp_path / f".file.{int(gone.stdout)}.tmp"
-    other = tmp_path / f".file.{os.getppid()}.tmp"
-    for path in (orphan, other):
-        path.write_bytes(b"half")
+def test_a_temporary_is_removed_by_the_next_writer_after_a_day(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".file.1.tmp").write_bytes(b"half")  # as earlier versions named it
+    (tmp_path / ".file.0123456789abcdef.tmp").write_bytes(b"half")
     write_atomically(tmp_path / "file", b"whole")
-    assert not orphan.exists()
-    assert other.exists()
+    assert len(os.listdir(tmp_path)) == 3
+    tomorrow = time.time() + ORPHAN_S + 60
+    monkeypatch.setattr(time, "time", lambda: tomorrow)
+    write_atomically(tmp_path / "file", b"whole")
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_folder_is_as_old_as_the_newest_file_in_it(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "file").write_bytes(b"x")
+    os.utime(folder, (0, 0))
+    assert remove_old([folder]) == 0
+    os.utime(folder / "file", (0, 0))
+    os.utime(folder, (0, 0))
+    assert remove_old([folder]) == 1
+    assert not folder.exists()
+
+
+def test_no_two_writes_have_the_same_temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: set[object] = set()
+    replace = os.replace
+
+    def noted(source: str, target: str) -> None:
+        seen.add(source)
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", noted)
+    for _ in range(5):
+        write_atomically(tmp_path / "file", b"x")
+    assert len(seen) == 5
+
+
+WRITER = """
+import os, sys
+from pathlib import Path
+from regraft.storage.files import write_atomically
+place, letter, failed, torn = Path(sys.argv[1]), sys.argv[2].encode(), 0, 0
+for _ in range(int(sys.argv[3])):
+    try:
+        write_atomically(place, [letter * 40_000, letter * 40_000])
+    except Exception:
+        failed += 1
+    data = place.read_bytes()
+    torn += len(data) != 80_000 or len(set(data)) != 1
+print(os.getpid(), failed, torn)
+"""
+
+
+@pytest.mark.children
+@pytest.mark.parametrize("writes", [40, pytest.param(300, marks=pytest.mark.soak)])
+def test_containers_write_the_same_file_without_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unshared: list[str], writes: int
+) -> None:
+    place = tmp_path / "file"
+    command = [*unshared, sys.executable, "-c", WRITER, str(place)]
+    writers = [
+        subprocess.Popen([*command, letter, str(writes)], stdout=subprocess.PIPE, text=True)
+        for letter in "ab"
+    ]
+    said = [process.communicate()[0].split() for process in writers]
+    assert said == [["1", "0", "0"]] * 2, "process number, failed writes and torn files of each"
+    tomorrow = time.time() + ORPHAN_S + 60
+    monkeypatch.setattr(time, "time", lambda: tomorrow)
+    write_atomically(place, b"x")
+    assert os.listdir(tmp_path) == ["file"]
 
 
 def test_a_copy_equals_its_source(tmp_path: Path) -> None:

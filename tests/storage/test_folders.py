@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
-import subprocess
-import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from regraft.errors import DiskFullError, StorageError
 from regraft.outputs.files import new_folder
-from regraft.storage.files import whole_folder
+from regraft.storage.files import ORPHAN_S, whole_folder
 
 
 def names(folder: Path) -> list[str]:
@@ -64,12 +63,16 @@ def test_errors_of_the_disk_name_the_folder(
     assert names(tmp_path) == []
 
 
-def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True
-    )
-    orphan = tmp_path / f".crops.{int(done.stdout)}.tmp"
-    (orphan / "inner").mkdir(parents=True)
+def test_what_a_killed_process_left_is_removed_after_a_day(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".crops.0123456789abcdef.tmp" / "inner").mkdir(parents=True)
+    with whole_folder(tmp_path / "crops"):
+        pass
+    assert len(os.listdir(tmp_path)) == 2
+    (tmp_path / "crops").rmdir()
+    tomorrow = time.time() + ORPHAN_S + 60
+    monkeypatch.setattr(time, "time", lambda: tomorrow)
     with whole_folder(tmp_path / "crops"):
         pass
     assert names(tmp_path) == ["crops"]

@@ -1,11 +1,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import random
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,7 +13,8 @@ import pytest
 
 from regraft.storage.files import sha256_of_file
 from regraft.storage.rows import Array, RowStore
-from regraft.storage.upkeep import prune, stores_below, verify_store
+from regraft.storage.shards import Failure, forget_failures, manifest_paths
+from regraft.storage.upkeep import prune, remove_stale, stores_below, verify_store
 
 WIDTH = 8
 
@@ -29,16 +28,19 @@ def row_of(key: str) -> Array:
 
 
 class Computer:
-    """Computes rows and remembers which."""
+    """Computes rows and remembers which; bad keys can't be read now, hopeless ones can't be used at all."""
 
-    def __init__(self, bad: Sequence[str] = ()) -> None:
+    def __init__(self, bad: Sequence[str] = (), hopeless: Sequence[str] = ()) -> None:
         self.asked: list[str] = []
-        self.bad = set(bad)
+        self.bad, self.hopeless = set(bad), set(hopeless)
 
-    def __call__(self, wanted: Sequence[str]) -> Iterator[tuple[str, Array | None]]:
+    def __call__(self, wanted: Sequence[str]) -> Iterator[tuple[str, Array | Failure | None]]:
         for key in reversed(wanted):
             self.asked.append(key)
-            yield key, None if key in self.bad else row_of(key)
+            if key in self.hopeless:
+                yield key, Failure("hopeless")
+            else:
+                yield key, None if key in self.bad else row_of(key)
 
 
 def store(folder: Path) -> RowStore:
@@ -81,6 +83,56 @@ def test_unusable_images_are_absent(tmp_path: Path) -> None:
     assert [key in rows for key in keys(5)] == [False, True, True, True, True]
 
 
+def test_what_could_not_be_read_is_tried_again_next_time(tmp_path: Path) -> None:
+    store(tmp_path).ensure(keys(5), Computer(bad=keys(2)))
+    again = Computer()
+    rows = store(tmp_path).ensure(keys(5), again)
+    assert sorted(again.asked) == sorted(keys(2))
+    assert bits(rows.gather(keys(1))) == bits(row_of(keys(1)[0]))
+
+
+@pytest.mark.parametrize("count", [1, 5], ids=["nothing else", "beside rows"])
+def test_a_failure_is_known_with_its_reason(tmp_path: Path, count: int) -> None:
+    store(tmp_path).ensure(keys(count), Computer(hopeless=keys(1)))
+    again = Computer()
+    rows = store(tmp_path).ensure(keys(count), again)
+    assert again.asked == []
+    assert rows.reasons == {keys(1)[0]: "hopeless"}
+    assert keys(1)[0] not in rows
+
+
+def test_a_failure_is_tried_again_under_other_conditions(tmp_path: Path) -> None:
+    store(tmp_path).ensure(keys(3), Computer(hopeless=keys(2)), conditions="old decoder")
+    better = Computer(hopeless=keys(1))
+    rows = store(tmp_path).ensure(keys(3), better, conditions="new decoder")
+    assert sorted(better.asked) == sorted(keys(2))
+    assert rows.reasons == {keys(1)[0]: "hopeless"}
+    assert bits(rows.gather(keys(1, start=1))) == bits(row_of(keys(2)[1]))
+
+
+def test_failures_are_forgotten_when_asked(tmp_path: Path) -> None:
+    store(tmp_path / "one").ensure(keys(3), Computer(hopeless=keys(1)))
+    store(tmp_path / "two").ensure(keys(1), Computer(hopeless=keys(1)))
+    assert forget_failures(tmp_path, keys(2, start=1)) == 0
+    assert forget_failures(tmp_path, keys(1)) == 2
+    for name, count in (("one", 3), ("two", 1)):
+        again = Computer()
+        store(tmp_path / name).ensure(keys(count), again)
+        assert again.asked == keys(1)
+
+
+def test_a_cache_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    array = np.stack([row_of(key) for key in keys(3)])
+    np.save(tmp_path / "0123.npy", array)
+    manifest = {"keys": keys(3), "sha256": sha256_of_file(tmp_path / "0123.npy")}
+    (tmp_path / "0123.json").write_text(json.dumps(manifest))
+    computer = Computer()
+    rows = store(tmp_path).ensure(keys(4), computer)
+    assert computer.asked == keys(1, start=3)
+    assert bits(rows.gather(keys(3))) == bits(array)
+    assert verify_store(tmp_path) == []
+
+
 def test_columns_are_gathered_alone(tmp_path: Path) -> None:
     rows = store(tmp_path).ensure(keys(4), Computer())
     assert bits(rows.gather(keys(4), slice(2, 5))) == bits(rows.gather(keys(4))[:, 2:5].copy())
@@ -103,8 +155,8 @@ def test_a_damaged_shard_is_rebuilt_to_the_same_bits(tmp_path: Path, part: str, 
 
 def test_every_single_flipped_bit_is_detected(tmp_path: Path) -> None:
     store(tmp_path).ensure(keys(40), Computer())
-    data = next(tmp_path.glob("*.npy"))
-    manifest = data.with_suffix(".json")
+    (data,) = tmp_path.glob("*.npy")
+    (manifest,) = manifest_paths(tmp_path)
     whole, record = data.read_bytes(), manifest.read_bytes()
     for place in random.Random(0).sample(range(len(whole) * 8), 200):
         damaged = bytearray(whole)
@@ -157,6 +209,24 @@ def test_prune_deletes_the_least_recently_used_first(tmp_path: Path) -> None:
     assert keys(1)[0] in new.open()
 
 
+def test_prune_deletes_failures_too(tmp_path: Path) -> None:
+    store(tmp_path).ensure(keys(1), Computer(hopeless=keys(1)))
+    assert prune(tmp_path, 0) > 0
+    assert store(tmp_path).open().reasons == {}
+
+
+def test_what_killed_processes_left_is_removed_after_a_day(tmp_path: Path) -> None:
+    store(tmp_path).ensure(keys(10), Computer())
+    left = [tmp_path / name for name in ("0123.0123456789abcdef.npy", ".x.npy.0123.tmp", ".x.lease")]
+    for path in left:
+        path.write_bytes(b"half")
+    assert remove_stale(tmp_path) == 0
+    for path in tmp_path.iterdir():
+        os.utime(path, (0, 0))
+    assert remove_stale(tmp_path) == 3
+    assert keys(1)[0] in store(tmp_path).open()
+
+
 def test_prune_deletes_trainings_too(tmp_path: Path) -> None:
     for name in ("one", "two"):
         folder = tmp_path / "training" / name
@@ -184,66 +254,11 @@ def test_a_read_only_cache_is_read(tmp_path: Path) -> None:
         tmp_path.chmod(0o755)
 
 
-SLOW_WRITER = """
-import sys, time
-sys.path.insert(0, sys.argv[2])
-from pathlib import Path
-from tests.storage.test_rows import Computer, keys, store
-import regraft.storage.rows
-regraft.storage.rows.SHARD_ROWS = 50
-
-class Slow(Computer):
-    def __call__(self, wanted):
-        for pair in super().__call__(wanted):
-            time.sleep(0.0004)
-            yield pair
-
-slow = Slow()
-print("ready", flush=True)
-store(Path(sys.argv[1])).ensure(keys(400), slow)
-print(len(slow.asked), flush=True)
-"""
-
-
-def writer(folder: Path) -> subprocess.Popen[str]:
-    root = str(Path(__file__).parents[2])
-    command = [sys.executable, "-c", SLOW_WRITER, str(folder), root]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-
-
-def content(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir() if not path.name.endswith(".lock")}
-
-
-@pytest.mark.children
-@pytest.mark.parametrize("kills", [5, pytest.param(1000, marks=pytest.mark.soak)])
-def test_killed_at_random_moments_it_goes_on_to_the_same_bits(tmp_path: Path, kills: int) -> None:
-    done = writer(tmp_path / "whole")
-    assert done.wait() == 0
-    whole = content(tmp_path / "whole")
-    generator = random.Random(1)
-    for trial in range(kills):
-        folder = tmp_path / f"killed{trial}"
-        process = writer(folder)
-        assert process.stdout is not None
-        process.stdout.readline()
-        time.sleep(generator.uniform(0, 0.35))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        process.stdout.close()
-        finished = writer(folder)
-        assert finished.wait() == 0
-        assert finished.stdout is not None
-        finished.stdout.close()
-        assert content(folder) == whole, f"trial {trial}"
-    assert done.stdout is not None
-    done.stdout.close()
-
-
-@pytest.mark.children
-def test_processes_share_the_work(tmp_path: Path) -> None:
-    processes = [writer(tmp_path / "one") for _ in range(4)]
-    outputs = [process.communicate()[0].split() for process in processes]
-    assert all(process.returncode == 0 for process in processes)
-    total = sum(int(words[1]) for words in outputs)
-    assert total == 400, "every row is computed by exactly one process"
+def test_prune_deletes_unpacked_archives_too(tmp_path: Path) -> None:
+    for number, name in enumerate(("old", "new")):
+        place = tmp_path / "archives" / name / "plain.tar"
+        place.parent.mkdir(parents=True)
+        place.write_bytes(bytes(1000))
+        os.utime(place, (number, number))
+    assert prune(tmp_path, 1500) == 1000
+    assert [path.parent.name for path in tmp_path.rglob("*.tar")] == ["new"]

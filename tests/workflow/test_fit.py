@@ -17,6 +17,7 @@ from PIL import Image
 import regraft
 from regraft.errors import NetworkError, SettingsError
 from regraft.runs.records import Run
+from regraft.settings import DataSettings
 from regraft.tasks.score_sheet import ScoreSheet
 from tests.conftest import DigitsRun
 from tests.nursery import Child, Nursery
@@ -27,13 +28,13 @@ def fitted(data: Path, out: Path, **settings: object) -> regraft.Model:
 
 
 def content(folder: Path) -> dict[str, bytes]:
-    """Every file of a run but the log, which holds times, and TensorBoard's, whose name is one."""
+    """Every file of a run but the log and TensorBoard's, which hold times, and temporary files."""
     files = (path for path in folder.rglob("*") if path.is_file())
     found = {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
     return {
         name: data
         for name, data in found.items()
-        if name != "log.jsonl" and not name.startswith("tensorboard/")
+        if name != "log.jsonl" and not name.startswith("tensorboard/") and not name.endswith(".tmp")
     }
 
 
@@ -142,6 +143,19 @@ def test_an_impossible_cut_names_the_stages(digits: Path, tmp_path: Path, cut: s
 def test_an_unknown_setting_gets_close_names(digits: Path) -> None:
     with pytest.raises(SettingsError, match=r"no setting 'strategie' \(did you mean strategy"):
         regraft.fit(digits, network="lenet5", strategie="svm")
+
+
+def test_copies_that_a_launcher_started_are_refused_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(SettingsError, match="started 2 times at once"):
+        regraft.fit(tmp_path / "photos", network="lenet5", out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_trying_failed_files_again_makes_no_other_run() -> None:
+    assert DataSettings(retry_failed=True).record() == DataSettings().record()
 
 
 def test_the_cache_stays_within_its_cap(

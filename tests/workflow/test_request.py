@@ -4,8 +4,10 @@ from typing import Any, get_type_hints
 
 import pytest
 
+from regraft.errors import SettingsError
 from regraft.settings import DataSettings, FitSettings, TrainSettings
 from regraft.workflow.keywords import DataChanges, FitChanges
+from regraft.workflow.request import check_offline
 
 
 def hints(*kinds: Any) -> dict[str, Any]:
@@ -18,3 +20,9 @@ def hints(*kinds: Any) -> dict[str, Any]:
 )
 def test_keyword_arguments_are_the_fields_of_settings(changes: Any, kinds: list[Any]) -> None:
     assert hints(changes) == hints(*kinds)
+
+
+def test_what_is_offline_fetches_nothing() -> None:
+    with pytest.raises(SettingsError, match="offline forbids what fetch_urls asks for"):
+        check_offline(FitSettings(offline=True), DataSettings(fetch_urls=True))
+    check_offline(FitSettings(offline=True), DataSettings())

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from pydantic import Field
 
 from regraft.advice.visual_words import word_histograms
 from regraft.data.pictures.loading import LoadLimits
-from regraft.evaluation.intervals.shares import share_estimate
 from regraft.features.descriptors import SPEC, DescriptorRuntime
 from regraft.features.extraction import extract
 from regraft.heads.dataset import Dataset
 from regraft.heads.head import squared_distances
 from regraft.heads.kernel_machines import out_of_fold_scores
-from regraft.heads.rows import Candidate, Floats, TrainingRows, standardised
+from regraft.heads.rows import Candidate, Floats, TrainingRows, share_of, standardised
 from regraft.progress import Reporter
 from regraft.records import Estimate, Record
 from regraft.tasks.task import Measure
@@ -24,11 +24,13 @@ _STRENGTH = 10.0  # with 1, SVMs of two or three images per class reach their bo
 
 
 class Baseline(Record):
-    """The cross-validated accuracy of a simple method on training images."""
+    """The cross-validated accuracy, or other measure, of a simple method on training images."""
 
     name: str
     accuracy: Estimate
     images: int
+    measure: str = Field("accuracy", exclude_if=lambda name: name == "accuracy")
+    """What `accuracy` holds, if models are compared by another measure."""
 
 
 def trivial_merit(data: TrainingRows) -> Measure:
@@ -38,7 +40,7 @@ def trivial_merit(data: TrainingRows) -> Measure:
         held = data.folds == fold
         outputs = data.task.baseline(data.targets[~held], int(held.sum()))
         goodness[held] = data.task.goodness(outputs, data.targets[held])
-    return data.task.merit(goodness, groups=data.groups, seed=data.seed)
+    return data.task.merit(goodness, targets=data.targets, groups=data.groups, seed=data.seed)
 
 
 def classic_baselines(
@@ -84,8 +86,9 @@ def _described(
 
 
 def _judged(name: str, scores: Floats, data: TrainingRows) -> Baseline:
-    found = share_estimate(scores.argmax(axis=1) == data.targets, data.group_numbers)
-    return Baseline(name=name, accuracy=found, images=len(data.keys))
+    found = share_of(data, scores)
+    assert found.estimate is not None
+    return Baseline(name=name, accuracy=found.estimate, images=len(data.keys), measure=found.name)
 
 
 def nearest_neighbour(data: TrainingRows, columns: Candidate) -> Floats:

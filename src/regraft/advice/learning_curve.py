@@ -93,9 +93,22 @@ def doubling_gain(
     else:
         drawn = np.concatenate([*bootstrap_counts(count, draws=_RESAMPLES, seed=seed, groups=groups)])
         errors = 1 - rights @ drawn.T / drawn.sum(axis=1)
-    gains = [_gain(sizes, column) for column in errors.T]
-    value = _gain(sizes, 1 - rights.mean(axis=1))
-    return percentile_interval(value, np.array(gains), number_of_groups(groups))
+    return gain_from_errors(sizes, 1 - rights.mean(axis=1), errors, number_of_groups(groups))
+
+
+def gain_from_errors(
+    sizes: Sequence[int], errors: Floats, drawn: Floats, groups: int | None = None
+) -> Estimate:
+    """The fall of an error of any kind with twice the largest size, by the same law.
+
+    Args:
+        sizes: at least three numbers of training images, in rising order.
+        errors: the error with each, `(sizes,)`.
+        drawn: the same in each draw of a bootstrap, `(sizes, B)`.
+        groups: the number of groups that were drawn; None if images were.
+    """
+    gains = [_gain(sizes, column) for column in drawn.T]
+    return percentile_interval(_gain(sizes, errors), np.array(gains), groups)
 
 
 def _gain(sizes: Sequence[int], errors: Floats) -> float:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from pydantic import Field
 
-from regraft.evaluation.intervals.shares import share_estimate
 from regraft.heads.kernel import cross_validated_least_squares, cross_validated_svm
 from regraft.heads.kernel_machines import is_paired
-from regraft.heads.rows import Candidate, TrainingRows
+from regraft.heads.rows import Candidate, TrainingRows, measure_of, share_of
 from regraft.progress import Reporter, Silent
 from regraft.records import Column, Estimate, Record, columns_of, stages_of
+from regraft.tasks.classes.goodness import SCORE_NAMES
+from regraft.tasks.task import Measure
 
 MAX_IMAGES = 3_000
 MAX_NEAR = 3
@@ -38,6 +40,13 @@ class DepthProfile(Record):
     images: int
     folds: int
     stages: tuple[StageKnowledge, ...]
+    measure: str = Field("accuracy", exclude_if=lambda name: name == "accuracy")
+    """What the shares are, if models are compared by another one."""
+
+    @property
+    def title(self) -> str:
+        """What the shares are, in words."""
+        return Measure(self.measure, None).title
 
     @property
     def peak(self) -> StageKnowledge:
@@ -90,7 +99,13 @@ def depth_profile(
         StageKnowledge(stage=stage, least_squares=one, svm=exact.get(place))
         for place, (stage, one) in enumerate(zip(stages, everywhere, strict=True))
     )
-    return DepthProfile(images=len(sample.keys), folds=int(sample.folds.max()) + 1, stages=found)
+    measure = measure_of(data.task)
+    return DepthProfile(
+        images=len(sample.keys),
+        folds=int(sample.folds.max()) + 1,
+        stages=found,
+        measure="accuracy" if measure == "log-loss" else SCORE_NAMES[measure],
+    )
 
 
 def close_to_best(values: Sequence[float]) -> list[int]:
@@ -111,4 +126,6 @@ def read_by_probe(columns: Sequence[Column]) -> Candidate:
 
 
 def _share(scores: np.ndarray, data: TrainingRows) -> Estimate:
-    return share_estimate(scores.argmax(axis=1) == data.targets, data.group_numbers)
+    found = share_of(data, scores).estimate
+    assert found is not None
+    return found

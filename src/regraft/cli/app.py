@@ -68,6 +68,7 @@ cache = _group(
 _GROUPS: dict[str, tuple[_Member | cyclopts.App, ...]] = {
     "Fit a model": (
         ("demo:demo", "demo", "Compare transfer with training from scratch on images that come installed."),
+        ("data:data", "data", "List the data sets that have a name, or download one."),
         ("check:check", "check", "Check a folder of images for unusable files, duplicates and odd labels."),
         ("advise:advise", "advise", "Measure which strategy suits your images, and write it as a plan."),
         ("fit:fit", "fit", "Transfer a pretrained network to your images."),

@@ -21,7 +21,7 @@ from PIL import Image, ImageOps
 from regraft.arguments import described
 from regraft.data.findings.image_set import Images
 from regraft.data.formats.big_tiff import colours_as_tiff
-from regraft.data.sources.folders import files_below
+from regraft.data.packed.trees import files_in
 from regraft.errors import DataError, ImageError
 from regraft.storage.files import sha256_of
 
@@ -69,9 +69,9 @@ class ImageSource:
 def read_image_likes(images: Any, name: str = "images", *, opens_folders: bool = True) -> list[ImageSource]:
     """The images in what a user gave: one image, or several in any iterable.
 
-    A folder stands for all images in it and its subfolders; one that holds none stays in the list, so that it
-    is reported. numpy arrays of three axes are one image if the last axis has 1, 3 or 4 values, and otherwise
-    grey images `(N, H, W)`.
+    A folder or archive stands for all images in it and its subfolders; one that holds none stays in the list,
+    so that it is reported. numpy arrays of three axes are one image if the last axis has 1, 3 or 4 values,
+    and otherwise grey images `(N, H, W)`.
 
     Args:
         images: what was given.
@@ -172,10 +172,9 @@ def _files(image: str | os.PathLike[str], name: str, opens_folders: bool) -> Ite
     if not path:
         raise DataError(f"{name} is empty; give the path of an image or of a folder (`.` is the current one)")
     try:
-        is_folder = opens_folders and os.path.isdir(path)
-    except ValueError:  # a zero byte, for which the loader has a reason
-        is_folder = False
-    found = [str(file) for file in files_below(Path(path))] if is_folder else []
+        found = [str(file) for file in files_in(Path(path))] if opens_folders else []
+    except (ValueError, DataError):  # a zero byte, or a damaged archive: the loader has a reason
+        found = []
     for file in found or [path]:
         yield ImageSource(file, file)
 

@@ -15,6 +15,7 @@ from regraft.detection.maps.judging import matched
 from regraft.detection.maps.scenes import Scene
 from regraft.evaluation.average_precision import average_precision, mean_over_classes
 from regraft.evaluation.boxes import Floats
+from regraft.evaluation.intervals.groups import number_of_groups
 from regraft.evaluation.matching import IOUS, Matches
 from regraft.evaluation.paired_detectors import DetectorComparison, compare_detectors
 from regraft.evaluation.resampling import bootstrap_counts, percentile_interval
@@ -108,8 +109,10 @@ def map50_estimate(matches: Matches, *, seed: int) -> Estimate | None:
     value = float(_means(matches, None)[0])
     if np.isnan(value):
         return None
-    drawn = [_means(matches, counts) for counts in bootstrap_counts(matches.images, draws=_DRAWS, seed=seed)]
-    return percentile_interval(value, np.concatenate(drawn))
+    groups = matches.groups
+    draws = bootstrap_counts(matches.images, draws=_DRAWS, seed=seed, groups=groups)
+    drawn = np.concatenate([_means(matches, counts) for counts in draws])
+    return percentile_interval(value, drawn, number_of_groups(groups))
 
 
 def _means(matches: Matches, counts: Floats | None) -> Floats:

@@ -78,7 +78,8 @@ class BoxedDataset:
     def scenes(self, side: Side, spec: InputSpec) -> tuple[Scene, ...]:
         """The pictures of one side on the canvas."""
         folds = self.folds if side == "train" else None
-        return scenes_of(self.pictures(side), self.labels, spec, folds)
+        pictures = self.pictures(side)
+        return scenes_of(pictures, self.labels, spec, folds, self.groups(pictures))
 
 
 def boxed_dataset(

@@ -12,36 +12,43 @@ from typing import Any
 from regraft.arguments import seconds_in
 from regraft.data.findings.scan import ScanSettings
 from regraft.data.pictures.loading import LOADER_VERSION, LoadLimits
-from regraft.detection.annotations.boxes import BoxSet
 from regraft.detection.changes import say_changed_boxes
 from regraft.detection.contenders import Contender, found_in
 from regraft.detection.dataset import BoxedDataset, boxed_dataset
 from regraft.detection.detectors.detector import Detector
 from regraft.detection.detectors.records import DetectionRun
 from regraft.detection.detectors.thresholds import goal_remarks
-from regraft.detection.ladder import DetectionInputs, DetectionLadder, regions_s, try_grid, try_regions
+from regraft.detection.ladder import DetectionInputs, DetectionLadder
 from regraft.detection.maps.cached_maps import CachedMaps, canvas_decoding
-from regraft.detection.maps.canvas import canvas_for
 from regraft.detection.outcome import DetectionOutcome, outcome_of
+from regraft.detection.requests.detection_request import (
+    DetectionRequest,
+    maps_name,
+    on_canvas_weights,
+)
 from regraft.detection.run_writing import write_detection_run
+from regraft.detection.solved_rungs import (
+    look_at_validation,
+    measure_curve,
+    regions_s,
+    try_canvas,
+    try_grid,
+    try_regions,
+)
 from regraft.detection.training_cost import SURE, division, least_s
-from regraft.errors import SettingsError
-from regraft.evaluation.detection_scores import DRAWS
+from regraft.evaluation.detection_scores import DRAWS, DetectionCurve
 from regraft.features.extraction import decode_while_waiting
-from regraft.features.opening import Compute
 from regraft.goal import Goal
 from regraft.ladder.ledger import Ledger
 from regraft.ladder.stopwatch import Stopwatch
 from regraft.machine.processor import count_cores
 from regraft.networks.weights.finding import Weights
 from regraft.plans.cost_book import CostBook
-from regraft.plans.costs import extract_name
-from regraft.progress import Reporter
 from regraft.records import Side
 from regraft.runs.folders import EarlierImages
 from regraft.runs.log import RunLog, versions
 from regraft.runs.records import LadderRecord
-from regraft.settings import DEFAULT_BUDGET, DataSettings, FitSettings, TrainSettings, differences
+from regraft.settings import DEFAULT_BUDGET
 from regraft.storage.files import key_of
 from regraft.version import VERSION
 
@@ -49,81 +56,6 @@ _SAVING_S = 3.0  # seconds that a run takes to be written
 _FEW_DRAWS = 200  # of a run that another rung, or the end, will replace
 _SIDES: tuple[Side, ...] = ("train", "validation", "test")
 _TOLD = frozenset({"untrained-class", "units", "rotation", "size", "leak", "conflicting-copies"})
-
-
-@dataclass(frozen=True)
-class DetectionRequest:
-    """What the user wants: data and settings."""
-
-    boxes: BoxSet
-    fit: FitSettings
-    training: TrainSettings
-    data: DataSettings
-    weights: Weights
-    lineage: tuple[str, ...]
-    compute: Compute
-
-
-_OBEYED = frozenset(
-    [
-        "network",
-        "weights",
-        "offline",
-        "accept_license",
-        "image_size",
-        "budget",
-        "goal",
-        "classes",
-        "test_share",
-        "seed",
-        "precision",
-        "runtime",
-        "device",
-        "stages",
-        "epochs",
-        "lr",
-        "weight_decay",
-        "clip_norm",
-        "effective_batch",
-        "micro_batch",
-        "augment",
-        "memory_limit",
-        "optimizer",
-        "momentum",
-        "schedule",
-        "warmup",
-        "ema",
-    ]
-)
-"""The settings of a fit that have a meaning for detectors."""
-
-
-def check_request(fit: FitSettings, training: TrainSettings, plan: object, data: DataSettings) -> None:
-    """Refuse what has no meaning for a detector.
-
-    Raises:
-        SettingsError: a plan, `--network auto`, or a setting that would be ignored.
-    """
-    if plan is not None:
-        raise SettingsError("--plan describes a classifier, but the data has boxes. Remove --plan")
-    if fit.network == "auto":
-        raise SettingsError(
-            "--network auto compares networks as classifiers, but the data has boxes. Name a network"
-        )
-    ignored = [name for name in differences(fit, FitSettings()) if name not in _OBEYED]
-    ignored += [name for name in differences(training, TrainSettings()) if name not in _OBEYED]
-    if data.corrections is not None:
-        ignored.append("corrections")
-    if ignored:
-        flags = ", ".join(f"--{name.replace('_', '-')}" for name in ignored)
-        raise SettingsError(
-            f"{flags}: no effect on a detector, but the data has boxes. Remove "
-            f"{'it' if len(ignored) == 1 else 'them'}; --task classification fits classes of whole images"
-        )
-    if training.augment not in (None, "none", "flip"):
-        raise SettingsError(
-            f"--augment {training.augment} is for classes of whole images; detectors accept none and flip"
-        )
 
 
 def fit_detector(
@@ -148,13 +80,55 @@ def fit_detector(
     Raises:
         RegraftError: the message says what to change.
     """
-    settings, limits = request.fit, LoadLimits(request.data.max_megapixels, request.data.max_file_mb)
+    dataset, maps, weights = _opened(request, folder, log, earlier)
+    book = CostBook()
+    extract_s = _extracted(maps, dataset, weights, book, request, log)
+    watch = Stopwatch(Ledger(_key(record, dataset, weights)))
+    watch.start(time.perf_counter() - started)
+    inputs = DetectionInputs(
+        dataset,
+        maps,
+        request.fit,
+        request.training,
+        seconds_in(request.fit.budget or DEFAULT_BUDGET),
+        watch.remembered("start", "extract_s", extract_s, digits=6),
+        weights,
+        request.compute,
+    )
+    runs = _Runs(request, record, folder, log, dataset, weights)
+    ladder = DetectionLadder(inputs, watch, book, log, runs.keep)
+    try:
+        contender = try_rungs(ladder)
+        tested = _test(contender, ladder)
+        final = runs.outcome(contender, ladder.record, tested, curve=ladder.curve, draws=DRAWS)
+    except KeyboardInterrupt:
+        runs.tell_stopped()
+        raise
+    if summary := watch.predictions.summary():
+        log.note(summary)
+    _tell_goal(final, log)
+    runs.write(final, contender, is_final=True)
+    log.record("finished")
+    return final.detector
+
+
+def _opened(
+    request: DetectionRequest, folder: Path | None, log: RunLog, earlier: EarlierImages | None
+) -> tuple[BoxedDataset, CachedMaps, Weights]:
+    """The data set, its maps (none of which is computed yet), and the network with the canvas as input."""
+    settings, reading = request.fit, request.data
+    limits = LoadLimits(reading.max_megapixels, reading.max_file_mb)
     weights = on_canvas_weights(request, log)
     with ThreadPoolExecutor(1) as background:
         opening = background.submit(request.compute.open, weights, log, cut="maps")
-        reading = request.data
         scanning = ScanSettings(
-            limits, reading.max_bad_share, reading.workers, reading.look_alikes, reading.range, reading.window
+            limits,
+            reading.max_bad_share,
+            reading.workers,
+            reading.look_alikes,
+            reading.range,
+            reading.window,
+            reading.retry_failed,
         )
         dataset = boxed_dataset(
             request.boxes, scanning, seed=settings.seed, test_share=settings.test_share, reporter=log
@@ -163,76 +137,79 @@ def fit_detector(
         say_changed_boxes(earlier, dataset, folder, log)
         weights = weights.seeing(dataset.images.intensity.chosen)
         decoding = canvas_decoding(dataset.images, weights.input_spec, limits)
-        ready = decode_while_waiting(decoding, _first_keys(dataset), weights.input_spec, opening)
+        first = _first_keys(dataset)
+        ready = decode_while_waiting(decoding, first, weights.input_spec, opening)
         runtime = opening.result()
-    workers = request.data.workers or count_cores()
+    workers = reading.workers or count_cores()
     maps = CachedMaps(dataset.images, weights.input_spec, runtime, limits, workers, ready)
     maps.check_room([one.sha256 for side in _SIDES for one in dataset.pictures(side)])
-    book = CostBook()
-    extract_s = _extracted(maps, dataset, weights, book, request, log)
-    budget_s = seconds_in(settings.budget or DEFAULT_BUDGET)
-    watch = Stopwatch(Ledger(_key(record, dataset, weights)))
-    watch.start(time.perf_counter() - started)
-    inputs = DetectionInputs(
-        dataset,
-        maps,
-        settings,
-        request.training,
-        budget_s,
-        watch.remembered("start", "extract_s", extract_s, digits=6),
-        weights,
-        request.compute,
-    )
+    return dataset, maps, weights
+
+
+@dataclass
+class _Runs:
+    """The run folder that each detector that is kept replaces, until the last."""
+
+    request: DetectionRequest
+    record: dict[str, Any]
+    folder: Path | None
+    log: RunLog
+    dataset: BoxedDataset
+    weights: Weights
+    best: str = ""
+    """The name of the contender that is saved; empty before the first."""
 
     def outcome(
-        contender: Contender, ladder: LadderRecord, test: Any = None, *, is_final: bool = False
+        self,
+        contender: Contender,
+        ladder: LadderRecord,
+        test: Any = None,
+        *,
+        curve: DetectionCurve | None = None,
+        draws: int = _FEW_DRAWS,
     ) -> DetectionOutcome:
+        """A contender with its scores, with fewer draws if another rung, or the end, will replace it."""
+        settings = self.request.fit
         return outcome_of(
-            dataset,
+            self.dataset,
             contender,
             ladder,
-            weights=contender.weights or weights,
+            weights=contender.weights or self.weights,
             precision=settings.precision,
-            lineage=request.lineage,
-            folder=folder,
+            lineage=self.request.lineage,
+            folder=self.folder,
             goal=Goal.parse(settings.goal) if settings.goal else None,
+            curve=curve,
             test=test,
-            draws=DRAWS if is_final else _FEW_DRAWS,
+            draws=draws,
         )
 
-    best: list[str] = []
+    def write(self, outcome: DetectionOutcome, contender: Contender, *, is_final: bool) -> None:
+        """Write the run, if there is a folder for it."""
+        if self.folder is not None:
+            run = _run(outcome, contender, self.record, self.log)
+            write_detection_run(self.folder, run, outcome, is_final=is_final)
 
-    def write(outcome: DetectionOutcome, contender: Contender, *, is_final: bool) -> None:
-        if folder is not None:
-            run = _run(outcome, contender, record, log)
-            write_detection_run(folder, run, outcome, is_final=is_final)
+    def keep(self, contender: Contender, table: LadderRecord) -> None:
+        """Save a contender as the best so far."""
+        self.write(self.outcome(contender, table), contender, is_final=False)
+        if self.folder is not None:
+            what = "a better detector replaces it" if self.best else "a usable detector is saved"
+            self.log.note(f"{what} in {self.folder}: {contender.name}")
+        self.best = contender.name
 
-    def keep(contender: Contender, table: LadderRecord) -> None:
-        write(outcome(contender, table), contender, is_final=False)
-        if folder is not None:
-            what = "a better detector replaces it" if best else "a usable detector is saved"
-            log.note(f"{what} in {folder}: {contender.name}")
-        best[:] = [contender.name]
-
-    ladder = DetectionLadder(inputs, watch, book, log, keep)
-    try:
-        contender = try_rungs(ladder)
-        final = outcome(contender, ladder.record, _test(contender, ladder, weights), is_final=True)
-    except KeyboardInterrupt:
-        if best and folder is not None:
-            log.warn(f"stopped; {folder} holds the best so far, {best[0]}, ready to use")
-        raise
-    if summary := watch.predictions.summary():
-        log.note(summary)
-    _tell_goal(final, log)
-    write(final, contender, is_final=True)
-    log.record("finished")
-    return final.detector
+    def tell_stopped(self) -> None:
+        """Say what an interrupted fit leaves."""
+        if self.best and self.folder is not None:
+            self.log.warn(f"stopped; {self.folder} holds the best so far, {self.best}, ready to use")
 
 
 def try_rungs(ladder: DetectionLadder) -> Contender:
     """Try all rungs that the budget allows; returns the contender that is kept."""
-    grid = try_grid(ladder)
+    grid = try_canvas(ladder, try_grid(ladder))
+    look_at_validation(ladder, grid)
+    measure_curve(ladder, grid)
+    grid = replace(grid, sums=None)  # their memory is needed no more
     parts = division(ladder)
     regions, training = regions_s(ladder), 0.0 if parts.doubt else least_s(ladder, parts)
     left = ladder.time_left_s
@@ -246,25 +223,7 @@ def try_rungs(ladder: DetectionLadder) -> Contender:
 
         if (winner := try_training(ladder)) is not None:
             try_last_stages(ladder, winner)
-    assert ladder.best is not None
-    return ladder.best
-
-
-def on_canvas_weights(request: DetectionRequest, reporter: Reporter) -> Weights:
-    """The network with the canvas as its input: of the usual shape of the pictures."""
-    sizes = [(one.width, one.height) for one in request.boxes.pictures]
-    asked = request.fit.image_size
-    width, height = canvas_for(sizes, longer_px=asked)
-    why = "its sides are multiples of 32 pixels, and its shape is the usual one of the pictures"
-    reporter.decided(f"a canvas of {width} x {height} pixels", why, "--image-size")
-    usual = sorted(max(size) for size in sizes)[len(sizes) // 2]
-    if asked is not None and max(width, height) > 1.5 * usual:
-        reporter.warn(
-            f"the canvas is larger than most pictures, whose longer side has {usual:,} pixels: they are "
-            "enlarged, which takes time and shows nothing more"
-        )
-    spec = request.weights.input_spec.model_copy(update={"size_px": height, "width_px": width})
-    return replace(request.weights, input_spec=spec)
+    return ladder.settled
 
 
 def _tell(dataset: BoxedDataset, log: RunLog) -> None:
@@ -293,11 +252,6 @@ def _tell_goal(final: DetectionOutcome, log: RunLog) -> None:
         (log.note if is_good else log.warn)(sentence)
 
 
-def maps_name(request: DetectionRequest, weights: Weights) -> str:
-    """The name under which a cost book keeps the seconds that one picture takes from file to maps."""
-    return f"{extract_name(weights, request.compute.runtime, request.fit.precision)}/maps"
-
-
 def _extracted(
     maps: CachedMaps,
     dataset: BoxedDataset,
@@ -306,8 +260,8 @@ def _extracted(
     request: DetectionRequest,
     log: RunLog,
 ) -> float:
-    """Compute the maps of the training and validation pictures; seconds for a picture."""
-    keys = _first_keys(dataset)
+    """Compute the maps of the training pictures, which the first detector needs; seconds for a picture."""
+    keys = [one.sha256 for one in dataset.pictures("train")]
     name = maps_name(request, weights)
     missing = maps.missing(keys, 0)
     started, used = time.perf_counter(), time.process_time()
@@ -320,18 +274,17 @@ def _extracted(
 
 
 def _first_keys(dataset: BoxedDataset) -> list[str]:
-    """Hashes of the pictures that detectors learn from or are chosen by, whose maps are needed first."""
-    sides: tuple[Side, ...] = ("train", "validation")
-    return [one.sha256 for side in sides for one in dataset.pictures(side)]
+    """Hashes of the pictures that detectors learn from or are chosen by, in the order of their maps."""
+    return [key for side in _SIDES[:2] for key in sorted(one.sha256 for one in dataset.pictures(side))]
 
 
-def _test(contender: Contender, ladder: DetectionLadder, weights: Weights) -> Any:
+def _test(contender: Contender, ladder: DetectionLadder) -> Any:
     """What the contender finds in the test pictures, which are used here for the first time."""
-    maps = contender.maps or ladder.inputs.maps
-    scenes = ladder.inputs.dataset.scenes("test", weights.input_spec)
+    assert contender.maps is not None
+    scenes = ladder.inputs.dataset.scenes("test", contender.maps.spec)
     if not scenes:
         return None
-    return scenes, found_in(contender.finder, scenes, maps, ladder.reporter)
+    return scenes, found_in(contender.finder, scenes, contender.maps, ladder.reporter)
 
 
 def _run(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from regraft.detection.contenders import (
@@ -15,17 +15,12 @@ from regraft.detection.contenders import (
     map50_estimate,
 )
 from regraft.detection.dataset import BoxedDataset
-from regraft.detection.detectors.finders import GridFinder, RegionsFinder
 from regraft.detection.maps.cached_maps import CachedMaps
 from regraft.detection.maps.found import Found
 from regraft.detection.maps.projected import ProjectedMaps
-from regraft.detection.maps.projection import WIDTHS, fit_projection
+from regraft.detection.maps.projection import fit_projection
 from regraft.detection.maps.scenes import Scene
-from regraft.detection.solved.alignment import row_width
-from regraft.detection.solved.cells import base_level, cell_width
-from regraft.detection.solved.grid import GridFit, fit_grid, grid_found
-from regraft.detection.solved.regions import PASSES, STRENGTHS, fit_regions, regions_found
-from regraft.errors import DataError
+from regraft.evaluation.detection_scores import DetectionCurve
 from regraft.features.opening import Compute
 from regraft.ladder.stopwatch import Stopwatch
 from regraft.networks.weights.finding import Weights
@@ -36,6 +31,7 @@ from regraft.runs.records import LadderRecord, RungRow
 from regraft.settings import FitSettings, TrainSettings
 
 MEASURE = "map50"
+VALIDATION = "validation pictures"
 _SCORING_S = 4.0  # seconds for intervals and the files of the last saved run
 
 
@@ -73,6 +69,8 @@ class DetectionLadder:
     keep: Callable[[Contender, LadderRecord], None]
     rows: list[RungRow] = field(default_factory=list)
     best: Contender | None = None
+    curve: DetectionCurve | None = None
+    """The grid's learning curve, once it is measured."""
 
     @property
     def record(self) -> LadderRecord:
@@ -93,6 +91,24 @@ class DetectionLadder:
     def validation_scenes(self) -> tuple[Scene, ...]:
         """The validation pictures; empty if the data has none."""
         return self.inputs.dataset.scenes("validation", self.spec)
+
+    def move_to(self, trial: DetectionLadder) -> None:
+        """Go on with the maps of a trial on another canvas, and with what it computed from them."""
+        self.inputs = trial.inputs
+        for name in ("training_scenes", "validation_scenes", "projected", "projected_validation"):
+            self.__dict__.pop(name, None)
+            if name in trial.__dict__:
+                self.__dict__[name] = trial.__dict__[name]
+
+    @property
+    def settled(self) -> Contender:
+        """The contender that is kept, with its network and maps."""
+        assert self.best is not None
+        return replace(
+            self.best,
+            maps=self.best.maps or self.inputs.maps,
+            weights=self.best.weights or self.inputs.weights,
+        )
 
     @property
     def classes(self) -> int:
@@ -160,7 +176,19 @@ class DetectionLadder:
             is_kept=is_kept,
         )
         if is_kept:
-            self.keep(contender, self.record)
+            self.keep(self.settled, self.record)
+
+    def evaluated_again(self, scenes: tuple[Scene, ...], found: tuple[Found, ...], method: str) -> None:
+        """Evaluate the detector that is kept on other pictures, from which its row of the table is then."""
+        assert self.best is not None
+        self.best = replace(self.best, scenes=scenes, found=found, method=method)
+        estimate = map50_estimate(self.best.matches(self.classes), seed=self.inputs.dataset.seed)
+        place = max(number for number, row in enumerate(self.rows) if row.name == self.best.name)
+        update = {"accuracy": estimate, "images": len(scenes)}
+        self.rows[place] = self.rows[place].model_copy(update=update)
+        if estimate is not None:
+            share = f"{100 * estimate.value:.1f} %"
+            self.reporter.note(f"{self.best.name}: AP50 {share} on {len(scenes):,} {method}")
 
     def skip(self, name: str, predicted_s: float) -> None:
         """Record that a rung was not tried because the time is too short."""
@@ -202,65 +230,10 @@ class DetectionLadder:
     ) -> tuple[tuple[Scene, ...], tuple[Found, ...], str]:
         """The pictures that a solved detector is evaluated on, what it found there, and how, in words."""
         if self.validation_scenes:
-            return self.validation_scenes, tuple(held_out()), "validation pictures"
-        folds = 1 + max(scene.fold for scene in self.training_scenes)
-        return self.training_scenes, tuple(out_of_fold()), f"{folds}-fold cross-validation"
+            return self.validation_scenes, tuple(held_out()), VALIDATION
+        return self.training_scenes, tuple(out_of_fold()), cross_validation(self)
 
 
-def try_grid(ladder: DetectionLadder) -> GridFit:
-    """The first usable detector: a grid in closed form."""
-    watch, name = ladder.watch, "grid"
-    predicted = watch.predicted(name, grid_s(ladder), "grid")
-    with watch.timed(name, kind="grid", predicted_s=predicted) as timing:
-        maps, scenes = ladder.projected, ladder.training_scenes
-        fit = fit_grid(maps, scenes, ladder.classes, reporter=ladder.reporter)
-        judged = ladder.judged(
-            lambda: grid_found(fit.by_fold, maps, scenes),
-            lambda: grid_found([fit.whole], ladder.projected_validation, ladder.validation_scenes),
-        )
-    finder = GridFinder(maps.projection, fit.whole)
-    ladder.challenge(Contender(name, finder, *judged), predicted_s=predicted, took_s=timing.took_s)
-    return fit
-
-
-def try_regions(ladder: DetectionLadder, grid: GridFit) -> None:
-    """Regions in closed form, on the boxes that the grid proposes."""
-    watch, name = ladder.watch, "regions"
-    predicted = watch.predicted(name, regions_s(ladder), "regions")
-    if predicted > ladder.time_left_s:
-        ladder.skip(name, predicted)
-        return
-    with watch.timed(name, kind="regions", predicted_s=predicted) as timing:
-        maps, scenes = ladder.projected, ladder.training_scenes
-        try:
-            fit = fit_regions(grid, maps, scenes, ladder.classes, reporter=ladder.reporter)
-        except DataError as error:  # the grid is kept
-            ladder.tell(name, f"not possible: {error}", predicted_s=predicted)
-            return
-        judged = ladder.judged(
-            lambda: regions_found(fit.by_fold, maps, scenes),
-            lambda: regions_found([fit.whole], ladder.projected_validation, ladder.validation_scenes),
-        )
-    finder = RegionsFinder(maps.projection, fit.whole)
-    ladder.challenge(Contender(name, finder, *judged), predicted_s=predicted, took_s=timing.took_s)
-
-
-def grid_s(ladder: DetectionLadder) -> float:
-    """Predicted seconds of the grid, from its multiply-adds."""
-    levels = ladder.inputs.maps.levels
-    base = base_level(levels)
-    cells = base.height * base.width
-    widths = [min(level.channels, WIDTHS[level.stride]) for level in levels]
-    sizes = [level.height * level.width * level.channels for level in levels]
-    projecting = sum(size * width for size, width in zip(sizes, widths, strict=True))
-    work = len(ladder.training_scenes) * (cells * cell_width(widths, levels) ** 2 + projecting)
-    return 2.0 * 1e-9 * work * ladder.book.seconds("matrix")
-
-
-def regions_s(ladder: DetectionLadder) -> float:
-    """Predicted seconds of the regions, from their multiply-adds."""
-    width = row_width(ladder.projected.projection)
-    folds = 1 + max(scene.fold for scene in ladder.training_scenes)
-    sums = PASSES * len(ladder.training_scenes) * 60 * width**2
-    solving = 2 * (PASSES + len(STRENGTHS)) * (folds + 1) * width**3
-    return 1.2 * 1e-9 * (sums + solving) * ladder.book.seconds("matrix")
+def cross_validation(ladder: DetectionLadder) -> str:
+    """How a solved detector is evaluated on the training pictures, in words."""
+    return f"{1 + max(scene.fold for scene in ladder.training_scenes)}-fold cross-validation"

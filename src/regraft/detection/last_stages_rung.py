@@ -20,9 +20,9 @@ from regraft.detection.training_cost import (
     epoch_pictures,
     epoch_s,
     in_epochs,
-    mirroring_s,
     stages_name,
     stages_s,
+    views_s,
 )
 from regraft.networks.network import Network, load_network
 from regraft.networks.stages import Stage
@@ -53,7 +53,7 @@ def try_last_stages(ladder: DetectionLadder, winner: Winner) -> None:
     left = SURE * ladder.time_left_s - again
     fitting = inputs.training.epochs or _epochs(ladder, parts, each, left)
     epochs = int(ladder.watch.remembered(name, "epochs", fitting))
-    seconds = again + mirroring_s(ladder, parts, epochs) + epochs * each
+    seconds = again + views_s(ladder, parts, epochs) + epochs * each
     predicted = ladder.watch.predicted(name, seconds, "training")
     if predicted > ladder.time_left_s:
         ladder.skip(name, predicted)
@@ -63,7 +63,7 @@ def try_last_stages(ladder: DetectionLadder, winner: Winner) -> None:
 
 def _epochs(ladder: DetectionLadder, parts: Division, each: float, left: float) -> int:
     for epochs in range(_MOST_EPOCHS, _LEAST_EPOCHS, -1):
-        if mirroring_s(ladder, parts, epochs) + epochs * each <= left:
+        if views_s(ladder, parts, epochs) + epochs * each <= left:
             return epochs
     return _LEAST_EPOCHS
 

@@ -20,7 +20,7 @@ from regraft.detection.maps.judging import matched
 from regraft.detection.maps.scenes import Scene
 from regraft.detection.solved.baseline import METHOD, average_boxes
 from regraft.evaluation.boxes import Floats
-from regraft.evaluation.detection_scores import DRAWS, DetectionScores, score_detections
+from regraft.evaluation.detection_scores import DRAWS, DetectionCurve, DetectionScores, score_detections
 from regraft.evaluation.matching import Matches
 from regraft.goal import Goal
 from regraft.networks.weights.finding import Weights
@@ -67,6 +67,7 @@ def outcome_of(
     lineage: tuple[str, ...],
     folder: Path | None,
     goal: Goal | None = None,
+    curve: DetectionCurve | None = None,
     test: tuple[Sequence[Scene], Sequence[Found]] | None = None,
     draws: int = DRAWS,
 ) -> DetectionOutcome:
@@ -81,6 +82,7 @@ def outcome_of(
         lineage: the origin of the weights.
         folder: where the run is written; None for none.
         goal: what each threshold must reach; None means the largest F1.
+        curve: the grid's learning curve.
         test: the test pictures and what was found there, once, at the end.
         draws: number of bootstrap draws of the intervals.
     """
@@ -107,6 +109,7 @@ def outcome_of(
             validation=validation.scores,
             baseline=_baseline(dataset, (tested or validation).scenes, weights, draws),
             goal=aim,
+            curve=curve,
         ),
         folder,
         str(goal) if goal else None,

@@ -9,7 +9,7 @@ from regraft.arguments import seconds_in
 from regraft.data.findings.scan import ScanSettings
 from regraft.data.pictures.loading import LoadLimits
 from regraft.detection.dataset import boxed_dataset
-from regraft.detection.fitting import DetectionRequest, maps_name, on_canvas_weights
+from regraft.detection.requests.detection_request import DetectionRequest, maps_name, on_canvas_weights
 from regraft.plans.cost_book import CostBook
 from regraft.records import Record, Side, SkippedFile
 from regraft.runs.log import RunLog
@@ -57,7 +57,9 @@ def rehearse_detector(request: DetectionRequest, log: RunLog) -> DetectionRehear
     fit, data = request.fit, request.data
     weights = on_canvas_weights(request, log)
     limits = LoadLimits(data.max_megapixels, data.max_file_mb)
-    scanning = ScanSettings(limits, data.max_bad_share, data.workers, data.look_alikes)
+    scanning = ScanSettings(
+        limits, data.max_bad_share, data.workers, data.look_alikes, retry_failed=data.retry_failed
+    )
     dataset = boxed_dataset(request.boxes, scanning, seed=fit.seed, test_share=fit.test_share, reporter=log)
     pictures = {side: own for side in _SIDES if (own := dataset.pictures(side))}
     every = [one for own in pictures.values() for one in own]

@@ -95,8 +95,10 @@ def _write_split(folder: Path, dataset: BoxedDataset) -> None:
 
 def _pictures(dataset: BoxedDataset) -> Iterator[PictureRow]:
     for side in EVERY_SIDE:
-        for one in dataset.pictures(side):
-            yield PictureRow(one.path, side, one.width, one.height, one.sha256)
+        pictures = dataset.pictures(side)
+        for one, group in zip(pictures, dataset.groups(pictures), strict=True):
+            named = "" if group == one.sha256 else group
+            yield PictureRow(one.path, side, one.width, one.height, one.sha256, named)
 
 
 def box_rows(dataset: BoxedDataset) -> Iterator[BoxRow]:
@@ -122,7 +124,8 @@ def _detections(outcome: DetectionOutcome) -> Iterator[DetectionRow]:
 def _side(outcome: DetectionOutcome, judged: Judged) -> Side:
     if outcome.test is judged:
         return "test"
-    return "validation" if outcome.dataset.pictures("validation") else "train"
+    trained = {one.path for one in outcome.dataset.pictures("train")}
+    return "train" if all(scene.path in trained for scene in judged.scenes) else "validation"
 
 
 def _rounded(corners: npt.NDArray[Any]) -> tuple[float, float, float, float]:

@@ -29,9 +29,9 @@ from regraft.detection.training_cost import (
     epochs_within,
     in_epochs,
     least_s,
-    mirroring_s,
     step_name,
     views_of,
+    views_s,
 )
 from regraft.ladder.stopwatch import Timing
 from regraft.machine.devices import find_device
@@ -69,7 +69,7 @@ def try_training(ladder: DetectionLadder) -> Winner | None:
     kind = _kind(ladder, parts)
     fitting = epochs_within(ladder, parts, kind, SURE * ladder.time_left_s)
     epochs = int(ladder.watch.remembered(kind, "epochs", ladder.inputs.training.epochs or fitting))
-    seconds = mirroring_s(ladder, parts, epochs) + epochs * epoch_s(ladder, kind, parts)
+    seconds = views_s(ladder, parts, epochs) + epochs * epoch_s(ladder, kind, parts)
     return _train(ladder, parts, kind, epochs, seconds)
 
 
@@ -77,7 +77,7 @@ def _kind(ladder: DetectionLadder, parts: Division) -> TrainedKind:
     """The kind of detector that is trained: the better one of a trial, if there is time for it."""
     trials = sum(_TRIAL_EPOCHS * epoch_s(ladder, kind, parts) for kind in KINDS)
     longest = max(2 * LEAST_EPOCHS * epoch_s(ladder, kind, parts) for kind in KINDS)
-    if trials + longest + mirroring_s(ladder, parts, MOST_EPOCHS) > SURE * ladder.time_left_s:
+    if trials + longest + views_s(ladder, parts, MOST_EPOCHS) > SURE * ladder.time_left_s:
         ladder.reporter.decided(
             "one-stage",
             "the budget is too short to compare it with two-stage, which takes longer to learn",

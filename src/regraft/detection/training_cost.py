@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from regraft.detection.dataset import HELD_FOLD
 from regraft.detection.ladder import DetectionLadder
-from regraft.detection.maps.cached_maps import AS_IT_IS, MIRRORED
+from regraft.detection.maps.cached_maps import AS_IT_IS, MIRRORED, VIEWS, ZOOMED, ZOOMED_MIRRORED
 from regraft.detection.maps.scenes import Scene
 from regraft.detection.trained.record import TrainedKind
 
@@ -20,6 +21,14 @@ _EVALUATING = 0.3  # evaluating a picture takes this share of a training step
 _STEP_MULTIPLY_ADDS = 0.6e9  # of a step for one picture, with all that is no arithmetic, until one was timed
 _BACKWARD = 6.0  # forward and backward through depthwise layers take this multiple of the forward arithmetic
 _TWO_STAGES = 1.3  # as a multiple of one stage
+
+
+_VIEWS: Mapping[str, tuple[int, ...]] = {
+    "none": (AS_IT_IS,),
+    "flip": (AS_IT_IS, MIRRORED),
+    "crop": (AS_IT_IS, ZOOMED),
+    "crop-flip": (AS_IT_IS, MIRRORED, ZOOMED, ZOOMED_MIRRORED),
+}
 
 
 @dataclass(frozen=True)
@@ -52,11 +61,12 @@ def division(ladder: DetectionLadder) -> Division:
 def views_of(augment: str | None, epochs: int) -> tuple[int, ...]:
     """The views of training pictures for a setting of `--augment`; None means flip, where it pays.
 
-    >>> views_of("none", 9), views_of(None, 3), views_of(None, 9)
-    ((0,), (0,), (0, 1))
+    >>> views_of("none", 9), views_of(None, 3), views_of(None, 9), views_of("crop-flip", 9)
+    ((0,), (0,), (0, 1), (0, 1, 2, 3))
     """
-    is_plain = augment == "none" or (augment is None and epochs < MIRRORED_FROM)
-    return (AS_IT_IS,) if is_plain else (AS_IT_IS, MIRRORED)
+    if augment is None:
+        augment = "none" if epochs < MIRRORED_FROM else "flip"
+    return _VIEWS[augment]
 
 
 def in_epochs(epochs: int) -> str:
@@ -108,24 +118,29 @@ def stages_name(ladder: DetectionLadder) -> str:
     return f"last stages {ladder.inputs.weights.network} {spec.size_px}x{spec.width_px}"
 
 
-def mirroring_s(ladder: DetectionLadder, parts: Division, epochs: int) -> float:
-    """Predicted seconds for the maps of mirrored pictures, if this number of epochs uses them."""
-    if MIRRORED not in views_of(ladder.inputs.training.augment, epochs):
-        return 0.0
-    missing = ladder.inputs.maps.missing([one.key for one in parts.train], MIRRORED)
-    return ladder.watch.remembered("mirrored pictures", "seconds", missing * ladder.inputs.extract_s)
+def views_s(ladder: DetectionLadder, parts: Division, epochs: int) -> float:
+    """Predicted seconds for the maps of mirrored and zoomed pictures that this number of epochs uses."""
+    keys = [one.key for one in parts.train]
+    others = [view for view in views_of(ladder.inputs.training.augment, epochs)[:epochs] if view != AS_IT_IS]
+    each = ladder.inputs.extract_s
+    return sum(
+        ladder.watch.remembered(
+            f"pictures {VIEWS[view]}", "seconds", ladder.inputs.maps.missing(keys, view) * each
+        )
+        for view in others
+    )
 
 
 def least_s(ladder: DetectionLadder, parts: Division) -> float:
     """Predicted seconds of the shortest training that is worth its time."""
     epochs = ladder.inputs.training.epochs or LEAST_EPOCHS
-    return mirroring_s(ladder, parts, epochs) + epochs * epoch_s(ladder, "one-stage", parts)
+    return views_s(ladder, parts, epochs) + epochs * epoch_s(ladder, "one-stage", parts)
 
 
 def epochs_within(ladder: DetectionLadder, parts: Division, kind: TrainedKind, seconds: float) -> int:
     """The most epochs that take no longer, with the maps of mirrored pictures where they are used."""
     each = epoch_s(ladder, kind, parts)
     for epochs in range(MOST_EPOCHS, LEAST_EPOCHS, -1):
-        if mirroring_s(ladder, parts, epochs) + epochs * each <= seconds:
+        if views_s(ladder, parts, epochs) + epochs * each <= seconds:
             return epochs
     return LEAST_EPOCHS

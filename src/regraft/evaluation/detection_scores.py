@@ -1,7 +1,7 @@
 """The scores of a detector with 95 % intervals, all together and for each class; pure functions to records.
 
 Intervals are percentile bootstraps over the images (Efron 1979): the detections of an image stay together,
-since they are not independent.
+since they are not independent. Where images belong together, whole groups of them are drawn.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import numpy as np
 
 from regraft.evaluation.average_precision import average_precision, levels, mean_over_classes, recall
 from regraft.evaluation.boxes import Floats
+from regraft.evaluation.intervals.groups import by_group, number_of_groups
 from regraft.evaluation.matching import MOST_DETECTIONS, SIZES, Matches
 from regraft.evaluation.operating_points import OperatingPoint, operating_points
 from regraft.evaluation.resampling import bootstrap_counts, percentile_interval
@@ -19,6 +20,7 @@ from regraft.records import Estimate, Record
 
 DRAWS = 1_000
 """The number of bootstrap draws."""
+_LEAST_GAIN = 0.005
 
 
 class DetectedClass(Record):
@@ -61,6 +63,43 @@ class DetectionScores(Record):
     classes: tuple[DetectedClass, ...]
 
 
+class DetectionCurvePoint(Record):
+    """The average precision of a grid that was solved on a number of pictures, on other pictures."""
+
+    pictures: int
+    map50: Estimate
+
+
+class DetectionCurve(Record):
+    """The measured points, and the gain that is expected from twice as many pictures."""
+
+    points: tuple[DetectionCurvePoint, ...]
+    doubling_gain: Estimate
+    """Expected gain of the grid's mAP50, as a share."""
+
+    @property
+    def sentence(self) -> str:
+        """What more pictures would bring, without a full stop.
+
+        >>> points = (DetectionCurvePoint(pictures=40, map50=Estimate(value=0.5)),)
+        >>> gain = Estimate(value=0.031, low=0.01, high=0.052)
+        >>> DetectionCurve(points=points, doubling_gain=gain).sentence.partition(" to ")[0]
+        'twice as many pictures would add 3.1 points [1.0, 5.2]'
+        """
+        gain = self.doubling_gain
+        if gain.value < _LEAST_GAIN:
+            return "twice as many pictures would hardly make the grid better (from its learning curve)"
+        bounds = (
+            ""
+            if gain.low is None or gain.high is None
+            else (f" [{100 * gain.low:.1f}, {100 * gain.high:.1f}]")
+        )
+        return (
+            f"twice as many pictures would add {100 * gain.value:.1f} points{bounds} to the AP50 of the grid "
+            "(from its learning curve)"
+        )
+
+
 def score_detections(
     matches: Matches,
     labels: Sequence[str],
@@ -91,13 +130,16 @@ def score_detections(
     >>> scores.map50.value, round(scores.map.value, 3), scores.map_large
     (1.0, 0.653, None)
     """
-    counts = np.concatenate(list(bootstrap_counts(matches.images, draws=draws, seed=seed)))
+    groups, number_drawn = matches.groups, number_of_groups(matches.groups)
+    counts = np.concatenate(list(bootstrap_counts(matches.images, draws=draws, seed=seed, groups=groups)))
     every, drawn = _tables(matches, None), _tables(matches, counts)
-    means = {name: _estimate(float(_mean(every[name])[0]), _mean(drawn[name])) for name in every}
+    means = {
+        name: _estimate(float(_mean(every[name])[0]), _mean(drawn[name]), number_drawn) for name in every
+    }
     together, points = operating_points(matches, thresholds, counts)
     return DetectionScores(
         images=matches.images,
-        method=method,
+        method=by_group(method, groups),
         point=together,
         classes=tuple(
             DetectedClass(
@@ -105,7 +147,7 @@ def score_detections(
                 true_boxes=points[number].right + points[number].missed,
                 point=points[number],
                 **{
-                    name: _estimate(float(every[name][0, number]), drawn[name][:, number])
+                    name: _estimate(float(every[name][0, number]), drawn[name][:, number], number_drawn)
                     for name in ("map", "map50", "map75")
                 },
             )
@@ -141,5 +183,5 @@ def _mean(table: Floats) -> Floats:
     return mean_over_classes(table)
 
 
-def _estimate(value: float, drawn: Floats) -> Estimate | None:
-    return None if np.isnan(value) else percentile_interval(value, drawn)
+def _estimate(value: float, drawn: Floats, groups: int | None) -> Estimate | None:
+    return None if np.isnan(value) else percentile_interval(value, drawn, groups)

@@ -58,6 +58,8 @@ class Matches:
     """`(G,)`."""
     is_counted: Bools
     """`(4, G)`, whether each true box counts for each size."""
+    groups: Ints | None = None
+    """`(images,)`, the number of the group of each image; None if every image is a group of its own."""
 
     @property
     def classes(self) -> int:
@@ -69,7 +71,9 @@ class Matches:
         return slice(int(self.starts[number]), int(self.starts[number + 1]))
 
 
-def match(truth: TrueBoxes, found: Detections, *, images: int, classes: int) -> Matches:
+def match(
+    truth: TrueBoxes, found: Detections, *, images: int, classes: int, groups: Ints | None = None
+) -> Matches:
     """Match the detections of each image and class with its true boxes, the largest score first.
 
     A detection gets the free true box with which it overlaps most, if that is at least the required overlap;
@@ -82,6 +86,8 @@ def match(truth: TrueBoxes, found: Detections, *, images: int, classes: int) -> 
         found: the detections; the 100 best of each image and class are used.
         images: the number of images, those without any box included.
         classes: the number of classes K.
+        groups: the number of the group of each image, for intervals, which draw whole groups; None if every
+            image is a group of its own.
 
     Raises:
         DataError: a box is of an image or class beyond these numbers.
@@ -113,6 +119,7 @@ def match(truth: TrueBoxes, found: Detections, *, images: int, classes: int) -> 
         true_images=truth.images,
         true_classes=truth.classes,
         is_counted=counted,
+        groups=groups,
     )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from regraft.evaluation.average_precision import levels, true_counts
 from regraft.evaluation.boxes import Floats, Ints
+from regraft.evaluation.intervals.groups import number_of_groups
 from regraft.evaluation.matching import IGNORED, RIGHT, WRONG, Matches
 from regraft.evaluation.resampling import percentile_interval
 from regraft.goal import Goal
@@ -45,18 +46,19 @@ def operating_points(
     Args:
         matches: what each detection is.
         thresholds: the score from which on detections of each class are shown, `(K,)`.
-        counts: the draws of the bootstrap, `(B, images)`.
+        counts: the draws of the bootstrap, `(B, images)`, of whole groups if the matches have groups.
         iou: the overlap from which on a true box counts as found, one of `IOUS`.
     """
     (level,) = levels(iou)
-    numbers = range(matches.classes)
+    numbers, groups = range(matches.classes), number_of_groups(matches.groups)
     tallies = np.array([_tally(matches, number, float(thresholds[number]), level) for number in numbers])
     tallies = tallies.reshape(matches.classes, 3, matches.images)
     each = tuple(
-        _point(tally, counts, float(threshold)) for tally, threshold in zip(tallies, thresholds, strict=True)
+        _point(tally, counts, float(threshold), groups)
+        for tally, threshold in zip(tallies, thresholds, strict=True)
     )
     shared = float(thresholds[0]) if len(np.unique(thresholds)) == 1 else None
-    return _point(tallies.sum(axis=0), counts, shared), each
+    return _point(tallies.sum(axis=0), counts, shared, groups), each
 
 
 def f1_threshold(matches: Matches, number: int | None = None, *, iou: float = 0.5) -> float:
@@ -165,7 +167,7 @@ def _tally(matches: Matches, number: int, threshold: float, level: int) -> Float
     return np.array([*shown, true_counts(matches, number, ["all"])[0]])
 
 
-def _point(tally: Floats, counts: Floats, threshold: float | None) -> OperatingPoint:
+def _point(tally: Floats, counts: Floats, threshold: float | None, groups: int | None) -> OperatingPoint:
     right, wrong, total = tally.sum(axis=1)
     drawn_right, drawn_wrong, drawn_total = tally @ counts.T
 
@@ -175,7 +177,7 @@ def _point(tally: Floats, counts: Floats, threshold: float | None) -> OperatingP
         return shares
 
     def estimate(value: Floats, draws: Floats) -> Estimate | None:
-        return None if np.isnan(value[0]) else percentile_interval(float(value[0]), draws)
+        return None if np.isnan(value[0]) else percentile_interval(float(value[0]), draws, groups)
 
     return OperatingPoint(
         threshold=threshold,

@@ -9,6 +9,7 @@ import numpy as np
 from regraft.errors import DataError
 from regraft.evaluation.average_precision import average_precision, mean_over_classes
 from regraft.evaluation.boxes import Floats
+from regraft.evaluation.intervals.groups import number_of_groups
 from regraft.evaluation.matching import IOUS, Matches
 from regraft.evaluation.resampling import bootstrap_counts, percentile_interval
 from regraft.records import Estimate, Record
@@ -50,7 +51,7 @@ def compare_detectors(
     section 24; Rubin 1981). With few images it is too certain: a prior about differences belongs on top.
 
     Args:
-        first: matches of the first detector.
+        first: matches of the first detector; its groups of images are drawn as a whole.
         second: matches of the second one with the same true boxes.
         measure: what is compared; `map` is the mean over IoU .50 to .95.
         seed: random seed of the bootstrap.
@@ -71,7 +72,7 @@ def compare_detectors(
     _check(first, second)
     values = [float(_mean(each, None, measure)[0]) for each in (first, second)]
     drawn = []
-    for counts in bootstrap_counts(first.images, draws=draws, seed=seed):
+    for counts in bootstrap_counts(first.images, draws=draws, seed=seed, groups=first.groups):
         drawn.append(_mean(first, counts, measure) - _mean(second, counts, measure))
     differences = np.concatenate(drawn)
     known = differences[~np.isnan(differences)]
@@ -80,7 +81,7 @@ def compare_detectors(
         measure=measure,
         first=values[0],
         second=values[1],
-        difference=percentile_interval(values[0] - values[1], known),
+        difference=percentile_interval(values[0] - values[1], known, number_of_groups(first.groups)),
         chance_better=float(np.mean((known > 0) + 0.5 * (known == 0))),
     )
 

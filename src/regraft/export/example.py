@@ -36,7 +36,8 @@ def main(paths: list[str]) -> None:
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
     facts = json.loads(session.get_modelmeta().custom_metadata_map["regraft"])
     spec, output = facts["input_spec"], session.get_outputs()[0].name
-    needed_px = math.ceil(spec["size_px"] / spec["crop_share"] - 1e-6)
+    share = spec["crop_share"] if spec.get("framing", "crop") == "crop" else 1.0
+    needed_px = math.ceil(spec["size_px"] / share - 1e-6)
     for path in paths:
         try:
             batch = decoded(path, spec["channels"], needed_px, spec.get("intensity"))[None]
@@ -49,18 +50,25 @@ def main(paths: list[str]) -> None:
 
 
 def answer(outputs: np.ndarray[Any, Any], labels: list[str], task: dict[str, Any]) -> list[str]:
-    """A number with its interval, all labels that reach their thresholds, or the three likeliest classes."""
+    """A number with its interval, all labels that reach their thresholds, or the class and the next two."""
     if task.get("name") == "regression":
         value, width = float(outputs[0]), task["half_width"]
         interval = "" if width is None else f" ({value - width:.6g} to {value + width:.6g} in 90 % of images)"
         return [f"{value:.6g}{interval}"]
-    order = np.argsort(-outputs, kind="stable")
+    order = np.argsort(-outputs, kind="stable").tolist()
+    if task.get("threshold") is not None:  # of two classes: the positive one from its threshold on
+        positive = labels.index(task["positive"])
+        order = (
+            [positive, 1 - positive] if outputs[positive] >= task["threshold"] else [1 - positive, positive]
+        )
     lines = [f"{labels[place]} {outputs[place]:.3%}" for place in order]
     if task.get("name") == "multilabel":
         needed = task["thresholds"] or [0.5] * len(labels)
         is_present = [outputs[place] >= needed[place] for place in order]
         present = [line for number, line in enumerate(lines) if is_present[number]]
         return present or [f"no label, at most {lines[0]}"]
+    if outputs.max() < (task.get("reject_below") or 0):
+        return [f"no label, at most {lines[0]}"]
     return lines[:3]
 
 

@@ -302,7 +302,7 @@ def _measured(files: ModelFiles, exported: OnnxModel, sample: Sample, reporter: 
     targets = task.targets([truth[Path(row.path)] for row in ours])
     known_groups = files.run.groups if files.run else {}
     groups = [known_groups.get(places[Path(row.path)].path, row.path) for row in ours]
-    fp32, int8 = (task.merit(task.goodness(one, targets), groups=groups) for one in outputs)
+    fp32, int8 = (task.merit(task.goodness(one, targets), targets=targets, groups=groups) for one in outputs)
     return Quantised(len(ours), agreement, fp32, int8, names)
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from regraft.explanation.gallery import Space
-from regraft.export.resampling import centre_crop, letterbox
+from regraft.export.resampling import framed, letterbox
 from regraft.prediction.graph import ModelGraph, mean_vote
 from regraft.prediction.model import Model
 from regraft.prediction.onnx_graph import IR_VERSION, OPSET, traced
@@ -61,8 +61,8 @@ def core_graph(model: Model) -> onnx.ModelProto:
 
 
 def crop_graph(spec: InputSpec) -> onnx.ModelProto:
-    """From `images (N, H, W, C) uint8` of any size to `pixels`, cropped as by the image loader."""
-    return centre_crop(spec, opset=OPSET, ir_version=IR_VERSION)
+    """From `images (N, H, W, C) uint8` of any size to `pixels`, framed as by the image loader."""
+    return framed(spec, opset=OPSET, ir_version=IR_VERSION)
 
 
 def letterbox_graph(spec: InputSpec) -> onnx.ModelProto:

@@ -11,6 +11,7 @@ from regraft.records import InputSpec, Intensity, Link, Scores
 from regraft.runs.model_files import ModelFiles
 from regraft.runs.reading import RunFiles
 from regraft.storage.tables import printable
+from regraft.tasks.classification import Classification
 from regraft.tasks.multilabel import Multilabel
 from regraft.tasks.regression import Regression
 from regraft.tasks.score_sheet import AnyScores, measures
@@ -72,6 +73,8 @@ def _listed(labels: Sequence[str]) -> str:
 
 def _decided(task: Task) -> list[str]:
     """What turns outputs into answers: thresholds, or the width of intervals."""
+    if isinstance(task, Classification):
+        return _about_classes(task)
     if isinstance(task, Multilabel):
         limits = task.thresholds or (0.5,) * len(task.outputs)
         rows = [
@@ -88,6 +91,26 @@ def _decided(task: Task) -> list[str]:
     return []
 
 
+def _about_classes(task: Classification) -> list[str]:
+    """What decides the class besides the largest probability, where something does."""
+    lines = []
+    if task.threshold is not None and task.positive is not None:
+        lines += [
+            "",
+            f"An image is called {_plain(task.positive)} if its probability is at least "
+            f"**{task.threshold:.4g}**, which was chosen to reach {task.goal} on images that the model was "
+            "not trained on. The threshold is in the file's metadata (`task.threshold`); the output of the "
+            "file is the probabilities.",
+        ]
+    if task.reject_below is not None:
+        lines += [
+            "",
+            f"An image gets no label if its largest probability is below {task.reject_below:.4g} "
+            "(`task.reject_below`).",
+        ]
+    return lines
+
+
 def _accuracy(files: ModelFiles, quantised: Quantised | None) -> list[str]:
     best, sheet = files.best, files.scores
     lines = ["", "## Accuracy", ""]
@@ -96,7 +119,9 @@ def _accuracy(files: ModelFiles, quantised: Quantised | None) -> list[str]:
         return [*lines, unknown, *([] if quantised is None else ["", _agreement(quantised)])]
     shown = [one for one in measures(best) if not one.output and one.value is not None]
     if isinstance(best, Scores):
-        shown = shown[:2]  # accuracy and balanced accuracy
+        is_shown = {"accuracy", "balanced_accuracy", shown[0].name}
+        more = ("auroc", "average_precision", "sensitivity", "specificity", "ppv", "npv", "quadratic_kappa")
+        shown = [one for one in shown if one.name in is_shown or one.name.startswith(more)]
     where = [f"{best.images} images: {best.method}", *["the same"] * (len(shown) - 1)]
     lines += ["| | value | images |", "|---|---|---|"]
     lines += [
@@ -116,10 +141,24 @@ def _accuracy(files: ModelFiles, quantised: Quantised | None) -> list[str]:
     listed = ", ".join(f"{_plain(one.label)} ({100 * one.recall:.0f} % of {one.images})" for one in weakest)
     return [
         *lines,
+        *_positive(best),
         "",
         f"Classes with the lowest recall: {listed}. Intervals are 95 % intervals. Expected calibration "
         f"error of the probabilities: {100 * best.calibration_error.value:.1f} points.",
     ]
+
+
+def _positive(scores: Scores) -> list[str]:
+    """What the rates of two classes are about."""
+    two = scores.two_classes
+    if two is None:
+        return []
+    about = f"The positive class is {_plain(two.positive)}, {two.positives} of the {scores.images} images."
+    if two.chosen is not None:
+        about += f" Rows `at goal` are at the threshold for {two.goal}, the others at the larger probability."
+    if two.prevalence is not None:
+        about += f" The prevalence is {100 * two.prevalence:.3g} %."
+    return ["", about]
 
 
 _TRIVIAL: Mapping[Link, str] = {
@@ -177,16 +216,33 @@ def _run(files: RunFiles) -> list[str]:
 def _input(spec: InputSpec, task: Task) -> list[str]:
     if spec.channels in (1, 3):
         images = (
-            "- `images`: `(N, H, W, 3) uint8`, RGB, upright, all images of a batch with the same size. The "
-            f"model crops the central {100 * spec.crop_share:.0f} % and scales them to {spec.size_px} pixels."
+            "- `images`: `(N, H, W, 3) uint8`, RGB, upright, all images of a batch with the same size. "
+            f"{_framed(spec)}"
         )
     else:
-        images = f"- `images`: `(N, H, W, {spec.channels}) uint8`, upright: the bands of the images."
+        images = (
+            f"- `images`: `(N, H, W, {spec.channels}) uint8`, upright: the bands of the images. "
+            f"{_framed(spec)}"
+        )
     name, order = OUTPUTS[task.link], "in the order of the labels in the metadata"
     if name == "values":
         order = "the predicted numbers"
     outputs = f"- `{name}`: `(N, {len(task.outputs)}) float32`, {order}."
     return ["", "## Input and output", "", images, outputs]
+
+
+def _framed(spec: InputSpec) -> str:
+    """What the graph does with images before the network sees them."""
+    size = f"{spec.size_px} pixels"
+    if spec.framing == "squeeze":
+        return f"The model squeezes the whole image into a square of {size}."
+    if spec.framing == "pad":
+        return (
+            f"The model scales the whole image so that its longer side has {size}, and puts it into the "
+            "middle of a square of the mean colour."
+        )
+    share = "" if spec.framing == "cover" else f"{100 * spec.crop_share:.0f} % of "
+    return f"The model takes the central square of {share}the shorter side and scales it to {size}."
 
 
 def _ranged(intensity: Intensity | None) -> str:

@@ -18,6 +18,7 @@ from regraft.errors import ExportError
 from regraft.export.samples import Sample, Source
 from regraft.prediction.onnx_model import OUTPUTS, OnnxModel
 from regraft.prediction.predictions import Prediction
+from regraft.tasks.classification import Classification
 from regraft.tasks.task import Measure, Task
 
 Floats = npt.NDArray[np.float64]
@@ -117,7 +118,7 @@ def same_answers(theirs: Sequence[Floats], ours: Sequence[Floats], task: Task, a
     Answers that a threshold or a rounded number divides are the same if no output differs by more than what
     is allowed.
     """
-    is_ranked = task.link == "softmax"
+    is_ranked = task.link == "softmax" and not has_limits(task)
     same = [
         task.answer(a).text == task.answer(b).text or (not is_ranked and np.abs(a - b).max() <= allowed)
         for a, b in zip(theirs, ours, strict=True)
@@ -185,11 +186,25 @@ def _agrees(said: Mapping[str, str], row: Prediction, task: Task) -> bool:
     ]
     present = [label for label in said if not label.startswith(NONE)]
     right = {
-        "softmax": present[:1] == [row.label],
+        "softmax": present[:1] == ([row.label] if row.label else []) or _is_at_limit(row, task),
         "sigmoid": set(present) == set(row.answer.facts.get("labels", ())),
         "identity": True,
     }[task.link]
     return bool(said) and all(is_close) and right
+
+
+def has_limits(task: Task) -> bool:
+    """Whether answers of classes depend on a threshold, at which rounding can change them."""
+    return isinstance(task, Classification) and (task.threshold is not None or task.reject_below is not None)
+
+
+def _is_at_limit(row: Prediction, task: Task) -> bool:
+    """Whether rounding can change the answer."""
+    if not isinstance(task, Classification) or not has_limits(task):
+        return False
+    limits = [one for one in (task.threshold, task.reject_below) if one is not None]
+    ends = [*limits, *(1 - one for one in limits)]
+    return bool(np.abs(np.subtract.outer(row.outputs, ends)).min() <= TOLERANCE)
 
 
 def _number(text: str) -> float:

@@ -1,4 +1,4 @@
-"""The centre crop, or the canvas of a detector, as an ONNX graph, equal to the loader's to the bit.
+"""What a network sees of an image, or the canvas of a detector, as an ONNX graph: the loader's to the bit.
 
 Pillow resamples 8-bit images in two passes, with weights of 22 binary digits and rounding after each pass.
 Two matrix products in double precision, where the same arithmetic is exact, give the same pixels. The
@@ -17,6 +17,7 @@ import onnx
 import onnx_ir as ir
 from onnx_ir.tape import Tape
 
+from regraft.data.pictures.framing import border_colour, seen_share
 from regraft.records import InputSpec
 
 _SUPPORT = {"nearest": 0.5, "bilinear": 1.0, "bicubic": 2.0, "lanczos": 3.0}
@@ -27,10 +28,10 @@ _SINGLE, _DOUBLE = int(ir.DataType.FLOAT), int(ir.DataType.DOUBLE)
 _INT64, _UINT8 = int(ir.DataType.INT64), int(ir.DataType.UINT8)
 
 
-def centre_crop(spec: InputSpec, *, opset: int, ir_version: int) -> onnx.ModelProto:
+def framed(spec: InputSpec, *, opset: int, ir_version: int) -> onnx.ModelProto:
     """From decoded pixels `images (N, H, W, C) uint8` of any size to `pixels (N, size_px, size_px, C) uint8`.
 
-    A grey network takes RGB images.
+    They are in the framing of the input. A grey network takes RGB images.
 
     Args:
         spec: the network's input.
@@ -41,7 +42,7 @@ def centre_crop(spec: InputSpec, *, opset: int, ir_version: int) -> onnx.ModelPr
     shape = ir.Shape(["batch", "height", "width", bands])
     images = ir.Value(name="images", shape=shape, type=ir.TensorType(ir.DataType.UINT8))
     crop = _Resampling(spec)
-    pixels = crop.cropped(images)
+    pixels = crop.framed(images)
     pixels.name, pixels.type = "pixels", ir.TensorType(ir.DataType.UINT8)
     pixels.shape = ir.Shape(["batch", spec.size_px, spec.size_px, spec.channels])
     graph = ir.Graph(
@@ -111,34 +112,83 @@ class _Resampling:
         values = [one if isinstance(one, ir.Value) else self._number(one) for one in inputs]
         return self.tape.op(name, values, attributes)
 
-    def cropped(self, images: ir.Value) -> ir.Value:
-        op = self.op
+    def framed(self, images: ir.Value) -> ir.Value:
+        """Images in the framing of the input."""
+        op, size = self.op, self.spec.size_px
         height, width = (
             op("Cast", op("Squeeze", op("Shape", images, start=axis, end=axis + 1)), to=_DOUBLE)
             for axis in (1, 2)
         )
-        side = op("Mul", op("Min", height, width), self.spec.crop_share)
-        down, across = self._crop_weights(height, side), self._crop_weights(width, side)
+        rows = columns = self._number(float(size))
+        if self.spec.framing == "pad":
+            rows, columns = self._covered(height, width, (size, size))
+        down, across = self._framed_weights(height, width, rows, columns)
         across = op("Transpose", across, perm=[1, 0])
         bands = self._grey(images) if self.spec.channels == 1 else images
         pixels = op("Cast", op("Transpose", bands, perm=[0, 3, 1, 2]), to=_DOUBLE)
         usual = self._rounded(op("MatMul", down, self._rounded(op("MatMul", pixels, across))))
         tall = self._rounded(op("MatMul", self._rounded(op("MatMul", down, pixels)), across))
-        too_high, too_wide = op("Sub", height, self.spec.size_px), op("Sub", width, self.spec.size_px)
-        is_tall = self._is_tall(too_high, too_wide)
+        is_tall = self._is_tall(op("Sub", height, rows), op("Sub", width, columns))
         upright = op("Transpose", op("Where", is_tall, tall, usual), perm=[0, 2, 3, 1])
+        if self.spec.framing == "pad":
+            is_row, is_column = self._is_filled(rows), self._is_filled(columns)
+            is_filled = op("And", op("Unsqueeze", is_row, [1, 2]), op("Unsqueeze", is_column, [1]))
+            upright = op("Where", is_filled, upright, self._border())
         return op("Cast", upright, to=_UINT8)
+
+    def _framed_weights(
+        self, height: ir.Value, width: ir.Value, rows: ir.Value, columns: ir.Value
+    ) -> tuple[ir.Value, ir.Value]:
+        """The weights of both passes for the framing of the input."""
+        spec = self.spec
+        if spec.framing == "pad":
+            return self._padded_weights(height, rows), self._padded_weights(width, columns)
+        if spec.framing == "squeeze":
+            size = spec.size_px
+            return self._whole_weights(height, rows, size), self._whole_weights(width, columns, size)
+        side = self.op("Mul", self.op("Min", height, width), seen_share(spec))
+        return self._crop_weights(height, side), self._crop_weights(width, side)
+
+    def _covered(
+        self, height: ir.Value, width: ir.Value, canvas: tuple[int, int]
+    ) -> tuple[ir.Value, ir.Value]:
+        """Height and width of images that fill a canvas `(height, width)` as far as their shape allows."""
+        op, (high, wide) = self.op, canvas
+        scale = op("Min", op("Div", high, height), op("Div", wide, width))
+        rows, columns = (
+            op("Min", limit, op("Max", 1, op("Round", op("Mul", length, scale))))
+            for limit, length in ((high, height), (wide, width))
+        )
+        return rows, columns
+
+    def _border(self) -> ir.Value:
+        return self._row([float(level) for level in border_colour(self.spec)])
+
+    def _margin(self, covered: ir.Value) -> ir.Value:
+        """The pixels of the input before an image that covers this number of them."""
+        op = self.op
+        return op("Floor", op("Div", op("Sub", self.spec.size_px, covered), 2))
+
+    def _is_filled(self, covered: ir.Value) -> ir.Value:
+        """Whether each row, or column, of the input shows the image, `(size_px,) bool`."""
+        op, size = self.op, self.spec.size_px
+        place, margin = op("Range", 0, size, 1), self._margin(covered)
+        return op("And", op("GreaterOrEqual", place, margin), op("Less", place, op("Add", margin, covered)))
+
+    def _padded_weights(self, length: ir.Value, covered: ir.Value) -> ir.Value:
+        """The weights for an image in the middle of the input, with those of its edges around it."""
+        op, size = self.op, self.spec.size_px
+        own = self._whole_weights(length, covered, size)
+        place = op("Sub", op("Range", 0, size, 1), self._margin(covered))
+        place = op("Max", 0, op("Min", place, op("Sub", covered, 1)))
+        return op("Gather", own, op("Cast", place, to=_INT64), axis=0)
 
     def on_canvas(self, pixels: ir.Value) -> tuple[ir.Value, ir.Value]:
         """Pixels in the top left corner of the canvas, with grey around, and their width and height."""
         op, (high, wide, channels) = self.op, self.spec.shape
         sizes = op("Cast", op("Shape", pixels, start=0, end=2), to=_DOUBLE)
         height, width = (op("Squeeze", op("Slice", sizes, [n], [n + 1], [0])) for n in (0, 1))
-        scale = op("Min", op("Div", high, height), op("Div", wide, width))
-        rows, columns = (
-            op("Min", limit, op("Max", 1, op("Round", op("Mul", length, scale))))
-            for limit, length in ((high, height), (wide, width))
-        )
+        rows, columns = self._covered(height, width, (high, wide))
         down, across = self._whole_weights(height, rows, high), self._whole_weights(width, columns, wide)
         across = op("Transpose", across, perm=[1, 0])
         batch = op("Unsqueeze", pixels, [0])
@@ -153,8 +203,8 @@ class _Resampling:
         upright = op("Transpose", op("Concat", usual, tall, axis=1), perm=[0, 2, 3, 1])
         is_below = op("Less", op("Unsqueeze", op("Range", 0, high, 1), [1, 2]), rows)
         is_beside = op("Less", op("Unsqueeze", op("Range", 0, wide, 1), [1]), columns)
-        grey = [float(np.round(255 * mean)) for mean in self.spec.mean]
-        canvas = op("Cast", op("Where", op("And", is_below, is_beside), upright, self._row(grey)), to=_UINT8)
+        is_filled = op("And", is_below, is_beside)
+        canvas = op("Cast", op("Where", is_filled, upright, self._border()), to=_UINT8)
         return canvas, op("Cast", op("Slice", sizes, [1], [-3], [0], [-1]), to=_SINGLE)
 
     def _is_tall(self, too_high: ir.Value, too_wide: ir.Value) -> ir.Value:

@@ -12,7 +12,8 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image
 
-from regraft.data.pictures.loading import decode_for, needed_side_px, read_file
+from regraft.data.pictures.framing import needed_side_px
+from regraft.data.pictures.loading import decode_for, read_file
 from regraft.data.sources.folders import files_below
 from regraft.errors import ImageError, NoImagesError
 from regraft.records import InputSpec

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from regraft.data.findings.image_set import Images
+from regraft.data.pictures.guards import reading_conditions
 from regraft.data.pictures.loading import LOADER_VERSION, LoadLimits, Pixels
 from regraft.data.pictures.views import ViewPolicy, decode_view, distorted
 from regraft.errors import DataError
@@ -25,6 +26,7 @@ from regraft.records import InputSpec
 from regraft.storage.files import key_of
 from regraft.storage.places import cache_folder
 from regraft.storage.rows import Rows, RowStore
+from regraft.storage.shards import Failure
 
 _SHARD_BYTES = 64 << 20
 
@@ -73,7 +75,7 @@ class Activations:
         view = 0 if self.policy.is_identity else view
         decoding = self.decoding(view)
 
-        def compute(keys: Sequence[str]) -> Iterator[tuple[str, npt.NDArray[Any] | None]]:
+        def compute(keys: Sequence[str]) -> Iterator[tuple[str, npt.NDArray[Any] | Failure | None]]:
             pixels = (
                 (key, distorted(one, self.policy, view, key))
                 for key, one in decoding.ahead(keys, self.workers)
@@ -82,14 +84,18 @@ class Activations:
                 yield from ((key, one.reshape(-1)) for key, one in pixels)
             else:
                 yield from ((key, as_half(row)) for key, row in self.runtime.run(pixels))
-            yield from ((key, None) for key in keys if key in decoding.reasons)
+            yield from decoding.failures(keys)
 
         phase = f"activations at the cut, view {view}" if view else "activations at the cut"
-        rows = self._store(view).ensure(keys, compute, reporter=reporter or Silent(), phase=phase)
+        conditions = reading_conditions(self.limits)
+        rows = self._store(view).ensure(
+            keys, compute, conditions=conditions, reporter=reporter or Silent(), phase=phase
+        )
         lost = [key for key in keys if key not in rows]
         if lost:
             path = decoding.files[lost[0]]
-            reason = decoding.reasons.get(lost[0], "the reason is unknown")
+            reasons = {**rows.reasons, **decoding.reasons}
+            reason = reasons.get(lost[0], "the reason is unknown")
             raise DataError(
                 f"{len(lost)} images can't be read any more, first {path}: {reason}. Run the command again"
             )

@@ -19,14 +19,13 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import filelock
-
 from regraft.errors import NetworkError, NoMapsError, StorageError
 from regraft.features.graphs import Cut, Graph, graph_facts, open_graph, unpack
 from regraft.networks.weights.finding import Weights
 from regraft.networks.weights.tensors import check_shapes, shapes_of
 from regraft.records import InputSpec, Recipe, WeightsSource
-from regraft.storage.files import key_of, make_folder, write_json
+from regraft.storage.files import key_of, make_folder, whole_folder, write_json
+from regraft.storage.locks import working_lock
 from regraft.storage.places import cache_folder
 
 _TRACING = threading.Lock()  # torch traces one network at a time
@@ -57,7 +56,7 @@ def _cached(facts: dict[str, Any], weights: Weights, cut: Cut) -> Graph:
     graph = open_graph(folder)
     if graph is None:
         make_folder(folder.parent)
-        with filelock.FileLock(folder.parent / f".{key}.lock"):
+        with working_lock(folder.parent / f".{key}.lock", wait=True):
             graph = open_graph(folder)
             if graph is None:
                 _make(facts, weights, folder, cut)
@@ -68,13 +67,19 @@ def _cached(facts: dict[str, Any], weights: Weights, cut: Cut) -> Graph:
 
 
 def _make(facts: dict[str, Any], weights: Weights, folder: Path, cut: Cut) -> None:
+    """Write the graph into its folder, which is whole or absent even if another process writes it, too."""
     shutil.rmtree(folder, ignore_errors=True)
-    if unpack(facts, folder):
-        return
-    if "torch" in sys.modules:
-        _convert_here(weights, folder, cut)
-    else:
-        _convert_in_child(weights, folder, cut)
+    try:
+        with whole_folder(folder) as own:
+            if unpack(facts, own):
+                return
+            if "torch" in sys.modules:
+                _convert_here(weights, own, cut)
+            else:
+                _convert_in_child(weights, own, cut)
+    except StorageError:
+        if open_graph(folder) is None:
+            raise
 
 
 def _convert_here(weights: Weights, folder: Path, cut: Cut) -> None:
@@ -99,7 +104,7 @@ def _failed(weights: Weights, reason: str) -> NetworkError:
 
 
 def _convert_in_child(weights: Weights, folder: Path, cut: Cut) -> None:
-    request = folder.with_name(f".{folder.name}.request.json")
+    request = folder.with_name(f"{folder.name.removesuffix('.tmp')}.request.tmp")
     write_json(
         request,
         {
@@ -107,7 +112,7 @@ def _convert_in_child(weights: Weights, folder: Path, cut: Cut) -> None:
             "path": str(weights.path),
             "sha256": weights.sha256,
             "recipe": weights.recipe.model_dump(),
-            "input_spec": weights.input_spec.model_dump(exclude={"intensity"}),
+            "input_spec": weights.input_spec.model_dump(exclude={"intensity", "framing"}),
             "source": weights.source.model_dump(),
             "folder": str(folder),
             "cut": cut,

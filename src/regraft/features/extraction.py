@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from regraft.data.findings.image_set import Images
+from regraft.data.pictures.guards import reading_conditions
 from regraft.data.pictures.loading import LOADER_VERSION, LoadLimits, Pixels, load_input, read_file
 from regraft.errors import ImageError
 from regraft.features.runtimes import Row, Runtime
@@ -22,6 +23,7 @@ from regraft.records import Column, InputSpec, SkippedFile
 from regraft.storage.files import key_of, sha256_of
 from regraft.storage.places import cache_folder
 from regraft.storage.rows import Rows, RowStore
+from regraft.storage.shards import Failure
 
 HALF_MAX = float(np.finfo(np.float16).max)
 """The largest number of half precision."""
@@ -90,21 +92,25 @@ def extract(
         reporter: receives the progress.
     """
     reporter = reporter or Silent()
-    decoding = input_decoding(images, spec, limits or LoadLimits(), decoded)
-    reasons = decoding.reasons
+    limits = limits or LoadLimits()
+    decoding = input_decoding(images, spec, limits, decoded)
 
-    def compute(keys: Sequence[str]) -> Iterator[tuple[str, npt.NDArray[np.float16] | None]]:
+    def compute(keys: Sequence[str]) -> Iterator[tuple[str, npt.NDArray[np.float16] | Failure | None]]:
         for key, row in runtime.run(decoding.ahead(keys, workers or count_cores())):
             if not np.isfinite(row).all():
-                reasons[key] = "the network's output for this image is NaN or infinite"
+                decoding.refuse(key, "the network's output for this image is NaN or infinite")
             else:
                 yield key, as_half(row)
-        for key in keys:
-            if key in reasons:
-                yield key, None
+        yield from decoding.failures(keys)
 
-    store = feature_store(runtime, spec)
-    rows = store.ensure(list(decoding.files), compute, reporter=reporter, phase="extracting features")
+    rows = feature_store(runtime, spec).ensure(
+        list(decoding.files),
+        compute,
+        conditions=reading_conditions(limits),
+        reporter=reporter,
+        phase="extracting features",
+    )
+    reasons = {**rows.reasons, **decoding.reasons}
     skipped = tuple(
         SkippedFile(item.path, reasons.get(item.sha256, "its features could not be computed"))
         for item in images.items
@@ -142,7 +148,7 @@ def decode_while_waiting(
 
 
 class Decoding:
-    """Decodes the images of a data set by their content hash, and records why some could not be decoded.
+    """Decodes the images of a data set by their content hash, and records why some can't be used.
 
     Args:
         images: the images of the data set.
@@ -161,6 +167,7 @@ class Decoding:
         self.files = {item.sha256: Path(images.root, item.path) for item in images.items}
         self.reasons: dict[str, str] = {}
         self._load, self._limits, self._ready = load, limits, {} if ready is None else ready
+        self._lasting: set[str] = set()
 
     def ahead(self, keys: Sequence[str], workers: int) -> Iterator[tuple[str, Pixels]]:
         """Yield inputs in order, decoded by threads that work a little ahead."""
@@ -176,7 +183,24 @@ class Decoding:
             data = read_file(self.files[key], self._limits)
             if sha256_of(data) != key:
                 raise ImageError("changed while it was read")
+        except ImageError as error:  # which says nothing about the image itself
+            self.reasons[key] = str(error)
+            return key, None
+        try:
             return key, self._load(data, key)
         except ImageError as error:
             self.reasons[key] = str(error)
+            if not isinstance(error.__cause__, MemoryError):
+                self._lasting.add(key)
             return key, None
+
+    def refuse(self, key: str, reason: str) -> None:
+        """Record that an image can't be used although it could be decoded."""
+        self.reasons[key] = reason
+        self._lasting.add(key)
+
+    def failures(self, keys: Sequence[str]) -> Iterator[tuple[str, Failure | None]]:
+        """The images that can't be used, for the cache: a `Failure` if nothing is gained by trying again."""
+        for key in keys:
+            if key in self.reasons:
+                yield key, Failure(self.reasons[key]) if key in self._lasting else None

@@ -79,7 +79,7 @@ class TorchRuntime:
             "network": weights.network,
             "recipe": weights.recipe.model_dump(),
             "weights_sha256": weights.sha256,
-            "input": weights.input_spec.model_dump(exclude={"intensity"}),
+            "input": weights.input_spec.model_dump(exclude={"intensity", "framing"}),
             **({} if cut is None else {"activation_after": cut}),
             **({} if output == "rows" else {"what": output}),
         }

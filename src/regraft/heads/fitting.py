@@ -109,7 +109,10 @@ def _fitted(
         gauge.finish()
     goodness = [data.task.goodness(one.out_of_fold, data.targets) for one in fitted]
     best = fitted[int(np.argmax([one.mean() for one in goodness]))]
-    merits = [data.task.merit(one, groups=data.groups) for one in goodness] if len(candidates) > 1 else []
+    merits = [
+        data.task.merit(one, targets=data.targets, groups=data.groups)
+        for one in (goodness if len(candidates) > 1 else [])
+    ]
     trials: tuple[tuple[str, Measure], ...] = tuple(
         (describe(columns), merit) for columns, merit in zip(candidates, merits, strict=False)
     )

@@ -12,9 +12,9 @@ from regraft.heads.rows import (
     Floats,
     Standard,
     TrainingRows,
-    accuracy,
     finished,
     standardised,
+    standing,
 )
 from regraft.heads.solving.gauge import Gauge
 from regraft.heads.solving.solver import LinearProblems, solve
@@ -51,7 +51,9 @@ def fit_head2toe(data: TrainingRows, columns: Candidate, gauge: Gauge | None = N
             scores[share][~kept] = rows[~kept][:, chosen] @ weights[:-1] + weights[-1]
         steps.finish()
     share = (
-        _MIDDLING_SHARE if data.doubt else max(_SHARES, key=lambda one: accuracy(scores[one], data.targets))
+        _MIDDLING_SHARE
+        if data.doubt
+        else max(_SHARES, key=lambda one: standing(data.task, scores[one], data.targets))
     )
     chosen = _ranked(rows, data.targets, data.num_outputs)[: max(1, round(share * rows.shape[1]))]
     weights = np.zeros((rows.shape[1] + 1, data.num_outputs), dtype=np.float32)

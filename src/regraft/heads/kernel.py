@@ -24,11 +24,12 @@ from regraft.heads.rows import (
     Floats,
     Standard,
     TrainingRows,
-    accuracy,
     describe,
     finished,
     standardisation,
     standardised,
+    standing,
+    standing_measure,
 )
 from regraft.heads.solving.gauge import Gauge
 from regraft.parallel import awaited
@@ -79,7 +80,7 @@ def exact_rows(num_classes: int) -> int:
 def _choose_columns(
     data: TrainingRows, candidates: Sequence[Candidate], steps: Gauge
 ) -> tuple[Candidate, Floats, tuple[tuple[str, Measure], ...]]:
-    """The candidate with the best cross-validated accuracy at medium settings, with its distances."""
+    """The candidate that cross-validation puts first at medium settings, with its distances."""
     trials = []
     best: tuple[float, Candidate, Floats] | None = None
     for columns, distances in _distances_of(data, candidates):
@@ -87,10 +88,10 @@ def _choose_columns(
             return columns, distances, ()
         kernel = np.exp(distances / -max(float(np.median(distances)), 1e-12))
         scores = out_of_fold_scores(data, kernel, _MIDDLING_STRENGTH)
-        share = accuracy(scores, data.targets)
-        trials.append((describe(columns), Measure("accuracy", share)))
-        if best is None or share > best[0]:
-            best = (share, columns, distances.copy())
+        value = standing(data.task, scores, data.targets)
+        trials.append((describe(columns), standing_measure(data.task, value)))
+        if best is None or value > best[0]:
+            best = (value, columns, distances.copy())
         steps.finish()
     assert best is not None
     return best[1], best[2], tuple(trials)
@@ -124,9 +125,9 @@ def _choose_kernel(
         kernel = np.exp(distances * (-width / middle))
         for strength in _STRENGTHS:
             scores = out_of_fold_scores(data, kernel, strength)
-            share = accuracy(scores, data.targets)
-            if best is None or share > best[0]:
-                best = (share, width / middle, strength, scores)
+            value = standing(data.task, scores, data.targets)
+            if best is None or value > best[0]:
+                best = (value, width / middle, strength, scores)
             steps.finish()
     assert best is not None
     return best[1], best[2], best[3]

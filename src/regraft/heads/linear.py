@@ -16,6 +16,8 @@ from regraft.heads.rows import (
     accuracy,
     finished,
     log_loss,
+    measure_of,
+    shortfall,
     standardised,
 )
 from regraft.heads.solving.gauge import Gauge
@@ -98,7 +100,7 @@ def choose_strength(
     tolerance: float = 2e-3,
     gauge: Gauge | None = None,
 ) -> tuple[float, Floats]:
-    """The strength with the smallest cross-validated loss, and its out-of-fold scores.
+    """The strength with the smallest cross-validated loss, and its out-of-fold scores; see `rows.shortfall`.
 
     All folds are solved together; each strength starts from the optima of the one before. The search
     ends when two strengths in a row are no better. With very many scores (images x classes x folds), the
@@ -137,7 +139,7 @@ def _searched(
     trained = np.stack([data.folds != fold for fold in folds])
     problems = LinearProblems(rows, data.targets, data.num_outputs, trained, loss)
     is_held = np.isin(data.folds, folds)
-    best: tuple[float, float, Floats, Floats] | None = None
+    best: tuple[tuple[float, ...], float, Floats, Floats] | None = None
     weights, worse = start, 0
     for strength in strengths:
         weights = solve(problems, strength, start=weights, tolerance=tolerance, tell=steps.within)
@@ -145,7 +147,7 @@ def _searched(
         for place, fold in enumerate(folds):
             held = data.folds == fold
             scores[held] = rows[held] @ weights[place, :-1] + weights[place, -1]
-        value = _loss(scores[is_held], data.targets[is_held], loss)
+        value = _shortfall(data, scores[is_held], data.targets[is_held], loss)
         if best is None or value < best[0]:
             best, worse = (value, strength, scores, weights), 0
         else:
@@ -157,8 +159,13 @@ def _searched(
     return best[1], best[2], best[3]
 
 
-def _loss(scores: Floats, labels: npt.NDArray[np.int64], loss: Loss) -> float:
-    return log_loss(softmax(scores), labels) if loss == "softmax" else -accuracy(scores, labels)
+def _shortfall(
+    data: TrainingRows, scores: Floats, labels: npt.NDArray[np.int64], loss: Loss
+) -> tuple[float, ...]:
+    own = log_loss(softmax(scores), labels) if loss == "softmax" else -accuracy(scores, labels)
+    if loss == "softmax" and measure_of(data.task) == "log-loss":
+        return (own,)  # these scores are not calibrated any further
+    return shortfall(data.task, scores, labels, own)
 
 
 def fit_centroid(data: TrainingRows, columns: Candidate, gauge: Gauge | None = None) -> FittedHead:

@@ -13,6 +13,7 @@ from regraft.heads.rows import (
     Standard,
     TrainingRows,
     finished,
+    shortfall,
     standardisation,
 )
 from regraft.heads.solving.gauge import Gauge
@@ -34,7 +35,7 @@ def fit_ridge(data: TrainingRows, columns: Candidate, gauge: Gauge | None = None
     steps = (gauge or Gauge()).part(5)  # about as many as there are fits
     place, scores = _MIDDLING, ridge.out_of_fold(_STRENGTHS[_MIDDLING])
     if not data.doubt:
-        place, scores = _downhill(ridge, data.targets, scores, steps)
+        place, scores = _downhill(ridge, data, scores, steps)
     weights = ridge.weights(_STRENGTHS[place])
     steps.end()
     return finished(
@@ -65,21 +66,25 @@ def _ridge(data: TrainingRows, columns: Candidate, standard: Standard) -> Ridge:
 
 
 def _downhill(
-    ridge: Ridge, labels: npt.NDArray[np.int64], scores: Floats, steps: Gauge
+    ridge: Ridge, data: TrainingRows, scores: Floats, steps: Gauge
 ) -> tuple[int, npt.NDArray[np.float64]]:
     """The number of the best strength and its out-of-fold scores, from those of the medium strength."""
-    place, error = _MIDDLING, squared_error(scores, labels)
+    place, error = _MIDDLING, _shortfall(data, scores)
     for step in (1, -1):
         while 0 <= place + step < len(_STRENGTHS):
             trial = ridge.out_of_fold(_STRENGTHS[place + step])
             steps.finish()
-            trial_error = squared_error(trial, labels)
+            trial_error = _shortfall(data, trial)
             if trial_error >= error:
                 break
             place, scores, error = place + step, trial, trial_error
         if place != _MIDDLING:
             break
     return place, scores
+
+
+def _shortfall(data: TrainingRows, scores: Floats) -> tuple[float, ...]:
+    return shortfall(data.task, scores, data.targets, squared_error(scores, data.targets))
 
 
 def squared_error(scores: Floats, labels: npt.NDArray[np.int64]) -> float:

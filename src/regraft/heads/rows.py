@@ -13,9 +13,12 @@ import numpy.typing as npt
 from regraft.data.splits import USUAL_FOLDS, fold_doubt, fold_numbers, stratified
 from regraft.errors import DataError
 from regraft.evaluation.intervals.groups import Ints, group_numbers
+from regraft.evaluation.intervals.shares import share_estimate
 from regraft.features.extraction import Features
 from regraft.heads.head import LINKS, Head, softmax
-from regraft.records import Column, HeadKind, HeadRecord, stages_of, width_of
+from regraft.records import ClassMeasure, Column, HeadKind, HeadRecord, stages_of, width_of
+from regraft.tasks.classes.goodness import SCORE_NAMES, class_goodness
+from regraft.tasks.classification import Classification
 from regraft.tasks.task import Measure, Task
 
 Floats = npt.NDArray[Any]
@@ -110,6 +113,66 @@ def describe(columns: Sequence[Column]) -> str:
 def accuracy(scores: Floats, labels: npt.NDArray[np.int64]) -> float:
     """Share of the rows whose largest score is that of their label."""
     return float(np.mean(scores.argmax(axis=1) == labels))
+
+
+def measure_of(task: Task) -> ClassMeasure:
+    """By what models of a task are compared, where it is about classes; `accuracy` for other tasks."""
+    return task.measure if isinstance(task, Classification) else "accuracy"
+
+
+def standing(task: Task, scores: Floats, labels: npt.NDArray[np.int64]) -> float:
+    """How good uncalibrated scores of classes are by the measure that models are compared by.
+
+    Args:
+        task: the task, whose measure it is.
+        scores: out-of-fold scores `(N, K)`.
+        labels: class numbers `(N,)`.
+    """
+    measure = measure_of(task)
+    if measure == "accuracy":
+        return accuracy(scores, labels)
+    heat = best_temperature(scores, labels) if measure == "log-loss" else 1.0
+    return float(class_goodness(measure, softmax(scores / heat), labels).mean())
+
+
+def standing_measure(task: Task, value: float) -> Measure:
+    """A standing under the name that users know."""
+    measure = measure_of(task)
+    is_loss = measure == "log-loss"
+    return Measure(SCORE_NAMES[measure], -value if is_loss else value, is_share=not is_loss)
+
+
+def share_of(data: TrainingRows, scores: Floats) -> Measure:
+    """The share that models are compared by, of uncalibrated scores, with its interval.
+
+    It is the accuracy where models are compared by their log-loss, since these scores are no probabilities.
+
+    Args:
+        data: the images.
+        scores: out-of-fold scores `(N, K)`.
+    """
+    if measure_of(data.task) in ("accuracy", "log-loss"):
+        found = share_estimate(scores.argmax(axis=1) == data.targets, data.group_numbers)
+        return Measure.of("accuracy", found, len(data.keys))
+    finite = scores[np.isfinite(scores)]
+    chances = softmax(scores / max(float(np.ptp(finite)), 1e-12))  # of large scores, all would be 0 or 1
+    goodness = data.task.goodness(chances, data.targets)
+    return data.task.merit(goodness, targets=data.targets, groups=data.groups, seed=data.seed)
+
+
+def shortfall(task: Task, scores: Floats, labels: npt.NDArray[np.int64], own: float) -> tuple[float, ...]:
+    """What a head's strength is chosen by; smaller is better.
+
+    For accuracy it is the head's own loss, which is less noisy. For another measure, it is how far that falls
+    short, and of equal ones the head's own loss.
+
+    Args:
+        task: the task, whose measure it is.
+        scores: out-of-fold scores `(N, K)`.
+        labels: class numbers `(N,)`.
+        own: the head's own loss.
+    """
+    return (own,) if measure_of(task) == "accuracy" else (-standing(task, scores, labels), own)
 
 
 def log_loss(probabilities: Floats, labels: npt.NDArray[np.int64]) -> float:

@@ -1,7 +1,7 @@
 """The lab: teaching experiments.
 
 >>> import regraft.lab
->>> found = regraft.lab.run("rcnn", seeds=3)        # doctest: +SKIP
+>>> found = regraft.lab.run("depth", seeds=3)       # doctest: +SKIP
 >>> found.table, found.figures[0].svg, found.page   # doctest: +SKIP
 """
 
@@ -14,6 +14,8 @@ from regraft.progress import Reporter
 
 if TYPE_CHECKING:
     from regraft.features.runtimes import RuntimeName
+    from regraft.lab.course import CourseRun
+    from regraft.lab.results.experiment import Choices
     from regraft.lab.running import ExperimentRun
 
 
@@ -33,7 +35,7 @@ def run(
     """Run an experiment, as `regraft lab NAME` does; what was measured before is not measured again.
 
     Args:
-        name: name of the experiment, such as `rcnn`.
+        name: name of the experiment, such as `depth`.
         data: the data set; None means that the experiment makes its pictures.
         network: name of the pretrained network.
         weights: a file, or a folder that holds `NETWORK.safetensors`; None for the usual places.
@@ -51,12 +53,56 @@ def run(
         SettingsError: the name, or another argument, is not accepted.
         DataError: the data can't be used.
     """
+    from regraft.lab.experiments.catalogue import experiment
+    from regraft.lab.running import run_experiment
+
+    own = experiment(name)
+    choices, budget_s = _checked(data, network, weights, runtime, seeds, budget, reporter, is_quick=quick)
+    return run_experiment(own, choices, out=Path(out), seeds=seeds, budget_s=budget_s, reporter=reporter)
+
+
+def run_all(
+    *,
+    data: str | Path | None = None,
+    network: str = "tf_efficientnet_lite0",
+    weights: str | Path | None = None,
+    seeds: int | None = None,
+    budget: str | float | None = None,
+    quick: bool = False,
+    out: str | Path = "runs",
+    runtime: RuntimeName = "auto",
+    reporter: Reporter | None = None,
+) -> CourseRun:
+    """Run all experiments, as `regraft lab all` does; see `run` for the arguments.
+
+    Returns:
+        The runs, the page that leads through them, and which experiments could not be run on the data.
+
+    Raises:
+        SettingsError: an argument is not accepted.
+    """
+    from regraft.lab.course import run_course
+
+    choices, budget_s = _checked(data, network, weights, runtime, seeds, budget, reporter, is_quick=quick)
+    return run_course(choices, out=Path(out), seeds=seeds, budget_s=budget_s, reporter=reporter)
+
+
+def _checked(
+    data: str | Path | None,
+    network: str,
+    weights: str | Path | None,
+    runtime: RuntimeName,
+    seeds: int | None,
+    budget: str | float | None,
+    reporter: Reporter | None,
+    *,
+    is_quick: bool,
+) -> tuple[Choices, float | None]:
+    """The choices, and the budget in seconds."""
     from types import NoneType
 
     from regraft.arguments import check_kind, check_reporter, seconds_in
-    from regraft.lab.experiments.catalogue import experiment
     from regraft.lab.results.experiment import Choices
-    from regraft.lab.running import run_experiment
 
     check_kind("seeds", seeds, (int, NoneType), "whole numbers and None")
     check_reporter(reporter)
@@ -65,9 +111,6 @@ def run(
         network,
         None if weights is None else str(weights),
         runtime,
-        quick,
+        is_quick,
     )
-    budget_s = None if budget is None else seconds_in(str(budget))
-    return run_experiment(
-        experiment(name), choices, out=Path(out), seeds=seeds, budget_s=budget_s, reporter=reporter
-    )
+    return choices, None if budget is None else seconds_in(str(budget))

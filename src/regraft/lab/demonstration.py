@@ -26,7 +26,7 @@ from regraft.heads.dataset import Dataset
 from regraft.heads.fitting import fit_head
 from regraft.heads.head import Head
 from regraft.heads.rows import Candidate, FittedHead, TrainingRows, accuracy, log_loss
-from regraft.lab.pictures import write_digit_pictures, write_faces
+from regraft.lab.bench.pictures import write_digit_pictures, write_faces
 from regraft.networks.adaptation import adapted
 from regraft.networks.weights.finding import find_weights
 from regraft.progress import Reporter, Silent

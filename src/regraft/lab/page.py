@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from regraft.lab.results.experiment import Choices, Experiment, Subject
+from regraft.lab.results.experiment import Choices, Experiment, Extra, Subject
 from regraft.lab.results.figures import Figure
 from regraft.lab.results.results import Results
 from regraft.reports.pages import write_page
@@ -19,6 +19,7 @@ def write_experiment_page(
     results: Results,
     figures: Sequence[Figure],
     findings: Sequence[str],
+    extras: Sequence[Extra] = (),
 ) -> Path:
     """Write the page of an experiment; returns its path.
 
@@ -30,15 +31,18 @@ def write_experiment_page(
         results: what was measured.
         figures: the figures, whose SVG is shown as it is.
         findings: sentences about the result.
+        extras: further pages in the same folder.
     """
     return write_page(
         path,
         "experiment.html",
+        script="experiment.js" if any(figure.frames for figure in figures) else "",
         experiment=experiment,
         subject=subject,
         results=results,
         figures=figures,
         findings=findings,
+        extras=extras,
         steps=experiment.next_steps(results, choices, subject.most_seeds),
         command=f"regraft {choices.command(experiment.name, seeds=len(results.seeds))}",
         seconds=sum(row.seconds for row in results.rows),

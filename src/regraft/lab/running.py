@@ -11,7 +11,7 @@ from typing import Any
 
 from regraft.errors import SettingsError
 from regraft.lab.page import write_experiment_page
-from regraft.lab.results.experiment import Choices, Experiment, Subject
+from regraft.lab.results.experiment import Choices, Experiment, Extra, Subject
 from regraft.lab.results.figures import Figure
 from regraft.lab.results.results import Results
 from regraft.lab.results.rows import Row, RowFiles
@@ -22,6 +22,8 @@ from regraft.version import VERSION
 
 MOST_SEEDS = 100
 ROWS, PAGE, TABLE = "rows", "index.html", "numbers.csv"
+MORE = ("features.html",)
+"""Names of further pages that an experiment may have."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ def run_experiment(
         experiment: the experiment.
         choices: data, network and size.
         out: the folder; `lab/NAME/` in it is new, or an earlier run's.
-        seeds: number of draws; None means as many as the experiment has by default, 1 if it is quick.
+        seeds: number of draws; None means as many as the experiment has by default, or by `--quick`.
         budget_s: no draw is begun that would probably end later than this many seconds from now; the first
             one always is. None for no limit.
         reporter: receives progress.
@@ -69,7 +71,9 @@ def run_experiment(
         SettingsError: the number of draws is out of range, or the folder holds something else.
     """
     started, log = time.perf_counter(), reporter or Silent()
-    wanted = seeds if seeds is not None else 1 if choices.is_quick else experiment.seeds
+    wanted = seeds
+    if wanted is None:
+        wanted = experiment.quick_seeds if choices.is_quick else experiment.seeds
     if not 1 <= wanted <= MOST_SEEDS:
         raise SettingsError(f"--seeds {wanted} is out of range; accepted are 1 to {MOST_SEEDS}")
     folder = out / "lab" / experiment.name
@@ -87,10 +91,11 @@ def run_experiment(
         if Results(experiment.name, tuple(rows)).seeds and len({row.arm for row in rows}) == len(
             experiment.arms
         ):
-            done = _finished(experiment, choices, subject, rows, folder, started)
+            done = _finished(experiment, choices, subject, rows, folder, started, ())
             log.warn(f"stopped; {done.page} shows the draws that are complete")
         raise
-    done = _finished(experiment, choices, subject, rows, folder, started)
+    extras = tuple(experiment.more(choices, folder, log)) if experiment.more else ()
+    done = _finished(experiment, choices, subject, rows, folder, started, extras)
     log.note(f"page: {done.page}")
     return done
 
@@ -174,6 +179,7 @@ def _finished(
     rows: Sequence[Row],
     folder: Path,
     started: float,
+    extras: Sequence[Extra],
 ) -> ExperimentRun:
     results = Results(experiment.name, tuple(rows))
     figures = tuple(experiment.figures(results))
@@ -181,7 +187,7 @@ def _finished(
     for figure in figures:
         write_atomically(folder / f"{figure.name}.svg", figure.standalone)
     write_atomically(folder / TABLE, results.csv())
-    write_experiment_page(folder / PAGE, experiment, choices, subject, results, figures, findings)
+    write_experiment_page(folder / PAGE, experiment, choices, subject, results, figures, findings, extras)
     return ExperimentRun(results, figures, findings, folder, time.perf_counter() - started)
 
 
@@ -190,7 +196,7 @@ def _check_folder(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise SettingsError(f"{folder} is a file; name another folder with --out")
     names = visible(folder)
-    others = [name for name in names if name not in (ROWS, PAGE, TABLE) and not name.endswith(".svg")]
+    others = [name for name in names if name not in (ROWS, PAGE, TABLE, *MORE) and not name.endswith(".svg")]
     if names and ROWS not in names:
         others = names
     if others:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from regraft.ladder.framings import try_framings
 from regraft.ladder.rungs import Contender
 from regraft.ladder.solved_rungs import (
     profile_s,
@@ -52,6 +53,7 @@ def try_rungs(state: State) -> Contender:
         why = f"0 s left of the budget of {duration(state.inputs.budget_s)}"
         state.skip("other heads, and training", None, why)
         return state.best
+    try_framings(state)
     groups = {group.name: group for group in _groups(state)}
     order = state.ledger.recall("order", "names")
     if order is None:

@@ -52,8 +52,13 @@ class Contender:
 
     def merit(self, dataset: Dataset) -> Measure:
         """Accuracy, or what takes its place, on the images that it was evaluated on, with its interval."""
-        groups = dataset.groups(self.outputs.rows)
-        return dataset.task.merit(self.goodness(dataset), groups=groups, seed=dataset.seed)
+        rows = self.outputs.rows
+        return dataset.task.merit(
+            self.goodness(dataset),
+            targets=dataset.truth(rows),
+            groups=dataset.groups(rows),
+            seed=dataset.seed,
+        )
 
     def goodness(self, dataset: Dataset, rows: tuple[int, ...] | None = None) -> npt.NDArray[np.float64]:
         """How good the prediction for each image is, `(N,)`; for classes, 1 where it is right.

@@ -13,17 +13,17 @@ from regraft.advice.baselines import (
 from regraft.advice.profile import MAX_IMAGES, DepthProfile, depth_profile, read_by_probe
 from regraft.heads.dataset import Outputs
 from regraft.heads.fitting import fit_head, heads_for, import_libraries
-from regraft.heads.rows import Candidate, FittedHead
+from regraft.heads.rows import Candidate, FittedHead, measure_of
 from regraft.heads.solving.gauge import HUNDREDTHS
+from regraft.ladder.costs.solve_cost import solve_cost
 from regraft.ladder.rungs import KEEP_AT, VOTE_AT, Contender, soft_vote
-from regraft.ladder.solve_cost import solve_cost
 from regraft.ladder.state import State
 from regraft.machine.memory import available_bytes
 from regraft.plans.plan import SolvedPlan
 from regraft.plans.planning import solved_plan
 from regraft.prediction.voter import Voter
 from regraft.progress import Silent
-from regraft.records import HeadKind, Strategy, columns_of, width_of
+from regraft.records import Framing, HeadKind, Strategy, columns_of, width_of
 from regraft.tasks.task import Measure
 from regraft.training.solved import set_sizes, tell_doubt, tell_machine, unseen_outputs
 
@@ -52,18 +52,35 @@ def try_first(state: State) -> None:
     state.tell(
         0, rows.task.baseline_name, "guessing", merit=trivial_merit(rows), images=len(rows.keys), took_s=0
     )
-    last, grace_s = state.stages[-1:], _GRACE * state.inputs.budget_s
+    last = state.stages[-1:]
     kinds, is_compared = heads_for(rows.task.link), state.inputs.dataset.rows("validation") or not rows.doubt
     if "ridge" in kinds and (is_compared or "logistic" not in kinds):
         solve(state, f"ridge @ {last[0]}", "probe", "ridge", last)
-    if "logistic" in kinds:
-        solve(state, f"probe @ {last[0]}", "probe", "logistic", last, needed=1 - KEEP_AT, grace_s=grace_s)
+    solve_probe(state)
+
+
+def solve_probe(state: State, framing: Framing | None = None) -> None:
+    """Logistic regression on the last stage: kept unless what is kept already is clearly better.
+
+    Nothing happens if the task has no logistic regression.
+
+    Args:
+        state: the state of the ladder.
+        framing: part of the rung's name, if it is not the framing of the first rungs.
+    """
+    if "logistic" not in heads_for(state.inputs.dataset.task.link):
+        return
+    last, grace_s = state.stages[-1:], _GRACE * state.inputs.budget_s
+    name = f"probe @ {last[0]}{f', {framing}' if framing else ''}"
+    solve(state, name, "probe", "logistic", last, needed=1 - KEEP_AT, grace_s=grace_s)
 
 
 def try_classics(state: State) -> None:
     """Image classification methods from before 2012, on as many images as a share of the time left allows."""
     inputs, reporter = state.inputs, state.reporter
     if inputs.dataset.task.link != "softmax":  # they predict classes
+        return
+    if measure_of(inputs.dataset.task) == "log-loss":  # and have no probabilities
         return
 
     def classics(most: int) -> Sequence[Baseline]:
@@ -80,14 +97,20 @@ def try_classics(state: State) -> None:
 
 def _warn_if_easy(state: State) -> None:
     """Warn if a method without any network is nearly as accurate as the best model."""
+    task = state.inputs.dataset.task
     simple = [row for row in state.rows if row.rung == 0 and row.accuracy is not None]
+    if measure_of(task) != "accuracy":  # guessing is then as bad for hard data as for easy data
+        simple = [row for row in simple if row.name != task.baseline_name]
+    if not simple:
+        return
     best = max(simple, key=lambda row: row.accuracy.value if row.accuracy else 0.0)
     assert state.best is not None
     share = state.best.merit(state.inputs.dataset).value or 0.0
     if best.accuracy is not None and best.accuracy.value >= share - _EASY:
+        what = "" if best.measure == "accuracy" else f"{Measure(best.measure, None).title} "
         state.reporter.warn(
-            f"{best.name} reaches {100 * best.accuracy.value:.1f} % without any network: the data is easy, "
-            "or the background, size or colour of the images gives their labels away"
+            f"{best.name} reaches {what}{100 * best.accuracy.value:.1f} % without any network: the data is "
+            "easy, or the background, size or colour of the images gives their labels away"
         )
 
 
@@ -120,7 +143,7 @@ def _measure_baselines(
             0,
             one.name,
             "a baseline from before 2012",
-            merit=Measure.of("accuracy", one.accuracy, one.images),
+            merit=Measure.of(one.measure, one.accuracy, one.images),
             images=one.images,
             predicted_s=predicted if is_first else None,
             took_s=timing.took_s if is_first else None,
@@ -243,12 +266,12 @@ def solve(
     if timing.is_new and timing.took_s >= _TELLING_S:
         seconds = max(timing.took_s - 0.1, 0.01)
         state.book.learn(effort.unit, seconds / effort.work, timing.processor_s / effort.work)
-    contender = _contender(state, name, strategy, stages, columns, fitted)
+    contender = solved_contender(state, name, strategy, stages, columns, fitted)
     state.solved.append(contender)
     state.challenge(contender, predicted_s=predicted, took_s=timing.took_s, needed=needed)
 
 
-def _contender(
+def solved_contender(
     state: State,
     name: str,
     strategy: Strategy,
@@ -256,6 +279,7 @@ def _contender(
     columns: Candidate,
     fitted: FittedHead,
 ) -> Contender:
+    """A solved head with its predictions for images that it was not fitted on, as a contender."""
     inputs = state.inputs
     part = SolvedPlan(
         head=fitted.head.record.kind,

@@ -5,17 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from regraft.advice.profile import DepthProfile
 from regraft.evaluation.intervals.groups import by_group, group_numbers
+from regraft.features.extraction import Features
 from regraft.features.opening import Compute
+from regraft.features.runtimes import Runtime
 from regraft.heads.dataset import Dataset
 from regraft.heads.rows import TrainingRows
+from regraft.ladder.costs.predictions import Predictions
+from regraft.ladder.costs.price import compared, image_s, passes
 from regraft.ladder.ledger import Ledger
-from regraft.ladder.predictions import Predictions
-from regraft.ladder.price import compared, image_s, passes
 from regraft.ladder.rungs import (
     KEEP_AT,
     SOLVED_SCALE,
@@ -62,6 +64,8 @@ class Inputs:
     """Number of test images, whose features are computed at the end."""
     earlier: Model | None = None
     """The model of the run that the weights come from, for `--head-start previous`."""
+    runtime: Runtime | None = None
+    """The open runtime of the network; None opens one when features are needed."""
 
 
 @dataclass
@@ -162,6 +166,23 @@ class State:
     def time_left_s(self) -> float:
         """Seconds of the budget that are left for rungs; those that the end takes are set aside."""
         return self.inputs.budget_s - self.elapsed_s - self.reserve_s
+
+    def show_otherwise(self, weights: Weights, features: Features) -> None:
+        """Go on with the images shown in another framing; heads that were solved before don't count any more.
+
+        Args:
+            weights: the same weights, whose input has the framing.
+            features: of the training and validation images.
+        """
+        inputs = self.inputs
+        self.inputs = replace(
+            inputs,
+            dataset=replace(inputs.dataset, features=features),
+            weights=weights,
+            circumstances=replace(inputs.circumstances, input_spec=weights.input_spec),
+        )
+        self.solved.clear()
+        vars(self).pop("training_rows", None)  # is computed again from the new features
 
     def timed(self, rung: str, *, kind: str = "", predicted_s: float = 0.0) -> AbstractContextManager[Timing]:
         """Time the work of a rung; see `Stopwatch.timed`."""

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from regraft.ladder.costs.predictions import Predictions
 from regraft.ladder.ledger import Ledger
-from regraft.ladder.predictions import Predictions
 
 
 @dataclass

@@ -168,8 +168,10 @@ def _play(state: State, tournament: Tournament, costs: TrainingCosts) -> Variant
 
     If the trials take longer than predicted, they end while the best variant so far can still be trained.
     """
-    from regraft.training.loop.objective import OBJECTIVES
+    from regraft.training.start.setup import objective_of
 
+    dataset = state.inputs.dataset
+    measured = objective_of(dataset, dataset.rows("train"), state.inputs.training).measured
     variants = list(tournament.variants)
     for epochs in tournament.rounds[:-1]:
         scores: list[tuple[Variant, float, float]] = []
@@ -180,7 +182,6 @@ def _play(state: State, tournament: Tournament, costs: TrainingCosts) -> Variant
                 break
             scores.append((variant, *_trial(state, variant, epochs, trial)))
         variants = survivors(scores, next_size(len(variants)))
-        measured = OBJECTIVES[state.inputs.dataset.task.link].measured
         listed = ", ".join(
             f"{variant.named(state.stages)}: {measured(mean).text}" for variant, mean, _ in scores
         )

@@ -84,8 +84,13 @@ def page_of(what: str, example: str, *templates: str) -> OutputKind:
     return OutputKind(what, example, lambda data: any(mark in data for mark in marks))
 
 
+TABLE_MARK = b"regraft predictions"
+"""What a Parquet file of predictions says about its origin."""
 PREDICTIONS = OutputKind("predictions as CSV", "predictions.csv", _is_predictions)
 PREDICTION_LINES = OutputKind("predictions as JSON lines", "predictions.jsonl", _is_json_lines)
+PREDICTION_TABLE = OutputKind(
+    "predictions as Parquet", "predictions.parquet", lambda data: data[:4] == b"PAR1" and TABLE_MARK in data
+)
 SKIPPED = OutputKind("a list of skipped files", "predictions.csv.skipped.csv", _table("path", "reason"))
 FINDINGS = OutputKind("a list of findings", "problems.csv", _table("kind", "message", "paths"))
 SUSPECTS = OutputKind("a list of suspects", "suspects.csv", _is_untouched_list)

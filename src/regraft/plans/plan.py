@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Literal
 
 import tomli_w
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from regraft.errors import SettingsError
-from regraft.records import Granularity, HeadKind, Link, Precision, Record, Statistic, Strategy
+from regraft.records import Framing, Granularity, HeadKind, Link, Precision, Record, Statistic, Strategy
 from regraft.settings import TrainSettings
 from regraft.storage.files import write_atomically
 from regraft.storage.seals import sealed
@@ -65,6 +65,8 @@ class Plan(Record):
     """Number of channels of the images, if it differs from the network's own."""
     image_size: int | None = None
     """Side of the network's input in pixels, if it differs from the network's own."""
+    framing: Framing = Field("crop", exclude_if=lambda framing: framing == "crop")
+    """What the network sees of an image; see `InputSpec.framing`."""
     training: TrainSettings | None = None
     """Every setting of the training, automatic choices included; None if nothing is trained."""
 

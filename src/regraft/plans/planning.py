@@ -133,6 +133,7 @@ def solved_plan(
         granularity=settings.stages,
         channels=settings.channels,
         image_size=settings.image_size,
+        framing=circumstances.input_spec.framing,
     )
 
 
@@ -194,6 +195,7 @@ def _make_trained(
         granularity=settings.stages,
         channels=settings.channels,
         image_size=settings.image_size,
+        framing=circumstances.input_spec.framing,
         training=_resolved(settings, training, circumstances, has_prefix=count > 0, reporter=reporter),
     )
 

@@ -92,6 +92,19 @@ def load_bundle(folder: str | Path) -> Model:
     )
 
 
+def model_identity(model: str | Path) -> str:
+    """A hash of a saved model: of its record, which holds the hashes of its files, or of an exported file.
+
+    Raises:
+        BundleError: there is neither.
+    """
+    place = Path(model)
+    for file in (place / RECORD, place / "bundle" / RECORD, place):
+        if file.is_file():
+            return sha256_of_file(file)
+    raise BundleError(f"{model} is neither a bundle nor an exported model")
+
+
 def _read_scores(path: Path) -> ScoreSheet | None:
     if not path.is_file():
         return None

@@ -12,7 +12,8 @@ import numpy.typing as npt
 from pydantic import TypeAdapter
 
 from regraft.data.image_like import ImageLike, read_image_likes
-from regraft.data.pictures.loading import LoadLimits, decode_for, needed_side_px, read_file
+from regraft.data.pictures.framing import needed_side_px
+from regraft.data.pictures.loading import LoadLimits, decode_for, read_file
 from regraft.errors import BundleError, ImageError
 from regraft.machine.processor import count_cores
 from regraft.parallel import in_order
@@ -20,6 +21,7 @@ from regraft.prediction.model import check_prediction, skipped_source
 from regraft.prediction.predictions import Prediction, Predictions
 from regraft.records import InputSpec, Link, SkippedFile
 from regraft.tasks.choosing import SavedTask
+from regraft.tasks.classification import Classification
 from regraft.tasks.task import Task
 
 FACT = "regraft"
@@ -128,9 +130,9 @@ def exported_facts(path: Path, session: Any) -> dict[str, Any]:
 
 
 def saved_task(task: Task) -> dict[str, Any]:
-    """The facts that say what a task is, for `read_task`; a classification needs only its labels."""
+    """The facts that say what a task is, for `read_task`; a plain classification needs only its labels."""
     facts: dict[str, Any] = {"labels": list(task.outputs)}
-    if task.link != "softmax":
+    if not (isinstance(task, Classification) and task.is_plain):
         facts["task"] = _SAVED.dump_python(task, mode="json")  # type: ignore[arg-type]
     return facts
 

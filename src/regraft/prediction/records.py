@@ -42,7 +42,7 @@ class BundleRecord(Record):
     labels: Annotated[tuple[Label, ...], Field(min_length=1, max_length=100_000)]
     """The names of the outputs."""
     task: SavedTask | None = Field(None, exclude_if=lambda task: task is None)
-    """What the outputs mean; not saved for a classification of the labels."""
+    """What the outputs mean; not saved for a classification of which the labels say all."""
     network: str
     recipe: Recipe
     input_spec: InputSpec

@@ -17,6 +17,7 @@ from regraft.prediction.records import BundleRecord, VoterRecord
 from regraft.prediction.voter import Voter
 from regraft.records import Precision
 from regraft.storage.files import copy_atomically, sha256_of, sha256_of_file, write_atomically, write_json
+from regraft.tasks.classification import Classification
 from regraft.tasks.task import Task
 from regraft.version import VERSION
 
@@ -40,7 +41,7 @@ def save_bundle(
     Args:
         voters: the model's own network and head first, then those that vote with it.
         folder: where the files go.
-        task: what the outputs mean; left out of the record if it is classification.
+        task: what the outputs mean; left out of the record if the names of classes say all about it.
         fitted_precision: precision of the features that the heads were fitted on.
         lineage: the origin of the weights and every training since.
     """
@@ -61,7 +62,7 @@ def save_bundle(
     record = BundleRecord(
         regraft_version=VERSION,
         labels=task.outputs,
-        task=None if task.name == "classification" else task,
+        task=None if isinstance(task, Classification) and task.is_plain else task,
         network=own.weights.network,
         recipe=own.weights.recipe,
         input_spec=own.weights.input_spec,

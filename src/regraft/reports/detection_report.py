@@ -183,6 +183,7 @@ def _values(files: DetectorFiles, run: Evaluated) -> dict[str, Any]:
         "network": str(files.run.settings.get("network") or ""),
         "side": run.side,
         "baseline": sheet.baseline,
+        "curve": sheet.curve,
         "objects": int(run.is_counted.sum()),
         "is_few": len(run.pictures) < _FEW,
         "hundred": hundred,

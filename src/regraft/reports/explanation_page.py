@@ -22,6 +22,7 @@ from regraft.reports.evidence_page import BoxExplanations, explain_boxes
 from regraft.reports.pages import write_page
 from regraft.runs.model_files import ModelFiles, open_files
 from regraft.storage.tables import printable
+from regraft.tasks.classification import Classification
 from regraft.tasks.task import Answer
 
 _METHODS: tuple[Method, ...] = ("grad-cam", "occlusion")
@@ -203,7 +204,9 @@ class _Explainer:
         chances, row = self.model.looked_at(pixels)
         order = sorted(range(len(chances)), key=lambda place: -chances[place])
         has_chances = OUTPUTS[self.model.task.link] == "probabilities"
-        target = labels.index(self.label) if self.label is not None else order[0]
+        task = self.model.task
+        answered = int(task.chosen(chances[None])[0]) if isinstance(task, Classification) else order[0]
+        target = labels.index(self.label) if self.label is not None else answered
         return Explained(
             path,
             labels[target],

@@ -97,7 +97,8 @@ def depth_chart(files: RunFiles) -> Markup | None:
     known: list[Estimate] = [one for stage in stages for one in (stage.least_squares, stage.svm) if one]
     low = min(100 * (one.low or 0) for one in known)
     chart = Chart(
-        "Accuracy of heads at each depth of the network", "stage", "cross-validated accuracy, %",
+        f"{profile.title[:1].upper()}{profile.title[1:]} of heads at each depth of the network",
+        "stage", f"cross-validated {profile.title}, %",
         (-0.3, len(stages) - 0.7), (max(0, low - 2), 100), height=330,
         x_names=[stage.stage for stage in stages],
     )  # fmt: skip
@@ -121,7 +122,7 @@ def training_charts(epochs: Sequence[dict[str, Any]]) -> list[tuple[str, Markup]
         return []
     places = list(range(1, len(epochs) + 1))
     charts = []
-    for what, factor, label in (("loss", 1.0, "loss, nats"), ("accuracy", 100.0, "accuracy, %")):
+    for what, factor, label in (("loss", 1.0, "loss, nats"), _measured(epochs[0])):
         series = {
             kind: [
                 (place, factor * row[f"{side}_{what}"])
@@ -131,8 +132,11 @@ def training_charts(epochs: Sequence[dict[str, Any]]) -> list[tuple[str, Markup]
             for side, kind in (("train", "faint"), ("validation", "main"))
         }
         values = [value for points in series.values() for _, value in points]
+        if not values:
+            continue
+        title = Measure(what, None).title
         chart = Chart(
-            f"{what} over epochs", "epoch", label, (1, len(epochs)), (min(0, *values) if what == "loss" else
+            f"{title} over epochs", "epoch", label, (1, len(epochs)), (min(0, *values) if what == "loss" else
             min(values), max(values)), height=240,
         )  # fmt: skip
         for kind, points in series.items():
@@ -140,7 +144,7 @@ def training_charts(epochs: Sequence[dict[str, Any]]) -> list[tuple[str, Markup]
             for place, value in points:
                 is_best = kind == "main" and epochs[place - 1].get("is_best")
                 chart.dot(place, value, kind, f"epoch {place}: {value:.4g}", radius=4 if is_best else 2.5)
-        charts.append((f"{what.capitalize()}: validation (line), training (dashed)", chart.svg))
+        charts.append((f"{title[:1].upper()}{title[1:]}: validation (line), training (dashed)", chart.svg))
     rates = [row["learning_rates"] for row in epochs]
     parts = list(rates[0])
     top = max(max(row.values()) for row in rates)
@@ -151,6 +155,16 @@ def training_charts(epochs: Sequence[dict[str, Any]]) -> list[tuple[str, Markup]
         chart.line([(place, row.get(part, 0.0)) for place, row in zip(places, rates, strict=True)], kind)
     charts.append((f"Learning rate at each epoch's end: {parts[-1]} (blue), {parts[0]}", chart.svg))
     return charts
+
+
+def _measured(epoch: Mapping[str, Any]) -> tuple[str, float, str]:
+    """The score by which epochs were compared: its column, the factor by which it is shown, and its label."""
+    start = "validation_"
+    names = [name.removeprefix(start) for name in epoch if name.startswith(start)]
+    name = next((one for one in names if one != "loss"), "accuracy")
+    title = Measure(name, None).title
+    is_share = name in ("accuracy", "balanced_accuracy", "auroc")
+    return name, 100.0 if is_share else 1.0, f"{title}, %" if is_share else title
 
 
 def calibration_chart(

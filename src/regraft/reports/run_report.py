@@ -14,8 +14,10 @@ from regraft.explanation.pictures import Pictures
 from regraft.prediction.bundle import load_bundle
 from regraft.progress import Reporter, Silent
 from regraft.records import Scores, TaskName
+from regraft.reports.answers import decisions
+from regraft.reports.classes.many_classes import confused_pairs, listed_classes
 from regraft.reports.detection_report import detection_report
-from regraft.reports.many_classes import confused_pairs, listed_classes
+from regraft.reports.framings import seen_images
 from regraft.reports.noticed import Thumbnails, noticed
 from regraft.reports.pages import write_page
 from regraft.reports.run_charts import (
@@ -28,6 +30,7 @@ from regraft.reports.run_charts import (
 )
 from regraft.runs.reading import PredictionRow, RunFiles
 from regraft.storage.tables import printable
+from regraft.tasks.classification import Classification
 from regraft.tasks.groups import group_remark
 from regraft.tasks.multilabel_scores import MultilabelScores
 from regraft.tasks.score_sheet import measures
@@ -122,6 +125,7 @@ def write_report(
             classics=[row for row in rungs if row.rung == 0 and row.accuracy][1:],
             chosen=next((row for row in reversed(rungs) if row.is_kept), None),
             ladder_chart=ladder_chart(ladder),
+            seen=seen_images(files, pictures),
             depth_chart=depth_chart(files),
             curves=training_charts(files.epochs),
             findings=findings,
@@ -156,18 +160,22 @@ def _classification(
     files: RunFiles, pictures: Pictures, thumbnails: Thumbnails, explain: bool, reporter: Reporter
 ) -> dict[str, Any]:
     """The confusion matrix, mistakes, heat maps, classes and the calibration."""
-    best = files.best
+    best, task = files.best, files.task
     assert isinstance(best, Scores)
+    assert isinstance(task, Classification)
     wrong = sorted((row for row in files.predictions if not row.is_right), key=lambda row: -row.probability)
     confusion, cells = _confusion(best, files.predictions, thumbnails)
     worst = [_shown(row, thumbnails) for row in wrong[:_WORST]]
     explained = _explained(files, pictures, wrong, reporter) if explain else []
     looks = [("looks", "where it looks")] if explained else []
+    found = [("positive", "positive class")] if best.two_classes else []
     return {
         "links": [
-            ("confusion", "confusion"), ("mistakes", "mistakes"), *looks,
-            ("classes", "classes"), ("calibration", "calibration"),
+            *found, ("confusion", "confusion"), ("mistakes", "mistakes"), *looks,
+            ("classes", "classes"), ("answered", "withheld answers"), ("calibration", "calibration"),
         ],
+        "decided": decisions(best, files.predictions, task, files.groups),
+        "reject_below": task.reject_below,
         "confusion": confusion,
         "cells": cells,
         "pairs": confused_pairs(best),
@@ -246,7 +254,7 @@ def _confusion(
             galleries.append(Gallery(name, labels[true], labels[predicted], count, shown))
     known = {gallery.id for gallery in galleries}
     table = []
-    for number, counts in enumerate(best.confusion):
+    for number, counts in enumerate(answered_matrix(best)):
         total = max(1, sum(counts))
         cells = [
             Cell(
@@ -258,6 +266,17 @@ def _confusion(
         ]
         table.append((labels[number], cells))
     return table, galleries
+
+
+def answered_matrix(best: Scores) -> tuple[tuple[int, ...], ...]:
+    """The confusion matrix of the answers that are given: at the threshold, if one was chosen."""
+    two = best.two_classes
+    if two is None or two.chosen is None:
+        return best.confusion
+    one = two.chosen
+    rows = ((one.passed, one.false_alarms), (one.missed, one.found))
+    is_first = best.classes[0].label == two.positive
+    return tuple(row[::-1] for row in rows[::-1]) if is_first else rows
 
 
 def _shade(share: float, *, is_right: bool) -> str:

@@ -17,6 +17,8 @@ from regraft.prediction.bundle import load_bundle
 from regraft.prediction.model import Model
 from regraft.runs.reading import RunFiles
 from regraft.runs.records import Run
+from regraft.storage.tables import printable
+from regraft.tasks.classification import Classification
 from regraft.tasks.task import Measure, Task
 
 
@@ -31,6 +33,8 @@ class FinishedRun:
     """How good the prediction for each evaluated image is, by its path; for classes, 1 if it is right."""
     groups: dict[str, str]
     """The group of each of these images."""
+    labels: dict[str, str]
+    """The true label of each of these images."""
     side: str
     """The side of the split that was evaluated: `test`, or another side if there was no test side."""
     fit_s: float
@@ -44,7 +48,11 @@ class FinishedRun:
     def merit(self) -> Measure:
         """Accuracy, or what takes its place in other tasks, on the evaluated images."""
         groups = [self.groups[path] for path in self.goodness]
-        return self.task.merit(np.array(list(self.goodness.values())), groups=groups)
+        targets = None
+        if isinstance(self.task, Classification):
+            place = {printable(label): number for number, label in enumerate(self.task.outputs)}
+            targets = np.array([place.get(self.labels[path], 0) for path in self.goodness], dtype=np.int64)
+        return self.task.merit(np.array(list(self.goodness.values())), targets=targets, groups=groups)
 
 
 @dataclass(frozen=True)
@@ -87,6 +95,8 @@ def compare_runs(folders: Sequence[str | Path]) -> RunComparison:
     if len(named) < 2:
         raise SettingsError(f"{len(named)} run to compare; give at least two run folders")
     runs = [read_run(folder) for folder in named]
+    if len({_measure(run.task) for run in runs}) > 1:  # what all of them can be compared by
+        runs = [read_run(folder, by_accuracy=True) for folder in named]
     first = runs[0]
     for other in runs[1:]:
         if other.task.outputs != first.task.outputs or other.task.name != first.task.name:
@@ -143,8 +153,16 @@ def _cheapness(run: FinishedRun) -> tuple[float, float, float]:
     return (float(run.multiply_adds or 0), float(run.bundle_bytes), run.fit_s)
 
 
-def read_run(folder: Path) -> FinishedRun:
+def _measure(task: Task) -> str:
+    return task.measure if isinstance(task, Classification) else ""
+
+
+def read_run(folder: Path, *, by_accuracy: bool = False) -> FinishedRun:
     """Read what a comparison needs from a finished run.
+
+    Args:
+        folder: the run.
+        by_accuracy: whether classes are compared by accuracy, whatever the run compared its models by.
 
     Raises:
         SettingsError: the folder is not a finished run; the message says what is missing.
@@ -155,13 +173,22 @@ def read_run(folder: Path) -> FinishedRun:
         raise SettingsError(
             f"{folder} has no evaluated images, so there is nothing to compare; give a run with test images"
         )
+    task, found = files.task, None
+    if isinstance(task, Classification) and (task.measure != "accuracy" or task.threshold is not None):
+        task = task.model_copy(update={"measure": "accuracy"}) if by_accuracy else task
+        found = task.goodness_in([row.cells for row in files.predictions])
+        if found is None:  # by accuracy then
+            task = task.model_copy(update={"measure": "accuracy"})
     goodness = {row.path: row.goodness for row in files.predictions}
+    if found is not None:
+        goodness = dict(zip(goodness, found.tolist(), strict=True))
     size = sum(path.stat().st_size for path in (folder / "bundle").glob("*") if path.is_file())
     model = load_bundle(folder)
     side = files.predictions[0].side
     groups = {path: files.groups.get(path, path) for path in goodness}
+    labels = {row.path: row.label for row in files.predictions}
     return FinishedRun(
-        folder, files.run, files.task, goodness, groups, side, files.spent_s, size, _multiply_adds(model)
+        folder, files.run, task, goodness, groups, labels, side, files.spent_s, size, _multiply_adds(model)
     )
 
 

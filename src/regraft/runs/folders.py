@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
 import re
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +19,8 @@ from regraft.errors import SettingsError, StorageError
 from regraft.outputs.files import listed, visible
 from regraft.progress import Reporter
 from regraft.records import Split
-from regraft.storage.files import read_json
+from regraft.storage.files import make_folder, read_json, remove_old
+from regraft.storage.locks import working_lock
 from regraft.storage.tables import harmless, printable
 
 _State = Literal["free", "same", "other", "foreign"]
@@ -62,10 +65,7 @@ def given_folder(
                 "Choose another --out"
             )
     if state == "other" and not overwrite:
-        raise SettingsError(
-            f"{shown} already holds a run with other settings; "
-            "choose another --out, or replace it with --overwrite"
-        )
+        raise _other_settings(shown)
     return folder
 
 
@@ -82,6 +82,49 @@ def choose_folder(name: str, settings: dict[str, Any], *, inputs: Iterable[Place
         if overwrite and state == "other" and not any(_is_within(given, folder) for given in read):
             return folder
         number += 1
+
+
+@contextlib.contextmanager
+def writing_alone(
+    folder: Path | None, settings: dict[str, Any], reporter: Reporter, *, overwrite: bool
+) -> Iterator[float]:
+    """Have a run folder to this process alone; yields the seconds that it waited for another process.
+
+    Args:
+        folder: the folder; None if no run is written.
+        settings: what the user asked for.
+        reporter: receives a note if the process waits.
+        overwrite: whether a run with other settings may be replaced.
+
+    Raises:
+        SettingsError: the other process has written a run with other settings there.
+    """
+    if folder is None:
+        yield 0.0
+        return
+    lock, started = make_folder(folder) / ".lock", time.perf_counter()
+    with contextlib.ExitStack() as stack:
+        if not stack.enter_context(working_lock(lock, wait=False)):
+            reporter.note(
+                f"another process is writing a run to {printable(str(folder))}; waiting until it has "
+                "finished. To begin at once, stop this (Ctrl-C) and name another folder with --out"
+            )
+            stack.enter_context(working_lock(lock, wait=True))
+            if _state(folder, settings) == "other" and not overwrite:
+                raise _other_settings(printable(str(folder)))
+        remove_old(folder.rglob(".*.tmp"))
+        try:
+            yield time.perf_counter() - started
+        finally:
+            with contextlib.suppress(OSError):  # still under the lock; who waits for it notices
+                lock.unlink()
+
+
+def _other_settings(shown: str) -> SettingsError:
+    return SettingsError(
+        f"{shown} already holds a run with other settings; "
+        "choose another --out, or replace it with --overwrite"
+    )
 
 
 def _state(folder: Path, settings: dict[str, Any]) -> _State:

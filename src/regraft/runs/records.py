@@ -31,7 +31,7 @@ class Run(Record):
     """The range of images of more than 8 bits; None if there were none."""
 
 
-_SHARES = frozenset(["accuracy", "map", "map50", "map75"])
+_SHARES = frozenset(["accuracy", "balanced_accuracy", "auroc", "map", "map50", "map75"])
 
 
 class RungRow(Record):
@@ -42,8 +42,8 @@ class RungRow(Record):
     accuracy: Estimate | None
     """Accuracy on validation images or by cross-validation; None if the rung was not tried."""
     measure: str = Field("accuracy", exclude_if=lambda name: name == "accuracy")
-    """What `accuracy` holds in tasks other than classification, such as `mean_absolute_error`
-    or `map50`."""
+    """What `accuracy` holds where models are not compared by accuracy, such as `balanced_accuracy`,
+    `mean_absolute_error` or `map50`."""
     images: int
     predicted_s: float | None
     took_s: float | None

@@ -14,10 +14,11 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from regraft.errors import SettingsError, StorageError
+from regraft.data.archives.places import find_inside, holds_files, is_inside
+from regraft.errors import ImageError, SettingsError, StorageError
 from regraft.records import ImageItem, Intensity, Record
 from regraft.runs.records import LadderRecord
-from regraft.storage.files import read_json, sha256_of_file
+from regraft.storage.files import read_json, sha256_of, sha256_of_file
 from regraft.storage.tables import printable, unguarded
 
 Kind = TypeVar("Kind", bound=Record)
@@ -83,7 +84,8 @@ class RunFolder(ABC):
         else:  # a relative path is relative to where the fit was started, or to where the project is now
             places = [Path(base, self.data_root) for base in (self._started.get("cwd", ""), "")]
         found = next((place for place in places if place.exists()), places[0])
-        return Path(os.path.abspath(found.parent if found.is_file() else found))
+        is_other_file = found.is_file() and not holds_files(found)
+        return Path(os.path.abspath(found.parent if is_other_file else found))
 
     @cached_property
     def log(self) -> list[dict[str, Any]]:
@@ -153,7 +155,7 @@ class RunFolder(ABC):
         somewhere: a path that leads out of the root by its own words (`../..`, or absolute) is not obeyed.
         """
         places = (self.place(name) for name in (path, path.removeprefix("'")))
-        return next((place for place in places if place is not None and os.path.isfile(place)), None)
+        return next((place for place in places if place is not None and _is_file(place)), None)
 
     def place(self, path: str) -> Path | None:
         """Where one of the run's paths leads, whether or not a file is there; None outside of the root."""
@@ -167,7 +169,7 @@ class RunFolder(ABC):
         """
         place = self.file(path)
         known = self._hashes.get(path)
-        return None if place and known and sha256_of_file(place) != known else place
+        return None if place and known and _sha256(place) != known else place
 
     def has_image(self, path: str) -> bool:
         """Whether a path is that of one of the run's images, which may have been moved since."""
@@ -202,6 +204,21 @@ class RunFolder(ABC):
             raise SettingsError(
                 f"{self.folder / name} can't be read: {error}. Run the fit again, or use another run"
             ) from error
+
+
+def _is_file(place: Path) -> bool:
+    return os.path.isfile(place) or is_inside(place)
+
+
+def _sha256(place: Path) -> str:
+    """The hash of a file, or of one in an archive; empty if it can't be read."""
+    if os.path.isfile(place):
+        return sha256_of_file(place)
+    try:
+        inside = find_inside(place)
+        return sha256_of(inside.read()) if inside else ""
+    except ImageError:
+        return ""
 
 
 def _spelled(root: Path, path: str) -> Path | None:

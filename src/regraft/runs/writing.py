@@ -105,7 +105,8 @@ def draw_ladder(folder: Path, ladder: LadderRecord) -> Path:
     """Draw `ladder.svg`: accuracy on validation images over the seconds since the fit began."""
     groups: dict[str, list[tuple[float, float, str]]] = {"kept": [], "tried": [], "baseline": []}
     measure = next((row.measure for row in ladder.rows if row.accuracy is not None), "accuracy")
-    factor, unit = (100, ", %") if measure == "accuracy" else (1, "")
+    is_share = measure in ("accuracy", "balanced_accuracy", "auroc")
+    factor, unit = (100, ", %") if is_share else (1, "")
     for row in ladder.rows:
         if row.accuracy is not None:
             group = "baseline" if row.rung == 0 else "kept" if row.is_kept else "tried"

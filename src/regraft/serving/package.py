@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from regraft.detection.detectors.bundle import is_detector
@@ -16,6 +17,7 @@ from regraft.runs.model_files import open_files
 from regraft.serving.classification.package import ClassifierPackage, classifier_key, read_classifier
 from regraft.serving.detection.package import DetectorPackage, detector_key, read_detector
 from regraft.storage.places import cache_folder
+from regraft.tasks.wishes import rejecting
 
 Package = ClassifierPackage | DetectorPackage
 
@@ -41,6 +43,23 @@ def open_package(run: str | Path, reporter: Reporter, data: str | Path | None = 
             )
         return read_detector(_cached(place, detector_key(place), None, reporter))
     return read_classifier(_cached(place, classifier_key(open_files(place, moved)), moved, reporter))
+
+
+def with_rejection(package: Package, least: float | None) -> Package:
+    """The package whose answers need another probability; None leaves it as it is.
+
+    Raises:
+        SettingsError: the model has no classes, or no image is below.
+    """
+    if least is None:
+        return package
+    if isinstance(package, DetectorPackage):
+        raise SettingsError(
+            f"--reject-below {least:g} is for classes of whole images, but this model finds boxes, of which "
+            "the parameter `threshold` of a request leaves out those with lower probabilities"
+        )
+    task = rejecting(package.task, least)
+    return replace(package, task=task, facts={**package.facts, "reject_below": least})
 
 
 def _cached(run: Path, key: str, data: Path | None, reporter: Reporter) -> Path:

@@ -15,7 +15,7 @@ from regraft.progress import Reporter
 from regraft.serving.application import create_app
 from regraft.serving.guards import Guards, is_loopback
 from regraft.serving.listening import listening
-from regraft.serving.package import open_package
+from regraft.serving.package import open_package, with_rejection
 from regraft.serving.predictor import QUEUE, Predictor
 from regraft.serving.protocol import GuardedProtocol
 
@@ -33,6 +33,7 @@ def serve(
     workers: int | None = None,
     capacity: int = QUEUE,
     data: str | Path | None = None,
+    reject_below: float | None = None,
     reporter: Reporter,
     ready: Callable[[str], None],
 ) -> None:
@@ -47,11 +48,13 @@ def serve(
         workers: number of decoding processes and of network threads; None means one per core.
         capacity: images that may be processed or wait before requests are refused.
         data: the folder in which the run's images are now; None means that they were not moved.
+        reject_below: the largest probability that an image needs for a label; None means as the model says.
         reporter: receives progress before the server starts.
         ready: called with the address when the server accepts requests.
 
     Raises:
-        SettingsError: a public address without a token, a token that is too short, or no such address.
+        SettingsError: a public address without a token, a token that is too short, no such address, or
+            `reject_below` for a model without classes.
         ServerError: another program uses the port.
         BundleError: the run contains no model.
     """
@@ -66,7 +69,7 @@ def serve(
     with contextlib.ExitStack() as opened:
         for one in sockets:
             opened.enter_context(one)
-        package = open_package(run, reporter, data)
+        package = with_rejection(open_package(run, reporter, data), reject_below)
         predictor = Predictor(package, workers=workers, capacity=capacity)
         opened.callback(predictor.close)
         allowed = ("localhost", "127.0.0.1", "::1", host, *names)

@@ -17,6 +17,12 @@ def cache_folder() -> Path:
     return Path(chosen) if chosen else Path(platformdirs.user_cache_dir("regraft"))
 
 
+def data_folder() -> Path:
+    """The folder of data sets that were fetched: `$REGRAFT_DATA`, otherwise the user's folder of data."""
+    chosen = os.environ.get("REGRAFT_DATA")
+    return Path(chosen) if chosen else Path(platformdirs.user_data_dir("regraft"))
+
+
 def settings_folder() -> Path:
     """The folder of the user's decisions: `$REGRAFT_CONFIG`, otherwise the user's settings folder."""
     chosen = os.environ.get("REGRAFT_CONFIG")

@@ -1,33 +1,41 @@
 """A content-addressed table on disk: one row of fixed width for each image, computed once.
 
-A store is a folder whose name is the key of everything that its rows depend on besides the image.
-Rows are kept in shards of at most `SHARD_ROWS`: an array file and a manifest that lists the rows (by the
-SHA-256 of the image) with the array's own SHA-256. The manifest is renamed into place last, so a
-shard exists completely or not at all. A killed process therefore loses at most the shard that it was
-working on; several processes share the work, with a lock for each shard; a shard whose bytes don't
-match its manifest is deleted and computed again.
+A store is a folder whose name is the key of everything that its rows depend on besides the image. Rows are
+kept in shards (`shards.py`) of at most `SHARD_ROWS`, by the SHA-256 of their image; so are the reasons why
+some rows can't be computed. A killed process loses at most the shard that it was working on. Several
+processes, also in containers and on other hosts, share the work: what is missing is cut once
+(`worklists.py`), and each shard has a lock (`locks.py`). A shard whose bytes don't match its manifest is
+deleted and computed again.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import io
 import mmap
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-import filelock
 import numpy as np
 import numpy.typing as npt
 
 from regraft.errors import StorageError
 from regraft.progress import Meter, Reporter, Silent
-from regraft.storage.files import make_folder, read_json, sha256_of_file, write_atomically, write_json
+from regraft.storage.files import make_folder, remove_old, sha256_of_file, write_json
+from regraft.storage.locks import working_lock
+from regraft.storage.shards import (
+    Failure,
+    Known,
+    Manifest,
+    manifest_paths,
+    read_manifest,
+    remove_shard,
+    write_shard,
+)
+from regraft.storage.worklists import Piece, Worklist, new_worklist, open_worklists, pieces_of
 
 SHARD_ROWS = 1024
 _ATTEMPTS = 3
@@ -37,23 +45,26 @@ Array = npt.NDArray[Any]
 class RowSource(Protocol):
     """Computes the rows of one shard's images."""
 
-    def __call__(self, keys: Sequence[str]) -> Iterable[tuple[str, Array | None]]:
-        """Yield `(key, row)` for every key, in any order; None for an image that can't be used."""
+    def __call__(self, keys: Sequence[str]) -> Iterable[tuple[str, Array | Failure | None]]:
+        """Yield `(key, row)` for every key, in any order.
 
-
-@dataclass(frozen=True)
-class _Shard:
-    name: str
-    keys: tuple[str, ...]
-    array: Array
+        The row is a `Failure` if the image can't be used, now or later; None if it can't be read.
+        """
 
 
 class Rows:
     """The rows of a store, memory-mapped: nothing is read from disk until it is gathered."""
 
-    def __init__(self, shards: Sequence[Array], places: Mapping[str, tuple[int, int]]) -> None:
+    def __init__(
+        self,
+        shards: Sequence[Array],
+        places: Mapping[str, tuple[int, int]],
+        reasons: Mapping[str, str] | None = None,
+    ) -> None:
         self._shards = shards
         self._places = places
+        self.reasons = reasons or {}
+        """Why the rows of some keys can't be computed, as was found out now or earlier."""
 
     def __contains__(self, key: str) -> bool:
         return key in self._places
@@ -135,138 +146,150 @@ class RowStore:
         keys: Sequence[str],
         compute: RowSource,
         *,
+        conditions: str = "",
         reporter: Reporter | None = None,
         phase: str = "computing",
     ) -> Rows:
         """Compute the missing rows of `keys`, then open all of them.
 
-        Keys for which `compute` yields None are absent from the result and are tried again next time.
+        Args:
+            keys: SHA-256 of the images.
+            compute: computes rows. Keys with a `Failure` are absent from the result, which has their reasons,
+                and are not tried again; keys with None are absent, and tried again next time.
+            conditions: what failures depend on besides the key; under others they are tried again.
+            reporter: receives the progress.
+            phase: what the progress is called.
         """
         reporter = reporter or Silent()
         wanted = list(dict.fromkeys(keys))
-        failed: set[str] = set()
+        tried: set[str] = set()
         for _ in range(_ATTEMPTS):
-            rows = self.open(reporter)
-            missing = [key for key in wanted if key not in rows and key not in failed]
+            rows, known = self._opened(conditions, reporter)
+            missing = [key for key in wanted if key not in known and key not in tried]
             if not missing:
                 return rows
             with reporter.phase(phase, len(missing)) as meter:
-                failed |= self._fill(missing, compute, meter)
+                self._fill(missing, _Job(compute, meter, known, tried))
         raise StorageError(
             f"the cache at {self.folder} keeps losing shards while it is used; another process may be "
             "clearing it. Run the command again"
         )
 
-    def open(self, reporter: Reporter | None = None) -> Rows:
-        """Open all complete and undamaged rows; damaged shards are removed, with a warning."""
-        reporter = reporter or Silent()
+    def open(self, reporter: Reporter | None = None, *, conditions: str = "") -> Rows:
+        """Open all complete and undamaged rows; damaged shards are removed, with a warning.
+
+        Args:
+            reporter: receives the warnings.
+            conditions: those of the failures whose reasons the result has; see `ensure`.
+        """
+        return self._opened(conditions, reporter or Silent())[0]
+
+    def _opened(self, conditions: str, reporter: Reporter) -> tuple[Rows, Known]:
         arrays: list[Array] = []
         places: dict[str, tuple[int, int]] = {}
-        for manifest in self._manifests():
-            shard = self._read_shard(manifest)
-            if shard is None:
-                reporter.warn(f"cache shard {manifest.stem} was damaged; it is removed and computed again")
-                self._remove(manifest.stem)
+        reasons: dict[str, str] = {}
+        known = Known(self.folder, conditions)
+        for path in manifest_paths(self.folder):
+            try:
+                manifest = read_manifest(path)
+                array = self._verified(manifest)
+            except (StorageError, OSError, ValueError):
+                reporter.warn(f"cache shard {path.stem} was damaged; it is removed and computed again")
+                remove_shard(path)
                 continue
-            for row, key in enumerate(shard.keys):
-                places.setdefault(key, (len(arrays), row))
-            arrays.append(shard.array)
-        return Rows(arrays, places)
+            known.add(manifest)
+            reasons |= manifest.failures_under(conditions)
+            if array is not None:
+                for row, key in enumerate(manifest.keys):
+                    places.setdefault(key, (len(arrays), row))
+                arrays.append(array)
+            with contextlib.suppress(OSError):  # a read-only cache can be used too
+                os.utime(path)  # `prune` deletes the least recently used shards first
+        return Rows(arrays, places, {key: reasons[key] for key in reasons if key not in places}), known
 
-    def _manifests(self) -> list[Path]:
-        return sorted(path for path in self.folder.glob("*.json") if path.name != "store.json")
+    def _verified(self, manifest: Manifest) -> Array | None:
+        """The rows of a shard; None if it has only failures.
 
-    def _read_shard(self, manifest: Path) -> _Shard | None:
-        try:
-            record = read_json(manifest)
-            keys = tuple(str(key) for key in record["keys"])
-            path = self.folder / f"{manifest.stem}.npy"
-            if not _is_whole(path, str(record["sha256"])):
-                return None
-            array = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (StorageError, KeyError, TypeError, OSError, ValueError):
+        Raises:
+            ValueError: the array is not the one that the manifest was written for.
+        """
+        path = manifest.array
+        if path is None and not manifest.keys:
             return None
-        with contextlib.suppress(OSError):  # a read-only cache can be used too
-            os.utime(manifest)  # `prune` deletes the least recently used shards first
-        fits = array.shape == (len(keys), self.width) and array.dtype == self.dtype
-        return _Shard(manifest.stem, keys, array) if fits else None
+        if path is None or not _is_whole(path, manifest.sha256):
+            raise ValueError(f"{manifest.path} does not match its array")
+        array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
+        if array.shape != (len(manifest.keys), self.width) or array.dtype != self.dtype:
+            raise ValueError(f"{path} has another shape than its store")
+        return array
 
-    def _remove(self, name: str) -> None:
-        for suffix in (".json", ".npy"):
-            with contextlib.suppress(OSError):
-                (self.folder / f"{name}{suffix}").unlink()
-
-    def _fill(self, missing: Sequence[str], compute: RowSource, meter: Meter) -> set[str]:
+    def _fill(self, missing: Sequence[str], job: _Job) -> None:
         """Compute the missing rows shard by shard; shards that another process has locked come last."""
         make_folder(self.folder)
         if not (self.folder / "store.json").exists():
             write_json(self.folder / "store.json", self.facts)
-        size = self._shard_rows
-        shards = [missing[start : start + size] for start in range(0, len(missing), size)]
-        failed: set[str] = set()
-        busy = [keys for keys in shards if not self._fill_shard(keys, compute, meter, failed, wait=False)]
-        for keys in busy:
-            self._fill_shard(keys, compute, meter, failed, wait=True)
-        return failed
+        remove_old(self.folder.glob(".*.tmp"))
+        worklists = self._worklists(missing, job.known)
+        pieces = pieces_of(worklists, set(missing), job.known, most_rows=self._shard_rows)
+        job.meter.advance(len(missing) - sum(len(piece.keys) for piece in pieces))
+        busy = [piece for piece in pieces if not self._fill_piece(piece, job, wait=False)]
+        for piece in busy:
+            self._fill_piece(piece, job, wait=True)
+        for worklist in worklists:
+            worklist.close(job.known)
 
-    def _fill_shard(
-        self, keys: Sequence[str], compute: RowSource, meter: Meter, failed: set[str], *, wait: bool
-    ) -> bool:
-        name = hashlib.sha256("".join(keys).encode()).hexdigest()[:24]
-        try:
-            with self._lock(name, wait=wait):
-                if (self.folder / f"{name}.json").exists():  # another process has computed it meanwhile
-                    meter.advance(len(keys))
-                    return True
-                self._write_shard(name, keys, compute, meter, failed)
-                return True
-        except filelock.Timeout:
-            return False
+    def _worklists(self, missing: Sequence[str], known: Known) -> list[Worklist]:
+        """All open lists; what is missing and in none of them is in a new one."""
+        with working_lock(self.folder / ".worklists.lock", wait=True):
+            worklists = open_worklists(self.folder)
+            known.refresh()  # after the lists: one that was closed meanwhile has left all its shards
+            listed = {key for worklist in worklists for key in worklist.keys}
+            new = [key for key in missing if key not in listed and key not in known]
+            if new:
+                worklists.append(new_worklist(self.folder, new, self._shard_rows))
+                worklists[-1].write()
+        return worklists
 
-    @contextlib.contextmanager
-    def _lock(self, name: str, *, wait: bool) -> Iterator[None]:
-        path = self.folder / f".{name}.lock"
-        lock = filelock.FileLock(path, timeout=-1 if wait else 0)
-        try:
-            lock.acquire()
-        except filelock.Timeout:
-            raise
-        except OSError as error:
-            raise StorageError(
-                f"can't lock {path}: {error}; set $REGRAFT_CACHE to a folder where files can be locked"
-            ) from error
-        try:
-            yield
-        finally:
-            lock.release()  # the file stays: deleting it would let two processes take the lock at once
+    def _fill_piece(self, piece: Piece, job: _Job, *, wait: bool) -> bool:
+        """Compute what is missing of some rows; returns whether no other process is busy with them."""
+        with contextlib.ExitStack() as stack:
+            for name in piece.locks:
+                if not stack.enter_context(working_lock(self.folder / f".{name}.lock", wait=wait)):
+                    return False
+            job.known.refresh()  # another process may have computed it meanwhile
+            missing = [key for key in piece.keys if key not in job.known]
+            job.meter.advance(len(piece.keys) - len(missing))
+            if missing:
+                self._compute(missing, job)
+        return True
 
-    def _write_shard(
-        self, name: str, keys: Sequence[str], compute: RowSource, meter: Meter, failed: set[str]
-    ) -> None:
+    def _compute(self, keys: Sequence[str], job: _Job) -> None:
+        """Compute rows and write them as a shard."""
         place = {key: number for number, key in enumerate(keys)}
         array = np.empty((len(keys), self.width), dtype=self.dtype)
         done = np.zeros(len(keys), dtype=bool)
-        for key, row in compute(keys):
-            if row is None:
-                failed.add(key)
-            else:
+        failed: dict[str, str] = {}
+        for key, row in job.compute(keys):
+            if isinstance(row, Failure):
+                failed[key] = row.reason
+            elif row is not None:
                 array[place[key]] = row
                 done[place[key]] = True
-            meter.advance()
+            job.meter.advance()
         kept = [key for key, is_done in zip(keys, done, strict=True) if is_done]
-        if not kept:
-            return
-        pieces = _npy_pieces(array if done.all() else array[done])
-        write_atomically(self.folder / f"{name}.npy", pieces)
-        digest = hashlib.sha256()
-        for piece in pieces:
-            digest.update(piece)
-        manifest = {"keys": kept, "sha256": digest.hexdigest()}
-        write_json(self.folder / f"{name}.json", manifest)
+        job.tried.update(keys)
+        job.tried.difference_update(kept)
+        if kept or failed:
+            rows = array if done.all() else array[done]
+            job.known.add(write_shard(self.folder, kept, rows, failed, job.known.conditions))
 
 
-def _npy_pieces(array: Array) -> list[bytes | memoryview]:
-    """A `.npy` file as its header and the array's own memory, so that a shard is not copied to be written."""
-    header = io.BytesIO()
-    np.lib.format.write_array_header_1_0(header, np.lib.format.header_data_from_array_1_0(array))
-    return [header.getvalue(), array.reshape(-1).view(np.uint8).data]
+@dataclass(frozen=True)
+class _Job:
+    """What computes missing rows, and what came of it."""
+
+    compute: RowSource
+    meter: Meter
+    known: Known
+    tried: set[str] = field(default_factory=set)
+    """Keys without a row; if that is for good, their reasons are in the store."""

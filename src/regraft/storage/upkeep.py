@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from regraft.errors import StorageError
-from regraft.storage.files import read_json, sha256_of_file
+from regraft.storage.files import ORPHAN_S, read_json, remove_old, sha256_of_file
+from regraft.storage.shards import manifest_paths, read_manifest, remove_shard
 
 
 @dataclass(frozen=True)
@@ -29,18 +29,16 @@ class CacheUse:
 def verify_store(folder: Path) -> list[str]:
     """Remove the shards of a store whose bytes don't match their manifest, and return their names."""
     damaged = []
-    for manifest in folder.glob("*.json"):
-        if manifest.name == "store.json":
-            continue
-        data = manifest.with_suffix(".npy")
+    for path in manifest_paths(folder):
         try:
-            is_whole = sha256_of_file(data) == read_json(manifest)["sha256"]
-        except (StorageError, OSError, KeyError, TypeError):
+            manifest = read_manifest(path)
+            array = manifest.array
+            is_whole = array is None or sha256_of_file(array) == manifest.sha256
+        except (StorageError, OSError):
             is_whole = False
         if not is_whole:
-            damaged.append(f"{folder.name}/{manifest.stem}")
-            for path in (manifest, data):
-                path.unlink(missing_ok=True)
+            damaged.append(f"{folder.name}/{path.stem}")
+            remove_shard(path)
     return damaged
 
 
@@ -66,14 +64,17 @@ def _measure(folder: Path, facts: Mapping[str, Any]) -> CacheUse:
 
 
 def prune(root: Path, max_bytes: float) -> int:
-    """Delete the least recently used shards and trainings until `max_bytes` are left; returns bytes freed.
+    """Delete what was used longest ago until `max_bytes` are left; returns the bytes freed.
+
+    These are shards of rows, trainings, and archives that were unpacked.
 
     A process that has a shard open can go on reading it (POSIX); one that needs it later computes it again.
     """
     # The manifest is deleted first: without it the shard does not exist.
-    units: list[tuple[Path, ...]] = [(data.with_suffix(".json"), data) for data in root.glob("**/*.npy")]
-    trainings = [tuple(sorted(folder.glob("*"))) for folder in (root / "training").glob("[!.]*")]
-    units += [files for files in trainings if files]
+    units = [files for record in root.glob("**/store.json") for files in _shards(record.parent)]
+    trainings = [sorted(folder.glob("*")) for folder in (root / "training").glob("[!.]*")]
+    unpacked = [list(folder.glob("*.tar")) for folder in (root / "archives").glob("[!.]*")]
+    units += [files for files in (*trainings, *unpacked) if files]
     sized = []
     for files in units:
         with contextlib.suppress(OSError):
@@ -91,12 +92,25 @@ def prune(root: Path, max_bytes: float) -> int:
     return freed
 
 
-def remove_stale(root: Path, older_than_s: float = 86_400) -> int:
-    """Delete temporary files that killed processes left behind, and return how many there were."""
-    count = 0
-    for path in root.glob("**/.*.tmp"):
-        with contextlib.suppress(OSError):
-            if time.time() - path.stat().st_mtime > older_than_s:
-                path.unlink()
-                count += 1
+def _shards(folder: Path) -> list[list[Path]]:
+    """The files of each shard of a store, the manifest first; an array without a manifest is one, too."""
+    files: dict[str, list[Path]] = {path.stem: [path] for path in manifest_paths(folder)}
+    for path in folder.glob("*.npy"):
+        files.setdefault(path.name.partition(".")[0], []).append(path)
+    return list(files.values())
+
+
+def remove_stale(root: Path, older_than_s: float = ORPHAN_S) -> int:
+    """Delete what killed processes left behind, and return how many files and folders there were.
+
+    These are temporary files, leases, and arrays without a manifest, all of them older than a day: younger
+    ones may belong to a process on another host.
+    """
+    count = sum(remove_old(root.glob(f"**/.*.{kind}"), older_than_s) for kind in ("tmp", "lease"))
+    for record in root.glob("**/store.json"):
+        arrays = set(record.parent.glob("*.npy"))
+        for path in manifest_paths(record.parent):
+            with contextlib.suppress(StorageError):
+                arrays -= {read_manifest(path).array or path}
+        count += remove_old(arrays, older_than_s)
     return count

@@ -165,8 +165,16 @@ class Multilabel(Record):
         """The Brier score of the baseline: what a perfect model is better by."""
         return max(1 - float(self.goodness(self.baseline(targets, len(targets)), targets).mean()), 1e-12)
 
-    def merit(self, goodness: Floats, *, groups: Sequence[str] | None = None, seed: int = 0) -> Measure:
+    def merit(
+        self,
+        goodness: Floats,
+        *,
+        targets: Floats | None = None,
+        groups: Sequence[str] | None = None,
+        seed: int = 0,
+    ) -> Measure:
         """The Brier score, which is smaller for better models, with a bootstrap interval."""
+        del targets
         loss, own, count = 1 - goodness, group_numbers(groups), len(goodness)
         draws = [
             counts @ loss / counts.sum(axis=1)

@@ -197,8 +197,16 @@ class Regression(Record):
         """The mean absolute error of the baseline: what a perfect model is better by."""
         return max(float(np.abs(targets - targets.mean()).mean()), 1e-300)
 
-    def merit(self, goodness: Floats, *, groups: Sequence[str] | None = None, seed: int = 0) -> Measure:
+    def merit(
+        self,
+        goodness: Floats,
+        *,
+        targets: Floats | None = None,
+        groups: Sequence[str] | None = None,
+        seed: int = 0,
+    ) -> Measure:
         """The mean absolute error, which is smaller for better models, with a bootstrap interval."""
+        del targets
         count, own = len(goodness), group_numbers(groups)
         draws = [
             -counts @ goodness / counts.sum(axis=1)

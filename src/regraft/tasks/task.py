@@ -43,6 +43,15 @@ _TITLES = {
     "r_squared": "R²",
     "brier_score": "Brier score",
     "log_loss": "log-loss",
+    "quadratic_kappa": "quadratic weighted kappa",
+    "ppv": "PPV",
+    "npv": "NPV",
+    "ppv_at_goal": "PPV at goal",
+    "npv_at_goal": "NPV at goal",
+    "ppv_at_prevalence": "PPV at prevalence",
+    "npv_at_prevalence": "NPV at prevalence",
+    "ppv_at_prevalence_at_goal": "PPV at prevalence, at goal",
+    "npv_at_prevalence_at_goal": "NPV at prevalence, at goal",
 }
 _LOSSES = frozenset(
     ["log_loss", "calibration_error", "brier_score", "mean_absolute_error", "root_mean_squared_error"]
@@ -234,7 +243,10 @@ class Task(Protocol):
         """The scores as a list, the most important one first."""
 
     def goodness(self, outputs: Floats, targets: Floats) -> npt.NDArray[np.float64]:
-        """How good the prediction for each image is, `(N,) float64`; larger is better."""
+        """How good the prediction for each image is, `(N,) float64`; larger is better.
+
+        It may depend on the other images: only the mean over all that are given has a meaning of its own.
+        """
 
     def span(self, targets: Floats) -> float:
         """The difference of mean goodness that is as much as an accuracy of 0 % and one of 100 % differ.
@@ -242,11 +254,19 @@ class Task(Protocol):
         Priors about differences are multiplied by this.
         """
 
-    def merit(self, goodness: Floats, *, groups: Sequence[str] | None = None, seed: int = 0) -> Measure:
+    def merit(
+        self,
+        goodness: Floats,
+        *,
+        targets: Floats | None = None,
+        groups: Sequence[str] | None = None,
+        seed: int = 0,
+    ) -> Measure:
         """The mean goodness of some images under the name that users know, with a 95 % interval.
 
         Args:
             goodness: `(N,)`, N at least 1.
+            targets: of the same images; without them, some measures of classes have no interval.
             groups: the group of each image; None means that every image is a group.
             seed: random seed of the bootstrap.
         """

@@ -9,10 +9,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import filelock
 import torch
 
 from regraft.data.pictures.loading import LOADER_VERSION
+from regraft.heads.rows import measure_of
 from regraft.machine.devices import find_device
 from regraft.machine.processor import cpu_kernels
 from regraft.networks.network import Network
@@ -21,6 +21,7 @@ from regraft.networks.weights.states import save_state
 from regraft.progress import Reporter
 from regraft.records import WeightsSource
 from regraft.storage.files import key_of, make_folder, sha256_of_file
+from regraft.storage.locks import working_lock
 from regraft.storage.places import cache_folder
 from regraft.training.start.setup import Order
 
@@ -33,21 +34,21 @@ def workspace(order: Order, reporter: Reporter) -> Iterator[Path]:
     """The folder of a training, named after all that it depends on and locked by one process."""
     folder = cache_folder() / "training" / key_of(_facts(order))[:24]
     make_folder(folder)
-    lock = filelock.FileLock(folder.parent / f".{folder.name}.lock")
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        reporter.note("another process is running the same training; waiting for it to finish")
-        lock.acquire()
-    try:
+    lock = folder.parent / f".{folder.name}.lock"
+    with working_lock(lock, wait=False) as is_free:
+        if is_free:
+            yield folder
+            return
+    reporter.note("another process is running the same training; waiting for it to finish")
+    with working_lock(lock, wait=True):
         yield folder
-    finally:
-        lock.release()
 
 
 def _facts(order: Order) -> dict[str, Any]:
     device, is_continued = find_device(order.compute.device), order.settings.head_start == "previous"
+    measure = measure_of(order.dataset.task)
     return {
+        **({} if measure == "accuracy" else {"measure": measure}),
         "version": 3,
         "plan": order.plan.model_dump(mode="json", exclude=_NOT_TRAINED_WITH),
         "split": order.dataset.split.sha256,

@@ -12,6 +12,7 @@ from regraft.advice.textbook import Cell, advised
 from regraft.features.moments import source_statistics
 from regraft.heads.dataset import Dataset
 from regraft.heads.head import Head
+from regraft.ladder.framings import try_framings
 from regraft.ladder.rungs import gained
 from regraft.ladder.solved_rungs import (
     best_of,
@@ -103,6 +104,7 @@ def advise(
     near = measured_similarity(prepared, weights, reporter)
     state.start()
     try_first(state)
+    try_framings(state)
     classifies = prepared.dataset.task.link == "softmax"
     profile = measure_profile(state) if classifies else None
     try_several_stages(state)

@@ -15,11 +15,12 @@ from regraft.data.sources.candidates import Found
 from regraft.detection.annotations.boxes import BoxSet
 from regraft.detection.detectors.detector import Detector
 from regraft.detection.fitting import fit_detector
+from regraft.machine.launchers import rank_in_group, refuse_copies
 from regraft.plans.plan import Plan
 from regraft.prediction.model import Model
 from regraft.prediction.voter import Voter
 from regraft.progress import Reporter, Silent
-from regraft.runs.folders import choose_folder, given_folder, images_of_run
+from regraft.runs.folders import choose_folder, given_folder, images_of_run, writing_alone
 from regraft.runs.log import RunLog
 from regraft.settings import DataSettings, FitSettings, TrainSettings
 from regraft.storage.files import make_folder
@@ -30,7 +31,14 @@ from regraft.workflow.ladder_fit import fit_by_ladder
 from regraft.workflow.outcome import Destination, Outcome
 from regraft.workflow.preparation import Prepared, data_settings_of, located, prepare
 from regraft.workflow.rehearsal import checked_boxes, detection_request, planned, with_network
-from regraft.workflow.request import Start, check_images, find_start, make_request, tail_training
+from regraft.workflow.request import (
+    Start,
+    check_images,
+    check_offline,
+    find_start,
+    make_request,
+    tail_training,
+)
 
 
 def fit(
@@ -54,7 +62,8 @@ def fit(
         training: how a tail is trained, for the strategies that train one.
         data: how images are read.
         plan: a plan to carry out instead, or the file that `Plan.save` wrote.
-        from_run: an earlier run or bundle, whose network is where this one starts (transitive transfer).
+        from_run: an earlier run or bundle, whose network is where this one starts (transitive transfer); or
+            the name of a detector of torchvision that was trained on COCO, whose backbone is.
         out: where the run folder goes; None writes none. `""` chooses `runs/NAME`.
         overwrite: replace a run of other settings in `out`.
         reporter: receives progress and notes.
@@ -69,7 +78,10 @@ def fit(
     started = time.perf_counter()
     data_settings = data_settings_of(images, data, reporter)
     check_kind("overwrite", overwrite, (bool,), "True and False")
+    if out is not None:
+        refuse_copies()
     request = make_request(settings, training, plan, changes)
+    check_offline(request.fit, data_settings)
     log = RunLog(reporter or Silent(), None)
     source = images.root if isinstance(images, Images) else str(images)
     boxes = None if isinstance(images, Images) else load_boxes(images, data_settings, reporter=log)
@@ -93,19 +105,22 @@ def fit(
     if out is not None and folder is None:
         parts = (Path(source).resolve().stem, start.weights.network, request.fit.strategy, request.fit.cut)
         folder = choose_folder("-".join(filter(None, parts)), record, inputs=inputs, overwrite=overwrite)
-    earlier = images_of_run(folder, record)
-    log = _started(log, reporter or Silent(), folder)
-    if isinstance(files, BoxSet):
-        asked = detection_request(files, request, data_settings, start, log)
-        return fit_detector(asked, record, folder, log, started=started, earlier=earlier)
-    place = Destination(folder, record, log, earlier)
-    if request.plan is None and request.fit.strategy == "auto":
-        return fit_by_ladder(files, request, data_settings, start, place, started=started)
-    prepared = prepare(files, request, data_settings, start.weights, log)
-    start = replace(start, weights=prepared.weights)
-    place.compare_images(prepared.dataset.split)
-    plan = planned(prepared, request, log)
-    return place.finish(_carry_out(prepared, plan, start, log), start)
+    own = None if rank_in_group() else folder  # the first process of a group has the folder for all of them
+    with writing_alone(own, record, log, overwrite=overwrite) as waited_s:
+        earlier = images_of_run(folder, record)
+        log = _started(log, reporter or Silent(), folder)
+        started += waited_s
+        if isinstance(files, BoxSet):
+            asked = detection_request(files, request, data_settings, start, log)
+            return fit_detector(asked, record, folder, log, started=started, earlier=earlier)
+        place = Destination(folder, record, log, earlier)
+        if request.plan is None and request.fit.strategy == "auto":
+            return fit_by_ladder(files, request, data_settings, start, place, started=started)
+        prepared = prepare(files, request, data_settings, start.weights, log)
+        start = replace(start, weights=prepared.weights)
+        place.compare_images(prepared.dataset.split)
+        plan = planned(prepared, request, log)
+        return place.finish(_carry_out(prepared, plan, start, log), start)
 
 
 def _paths(files: Images | Found | BoxSet) -> list[str]:

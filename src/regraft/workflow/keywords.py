@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Literal, TypedDict
 
-from regraft.records import Granularity, HeadKind, Precision, StrategyChoice
+from regraft.records import FramingChoice, Granularity, HeadKind, Precision, StrategyChoice
 from regraft.settings import (
     Augmentation,
     BoxesFormat,
     InitName,
     Layout,
+    MeasureChoice,
     OptimizerName,
     ScheduleName,
     TaskChoice,
@@ -20,6 +21,7 @@ class DataChanges(TypedDict, total=False):
     """The fields of `DataSettings` as keyword arguments."""
 
     root: str | None
+    data_root: str | None
     layout: Layout
     path_column: str
     label_column: str
@@ -27,9 +29,11 @@ class DataChanges(TypedDict, total=False):
     label_columns: tuple[str, ...] | None
     split_column: str
     group_column: str
+    fetch_urls: bool
     max_megapixels: float
     max_file_mb: float
     max_bad_share: float
+    retry_failed: bool
     corrections: str | None
     look_alikes: Literal["auto", "group", "ignore"]
     boxes_format: BoxesFormat | None
@@ -49,11 +53,17 @@ class FitChanges(TypedDict, total=False):
     stages: Granularity
     channels: int | None
     image_size: int | None
+    framing: FramingChoice
     strategy: StrategyChoice
     cut: str | None
     head: HeadKind | None
     budget: str | None
     goal: str | None
+    positive: str | None
+    prevalence: float | None
+    measure: MeasureChoice
+    ordered: tuple[str, ...] | None
+    reject_below: float | None
     classes: tuple[str, ...] | None
     baselines: Literal["quick", "all"]
     votes: bool

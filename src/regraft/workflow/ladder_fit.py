@@ -122,6 +122,7 @@ def state_for(
         clock() - started,
         len(on_sides(dataset.images, dataset.split, ("test",))) if purpose == "fit" else 0,
         start.earlier,
+        prepared.runtime,
     )
     ledger = Ledger(_key(request, dataset, weights, purpose))
     return State(inputs, ledger, book, reporter, lambda *_: None, clock)
@@ -198,6 +199,7 @@ def fit_by_ladder(
 
 def _accuracy_of(outcome: Outcome) -> str:
     dataset, outputs = outcome.dataset, outcome.evaluation.outputs
-    goodness = dataset.task.goodness(outputs.values, dataset.truth(outputs.rows))
-    merit = dataset.task.merit(goodness, groups=dataset.groups(outputs.rows), seed=dataset.seed)
+    targets, groups = dataset.truth(outputs.rows), dataset.groups(outputs.rows)
+    goodness = dataset.task.goodness(outputs.values, targets)
+    merit = dataset.task.merit(goodness, targets=targets, groups=groups, seed=dataset.seed)
     return f"{merit.title} {merit.text} on {len(outputs.rows):,} validation images"

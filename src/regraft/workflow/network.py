@@ -171,7 +171,7 @@ def _probe(
 ) -> _Probed | TriedNetwork:
     try:
         found = find_weights(prior.network, weights=settings.weights, offline=True)
-        weights = found.seeing(dataset.images.intensity.chosen)
+        weights = found.seeing(dataset.images.intensity.chosen).framed(settings.framing)
         runtime = compute.open(weights, reporter)
     except RegraftError as error:  # the other candidates can still be tried
         reporter.warn(f"{prior.network} can't be tried: {error}")

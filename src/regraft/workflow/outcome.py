@@ -7,15 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from regraft.data.findings.known_classes import say_accuracy_of_all
+from regraft.goal import Goal
 from regraft.heads.dataset import Dataset, Evaluation
 from regraft.plans.plan import Plan
 from regraft.prediction.model import Model
 from regraft.prediction.voter import Voter
-from regraft.records import Split
+from regraft.progress import Reporter
+from regraft.records import Scores, Split
 from regraft.runs.folders import EarlierImages, say_changed_data
 from regraft.runs.log import RunLog, versions
 from regraft.runs.records import LadderRecord, Run
 from regraft.runs.writing import draw_ladder, write_run
+from regraft.storage.tables import printable
+from regraft.tasks.classification import Classification
 from regraft.training.history import History
 from regraft.version import VERSION
 from regraft.workflow.request import Start
@@ -48,6 +52,42 @@ class Outcome:
             run_folder=folder,
             others=self.voters[1:],
         )
+
+
+def say_threshold(evaluation: Evaluation, reporter: Reporter) -> None:
+    """Report which threshold was chosen for a goal of two classes, and what it reaches."""
+    task, scores = evaluation.task, evaluation.sheet.validation
+    if not isinstance(task, Classification) or task.goal is None or task.positive is None:
+        return
+    two = scores.two_classes if isinstance(scores, Scores) else None
+    if two is None or two.chosen is None or task.threshold is None:
+        reporter.warn(
+            f"no threshold was chosen for {task.goal}, because no images were held out; the larger "
+            "probability is taken. Raise --validation-share"
+        )
+        return
+    assert isinstance(scores, Scores)
+    rates = two.chosen
+    shown = ", ".join(
+        f"{name.upper() if len(name) == 3 else name} {100 * one.value:.1f} %"
+        for name in ("sensitivity", "specificity", "ppv", "npv")
+        if (one := getattr(rates, name)) is not None
+    )
+    goal = Goal.parse(task.goal)
+    reached = getattr(rates, goal.rate)
+    positive = printable(task.positive)
+    if reached is not None and reached.value >= goal.value - 1e-9:
+        reporter.decided(
+            f"threshold {task.threshold:.4g} for {positive}",
+            f"it reaches {task.goal} with {shown}, by {scores.method}",
+            "--goal",
+        )
+        return
+    reporter.warn(
+        f"{task.goal} can't be reached: by {scores.method}, the largest {goal.measure} of a threshold is "
+        f"{reached.value if reached else 0:.3f}. An image is called {positive} from a probability of "
+        f"{task.threshold:.4g} on, with {shown}. Ask for less with --goal, or add images"
+    )
 
 
 @dataclass(frozen=True)
@@ -91,6 +131,7 @@ class Destination:
 
     def finish(self, outcome: Outcome, start: Start) -> Model:
         """Write the run for the last time, with what it says at the end."""
+        say_threshold(outcome.evaluation, self.log)
         model = self.write(outcome, start)
         say_accuracy_of_all(outcome.dataset.images, outcome.evaluation.sheet, self.log)
         if self.folder is not None:

@@ -27,6 +27,9 @@ from regraft.features.extraction import Features, decode_while_waiting, feature_
 from regraft.features.opening import Compute
 from regraft.features.runtimes import Runtime
 from regraft.heads.dataset import Dataset
+from regraft.named.cards import plain_set_name, set_cards
+from regraft.named.hub_sets import hub_address, hub_folder
+from regraft.named.sets import laid_out, licence_text
 from regraft.networks.weights.finding import Weights
 from regraft.plans.cost_book import CostBook
 from regraft.plans.costs import extraction_s
@@ -39,6 +42,7 @@ from regraft.storage.places import cache_folder, cache_limit
 from regraft.storage.rows import Rows
 from regraft.storage.tables import printable
 from regraft.storage.upkeep import prune
+from regraft.tasks.wishes import with_wishes
 from regraft.workflow.request import Request
 
 EVERY_SIDE: tuple[Side, ...] = ("train", "validation", "test")
@@ -91,6 +95,9 @@ def found_images(source: str | Path, settings: DataSettings) -> Found:
         DataError: the source can't be the name of a folder or table, or holds no images with labels.
     """
     check_place("source", source, PLACES, error=DataError)
+    named = _named(str(source), settings)
+    if named is not None:
+        return named
     boxes = boxes_in(source, settings)
     if boxes:
         raise DataError(
@@ -102,6 +109,19 @@ def found_images(source: str | Path, settings: DataSettings) -> Found:
     return _found(source, settings)
 
 
+def _named(source: str, settings: DataSettings) -> Found | None:
+    """What the name of a data set means where nothing of that name is here; None for all other sources."""
+    address = hub_address(source)
+    if address is not None:
+        return _found(hub_folder(address), settings)
+    if os.path.lexists(source) or os.sep in source or plain_set_name(source) not in set_cards():
+        return None
+    known = laid_out(source, settings.data_root)
+    found = _found(known.source, replace(settings, root=str(known.root) if known.root else None))
+    text = f"{known.card.title}, licence: {licence_text(known.card)}: {found.layout}"
+    return replace(found, layout=text)
+
+
 def _found(source: str | Path, settings: DataSettings) -> Found:
     columns = TableColumns(
         settings.path_column,
@@ -111,7 +131,12 @@ def _found(source: str | Path, settings: DataSettings) -> Found:
         settings.group_column,
     )
     return find_images(
-        source, root=settings.root, columns=columns, layout=settings.layout, task=settings.task_name
+        source,
+        root=settings.root,
+        columns=columns,
+        layout=settings.layout,
+        task=settings.task_name,
+        fetches=settings.fetch_urls,
     )
 
 
@@ -157,6 +182,7 @@ def scanned(found: Found, settings: DataSettings, reporter: Reporter | None) -> 
         settings.look_alikes,
         settings.range,
         settings.window,
+        settings.retry_failed,
     )
     images = scan(found, how, reporter=reporter)
     images = corrected(images, settings.corrections) if settings.corrections else images
@@ -208,10 +234,13 @@ def prepare(
         split = split_images(usable, seed=settings.seed, test_share=settings.test_share)
         usable = replace(usable, findings=(*usable.findings, *split_findings(split, usable.task)))
         _tell(usable, split, log)
+        assert usable.task is not None
+        known = [row.label for row in split.rows if row.side == "train"]
+        usable = replace(usable, task=with_wishes(usable.task, settings, known, log))
         wanted = on_sides(usable, split, sides)
         weights = weights.seeing(usable.intensity.chosen)
         decoding = input_decoding(wanted, weights.input_spec, compute.limits)
-        decoded = decode_while_waiting(decoding, list(decoding.files), weights.input_spec, opening)
+        decoded = decode_while_waiting(decoding, sorted(decoding.files), weights.input_spec, opening)
         runtime = opening.result()
     compute = replace(compute, runtime=runtime.facts["runtime"])
     circumstances = Circumstances(

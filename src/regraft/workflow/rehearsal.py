@@ -13,15 +13,15 @@ from regraft.data.findings.image_set import Images
 from regraft.data.sources.candidates import Found
 from regraft.detection.annotations.boxes import BoxSet
 from regraft.detection.annotations.classes import with_classes
-from regraft.detection.fitting import DetectionRequest, check_request
 from regraft.detection.rehearsal import DetectionRehearsal, rehearse_detector
+from regraft.detection.requests.detection_request import DetectionRequest, check_request
 from regraft.errors import SettingsError
 from regraft.plans.cost_book import CostBook
 from regraft.plans.costs import extract_name
 from regraft.plans.plan import Plan
 from regraft.plans.planning import check_plan, make_plan
 from regraft.progress import Reporter, Silent
-from regraft.records import Record, Side, SkippedFile, StrategyChoice
+from regraft.records import FramingChoice, Record, Side, SkippedFile, StrategyChoice
 from regraft.runs.log import RunLog
 from regraft.settings import DEFAULT_BUDGET, DataSettings, FitSettings, TrainSettings
 from regraft.storage.tables import printable
@@ -108,6 +108,8 @@ class Rehearsal(Record):
 
     network: str
     strategy: StrategyChoice
+    framing: FramingChoice
+    """What the network sees of an image; `auto` is measured by the ladder, after its first model."""
     classes: dict[str, int]
     """Images of each class (or label, or range of numbers), on all sides of the split."""
     training: dict[str, int]
@@ -173,6 +175,7 @@ def rehearsed(begun: Begun, log: RunLog) -> Rehearsal:
     return Rehearsal(
         network=weights.network,
         strategy=plan.strategy if plan else request.fit.strategy,
+        framing=plan.framing if plan else request.fit.framing,
         classes=_counted(kinds),
         training=_counted([own for own, row in zip(kinds, rows, strict=True) if row.side == "train"]),
         sides=dict(Counter(row.side for row in rows)),

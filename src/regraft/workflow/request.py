@@ -14,13 +14,14 @@ from regraft.detection.detectors.bundle import is_detector
 from regraft.errors import SettingsError
 from regraft.features.opening import Compute
 from regraft.heads.dataset import Dataset
+from regraft.networks.weights.detector_bodies import BODIES, find_body
 from regraft.networks.weights.finding import Weights, find_weights
 from regraft.networks.zoo.licences import check_licence
 from regraft.plans.plan import TRAINED, Plan
 from regraft.prediction.bundle import load_bundle
 from regraft.prediction.model import Model
 from regraft.progress import Reporter
-from regraft.settings import DEFAULT_BUDGET, FitSettings, TrainSettings, changed, differences
+from regraft.settings import DEFAULT_BUDGET, DataSettings, FitSettings, TrainSettings, changed, differences
 
 if TYPE_CHECKING:  # it imports torch, which solved heads do without
     from regraft.training.tuned import TailTraining
@@ -39,16 +40,26 @@ class Request:
     def record(self) -> dict[str, Any]:
         """As kept in the run; a later fit with the same continues it."""
         chosen = self.plan.model_dump(mode="json") if self.plan else None
-        unset = {name for name in _FOR_BOXES if getattr(self.fit, name) is None}
+        usual = FitSettings()
+        unset = {name for name in _LATER if getattr(self.fit, name) == getattr(usual, name)}
         kept = {name: value for name, value in asdict(self.fit).items() if name not in unset}
         return {**kept, "training": asdict(self.training), "plan": chosen}
 
 
-_FOR_BOXES = {
-    "goal": "recall=0.95 or precision=0.9, which the threshold of each class then reaches",
-    "classes": "the classes that a detector finds",
-}
-"""The settings that only detectors have, and what they accept."""
+_ABOUT_CLASSES = ("goal", "positive", "prevalence", "measure", "ordered", "reject_below")
+"""What is said about classes, which a plan leaves open."""
+_LATER = (*_ABOUT_CLASSES, "classes", "framing")
+"""Settings that are not kept where they have their usual value, so that earlier runs are continued."""
+
+
+def check_offline(fit: FitSettings, data: DataSettings) -> None:
+    """Refuse to fetch images from the web offline.
+
+    Raises:
+        SettingsError: both flags are given.
+    """
+    if fit.offline and data.fetch_urls:
+        raise SettingsError("--offline forbids what --fetch-urls asks for; remove one of the two")
 
 
 def check_images(fit: FitSettings) -> None:
@@ -57,14 +68,11 @@ def check_images(fit: FitSettings) -> None:
     Raises:
         SettingsError: a setting that would be ignored.
     """
-    for name, accepted in _FOR_BOXES.items():
-        value = getattr(fit, name)
-        if value is not None:
-            said = value if isinstance(value, str) else ",".join(value)
-            raise SettingsError(
-                f"--{name} {said} is for data with boxes ({accepted}), but these labels are of "
-                f"whole images. Remove --{name}"
-            )
+    if fit.classes is not None:
+        raise SettingsError(
+            f"--classes {','.join(fit.classes)} is for data with boxes (the classes that a detector finds), "
+            "but these labels are of whole images. Remove --classes"
+        )
 
 
 def make_request(
@@ -105,6 +113,7 @@ def make_request(
         accept_license=fit.accept_license,
         test_share=fit.test_share,
         device=fit.device,
+        **{name: getattr(fit, name) for name in _ABOUT_CLASSES},
     )
     said = [*differences(fit, free), *differences(how, TrainSettings())]
     if said:
@@ -120,6 +129,7 @@ def make_request(
         stages=chosen.granularity,
         channels=chosen.channels,
         image_size=chosen.image_size,
+        framing=chosen.framing,
     )
     return Request(given, chosen.training or how, chosen)
 
@@ -177,8 +187,12 @@ def find_start(request: Request, from_run: str | Path | None, reporter: Reporter
     """
     settings = request.fit
     if from_run is not None:
-        check_place("from_run", from_run, "a run folder, a bundle and None")
-        found = _from_run(Path(from_run), settings)
+        check_place("from_run", from_run, "a run folder, a bundle, the name of a detector and None")
+        is_named = str(from_run) in BODIES and not Path(from_run).exists()
+        if is_named:
+            found = _from_detector(str(from_run), settings, reporter)
+        else:
+            found = _from_run(Path(from_run), settings)
     elif settings.strategy == "scratch":
         found = _from_scratch(request, reporter)
     else:
@@ -190,6 +204,7 @@ def find_start(request: Request, from_run: str | Path | None, reporter: Reporter
         from regraft.networks.adaptation import adapted
 
         weights = adapted(weights, channels=settings.channels, size_px=settings.image_size)
+    weights = weights.framed(settings.framing)
     if settings.stages != "default":
         recipe = weights.recipe.model_copy(update={"stages": settings.stages})
         weights = replace(weights, recipe=recipe)
@@ -230,6 +245,19 @@ def _from_run(folder: Path, settings: FitSettings) -> Start:
     if settings.strategy == "scratch":
         raise SettingsError(f"--strategy scratch uses no pretrained weights. Remove --from {folder}")
     return Start(earlier.weights, earlier.lineage, earlier)
+
+
+def _from_detector(name: str, settings: FitSettings, reporter: Reporter) -> Start:
+    """The backbone of a published detector, which was trained on COCO."""
+    if settings.network is not None:
+        raise SettingsError(
+            f"--from {name} determines the network ({BODIES[name].network}). "
+            f"Remove --network {settings.network}"
+        )
+    if settings.strategy == "scratch":
+        raise SettingsError(f"--strategy scratch uses no pretrained weights. Remove --from {name}")
+    weights = find_body(name, weights=settings.weights, offline=settings.offline, reporter=reporter)
+    return Start(weights, (weights.source.where,))
 
 
 def _choose_network(settings: FitSettings, reporter: Reporter) -> Weights:

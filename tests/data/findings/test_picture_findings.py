@@ -56,7 +56,7 @@ def test_a_small_dot_makes_a_picture_that_is_not_blank() -> None:
 
 def test_wide_pictures_of_which_most_is_cropped_are_found() -> None:
     (finding,) = found("crop", *several("a", picture(400, 100)), *several("b", picture(100, 100)))
-    assert finding.message.startswith("12 of 24 pictures are much wider than high: the network sees")
+    assert finding.message.startswith("12 of 24 pictures are much wider than high: framed by crop, the")
     assert "central 25 % of each" in finding.message
     assert len(finding.paths) == 12
 

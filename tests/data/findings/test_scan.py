@@ -6,14 +6,18 @@ import time
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image, ImageEnhance
 
+from regraft.data.findings import scan as scan_module
 from regraft.data.findings.image_set import Images
 from regraft.data.findings.scan import ScanSettings, scan
 from regraft.data.images import find_images
-from regraft.errors import DataError, TooManyBadFilesError
+from regraft.data.pictures import guards
+from regraft.data.pictures.loading import Picture
+from regraft.errors import DataError, ImageError, TooManyBadFilesError
 from regraft.parallel import in_order
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -33,6 +37,60 @@ def test_a_bad_file_is_skipped_with_its_reason(photos: Path) -> None:
     assert len(images) == 24
     assert images.skipped[0].path == "dark/bad.jpg"
     assert "decoded" in images.skipped[0].reason or "not an image" in images.skipped[0].reason
+
+
+class Decoder:
+    """Counts the images that are decoded."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, error: Exception | None = None) -> None:
+        self.count, self._decode, self._error = 0, scan_module.decode, error
+        monkeypatch.setattr(scan_module, "decode", self)
+
+    def __call__(self, data: bytes, **how: Any) -> Picture:
+        self.count += 1
+        if self._error is not None:
+            raise ImageError("can't be decoded: out of memory") from self._error
+        return self._decode(data, **how)
+
+
+def cut_image(photos: Path) -> None:
+    (photos / "dark" / "cut.png").write_bytes((photos / "dark" / "0.png").read_bytes()[:-60])
+
+
+def test_an_unusable_image_is_not_decoded_again_unless_asked(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut_image(photos)
+    before = scanned(photos)
+    decoder = Decoder(monkeypatch)
+    assert scanned(photos) == before
+    assert [file.path for file in before.skipped] == ["dark/cut.png"]
+    assert decoder.count == 0
+    again = scan(find_images(photos), ScanSettings(retry_failed=True))
+    assert again == before
+    assert decoder.count == 1
+
+
+def test_an_unusable_image_is_decoded_again_by_another_decoder(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut_image(photos)
+    scanned(photos)
+    decoder = Decoder(monkeypatch)
+    monkeypatch.setattr(guards, "_decoders", lambda: {"pillow": "99.0"})
+    scanned(photos)
+    assert decoder.count == 1
+
+
+def test_an_image_for_which_memory_was_short_is_decoded_again(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Decoder(monkeypatch, MemoryError())
+    with pytest.raises(TooManyBadFilesError, match="out of memory"):
+        scanned(photos)
+    monkeypatch.undo()
+    monkeypatch.setenv("REGRAFT_CACHE", str(photos.parent / "cache"))
+    assert len(scanned(photos)) == 24
 
 
 def test_too_many_bad_files_stop_with_counts(photos: Path) -> None:

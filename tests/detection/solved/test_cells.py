@@ -10,6 +10,7 @@ from regraft.detection.solved.cells import (
     cell_rows,
     cell_targets,
     cell_width,
+    sampled,
 )
 from regraft.records import MapLevel
 
@@ -100,3 +101,15 @@ def test_a_cell_sees_all_levels_at_its_place_and_its_neighbours() -> None:
 
 def test_centres_are_row_by_row() -> None:
     assert cell_centres(BASE)[[0, 1, 4]].tolist() == [[8, 8], [24, 8], [8, 24]]
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 4])
+def test_sampled_background_weighs_as_much_as_all_of_it(step: int) -> None:
+    ignored = np.array([False, True])
+    targets = cell_targets(np.array([[20.0, 20, 44, 44], [0, 0, 9, 9]]), np.array([0, 0]), ignored, 1, BASE)
+    weights, background = sampled(targets, BASE, step), ~targets.is_middle
+    assert np.array_equal(weights[targets.is_middle], np.ones(targets.is_middle.sum()))
+    assert weights[background].sum() == pytest.approx(targets.weights[background].sum())
+    used = np.count_nonzero(weights[background])
+    assert used == sum((row + column) % step == 0 for row in range(4) for column in range(4)
+                       if background[4 * row + column] and (row, column) != (0, 0))  # fmt: skip

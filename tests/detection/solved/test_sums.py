@@ -58,3 +58,14 @@ def test_a_fold_that_has_all_rows_can_not_be_left_out(sample: Sample) -> None:
     sums.add(sample[0], sample[1], fold=1)
     with pytest.raises(DataError, match="no boxes to learn from in the pictures that remain"):
         sums.solved(0.1, without=1)
+
+
+@pytest.mark.parametrize("strength", [1e-3, 1.0])
+def test_the_error_of_left_out_folds_is_that_of_their_predictions(sample: Sample, strength: float) -> None:
+    rows, targets, weights, folds = sample
+    sums, total = summed(sample, is_weighted=True), 0.0
+    for fold in range(3):
+        own, slopes = folds == fold, sums.solved(strength, without=fold)
+        misses = rows[own] @ slopes[:-1] + slopes[-1] - targets[own]
+        total += float((weights[own, None] * misses**2).sum())
+    assert sums.error(strength) == pytest.approx(total / weights.sum(), rel=1e-9)

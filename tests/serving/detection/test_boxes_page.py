@@ -152,3 +152,21 @@ def test_clearing_begins_anew(visit: Visit, files: list[Path]) -> None:
     answered(visit, files[:1])
     visit.page.locator("#status", has_text="1 image done").wait_for()
     assert [row[1] for row in legend(visit)] == ["1", "1"]
+
+
+@pytest.mark.parametrize("width_px", [1100, 800])
+def test_the_list_of_boxes_of_a_large_photo_needs_no_sideways_scrolling(
+    visit: Visit, files: list[Path], width_px: int
+) -> None:
+    visit.page.set_viewport_size({"width": width_px, "height": 800})
+    answered(visit, files[:1])
+    visit.page.locator("summary").click()
+    visit.page.locator(".list tbody tr").first.wait_for()
+    missing_px = visit.page.locator("details .scroll").evaluate(
+        """list => {
+          for (const row of list.querySelectorAll("tbody tr"))
+            for (const cell of [...row.cells].slice(1)) cell.textContent = "4032";
+          return list.scrollWidth - list.clientWidth;
+        }"""
+    )
+    assert missing_px <= 0

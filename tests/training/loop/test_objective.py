@@ -15,7 +15,9 @@ from torch.nn import functional
 
 import regraft.training.loop
 from regraft.progress import Silent
+from regraft.records import ClassMeasure
 from regraft.settings import TrainSettings
+from regraft.tasks.classes.goodness import class_goodness
 from regraft.training.loop.batches import TensorSource
 from regraft.training.loop.engine import Trainer
 from regraft.training.loop.mixing import Mix, mix_aims
@@ -156,6 +158,26 @@ def test_every_objective_trains(link: str, targets: np.ndarray, outputs: int) ->
     assert perfect[0] <= best <= perfect[1]
     assert position.best is not None
     assert objective.measured(position.best.goodness).value == best
+
+
+@pytest.mark.parametrize("measure", ["balanced", "auroc", "log-loss"])
+def test_weights_of_classes_are_kept_by_another_measure(measure: ClassMeasure) -> None:
+    """The best score is the measure of all validation images together, in batches of any size."""
+    targets = (np.arange(30) % 10 == 0).astype(np.int64)
+    settings = TrainSettings(epochs=3, lr=0.05, effective_batch=8, train_precision="fp32", micro_batch=3)
+    values = torch.from_numpy(np.random.default_rng(0).normal(size=(30, 5)) + targets[:, None]).float()
+    tail = small_tail()
+    tail.stages, tail.names, tail.head = torch.nn.ModuleList(), (), linear(2)
+    objective = SoftmaxObjective.of(targets, 2, settings, measure)
+    training = Training(tail, TensorSource(values), targets, objective, settings)
+    training = replace(training, validation=TensorSource(values), validation_targets=targets)
+    position = Trainer(training, Silent()).run()
+    outputs = tail(values).detach().double().softmax(dim=1).numpy()
+    assert position.best is not None
+    expected = class_goodness(measure, outputs, targets).mean()
+    assert position.best.goodness == pytest.approx(expected, abs=1e-6)
+    assert objective.measure in {"balanced_accuracy", "auroc", "log_loss"}
+    assert position.history[0][f"train_{objective.measure}"] is None
 
 
 @pytest.mark.parametrize("path", LOOP, ids=lambda path: path.name)

@@ -56,7 +56,7 @@ def verify() -> int:
 
     root = cache_folder()
     damaged = [name for use in stores_below(root) for name in verify_store(use.folder)]
-    stale = remove_stale(root, older_than_s=0)
+    stale = remove_stale(root)
     for name in damaged:
         print(f"removed the damaged shard {name}")
     print(f"{len(damaged)} damaged shards and {stale} left-over temporary files were found and removed")

@@ -42,8 +42,9 @@ def check(
     ```
 
     Args:
-        data: A folder with one folder per class (or these below train/, val/ and test/), or a CSV or Parquet
-            table; or a folder with files of boxes, or one such file.
+        data: A folder with one folder per class (or these below train/, val/ and test/), a zip or tar archive
+            of that, a CSV, JSON or Parquet table, arrays (.npz, .npy), or the name of a data set (`regraft
+            data`); or a folder with files of boxes, or one such file.
         data_settings: How images are found and read.
         test_share: Share of each class that would be set aside as test images.
         seed: Random seed of the train/test split.

@@ -18,7 +18,8 @@ def compare(*runs: str, json: Annotated[bool, Parameter(negative="")] = False) -
     """Compare runs on the same test images, with significance tests.
 
     Runs are compared image by image: the difference in accuracy has a paired bootstrap interval, and
-    McNemar's test (adjusted for the number of runs) says whether it is more than chance. Images of a group,
+    McNemar's test (adjusted for the number of runs) says whether it is more than chance. Runs of classes that
+    were all fitted with the same --measure are compared by that, with a sign-flip test. Images of a group,
     such as a patient, are drawn and exchanged together. Among the runs that can't be told apart from the
     best, the one that is cheapest to use is recommended.
 

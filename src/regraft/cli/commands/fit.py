@@ -62,16 +62,21 @@ def fit(
     regraft fit photos/ --network mobilenetv1_100 --weights weights/ --strategy many-stages
     regraft fit photos.csv --strategy svm --cut layer3 --out runs/svm3
     regraft fit photos/ --strategy last-blocks --cut 60%
+    regraft fit scans.csv --group-column patient --positive ill --goal sensitivity=0.95
     regraft fit photos/ --strategy full --schedule one-cycle --epochs 10 --effective-batch 128
     ```
 
     Args:
-        data: A folder with a folder per class (or that below train/, val/, test/), or a CSV or Parquet table.
+        data: A folder with a folder per class (or that below train/, val/, test/), a zip or tar archive of
+            that, a CSV, JSON or Parquet table, arrays (.npz, .npy), or the name of a data set (`regraft
+            data`).
         settings: How the model is fitted.
         data_settings: How images are found and read.
         training: How a tail is trained.
         plan: A plan file (from `regraft advise`) to carry out instead of the settings.
-        from_: An earlier run or bundle, whose network is where this one starts.
+        from_: An earlier run or bundle, whose network is where this one starts; or a detector of torchvision
+            that was trained on COCO, such as fasterrcnn_mobilenet_v3_large_320_fpn, whose backbone is where
+            this one starts.
         out: The run folder; without it, runs/DATA-NETWORK-STRATEGY.
         overwrite: Replace a run with other settings in --out.
         report: Write report.html into the run folder.
@@ -182,6 +187,7 @@ def show_scores(sheet: ScoreSheet) -> None:
     if best is not None and (remark := group_remark(best)):
         print(remark)
     if isinstance(best, Scores):
+        _show_positive(best)
         _show_weakest(best)
     elif best is not None:
         _show_labels(best)
@@ -232,6 +238,19 @@ def _show_labels(scores: AnyScores) -> None:
 
 
 _LABELS = 40
+
+
+def _show_positive(scores: Scores) -> None:
+    """What the rates of two classes are about, and the threshold."""
+    two = scores.two_classes
+    if two is None:
+        return
+    counted = f"{two.positives:,} of {scores.images:,} images"
+    print(f"the positive class is {printable(two.positive)}: {counted}")
+    if two.chosen is not None and two.chosen.threshold is not None:
+        print(f"at goal: from a probability of {two.chosen.threshold:.4g} on, for {two.goal}")
+    if two.prevalence is not None:
+        print(f"at prevalence: where {100 * two.prevalence:.3g} % of the images are of this class")
 
 
 def _show_weakest(scores: Scores) -> None:

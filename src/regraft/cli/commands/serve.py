@@ -20,6 +20,7 @@ def serve(
     workers: int | None = None,
     queue: int = 32,
     data: Path | None = None,
+    reject_below: float | None = None,
 ) -> int:
     """Serve the model over HTTP, with a web page to drop images on and an interface for programs.
 
@@ -44,6 +45,8 @@ def serve(
         workers: Number of decoding processes and of network threads; by default one per core.
         queue: Largest number of images in work or waiting; further requests are refused (503).
         data: Folder in which the run's images are now, if they were moved.
+        reject_below: For classes: answer no label for images whose largest probability is lower than this. By
+            default as the model was fitted (--reject-below of fit).
     """
     try:
         from regraft.serving.server import serve as run_server
@@ -53,7 +56,8 @@ def serve(
         ) from error
     run_server(
         run, host=host, port=port, token=token or os.environ.get("REGRAFT_TOKEN") or None, names=name,
-        workers=workers, capacity=queue, data=data, reporter=make_reporter(json_lines=False),
+        workers=workers, capacity=queue, data=data, reject_below=reject_below,
+        reporter=make_reporter(json_lines=False),
         ready=lambda address: print(f"serving on {address}  (Ctrl-C stops)", flush=True),
     )  # fmt: skip
     return 0

@@ -32,7 +32,7 @@ def show_ladder(ladder: LadderRecord) -> None:
 
 def measured(row: RungRow) -> Measure:
     """The score of a rung, under its name."""
-    return Measure.of(row.measure, row.accuracy, row.images, is_share=row.measure in ("accuracy", "map50"))
+    return Measure.of(row.measure, row.accuracy, row.images, is_share=row.is_share)
 
 
 def _order(row: RungRow) -> int:
@@ -72,8 +72,9 @@ def show_depths(profile: DepthProfile) -> None:
         mark = " ← peak" if one == profile.peak else ""
         exact = "–" if one.svm is None else percent(one.svm)
         rows.append([one.stage, percent(one.least_squares), exact, bar + mark])
-    header = ["stage", "least-squares SVM %", "SVM, near the peak %", "accuracy of the least-squares SVM"]
-    show_table("Depth profile: cross-validated accuracy of heads on each stage", header, rows, right=[1, 2])
+    what = profile.title
+    header = ["stage", "least-squares SVM %", "SVM, near the peak %", f"{what} of the least-squares SVM"]
+    show_table(f"Depth profile: cross-validated {what} of heads on each stage", header, rows, right=[1, 2])
 
 
 def points(difference: Estimate) -> str:

@@ -25,6 +25,8 @@ def show_rehearsal(found: Rehearsal) -> None:
     print(f"network {found.network}; features of all images: {cost}, less where they are in the cache")
     if found.plan is None:
         print(f"strategy auto: a ladder with a budget of {duration(found.budget_s)}")
+        measured = "measured after the first model, which may compute the features of training images again"
+        print(f"framing {found.framing}{f': {measured}' if found.framing == 'auto' else ''}")
     else:
         print(f"strategy {found.strategy}, as a plan:\n\n{found.plan.toml()}")
 

@@ -29,6 +29,8 @@ class Images:
     """Images of official sides whose class has no training images: no label, and part of no score."""
     intensity: IntensityChoice = field(default_factory=lambda: IntensityChoice(None))
     """The range of images of more than 8 bits, and why."""
+    oblong_share: float = 0.0
+    """Share of the images that are not square, of which framings show different parts."""
 
     def of(self, keys: Collection[str]) -> Images:
         """The same data set with only the images whose content has one of the hashes."""

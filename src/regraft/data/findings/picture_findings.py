@@ -79,6 +79,19 @@ def facts_of(picture: Picture) -> npt.NDArray[np.uint8]:
     return np.frombuffer(row.tobytes(), dtype=np.uint8)
 
 
+def oblong_share(facts: npt.NDArray[Any]) -> float:
+    """The share of pictures whose sides differ by more than a pixel in 224, from the rows of a scan.
+
+    >>> sides = [(300, 300), (448, 447), (400, 300), (300, 400)]
+    >>> facts = np.array(sides, dtype=[("width", "<i4"), ("height", "<i4")])
+    >>> oblong_share(facts)
+    0.5
+    """
+    longer = np.maximum(np.maximum(facts["width"], facts["height"]), 1)
+    is_oblong = np.minimum(facts["width"], facts["height"]) < longer * (1 - 1 / 224)
+    return float(is_oblong.mean()) if len(facts) else 0.0
+
+
 def _is_blank(image: Image.Image) -> bool:
     extrema = [image.getchannel(number).getextrema() for number in range(3)]
     if max(high - low for low, high in extrema) > _MAX_BLANK_RANGE:  # type: ignore[operator]
@@ -158,9 +171,9 @@ def _crop(paths: Sequence[str], facts: npt.NDArray[Any]) -> Iterator[Finding]:
     shape = "much wider than high" if not high else "much higher than wide" if not wide else "long and narrow"
     yield Finding(
         "crop",
-        f"{_share(is_long)} {shape}: the network sees at most the central "
-        f"{100 * float(np.median(seen[is_long])):.0f} % of each; crop them to what matters, or squeeze "
-        "them to squares beforehand",
+        f"{_share(is_long)} {shape}: framed by crop, the network sees at most the central "
+        f"{100 * float(np.median(seen[is_long])):.0f} % of each; the ladder measures the other framings, "
+        "--framing squeeze and --framing pad show all of it",
         _chosen(paths, is_long),
     )
 

@@ -18,11 +18,12 @@ from regraft.data.findings.groups import grouped
 from regraft.data.findings.image_set import Images
 from regraft.data.findings.intensity import choose_intensity, common_thumbnails, intensity_findings
 from regraft.data.findings.look_alikes import LookAlikes
-from regraft.data.findings.picture_findings import FACTS, facts_of, picture_findings
+from regraft.data.findings.picture_findings import FACTS, facts_of, oblong_share, picture_findings
 from regraft.data.findings.piles import Piles, sorted_out
 from regraft.data.findings.second_look import LOOK_PX
 from regraft.data.formats.samples import Span
 from regraft.data.pictures.file_kinds import foreign_file
+from regraft.data.pictures.guards import reading_conditions
 from regraft.data.pictures.loading import LOADER_VERSION, LoadLimits, decode, read_file
 from regraft.data.sources.candidates import Candidate, Found
 from regraft.errors import DataError, ImageError, TooManyBadFilesError
@@ -33,6 +34,7 @@ from regraft.records import Finding, ImageItem, Intensity, SkippedFile, TaskName
 from regraft.storage.files import key_of, sha256_of
 from regraft.storage.places import cache_folder
 from regraft.storage.rows import Rows, RowStore
+from regraft.storage.shards import Failure, forget_failures
 from regraft.storage.tables import printable
 from regraft.tasks.choosing import task_of
 from regraft.tasks.regression import Regression
@@ -57,6 +59,8 @@ class ScanSettings:
     """The range of images of more than 8 bits; see `DataSettings`."""
     window: str | None = None
     """The window of DICOM files; see `DataSettings`."""
+    retry_failed: bool = False
+    """Whether images that could not be used before are tried again; see `DataSettings`."""
 
 
 def scan(found: Found, settings: ScanSettings | None = None, *, reporter: Reporter | None = None) -> Images:
@@ -80,18 +84,34 @@ def scan(found: Found, settings: ScanSettings | None = None, *, reporter: Report
         facts={"what": "thumbnails and sizes", "loader_version": LOADER_VERSION},
     )
 
-    def compute(keys: Sequence[str]) -> Iterator[tuple[str, npt.NDArray[np.uint8] | None]]:
-        def examine(key: str) -> tuple[str, npt.NDArray[np.uint8] | None]:
+    def compute(keys: Sequence[str]) -> Iterator[tuple[str, npt.NDArray[np.uint8] | Failure | None]]:
+        def examine(key: str) -> tuple[str, npt.NDArray[np.uint8] | Failure | None]:
             try:
-                return key, _examine(files[key], key, settings.limits, own)
+                facts = _examine(files[key], key, settings.limits, own)
             except ImageError as error:
                 reasons[key] = str(error)
                 return key, None
+            if isinstance(facts, Failure):
+                reasons[key] = facts.reason
+            return key, facts
 
         return in_order(examine, keys, workers=workers, ahead=4 * workers)
 
-    rows = store.ensure(list(files), compute, reporter=reporter, phase="checking new images")
-    return _assemble(found, hashes, reasons, rows, settings, reporter)
+    if settings.retry_failed:
+        forget_failures(cache_folder(), files)
+    conditions = reading_conditions(settings.limits)
+    rows = store.ensure(
+        list(files), compute, conditions=conditions, reporter=reporter, phase="checking new images"
+    )
+    known = {key: reason for key, reason in rows.reasons.items() if key not in reasons}
+    images = _assemble(found, hashes, {**known, **reasons}, rows, settings, reporter)
+    hash_of = {candidate.path: sha for candidate, sha in zip(found.candidates, hashes, strict=True)}
+    count = sum(hash_of.get(file.path) in known for file in images.skipped)
+    if count:
+        reporter.note(
+            f"files that could not be used before, and are not tried again without --retry-failed: {count:,}"
+        )
+    return images
 
 
 def _scan_key(limits: LoadLimits, window: Span | None) -> str:
@@ -125,11 +145,21 @@ def _hash_all(
     return hashes, reasons
 
 
-def _examine(file: Path, sha: str, limits: LoadLimits, own: Intensity) -> npt.NDArray[np.uint8]:
+def _examine(file: Path, sha: str, limits: LoadLimits, own: Intensity) -> npt.NDArray[np.uint8] | Failure:
+    """The facts of an image, or why it can't be used.
+
+    Raises:
+        ImageError: it can't be read now, which says nothing about the image itself.
+    """
     data = read_file(file, limits)
     if sha256_of(data) != sha:
         raise ImageError("changed while it was read")
-    return facts_of(decode(data, min_side_px=_LOOK_PX, limits=limits, intensity=own))
+    try:
+        return facts_of(decode(data, min_side_px=_LOOK_PX, limits=limits, intensity=own))
+    except ImageError as error:
+        if isinstance(error.__cause__, MemoryError):
+            raise
+        return Failure(str(error))
 
 
 def _assemble(
@@ -183,6 +213,7 @@ def _assemble(
         layout=found.layout,
         source=found.source,
         intensity=choice,
+        oblong_share=oblong_share(facts),
     )
 
 

@@ -14,6 +14,9 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+from regraft.data.archives.places import find_inside
+from regraft.errors import ImageError
+
 EXTENSIONS = {
     "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"},
     "PNG": {".png", ".apng"},
@@ -262,13 +265,14 @@ def foreign_by_name(name: str) -> ForeignFormat | None:
 
 
 def first_bytes(file: Path) -> bytes:
-    """The first bytes of a regular file; none if it can't be read."""
+    """The first bytes of a regular file, or of a file in an archive; none if it can't be read."""
     try:
         if not file.is_file():
-            return b""
+            inside = find_inside(file)
+            return inside.read(HEADER_BYTES) if inside else b""
         with file.open("rb") as opened:
             return opened.read(HEADER_BYTES)
-    except OSError:
+    except (OSError, ImageError):
         return b""
 
 

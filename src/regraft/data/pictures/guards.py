@@ -5,12 +5,20 @@ from __future__ import annotations
 import os
 import stat
 from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageFile
 
+from regraft.data.archives.places import find_inside
 from regraft.errors import ImageError
+from regraft.storage.files import key_of
 
+_DECODERS = (
+    "imagecodecs", "pi-heif", "pillow", "pydicom", "pyjpegls", "pylibjpeg", "pylibjpeg-libjpeg",
+    "pylibjpeg-openjpeg", "pylibjpeg-rle", "python-gdcm", "tifffile",
+)  # fmt: skip
 # A progressive JPEG is decoded once for each of its scans; encoders write about ten. A scan of a
 # 64-megapixel image takes about a second, so the product of scans and megapixels is limited too.
 _MAX_SCANS = 100
@@ -28,8 +36,34 @@ class LoadLimits:
     """Larger files are refused before they are read."""
 
 
+def reading_conditions(limits: LoadLimits) -> str:
+    """What it depends on, besides the file, whether an image can be used: a hash of limits and decoders.
+
+    A failure under the same conditions would be repeated, so the cache remembers it; a decoder that was
+    installed since, or a higher limit, may read the file.
+    """
+    pillows = (ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS)
+    return key_of([limits.max_megapixels, limits.max_file_mb, *pillows, _decoders()])[:16]
+
+
+@cache
+def _decoders() -> dict[str, str]:
+    """The versions of the installed libraries that decode images."""
+    found = {}
+    for name in _DECODERS:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
 def read_file(path: str | Path, limits: LoadLimits | None = None) -> bytes:
-    """The bytes of a regular file; never waits for a FIFO, socket or device.
+    """The bytes of a regular file, or of a file in an archive; never waits for a FIFO, socket or device.
+
+    Args:
+        path: the file; one in an archive is named by the archive's path and its own, `photos.zip/cat/1.jpg`.
+        limits: see `LoadLimits`.
 
     Raises:
         ImageError: the path is not a regular file, is too large, or can't be opened.
@@ -44,6 +78,12 @@ def read_file(path: str | Path, limits: LoadLimits | None = None) -> bytes:
         with open(descriptor, "rb") as file:
             _check_regular(os.fstat(descriptor), limits)
             return file.read()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        inside = find_inside(path)
+        if inside is None:
+            raise ImageError(f"can't be opened: {error.strerror}") from error
+        _check_size(inside.size, limits)
+        return inside.read()
     except (OSError, ValueError) as error:
         raise ImageError(f"can't be opened: {getattr(error, 'strerror', None) or error}") from error
 
@@ -51,12 +91,14 @@ def read_file(path: str | Path, limits: LoadLimits | None = None) -> bytes:
 def _check_regular(status: os.stat_result, limits: LoadLimits) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise ImageError("not a regular file")
-    if status.st_size == 0:
+    _check_size(status.st_size, limits)
+
+
+def _check_size(size: int, limits: LoadLimits) -> None:
+    if size == 0:
         raise ImageError("empty file")
-    if status.st_size > limits.max_file_mb * 1e6:
-        raise ImageError(
-            f"file of {status.st_size / 1e6:.0f} MB, above the limit of {limits.max_file_mb:g} MB"
-        )
+    if size > limits.max_file_mb * 1e6:
+        raise ImageError(f"file of {size / 1e6:.0f} MB, above the limit of {limits.max_file_mb:g} MB")
 
 
 def check_header(image: Image.Image, data: bytes, limits: LoadLimits) -> None:

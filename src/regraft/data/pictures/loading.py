@@ -9,7 +9,6 @@ Increase `LOADER_VERSION` with every change that can change pixels: it is part o
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from regraft.data.formats.readers import FORMATS, open_image, orientation_of
 from regraft.data.formats.samples import Extent, Samples, extent_of, grey_bands, picture_of
 from regraft.data.pictures.composition import LARGE_PIXELS, to_rgb
 from regraft.data.pictures.file_kinds import foreign_format, reader_of
+from regraft.data.pictures.framing import Frame, border_colour, frame_of, needed_side_px
 from regraft.data.pictures.guards import LoadLimits as LoadLimits
 from regraft.data.pictures.guards import check_header, check_megapixels
 from regraft.data.pictures.guards import read_file as read_file
@@ -321,35 +321,35 @@ def _upright(image: Image.Image, orientation: int) -> Image.Image:
 
 
 def fit_input(picture: Picture, spec: InputSpec) -> Pixels:
-    """The central square of an image at a network's input size: the view called `centre`.
+    """An image as a network sees it, in the framing of its input: the view called `centre`.
 
-    The result equals scaling the shorter side to `size_px / crop_share` and cropping the centre, but only
-    the cropped box is resampled, so that a 1 x 20000 image costs no more than any other.
+    The result of `crop` equals scaling the shorter side to `size_px / crop_share` and cropping the centre,
+    but only the cropped box is resampled, so that a 1 x 20000 image costs no more than any other.
 
     Returns:
         `(size_px, size_px, channels) uint8`.
     """
-    image = picture.image
-    side = min(image.size) * spec.crop_share
-    left, top = (image.width - side) / 2, (image.height - side) / 2
-    return resampled(picture, spec, (left, top, left + side, top + side))
+    return resampled(picture, spec, frame_of(picture.image.size, spec))
 
 
-def resampled(picture: Picture, spec: InputSpec, box: tuple[float, float, float, float]) -> Pixels:
-    """A part of an image (left, top, right, bottom) at a network's input size and number of channels.
+def resampled(picture: Picture, spec: InputSpec, frame: Frame) -> Pixels:
+    """A part of an image at a network's input size and number of channels, with borders around it if any.
 
     Returns:
         `(size_px, size_px, channels) uint8`.
     """
     grey = picture.image.convert("L") if spec.channels == 1 else picture.image
-    size, rule = (spec.size_px, spec.size_px), RESAMPLING[spec.interpolation]
-    parts = [np.asarray(part.resize(size, rule, box=box)) for part in picture.bands or [grey]]
-    return (np.stack(parts, axis=-1) if picture.bands else parts[0]).reshape(*size, spec.channels)
-
-
-def needed_side_px(spec: InputSpec) -> int:
-    """The shorter side that an image must keep for `spec`: its crop is then at least `size_px` wide."""
-    return math.ceil(spec.size_px / spec.crop_share - 1e-6)
+    rule, (width, height) = RESAMPLING[spec.interpolation], frame.size
+    parts = [np.asarray(part.resize(frame.size, rule, box=frame.box)) for part in picture.bands or [grey]]
+    filled = np.stack(parts, axis=-1) if picture.bands else parts[0]
+    filled = filled.reshape(height, width, spec.channels)
+    if filled.shape[:2] == (spec.size_px, spec.size_px):
+        return filled
+    pixels = np.empty((spec.size_px, spec.size_px, spec.channels), dtype=np.uint8)
+    pixels[:] = border_colour(spec)
+    left, top = frame.place
+    pixels[top : top + height, left : left + width] = filled
+    return pixels
 
 
 def load_input(source: str | Path | bytes, spec: InputSpec, limits: LoadLimits | None = None) -> Pixels:

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from regraft.data.pictures.framing import Frame, clipped, needed_side_px, window_sides
 from regraft.data.pictures.loading import (
     LoadLimits,
     Picture,
     Pixels,
     decode_for,
     fit_input,
-    needed_side_px,
     resampled,
 )
 from regraft.randomness import generator, torch_seed
@@ -80,17 +80,41 @@ def decode_view(
 
 
 def _crop(picture: Picture, spec: InputSpec, draws: np.random.Generator, min_crop: float) -> Pixels:
-    """A crop of random area and aspect ratio (Szegedy et al. 2015, section 6) near the central square."""
-    image = picture.image
-    side = min(image.size)
-    area = side * side * draws.uniform(min_crop, 1.0)
-    ratio = float(np.exp(draws.uniform(*np.log(_RATIOS))))
-    width = min(image.width, (area * ratio) ** 0.5)
-    height = min(image.height, (area / ratio) ** 0.5)
+    """A crop of random area and aspect ratio (Szegedy et al. 2015, section 6) of what the framing shows."""
+    size = picture.image.size
+    if spec.framing in ("crop", "cover"):
+        return resampled(picture, spec, _near_centre(size, spec, draws, min_crop))
+    sides, (area, ratio) = window_sides(size, spec), _drawn(draws, min_crop)
+    width = min(1.0, (area * ratio) ** 0.5) * sides[0]
+    height = min(1.0, (area / ratio) ** 0.5) * sides[1]
+    left = draws.uniform(*_inside(size[0], sides[0], width))
+    top = draws.uniform(*_inside(size[1], sides[1], height))
+    return resampled(picture, spec, clipped((left, top, left + width, top + height), size, spec))
+
+
+def _inside(whole: int, side: int, part: float) -> tuple[float, float]:
+    """The range of starts for which a part of the window lies in the image, or else holds all of it."""
+    if part < whole:
+        return 0.0, whole - part
+    low, high = max((whole - side) / 2, whole - part), min((whole + side) / 2 - part, 0.0)
+    return low, max(low, high)
+
+
+def _drawn(draws: np.random.Generator, min_crop: float) -> tuple[float, float]:
+    """Area as a share, and aspect ratio."""
+    return float(draws.uniform(min_crop, 1.0)), float(np.exp(draws.uniform(*np.log(_RATIOS))))
+
+
+def _near_centre(
+    size: tuple[int, int], spec: InputSpec, draws: np.random.Generator, min_crop: float
+) -> Frame:
+    side, (share, ratio) = min(size), _drawn(draws, min_crop)
+    area = side * side * share
+    width, height = min(size[0], (area * ratio) ** 0.5), min(size[1], (area / ratio) ** 0.5)
     # The crop lies within the central square if it fits, because that shows the object in most data.
-    left = draws.uniform(*_span(image.width, side, width))
-    top = draws.uniform(*_span(image.height, side, height))
-    return resampled(picture, spec, (left, top, left + width, top + height))
+    left = draws.uniform(*_span(size[0], side, width))
+    top = draws.uniform(*_span(size[1], side, height))
+    return Frame((left, top, left + width, top + height), (spec.size_px, spec.size_px))
 
 
 def _span(whole: int, side: int, part: float) -> tuple[float, float]:

@@ -99,6 +99,15 @@ def choose_columns(table: str, names: Sequence[str], columns: TableColumns) -> C
     return Chosen(path, (label,), split, group)
 
 
+def choose_label(where: str, names: Sequence[str], columns: TableColumns) -> int | None:
+    """The place of the label among names; None if none of them is usual.
+
+    Raises:
+        DataError: several could be it.
+    """
+    return _place(where, names, columns.label, TableColumns.label, _LABELS, what="label")
+
+
 def _several(table: str, names: Sequence[str], columns: TableColumns, path: int | None) -> Chosen:
     """The columns of a table that has one for each label."""
     usual = TableColumns()

@@ -110,7 +110,7 @@ class Walk:
             return folder
         for entry in entries:
             if not _is_folder(entry):
-                self._add_file(folder, entry)
+                self.add_file(folder, Path(entry.path))
         inside = len(self.set_aside)
         # Links last: where a link and its target are both below the root, the images belong to the target.
         for entry in sorted(filter(_is_folder, entries), key=lambda entry: entry.is_symlink()):
@@ -127,18 +127,18 @@ class Walk:
         return "Python environment" if "pyvenv.cfg" in names else own_output(path, names)
 
     def _add_folder(self, folder: Folder, entry: os.DirEntry[str], depth: int) -> None:
-        if entry.name.startswith("."):
-            self.set_aside.append((Path(entry.path), "hidden folder"))
-        elif entry.name.lower() in _SYSTEM:
-            self.set_aside.append((Path(entry.path), "folder of the system"))
+        reason = no_data(entry.name)
+        if reason is not None:
+            self.set_aside.append((Path(entry.path), reason))
         else:
             before = len(self.set_aside)
             below = self.folder(Path(entry.path), depth + 1)
             if not any(path == below.path for path, _ in self.set_aside[before:]):
                 folder.folders.append(below)
 
-    def _add_file(self, folder: Folder, entry: os.DirEntry[str]) -> None:
-        path, name = Path(entry.path), entry.name
+    def add_file(self, folder: Folder, path: Path) -> None:
+        """Add a file to a folder, unless its name is not that of a picture."""
+        name = path.name
         kind = side_file(name)
         if kind is not None and (name.startswith(".") or foreign_by_name(name) is None):
             self.ignored.append((path, kind))
@@ -152,6 +152,17 @@ class Walk:
         if depth and outputs and (folder.name == "runs" or not folder.count):
             folder.folders.clear()
             self.set_aside[inside:] = [(folder.path, outputs[0])]
+
+
+def no_data(name: str) -> str | None:
+    """Why a folder is no data, going by its name; None if it may be.
+
+    >>> no_data(".git"), no_data("__MACOSX"), no_data("cat")
+    ('hidden folder', 'folder of the system', None)
+    """
+    if name.startswith("."):
+        return "hidden folder"
+    return "folder of the system" if name.lower() in _SYSTEM else None
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -23,7 +23,15 @@ def from_folder(root: Path, layout: LayoutChoice = "auto") -> Found:
         DataError: the folder can't be read, or its layout is not clear.
     """
     walk = Walk()
-    tree = walk.folder(root)
+    return found_in(walk.folder(root), walk, root, layout)
+
+
+def found_in(tree: Folder, walk: Walk, root: Path, layout: LayoutChoice = "auto") -> Found:
+    """The candidates in folders that were walked, also in those of an archive.
+
+    Raises:
+        DataError: the layout is not clear.
+    """
     known = recognised(tree, layout)
     candidates = tuple(
         Candidate(file.relative_to(root).as_posix(), file, place.label, place.side)

@@ -7,10 +7,11 @@ import os
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from regraft.data.archives.places import is_inside, names_in
 from regraft.data.sources.column_names import IMAGE_ENDINGS
 from regraft.storage.tables import printable, unguarded
 
@@ -37,11 +38,7 @@ class _Listing:
         self.alike: dict[str, list[str]] = defaultdict(list)
         self.composed: dict[str, list[str]] = defaultdict(list)
         self.stems: dict[str, list[str]] = defaultdict(list)
-        try:
-            names = sorted(os.listdir(folder))
-        except (OSError, ValueError):
-            return
-        for name in names:
+        for name in names_in(folder):
             self.names.add(name)
             whole = unicodedata.normalize("NFC", name)
             self.composed[whole].append(name)
@@ -68,16 +65,22 @@ class _Listing:
 class PathLookup:
     """Finds the files that a table names below a root."""
 
-    def __init__(self, root: Path, encoding: str = "utf-8") -> None:
+    def __init__(
+        self, root: Path, encoding: str = "utf-8", fetched: Mapping[str, Located | str] | None = None
+    ) -> None:
         self.base = os.path.realpath(root)
         self._roots = tuple(dict.fromkeys((os.path.abspath(root), self.base)))
         self._encoding = encoding
+        self._fetched = fetched or {}
+        self._elsewhere: str | None = None
+        """What paths of another machine begin with, as the first one told that was found without it."""
         self._listings: dict[str, _Listing] = {}
 
     def find(self, cell: str) -> Located | str:
         """The file that a cell names, or the reason why there is none."""
-        if _ADDRESS.match(cell.strip()):
-            return "an address, not a path (download the images first)"
+        if is_address(cell):
+            refusal = "an address, not a path (download the images first, or add --fetch-urls)"
+            return self._fetched.get(cell.strip(), refusal)
         is_outside = True
         fallback: Located | None = None
         for text, how in self._spellings(cell):
@@ -86,7 +89,7 @@ class PathLookup:
                 continue
             is_outside = False
             place = os.path.join(self.base, relative)
-            if os.path.isfile(place):
+            if _is_file(place):
                 return Located(relative, how)
             if os.path.lexists(place):
                 fallback = fallback or Located(relative, how)
@@ -95,6 +98,8 @@ class PathLookup:
                 return found
             if found is not None:
                 return Located(found.path, how or found.how)
+        if is_outside and (found := self._from_elsewhere(cell)) is not None:
+            return found
         if fallback is not None:  # a folder or a broken link: the loader says so
             return fallback
         return (
@@ -102,6 +107,34 @@ class PathLookup:
             if is_outside
             else f"no such file below {printable(self.base)}"
         )
+
+    def _from_elsewhere(self, cell: str) -> Located | None:
+        """The file that an absolute path of another machine means: the longest end of it that is there.
+
+        All such paths must begin alike, with what the first of them told.
+        """
+        bare = unguarded(cell.strip().strip("\"'"))
+        text = bare.replace("\\", "/")
+        is_drive = _DRIVE.match(bare) is not None
+        if (
+            not (is_drive or text.startswith("/"))
+            or ".." in text.split("/")
+            or (not is_drive and os.path.exists(text))
+        ):
+            return None
+        if self._elsewhere is not None:
+            places = [len(self._elsewhere)] if text.startswith(self._elsewhere) else []
+        else:
+            places = [found.end() for found in re.finditer("/+", text)]
+        for place in places:
+            found = self._walk(text[place:]) if text[place:] else None
+            if isinstance(found, Located):
+                self._elsewhere = text[:place]
+                start = printable(self._elsewhere)
+                return Located(
+                    found.path, f"begin with {start} of another machine, and were found without it"
+                )
+        return None
 
     def tried(self, cell: str) -> str:
         """The full path at which a cell's file would be."""
@@ -147,7 +180,20 @@ class PathLookup:
             if len(found) > 1:
                 return f"several files could be it, such as {printable(found[0])} and {printable(found[1])}"
             place, changes = os.path.join(place, found[0]), changes or how
-        return Located(os.path.relpath(place, self.base), changes) if os.path.isfile(place) else None
+        return Located(os.path.relpath(place, self.base), changes) if _is_file(place) else None
+
+
+def _is_file(place: str) -> bool:
+    return os.path.isfile(place) or is_inside(place)
+
+
+def is_address(cell: str) -> bool:
+    """Whether a cell holds a web address instead of a path.
+
+    >>> is_address("https://example.org/1.jpg"), is_address("C:/photos/1.jpg")
+    (True, False)
+    """
+    return _ADDRESS.match(cell.strip()) is not None
 
 
 def better_root(lookup: PathLookup, cells: Sequence[str]) -> str:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from regraft.data.archives.places import archive_kind
 from regraft.data.sources.candidates import SIDES, Candidate, Found
-from regraft.data.sources.column_names import Chosen, TableColumns, choose_columns, likely_names, usual_splits
+from regraft.data.sources.column_names import Chosen, TableColumns, likely_names, usual_splits
 from regraft.data.sources.labels import is_number, label_of
-from regraft.data.sources.table_files import Table, read_table
-from regraft.data.sources.table_paths import Located, PathLookup, better_root
+from regraft.data.sources.table_files import Table, chosen_columns, read_table
+from regraft.data.sources.table_paths import Located, PathLookup, better_root, is_address
 from regraft.errors import DataError, NoImagesError
 from regraft.records import Finding, Side, SkippedFile, TaskName
 from regraft.storage.tables import printable
@@ -34,18 +35,46 @@ class _Row:
     group: str | None
 
 
-def from_table(file: Path, root: Path, columns: TableColumns, task: TaskName = "classification") -> Found:
+Fetch = Callable[[Sequence[str], str], tuple[Path, Mapping[str, Located | str]]]
+"""Fetches the images at addresses, for a table; says where each is below a folder, or why it is not."""
+
+
+def from_table(
+    file: Path,
+    root: Path,
+    columns: TableColumns,
+    task: TaskName = "classification",
+    *,
+    fetch: Fetch | None = None,
+) -> Found:
     """The candidates in a table, whose paths are relative to `root` or absolute and below it.
+
+    Args:
+        file: the table.
+        root: the folder or archive of the images.
+        columns: the table's columns.
+        task: what the labels mean.
+        fetch: fetches images that are named by web addresses; None refuses these.
 
     Raises:
         DataError: the table can't be read, lacks a column, or no row of it can be used.
     """
-    if not root.is_dir():
-        raise DataError(f"the folder {root} of the table's images (--root) does not exist")
-    table = read_table(file, likely_names(columns))
-    chosen = choose_columns(str(file), table.names, columns)
+    if not root.is_dir() and archive_kind(root) is None:
+        raise DataError(f"the folder or archive {root} of the table's images (--root) does not exist")
+    return found_in_table(read_table(file, likely_names(columns)), root, columns, task, fetch=fetch)
+
+
+def found_in_table(
+    table: Table, root: Path, columns: TableColumns, task: TaskName, *, fetch: Fetch | None = None
+) -> Found:
+    """The candidates in a table that was read; see `from_table`.
+
+    Raises:
+        DataError: the table lacks a column, or no row of it can be used.
+    """
+    chosen = chosen_columns(table, columns)
     chosen = chosen if chosen.split is not None else _with_usual_split(table, chosen)
-    lookup = PathLookup(root, table.encoding)
+    lookup = _lookup(table, chosen, root, fetch)
     rows, skipped = _located(table, chosen, lookup, task)
     rows, findings = _without_unlabelled_sides(rows)
     candidates, refused, repeated = _merged(
@@ -61,7 +90,7 @@ def from_table(file: Path, root: Path, columns: TableColumns, task: TaskName = "
         candidates = [replace(candidate, side=None) for candidate in candidates]
     findings += [*repeated, *_changes(rows, is_tidied=task == "classification")]
     findings += _never_present(table, chosen, candidates)
-    source = f"{file.resolve()}#{','.join(table.names[place] for place in chosen.labels)}"
+    source = f"{table.file.resolve()}#{','.join(table.names[place] for place in chosen.labels)}"
     return Found(
         Path(lookup.base),
         tuple(candidates),
@@ -71,6 +100,24 @@ def from_table(file: Path, root: Path, columns: TableColumns, task: TaskName = "
         source=source,
         task=task,
     )
+
+
+def _lookup(table: Table, chosen: Chosen, root: Path, fetch: Fetch | None) -> PathLookup:
+    """What finds the files; where addresses are fetched, below the folder that they are fetched into."""
+    if chosen.path in table.images and table.root is not None:
+        return PathLookup(table.root)
+    cells = [cell.strip() for cell in table.texts(chosen.path) if cell and cell.strip()] if fetch else []
+    addresses = [cell for cell in cells if is_address(cell)]
+    if not addresses or fetch is None:
+        return PathLookup(root, table.encoding)
+    if len(addresses) < len(cells):
+        raise DataError(
+            f"{table.file} names {len(addresses):,} images by web addresses and the other "
+            f"{len(cells) - len(addresses):,} by paths; divide it into two tables, or remove --fetch-urls to "
+            "use the paths alone"
+        )
+    folder, found = fetch(addresses, str(table.file))
+    return PathLookup(folder, table.encoding, found)
 
 
 def _located(
@@ -289,9 +336,8 @@ def _layout(table: Table, chosen: Chosen) -> str:
         columns.append(f"sides in {table.names[chosen.split]}")
     if chosen.group is not None:
         columns.append(f"groups in {table.names[chosen.group]}")
-    kind = "Parquet table" if table.kinds is not None else "CSV table"
     remarks = "".join(f", {remark}" for remark in table.remarks)
-    return f"{kind} of {len(table):,} rows{remarks}: {', '.join(columns)}"
+    return f"{table.noun} of {len(table):,} rows{remarks}: {', '.join(columns)}"
 
 
 def _nothing_usable(

@@ -22,6 +22,7 @@ from regraft.errors import SettingsError
 from regraft.evaluation.boxes import Bools, Detections, Floats, Ints, TrueBoxes, detections, true_boxes
 from regraft.evaluation.detection_errors import DetectionErrors, detection_errors
 from regraft.evaluation.detection_scores import DetectionScores
+from regraft.evaluation.intervals.groups import group_numbers
 from regraft.evaluation.matching import Matches, match
 from regraft.evaluation.resampling import bootstrap_counts, number_of_draws
 from regraft.records import Side
@@ -83,10 +84,16 @@ class Evaluated:
         return detection_errors(self._matches(self.shown), self.truth, self.shown)
 
     @cached_property
+    def groups(self) -> Ints | None:
+        """The number of the group of each picture, `(P,)`; None if all are alone."""
+        return group_numbers([row.group or row.path for row in self.pictures])
+
+    @cached_property
     def counts(self) -> Floats:
-        """How often each picture is in each draw of a bootstrap, `(B, P)`."""
-        draws = min(_MOST_DRAWS, number_of_draws(len(self.pictures), 20 * len(self.labels)))
-        return np.concatenate(list(bootstrap_counts(len(self.pictures), draws=draws, seed=0)))
+        """How often each picture is in each draw of a bootstrap, `(B, P)`; whole groups are drawn."""
+        count = len(self.pictures)
+        draws = min(_MOST_DRAWS, number_of_draws(count, 20 * len(self.labels)))
+        return np.concatenate(list(bootstrap_counts(count, draws=draws, seed=0, groups=self.groups)))
 
     @property
     def is_counted(self) -> Bools:
@@ -95,7 +102,8 @@ class Evaluated:
         return counted
 
     def _matches(self, found: Detections) -> Matches:
-        return match(self.truth, found, images=len(self.pictures), classes=len(self.labels))
+        images, classes = len(self.pictures), len(self.labels)
+        return match(self.truth, found, images=images, classes=classes, groups=self.groups)
 
 
 def evaluated(files: DetectorFiles) -> Evaluated:
@@ -139,9 +147,16 @@ def evaluated(files: DetectorFiles) -> Evaluated:
 
 
 def _side(files: DetectorFiles) -> Side:
-    """The side of the scores; without test and validation pictures, they were made out of fold."""
+    """The side of the scores: that of the detections, if there is any.
+
+    Training pictures were predicted out of fold: they have the scores of a run without others, and of one
+    that was interrupted before it came to its validation pictures.
+    """
     if files.scores.test is not None:
         return "test"
+    found = {row.side for row in files.detections}
+    if len(found) == 1:
+        return found.pop()
     return "validation" if any(row.side == "validation" for row in files.pictures) else "train"
 
 

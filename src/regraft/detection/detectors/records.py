@@ -9,7 +9,7 @@ from pydantic import Field
 from regraft.detection.detectors.calibration import Calibration
 from regraft.detection.detectors.finders import DetectorKind
 from regraft.detection.trained.record import TrainedRecord
-from regraft.evaluation.detection_scores import DetectionScores
+from regraft.evaluation.detection_scores import DetectionCurve, DetectionScores
 from regraft.goal import GoalMeasure
 from regraft.records import (
     Estimate,
@@ -59,6 +59,8 @@ class DetectionSheet(Record):
     """Scores of the training pictures' average boxes, on the same pictures as the first of the others."""
     goal: GoalSheet | None = Field(None, exclude_if=lambda sheet: sheet is None)
     """What `--goal` asked of the thresholds; None means the largest F1."""
+    curve: DetectionCurve | None = Field(None, exclude_if=lambda curve: curve is None)
+    """The grid's learning curve; None if there were too few pictures, or no time for it."""
 
 
 class DetectionRun(Record):

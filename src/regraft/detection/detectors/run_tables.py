@@ -67,6 +67,8 @@ class PictureRow:
     """Width of the upright picture in pixels."""
     height: Annotated[int, Field(ge=1)]
     sha256: Sha256
+    group: Annotated[str, Field(max_length=200)] = ""
+    """The group of copies and look-alikes that it is in; empty for one that is alone."""
 
 
 @dataclass(frozen=True, slots=True)

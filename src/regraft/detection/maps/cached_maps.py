@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from regraft.data.findings.image_set import Images
+from regraft.data.pictures.guards import reading_conditions
 from regraft.data.pictures.loading import LOADER_VERSION, LoadLimits, Pixels
-from regraft.detection.maps.canvas import on_canvas
+from regraft.detection.maps.canvas import Placement, on_canvas
+from regraft.detection.maps.zooms import MOST, zoom_window
 from regraft.errors import DataError, SettingsError
 from regraft.features.extraction import Decoding, as_half
 from regraft.features.runtimes import Runtime
@@ -21,10 +24,12 @@ from regraft.records import InputSpec, MapLevel
 from regraft.storage.files import key_of
 from regraft.storage.places import cache_folder, free_bytes
 from regraft.storage.rows import Rows, RowStore
+from regraft.storage.shards import Failure
 
-AS_IT_IS, MIRRORED = 0, 1
+AS_IT_IS, MIRRORED, ZOOMED, ZOOMED_MIRRORED = range(4)
 """The views of a picture on the canvas."""
-_VIEWS = ("as it is", "mirrored")
+VIEWS = ("as it is", "mirrored", "zoomed", "zoomed and mirrored")
+"""What they are called."""
 _SHARD_BYTES = 64 << 20
 
 
@@ -59,9 +64,9 @@ class CachedMaps:
         return 2 * self.runtime.width
 
     def missing(self, keys: Sequence[str], view: int) -> int:
-        """How many of the pictures have no maps yet."""
-        rows = self._store(view).open()
-        return sum(key not in rows for key in keys)
+        """How many of the pictures have no maps yet, and may get some."""
+        rows = self._store(view).open(conditions=reading_conditions(self.limits))
+        return sum(key not in rows and key not in rows.reasons for key in keys)
 
     def check_room(self, keys: Sequence[str]) -> None:
         """Refuse a canvas whose maps have no room on disk or in memory, before any is computed.
@@ -92,7 +97,7 @@ class CachedMaps:
 
         Args:
             keys: SHA-256 of the pictures' files.
-            view: `AS_IT_IS` or `MIRRORED`.
+            view: `AS_IT_IS`, `MIRRORED`, `ZOOMED` or `ZOOMED_MIRRORED`.
             reporter: receives the progress.
 
         Raises:
@@ -103,7 +108,8 @@ class CachedMaps:
         lost = [key for key in keys if key not in rows]
         if lost:
             path = decoding.files[lost[0]]
-            reason = decoding.reasons.get(lost[0], "the reason is unknown")
+            reasons = {**rows.reasons, **decoding.reasons}
+            reason = reasons.get(lost[0], "the reason is unknown")
             raise DataError(
                 f"{len(lost)} pictures can't be read any more, first {path}: {reason}. Run the command again"
             )
@@ -114,16 +120,18 @@ class CachedMaps:
         return self._computed(self.decoding(AS_IT_IS), keys, AS_IT_IS, reporter or Silent())
 
     def _computed(self, decoding: Decoding, keys: Sequence[str], view: int, reporter: Reporter) -> Rows:
-        def compute(keys: Sequence[str]) -> Iterator[tuple[str, npt.NDArray[Any] | None]]:
+        def compute(keys: Sequence[str]) -> Iterator[tuple[str, npt.NDArray[Any] | Failure | None]]:
             for key, row in self.runtime.run(decoding.ahead(keys, self.workers)):
                 if not np.isfinite(row).all():
-                    decoding.reasons[key] = "the network's output for this picture is NaN or infinite"
+                    decoding.refuse(key, "the network's output for this picture is NaN or infinite")
                 else:
                     yield key, as_half(row)
-            yield from ((key, None) for key in keys if key in decoding.reasons)
+            yield from decoding.failures(keys)
 
-        phase = "computing maps" if view == AS_IT_IS else f"computing maps of pictures {_VIEWS[view]}"
-        return self._store(view).ensure(keys, compute, reporter=reporter, phase=phase)
+        phase = "computing maps" if view == AS_IT_IS else f"computing maps of pictures {VIEWS[view]}"
+        conditions = reading_conditions(self.limits)
+        store = self._store(view)
+        return store.ensure(keys, compute, conditions=conditions, reporter=reporter, phase=phase)
 
     def decoding(self, view: int) -> Decoding:
         """A decoder of one view of the pictures."""
@@ -134,7 +142,7 @@ class CachedMaps:
         facts = {
             "what": "maps on a canvas",
             "loader_version": LOADER_VERSION,
-            "view": _VIEWS[view],
+            "view": VIEWS[view],
             **self.runtime.facts,
             "input": self.spec.model_dump(),
         }
@@ -147,6 +155,19 @@ class CachedMaps:
         )
 
 
+def in_view(placement: Placement, key: str, view: int) -> Placement:
+    """Where a picture lies on the canvas in a view.
+
+    Args:
+        placement: where it lies as it is.
+        key: SHA-256 of the picture's file.
+        view: number of the view.
+    """
+    is_zoomed = view in (ZOOMED, ZOOMED_MIRRORED)
+    window = zoom_window(placement.width, placement.height, key, view) if is_zoomed else None
+    return replace(placement, is_mirrored=view in (MIRRORED, ZOOMED_MIRRORED), window=window)
+
+
 def canvas_decoding(
     images: Images,
     spec: InputSpec,
@@ -155,8 +176,12 @@ def canvas_decoding(
     ready: dict[str, Pixels] | None = None,
 ) -> Decoding:
     """A decoder that brings pictures to the canvas; those that are `ready` are removed as they are used."""
+    is_mirrored = view in (MIRRORED, ZOOMED_MIRRORED)
 
-    def load(data: bytes, _: str) -> Pixels:
-        return on_canvas(data, spec, is_mirrored=view == MIRRORED, limits=limits)[0]
+    def load(data: bytes, key: str) -> Pixels:
+        if view not in (ZOOMED, ZOOMED_MIRRORED):
+            return on_canvas(data, spec, is_mirrored=is_mirrored, limits=limits)[0]
+        window = partial(zoom_window, key=key, view=view)
+        return on_canvas(data, spec, is_mirrored=is_mirrored, window=window, times=MOST, limits=limits)[0]
 
     return Decoding(images, load, limits, ready)

@@ -10,6 +10,7 @@ from regraft.detection.maps.found import Found
 from regraft.detection.maps.scenes import Scene
 from regraft.evaluation.average_precision import average_precision, mean_over_classes
 from regraft.evaluation.boxes import Detections, TrueBoxes, detections, true_boxes
+from regraft.evaluation.intervals.groups import group_numbers
 from regraft.evaluation.matching import IOUS, Matches, match
 
 
@@ -42,7 +43,8 @@ def matched(found: Sequence[Found], scenes: Sequence[Scene], classes: int) -> Ma
         scenes: the pictures, in the same order.
         classes: number of classes.
     """
-    return match(truth_of(scenes), all_found(found), images=len(scenes), classes=classes)
+    groups = group_numbers([scene.group or scene.key for scene in scenes])
+    return match(truth_of(scenes), all_found(found), images=len(scenes), classes=classes, groups=groups)
 
 
 def map50(matches: Matches) -> float:

@@ -32,6 +32,8 @@ class Scene:
     is_crowd: npt.NDArray[np.bool_]
     fold: int = 0
     """Number of the fold that the picture is in, for training pictures."""
+    group: str = ""
+    """The group of copies and look-alikes that the picture is in; empty for one that is alone."""
 
     @property
     def on_canvas(self) -> Floats:
@@ -44,6 +46,7 @@ def scenes_of(
     labels: Sequence[str],
     spec: InputSpec,
     folds: Sequence[int] | None = None,
+    groups: Sequence[str] | None = None,
 ) -> tuple[Scene, ...]:
     """The pictures on the canvas of a network's input.
 
@@ -52,6 +55,7 @@ def scenes_of(
         labels: the classes in order; boxes of others are left out.
         spec: the network's input.
         folds: the fold of each picture; None means 0.
+        groups: the group of each picture; None means that each is alone.
     """
     height, width, _ = spec.shape
     number = {label: place for place, label in enumerate(labels)}
@@ -68,6 +72,7 @@ def scenes_of(
                 np.array([box.is_crowd or box.is_difficult for box in boxes], dtype=bool),
                 np.array([box.is_crowd for box in boxes], dtype=bool),
                 0 if folds is None else folds[place],
+                "" if groups is None else groups[place],
             )
         )
     return tuple(scenes)

@@ -16,6 +16,7 @@ BACKGROUND_WEIGHT = 0.1
 _MIDDLE = 0.15
 NEIGHBOUR_WIDTH = 48
 _LEAST_SIDE = 1 / 8  # of a cell: distances below are counted as this much
+_ROWS_A_COLUMN, _MOST_STEP = 64, 4
 
 
 def base_level(levels: Sequence[MapLevel]) -> MapLevel:
@@ -143,6 +144,38 @@ def cell_targets(
         is_middle[own] = True
         sides[own] = np.log(distances / level.stride)
     return CellTargets(target, weights, sides, is_middle)
+
+
+def sampling_step(cells: int, width: int) -> int:
+    """How many background cells share one that is used: they say the same, and rows cost time.
+
+    >>> sampling_step(10_000, 700), sampling_step(157_000, 700), sampling_step(10_000_000, 700)
+    (1, 3, 4)
+    """
+    return min(_MOST_STEP, max(1, cells // (_ROWS_A_COLUMN * width)))
+
+
+def sampled(target: CellTargets, level: MapLevel, step: int) -> Floats:
+    """The weights of a picture's cells if only one background cell of `step` is used, for all of them.
+
+    Those that are used lie on diagonals; together they weigh as much as all background cells.
+
+    Args:
+        target: what the cells should say, and their weights.
+        level: the base level.
+        step: 1 uses all.
+
+    Returns:
+        `(M,) float32`.
+    """
+    rows, columns = np.divmod(np.arange(len(target.weights)), level.width)
+    is_used = target.is_middle | ((rows + columns) % step == 0)
+    weights = np.where(is_used, target.weights, 0).astype(np.float32)
+    background = ~target.is_middle
+    whole, part = float(target.weights[background].sum()), float(weights[background].sum())
+    if part > 0:
+        weights[background] *= whole / part
+    return weights
 
 
 def _centrality(distances: Floats) -> Floats:

@@ -38,9 +38,10 @@ class FoldSums:
         self.width, self.folds = width, folds
         self._squares = np.zeros((folds, width + 1, width + 1))
         self._products = np.zeros((folds, width + 1, outputs))
+        self._targets = np.zeros(folds)
         self.weights = np.zeros(folds)
         self._waiting: list[list[tuple[Floats, Floats]]] = [[] for _ in range(folds)]
-        self._solved: dict[tuple[float, int | None], Floats] = {}
+        self._solved: dict[tuple[float, tuple[int, ...]], Floats] = {}
 
     def add(self, rows: Floats, targets: Floats, *, fold: int, weights: Floats | None = None) -> None:
         """Add rows.
@@ -69,31 +70,54 @@ class FoldSums:
             rows, targets = (np.concatenate([pair[place] for pair in waiting]) for place in (0, 1))
             self._squares[fold] += rows.T @ rows
             self._products[fold] += rows.T @ targets
+            self._targets[fold] += float(np.square(targets, dtype=np.float64).sum())
             waiting.clear()
 
-    def solved(self, strength: float, *, without: int | None = None) -> Floats:
+    def solved(
+        self, strength: float, *, without: int | None = None, only: tuple[int, ...] | None = None
+    ) -> Floats:
         """The coefficients `(D + 1, K)`, the intercepts last; each solution is computed once.
 
         Args:
             strength: the penalty as a multiple of the mean variance of a column times the rows' weight.
             without: a fold to leave out.
+            only: the folds to use; None means all but the one that is left out.
 
         Raises:
             DataError: no rows are left.
         """
-        if (strength, without) not in self._solved:
-            self._solved[strength, without] = self._solution(strength, without)
-        return self._solved[strength, without]
+        folds = only or tuple(fold for fold in range(self.folds) if fold != without)
+        if (strength, folds) not in self._solved:
+            self._solved[strength, folds] = self._solution(strength, folds)
+        return self._solved[strength, folds]
 
-    def _solution(self, strength: float, without: int | None) -> Floats:
+    def error(self, strength: float) -> float:
+        """The mean squared error of predictions for the rows of each fold, by a solution without that fold.
+
+        It needs no row: it is `y'y - 2 b'X'y + b'X'X b`, of which the sums are known.
+
+        Args:
+            strength: the penalty, as in `solved`.
+
+        Raises:
+            DataError: no rows are left without some fold.
+        """
+        total = 0.0
+        for fold in range(self.folds):
+            slopes = self.solved(strength, without=fold)
+            explained = slopes.T @ self._squares[fold] @ slopes
+            total += self._targets[fold] - 2 * float((slopes * self._products[fold]).sum())
+            total += float(np.trace(explained))
+        return total / float(self.weights.sum())
+
+    def _solution(self, strength: float, chosen: tuple[int, ...]) -> Floats:
         for fold in range(self.folds):
             self._multiply(fold)
-        chosen = [fold for fold in range(self.folds) if fold != without]
-        weight = float(self.weights[chosen].sum())
+        weight = float(self.weights[list(chosen)].sum())
         if weight <= 0:
             raise DataError("there are no boxes to learn from in the pictures that remain for this fold")
         squares = functools.reduce(np.add, (self._squares[fold] for fold in chosen))
-        products = self._products[chosen].sum(axis=0)
+        products = self._products[list(chosen)].sum(axis=0)
         mean, target = squares[-1, :-1] / weight, products[-1] / weight
         centred = squares[:-1, :-1] - np.outer(weight * mean, mean)
         aimed = products[:-1] - weight * np.outer(mean, target)

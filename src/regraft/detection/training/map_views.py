@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from regraft.detection.maps.cached_maps import MIRRORED, CachedMaps
+from regraft.detection.maps.cached_maps import CachedMaps, in_view
 from regraft.detection.maps.scenes import Scene
 from regraft.detection.training.targets import ViewTargets, padded
 from regraft.progress import Reporter
@@ -18,6 +17,7 @@ from regraft.storage.rows import Rows
 from regraft.training.loop.batches import Places
 
 IGNORED = -2
+_SEEN = 0.4  # the share of a box that must be seen in a zoomed picture for it to count
 
 
 class MapViews:
@@ -61,14 +61,30 @@ class MapViews:
 
     def targets(self) -> ViewTargets:
         """The true boxes in the view that is used."""
-        views = [
-            padded([_rows(scene, is_mirrored=view == MIRRORED) for scene in self._scenes])
-            for view in self.views
-        ]
+        views = [padded([view_rows(scene, view) for scene in self._scenes]) for view in self.views]
         return ViewTargets(views, lambda: self.current)
 
 
-def _rows(scene: Scene, *, is_mirrored: bool) -> npt.NDArray[Any]:
-    placement = replace(scene.placement, is_mirrored=is_mirrored)
+def view_rows(scene: Scene, view: int) -> npt.NDArray[Any]:
+    """The true boxes in a view as rows of targets; those of which little is seen are ignored."""
+    placement = in_view(scene.placement, scene.key, view)
     classes = np.where(scene.is_ignored, IGNORED, scene.classes).astype(np.float64)
-    return np.concatenate([classes[:, None], placement.onto(scene.corners)], axis=1)
+    corners = placement.onto(scene.corners)
+    if placement.window is not None:
+        corners, shares = clipped(corners, placement.covered)
+        classes[shares < _SEEN] = IGNORED
+        classes, corners = classes[shares > 0], corners[shares > 0]
+    return np.concatenate([classes[:, None], corners], axis=1)
+
+
+def clipped(
+    corners: npt.NDArray[np.float64], size: tuple[int, int]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Boxes without what is beyond a canvas of this width and height, and the share of each that is left.
+
+    >>> clipped(np.array([[-5.0, 0, 5, 10], [100, 0, 110, 10]]), (96, 64))[1].tolist()
+    [0.5, 0.0]
+    """
+    inside = np.clip(corners, 0, [*size, *size])
+    whole, part = ((one[:, 2:] - one[:, :2]).prod(axis=1) for one in (corners, inside))
+    return inside, part / np.maximum(whole, 1e-9)

@@ -25,6 +25,7 @@ class DetectionObjective:
 
     measure: ClassVar[str] = "average_precision_per_picture"
     measures_training: ClassVar[bool] = False
+    gathered: ClassVar[int] = 0
     chances: ClassVar[npt.NDArray[np.float64] | None] = None
 
     def __init__(self, head: DetectionHead) -> None:
@@ -51,6 +52,10 @@ class DetectionObjective:
         """The average precision in each picture, `(N,)`, as `picture_precision` computes it."""
         found, rows = self._head.found(scores), targets.cpu().numpy()
         return torch.from_numpy(picture_precision(found, rows, self._head.classes)).to(targets.device)
+
+    def whole(self, scores: npt.NDArray[np.float64], targets: npt.NDArray[Any]) -> float:
+        """Not needed: the sum over pictures is enough."""
+        raise NotImplementedError
 
     @classmethod
     def measured(cls, goodness: float) -> Measure:

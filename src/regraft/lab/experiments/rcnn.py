@@ -110,4 +110,5 @@ RCNN_EXPERIMENT = Experiment(
     figures=figures,
     findings=findings,
     next_steps=next_steps,
+    quick_seeds=1,
 )

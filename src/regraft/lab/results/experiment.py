@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from regraft.features.runtimes import RuntimeName
@@ -29,7 +30,7 @@ class Choices:
     is_quick: bool = False
     """Whether to use fewer pictures: minutes become seconds, and intervals become wide."""
 
-    def command(self, name: str, *, seeds: int) -> str:
+    def command(self, name: str, *, seeds: int | None = None) -> str:
         """What one types after `regraft` for an experiment with these choices.
 
         >>> Choices(data="my cells", is_quick=True).command("rcnn", seeds=2)
@@ -40,7 +41,7 @@ class Choices:
             value = getattr(self, field)
             words += [f"--{field}", str(value)] if value != getattr(usual, field) else []
         words += ["--quick"] if self.is_quick else []
-        return shlex.join([*words, "--seeds", str(seeds)])
+        return shlex.join([*words, *([] if seeds is None else ["--seeds", str(seeds)])])
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,16 @@ class Step:
     why: str
     command: str
     """Everything after `regraft`."""
+
+
+@dataclass(frozen=True)
+class Extra:
+    """A further page of an experiment."""
+
+    file: str
+    """Its name in the experiment's folder."""
+    about: str
+    """What it shows, in a sentence."""
 
 
 class Subject(Protocol):
@@ -107,3 +118,7 @@ class Experiment:
     """Sentences about the result, none of which claims more than its interval shows."""
     next_steps: Callable[[Results, Choices, int | None], Sequence[Step]]
     """What to try next, from the results, the choices and the number of draws that the data has."""
+    quick_seeds: int = 3
+    """The number of draws with `--quick`."""
+    more: Callable[[Choices, Path, Reporter], Sequence[Extra]] | None = None
+    """Writes further pages into a folder, unless they are there, and names them."""

@@ -10,18 +10,22 @@ from itertools import pairwise
 from regraft.records import Estimate
 from regraft.reports.charts import ticks
 
-KINDS = ("main", "second", "third", "faint")
+KINDS = ("main", "second", "third", "faint", "fourth", "fifth")
 """Names of colours in the pages' style, in the order in which parts get them."""
 _WIDTH, _EDGE, _ROW, _TOP, _BOTTOM = 480, 10, 46, 4, 44
 _STYLE = """
 svg { --ink: #1c1f23; --soft: #59616b; --grid: #e6e8eb; --main: #0b62a8; --second: #b4530a; --third: #7a3fa0;
-  background: #ffffff; font: 12px system-ui, sans-serif; }
+  --good: #1a7a3c; --bad: #b3261e; background: #ffffff; font: 12px system-ui, sans-serif; }
 @media (prefers-color-scheme: dark) { svg { --ink: #e8eaed; --soft: #a3acb6; --grid: #2b3138; --main: #6db5f2;
-  --second: #f0a35e; --third: #c79be6; background: #1b1f24; } }
+  --second: #f0a35e; --third: #c79be6; --good: #6cc98a; --bad: #f28b82; background: #1b1f24; } }
+[hidden] { display: none; } .band { opacity: .16; }
 text { fill: var(--soft); } .label, .note { fill: var(--ink); } .grid { stroke: var(--grid); }
 .axis { stroke: var(--soft); fill: none; } .interval { stroke: var(--main); stroke-width: 3; opacity: .55; }
 .main { fill: var(--main); } .second { fill: var(--second); } .third { fill: var(--third); }
-.faint { fill: var(--soft); }
+.faint { fill: var(--soft); } .fourth { fill: var(--good); } .fifth { fill: var(--bad); }
+.line { fill: none; stroke: var(--main); stroke-width: 2; } .second.line { stroke: var(--second); }
+.third.line { stroke: var(--third); } .faint.line { stroke: var(--soft); stroke-dasharray: 4 4; }
+.fourth.line { stroke: var(--good); } .fifth.line { stroke: var(--bad); }
 """
 
 
@@ -40,6 +44,10 @@ class Figure:
     """How to read it, in a sentence."""
     key: tuple[tuple[str, str], ...] = ()
     """The colours as `(kind, meaning)`."""
+    frames: tuple[str, ...] = ()
+    """What a slider says at each of its positions; at position N, parts with `data-frame="N"` are shown."""
+    slider: str = ""
+    """What the slider changes."""
 
     @property
     def standalone(self) -> bytes:
@@ -164,6 +172,17 @@ def written(one: Estimate) -> str:
     if one.low is None or one.high is None:
         return plain(one.value)
     return f"{plain(one.value)} [{plain(max(0.0, one.low))}, {plain(one.high)}]"
+
+
+def signed(one: Estimate) -> str:
+    """A number of either sign with its interval, to three figures.
+
+    >>> signed(Estimate(value=-1.5, low=-2.0, high=0.0)), signed(Estimate(value=0.25))
+    ('-1.50 [-2.00, 0]', '0.250')
+    """
+    if one.low is None or one.high is None or one.low == one.high:
+        return plain(one.value)
+    return f"{plain(one.value)} [{plain(one.low)}, {plain(one.high)}]"
 
 
 def plain(value: float) -> str:

@@ -51,6 +51,16 @@ class Results:
         by_seed = {row.seed: row for row in self.rows if row.arm == arm}
         return [one for seed in self.seeds for one in by_seed[seed].values if one.measure == measure]
 
+    def measures(self, arm: str) -> list[str]:
+        """The names of what was measured on an arm, in order."""
+        rows = [row for row in self.rows if row.arm == arm and row.seed in self.seeds]
+        return [one.measure for one in rows[0].values] if rows else []
+
+    def series(self, arm: str, start: str) -> list[tuple[float, Estimate]]:
+        """The measures of an arm whose names are a start and a number, as `(number, estimate)`."""
+        ends = [(one.removeprefix(start), one) for one in self.measures(arm) if one.startswith(start)]
+        return [(float(end), self.estimate(arm, one)) for end, one in ends if _is_number(end)]
+
     def estimate(self, arm: str, measure: str) -> Estimate:
         """The mean over the draws with its interval; of a single draw, its interval over test pictures.
 
@@ -64,9 +74,18 @@ class Results:
             return Estimate(value=values[0].value, low=values[0].low, high=values[0].high)
         return mean_interval([one.value for one in values])
 
+    def log10(self, arm: str, measure: str) -> Estimate:
+        """The mean over the draws of the logarithm to base 10, with its interval; 0 counts as 1e-30."""
+        return mean_interval([float(np.log10(max(one.value, 1e-30))) for one in self.values(arm, measure)])
+
     def difference(self, arm: str, other: str, measure: str) -> Estimate:
         """The mean of the draws' differences between two arms; a single draw has no bounds."""
         ones, others = self.values(arm, measure), self.values(other, measure)
+        return mean_interval([one.value - two.value for one, two in zip(ones, others, strict=True)])
+
+    def within(self, arm: str, measure: str, other: str) -> Estimate:
+        """The mean of the draws' differences between two measures of one arm; a single draw has no bounds."""
+        ones, others = self.values(arm, measure), self.values(arm, other)
         return mean_interval([one.value - two.value for one, two in zip(ones, others, strict=True)])
 
     def ratio(self, arm: str, other: str, measure: str) -> Estimate:
@@ -99,3 +118,7 @@ class Results:
         return pa.table(
             {name: pa.array(column, kind) for name, column, kind in zip(COLUMNS, columns, kinds, strict=True)}
         )
+
+
+def _is_number(text: str) -> bool:
+    return text.strip().lstrip("-").replace(".", "", 1).isdigit()

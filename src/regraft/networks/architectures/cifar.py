@@ -21,6 +21,7 @@ class CifarResNet(nn.Module):
         shortcuts: whether blocks add their input to their output.
         num_classes: K.
         in_chans: C.
+        width: channels of the first stage; an even number.
 
     Source: He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", arXiv:1512.03385,
     section 4.2 and table 6 (0.27 M parameters at depth 20, 1.7 M at 110).
@@ -30,19 +31,25 @@ class CifarResNet(nn.Module):
     """
 
     def __init__(
-        self, depth: int, *, shortcuts: bool = True, num_classes: int = 10, in_chans: int = 3
+        self,
+        depth: int,
+        *,
+        shortcuts: bool = True,
+        num_classes: int = 10,
+        in_chans: int = 3,
+        width: int = 16,
     ) -> None:
         super().__init__()
         assert depth % 6 == 2, depth
         blocks = (depth - 2) // 6
-        stem = OrderedDict(conv=_convolution(in_chans, 16), norm=nn.BatchNorm2d(16), act=nn.ReLU())
+        stem = OrderedDict(conv=_convolution(in_chans, width), norm=nn.BatchNorm2d(width), act=nn.ReLU())
         self.stem = nn.Sequential(stem)
-        self.layer1 = _stage(blocks, 16, 16, shortcuts=shortcuts)
-        self.layer2 = _stage(blocks, 16, 32, shortcuts=shortcuts)
-        self.layer3 = _stage(blocks, 32, 64, shortcuts=shortcuts)
+        self.layer1 = _stage(blocks, width, width, shortcuts=shortcuts)
+        self.layer2 = _stage(blocks, width, 2 * width, shortcuts=shortcuts)
+        self.layer3 = _stage(blocks, 2 * width, 4 * width, shortcuts=shortcuts)
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten()
-        self.fc = nn.Linear(64, num_classes)
+        self.fc = nn.Linear(4 * width, num_classes)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.layer3(self.layer2(self.layer1(self.stem(x))))
@@ -64,13 +71,20 @@ class Block(nn.Module):
         self.norm2 = nn.BatchNorm2d(outputs)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        y = self.norm2(self.conv2(functional.relu(self.norm1(self.conv1(x)))))
-        if self.shortcut:
-            if self.new_channels:
-                x = x[:, :, :: self.stride, :: self.stride]
-                x = functional.pad(x, (0, 0, 0, 0, self.new_channels // 2, self.new_channels // 2))
-            y = y + x
-        return functional.relu(y)
+        y = self.branch(x)
+        return functional.relu(y + self.identity(x) if self.shortcut else y)
+
+    def branch(self, x: torch.Tensor) -> torch.Tensor:
+        """What the convolutions make of the input."""
+        y: torch.Tensor = self.norm2(self.conv2(functional.relu(self.norm1(self.conv1(x)))))
+        return y
+
+    def identity(self, x: torch.Tensor) -> torch.Tensor:
+        """What a shortcut brings: the input, with the positions and channels of the output."""
+        if not self.new_channels:
+            return x
+        x = x[:, :, :: self.stride, :: self.stride]
+        return functional.pad(x, (0, 0, 0, 0, self.new_channels // 2, self.new_channels // 2))
 
 
 def _convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:

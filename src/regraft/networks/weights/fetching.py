@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 from regraft.errors import DiskFullError, DownloadError
 from regraft.progress import Meter
 from regraft.storage.files import explained, make_folder, sync_folder
+from regraft.storage.locks import working_lock
 
 WAIT_S = 20.0
 """Longest silence of a server, seconds: for a connection, an answer, or the next bytes of a file."""
@@ -57,7 +58,7 @@ def fetch(remote: RemoteFile, target: Path, meter: Meter) -> None:
     """
     make_folder(target.parent)
     partial = target.with_name(f"{target.name}.partial")
-    with _only_one(target):
+    with working_lock(target.with_name(f"{target.name}.lock"), wait=True):
         if target.exists():  # another process was faster
             return
         have = partial.stat().st_size if partial.exists() else 0
@@ -68,14 +69,6 @@ def fetch(remote: RemoteFile, target: Path, meter: Meter) -> None:
         with explained(target):
             partial.replace(target)
             sync_folder(target.parent)
-
-
-@contextmanager
-def _only_one(target: Path) -> Iterator[None]:
-    from filelock import FileLock
-
-    with FileLock(target.with_name(f"{target.name}.lock")):
-        yield
 
 
 def _check_space(remote: RemoteFile, folder: Path, have: int) -> None:

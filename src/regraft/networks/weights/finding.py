@@ -19,7 +19,7 @@ from regraft.networks.weights.hubs import Found, from_hub_cache
 from regraft.networks.weights.recipes import licence_in, read_recipe
 from regraft.networks.zoo.cards import card, cards
 from regraft.progress import Reporter, Silent
-from regraft.records import InputSpec, Intensity, Recipe, WeightsSource
+from regraft.records import FramingChoice, InputSpec, Intensity, Recipe, WeightsSource
 from regraft.storage.files import key_of, read_json, sha256_of_file
 from regraft.storage.places import cache_folder
 
@@ -43,6 +43,12 @@ class Weights:
     def seeing(self, intensity: Intensity | None) -> Weights:
         """The same weights, whose input has the range of a data set's images of more than 8 bits."""
         return replace(self, input_spec=self.input_spec.model_copy(update={"intensity": intensity}))
+
+    def framed(self, framing: FramingChoice) -> Weights:
+        """The same weights, whose input shows images in this framing; `auto` leaves it as it is."""
+        if framing == "auto":
+            return self
+        return replace(self, input_spec=self.input_spec.model_copy(update={"framing": framing}))
 
 
 def find_weights(

@@ -137,6 +137,32 @@ def download(network: str, reporter: Reporter) -> Found:
     return found
 
 
+def cached_address(address: str, licence: str) -> Found | None:
+    """A file of torch.hub's cache that was published at an address, if it was downloaded before."""
+    path = _place_of(address)
+    return Found(path, address, licence) if path.is_file() else None
+
+
+def download_address(name: str, address: str, licence: str, reporter: Reporter) -> Found:
+    """A file that is published at an address, downloaded into torch.hub's cache, as `download` does it.
+
+    Raises:
+        DownloadError: not reachable, not allowed, damaged; says what to do.
+        DiskFullError: it doesn't fit on the disk.
+    """
+    try:
+        _from_address(name, address, licence, reporter)
+    except DownloadError as error:
+        raise DownloadError(f"can't download {name}: {error}") from error
+    return Found(_place_of(address), address, licence)
+
+
+def stated_hash(address: str) -> str | None:
+    """The first digits of the SHA-256 that an address states of its file."""
+    stated = _HASH_IN_NAME.search(address.rpartition("/")[2])
+    return stated.group(1) if stated else None
+
+
 def _is_address(hub: str) -> bool:
     return "://" in hub
 
@@ -151,8 +177,7 @@ def _repository_folder(hub: str) -> Path:
 
 def _from_address(network: str, address: str, licence: str, reporter: Reporter) -> None:
     """Fetch a file that torch.hub's convention names after the first digits of its SHA-256."""
-    stated = _HASH_IN_NAME.search(address.rpartition("/")[2])
-    remote = RemoteFile(address, _size_of(address), stated.group(1) if stated else None)
+    remote = RemoteFile(address, _size_of(address), stated_hash(address))
     _fetch(network, remote, _place_of(address), said=f"{licence}, from {address}", reporter=reporter)
 
 

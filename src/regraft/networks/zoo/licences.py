@@ -47,16 +47,22 @@ def check_licence(source: WeightsSource, *, is_accepted: bool, reporter: Reporte
     reporter.note(f"weights: {source.where}; licence: {licence}")
     if not forbids_commerce(licence):
         return
-    path = settings_folder() / "accepted-licences.json"
-    accepted = read_json(path) if path.exists() else []
-    if licence in accepted:
-        return
-    if not is_accepted:
+    if not accept(licence, is_accepted=is_accepted, reporter=reporter):
         raise LicenceError(
             f"the licence of these weights ({source.where}) is {licence}: not for commercial use, which also "
             "applies to models trained from them. Accept it once with --accept-license, or choose another "
             "network: `regraft zoo --license commercial` lists those without this restriction"
         )
-    make_folder(path.parent)
-    write_json(path, sorted({*accepted, licence}))
-    reporter.note(f"you accepted the licence {licence}; this is recorded in {path}")
+
+
+def accept(licence: str, *, is_accepted: bool, reporter: Reporter) -> bool:
+    """Whether a licence was accepted before, or is now, which is recorded."""
+    path = settings_folder() / "accepted-licences.json"
+    accepted = read_json(path) if path.exists() else []
+    if licence in accepted:
+        return True
+    if is_accepted:
+        make_folder(path.parent)
+        write_json(path, sorted({*accepted, licence}))
+        reporter.note(f"you accepted the licence {licence}; this is recorded in {path}")
+    return is_accepted

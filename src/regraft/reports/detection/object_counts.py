@@ -10,6 +10,7 @@ import numpy.typing as npt
 from regraft.detection.detectors.evaluated import Evaluated
 from regraft.evaluation.boxes import Floats
 from regraft.evaluation.detection_errors import KINDS
+from regraft.evaluation.intervals.groups import number_of_groups
 from regraft.evaluation.resampling import percentile_interval
 from regraft.records import Estimate
 
@@ -47,9 +48,11 @@ def object_counts(run: Evaluated) -> Counts:
     is_shown = run.shown_errors.kinds != KINDS.index("ignored")
     there = _table(run.truth.images[run.is_counted], run.truth.classes[run.is_counted], width, classes)
     shown = _table(run.shown.images[is_shown], run.shown.classes[is_shown], width, classes)
-    together = _row("all classes", there.sum(axis=1), shown.sum(axis=1), run.counts)
+    groups = number_of_groups(run.groups)
+    together = _row("all classes", there.sum(axis=1), shown.sum(axis=1), run.counts, groups)
     each = [
-        _row(label, there[:, number], shown[:, number], run.counts) for number, label in enumerate(run.names)
+        _row(label, there[:, number], shown[:, number], run.counts, groups)
+        for number, label in enumerate(run.names)
     ]
     return Counts(there.sum(axis=1), shown.sum(axis=1), [together, *each] if classes > 1 else [together])
 
@@ -61,7 +64,13 @@ def _table(
     return counted.astype(np.int64).reshape(width, classes)
 
 
-def _row(label: str, there: npt.NDArray[np.int64], shown: npt.NDArray[np.int64], counts: Floats) -> CountRow:
+def _row(
+    label: str,
+    there: npt.NDArray[np.int64],
+    shown: npt.NDArray[np.int64],
+    counts: Floats,
+    groups: int | None,
+) -> CountRow:
     errors = np.abs(shown - there).astype(np.float64)
-    error = percentile_interval(float(errors.mean()), counts @ errors / len(errors))
+    error = percentile_interval(float(errors.mean()), counts @ errors / counts.sum(axis=1), groups)
     return CountRow(label, int(there.sum()), int(shown.sum()), error, float((errors == 0).mean()))

@@ -13,6 +13,7 @@ from regraft.detection.detectors.evaluated import Evaluated
 from regraft.evaluation.average_precision import average_precision, mean_over_classes
 from regraft.evaluation.boxes import Detections, Floats, TrueBoxes
 from regraft.evaluation.detection_scores import DetectionScores
+from regraft.evaluation.intervals.groups import number_of_groups
 from regraft.evaluation.matching import IGNORED, IOUS, SIZES, WRONG, Matches, Size, match
 from regraft.evaluation.resampling import percentile_interval
 from regraft.records import Estimate
@@ -88,6 +89,7 @@ def matches_of_size(
         found,
         images=matches.images,
         classes=matches.classes,
+        groups=matches.groups,
     )
     sides = found.corners[part.order, 2:] - found.corners[part.order, :2]
     areas = sides[:, 0] * sides[:, 1]
@@ -108,4 +110,8 @@ def _estimate(matches: Matches, counts: Floats, *, size: Size, ious: Floats) -> 
         mean_over_classes(average_precision(matches, draws, sizes=[size], ious=ious)[:, 0].mean(axis=1))
         for draws in (None, counts)
     )
-    return None if np.isnan(value[0]) else percentile_interval(float(value[0]), drawn)
+    return (
+        None
+        if np.isnan(value[0])
+        else percentile_interval(float(value[0]), drawn, number_of_groups(matches.groups))
+    )

@@ -22,7 +22,7 @@ from regraft.version import VERSION
 THUMBNAIL_PX = 96
 MOST_NEIGHBOURS = 4_000
 """Number of training images that a package keeps to compare with, spread evenly over all."""
-_VERSION = 4
+_VERSION = 5
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from regraft.records import Intensity
 from regraft.runs.model_files import ModelFiles, open_files
 from regraft.serving.classification.package import MOST_NEIGHBOURS, THUMBNAIL_PX, write_classifier
 from regraft.storage.tables import printable
+from regraft.tasks.classification import Classification
 from regraft.tasks.multilabel import Multilabel
 from regraft.tasks.score_sheet import measures
 from regraft.tasks.task import Measure
@@ -55,6 +56,8 @@ def _neighbours(files: ModelFiles) -> tuple[npt.NDArray[np.float32], list[tuple[
 def _facts(files: ModelFiles) -> dict[str, Any]:
     """The answer of `/model`; None stands for what is not known."""
     model, best, plan, sheet = files.model, files.best, files.plan, files.scores
+    task = model.task
+    about = _about_classes(task) if isinstance(task, Classification) else {}
     headline = measures(best)[0] if best else None
     trivial = measures(sheet.baseline)[0] if sheet and sheet.baseline else None
     return {
@@ -69,7 +72,16 @@ def _facts(files: ModelFiles) -> dict[str, Any]:
         "licence": model.weights.source.licence,
         "lineage": [printable(one) for one in model.lineage],
         "regraft_version": files.regraft_version,
+        **about,
     }
+
+
+def _about_classes(task: Classification) -> dict[str, Any]:
+    """What decides besides the largest probability, where something does."""
+    found: dict[str, Any] = {}
+    if task.threshold is not None and task.positive is not None:
+        found = {"positive": printable(task.positive), "threshold": task.threshold, "goal": task.goal}
+    return {**found, **({} if task.reject_below is None else {"reject_below": task.reject_below})}
 
 
 def _scored(best: Measure | None, trivial: Measure | None) -> dict[str, Any]:

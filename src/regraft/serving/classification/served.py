@@ -19,7 +19,8 @@ from regraft.prediction.onnx_model import OUTPUTS, open_session
 from regraft.serving.classification.package import ClassifierPackage
 from regraft.serving.workers.batching import Answer, Batcher
 from regraft.serving.workers.decoding import DecodePool
-from regraft.serving.workers.inputs import central_square
+from regraft.serving.workers.inputs import framed
+from regraft.tasks.classification import Classification
 
 _MOST_NEIGHBOURS = 24
 _EXPLAINED = 4  # files per request that get a heat map: each takes fifty forward passes
@@ -69,7 +70,7 @@ class ServedClassifier:
         session = open_session(package.graph, threads=1)
         names = [OUTPUTS[package.task.link], "place"]
         self._run: Callable[[Pixels], Answer] = lambda pixels: tuple(session.run(names, {"pixels": pixels}))
-        self._pool = DecodePool(central_square, package.input_spec, workers=workers)
+        self._pool = DecodePool(framed, package.input_spec, workers=workers)
         self._batcher = Batcher(self._run, threads=workers, most=_BATCH, capacity=2 * capacity)
 
     def answer(self, data: bytes, wishes: ClassifierWishes, *, place: int = 0) -> dict[str, Any]:
@@ -92,9 +93,17 @@ class ServedClassifier:
             said["neighbours"] = self._alike(direction, wishes.neighbours)
         if wishes.explain and place < _EXPLAINED:
             said["image"] = data_uri(picture(pixels), side_px=320, quality=85)
-            heat = occlusion(pixels, lambda batch: self._output(batch, int(outputs.argmax())), grid=_GRID)
+            number = self._answered(outputs)
+            heat = occlusion(pixels, lambda batch: self._output(batch, number), grid=_GRID)
             said["overlay"] = data_uri(overlaid(pixels, heat), side_px=320, quality=85)
         return said
+
+    def _answered(self, outputs: npt.NDArray[np.float32]) -> int:
+        """The number of the output that the answer is about."""
+        task = self._package.task
+        if isinstance(task, Classification):
+            return int(task.chosen(outputs[None])[0])
+        return int(outputs.argmax())
 
     def _output(self, batch: Pixels, number: int) -> npt.NDArray[np.float32]:
         found: npt.NDArray[np.float32] = self._run(batch)[0][:, number]

@@ -12,7 +12,10 @@ function introduce(model) {
     multilabel: [`This model knows ${model.labels.length} labels: ${named(model.labels)}. An image can have several or none.`, "It answers for pictures of anything else, too."],
     regression: ["This model predicts a number for an image.", "It answers for pictures of anything else, too."],
   }[model.task];
-  $("about").textContent = `${about[0]} ${scored} ${about[1]}`;
+  const decided = [];
+  if (model.threshold !== undefined) decided.push(`An image is called ${model.positive} from a probability of ${(100 * model.threshold).toFixed(1)} % on (${model.goal}).`);
+  if (model.reject_below !== undefined) decided.push(`An image gets no label if no probability reaches ${(100 * model.reject_below).toFixed(0)} %.`);
+  $("about").textContent = [about[0], scored, ...decided, about[1]].join(" ");
   if (model.thresholds) model.labels.forEach((label, place) => { thresholds[label] = model.thresholds[place] ?? 0.5; });
   if (!model.neighbours) {
     $("alike").checked = false;
@@ -29,6 +32,7 @@ function show(card, name, said) {
     const interval = said.low === null ? "" : ` (${short(said.low)} to ${short(said.high)} in 90 % of images)`;
     row.insertCell().textContent = `${short(said.value)}${interval}`;
   }
+  if (said.rejected) body.insertRow().insertCell().textContent = `no label: not certain enough (${said.rejected}?)`;
   for (const one of said.top || []) {
     const row = body.insertRow();
     const needed = thresholds[one.label];
@@ -70,7 +74,7 @@ function show(card, name, said) {
     }
     card.querySelector(".alike").hidden = false;
   }
-  const label = said.label ?? said.labels?.join("|") ?? String(said.value);
+  const label = said.rejected ? "" : said.label ?? said.labels?.join("|") ?? String(said.value);
   answers.push({ name, label, probability: said.probability });
 }
 

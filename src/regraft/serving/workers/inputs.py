@@ -21,8 +21,8 @@ Load = Callable[[bytes, InputSpec, LoadLimits], Inputs]
 """From a file's bytes to what a graph takes; a function of a module, whose name is sent to the processes."""
 
 
-def central_square(data: bytes, spec: InputSpec, limits: LoadLimits) -> Inputs:
-    """The central square of an image: `pixels`, `(size_px, size_px, channels) uint8`.
+def framed(data: bytes, spec: InputSpec, limits: LoadLimits) -> Inputs:
+    """What a classifier's graph takes: `pixels`, `(size_px, size_px, channels) uint8`.
 
     Raises:
         ImageError: the file can't be used.

@@ -317,6 +317,7 @@ class Trainer:
         try:
             source.begin(0, self.reporter)
             sums = torch.zeros(3, dtype=torch.float64, device=self.training.device)
+            every = sums.new_zeros(len(targets), objective.gathered)
             own = np.arange(self._rank, len(targets), self._world)
             starts = range(0, len(own), training.evaluated)
             batches = [own[start : start + training.evaluated] for start in starts]
@@ -327,10 +328,15 @@ class Trainer:
                 truth = torch.from_numpy(targets[places]).to(values.device)
                 loss, goodness = objective.summed_loss(scores, truth), objective.goodness(scores, truth).sum()
                 sums += torch.stack([loss, goodness, loss.new_tensor(len(places))])
+                if objective.gathered:
+                    every[torch.from_numpy(places).to(every.device)] = scores.to(every.dtype)
         finally:
             tail.restore(current)
         add_up([sums])
         loss_sum, goodness_sum, count = sums.tolist()
+        if objective.gathered:
+            add_up([every])  # each process knows its own images
+            goodness_sum = count * objective.whole(every.cpu().numpy(), targets[np.arange(len(targets))])
         return Score(goodness=goodness_sum / count, loss=loss_sum / count)
 
 

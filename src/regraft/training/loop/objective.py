@@ -16,8 +16,9 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
-from regraft.records import Link
+from regraft.records import ClassMeasure, Link
 from regraft.settings import TrainSettings
+from regraft.tasks.classes.goodness import SCORE_NAMES, class_goodness
 from regraft.tasks.task import Measure
 from regraft.training.loop.batches import Places
 
@@ -53,10 +54,17 @@ class Objective(Protocol):
     compared with in training.
     """
 
-    measure: ClassVar[str]
-    """The name of the score that users see, as in the columns of `metrics.csv`: `train_NAME`."""
-    measures_training: ClassVar[bool]
-    """Whether the goodness of training batches is measured; not if that takes long next to a step."""
+    @property
+    def measure(self) -> str:
+        """The name of the score that users see, as in the columns of `metrics.csv`: `train_NAME`."""
+
+    @property
+    def measures_training(self) -> bool:
+        """Whether the goodness of training batches is measured; not if that takes long next to a step."""
+
+    @property
+    def gathered(self) -> int:
+        """The number of scores K that `whole` needs of each image; 0 if the sum of `goodness` is enough."""
 
     @property
     def chances(self) -> npt.NDArray[np.float64] | None:
@@ -77,8 +85,10 @@ class Objective(Protocol):
     def goodness(self, scores: Any, targets: torch.Tensor) -> torch.Tensor:
         """How good the prediction for each image is, `(N,)`, as in `Task.goodness`; larger is better."""
 
-    @classmethod
-    def measured(cls, goodness: float) -> Measure:
+    def whole(self, scores: npt.NDArray[np.float64], targets: npt.NDArray[Any]) -> float:
+        """The mean goodness of all images together, from their scores `(N, K)`, if these are gathered."""
+
+    def measured(self, goodness: float) -> Measure:
         """A mean goodness as the score that users see."""
 
 
@@ -90,13 +100,16 @@ class LabelObjective(Objective, Protocol):
     """
 
     @classmethod
-    def of(cls, targets: Labels, outputs: int, settings: TrainSettings) -> Self:
+    def of(
+        cls, targets: Labels, outputs: int, settings: TrainSettings, measure: ClassMeasure = "accuracy"
+    ) -> Self:
         """The objective of a training on some targets.
 
         Args:
             targets: of all training images.
             outputs: the number of outputs K.
             settings: settings of the training, of which those about targets are used.
+            measure: by what weights are compared, where targets are classes.
         """
 
     @property
@@ -106,24 +119,41 @@ class LabelObjective(Objective, Protocol):
 
 @dataclass(frozen=True)
 class SoftmaxObjective:
-    """Cross-entropy of one class for each image; weights are compared by accuracy.
+    """Cross-entropy of one class for each image; weights are compared by accuracy, or by another measure.
 
     >>> objective = SoftmaxObjective.of(np.array([0, 1]), 2, TrainSettings(label_smoothing=0.2))
     >>> objective.aims(torch.tensor([1]))
     tensor([[0.1000, 0.9000]])
     """
 
-    measure: ClassVar[str] = "accuracy"
-    measures_training: ClassVar[bool] = True
     classes: int
     smoothing: float = 0.0
     class_weights: torch.Tensor | None = None
     """`(K,)`: `N / (K n_k)`, so that every class has the same total weight (King & Zeng 2001)."""
     chances: npt.NDArray[np.float64] | None = None
+    kept_by: ClassMeasure = "accuracy"
+    """By what weights are compared."""
     unit: ClassVar[Unit | None] = None
 
+    @property
+    def measure(self) -> str:
+        """The name of the score."""
+        return SCORE_NAMES[self.kept_by]
+
+    @property
+    def measures_training(self) -> bool:
+        """Whether the goodness of a batch says something, as that of accuracy does."""
+        return not self.gathered
+
+    @property
+    def gathered(self) -> int:
+        """The number of classes, unless weights are compared by accuracy, which is a sum over images."""
+        return 0 if self.kept_by == "accuracy" else self.classes
+
     @classmethod
-    def of(cls, targets: Labels, outputs: int, settings: TrainSettings) -> Self:
+    def of(
+        cls, targets: Labels, outputs: int, settings: TrainSettings, measure: ClassMeasure = "accuracy"
+    ) -> Self:
         """The objective for class numbers `(N,) int64`."""
         counts = np.bincount(targets, minlength=outputs)
         weights = _balancing(counts) if settings.class_weights else None
@@ -131,7 +161,7 @@ class SoftmaxObjective:
         if settings.balanced:
             chance = 1 / counts[targets]
             chances = chance / chance.sum()
-        return cls(outputs, settings.label_smoothing, weights, chances)
+        return cls(outputs, settings.label_smoothing, weights, chances, measure)
 
     def aims(self, targets: torch.Tensor) -> torch.Tensor:
         """`(1 - e) onehot + e / K` (Szegedy et al. 2016, section 7)."""
@@ -154,10 +184,15 @@ class SoftmaxObjective:
         """1 where the largest score is that of the true class, else 0."""
         return (scores.argmax(dim=1) == targets).float()
 
-    @classmethod
-    def measured(cls, goodness: float) -> Measure:
-        """The accuracy."""
-        return Measure(cls.measure, goodness)
+    def whole(self, scores: npt.NDArray[np.float64], targets: npt.NDArray[Any]) -> float:
+        """The mean goodness by the measure, of the softmax of all scores."""
+        chances = torch.from_numpy(scores).softmax(dim=1).numpy()
+        return float(class_goodness(self.kept_by, chances, targets).mean())
+
+    def measured(self, goodness: float) -> Measure:
+        """The accuracy, or the other measure."""
+        is_loss = self.kept_by == "log-loss"
+        return Measure(self.measure, -goodness if is_loss else goodness, is_share=not is_loss)
 
 
 def _balancing(counts: npt.NDArray[np.int64]) -> torch.Tensor:
@@ -182,14 +217,17 @@ class SigmoidObjective:
 
     measure: ClassVar[str] = "brier_score"
     measures_training: ClassVar[bool] = True
+    gathered: ClassVar[int] = 0
     smoothing: float = 0.0
     unit: ClassVar[Unit | None] = None
     chances: ClassVar[npt.NDArray[np.float64] | None] = None
 
     @classmethod
-    def of(cls, targets: Labels, outputs: int, settings: TrainSettings) -> Self:
+    def of(
+        cls, targets: Labels, outputs: int, settings: TrainSettings, measure: ClassMeasure = "accuracy"
+    ) -> Self:
         """The objective for labels `(N, K)`: 1 present, 0 absent, NaN unknown."""
-        del targets, outputs
+        del targets, outputs, measure
         return cls(settings.label_smoothing)
 
     def aims(self, targets: torch.Tensor) -> torch.Tensor:
@@ -222,6 +260,11 @@ class SigmoidObjective:
         errors = torch.where(is_known, scores.float().sigmoid() - targets, 0.0)
         return 1 - errors.square().sum(dim=1) / is_known.sum(dim=1).clamp_min(1)
 
+    def whole(self, scores: npt.NDArray[np.float64], targets: npt.NDArray[Any]) -> float:
+        """The mean of `goodness`."""
+        found = self.goodness(torch.from_numpy(scores), torch.from_numpy(targets))
+        return float(found.mean())
+
     @classmethod
     def measured(cls, goodness: float) -> Measure:
         """The Brier score."""
@@ -238,13 +281,16 @@ class IdentityObjective:
 
     measure: ClassVar[str] = "mean_absolute_error"
     measures_training: ClassVar[bool] = True
+    gathered: ClassVar[int] = 0
     unit: Unit
     chances: ClassVar[npt.NDArray[np.float64] | None] = None
 
     @classmethod
-    def of(cls, targets: Labels, outputs: int, settings: TrainSettings) -> Self:
+    def of(
+        cls, targets: Labels, outputs: int, settings: TrainSettings, measure: ClassMeasure = "accuracy"
+    ) -> Self:
         """The objective for numbers `(N,)`; their mean and standard deviation become the unit."""
-        del outputs, settings
+        del outputs, settings, measure
         mean, deviation = float(targets.mean()), float(targets.std())
         is_constant = deviation <= 1e-12 * max(abs(mean), 1e-300)
         return cls(Unit(mean, 1.0 if is_constant else deviation))
@@ -270,6 +316,11 @@ class IdentityObjective:
         """Minus the absolute error, in the unit of the targets."""
         predicted = scores[:, 0].to(targets.dtype) * self.unit.deviation + self.unit.mean
         return -(predicted - targets).abs()
+
+    def whole(self, scores: npt.NDArray[np.float64], targets: npt.NDArray[Any]) -> float:
+        """The mean of `goodness`."""
+        found = self.goodness(torch.from_numpy(scores), torch.from_numpy(targets))
+        return float(found.mean())
 
     @classmethod
     def measured(cls, goodness: float) -> Measure:

@@ -16,6 +16,7 @@ from regraft.features.pooling import activation_shape
 from regraft.features.runtimes import Runtime
 from regraft.heads.dataset import Dataset
 from regraft.heads.fitting import fit_head
+from regraft.heads.rows import measure_of
 from regraft.machine.devices import find_device
 from regraft.machine.processor import count_cores
 from regraft.networks.architectures.auxiliaries import with_classes
@@ -96,7 +97,7 @@ def set_up(order: Order, reporter: Reporter) -> Setup:
     for line in describe_cut(network, count):
         reporter.note(line)
     device = find_device(order.compute.device)
-    objective = OBJECTIVES[dataset.task.link].of(dataset.truth(train), len(dataset.task.outputs), settings)
+    objective = objective_of(dataset, train, settings)
     head = LinearHead(
         _start(order, train, objective.unit, reporter), order.plan.statistics[0], dropout=settings.dropout
     )
@@ -104,6 +105,12 @@ def set_up(order: Order, reporter: Reporter) -> Setup:
     runtime = _prefix_runtime(order, count, reporter)
     sources = _sources(order, network, count, runtime, [train, held], reporter)
     return Setup(network, tail, head, objective, sources, tuple(train), tuple(held), method, device)
+
+
+def objective_of(dataset: Dataset, rows: Sequence[int], settings: TrainSettings) -> LabelObjective:
+    """The objective of a training on some rows of a data set."""
+    task = dataset.task
+    return OBJECTIVES[task.link].of(dataset.truth(rows), len(task.outputs), settings, measure_of(task))
 
 
 def head_columns(order: Order, layout: Sequence[Column]) -> tuple[Column, ...]:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from regraft.lab.pictures import PICTURE_PX, write_digit_pictures, write_faces
+from regraft.lab.bench.pictures import PICTURE_PX, write_digit_pictures, write_faces
 
 pytestmark = pytest.mark.slow
 

@@ -45,6 +45,19 @@ def write_faces(folder: Path) -> None:
     _write(folder, ((n, labels[n], crops[n]) for n in range(len(crops))))
 
 
+def write_gratings(folder: Path, *, orientations: int, images: int) -> None:
+    """Write stripes of some orientations with any phase and contrast, 6 to 20 pixels wide, under noise."""
+    y, x = np.mgrid[:PICTURE_PX, :PICTURE_PX]
+    pictures = []
+    for number in range(images):
+        draws, label = np.random.default_rng([1, number]), number % orientations
+        angle = np.pi * (label + draws.uniform(-0.2, 0.2)) / orientations
+        along = (x * np.cos(angle) + y * np.sin(angle)) / draws.uniform(6, 20) + draws.uniform()
+        values = 0.5 + draws.uniform(0.1, 0.35) * np.cos(2 * np.pi * along) + draws.normal(0, 0.05, x.shape)
+        pictures.append((number, f"{180 * label / orientations:03.0f} degrees", values.clip(0, 1)))
+    _write(folder, pictures)
+
+
 def _placed(ink: Floats, *, seed: int) -> Floats:
     """A picture of grey paper with the ink of a digit, `(8, 8)` in [0, 1], enlarged and put somewhere."""
     generator = np.random.default_rng(seed)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from regraft.ladder.solve_cost import solve_cost
+from regraft.ladder.costs.solve_cost import solve_cost
 from regraft.plans.cost_book import CostBook
 from regraft.plans.costs import Amounts
 from regraft.records import HeadKind

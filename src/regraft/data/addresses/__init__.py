@@ -1,0 +1,1 @@
+"""Images that a table names by web addresses: which addresses are asked, and how."""

@@ -1,0 +1,96 @@
+"""Tar files: a list of members, each a range of bytes, so any of them can be read without the others."""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Iterator
+from typing import BinaryIO, cast
+
+from regraft.data.archives.members import Bounded, Contents, Member, collected
+from regraft.errors import DataError, ImageError
+from regraft.records import SkippedFile
+
+_LONGEST_HEADER = 1 << 20  # names of a megabyte are none
+_BLOCK = 512
+
+
+def tar_contents(file: BinaryIO, size: int) -> Contents:
+    """The members of a tar file; where it is cut off or damaged, those before, and a reason.
+
+    Args:
+        file: the open file.
+        size: its number of bytes.
+
+    Raises:
+        DataError: it is no tar file, or made to do harm; the message is the reason.
+    """
+    broken: list[str] = []
+    try:
+        with tarfile.open(fileobj=cast("BinaryIO", Bounded(file, _LONGEST_HEADER)), mode="r:") as opened:
+            found = collected(_entries(opened, size, broken))
+            if not broken and not _ends(file, opened.offset):
+                broken.append("the rest of the archive is damaged")
+    except DataError:
+        raise
+    except Exception as error:  # tarfile raises many kinds for damaged headers
+        raise DataError(f"damaged: {_text(error)}. Download or copy it again") from error
+    last = next(reversed(found.members), "its beginning")
+    lost = tuple(SkippedFile(f"all after {last}", f"{reason}; copy it again") for reason in broken)
+    return Contents(found.members, (*found.refused, *lost))
+
+
+def _text(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def _ends(file: BinaryIO, place: int) -> bool:
+    """Whether a tar file ends at a place: with zeros, or with nothing more."""
+    file.seek(place)
+    return not file.read(_BLOCK).strip(b"\0")
+
+
+def _entries(opened: tarfile.TarFile, size: int, broken: list[str]) -> Iterator[tuple[str, Member | str]]:
+    last = -1
+    while True:
+        try:
+            info = opened.next()
+        except tarfile.TarError as error:
+            if last < 0:
+                raise
+            broken.append(f"the archive is cut off ({_text(error)})")
+            return
+        if info is None:
+            return
+        opened.members = []  # type: ignore[attr-defined]  # or they would be kept, a kilobyte each
+        if info.offset <= last or info.size < 0 or info.offset_data < info.offset:
+            raise DataError(
+                "a member begins before the one before it, as in archives made to be read without end"
+            )
+        last = info.offset
+        if not info.isdir():
+            yield info.name, _refusal(info, size) or Member(info.offset_data, info.size)
+
+
+def _refusal(info: tarfile.TarInfo, size: int) -> str | None:
+    """Why a member is not read; None if it is."""
+    if info.issym() or info.islnk():
+        return "a link in the archive"
+    if info.issparse():
+        return "a file with holes in the archive; unpack it, and give the folder"
+    if not info.isreg():
+        return "not a regular file in the archive"
+    return "the archive is cut off in it" if info.offset_data + info.size > size else None
+
+
+def read_tar_member(file: BinaryIO, member: Member, most: int | None = None) -> bytes:
+    """The bytes of a member, or as many as `most` of its first bytes.
+
+    Raises:
+        ImageError: the file is shorter than it was.
+    """
+    wanted = member.size if most is None else min(most, member.size)
+    file.seek(member.start)
+    data = file.read(wanted)
+    if len(data) < wanted:
+        raise ImageError("the archive has become shorter while it was read")
+    return data

@@ -1,0 +1,1 @@
+"""What small experiments share: labelled sets in memory, small networks, trainings by the engine."""

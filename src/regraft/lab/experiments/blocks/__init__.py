@@ -1,0 +1,1 @@
+"""Blocks of layers, compared at equal cost."""

@@ -1,0 +1,1 @@
+"""Why depth is hard, and what makes it work."""

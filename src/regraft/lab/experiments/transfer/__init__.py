@@ -1,0 +1,1 @@
+"""What a network that has learned something knows about something else."""

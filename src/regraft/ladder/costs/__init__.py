@@ -1,0 +1,1 @@
+"""What rungs are predicted to take, how far such predictions were off, and what a prediction costs."""

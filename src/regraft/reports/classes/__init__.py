@@ -1,0 +1,1 @@
+"""What the page about a classifier shows of many classes."""

@@ -1,0 +1,1 @@
+"""What is special about classes: by what they are compared, which is positive, in which order they are."""
