@@ -12,7 +12,8 @@ BIN := .venv/bin
 test quick soak: export OMP_NUM_THREADS = 1
 # Bytecode is kept even where the environment says otherwise: each worker and child would compile everything anew.
 test quick soak: export PYTHONDONTWRITEBYTECODE =
-PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+# A worker that dies ends the run: with another in its place, xdist can wait for ever for the tests that were left.
+PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 .PHONY: setup demo test quick lint check docs bench soak format
 

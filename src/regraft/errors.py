@@ -146,3 +146,12 @@ def close_names(name: str, known: Iterable[str]) -> str:
     """
     close = difflib.get_close_matches(name, list(dict.fromkeys(known)), n=3, cutoff=0.6)
     return f" (did you mean {', '.join(close)}?)" if close else ""
+
+
+def words_of(error: BaseException, most: int = 200) -> str:
+    r"""What an error of a library says, as at most this many characters on one line; never empty.
+
+    >>> words_of(ValueError("bad\n  header")), words_of(ValueError())
+    ('bad header', 'ValueError')
+    """
+    return " ".join(str(error).split())[:most] or type(error).__name__

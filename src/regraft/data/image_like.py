@@ -22,7 +22,7 @@ from regraft.arguments import described
 from regraft.data.findings.image_set import Images
 from regraft.data.formats.big_tiff import colours_as_tiff
 from regraft.data.packed.trees import files_in
-from regraft.errors import DataError, ImageError
+from regraft.errors import DataError, ImageError, words_of
 from regraft.storage.files import sha256_of
 
 Array = npt.NDArray[Any]
@@ -63,7 +63,7 @@ class ImageSource:
                 picture = picture.copy()
             return _encoded(_in_a_common_mode(ImageOps.exif_transpose(picture)))
         except Exception as error:  # Pillow raises many kinds of errors for damaged pictures
-            raise ImageError(f"can't be read: {' '.join(str(error).split())[:200]}") from error
+            raise ImageError(f"can't be read: {words_of(error)}") from error
 
 
 def read_image_likes(images: Any, name: str = "images", *, opens_folders: bool = True) -> list[ImageSource]:

@@ -19,7 +19,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from regraft.errors import NetworkError, NoMapsError, StorageError
+from regraft.errors import NetworkError, NoMapsError, StorageError, words_of
 from regraft.features.graphs import Cut, Graph, graph_facts, open_graph, unpack
 from regraft.networks.weights.finding import Weights
 from regraft.networks.weights.tensors import check_shapes, shapes_of
@@ -90,7 +90,7 @@ def _convert_here(weights: Weights, folder: Path, cut: Cut) -> None:
     except (StorageError, NoMapsError):
         raise
     except Exception as error:  # the front end can raise anything
-        raise _failed(weights, " ".join(str(error).split())[:500]) from error
+        raise _failed(weights, words_of(error, 500)) from error
 
 
 def _trace(weights: Weights, folder: Path, cut: Cut) -> None:
@@ -141,7 +141,7 @@ def _main(request: Path) -> int:
     try:
         _trace(weights, Path(record["folder"]), record["cut"])
     except Exception as error:  # noqa: BLE001 (the parent process shows any error of the front end)
-        sys.stderr.write(" ".join(str(error).split())[:500] + "\n")
+        sys.stderr.write(words_of(error, 500) + "\n")
         return _NO_MAPS if isinstance(error, NoMapsError) else 1
     return 0
 

@@ -32,6 +32,7 @@ from regraft.tasks.task import Measure
 _RUNG = "framings"
 _LEAST, _SHARE, _MOST = 128, 8, 1_024  # images that all framings are tried on: an eighth, within limits
 _GROWTH = 4
+_BRIEF = 64  # images for advice: 1,000 photographs must not go through the network once more
 _HOPELESS_AT = 0.2
 """A framing that is better with a lower probability is not tried on more images."""
 _OBLONG = 0.02
@@ -87,17 +88,23 @@ def sample_sizes(rows: TrainingRows) -> list[int]:
     return [*sizes, total]
 
 
-def try_framings(state: State) -> None:
-    """Measure other framings if `--framing` leaves it open, and go on with one that is better."""
+def try_framings(state: State, *, is_brief: bool = False) -> None:
+    """Measure other framings if `--framing` leaves it open, and go on with one that is better.
+
+    Args:
+        state: the state of the ladder.
+        is_brief: whether to compare them on 64 images alone, which shows large differences only.
+    """
     spec, images = state.inputs.weights.input_spec, state.inputs.dataset.images
     others = other_framings(spec, images.oblong_share)
     if state.inputs.settings.framing != "auto" or not others:
         return
-    if state.training_rows.doubt:
+    rows = state.training_rows
+    if (rows.sample(_BRIEF) if is_brief and len(rows.keys) > _BRIEF else rows).doubt:
         why = "cross-validation says too little about these images to compare framings"
         _decided(state, spec.framing, why)
         return
-    sizes = sample_sizes(state.training_rows)
+    sizes = [min(_BRIEF, len(rows.keys))] if is_brief else sample_sizes(rows)
     predicted = state.predicted(_RUNG, _predicted_s(state, len(others), sizes))
     if predicted > _TIME_SHARE * state.time_left_s:
         share = f"more than {100 * _TIME_SHARE:.0f} % of the {max(0.0, state.time_left_s):.0f} s left"

@@ -104,7 +104,7 @@ def advise(
     near = measured_similarity(prepared, weights, reporter)
     state.start()
     try_first(state)
-    try_framings(state)
+    try_framings(state, is_brief=True)
     classifies = prepared.dataset.task.link == "softmax"
     profile = measure_profile(state) if classifies else None
     try_several_stages(state)

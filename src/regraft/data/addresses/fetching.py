@@ -18,7 +18,8 @@ from urllib.parse import urljoin, urlsplit
 from regraft.data.addresses.guards import Resolver, Target, target_of
 from regraft.data.pictures.file_kinds import is_image
 from regraft.data.sources.table_paths import Located
-from regraft.errors import DataError, ImageError
+from regraft.errors import DataError, ImageError, words_of
+from regraft.machine import network
 from regraft.parallel import in_order
 from regraft.storage.files import key_of, make_folder, sha256_of, write_atomically
 from regraft.storage.places import data_folder
@@ -79,8 +80,7 @@ class Fetcher:
         except (OSError, http.client.HTTPException, ValueError) as error:
             if isinstance(error, TimeoutError) or time.monotonic() >= deadline:
                 raise ImageError(f"{target.host} did not deliver within {self.most_s:g} s") from error
-            reason = " ".join(str(error).split())[:100] or type(error).__name__
-            raise ImageError(f"{target.host} could not be asked ({reason})") from error
+            raise ImageError(f"{target.host} could not be asked ({words_of(error, 100)})") from error
         finally:
             if timer is not None:
                 timer.cancel()
@@ -153,7 +153,7 @@ def fetched(
     Raises:
         DataError: $HF_HUB_OFFLINE forbids it.
     """
-    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
+    if network.is_forbidden():
         raise DataError("HF_HUB_OFFLINE=1 forbids to fetch the addresses in the table; remove --fetch-urls")
     chosen = fetcher or Fetcher()
     place = Path(os.path.abspath(table))

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from regraft.data.archives.members import MOST_MEMBERS, Contents, Member
-from regraft.errors import DataError, ImageError
+from regraft.errors import DataError, ImageError, words_of
 
 _MOST_GROUP_BYTES = 2_000_000_000
 _ENDING = re.compile(r"\.[A-Za-z0-9]{1,5}$")
@@ -121,7 +121,7 @@ def read_cell(path: Path, member: Member) -> bytes:
     except ImageError:
         raise
     except Exception as error:  # pyarrow raises many kinds for damaged files
-        raise ImageError(f"can't be read from its table: {' '.join(str(error).split())[:200]}") from error
+        raise ImageError(f"can't be read from its table: {words_of(error)}") from error
     data = value.get("bytes") if isinstance(value, dict) else value
     if data is None:
         raise ImageError("the cell of the table holds no image, at most a file's name")

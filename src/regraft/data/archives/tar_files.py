@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import BinaryIO, cast
 
 from regraft.data.archives.members import Bounded, Contents, Member, collected
-from regraft.errors import DataError, ImageError
+from regraft.errors import DataError, ImageError, words_of
 from regraft.records import SkippedFile
 
 _LONGEST_HEADER = 1 << 20  # names of a megabyte are none
@@ -33,14 +33,10 @@ def tar_contents(file: BinaryIO, size: int) -> Contents:
     except DataError:
         raise
     except Exception as error:  # tarfile raises many kinds for damaged headers
-        raise DataError(f"damaged: {_text(error)}. Download or copy it again") from error
+        raise DataError(f"damaged: {words_of(error)}. Download or copy it again") from error
     last = next(reversed(found.members), "its beginning")
     lost = tuple(SkippedFile(f"all after {last}", f"{reason}; copy it again") for reason in broken)
     return Contents(found.members, (*found.refused, *lost))
-
-
-def _text(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def _ends(file: BinaryIO, place: int) -> bool:
@@ -57,7 +53,7 @@ def _entries(opened: tarfile.TarFile, size: int, broken: list[str]) -> Iterator[
         except tarfile.TarError as error:
             if last < 0:
                 raise
-            broken.append(f"the archive is cut off ({_text(error)})")
+            broken.append(f"the archive is cut off ({words_of(error)})")
             return
         if info is None:
             return

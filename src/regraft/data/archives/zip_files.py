@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from typing import BinaryIO, cast
 
 from regraft.data.archives.members import MOST_MEMBERS, Bounded, Contents, Member, collected
-from regraft.errors import DataError, ImageError
+from regraft.errors import DataError, ImageError, words_of
 
 _DIRECTORY_MB = 512
 _STORED, _DEFLATED = 0, 8
@@ -50,7 +50,7 @@ def zip_contents(file: BinaryIO, size: int) -> Contents:
 
 
 def _reason(error: Exception) -> str:
-    text = " ".join(str(error).split())[:200] or type(error).__name__
+    text = words_of(error)
     if "multi" in text.lower() and "disk" in text.lower():
         return f"a part of a divided archive ({text}); join the parts first, for example with `zip -s 0`"
     return f"damaged: {text}. Download or copy it again"

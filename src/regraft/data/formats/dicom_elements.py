@@ -10,7 +10,7 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
-from regraft.errors import ImageError
+from regraft.errors import ImageError, words_of
 
 _NUMBERS = (
     "Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "BitsStored", "PixelRepresentation",
@@ -155,7 +155,7 @@ def read_elements(data: bytes) -> Elements:
     except ImageError:
         raise
     except Exception as error:  # pydicom raises many kinds for damaged files
-        raise ImageError(f"a damaged DICOM file: {' '.join(str(error).split())[:160]}") from error
+        raise ImageError(f"a damaged DICOM file: {words_of(error, 160)}") from error
     syntax = "" if meta is None else meta.value
     syntax = syntax.decode("latin-1") if isinstance(syntax, bytes) else str(syntax)
     value = b"" if pixels is None or not isinstance(pixels.value, bytes) else pixels.value

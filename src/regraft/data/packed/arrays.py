@@ -26,7 +26,7 @@ from regraft.data.sources.candidates import SIDES
 from regraft.data.sources.column_names import TableColumns, choose_label, likely_names
 from regraft.data.sources.labels import label_of
 from regraft.data.sources.table_files import read_table
-from regraft.errors import DataError
+from regraft.errors import DataError, words_of
 from regraft.machine.processor import count_cores
 from regraft.parallel import in_order
 from regraft.records import Side
@@ -96,7 +96,7 @@ def stacks_in(path: Path) -> list[Stack]:
     try:
         return _stack_of_npy(path) if path.suffix.lower() == ".npy" else _stacks_of_npz(path)
     except (OSError, ValueError, zipfile.BadZipFile, EOFError, MemoryError) as error:
-        text = " ".join(str(error).split())[:200] or type(error).__name__
+        text = words_of(error)
         raise DataError(f"can't read the arrays in {printable(str(path))}: {text}") from error
 
 

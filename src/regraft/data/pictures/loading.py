@@ -31,7 +31,7 @@ from regraft.data.pictures.framing import Frame, border_colour, frame_of, needed
 from regraft.data.pictures.guards import LoadLimits as LoadLimits
 from regraft.data.pictures.guards import check_header, check_megapixels
 from regraft.data.pictures.guards import read_file as read_file
-from regraft.errors import ImageError
+from regraft.errors import ImageError, words_of
 from regraft.records import InputSpec, Intensity
 
 LOADER_VERSION = 2
@@ -132,7 +132,7 @@ def decode(
     except ImageError:
         raise
     except Exception as error:  # Pillow and its plugins raise many kinds for damaged files
-        raise ImageError(f"can't be decoded: {_one_line(error)}") from error
+        raise ImageError(f"can't be decoded: {words_of(error)}") from error
 
 
 def _decode_dicom(
@@ -219,11 +219,6 @@ def _seen(
     bands = grey_bands(samples, extent)
     bands += [] if samples.alpha is None else [Image.fromarray(samples.alpha)]
     return bands[0].convert("RGB"), bands
-
-
-def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text[:200]
 
 
 def _decode_opened(

@@ -14,6 +14,7 @@ from regraft.evaluation.average_precision import average_precision
 from regraft.evaluation.boxes import detections, true_boxes
 from regraft.evaluation.matching import match
 from regraft.tasks.task import Measure
+from regraft.training.loop.objective import Overall
 
 
 class DetectionObjective:
@@ -25,7 +26,7 @@ class DetectionObjective:
 
     measure: ClassVar[str] = "average_precision_per_picture"
     measures_training: ClassVar[bool] = False
-    gathered: ClassVar[int] = 0
+    overall: ClassVar[Overall | None] = None
     chances: ClassVar[npt.NDArray[np.float64] | None] = None
 
     def __init__(self, head: DetectionHead) -> None:
@@ -52,10 +53,6 @@ class DetectionObjective:
         """The average precision in each picture, `(N,)`, as `picture_precision` computes it."""
         found, rows = self._head.found(scores), targets.cpu().numpy()
         return torch.from_numpy(picture_precision(found, rows, self._head.classes)).to(targets.device)
-
-    def whole(self, scores: npt.NDArray[np.float64], targets: npt.NDArray[Any]) -> float:
-        """Not needed: the sum over pictures is enough."""
-        raise NotImplementedError
 
     @classmethod
     def measured(cls, goodness: float) -> Measure:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from torch import nn
 
@@ -36,6 +36,21 @@ def small(
     network = Small(stages, last)
     initialise(network.whole.eval(), init, seed=seed)
     return network
+
+
+def linear_conv(inputs: int, outputs: int, size: int = 3) -> list[nn.Module]:
+    """A convolution and BatchNorm: the end of a residual branch."""
+    convolution = nn.Conv2d(inputs, outputs, size, padding=size // 2, bias=False)
+    return [convolution, nn.BatchNorm2d(outputs)]
+
+
+def three_blocks(block: Callable[[int], nn.Module]) -> Callable[[int], list[nn.Module]]:
+    """A convolution and three blocks with a pooling between them, as a function of their width."""
+
+    def blocks(width: int) -> list[nn.Module]:
+        return [conv(1, width), block(width), nn.Sequential(nn.MaxPool2d(2), block(width)), block(width)]
+
+    return blocks
 
 
 def conv(inputs: int, outputs: int, size: int = 3, *, norm: bool = True, pool: bool = False) -> nn.Sequential:

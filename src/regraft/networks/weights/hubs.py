@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from regraft.errors import DownloadError
+from regraft.machine.network import is_forbidden
 from regraft.networks.weights.fetching import (
     WAIT_S,
     RemoteFile,
@@ -98,8 +99,7 @@ def offline_because(offline: bool) -> str | None:
     """What forbids a download: the flag or the hub's own variable; None where nothing does."""
     if offline:
         return "--offline"
-    forbidden = os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
-    return "HF_HUB_OFFLINE=1" if forbidden else None
+    return "HF_HUB_OFFLINE=1" if is_forbidden() else None
 
 
 def is_published(network: str) -> bool:

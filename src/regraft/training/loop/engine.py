@@ -307,7 +307,7 @@ class Trainer:
     def _evaluate(self) -> Score | None:
         """The score of the weights (or of their moving average) on the validation images."""
         training, tail, objective = self.training, self.training.tail, self.training.objective
-        source, targets = training.validation, training.validation_targets
+        source, targets, overall = training.validation, training.validation_targets, objective.overall
         share_first(tail.statistics().values())
         if source is None or targets is None:
             return None
@@ -317,7 +317,7 @@ class Trainer:
         try:
             source.begin(0, self.reporter)
             sums = torch.zeros(3, dtype=torch.float64, device=self.training.device)
-            every = sums.new_zeros(len(targets), objective.gathered)
+            every = sums.new_zeros(len(targets), overall.outputs if overall else 0)
             own = np.arange(self._rank, len(targets), self._world)
             starts = range(0, len(own), training.evaluated)
             batches = [own[start : start + training.evaluated] for start in starts]
@@ -328,15 +328,15 @@ class Trainer:
                 truth = torch.from_numpy(targets[places]).to(values.device)
                 loss, goodness = objective.summed_loss(scores, truth), objective.goodness(scores, truth).sum()
                 sums += torch.stack([loss, goodness, loss.new_tensor(len(places))])
-                if objective.gathered:
+                if overall is not None:
                     every[torch.from_numpy(places).to(every.device)] = scores.to(every.dtype)
         finally:
             tail.restore(current)
         add_up([sums])
         loss_sum, goodness_sum, count = sums.tolist()
-        if objective.gathered:
+        if overall is not None:
             add_up([every])  # each process knows its own images
-            goodness_sum = count * objective.whole(every.cpu().numpy(), targets[np.arange(len(targets))])
+            goodness_sum = count * overall.goodness(every.cpu().numpy(), targets[np.arange(len(targets))])
         return Score(goodness=goodness_sum / count, loss=loss_sum / count)
 
 

@@ -7,7 +7,7 @@ in classification; the loop only hands it to the objective, so that it may be an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, Self
 
@@ -47,6 +47,16 @@ class Unit:
     """Greater than 0."""
 
 
+@dataclass(frozen=True)
+class Overall:
+    """How good the predictions for all images together are, where that is no mean over single images."""
+
+    outputs: int
+    """The number of scores K of each image."""
+    goodness: Callable[[npt.NDArray[np.float64], npt.NDArray[Any]], float]
+    """From scores `(N, K)` and targets; larger is better."""
+
+
 class Objective(Protocol):
     """The contract. N is the number of images in a batch; tensors are on one device.
 
@@ -63,8 +73,8 @@ class Objective(Protocol):
         """Whether the goodness of training batches is measured; not if that takes long next to a step."""
 
     @property
-    def gathered(self) -> int:
-        """The number of scores K that `whole` needs of each image; 0 if the sum of `goodness` is enough."""
+    def overall(self) -> Overall | None:
+        """What takes the place of the mean of `goodness` in an evaluation, if that is not enough."""
 
     @property
     def chances(self) -> npt.NDArray[np.float64] | None:
@@ -84,9 +94,6 @@ class Objective(Protocol):
 
     def goodness(self, scores: Any, targets: torch.Tensor) -> torch.Tensor:
         """How good the prediction for each image is, `(N,)`, as in `Task.goodness`; larger is better."""
-
-    def whole(self, scores: npt.NDArray[np.float64], targets: npt.NDArray[Any]) -> float:
-        """The mean goodness of all images together, from their scores `(N, K)`, if these are gathered."""
 
     def measured(self, goodness: float) -> Measure:
         """A mean goodness as the score that users see."""
@@ -143,12 +150,12 @@ class SoftmaxObjective:
     @property
     def measures_training(self) -> bool:
         """Whether the goodness of a batch says something, as that of accuracy does."""
-        return not self.gathered
+        return self.overall is None
 
     @property
-    def gathered(self) -> int:
-        """The number of classes, unless weights are compared by accuracy, which is a sum over images."""
-        return 0 if self.kept_by == "accuracy" else self.classes
+    def overall(self) -> Overall | None:
+        """The measure of all images together, unless it is accuracy, which is a mean over images."""
+        return None if self.kept_by == "accuracy" else Overall(self.classes, self._measured_together)
 
     @classmethod
     def of(
@@ -184,7 +191,7 @@ class SoftmaxObjective:
         """1 where the largest score is that of the true class, else 0."""
         return (scores.argmax(dim=1) == targets).float()
 
-    def whole(self, scores: npt.NDArray[np.float64], targets: npt.NDArray[Any]) -> float:
+    def _measured_together(self, scores: npt.NDArray[np.float64], targets: npt.NDArray[Any]) -> float:
         """The mean goodness by the measure, of the softmax of all scores."""
         chances = torch.from_numpy(scores).softmax(dim=1).numpy()
         return float(class_goodness(self.kept_by, chances, targets).mean())
@@ -217,7 +224,7 @@ class SigmoidObjective:
 
     measure: ClassVar[str] = "brier_score"
     measures_training: ClassVar[bool] = True
-    gathered: ClassVar[int] = 0
+    overall: ClassVar[Overall | None] = None
     smoothing: float = 0.0
     unit: ClassVar[Unit | None] = None
     chances: ClassVar[npt.NDArray[np.float64] | None] = None
@@ -260,11 +267,6 @@ class SigmoidObjective:
         errors = torch.where(is_known, scores.float().sigmoid() - targets, 0.0)
         return 1 - errors.square().sum(dim=1) / is_known.sum(dim=1).clamp_min(1)
 
-    def whole(self, scores: npt.NDArray[np.float64], targets: npt.NDArray[Any]) -> float:
-        """The mean of `goodness`."""
-        found = self.goodness(torch.from_numpy(scores), torch.from_numpy(targets))
-        return float(found.mean())
-
     @classmethod
     def measured(cls, goodness: float) -> Measure:
         """The Brier score."""
@@ -281,7 +283,7 @@ class IdentityObjective:
 
     measure: ClassVar[str] = "mean_absolute_error"
     measures_training: ClassVar[bool] = True
-    gathered: ClassVar[int] = 0
+    overall: ClassVar[Overall | None] = None
     unit: Unit
     chances: ClassVar[npt.NDArray[np.float64] | None] = None
 
@@ -316,11 +318,6 @@ class IdentityObjective:
         """Minus the absolute error, in the unit of the targets."""
         predicted = scores[:, 0].to(targets.dtype) * self.unit.deviation + self.unit.mean
         return -(predicted - targets).abs()
-
-    def whole(self, scores: npt.NDArray[np.float64], targets: npt.NDArray[Any]) -> float:
-        """The mean of `goodness`."""
-        found = self.goodness(torch.from_numpy(scores), torch.from_numpy(targets))
-        return float(found.mean())
 
     @classmethod
     def measured(cls, goodness: float) -> Measure:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import nn
 from torch.nn import functional
 
-from regraft.lab.bench.networks import conv
+from regraft.lab.bench.networks import conv, linear_conv, three_blocks
 from regraft.lab.bench.subject import Bench, steps_of
 from regraft.lab.experiments.blocks.equal_cost import ACCURACY, SIZE, TIME, Design, bench, figures
 from regraft.lab.results.claims import compared, said
@@ -31,37 +29,24 @@ class Residual(nn.Module):
         return functional.relu(given + self.body(given))
 
 
-def _pair(width: int) -> list[nn.Module]:
-    last: list[nn.Module] = [nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width)]
-    return [conv(width, width), *last]
-
-
-def _basic(width: int) -> nn.Module:
-    return Residual(*_pair(width))
+def basic(width: int) -> nn.Module:
+    """Two 3 x 3 convolutions and a shortcut."""
+    return Residual(conv(width, width), *linear_conv(width, width))
 
 
 def _bottleneck(width: int) -> nn.Module:
     narrow = width // 4
-    last: list[nn.Module] = [nn.Conv2d(narrow, width, 1, bias=False), nn.BatchNorm2d(width)]
-    return Residual(conv(width, narrow, 1), conv(narrow, narrow), *last)
+    return Residual(conv(width, narrow, 1), conv(narrow, narrow), *linear_conv(narrow, width, 1))
 
 
 def _chain(width: int) -> nn.Module:
-    return nn.Sequential(*_pair(width), nn.ReLU())
-
-
-def _network(block: Callable[[int], nn.Module]) -> Callable[[int], list[nn.Module]]:
-    def blocks(width: int) -> list[nn.Module]:
-        stem = conv(1, width)
-        return [stem, block(width), nn.Sequential(nn.MaxPool2d(2), block(width)), block(width)]
-
-    return blocks
+    return nn.Sequential(conv(width, width), *linear_conv(width, width), nn.ReLU())
 
 
 DESIGNS = {
-    BASIC: Design(_network(_basic)),
-    BOTTLENECK: Design(_network(_bottleneck)),
-    CHAIN: Design(_network(_chain)),
+    BASIC: Design(three_blocks(basic)),
+    BOTTLENECK: Design(three_blocks(_bottleneck)),
+    CHAIN: Design(three_blocks(_chain)),
 }
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from torch import nn
 
-from regraft.lab.bench.networks import conv
+from regraft.lab.bench.networks import conv, linear_conv, three_blocks
 from regraft.lab.bench.subject import Bench, steps_of
 from regraft.lab.experiments.blocks.bottleneck import Residual
 from regraft.lab.experiments.blocks.equal_cost import ACCURACY, TIME, Design, bench, figures
@@ -31,21 +29,13 @@ def _separable(width: int) -> nn.Module:
 
 def _inverted(width: int) -> nn.Module:
     wide = _EXPANSION * width
-    last: list[nn.Module] = [nn.Conv2d(wide, width, 1, bias=False), nn.BatchNorm2d(width)]
-    return Residual(conv(width, wide, 1), *_depthwise(wide), *last)
-
-
-def _network(block: Callable[[int], nn.Module]) -> Callable[[int], list[nn.Module]]:
-    def blocks(width: int) -> list[nn.Module]:
-        return [conv(1, width), block(width), nn.Sequential(nn.MaxPool2d(2), block(width)), block(width)]
-
-    return blocks
+    return Residual(conv(width, wide, 1), *_depthwise(wide), *linear_conv(wide, width, 1))
 
 
 DESIGNS = {
-    STANDARD: Design(_network(lambda width: conv(width, width))),
-    SEPARABLE: Design(_network(_separable)),
-    INVERTED: Design(_network(_inverted)),
+    STANDARD: Design(three_blocks(lambda width: conv(width, width))),
+    SEPARABLE: Design(three_blocks(_separable)),
+    INVERTED: Design(three_blocks(_inverted)),
 }
 
 

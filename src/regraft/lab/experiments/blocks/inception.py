@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import nn
 
-from regraft.lab.bench.networks import conv
+from regraft.lab.bench.networks import conv, three_blocks
 from regraft.lab.bench.subject import Bench, steps_of
 from regraft.lab.experiments.blocks.equal_cost import ACCURACY, TIME, Design, bench, figures
 from regraft.lab.results.claims import best, compared, said
@@ -44,19 +42,11 @@ class Inception(nn.Module):
         return torch.cat([branch(given) for branch in self.branches], dim=1)
 
 
-def _network(block: Callable[[int], nn.Module]) -> Callable[[int], list[nn.Module]]:
-    def blocks(width: int) -> list[nn.Module]:
-        pooled = nn.Sequential(nn.MaxPool2d(2), block(width))
-        return [conv(1, width), block(width), pooled, block(width)]
-
-    return blocks
-
-
 DESIGNS = {
-    INCEPTION: Design(_network(lambda width: Inception(width, squeezes=True))),
-    NAIVE: Design(_network(lambda width: Inception(width, squeezes=False))),
-    THREE: Design(_network(lambda width: conv(width, width))),
-    FIVE: Design(_network(lambda width: conv(width, width, 5))),
+    INCEPTION: Design(three_blocks(lambda width: Inception(width, squeezes=True))),
+    NAIVE: Design(three_blocks(lambda width: Inception(width, squeezes=False))),
+    THREE: Design(three_blocks(lambda width: conv(width, width))),
+    FIVE: Design(three_blocks(lambda width: conv(width, width, 5))),
 }
 
 

@@ -1,4 +1,4 @@
-"""Twice the multiply-adds, spent on depth, on width, on resolution, or on all three."""
+"""Three times the multiply-adds, spent on depth, on width, on resolution, or on all three."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import nn
 
 from regraft.lab.bench.networks import conv
 from regraft.lab.bench.subject import Bench, steps_of
-from regraft.lab.experiments.blocks.bottleneck import Residual
+from regraft.lab.experiments.blocks.bottleneck import basic
 from regraft.lab.experiments.blocks.equal_cost import ACCURACY, Design, bench, figures
 from regraft.lab.results.claims import best, compared
 from regraft.lab.results.experiment import Arm, Choices, Experiment, Paper, Step
@@ -20,16 +20,11 @@ _MORE = 3.0
 """How many times the multiply-adds of the base the others may have."""
 
 
-def _block(width: int) -> nn.Module:
-    last: list[nn.Module] = [nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width)]
-    return Residual(conv(width, width), *last)
-
-
 def _network(count: int) -> Callable[[int], list[nn.Module]]:
     def blocks(width: int) -> list[nn.Module]:
-        first = [_block(width) for _ in range(count)]
-        later = [_block(width) for _ in range(count - 1)]
-        return [conv(1, width), *first, nn.Sequential(nn.MaxPool2d(2), _block(width)), *later]
+        first = [basic(width) for _ in range(count)]
+        later = [basic(width) for _ in range(count - 1)]
+        return [conv(1, width), *first, nn.Sequential(nn.MaxPool2d(2), basic(width)), *later]
 
     return blocks
 

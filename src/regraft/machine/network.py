@@ -1,0 +1,10 @@
+"""Whether this machine may ask the network."""
+
+from __future__ import annotations
+
+import os
+
+
+def is_forbidden() -> bool:
+    """Whether $HF_HUB_OFFLINE forbids downloads, the variable by which the hub's own library is told so."""
+    return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
