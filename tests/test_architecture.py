@@ -24,7 +24,7 @@ ANY_SIZE = {"cli/commands"}
 DOORS = {
     "timm": {"networks"},
     "torchvision": {"data/pictures", "detection", "networks"},
-    "openvino": {"features", "export"},
+    "openvino": {"features", "export", "machine"},
     "skimage": {"features", "lab"},
     "sklearn": {"advice", "estimator", "evaluation", "heads", "lab"},
     "scipy": {"heads", "named"},

@@ -14,6 +14,7 @@ from regraft.data.pictures.framing import FRAMINGS
 from regraft.data.pictures.loading import Picture, fit_input
 from regraft.export.export import export_model
 from regraft.export.graphs import crop_graph
+from regraft.machine.inference import openvino_core
 from regraft.prediction.onnx_graph import saved
 from regraft.records import Framing, InputSpec, Interpolation
 
@@ -58,10 +59,8 @@ def test_the_graph_frames_as_the_loader_does(framing: Framing, rule: Interpolati
 @pytest.mark.slow
 def test_openvino_frames_within_one_level() -> None:
     """Its kernels compute double precision in single, so a few values differ by one level."""
-    from openvino import Core
-
     spec = spec_of("pad")
-    compiled = Core().compile_model(Core().read_model(saved(crop_graph(spec)), b""), "CPU")
+    compiled = openvino_core().compile_model(openvino_core().read_model(saved(crop_graph(spec)), b""), "CPU")
     for width, height in ((300, 400), (96, 64), (31, 97), (64, 64)):
         pixels = np.random.default_rng(0).integers(0, 256, (1, height, width, 3), dtype=np.uint8)
         gap = np.abs(compiled(pixels)[0][0].astype(int) - shown(pixels[0], spec).astype(int))

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from regraft.errors import SettingsError
+from regraft.machine.inference import openvino_core
 
 
 def convert(onnx_file: Path, target: Path) -> None:
@@ -27,10 +28,8 @@ class OpenVinoFile:
     """
 
     def __init__(self, path: Path) -> None:
-        import openvino
-
         hints = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
-        self._graph = openvino.Core().compile_model(str(path), "CPU", hints)
+        self._graph = openvino_core().compile_model(str(path), "CPU", hints)
 
     def outputs(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
         """Outputs `(N, K)` for decoded images `(N, H, W, C) uint8` of the same size."""

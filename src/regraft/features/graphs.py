@@ -22,6 +22,7 @@ from pydantic import Field, ValidationError
 
 from regraft.errors import StorageError
 from regraft.features.moments import Norm
+from regraft.machine.inference import openvino_core
 from regraft.networks.weights.finding import Weights
 from regraft.networks.zoo.cards import card_of
 from regraft.records import Column, MapLevel, Recipe, Record, Sha256
@@ -98,7 +99,7 @@ class Graph:
         import openvino
 
         constants = openvino.Tensor(self._constants(arrays))
-        model = openvino.Core().read_model((self.folder / GRAPH).read_bytes(), constants)
+        model = openvino_core().read_model((self.folder / GRAPH).read_bytes(), constants)
         if self._canvas is not None:
             model.reshape([1, *self._canvas, model.inputs[0].partial_shape[3].get_length()])
         return model

@@ -13,6 +13,7 @@ from regraft.errors import SettingsError
 from regraft.features.conversion import converted
 from regraft.features.graphs import Cut, Output, conversion_facts
 from regraft.features.runtimes import Key, Row
+from regraft.machine.inference import openvino_core
 from regraft.machine.processor import count_cores, processor_model
 from regraft.networks.weights.finding import Weights
 from regraft.networks.weights.tensors import read_arrays
@@ -84,7 +85,7 @@ class OpenVinoRuntime:
                 request.wait()
 
     def _compile(self, openvino: Any) -> Any:
-        core = openvino.Core()
+        core = openvino_core()
         if self.precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             raise SettingsError(
                 "--precision bf16 needs a CPU with AVX512-BF16 or AMX, and this one has neither; "

@@ -24,6 +24,7 @@ from torch import nn
 from regraft.features.graphs import CONSTANTS, GRAPH, RECORD, Cut, Graph, GraphRecord, Piece, graph_facts
 from regraft.features.measured_stages import MeasuredStages, moments_layout, norms_of
 from regraft.features.pooling import PrefixActivation, StageMaps, activation_shape, layout_of, map_levels
+from regraft.machine.inference import openvino_core
 from regraft.networks.network import Network, load_network
 from regraft.networks.weights.finding import Weights
 from regraft.records import Column, MapLevel
@@ -147,11 +148,9 @@ def _agrees(
     graph: Graph, state: Mapping[str, torch.Tensor], image: torch.Tensor, expected: Sequence[npt.NDArray[Any]]
 ) -> bool:
     """Whether the graph with its weights computes what torch computes."""
-    import openvino
-
     arrays = {name: value.float().numpy() for name, value in state.items()}
     settings = {"INFERENCE_PRECISION_HINT": "f32"}
-    found = openvino.Core().compile_model(graph.whole(arrays), "CPU", settings)({0: image.numpy()})
+    found = openvino_core().compile_model(graph.whole(arrays), "CPU", settings)({0: image.numpy()})
     return all(
         np.abs(found[number] - wanted).max() <= _TOLERANCE * np.abs(wanted).max()
         for number, wanted in enumerate(expected)
