@@ -27,7 +27,7 @@ DOORS = {
     "openvino": {"features", "export", "machine"},
     "skimage": {"features", "lab"},
     "sklearn": {"advice", "estimator", "evaluation", "heads", "lab"},
-    "scipy": {"heads", "named"},
+    "scipy": {"data/findings", "heads", "named"},
     "threadpoolctl": {"heads", "lab"},
     "tifffile": {"data/formats"},
     "pydicom": {"data/formats"},
