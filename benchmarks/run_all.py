@@ -20,6 +20,7 @@ SCRIPTS = (
     ["accuracy.py"],
     ["kill9.py"],
     ["shared_cache.py"],
+    ["look_alikes.py"],
     ["memory.py"],
     ["fastai_frozen.py"],
     ["depthwise.py"],

@@ -6,7 +6,7 @@ the images (Efron 1979). Where images belong together, all of them are about who
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,7 @@ Floats = npt.NDArray[Any]
 _RESAMPLES = 1_000
 MATRIX_MAX = 100  # classes; a matrix of more would be nearly all zeros and many megabytes
 _BINS = 15
+_CALIBRATION_RESAMPLES = 300
 
 
 def score(
@@ -53,21 +54,22 @@ def score(
     surprise = -np.log(np.maximum(probabilities[np.arange(len(truth)), truth], 1e-12))
     top = probabilities.max(axis=1)
     rights = predicted == truth
-    draws = _draws(len(truth), own, seed)
-    balanced, macro = _resampled_class_scores(truth, predicted, classes, draws)
+    balanced, macro, losses, errors = np.empty((4, _RESAMPLES))
+    for place, draw in enumerate(_draws(len(truth), own, seed)):
+        drawn = class_counts(truth[draw], predicted[draw], classes)
+        balanced[place], macro[place] = balanced_accuracy(drawn), macro_f1(drawn)
+        losses[place] = surprise[draw].mean()
+        if place < _CALIBRATION_RESAMPLES:
+            errors[place] = calibration_error(top[draw], rights[draw])
     return Scores(
         images=len(truth),
         method=by_group(method, own),
         accuracy=share_estimate(rights, own),
         balanced_accuracy=percentile_interval(balanced_accuracy(counts), balanced, number),
         macro_f1=percentile_interval(macro_f1(counts), macro, number),
-        log_loss=percentile_interval(
-            float(surprise.mean()), np.array([surprise[draw].mean() for draw in draws]), number
-        ),
+        log_loss=percentile_interval(float(surprise.mean()), losses, number),
         calibration_error=percentile_interval(
-            calibration_error(top, rights),
-            np.array([calibration_error(top[draw], rights[draw]) for draw in draws[:300]]),
-            number,
+            calibration_error(top, rights), errors[:_CALIBRATION_RESAMPLES], number
         ),
         classes=_class_scores(counts, labels),
         confusion=_matrix(cells, classes) if classes <= MATRIX_MAX else (),
@@ -76,12 +78,16 @@ def score(
     )
 
 
-def _draws(images: int, groups: Ints | None, seed: int) -> Sequence[Ints]:
-    """The places of the images in each draw of the bootstrap."""
+def _draws(images: int, groups: Ints | None, seed: int) -> Iterator[Ints]:
+    """The places of the images in each draw of the bootstrap, one draw after the other."""
     if groups is None:
-        return list(np.random.default_rng(seed).integers(0, images, (_RESAMPLES, images), dtype=np.int32))
-    counts = bootstrap_counts(images, draws=_RESAMPLES, seed=seed, groups=groups)
-    return [np.repeat(np.arange(images), row.astype(np.int64)) for some in counts for row in some]
+        generator = np.random.default_rng(seed)
+        for _ in range(_RESAMPLES):
+            yield generator.integers(0, images, images, dtype=np.int32)
+        return
+    for some in bootstrap_counts(images, draws=_RESAMPLES, seed=seed, groups=groups):
+        for row in some:
+            yield np.repeat(np.arange(images), row.astype(np.int64))
 
 
 def mean_interval(values: Sequence[float]) -> Estimate:
@@ -165,17 +171,6 @@ def calibration_error(top: Floats, rights: Floats) -> float:
     confidence = np.bincount(bins, weights=top, minlength=_BINS)
     accuracy = np.bincount(bins, weights=rights.astype(float), minlength=_BINS)
     return float(np.abs(confidence - accuracy).sum() / max(len(top), 1))
-
-
-def _resampled_class_scores(
-    truth: Ints, predicted: Ints, classes: int, draws: Sequence[Ints]
-) -> tuple[Floats, Floats]:
-    """Balanced accuracy and macro-F1 of each bootstrap draw, computed from counts by class."""
-    balanced, macro = np.empty(len(draws)), np.empty(len(draws))
-    for number, draw in enumerate(draws):
-        counts = class_counts(truth[draw], predicted[draw], classes)
-        balanced[number], macro[number] = balanced_accuracy(counts), macro_f1(counts)
-    return balanced, macro
 
 
 def _class_scores(counts: ClassCounts, labels: Sequence[str]) -> tuple[ClassScores, ...]:
