@@ -139,8 +139,8 @@ def _predicted_test(
     votes: list[Outputs] = []
     skipped: dict[str, SkippedFile] = {}
     for voter in contender.voters:
-        runtime = prepared.runtime
-        if voter.weights.sha256 != prepared.runtime.facts["weights_sha256"]:
+        runtime, known = prepared.runtime, prepared.weights
+        if (voter.weights.sha256, voter.weights.input_spec.shape) != (known.sha256, known.input_spec.shape):
             runtime = prepared.compute.open(voter.weights, reporter)
         features = prepared.compute.extract(images, runtime, voter.weights.input_spec, reporter)
         skipped |= {file.path: file for file in features.skipped}
