@@ -14,7 +14,9 @@ from PIL import Image
 
 import regraft
 from regraft.export.export import export_model
-from regraft.ladder.richer_inputs import larger_sides, richer_s, try_larger_inputs
+from regraft.ladder import input_trials
+from regraft.ladder import state as ladder_state
+from regraft.ladder.richer_inputs import larger_sides, richer_s, try_larger_inputs, try_mirror_images
 from regraft.progress import Silent
 from regraft.records import InputSpec
 from regraft.runs.comparison import read_run
@@ -72,7 +74,7 @@ def test_the_decision_is_a_line_and_the_plan_repeats_it(small_objects: Path, cli
     reasons = Run.model_validate_json((climbed / "run.json").read_text()).reasons
     (line,) = [reason for reason in reasons if "input of" in reason]
     assert line.startswith("input of 288 px, because it gives +")
-    assert "compared with the input of 160 px, and is better with a probability of" in line
+    assert "compared with input of 160 px, and is better with a probability of" in line
     assert "image_size = 288" in (climbed / "plan.toml").read_text()
     again = regraft.fit(small_objects, weights="random", plan=climbed / "plan.toml")
     assert again.test_scores == regraft.load_model(climbed).scores.test  # type: ignore[union-attr]
@@ -133,6 +135,59 @@ def test_a_size_that_the_user_names_is_not_compared_with_others(small_objects: P
     assert not any("input of" in reason for reason in run.reasons)
 
 
+@pytest.fixture(scope="module")
+def mirrored(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A ladder on which everything looks better than what is kept, so that mirror images are kept as well."""
+    folder = tmp_path_factory.mktemp("mirrored") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (input_trials, ladder_state):
+            patch.setattr(module, "chance_better", lambda *_: 1.0)
+        regraft.fit(digits, out=folder, network="lenet5", framing="crop", budget="60s", lr=1e-3)
+    return folder
+
+
+@pytest.mark.slow
+def test_a_model_of_mirror_images_predicts_what_its_run_says(digits: Path, mirrored: Path) -> None:
+    model = regraft.load_model(mirrored)
+    assert model.weights.input_spec.average == "mirror"
+    with (mirrored / "predictions.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    found = model.predict([digits / row["path"] for row in rows])
+    assert [one.label for one in found] == [row["predicted"] for row in rows]
+
+
+@pytest.mark.slow
+def test_the_order_of_left_and_right_is_nothing_to_a_model_of_mirror_images(
+    digits: Path, tmp_path: Path
+) -> None:
+    model = regraft.fit(digits, network="lenet5", strategy="probe", average="mirror")
+    images = [np.asarray(Image.open(path)) for path in sorted(digits.rglob("*.png"))[::60]]
+    found = [model.predict(several) for several in (images, [image[:, ::-1].copy() for image in images])]
+    for one, other in zip(*found, strict=True):
+        assert np.allclose(one.probabilities, other.probabilities, atol=1e-5)
+    loaded = regraft.load_model(model.save(tmp_path / "bundle"))
+    for one, other in zip(found[0], loaded.predict(images), strict=True):
+        assert np.array_equal(one.probabilities, other.probabilities)
+
+
+@pytest.mark.slow
+def test_an_export_averages_over_mirror_images(digits: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    model = regraft.fit(digits, network="lenet5", strategy="many-stages", average="mirror", out=run)
+    exported = regraft.load_model(export_model(run, tmp_path / "exported").folder)
+    images = sorted(digits.rglob("*.png"))[::60]
+    for one, other in zip(model.predict(images), exported.predict(images), strict=True):
+        assert np.allclose(one.probabilities, other.probabilities, atol=1e-5)
+    assert "its mirror image" in (tmp_path / "exported" / "README.md").read_text()
+
+
+@pytest.mark.slow
+def test_a_plan_keeps_the_average(digits: Path, mirrored: Path) -> None:
+    assert 'average = "mirror"' in (mirrored / "plan.toml").read_text()
+    again = regraft.fit(digits, plan=mirrored / "plan.toml")
+    assert again.test_scores == regraft.load_model(mirrored).scores.test  # type: ignore[union-attr]
+
+
 class Told(Silent):
     """Keeps decisions."""
 
@@ -164,6 +219,22 @@ def test_a_budget_that_is_too_short_is_the_reason(tmp_path: Path) -> None:
     assert "more than 40 % of the 60 s left of the budget" in state.rows[-1].verdict
     assert state.reporter.lines == [
         "input of 224 px, because there is no time to compare it with other inputs (--image-size)"
+    ]
+
+
+def test_mirror_images_are_left_out_where_the_user_says_so(tmp_path: Path) -> None:
+    state = prepared_state(tmp_path, budget_s=600.0)
+    object.__setattr__(state.inputs.settings, "average", "none")
+    try_mirror_images(state)
+    assert (state.rows, state.reporter.lines) == ([], [])
+
+
+def test_mirror_images_need_time_as_well(tmp_path: Path) -> None:
+    state = prepared_state(tmp_path, budget_s=60.0)
+    try_mirror_images(state)
+    assert state.rows[-1].name == "mirror images"
+    assert state.reporter.lines == [
+        "features of the image alone, because there is no time to compare it with other inputs (--average)"
     ]
 
 

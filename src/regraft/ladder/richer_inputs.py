@@ -1,7 +1,7 @@
-"""The rungs that show the network more of each image: larger inputs, from which small objects gain.
+"""The rungs that show the network more of each image: a larger input, and the mirror image beside it.
 
 They make every prediction more expensive, so they are compared on samples of growing size, and kept only if a
-head on the larger input is more accurate than what is kept, with the probability that every rung needs.
+head on the richer input is more accurate than what is kept, with the probability that every rung needs.
 """
 
 from __future__ import annotations
@@ -101,6 +101,23 @@ def larger_inputs(state: State) -> Rung | None:
 
 def _sized(weights: Weights, side_px: int) -> Weights:
     return adapted(weights, size_px=side_px)
+
+
+def try_mirror_images(state: State) -> None:
+    """Measure averages over mirror images if `--average` leaves it open, and go on with them if they help."""
+    rung = mirror_images(state)
+    if rung is not None:
+        _try(state, rung)
+
+
+def mirror_images(state: State) -> Rung | None:
+    """Averages over an image and its mirror image; None if they are made already, or the user decided."""
+    if state.inputs.settings.average != "auto" or state.inputs.weights.input_spec.average != "none":
+        return None
+    both = Richer("mirror images", 2.0, lambda weights: weights.averaged("mirror"))
+    return Rung(
+        "mirror images", (both,), "features of the image alone", "features averaged over {name}", "--average"
+    )
 
 
 def richer_s(state: State, rung: Rung | None) -> float:
@@ -243,7 +260,7 @@ def _switch(
         try_several_stages(state, name)
     chance = f"a probability of {100 * winner.chance:.0f} %"
     if state.keeps_present_input:
-        why = f"it gives {winner.compared} compared with the {rung.present}, and is better with {chance}"
+        why = f"it gives {winner.compared} compared with {rung.present}, and is better with {chance}"
         state.reporter.decided(rung.chosen.format(name=name), why, rung.flag)
         return
     state.go_back(before, solved)

@@ -72,8 +72,14 @@ class Inputs:
 
 
 def pass_ratio(weights: Weights, other: Weights) -> float:
-    """Cost of a pass as a multiple of another network's, by their numbers of pixels."""
-    return math.prod(weights.input_spec.shape) / math.prod(other.input_spec.shape)
+    """Cost of a pass as a multiple of another network's, by the numbers of pixels that it sees."""
+    return _work(weights) / _work(other)
+
+
+def _work(weights: Weights) -> int:
+    """Number of pixels of all views of an image."""
+    spec = weights.input_spec
+    return math.prod(spec.shape) * (2 if spec.average == "mirror" else 1)
 
 
 @dataclass

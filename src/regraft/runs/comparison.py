@@ -206,6 +206,7 @@ def _multiply_adds(model: Model) -> int | None:
             places = [len(known.stages) - 1]
         pixels, usual = math.prod(voter.weights.input_spec.shape[:2]), math.prod(known.input_spec.shape[:2])
         counted = sum(stage.multiply_adds for stage in known.stages[: max(places) + 1])
-        cost = round(counted * pixels / usual)
+        views = 2 if voter.weights.input_spec.average == "mirror" else 1
+        cost = round(views * counted * pixels / usual)
         dearest[voter.weights.sha256] = max(cost, dearest.get(voter.weights.sha256, 0))
     return sum(dearest.values())

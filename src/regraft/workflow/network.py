@@ -195,6 +195,7 @@ def _probe(
     try:
         found = find_weights(prior.network, weights=settings.weights, offline=True)
         weights = found.seeing(dataset.images.intensity.chosen).framed(settings.framing)
+        weights = weights.averaged(settings.average)
         runtime = compute.open(weights, reporter)
     except RegraftError as error:  # the other candidates can still be tried
         reporter.warn(f"{prior.network} can't be tried: {error}")
