@@ -56,6 +56,8 @@ class Rung:
     inputs: tuple[Richer, ...]
     present: str
     """The present input in words, as in `input of 224 px`."""
+    against: str
+    """The same in short, as in `224 px`."""
     chosen: str
     """The same of another input, with its name to be filled in."""
     flag: str
@@ -96,7 +98,8 @@ def larger_inputs(state: State) -> Rung | None:
         Richer(f"{side} px", (side / spec.size_px) ** 2, lambda weights, side=side: _sized(weights, side))
         for side in sides
     )
-    return Rung("larger inputs", several, f"input of {spec.size_px} px", "input of {name}", "--image-size")
+    own = f"{spec.size_px} px"
+    return Rung("larger inputs", several, f"input of {own}", own, "input of {name}", "--image-size")
 
 
 def _sized(weights: Weights, side_px: int) -> Weights:
@@ -115,9 +118,8 @@ def mirror_images(state: State) -> Rung | None:
     if state.inputs.settings.average != "auto" or state.inputs.weights.input_spec.average != "none":
         return None
     both = Richer("mirror images", 2.0, lambda weights: weights.averaged("mirror"))
-    return Rung(
-        "mirror images", (both,), "features of the image alone", "features averaged over {name}", "--average"
-    )
+    alone, averaged = "the image alone", "features averaged over {name}"
+    return Rung("mirror images", (both,), f"features of {alone}", alone, averaged, "--average")
 
 
 def richer_s(state: State, rung: Rung | None) -> float:
@@ -260,7 +262,7 @@ def _switch(
         try_several_stages(state, name)
     chance = f"a probability of {100 * winner.chance:.0f} %"
     if state.keeps_present_input:
-        why = f"it gives {winner.compared} compared with {rung.present}, and is better with {chance}"
+        why = f"it gives {winner.compared} compared with {rung.against}, and is better with {chance}"
         state.reporter.decided(rung.chosen.format(name=name), why, rung.flag)
         return
     state.go_back(before, solved)
