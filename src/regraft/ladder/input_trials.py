@@ -118,7 +118,7 @@ def named(state: State, one: Tried[Way], name: str) -> str:
 
 
 def challenger(state: State, winner: Tried[Way], name: str) -> Contender:
-    """The head of a comparison as a contender, after the state goes on with its input."""
+    """The head of a comparison as a contender; the state has its input by now."""
     _, columns = _reader(state, state.inputs.dataset.features.layout)
     rung = named(state, winner, name)
     contender = solved_contender(state, rung, "probe", state.stages[-1:], columns, winner.fitted)

@@ -1,4 +1,4 @@
-"""The rungs that show the network more of each image: a larger input, and the mirror image beside it.
+"""The rungs that show the network more of each image: a larger input, and the mirror image next to it.
 
 They make every prediction more expensive, so they are compared on samples of growing size, and kept only if a
 head on the richer input is more accurate than what is kept, with the probability that every rung needs.
