@@ -60,7 +60,8 @@ class TriedNetwork(Record):
         if self.accuracy is None or self.scores is None:
             return f"{self.network}: {self.verdict} (prior {self.expected:.1f} %, {self.expected_from})"
         scores = self.scores
-        measure = Measure.of(self.measure, self.accuracy, is_share=self.measure != "log_loss")
+        is_share = self.measure != "log_loss"
+        measure = Measure.of(self.measure, self.accuracy, self.images, is_share=is_share)
         named = "" if self.measure == "accuracy" else f"{measure.title} "
         return (
             f"{self.network}: probe {named}{measure.text} on {self.images:,} images, "
