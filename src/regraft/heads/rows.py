@@ -160,7 +160,8 @@ def share_of(data: TrainingRows, scores: Floats) -> Measure:
 def share_goodness(data: TrainingRows, scores: Floats) -> npt.NDArray[np.float64]:
     """How good the prediction for each image is, `(N,)`; the mean is the share of `share_of`."""
     if measure_of(data.task) in ("accuracy", "log-loss"):
-        return (scores.argmax(axis=1) == data.targets).astype(np.float64)
+        rights: npt.NDArray[np.float64] = (scores.argmax(axis=1) == data.targets).astype(np.float64)
+        return rights
     finite = scores[np.isfinite(scores)]
     chances = softmax(scores / max(float(np.ptp(finite)), 1e-12))  # of large scores, all would be 0 or 1
     return data.task.goodness(chances, data.targets)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from regraft.errors import NetworkError
 from regraft.features.extraction import Features
@@ -95,15 +96,10 @@ def larger_inputs(state: State) -> Rung | None:
     if state.inputs.settings.image_size is not None or spec.width_px is not None or not sides:
         return None
     several = tuple(
-        Richer(f"{side} px", (side / spec.size_px) ** 2, lambda weights, side=side: _sized(weights, side))
-        for side in sides
+        Richer(f"{side} px", (side / spec.size_px) ** 2, partial(adapted, size_px=side)) for side in sides
     )
     own = f"{spec.size_px} px"
     return Rung("larger inputs", several, f"input of {own}", own, "input of {name}", "--image-size")
-
-
-def _sized(weights: Weights, side_px: int) -> Weights:
-    return adapted(weights, size_px=side_px)
 
 
 def try_mirror_images(state: State) -> None:

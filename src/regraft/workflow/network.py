@@ -147,10 +147,10 @@ def choose_network(
     every = (*rows, *dropped)
     regret = max(first.values()) - next(first[one.network] for one in candidates if one.network in first)
     merit = chosen.merit
-    named = "" if merit.name == "accuracy" else f"by {merit.title} "
+    by = "" if merit.name == "accuracy" else f"by {merit.title} "
     far = f"{100 * regret:.1f} points below" if merit.is_share else f"{regret:.3f} worse than"
     reason = (
-        f"{named}its probe was the best, or not significantly worse than the best, on "
+        f"{by}its probe was the best, or not significantly worse than the best, on "
         f"{len(chosen.goodness):,} of your images; in the first round the prior's favourite was {far} the "
         "best"
     )
