@@ -36,6 +36,7 @@ SCRIPTS = (
     ["first_model.py"],
     ["first_rung.py"],
     ["framing.py"],
+    ["richer_inputs.py"],
     ["budget.py"],
     ["predicted_times.py"],
     ["depth_profiles.py"],

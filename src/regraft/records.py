@@ -17,6 +17,9 @@ from pydantic import BaseModel, ConfigDict, Field
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 Framing = Literal["crop", "cover", "squeeze", "pad"]
 FramingChoice = Literal["auto", "crop", "cover", "squeeze", "pad"]
+Averaged = Literal["none", "mirror"]
+"""Over which views of an image features are averaged."""
+AverageChoice = Literal["auto", "none", "mirror"]
 Precision = Literal["fp32", "bf16"]
 Side = Literal["train", "validation", "test"]
 Strategy = Literal["probe", "svm", "many-stages", "last-blocks", "full", "scratch"]
@@ -92,6 +95,9 @@ class InputSpec(Record):
     """What the network sees of an image. crop: the central crop of `crop_share`. cover: the central square of
     the whole shorter side. squeeze: the whole image, its aspect ratio changed. pad: the whole image, between
     borders of the mean colour."""
+    average: Averaged = Field("none", exclude_if=lambda average: average == "none")
+    """Over which views features are averaged. none: the image alone. mirror: the image and its mirror image,
+    which go through the network together."""
     intensity: Intensity | None = Field(None, exclude_if=lambda intensity: intensity is None)
     """The range of images of more than 8 bits; None if there were none in the data set."""
 

@@ -9,7 +9,15 @@ from typing import Any, ClassVar, Literal
 from regraft.arguments import intensity_of, names_in, settle, window_of
 from regraft.errors import SettingsError, close_names
 from regraft.goal import Goal
-from regraft.records import FramingChoice, Granularity, HeadKind, Precision, StrategyChoice, TaskName
+from regraft.records import (
+    AverageChoice,
+    FramingChoice,
+    Granularity,
+    HeadKind,
+    Precision,
+    StrategyChoice,
+    TaskName,
+)
 from regraft.training_settings import Augmentation, InitName, OptimizerName, ScheduleName, TrainSettings
 
 __all__ = [
@@ -184,6 +192,10 @@ class FitSettings:
     cover: the central square of the whole shorter side. squeeze: the whole image, its aspect ratio changed.
     pad: the whole image, between borders of the mean colour. auto: the ladder measures which of them is
     better for these images; other strategies take crop, or what the run of --from was fitted with."""
+    average: AverageChoice = "auto"
+    """Over which views of an image its features are averaged. none: the image alone. mirror: the image and
+    its mirror image, which doubles the time of a prediction. auto: the ladder measures whether the mirror
+    image helps; other strategies take none, or what the run of --from was fitted with."""
     strategy: StrategyChoice = "auto"
     """auto: a ladder that tries the other strategies, cheapest first, as long as validation shows that
     they pay. probe: logistic regression on the last stage. svm: a support vector machine on one stage.

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -40,3 +41,27 @@ def test_a_power_law_is_continued() -> None:
 def test_a_flat_curve_promises_nothing() -> None:
     rights = np.tile(np.arange(1000) >= 200, (4, 1))
     assert doubling_gain([10, 20, 40, 80], rights).value == pytest.approx(0, abs=0.002)
+
+
+def test_the_curve_is_of_the_measure_that_models_are_compared_by(tmp_path: Path) -> None:
+    """A rare class that is never found costs a third of the balanced accuracy, and little of the accuracy."""
+    rows, _ = data(tmp_path, count=400)
+    kept = np.flatnonzero((rows.targets != 0) | (np.arange(400) % 8 == 0))
+    rare = rows.subset(kept)
+    task = rare.task.model_copy(update={"measure": "balanced"})
+    balanced = replace(rare, task=task)
+    head = fit_head(balanced, "ridge", [columns("signal")]).head
+    curves = [learning_curve(one, head) for one in (rare, balanced)]
+    assert [curve.measure for curve in curves] == ["accuracy", "balanced_accuracy"]
+    assert curves[1].title == "balanced accuracy"
+    fitted = fit_head(balanced, "ridge", [columns("signal")]).out_of_fold.argmax(axis=1)
+    recalls = [(fitted[balanced.targets == label] == label).mean() for label in range(3)]
+    assert curves[1].points[-1].accuracy.value == pytest.approx(np.mean(recalls), abs=0.02)
+
+
+def test_under_log_loss_the_curve_is_of_the_accuracy(tmp_path: Path) -> None:
+    rows, _ = data(tmp_path, count=240)
+    head = fit_head(rows, "ridge", [columns("signal")]).head
+    usual = learning_curve(rows, head)
+    task = rows.task.model_copy(update={"measure": "log-loss"})
+    assert learning_curve(replace(rows, task=task), head) == usual

@@ -148,3 +148,16 @@ def test_real_networks_give_the_same_features_on_both_runtimes(
     images = pixels(3, size=224, channels=3)
     exact, fast = rows(TorchRuntime(weights), images), rows(OpenVinoRuntime(weights), images)
     assert np.abs(exact - fast).max() < 1e-4 * np.abs(exact).max()
+
+
+@pytest.mark.parametrize("opened", RUNTIMES, ids=["openvino", "torch"])
+def test_a_row_over_mirror_images_is_the_mean_of_both(opened: type[Runtime]) -> None:
+    weights = find_weights("lenet5")
+    images = pixels(5)
+    alone, both = (opened(one) for one in (weights, weights.averaged("mirror")))  # type: ignore[call-arg]
+    mirrored = [np.ascontiguousarray(image[:, ::-1]) for image in images]
+    expected = (rows(alone, images) + rows(alone, mirrored)) / 2
+    assert np.allclose(rows(both, images), expected, atol=1e-5)
+    assert np.allclose(rows(both, mirrored), rows(both, images), atol=1e-5)
+    assert not np.allclose(rows(alone, images), expected, atol=1e-3)
+    assert alone.facts != both.facts

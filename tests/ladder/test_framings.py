@@ -13,7 +13,8 @@ from PIL import Image
 
 import regraft
 from regraft.errors import SettingsError
-from regraft.ladder.framings import sample_sizes, try_framings
+from regraft.ladder.framings import try_framings
+from regraft.ladder.input_trials import sample_sizes
 from regraft.progress import Silent
 from regraft.runs.records import Run
 from regraft.workflow.rehearsal import rehearse

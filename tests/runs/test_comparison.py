@@ -100,3 +100,15 @@ def test_images_of_a_group_are_compared_together(runs: dict[str, Path], tmp_path
     assert (pair.groups, usual.groups) == (8, None)
     assert pair.difference.value == pytest.approx(usual.difference.value)
     assert pair.p_value > usual.p_value
+
+
+def test_the_best_is_called_by_the_measure_of_the_runs(digits: Path, tmp_path: Path) -> None:
+    """Both runs answer alike, so the larger bundle can't be told apart from the best."""
+    for name, head in (("one", "logistic"), ("other", "ridge")):
+        regraft.fit(
+            digits, network="lenet5", strategy="probe", head=head, measure="balanced", out=tmp_path / name
+        )
+    found = regraft.compare_runs([tmp_path / "one", tmp_path / "other"])
+    assert found.rows[0].run.merit.name == "balanced_accuracy"
+    assert "the best by balanced accuracy" in found.reason
+    assert "accurate" not in found.reason

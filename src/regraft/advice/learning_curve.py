@@ -1,4 +1,4 @@
-"""The expected gain from more images: accuracy on subsets of the features, extended by a power law."""
+"""The expected gain from more images: a score on subsets of the features, extended by a power law."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 
 from regraft.evaluation.intervals.groups import Ints, number_of_groups
-from regraft.evaluation.intervals.shares import share_estimate
 from regraft.evaluation.resampling import bootstrap_counts, percentile_interval
 from regraft.heads.head import Head, squared_distances
 from regraft.heads.kernel_machines import masked_scores
 from regraft.heads.ridge_regression import RowRidge
-from regraft.heads.rows import TrainingRows, standardised
+from regraft.heads.rows import TrainingRows, share_goodness, share_of, standardised
 from regraft.heads.solving.row_space import row_space
 from regraft.heads.solving.solver import LinearProblems, solve
 from regraft.records import Estimate, Record
+from regraft.tasks.task import Measure
 
 Floats = npt.NDArray[Any]
 Bools = npt.NDArray[np.bool_]
@@ -32,10 +33,11 @@ _FLOORS = np.linspace(0.0, 0.95, 20)  # shares of the lowest measured error
 
 
 class CurvePoint(Record):
-    """Accuracy with a given number of training images, on other images."""
+    """The score with a given number of training images, on other images."""
 
     images: int
     accuracy: Estimate
+    """The accuracy, or the measure that takes its place."""
 
 
 class LearningCurve(Record):
@@ -43,11 +45,22 @@ class LearningCurve(Record):
 
     points: tuple[CurvePoint, ...]
     doubling_gain: Estimate | None
-    """Expected gain of accuracy, as a share; None if there are too few points for a power law."""
+    """Expected gain of the score, as a share; None if there are too few points for a power law."""
+    measure: str = Field("accuracy", exclude_if=lambda measure: measure == "accuracy")
+    """The name of the score: that by which models are compared, or the accuracy in place of the log-loss."""
+
+    @property
+    def title(self) -> str:
+        """The score in words, where it is not the accuracy; otherwise empty.
+
+        >>> LearningCurve(points=(), doubling_gain=None, measure="balanced_accuracy").title
+        'balanced accuracy'
+        """
+        return "" if self.measure == "accuracy" else Measure(self.measure, None).title
 
 
 def learning_curve(data: TrainingRows, head: Head) -> LearningCurve:
-    """Accuracy of a solved head as a function of the number of training images.
+    """How good a solved head is as a function of the number of training images.
 
     Each fold is predicted by heads fitted on an eighth, a quarter, half and all images of the other folds
     (stratified by class), with the hyperparameters of the head that was fitted on everything.
@@ -58,42 +71,45 @@ def learning_curve(data: TrainingRows, head: Head) -> LearningCurve:
     """
     sample = data.sample(_MAX_IMAGES)
     shares = [share for share in _SHARES if share * len(sample.keys) >= _LEAST_IMAGES]
-    rights = _rights(sample, head, shares)
+    scores = _scores(sample, head, shares)
+    goodness = np.stack([share_goodness(sample, one) for one in scores])
+    measures = [share_of(sample, one) for one in scores]
     folds = int(sample.folds.max()) + 1
     sizes = [max(1, round(share * len(sample.keys) * (1 - 1 / folds))) for share in shares]
     points = tuple(
-        CurvePoint(images=size, accuracy=share_estimate(row, sample.group_numbers))
-        for size, row in zip(sizes, rights, strict=True)
+        CurvePoint(images=size, accuracy=measure.estimate)
+        for size, measure in zip(sizes, measures, strict=True)
+        if measure.estimate is not None
     )
     gain = (
-        doubling_gain(sizes, rights, groups=sample.group_numbers, seed=sample.seed)
+        doubling_gain(sizes, goodness, groups=sample.group_numbers, seed=sample.seed)
         if len(sizes) >= 3
         else None
     )
-    return LearningCurve(points=points, doubling_gain=gain)
+    return LearningCurve(points=points, doubling_gain=gain, measure=measures[0].name)
 
 
 def doubling_gain(
-    sizes: Sequence[int], rights: Bools, *, groups: Ints | None = None, seed: int = 0
+    sizes: Sequence[int], goodness: Floats, *, groups: Ints | None = None, seed: int = 0
 ) -> Estimate:
-    """The gain of accuracy from twice the largest size, by `error(n) = a + b n^-c` (Cortes et al. 1993).
+    """The gain of a score from twice the largest size, by `error(n) = a + b n^-c` (Cortes et al. 1993).
 
     The interval comes from fits to bootstrap resamples of the images, or of whole groups.
 
     Args:
         sizes: at least three numbers of training images, in rising order.
-        rights: `(sizes, N)`, which images were predicted correctly with each.
+        goodness: `(sizes, N)`, whose mean over images is the score; for accuracy, which are right.
         groups: the number of each image's group; None if every image is a group of its own.
         seed: random seed of the bootstrap.
     """
-    count = rights.shape[1]
+    count = goodness.shape[1]
     if groups is None:
         draws = np.random.default_rng(seed).integers(0, count, (_RESAMPLES, count))
-        errors = 1 - rights[:, draws].mean(axis=2)
+        errors = 1 - goodness[:, draws].mean(axis=2)
     else:
         drawn = np.concatenate([*bootstrap_counts(count, draws=_RESAMPLES, seed=seed, groups=groups)])
-        errors = 1 - rights @ drawn.T / drawn.sum(axis=1)
-    return gain_from_errors(sizes, 1 - rights.mean(axis=1), errors, number_of_groups(groups))
+        errors = 1 - goodness @ drawn.T / drawn.sum(axis=1)
+    return gain_from_errors(sizes, 1 - goodness.mean(axis=1), errors, number_of_groups(groups))
 
 
 def gain_from_errors(
@@ -125,8 +141,8 @@ def _gain(sizes: Sequence[int], errors: Floats) -> float:
     return gain
 
 
-def _rights(data: TrainingRows, head: Head, shares: Sequence[float]) -> Bools:
-    """`(shares, N)`: which images are predicted correctly by heads fitted on a share of the other folds."""
+def _scores(data: TrainingRows, head: Head, shares: Sequence[float]) -> list[Floats]:
+    """For each share, scores `(N, K)` by heads that were fitted on that share of the other folds."""
     rows = standardised(data, head.record.columns)[1]
     settings = head.record.hyperparameters
     folds = int(data.folds.max()) + 1
@@ -139,11 +155,7 @@ def _rights(data: TrainingRows, head: Head, shares: Sequence[float]) -> Bools:
     else:
         rows = row_space(rows, _EVALUATIONS * len(shares) * folds * data.num_outputs).rows
         score = partial(_linear_scores, data, rows, settings.get("C", 10.0))
-    rights = np.empty((len(shares), len(rows)), dtype=bool)
-    for right, share in zip(rights, shares, strict=True):
-        trained = np.stack([_some(data, fold, share) for fold in range(folds)])
-        right[:] = score(trained).argmax(axis=1) == data.targets
-    return rights
+    return [score(np.stack([_some(data, fold, share) for fold in range(folds)])) for share in shares]
 
 
 def _linear_scores(data: TrainingRows, rows: Floats, strength: float, trained: Bools) -> Floats:

@@ -37,7 +37,7 @@ class _Core(nn.Module):
         votes: list[torch.Tensor] = []
         place = torch.zeros(0)
         for number, part in enumerate(self.judge.networks):
-            features = part.features(part.normalised(pixels))
+            features = part.seen(pixels)
             votes += part.votes(features)
             if number == 0:
                 own = features[self.column.stage, self.column.statistic]

@@ -224,6 +224,8 @@ def _input(spec: InputSpec, task: Task) -> list[str]:
             f"- `images`: `(N, H, W, {spec.channels}) uint8`, upright: the bands of the images. "
             f"{_framed(spec)}"
         )
+    if spec.average == "mirror":
+        images += " Features are the mean of the image's and its mirror image's."
     name, order = OUTPUTS[task.link], "in the order of the labels in the metadata"
     if name == "values":
         order = "the predicted numbers"

@@ -259,6 +259,7 @@ def graph_facts(weights: Weights, cut: Cut = None) -> dict[str, Any]:
         "recipe": weights.recipe.model_dump(),
         "input": [spec.size_px, spec.channels, list(spec.mean), list(spec.std)],
         **({} if spec.width_px is None else {"width_px": spec.width_px}),
+        **({} if spec.average == "none" else {"average": spec.average}),
         "versions": _versions(),
     }
 

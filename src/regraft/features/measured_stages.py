@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from regraft.features.moments import CLASSIFIER, Norm
-from regraft.features.pooling import PooledStages, empty_input
+from regraft.features.pooling import PooledStages, empty_input, mean_over_views
 from regraft.networks.network import Network
 from regraft.records import Column
 
@@ -38,9 +38,9 @@ class MeasuredStages(nn.Module):
         finally:
             for hook in hooks:
                 hook.remove()
-        return features, torch.cat(
-            [*(parts[norm] for norm in self._norms), self.classifier(last).flatten(1)], dim=1
-        )
+        moments = torch.cat([*(parts[norm] for norm in self._norms), self.classifier(last).flatten(1)], dim=1)
+        average = self.pooled.average
+        return mean_over_views(features, average), mean_over_views(moments, average)
 
 
 def _moments(value: torch.Tensor) -> torch.Tensor:

@@ -9,7 +9,7 @@ from torch import nn
 
 from regraft.errors import NoMapsError
 from regraft.networks.network import Network
-from regraft.records import Column, InputSpec, MapLevel, Statistic
+from regraft.records import Averaged, Column, InputSpec, MapLevel, Statistic
 
 _MAX_PREFIX_TOKENS = 8
 _STRIDES = (8, 16, 32)
@@ -23,6 +23,9 @@ class PooledStages(nn.Module):
     takes plain pixels. A map `(N, C, H, W)` gives the mean and the standard deviation of each channel over
     all positions, and the whole map if it is small (at most 2,048 values); a token sequence `(N, L, C)` gives
     the mean and standard deviation over the patches, and the class token; a vector `(N, C)` is its own mean.
+
+    If the input asks for it, mirror images go through the network as further images of the batch, and each
+    row is the mean of the image's and its mirror image's.
     """
 
     scale: torch.Tensor
@@ -31,20 +34,32 @@ class PooledStages(nn.Module):
     def __init__(self, network: Network) -> None:
         super().__init__()
         self.stages = nn.ModuleList([stage.module for stage in network.stages])
+        self.average = network.input_spec.average
         for name, values in normalisation(network.input_spec).items():
             self.register_buffer(name, values)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return self.with_last(images)[0]
+        return mean_over_views(self.with_last(images)[0], self.average)
 
     def with_last(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The row, and the last stage's activation, which the network's own classifier reads."""
+        """The row of each view, and the last stage's activation, which the network's own classifier reads."""
+        images = with_views(images, self.average)
         value = images.permute(0, 3, 1, 2).to(self.scale.dtype) * self.scale + self.shift
         parts = []
         for stage in self.stages:
             value = stage(value)
             parts += [statistic for _, statistic in summarise(value)]
         return torch.cat(parts, dim=1), value
+
+
+def with_views(images: torch.Tensor, average: Averaged) -> torch.Tensor:
+    """Images `(N, H, W, C)`, followed by their mirror images if features are averaged over these."""
+    return torch.cat([images, images.flip(2)]) if average == "mirror" else images
+
+
+def mean_over_views(rows: torch.Tensor, average: Averaged) -> torch.Tensor:
+    """The mean `(N, F)` over the views of each image, from the rows of `with_views`."""
+    return rows.reshape(2, -1, rows.shape[1]).mean(dim=0) if average == "mirror" else rows
 
 
 class PrefixActivation(nn.Module):

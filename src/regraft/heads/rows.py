@@ -151,13 +151,27 @@ def share_of(data: TrainingRows, scores: Floats) -> Measure:
         data: the images.
         scores: out-of-fold scores `(N, K)`.
     """
+    goodness = share_goodness(data, scores)
     if measure_of(data.task) in ("accuracy", "log-loss"):
-        found = share_estimate(scores.argmax(axis=1) == data.targets, data.group_numbers)
-        return Measure.of("accuracy", found, len(data.keys))
+        return Measure.of("accuracy", share_estimate(goodness, data.group_numbers), len(data.keys))
+    return data.task.merit(goodness, targets=data.targets, groups=data.groups, seed=data.seed)
+
+
+def share_goodness(data: TrainingRows, scores: Floats) -> npt.NDArray[np.float64]:
+    """How good the prediction for each image is, `(N,)`; the mean is the share of `share_of`."""
+    if measure_of(data.task) in ("accuracy", "log-loss"):
+        rights: npt.NDArray[np.float64] = (scores.argmax(axis=1) == data.targets).astype(np.float64)
+        return rights
     finite = scores[np.isfinite(scores)]
     chances = softmax(scores / max(float(np.ptp(finite)), 1e-12))  # of large scores, all would be 0 or 1
-    goodness = data.task.goodness(chances, data.targets)
-    return data.task.merit(goodness, targets=data.targets, groups=data.groups, seed=data.seed)
+    return data.task.goodness(chances, data.targets)
+
+
+def score_goodness(data: TrainingRows, scores: Floats) -> npt.NDArray[np.float64]:
+    """The same by the measure that models are compared by, the log-loss included, `(N,)`."""
+    if measure_of(data.task) != "log-loss":
+        return share_goodness(data, scores)
+    return class_goodness("log-loss", softmax(scores / best_temperature(scores, data.targets)), data.targets)
 
 
 def shortfall(task: Task, scores: Floats, labels: npt.NDArray[np.int64], own: float) -> tuple[float, ...]:

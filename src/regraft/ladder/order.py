@@ -7,6 +7,13 @@ from dataclasses import dataclass
 from functools import partial
 
 from regraft.ladder.framings import try_framings
+from regraft.ladder.richer_inputs import (
+    larger_inputs,
+    mirror_images,
+    richer_s,
+    try_larger_inputs,
+    try_mirror_images,
+)
 from regraft.ladder.rungs import Contender
 from regraft.ladder.solved_rungs import (
     profile_s,
@@ -23,7 +30,7 @@ from regraft.ladder.variants import TRAINED_POINTS, gain_share
 from regraft.progress import duration
 
 # Points of accuracy that a group of rungs usually gains on what is kept before (docs/choosing.md, "Regret").
-_SEVERAL_POINTS, _PEAK_POINTS = 2.0, 0.5
+_SEVERAL_POINTS, _PEAK_POINTS, _LARGER_POINTS, _MIRROR_POINTS = 2.0, 0.5, 1.0, 0.5
 
 
 @dataclass(frozen=True)
@@ -81,7 +88,10 @@ def in_order(groups: Sequence[Group], time_left_s: float) -> list[Group]:
 def _groups(state: State) -> list[Group]:
     """All groups, in the order in which they are tried if there is time enough for everything."""
     points, seconds = _training(state)
+    larger_s, mirror_s = richer_s(state, larger_inputs(state)), richer_s(state, mirror_images(state))
     return [
+        Group("larger inputs", try_larger_inputs, _LARGER_POINTS if larger_s else 0.0, larger_s),
+        Group("mirror images", try_mirror_images, _MIRROR_POINTS if mirror_s else 0.0, mirror_s),
         Group("several stages", try_several_stages, _SEVERAL_POINTS, several_s(state)),
         Group("depths", try_best_depth, _PEAK_POINTS, profile_s(state)),
         Group("classics", try_classics, 0.0, 0.0),

@@ -63,8 +63,8 @@ def outlook(state: State, curve: LearningCurve | None, compared: Collection[str]
         ways.append(
             (
                 100 * gain.value,
-                f"more images: twice as many would add {100 * gain.value:.1f} points [{low:.1f}, {high:.1f}] "
-                "to the first head (from its learning curve)",
+                f"more images: twice as many would add {100 * gain.value:.1f} points [{low:.1f}, {high:.1f}]"
+                f"{curve.title and f' of {curve.title}'} to the first head (from its learning curve)",
             )
         )
     better = _better_network(state, compared)

@@ -23,7 +23,7 @@ from regraft.plans.plan import SolvedPlan
 from regraft.plans.planning import solved_plan
 from regraft.prediction.voter import Voter
 from regraft.progress import Silent
-from regraft.records import Framing, HeadKind, Strategy, columns_of, width_of
+from regraft.records import HeadKind, Strategy, columns_of, width_of
 from regraft.tasks.task import Measure
 from regraft.training.solved import set_sizes, tell_doubt, tell_machine, unseen_outputs
 
@@ -59,20 +59,21 @@ def try_first(state: State) -> None:
     solve_probe(state)
 
 
-def solve_probe(state: State, framing: Framing | None = None) -> None:
+def solve_probe(state: State, shown: str = "", *, needed: float = 1 - KEEP_AT) -> None:
     """Logistic regression on the last stage: kept unless what is kept already is clearly better.
 
     Nothing happens if the task has no logistic regression.
 
     Args:
         state: the state of the ladder.
-        framing: part of the rung's name, if it is not the framing of the first rungs.
+        shown: part of the rung's name, if images are shown otherwise than in the first rungs.
+        needed: the least probability of being more accurate at which it is kept.
     """
     if "logistic" not in heads_for(state.inputs.dataset.task.link):
         return
     last, grace_s = state.stages[-1:], _GRACE * state.inputs.budget_s
-    name = f"probe @ {last[0]}{f', {framing}' if framing else ''}"
-    solve(state, name, "probe", "logistic", last, needed=1 - KEEP_AT, grace_s=grace_s)
+    name = f"probe @ {last[0]}{shown and f', {shown}'}"
+    solve(state, name, "probe", "logistic", last, needed=needed, grace_s=grace_s)
 
 
 def try_classics(state: State) -> None:
@@ -150,20 +151,25 @@ def _measure_baselines(
         )
 
 
-def try_several_stages(state: State) -> None:
-    """Heads on several stages: logistic regression, its vote with the probe, and SVMs."""
+def try_several_stages(state: State, shown: str = "") -> None:
+    """Heads on several stages: logistic regression, its vote with the probe, and SVMs.
+
+    Args:
+        state: the state of the ladder.
+        shown: part of the rungs' names, if they were tried before with images that were shown otherwise.
+    """
     sets, kinds = _sets(state), heads_for(state.inputs.dataset.task.link)
     linear = kinds[0]
     if sets:
-        solve(state, _span(linear, sets[0]), "many-stages", linear, sets[0])
+        solve(state, _span(linear, sets[0], shown), "many-stages", linear, sets[0])
         _vote(state)
     if "rbf-svm" not in kinds:
         for several in sets[1:]:
-            solve(state, _span(linear, several), "many-stages", linear, several)
+            solve(state, _span(linear, several, shown), "many-stages", linear, several)
         return
     tell_machine(state.training_rows.num_outputs, "rbf-svm", state.reporter)
     for several in sets:
-        solve(state, _span("SVM", several), "many-stages", "rbf-svm", several)
+        solve(state, _span("SVM", several, shown), "many-stages", "rbf-svm", several)
 
 
 def _sets(state: State) -> list[list[str]]:
@@ -301,7 +307,8 @@ def _vote(state: State) -> None:
     if not state.inputs.settings.votes or not probes or not several:
         return
     vote = soft_vote(f"{probes[-1].name} + {several[0].name}", probes[-1], several[0])
-    state.challenge(vote, predicted_s=None, took_s=0.0, needed=VOTE_AT)
+    needed = VOTE_AT if state.keeps_present_input else KEEP_AT
+    state.challenge(vote, predicted_s=None, took_s=0.0, needed=needed)
 
 
 def best_of(state: State, several: Sequence[Contender]) -> Contender:
@@ -309,5 +316,5 @@ def best_of(state: State, several: Sequence[Contender]) -> Contender:
     return max(several, key=lambda one: float(one.goodness(state.inputs.dataset).mean()))
 
 
-def _span(what: str, stages: Sequence[str]) -> str:
-    return f"{what} @ {stages[0]}…{stages[-1]}"
+def _span(what: str, stages: Sequence[str], shown: str) -> str:
+    return f"{what} @ {stages[0]}…{stages[-1]}{shown and f', {shown}'}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -16,7 +17,7 @@ from regraft.features.runtimes import Runtime
 from regraft.heads.dataset import Dataset
 from regraft.heads.rows import TrainingRows
 from regraft.ladder.costs.predictions import Predictions
-from regraft.ladder.costs.price import compared, image_s, passes
+from regraft.ladder.costs.price import compared, image_s, networks_of
 from regraft.ladder.ledger import Ledger
 from regraft.ladder.rungs import (
     KEEP_AT,
@@ -66,6 +67,19 @@ class Inputs:
     """The model of the run that the weights come from, for `--head-start previous`."""
     runtime: Runtime | None = None
     """The open runtime of the network; None opens one when features are needed."""
+    times: float = 1.0
+    """Cost of a pass as a multiple of that by which `extract_s` was measured: the ratio of pixels."""
+
+
+def pass_ratio(weights: Weights, other: Weights) -> float:
+    """Cost of a pass as a multiple of another network's, by the numbers of pixels that it sees."""
+    return _work(weights) / _work(other)
+
+
+def _work(weights: Weights) -> int:
+    """Number of pixels of all views of an image."""
+    spec = weights.input_spec
+    return math.prod(spec.shape) * (2 if spec.average == "mirror" else 1)
 
 
 @dataclass
@@ -114,10 +128,19 @@ class State:
         """How far predicted times were off so far."""
         return self.watch.predictions
 
-    @cached_property
+    @property
     def extract_s(self) -> float:
-        """Seconds that one image takes from file to features, as recorded by the first such fit."""
+        """Seconds that one image takes from file to features in the present input."""
+        return self._extract_s * self.inputs.times
+
+    @cached_property
+    def _extract_s(self) -> float:
+        """Seconds that one image took before the first rung, as recorded by the first such fit."""
         return self.remembered("start", "extract_s", self.inputs.extract_s, digits=6)
+
+    def pass_s(self, weights: Weights) -> float:
+        """Predicted seconds of one image through a network, whose input may have another size."""
+        return self.extract_s * pass_ratio(weights, self.inputs.weights)
 
     @cached_property
     def multiply_add_s(self) -> float:
@@ -155,34 +178,55 @@ class State:
     @property
     def reserve_s(self) -> float:
         """Seconds that the end of the fit takes: the test images, through each network of the voters once."""
-        networks = passes(self.best.voters) if self.best else 1
-        return self.test_s(networks) + (_SCORING_S if self.inputs.test_images else 0.0)
+        each = sum(map(self.pass_s, networks_of(self.best.voters))) if self.best else self.extract_s
+        return self.inputs.test_images * each + (_SCORING_S if self.inputs.test_images else 0.0)
 
-    def test_s(self, networks: int = 1) -> float:
-        """Seconds that the test images take through a number of networks."""
-        return self.inputs.test_images * self.extract_s * networks
+    def test_s(self) -> float:
+        """Seconds that the test images take through a network with the present input."""
+        return self.inputs.test_images * self.extract_s
 
     @property
     def time_left_s(self) -> float:
         """Seconds of the budget that are left for rungs; those that the end takes are set aside."""
         return self.inputs.budget_s - self.elapsed_s - self.reserve_s
 
-    def show_otherwise(self, weights: Weights, features: Features) -> None:
-        """Go on with the images shown in another framing; heads that were solved before don't count any more.
+    def show_otherwise(self, weights: Weights, features: Features, runtime: Runtime | None = None) -> Inputs:
+        """Go on with the images shown in another way; heads that were solved before don't count any more.
 
         Args:
-            weights: the same weights, whose input has the framing.
+            weights: the same network, with another input.
             features: of the training and validation images.
+            runtime: the network's runtime, if its input has another size.
+
+        Returns:
+            The inputs so far, for `go_back`.
         """
-        inputs = self.inputs
+        before, spec = self.inputs, weights.input_spec
+        size_px = spec.size_px if spec.shape != before.weights.input_spec.shape else None
         self.inputs = replace(
-            inputs,
-            dataset=replace(inputs.dataset, features=features),
+            before,
+            dataset=replace(before.dataset, features=features),
             weights=weights,
-            circumstances=replace(inputs.circumstances, input_spec=weights.input_spec),
+            circumstances=replace(before.circumstances, input_spec=spec, layout=features.layout),
+            settings=replace(before.settings, image_size=size_px or before.settings.image_size),
+            runtime=runtime or before.runtime,
+            times=before.times * pass_ratio(weights, before.weights),
         )
-        self.solved.clear()
+        self.solved = []
         vars(self).pop("training_rows", None)  # is computed again from the new features
+        return before
+
+    def go_back(self, inputs: Inputs, solved: list[Contender]) -> None:
+        """Go on with an earlier input, and the heads that were solved on it."""
+        self.inputs, self.solved = inputs, solved
+        vars(self).pop("training_rows", None)
+
+    @property
+    def keeps_present_input(self) -> bool:
+        """Whether the contender that is kept sees images as the next rungs show them."""
+        return self.best is not None and (
+            self.best.voters[0].weights.input_spec == self.inputs.weights.input_spec
+        )
 
     def timed(self, rung: str, *, kind: str = "", predicted_s: float = 0.0) -> AbstractContextManager[Timing]:
         """Time the work of a rung; see `Stopwatch.timed`."""
@@ -245,7 +289,7 @@ class State:
             self.keep(contender, self.record)
 
     def _image_s(self, contender: Contender) -> float:
-        return image_s(contender.voters, self.extract_s, self.multiply_add_s)
+        return image_s(contender.voters, self.pass_s, self.multiply_add_s)
 
     def skip(self, name: str, predicted_s: float | None, why: str = "") -> None:
         """Record that a rung was not tried, and why; without a reason, the time is too short."""

@@ -12,7 +12,17 @@ import tomli_w
 from pydantic import Field, ValidationError
 
 from regraft.errors import SettingsError
-from regraft.records import Framing, Granularity, HeadKind, Link, Precision, Record, Statistic, Strategy
+from regraft.records import (
+    Averaged,
+    Framing,
+    Granularity,
+    HeadKind,
+    Link,
+    Precision,
+    Record,
+    Statistic,
+    Strategy,
+)
 from regraft.settings import TrainSettings
 from regraft.storage.files import write_atomically
 from regraft.storage.seals import sealed
@@ -67,6 +77,8 @@ class Plan(Record):
     """Side of the network's input in pixels, if it differs from the network's own."""
     framing: Framing = Field("crop", exclude_if=lambda framing: framing == "crop")
     """What the network sees of an image; see `InputSpec.framing`."""
+    average: Averaged = Field("none", exclude_if=lambda average: average == "none")
+    """Over which views of an image its features are averaged; see `InputSpec.average`."""
     training: TrainSettings | None = None
     """Every setting of the training, automatic choices included; None if nothing is trained."""
 

@@ -134,6 +134,7 @@ def solved_plan(
         channels=settings.channels,
         image_size=settings.image_size,
         framing=circumstances.input_spec.framing,
+        average=circumstances.input_spec.average,
     )
 
 
@@ -196,6 +197,7 @@ def _make_trained(
         channels=settings.channels,
         image_size=settings.image_size,
         framing=circumstances.input_spec.framing,
+        average=circumstances.input_spec.average,
         training=_resolved(settings, training, circumstances, has_prefix=count > 0, reporter=reporter),
     )
 

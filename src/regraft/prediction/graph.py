@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from regraft.features.pooling import normalisation, summarise
+from regraft.features.pooling import mean_over_views, normalisation, summarise, with_views
 from regraft.heads.head import Head
 from regraft.networks.network import Network, load_network
 from regraft.prediction.model import Model
@@ -95,13 +95,18 @@ class NetworkPart(Trunk):
         read = {column.stage for head in heads for column in head.record.columns}
         last = max(place for place, name in enumerate(network.stage_names) if name in read)
         super().__init__(network, last + 1)
-        self.read = read
+        self.read, self.average = read, network.input_spec.average
         self.heads = nn.ModuleList([HeadGraph(head) for head in heads])
         self.columns = [head.record.columns for head in heads]
         self.links = [head.record.link for head in heads]
 
     def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
-        return self.votes(self.features(self.normalised(images)))
+        return self.votes(self.seen(images))
+
+    def seen(self, images: torch.Tensor) -> dict[tuple[str, str], torch.Tensor]:
+        """Features of pixels `(N, H, W, C) uint8`, averaged over the views that the input asks for."""
+        found = self.features(self.normalised(with_views(images, self.average)))
+        return {name: mean_over_views(part, self.average) for name, part in found.items()}
 
     def features(self, value: torch.Tensor) -> dict[tuple[str, str], torch.Tensor]:
         """Features `(N, width)` of normalised images, by stage and statistic."""

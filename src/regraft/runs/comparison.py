@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +58,7 @@ class FinishedRun:
 
 @dataclass(frozen=True)
 class Standoff:
-    """One run compared with the most accurate run."""
+    """One run compared with the best run."""
 
     run: FinishedRun
     against_best: PairedComparison | None
@@ -73,7 +74,7 @@ class Standoff:
 
 @dataclass(frozen=True)
 class RunComparison:
-    """All runs, the most accurate first, and the recommended one."""
+    """All runs, the best first, and the recommended one."""
 
     rows: tuple[Standoff, ...]
     recommended: FinishedRun
@@ -125,11 +126,11 @@ def compare_runs(folders: Sequence[str | Path]) -> RunComparison:
         reason = "it is better than each of the others"
     elif chosen is best:
         reason = (
-            f"it is the most accurate, and cheaper to use than the {len(alike) - 1} that can't be told apart "
-            "from it"
+            f"it is {best.merit.best_word}, and cheaper to use than the {len(alike) - 1} that can't be told "
+            "apart from it"
         )
     else:
-        reason = f"it can't be told apart from the most accurate, {best.folder}, and is cheaper to use"
+        reason = f"it can't be told apart from {best.merit.best_word}, {best.folder}, and is cheaper to use"
     return RunComparison(tuple(rows), chosen, reason, groups)
 
 
@@ -202,7 +203,10 @@ def _multiply_adds(model: Model) -> int | None:
         read = {column.stage for column in voter.head.record.columns}
         places = [place for place, stage in enumerate(known.stages) if stage.name in read]
         if len(places) < len(read):  # the network is divided more finely than its card says
-            return known.multiply_adds
-        cost = sum(stage.multiply_adds for stage in known.stages[: max(places) + 1])
+            places = [len(known.stages) - 1]
+        pixels, usual = math.prod(voter.weights.input_spec.shape[:2]), math.prod(known.input_spec.shape[:2])
+        counted = sum(stage.multiply_adds for stage in known.stages[: max(places) + 1])
+        views = 2 if voter.weights.input_spec.average == "mirror" else 1
+        cost = round(views * counted * pixels / usual)
         dearest[voter.weights.sha256] = max(cost, dearest.get(voter.weights.sha256, 0))
     return sum(dearest.values())

@@ -104,6 +104,15 @@ class Measure:
         end = BY_GROUP.replace("_", " ") if name != self.name else ""
         return _TITLES.get(name, name.replace("_", " ")) + end
 
+    @property
+    def best_word(self) -> str:
+        """What the best of several is called.
+
+        >>> Measure("accuracy", None).best_word, Measure("log_loss", None).best_word
+        ('the most accurate', 'the best by log-loss')
+        """
+        return "the most accurate" if self.name == "accuracy" else f"the best by {self.title}"
+
     @classmethod
     def of(
         cls, name: str, estimate: Estimate | None, images: int, *, output: str = "", is_share: bool = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, TypedDict
 
-from regraft.records import FramingChoice, Granularity, HeadKind, Precision, StrategyChoice
+from regraft.records import AverageChoice, FramingChoice, Granularity, HeadKind, Precision, StrategyChoice
 from regraft.settings import (
     Augmentation,
     BoxesFormat,
@@ -54,6 +54,7 @@ class FitChanges(TypedDict, total=False):
     channels: int | None
     image_size: int | None
     framing: FramingChoice
+    average: AverageChoice
     strategy: StrategyChoice
     cut: str | None
     head: HeadKind | None

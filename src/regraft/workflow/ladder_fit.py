@@ -23,7 +23,7 @@ from regraft.plans.cost_book import CostBook
 from regraft.plans.costs import extract_name
 from regraft.prediction.model import Model
 from regraft.progress import Reporter
-from regraft.records import SkippedFile
+from regraft.records import InputSpec, SkippedFile
 from regraft.runs.records import LadderRecord
 from regraft.settings import DEFAULT_BUDGET, DataSettings
 from regraft.storage.files import key_of
@@ -140,13 +140,18 @@ def _predicted_test(
     skipped: dict[str, SkippedFile] = {}
     for voter in contender.voters:
         runtime = prepared.runtime
-        if voter.weights.sha256 != prepared.runtime.facts["weights_sha256"]:
+        if _computed(voter.weights) != _computed(prepared.weights):
             runtime = prepared.compute.open(voter.weights, reporter)
         features = prepared.compute.extract(images, runtime, voter.weights.input_spec, reporter)
         skipped |= {file.path: file for file in features.skipped}
         seen = replace(dataset, features=features)
         votes.append(seen.predicted(voter.head, seen.rows("test"), "held-out test images"))
     return on_average(votes), tuple(skipped.values())
+
+
+def _computed(weights: Weights) -> tuple[str, InputSpec]:
+    """What a runtime is opened for: the framing is the loader's work."""
+    return weights.sha256, weights.framed("crop").input_spec
 
 
 def _key(request: Request, dataset: Dataset, weights: Weights, purpose: str) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
+from pydantic import Field
 
 from regraft.advice.network_prior import Prior, in_order
 from regraft.advice.profile import read_by_probe
@@ -13,7 +15,6 @@ from regraft.advice.transferability import Transferability, h_score, leep, log_m
 from regraft.data.findings.image_set import Images
 from regraft.data.splits import split_images, stratified
 from regraft.errors import RegraftError, SettingsError, WeightsNotFoundError
-from regraft.evaluation.intervals.shares import share_estimate
 from regraft.evaluation.paired import compare_goodness
 from regraft.features.extraction import Features
 from regraft.features.moments import CLASSIFIER
@@ -21,14 +22,16 @@ from regraft.features.opening import Compute
 from regraft.heads.dataset import Dataset
 from regraft.heads.head import softmax
 from regraft.heads.linear import cross_validated_logistic
-from regraft.heads.rows import TrainingRows
+from regraft.heads.rows import TrainingRows, score_goodness
 from regraft.networks.weights.finding import Weights, find_weights, usable_here
 from regraft.networks.zoo.cards import card
 from regraft.networks.zoo.licences import forbids_commerce
-from regraft.progress import Reporter
+from regraft.progress import Reporter, Silent
 from regraft.records import Estimate, Record, columns_of
 from regraft.settings import FitSettings
 from regraft.storage.rows import Rows
+from regraft.tasks.task import Measure
+from regraft.tasks.wishes import with_wishes
 from regraft.workflow.preparation import on_sides
 
 FIRST_FEW = 4
@@ -44,7 +47,10 @@ class TriedNetwork(Record):
     expected_from: str
     images: int
     accuracy: Estimate | None
-    """Accuracy of a cross-validated probe; None if the network was not tried."""
+    """Accuracy of a cross-validated probe, or the measure that takes its place; None if the network was not
+    tried."""
+    measure: str = Field("accuracy", exclude_if=lambda measure: measure == "accuracy")
+    """The name of that measure."""
     scores: Transferability | None
     verdict: str
 
@@ -54,8 +60,11 @@ class TriedNetwork(Record):
         if self.accuracy is None or self.scores is None:
             return f"{self.network}: {self.verdict} (prior {self.expected:.1f} %, {self.expected_from})"
         scores = self.scores
+        is_share = self.measure != "log_loss"
+        measure = Measure.of(self.measure, self.accuracy, self.images, is_share=is_share)
+        named = "" if self.measure == "accuracy" else f"{measure.title} "
         return (
-            f"{self.network}: probe {100 * self.accuracy.value:.1f} % on {self.images:,} images, "
+            f"{self.network}: probe {named}{measure.text} on {self.images:,} images, "
             f"{self.verdict} (prior {self.expected:.1f} %, {self.expected_from}; LogME {scores.logme:.3f}, "
             f"H-score {scores.h_score:.1f}, NCE {scores.nce:.3f}, LEEP {scores.leep:.3f})"
         )
@@ -68,7 +77,8 @@ class NetworkChoice(Record):
     chosen: str
     reason: str
     prior_regret: float
-    """How much less accurate the prior's favourite was than the best of the first round, as a share."""
+    """How much less accurate the prior's favourite was than the best of the first round, as a share; for
+    another measure, how much worse."""
 
 
 @dataclass(frozen=True)
@@ -77,18 +87,21 @@ class _Probed:
     weights: Weights
     sample: Images
     rows: TrainingRows
-    rights: np.ndarray
+    goodness: npt.NDArray[np.float64]
     compute: Compute
 
     @property
-    def accuracy(self) -> Estimate:
-        return share_estimate(self.rights, self.rows.group_numbers)
+    def merit(self) -> Measure:
+        rows = self.rows
+        return rows.task.merit(self.goodness, targets=rows.targets, groups=rows.groups, seed=rows.seed)
 
 
 def choose_network(
     images: Images, settings: FitSettings, *, compute: Compute, reporter: Reporter
 ) -> NetworkChoice:
     """The network whose probe is best on a sample of the training images, among the most promising few.
+
+    Probes are compared by the measure that the fit compares its models by.
 
     Args:
         images: a scanned data set; its test images are not used.
@@ -106,7 +119,7 @@ def choose_network(
             "network with --network, or leave it out for the most promising one on this machine"
         )
     candidates = _candidates(settings, reporter)
-    dataset = _without_features(images, settings)
+    dataset = _as_wished(_without_features(images, settings), settings)
     alive, dropped = candidates[:FIRST_FEW], [_untried(prior) for prior in candidates[FIRST_FEW:]]
     probed: list[_Probed] = []
     first: dict[str, float] = {}
@@ -122,20 +135,24 @@ def choose_network(
                 dropped.append(one)
         if not probed:
             raise WeightsNotFoundError("no network on this machine could be loaded; see the warnings above")
-        ranked = sorted(probed, key=lambda one: -one.rights.mean())
+        ranked = sorted(probed, key=lambda one: -one.goodness.mean())
         kept = ranked[: max(1, (len(ranked) + 1) // 2)]
         if number == 0:
-            first = {one.prior.network: float(one.rights.mean()) for one in probed}
+            first = {one.prior.network: float(one.goodness.mean()) for one in probed}
             dropped += [_row(one, "dropped after the first round", reporter) for one in ranked[len(kept) :]]
             alive = [one.prior for one in kept]
-    ranked = sorted(probed, key=lambda one: (-one.rights.mean(), -one.prior.expected))
+    ranked = sorted(probed, key=lambda one: (-one.goodness.mean(), -one.prior.expected))
     chosen = _decide(ranked)
     rows = [_row(one, "chosen" if one is chosen else "tried", reporter) for one in ranked]
     every = (*rows, *dropped)
     regret = max(first.values()) - next(first[one.network] for one in candidates if one.network in first)
+    merit = chosen.merit
+    by = "" if merit.name == "accuracy" else f"by {merit.title} "
+    far = f"{100 * regret:.1f} points below" if merit.is_share else f"{regret:.3f} worse than"
     reason = (
-        f"its probe was the best, or not significantly worse than the best, on {len(chosen.rights):,} of "
-        f"your images; in the first round the prior's favourite was {100 * regret:.1f} points below the best"
+        f"{by}its probe was the best, or not significantly worse than the best, on "
+        f"{len(chosen.goodness):,} of your images; in the first round the prior's favourite was {far} the "
+        "best"
     )
     return NetworkChoice(rows=every, chosen=chosen.prior.network, reason=reason, prior_regret=regret)
 
@@ -166,12 +183,20 @@ def _without_features(images: Images, settings: FitSettings) -> Dataset:
     return Dataset(images, split, Features(Rows([], {}), (), ()), settings.seed)
 
 
+def _as_wished(dataset: Dataset, settings: FitSettings) -> Dataset:
+    """The data set with the measure that a fit with these settings compares its models by."""
+    known = [row.label for row in dataset.split.rows if row.side == "train"]
+    task = with_wishes(dataset.task, settings, known, Silent())  # the fit itself says what it decides
+    return replace(dataset, images=replace(dataset.images, task=task))
+
+
 def _probe(
     prior: Prior, dataset: Dataset, settings: FitSettings, count: int, compute: Compute, reporter: Reporter
 ) -> _Probed | TriedNetwork:
     try:
         found = find_weights(prior.network, weights=settings.weights, offline=True)
         weights = found.seeing(dataset.images.intensity.chosen).framed(settings.framing)
+        weights = weights.averaged(settings.average)
         runtime = compute.open(weights, reporter)
     except RegraftError as error:  # the other candidates can still be tried
         reporter.warn(f"{prior.network} can't be tried: {error}")
@@ -182,8 +207,8 @@ def _probe(
     rows = replace(dataset, features=features).training_rows()
     last = features.layout[-1].stage
     columns = read_by_probe(columns_of(features.layout, [last]))
-    rights = cross_validated_logistic(rows, columns).argmax(axis=1) == rows.targets
-    return _Probed(prior, weights, sample, rows, rights, compute)
+    goodness = score_goodness(rows, cross_validated_logistic(rows, columns))
+    return _Probed(prior, weights, sample, rows, goodness, compute)
 
 
 def _sampled(images: Images, most: int, seed: int) -> Images:
@@ -195,17 +220,18 @@ def _sampled(images: Images, most: int, seed: int) -> Images:
 
 
 def _decide(ranked: Sequence[_Probed]) -> _Probed:
-    """The prior's favourite among the most accurate and those that are not significantly worse."""
+    """The prior's favourite among the best and those that are not significantly worse."""
     best = ranked[0]
     alike = [
-        one for one in ranked if one is best or len(one.rights) != len(best.rights) or not _differ(one, best)
+        one
+        for one in ranked
+        if one is best or len(one.goodness) != len(best.goodness) or not _differ(one, best)
     ]
     return max(alike, key=lambda one: one.prior.expected)
 
 
 def _differ(one: _Probed, other: _Probed) -> bool:
-    first, second = one.rights.astype(float), other.rights.astype(float)
-    return compare_goodness(first, second, groups=one.rows.group_numbers).differs
+    return compare_goodness(one.goodness, other.goodness, groups=one.rows.group_numbers).differs
 
 
 def _row(one: _Probed, verdict: str, reporter: Reporter) -> TriedNetwork:
@@ -213,8 +239,9 @@ def _row(one: _Probed, verdict: str, reporter: Reporter) -> TriedNetwork:
         network=one.prior.network,
         expected=one.prior.expected,
         expected_from=one.prior.source,
-        images=len(one.rights),
-        accuracy=one.accuracy,
+        images=len(one.goodness),
+        accuracy=one.merit.estimate,
+        measure=one.merit.name,
         scores=_transferability(one, reporter),
         verdict=verdict,
     )

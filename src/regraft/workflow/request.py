@@ -48,7 +48,7 @@ class Request:
 
 _ABOUT_CLASSES = ("goal", "positive", "prevalence", "measure", "ordered", "reject_below")
 """What is said about classes, which a plan leaves open."""
-_LATER = (*_ABOUT_CLASSES, "classes", "framing")
+_LATER = (*_ABOUT_CLASSES, "classes", "framing", "average")
 """Settings that are not kept where they have their usual value, so that earlier runs are continued."""
 
 
@@ -130,6 +130,7 @@ def make_request(
         channels=chosen.channels,
         image_size=chosen.image_size,
         framing=chosen.framing,
+        average=chosen.average,
     )
     return Request(given, chosen.training or how, chosen)
 
@@ -204,7 +205,7 @@ def find_start(request: Request, from_run: str | Path | None, reporter: Reporter
         from regraft.networks.adaptation import adapted
 
         weights = adapted(weights, channels=settings.channels, size_px=settings.image_size)
-    weights = weights.framed(settings.framing)
+    weights = weights.framed(settings.framing).averaged(settings.average)
     if settings.stages != "default":
         recipe = weights.recipe.model_copy(update={"stages": settings.stages})
         weights = replace(weights, recipe=recipe)

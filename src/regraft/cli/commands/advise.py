@@ -137,7 +137,8 @@ def _show_measured(advice: Advice, measured: Measured, data: str, suspects: str 
     print(f"similarity to the images that the network was trained on: {near.word} ({', '.join(measures)})")
     if curve is not None and curve.doubling_gain is not None:
         print(
-            f"twice as many images would add {points(curve.doubling_gain)} points (from the learning curve)"
+            f"twice as many images would add {points(curve.doubling_gain)} points"
+            f"{curve.title and f' of {curve.title}'} (from the learning curve)"
         )
     if measured.profile is not None:
         show_depths(measured.profile)
@@ -200,7 +201,8 @@ def _explain(advice: Advice, measured: Measured) -> None:
         measurements = ", ".join(
             f"{point.images:,} images {percent(point.accuracy)} %" for point in measured.curve.points
         )
-        print(f"learning curve: {measurements}; extrapolated by error(n) = a + b n^-c")
+        of = measured.curve.title and f" of {measured.curve.title}"
+        print(f"learning curve{of}: {measurements}; extrapolated by error(n) = a + b n^-c")
     print(
         "a rung is kept if it is more accurate with 90 % probability (a vote on the same features: if it is "
         "better at all), estimated from the images that only one of the two classifies correctly; predicted "

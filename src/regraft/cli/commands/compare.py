@@ -46,7 +46,8 @@ def compare(*runs: str, json: Annotated[bool, Parameter(negative="")] = False) -
     rows, lines = [], []
     for row in found.rows:
         run, pair = row.run, row.against_best
-        verdict = "the most accurate" if pair is None else "worse" if row.is_apart else "can't be told apart"
+        verdict = "worse" if row.is_apart else "can't be told apart"
+        verdict = run.merit.best_word if pair is None else verdict
         cost = run.multiply_adds
         difference = "" if pair is None else _difference(run.merit, pair.difference)
         rows.append(

@@ -109,7 +109,12 @@ def on_canvas_weights(request: DetectionRequest, reporter: Reporter) -> Weights:
             f"the canvas is larger than most pictures, whose longer side has {usual:,} pixels: they are "
             "enlarged, which takes time and shows nothing more"
         )
-    shape = {"size_px": height, "width_px": width, "framing": "crop"}  # a canvas has its own framing
+    shape = {
+        "size_px": height,
+        "width_px": width,
+        "framing": "crop",
+        "average": "none",
+    }  # a canvas has its own framing
     spec = request.weights.input_spec.model_copy(update=shape)
     return replace(request.weights, input_spec=spec)
 

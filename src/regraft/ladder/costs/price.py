@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from regraft.networks.weights.finding import Weights
 from regraft.prediction.voter import Voter
 
 _NOTICED = 1.05
 """A cost that is higher by less than a twentieth is not worth a word."""
 
 
-def passes(voters: Sequence[Voter]) -> int:
-    """Number of network passes for one image: voters that read the same network share a pass."""
-    return len({voter.weights.sha256 for voter in voters})
+def networks_of(voters: Sequence[Voter]) -> list[Weights]:
+    """The networks that one image goes through: voters that read the same network share a pass."""
+    return list({voter.weights.sha256: voter.weights for voter in voters}.values())
 
 
-def image_s(voters: Sequence[Voter], extract_s: float, multiply_add_s: float) -> float:
+def image_s(voters: Sequence[Voter], pass_s: Callable[[Weights], float], multiply_add_s: float) -> float:
     """Predicted seconds for one image, from its file to its class.
 
     Args:
         voters: the models that vote.
-        extract_s: measured seconds of one pass, with reading and decoding the image.
+        pass_s: returns the seconds of one pass through a network, with reading and decoding the image.
         multiply_add_s: seconds of one multiply-add of a head.
     """
     heads = sum(math.prod(array.shape) for voter in voters for array in voter.head.arrays.values())
-    return passes(voters) * extract_s + heads * multiply_add_s
+    return sum(map(pass_s, networks_of(voters))) + heads * multiply_add_s
 
 
 def compared(new_s: float, old_s: float) -> str:

@@ -19,7 +19,7 @@ from regraft.networks.weights.hubs import Found, from_hub_cache
 from regraft.networks.weights.recipes import licence_in, read_recipe
 from regraft.networks.zoo.cards import card, cards
 from regraft.progress import Reporter, Silent
-from regraft.records import FramingChoice, InputSpec, Intensity, Recipe, WeightsSource
+from regraft.records import AverageChoice, FramingChoice, InputSpec, Intensity, Recipe, WeightsSource
 from regraft.storage.files import key_of, read_json, sha256_of_file
 from regraft.storage.places import cache_folder
 
@@ -49,6 +49,12 @@ class Weights:
         if framing == "auto":
             return self
         return replace(self, input_spec=self.input_spec.model_copy(update={"framing": framing}))
+
+    def averaged(self, average: AverageChoice) -> Weights:
+        """The same weights, whose features are averaged over such views; `auto` leaves it as it is."""
+        if average == "auto":
+            return self
+        return replace(self, input_spec=self.input_spec.model_copy(update={"average": average}))
 
 
 def find_weights(

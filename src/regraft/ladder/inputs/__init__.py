@@ -1,0 +1,1 @@
+"""What rungs show to the network: features of the same images in several ways."""
