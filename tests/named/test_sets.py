@@ -116,6 +116,15 @@ def test_a_name_that_is_not_here_says_what_to_do_without_a_network() -> None:
     assert "cifar-10-python.tar.gz" in text
 
 
+def test_a_name_that_is_not_here_is_refused_before_anything_slow_is_imported(tmp_path: Path) -> None:
+    code = (
+        "import sys; from regraft.cli.app import run; run(['fit', 'cifar10']); print('torch' in sys.modules)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout == "False\n"
+    assert "the data set cifar10 is not on this machine" in ran.stderr
+
+
 @pytest.mark.parametrize("how", ["flag", "variable"])
 def test_nothing_is_downloaded_offline(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if how == "variable":

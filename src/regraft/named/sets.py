@@ -11,7 +11,7 @@ from typing import Any
 
 from regraft.data.packed.arrays import class_folder, stacks_in, write_pictures, write_stacks
 from regraft.errors import DataError, DownloadError, LicenceError
-from regraft.named.cards import SetCard, SetFile, set_card
+from regraft.named.cards import SetCard, SetFile, plain_set_name, set_card, set_cards
 from regraft.named.layouts import ARRAYS, TABLES, Array, SetFiles
 from regraft.networks.weights.fetching import RemoteFile, fetch
 from regraft.networks.weights.hubs import offline_because
@@ -67,12 +67,37 @@ def laid_out(name: str, data_root: str | Path | None = None) -> LaidOut:
             return found
     files = set_files(card, data_root)
     if files is None:
-        places = ", ".join(map(str, roots(data_root)))
-        raise DataError(
-            f"the data set {card.name} is not on this machine: none of {places} holds {card.files[0].path}. "
-            f"`regraft data {card.name}` downloads it ({card.mb:,} MB). {_by_hand(card, data_root)}"
-        )
+        raise _absent(card, data_root)
     return _lay_out(files, folder)
+
+
+def set_named(source: str) -> SetCard | None:
+    """The data set that a source names; None where it is a path, or where a file or folder has that name."""
+    if os.path.lexists(source) or os.sep in source:
+        return None
+    return set_cards().get(plain_set_name(source))
+
+
+def check_here(source: str, data_root: str | Path | None = None) -> None:
+    """Refuse the name of a data set that can't be fitted, before anything slow is imported or read.
+
+    Raises:
+        DataError: the data set is not on this machine.
+        LicenceError: its licence forbids commercial use and was not accepted.
+    """
+    card = set_named(source)
+    if card is not None:
+        _check_licence(card, is_accepted=False, reporter=Silent())
+        if not is_here(card, data_root):
+            raise _absent(card, data_root)
+
+
+def _absent(card: SetCard, data_root: str | Path | None) -> DataError:
+    places = ", ".join(map(str, roots(data_root)))
+    return DataError(
+        f"the data set {card.name} is not on this machine: none of {places} holds {card.files[0].path}. "
+        f"`regraft data {card.name}` downloads it ({card.mb:,} MB). {_by_hand(card, data_root)}"
+    )
 
 
 def _listed(files: Sequence[SetFile]) -> str:

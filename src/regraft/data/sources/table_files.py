@@ -13,7 +13,7 @@ import numpy as np
 
 from regraft.data.archives.parquet_files import image_columns, member_names
 from regraft.data.sources.column_names import Chosen, TableColumns, choose_columns
-from regraft.data.sources.delimited import described, read_delimited
+from regraft.data.sources.delimited import described, read_delimited, with_names
 from regraft.data.sources.labels import label_of, text_labels
 from regraft.errors import DataError
 from regraft.records import SkippedFile
@@ -159,7 +159,7 @@ def _is_yes_no(table: Table, place: int) -> bool:
 
 
 def _text(file: Path, known: Collection[str]) -> Table:
-    text = read_delimited(file, known)
+    text = with_names(read_delimited(file, known), known)
     width = len(text.names)
     lines, broken = [], []
     for line in text.lines:
