@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -116,7 +118,7 @@ def test_a_name_that_is_not_here_says_what_to_do_without_a_network() -> None:
     assert "cifar-10-python.tar.gz" in text
 
 
-def test_a_name_that_is_not_here_is_refused_before_anything_slow_is_imported(tmp_path: Path) -> None:
+def test_a_name_that_is_not_here_is_refused_before_anything_slow_is_imported() -> None:
     code = (
         "import sys; from regraft.cli.app import run; run(['fit', 'cifar10']); print('torch' in sys.modules)"
     )

@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from regraft.outputs.answers import AnswerFile, AnswerKind
 from regraft.errors import SettingsError
+from regraft.outputs.answers import AnswerFile, AnswerKind
 from regraft.outputs.files import PREDICTION_LINES, PREDICTION_TABLE, PREDICTIONS, output_file
 from regraft.storage.tables import csv_bytes
 from regraft.tasks.classification import Classification

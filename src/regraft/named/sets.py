@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from regraft.data.packed.arrays import class_folder, stacks_in, write_pictures, write_stacks
-from regraft.errors import DataError, DownloadError, LicenceError
+from regraft.errors import DataError, DownloadError, LicenceError, words_of
 from regraft.named.cards import SetCard, SetFile, plain_set_name, set_card, set_cards
 from regraft.named.layouts import ARRAYS, TABLES, Array, SetFiles
 from regraft.networks.weights.fetching import RemoteFile, fetch
@@ -226,7 +226,13 @@ def _lay_out(files: SetFiles, folder: Path) -> LaidOut:
             (folder / RECORD).unlink()
         root = files.root if card.layout in TABLES else None
         with whole_folder(folder) as new:
-            _fill(files, new)
+            try:
+                _fill(files, new)
+            except (ValueError, LookupError, OSError, EOFError) as error:
+                raise DataError(
+                    f"the files of {card.name} in {files.root} are not as published ({words_of(error)}). "
+                    "Delete them, and fetch them again"
+                ) from error
             write_json(new / RECORD, _record(card, sums, root))
     return LaidOut(card, folder / TABLE if root else folder, root)
 

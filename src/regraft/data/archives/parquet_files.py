@@ -11,6 +11,7 @@ import bisect
 import itertools
 import re
 import threading
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -75,12 +76,28 @@ def member_names(path: Path, column: str) -> list[str]:
     kind = opened.schema_arrow.field(column).type
     endings = [""] * rows
     if pa.types.is_struct(kind) and kind.get_field_index("path") >= 0:
+        leaf = f"{column}.path"
         try:
-            cells = opened.read(columns=[f"{column}.path"]).column(0).to_pylist()
+            cells = _opened(path, dictionaries=[leaf]).read(columns=[leaf]).column(0)
+            names = cells_of([chunk.field("path") for chunk in cells.chunks])
         except (OSError, pa.ArrowException) as error:
             raise DataError(f"can't read the table {path}: {error}") from error
-        endings = [_ending((cell or {}).get("path")) for cell in cells]
+        endings = [_ending(name) for name in names]
     return [f"{column}/{row:08d}{ending}" for row, ending in enumerate(endings)]
+
+
+def cells_of(chunks: Sequence[Any]) -> list[Any]:
+    """The cells of Arrow's arrays; equal text in a dictionary is one object, however many rows have it."""
+    import pyarrow as pa
+
+    cells: list[Any] = []
+    for chunk in chunks:
+        if pa.types.is_dictionary(chunk.type):
+            values = chunk.dictionary.to_pylist()
+            cells += [None if place is None else values[place] for place in chunk.indices.to_pylist()]
+        else:
+            cells += chunk.to_pylist()
+    return cells
 
 
 def _ending(name: Any) -> str:

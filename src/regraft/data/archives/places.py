@@ -7,6 +7,7 @@ those of members. The loader's one function that reads files asks here where the
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 import threading
 from collections import defaultdict
@@ -128,10 +129,11 @@ def holds_files(path: str | Path) -> bool:
 
 def unread_archive(path: str | Path) -> str | None:
     """What kind of archive a file is that can't be read in place, and the way out; None for other files."""
-    head, name = _head(path), os.path.basename(path)
+    head = _head(path)
     for start, noun, command in _UNREAD:
         if head.startswith(start):
-            return f"a {noun}; unpack it, for example with `{command} {printable(name)}`, and give the folder"
+            name = shlex.quote(printable(os.path.basename(path)))
+            return f"a {noun}; unpack it, for example with `{command} {name}`, and give the folder"
     return None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -43,7 +44,7 @@ def _tables_in(archive: Archive) -> list[Finding]:
         return []
     text = (
         f"it holds the table {printable(names[0])}: if the labels are in it, copy it out of the archive, and "
-        f"give it with --root {printable(archive.path.name)}"
+        f"give it with --root {shlex.quote(printable(archive.path.name))}"
     )
     return [Finding("note", text, tuple(names))]
 

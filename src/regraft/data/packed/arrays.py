@@ -41,7 +41,7 @@ TABLE = "labels.csv"
 ARRAY_ENDINGS = (".npz", ".npy")
 _IMAGES = frozenset({"images", "image", "x", "data", "imgs", "features", ""})
 _LABELS = frozenset({"labels", "label", "y", "targets", "target"})
-_MOST_IMAGES = 20_000_000
+_MOST_IMAGES = 2_000_000
 _MOST_LABEL_BYTES = 500_000_000
 _MOST_SIDE_PX = 10_000
 _AHEAD = 64
@@ -224,8 +224,12 @@ def _checked(path: Path, stack: Stack) -> Stack:
         DataError: names the shape and what is accepted.
     """
     shape, name = stack.shape, f"{stack.images} in {printable(str(path))}"
+    if shape and shape[0] > _MOST_IMAGES:
+        raise DataError(
+            f"the array {name} has {shape[0]:,} images; at most {_MOST_IMAGES:,} are written out: divide it"
+        )
     is_grey, is_colour = len(shape) == 3, len(shape) == 4 and (shape[3] in (1, 3, 4) or shape[1] in (1, 3))
-    if not (is_grey or is_colour) or 0 in shape or max(shape[1:]) > _MOST_SIDE_PX or shape[0] > _MOST_IMAGES:
+    if not (is_grey or is_colour) or 0 in shape or max(shape[1:]) > _MOST_SIDE_PX:
         volumes = " (volumes are not read: save slices)" if len(shape) == 4 else ""
         raise DataError(
             f"the array {name} has the shape {shape}{volumes}; accepted are "

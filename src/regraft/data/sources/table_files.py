@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from regraft.data.archives.parquet_files import image_columns, member_names
+from regraft.data.archives.parquet_files import cells_of, image_columns, member_names
 from regraft.data.sources.column_names import Chosen, TableColumns, choose_columns
 from regraft.data.sources.delimited import described, read_delimited, with_names
 from regraft.data.sources.labels import label_of, text_labels
@@ -195,7 +195,10 @@ def _parquet(file: Path) -> Table:
             table = pyarrow.parquet.read_table(file)
             schema = table.schema
         else:
-            opened = pyarrow.parquet.ParquetFile(file)
+            # Equal text is kept once, as the file keeps it: otherwise a small file could fill the memory.
+            plain = pyarrow.parquet.ParquetFile(file).schema_arrow
+            texts = [field.name for field in plain if _kind(field.type) == "string"]
+            opened = pyarrow.parquet.ParquetFile(file, read_dictionary=texts)
             schema = opened.schema_arrow
             names = [name for name in schema.names if name not in images]
             # Without a choice of columns where possible, also where two have the same name.
@@ -208,7 +211,7 @@ def _parquet(file: Path) -> Table:
         name = schema.names[place]
         if name in images:
             return [*member_names(file, name)]
-        cells: list[Any] = table.column(place if not images else table.schema.names.index(name)).to_pylist()
+        cells = cells_of(table.column(place if not images else table.schema.names.index(name)).chunks)
         known = classes.get(name)
         return cells if known is None else [_class_name(cell, known) for cell in cells]
 
