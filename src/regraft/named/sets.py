@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from regraft.data.packed.arrays import class_folder, stacks_in, write_pictures, write_stacks
-from regraft.errors import DataError, DownloadError, LicenceError, words_of
+from regraft.errors import DataError, DownloadError, LicenceError, RegraftError, words_of
 from regraft.named.cards import SetCard, SetFile, plain_set_name, set_card, set_cards
 from regraft.named.layouts import ARRAYS, TABLES, Array, SetFiles
 from regraft.networks.weights.fetching import RemoteFile, fetch
@@ -226,18 +226,31 @@ def _lay_out(files: SetFiles, folder: Path) -> LaidOut:
             (folder / RECORD).unlink()
         root = files.root if card.layout in TABLES else None
         with whole_folder(folder) as new:
-            try:
-                _fill(files, new)
-            except (ValueError, LookupError, OSError, EOFError) as error:
-                raise DataError(
-                    f"the files of {card.name} in {files.root} are not as published ({words_of(error)}). "
-                    "Delete them, and fetch them again"
-                ) from error
+            _fill(files, new)
             write_json(new / RECORD, _record(card, sums, root))
     return LaidOut(card, folder / TABLE if root else folder, root)
 
 
 def _fill(files: SetFiles, folder: Path) -> None:
+    """Write the pictures or the table of a data set.
+
+    Raises:
+        DataError: its files are not as published.
+    """
+    try:
+        _written(files, folder)
+    except RegraftError:
+        raise
+    except Exception as error:  # a damaged file is wrong in any way
+        if isinstance(error, OSError) and error.errno is not None:  # of the disk, not of the files
+            raise
+        raise DataError(
+            f"the files of {files.card.name} in {files.root} are not as published ({words_of(error)}). "
+            "Delete them, and fetch them again"
+        ) from error
+
+
+def _written(files: SetFiles, folder: Path) -> None:
     card = files.card
     if card.layout == "npz":
         path = files.path(0)
@@ -263,6 +276,7 @@ def _record(card: SetCard, sums: dict[str, str], root: Path | None) -> dict[str,
     return {
         "name": card.name,
         "title": card.title,
+        "version": card.version,
         "source": [file.url for file in card.files],
         "md5": sums,
         "split": card.split or "none: test images are drawn",
