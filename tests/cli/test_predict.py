@@ -57,14 +57,6 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prediction_request, "BLOCK_IMAGES", 2)
 
 
-@pytest.fixture
-def out_bytes(monkeypatch: pytest.MonkeyPatch) -> io.BytesIO:
-    """What is written to standard output."""
-    data = io.BytesIO()
-    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(data, write_through=True))
-    return data
-
-
 def _request(folder: Path, out: Path | None, paths: Sequence[str] = PATHS) -> PredictionRequest:
     (folder / "model.onnx").touch()
     limits, model = LoadLimits(), str(folder / "model.onnx")
@@ -98,15 +90,17 @@ def test_an_output_in_the_folder_of_the_images_is_resumed_too(tmp_path: Path) ->
     assert folder_too.key() == before
 
 
-def test_standard_output_has_one_header(tmp_path: Path, out_bytes: io.BytesIO) -> None:
+def test_standard_output_has_one_header(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     assert _answer(_Model(), None, tmp_path) == 0
     _answer(_Model(), tmp_path / "p.csv", tmp_path)
-    assert out_bytes.getvalue() == (tmp_path / "p.csv").read_bytes()
+    assert capfdbinary.readouterr().out == (tmp_path / "p.csv").read_bytes()
 
 
-def test_the_header_is_whole_where_no_image_is_readable(tmp_path: Path, out_bytes: io.BytesIO) -> None:
+def test_the_header_is_whole_where_no_image_is_readable(
+    tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
     assert _answer(_Model(), None, tmp_path, ["3.jpg"]) == 1
-    assert out_bytes.getvalue() == b"path,label,probability,label_2,probability_2\n"
+    assert capfdbinary.readouterr().out == b"path,label,probability,label_2,probability_2\n"
 
 
 def test_no_images_are_an_error(tmp_path: Path) -> None:

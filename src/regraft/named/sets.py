@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from regraft.data.packed.arrays import class_folder, stacks_in, write_pictures, write_stacks
-from regraft.errors import DataError, DownloadError, LicenceError, RegraftError, words_of
+from regraft.errors import DataError, DownloadError, LicenceError, StorageError, words_of
 from regraft.named.cards import SetCard, SetFile, plain_set_name, set_card, set_cards
 from regraft.named.layouts import ARRAYS, TABLES, Array, SetFiles
 from regraft.networks.weights.fetching import RemoteFile, fetch
@@ -239,7 +239,7 @@ def _fill(files: SetFiles, folder: Path) -> None:
     """
     try:
         _written(files, folder)
-    except RegraftError:
+    except StorageError:
         raise
     except Exception as error:  # a damaged file is wrong in any way
         if isinstance(error, OSError) and error.errno is not None:  # of the disk, not of the files

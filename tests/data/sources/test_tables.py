@@ -236,13 +236,6 @@ def test_columns_without_names_can_be_chosen(tmp_path: Path) -> None:
     assert rows(found) == [("a.jpg", "cat"), ("b.jpg", "dog")]
 
 
-def test_a_line_of_names_with_a_usual_one_is_a_line_of_names(tmp_path: Path) -> None:
-    assert rows(find_images(table(tmp_path, "photo.jpg,label\na.jpg,x\nb.jpg,y\n", *FILES))) == [
-        ("a.jpg", "x"),
-        ("b.jpg", "y"),
-    ]
-
-
 def test_a_row_with_too_many_cells_is_listed(tmp_path: Path) -> None:
     found = find_images(table(tmp_path, "path,label\na.jpg,x\nb, c.jpg,y\n", *FILES))
     assert rows(found) == [("a.jpg", "x")]

@@ -120,7 +120,8 @@ def image_paths(images: Sequence[str]) -> Iterator[str]:
                 if line.strip():
                     yield from _listed(os.fsdecode(line.rstrip(b"\r")))
         elif shards := _archives_of(image):
-            yield from (str(path) for shard in shards for path in files_in(shard))
+            for shard in shards:
+                yield from _in_place(str(shard))
         elif not os.path.exists(image) and glob.has_magic(image):
             for path in sorted(glob.glob(image, recursive=True)):
                 yield from _listed(path)
@@ -129,9 +130,12 @@ def image_paths(images: Sequence[str]) -> Iterator[str]:
 
 
 def _in_place(path: str) -> Iterator[str]:
-    """The files in a folder or archive; of another file itself."""
-    if os.path.isdir(path) or archive_kind(path) is not None:
+    """The files in a folder or archive, named as it was given; of another file itself."""
+    if os.path.isdir(path):
         yield from map(str, files_in(Path(path)))
+    elif archive_kind(path) is not None:
+        whole = os.path.abspath(path)
+        yield from (f"{path}{str(file).removeprefix(whole)}" for file in files_in(Path(path)))
     else:
         yield path
 

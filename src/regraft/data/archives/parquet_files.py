@@ -78,12 +78,20 @@ def member_names(path: Path, column: str) -> list[str]:
     if pa.types.is_struct(kind) and kind.get_field_index("path") >= 0:
         leaf = f"{column}.path"
         try:
-            cells = _opened(path, dictionaries=[leaf]).read(columns=[leaf]).column(0)
-            names = cells_of([chunk.field("path") for chunk in cells.chunks])
+            names = _texts(_opened(path, dictionaries=[leaf]), leaf)
         except (OSError, pa.ArrowException) as error:
             raise DataError(f"can't read the table {path}: {error}") from error
         endings = [_ending(name) for name in names]
     return [f"{column}/{row:08d}{ending}" for row, ending in enumerate(endings)]
+
+
+def _texts(opened: Any, leaf: str) -> list[str | None]:
+    """The text in a field of structs, one group of rows after another: Arrow can't read several at once."""
+    texts: list[str | None] = []
+    for group in range(opened.metadata.num_row_groups):
+        structs = opened.read_row_group(group, columns=[leaf]).column(0)
+        texts += cells_of([chunk.field(0) for chunk in structs.chunks])
+    return texts
 
 
 def cells_of(chunks: Sequence[Any]) -> list[Any]:

@@ -82,7 +82,7 @@ def read_delimited(path: Path, known: Collection[str] = ()) -> Delimited:
     return Delimited(names, tuple(lines[1:]), encoding, separator, lines[0].number)
 
 
-def with_names(table: Delimited, known: Collection[str] = ()) -> Delimited:
+def with_names(table: Delimited) -> Delimited:
     """A table of images whose first row is an image already, with names for its columns; others as they are.
 
     The column of the images is called path, one of sides split, the only other one label; several others are
@@ -97,7 +97,7 @@ def with_names(table: Delimited, known: Collection[str] = ()) -> Delimited:
     ('path', 'split', 'label')
     """
     paths = [place for place, cell in enumerate(table.names) if _is_image(cell)]
-    if not paths or len(table.names) < 2 or any(plain_name(name) in known for name in table.names):
+    if not paths or len(table.names) < 2:
         return table
     rows = [table.names, *(line.cells for line in table.lines)]
     columns = list(zip_longest(*rows, fillvalue=""))[: len(table.names)]

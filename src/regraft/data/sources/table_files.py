@@ -159,7 +159,7 @@ def _is_yes_no(table: Table, place: int) -> bool:
 
 
 def _text(file: Path, known: Collection[str]) -> Table:
-    text = with_names(read_delimited(file, known), known)
+    text = with_names(read_delimited(file, known))
     width = len(text.names)
     lines, broken = [], []
     for line in text.lines:
