@@ -12,6 +12,7 @@ from typing import Any
 from regraft.data.packed.arrays import class_folder, stacks_in, write_pictures, write_stacks
 from regraft.errors import DataError, DownloadError, LicenceError, StorageError, words_of
 from regraft.named.cards import SetCard, SetFile, plain_set_name, set_card, set_cards
+from regraft.named.hub_sets import hub_address, hub_folder
 from regraft.named.layouts import ARRAYS, TABLES, Array, SetFiles
 from regraft.networks.weights.fetching import RemoteFile, fetch
 from regraft.networks.weights.hubs import offline_because
@@ -85,6 +86,9 @@ def check_here(source: str, data_root: str | Path | None = None) -> None:
         DataError: the data set is not on this machine.
         LicenceError: its licence forbids commercial use and was not accepted.
     """
+    address = hub_address(source)
+    if address is not None:
+        hub_folder(address)
     card = set_named(source)
     if card is not None:
         _check_licence(card, is_accepted=False, reporter=Silent())
