@@ -18,7 +18,7 @@ from PIL import Image
 from regraft.data.findings.scan import scan
 from regraft.data.images import find_images
 from regraft.data.sources.candidates import Found
-from regraft.errors import DataError, DownloadError, LicenceError
+from regraft.errors import DataError, DownloadError, LicenceError, NoImagesError
 from regraft.named import cards, sets
 from regraft.named.cards import SetCard, SetFile, plain_set_name, set_card, set_cards
 from regraft.named.sets import get, is_here, laid_out
@@ -168,6 +168,11 @@ def test_a_folder_of_that_name_goes_first(tmp_path: Path, unchecked: None) -> No
 @pytest.mark.parametrize(("name", "meant"), [("CIFAR-10", "cifar10"), ("FashionMNIST", "fashion-mnist")])
 def test_names_may_be_written_in_other_ways(name: str, meant: str) -> None:
     assert plain_set_name(name) == meant
+
+
+def test_a_source_that_is_nearly_a_name_gets_close_ones() -> None:
+    with pytest.raises(NoImagesError, match=r"flowers does not exist, and no data set .*mean flowers102\?"):
+        _found("flowers")
 
 
 def test_an_unknown_name_gets_close_ones() -> None:

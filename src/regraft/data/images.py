@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -104,6 +105,8 @@ def _labelled(source: Path, layout: LayoutChoice) -> Found:
         return from_archive(source, layout)
     other = unread_archive(source)
     state = f"is {other or 'not a folder, archive or table'}" if source.exists() else "does not exist"
+    if not source.exists() and glob.has_magic(str(source)):
+        state = "is a pattern that no file fits"
     raise NoImagesError(f"{printable(str(source))} {state}. {_LAYOUTS}")
 
 

@@ -22,11 +22,12 @@ from regraft.data.sources.candidates import Found
 from regraft.data.sources.column_names import TableColumns
 from regraft.data.splits import split_findings, split_images
 from regraft.detection.annotations.recognition import has_boxes
-from regraft.errors import DataError
+from regraft.errors import DataError, NoImagesError, close_names
 from regraft.features.extraction import Features, decode_while_waiting, feature_store, input_decoding
 from regraft.features.opening import Compute
 from regraft.features.runtimes import Runtime
 from regraft.heads.dataset import Dataset
+from regraft.named.cards import set_cards
 from regraft.named.hub_sets import hub_address, hub_folder
 from regraft.named.sets import laid_out, licence_text, set_named
 from regraft.networks.weights.finding import Weights
@@ -114,6 +115,11 @@ def _named(source: str, settings: DataSettings) -> Found | None:
     if address is not None:
         return _found(hub_folder(address), settings)
     if set_named(source) is None:
+        if not os.path.lexists(source) and (close := close_names(source, set_cards())):
+            raise NoImagesError(
+                f"{printable(source)} does not exist, and no data set has this name{close}; `regraft data` "
+                "lists all names"
+            )
         return None
     known = laid_out(source, settings.data_root)
     found = _found(known.source, replace(settings, root=str(known.root) if known.root else None))

@@ -236,6 +236,19 @@ def test_columns_without_names_can_be_chosen(tmp_path: Path) -> None:
     assert rows(found) == [("a.jpg", "cat"), ("b.jpg", "dog")]
 
 
+@pytest.mark.parametrize(
+    ("header", "hint"),
+    [
+        ("datei,klasse", "The column datei holds names of images: add path_column datei label_column klasse"),
+        ("datei,rasse,klasse", "holds names of images: add path_column datei label_column NAME"),
+    ],
+)
+def test_the_column_of_images_is_found_by_its_cells(tmp_path: Path, header: str, hint: str) -> None:
+    cells = ["a.jpg"] + ["k"] * header.count(",")
+    with pytest.raises(DataError, match=hint):
+        find_images(table(tmp_path, f"{header}\n{','.join(cells)}\n", *FILES))
+
+
 def test_a_row_with_too_many_cells_is_listed(tmp_path: Path) -> None:
     found = find_images(table(tmp_path, "path,label\na.jpg,x\nb, c.jpg,y\n", *FILES))
     assert rows(found) == [("a.jpg", "x")]

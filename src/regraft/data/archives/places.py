@@ -32,9 +32,10 @@ _OTHER_ZIPS = (
 _UNREAD = (
     (b"7z\xbc\xaf\x27\x1c", "7-Zip archive", "7z x"),
     (b"Rar!\x1a\x07", "RAR archive", "unrar x"),
-    (b"\xfd7zXZ\0", "archive compressed by xz", "tar -xf"),
-    (b"BZh", "archive compressed by bzip2", "tar -xf"),
-    (b"\x28\xb5\x2f\xfd", "archive compressed by Zstandard", "tar -xf"),
+    (b"\xfd7zXZ\0", "file compressed by xz", "tar -xf"),
+    (b"BZh", "file compressed by bzip2", "tar -xf"),
+    (b"\x28\xb5\x2f\xfd", "file compressed by Zstandard", "tar -xf"),
+    (b"\x1f\x8b", "file compressed by gzip, which is read if it is called .tar.gz", "tar -xf"),
     (b"PK\7\x08", "part of a divided zip archive", "7z x"),
 )
 _one_index = threading.Lock()  # so that threads that meet a new archive do not index it twice
@@ -112,11 +113,11 @@ def archive_kind(path: str | Path) -> Kind | None:
     name = os.fspath(path).lower()
     if head.startswith((b"PK\3\4", b"PK\5\6")) and not name.endswith(_OTHER_ZIPS):
         return "zip"
+    if head[:2] == b"\x1f\x8b" and name.endswith((".tar.gz", ".tgz", ".tar")):
+        return "tar.gz"
     if head[257:262] == b"ustar" or (name.endswith(".tar") and head):
         return "tar"
-    if head.startswith(b"PAR1"):
-        return "parquet"
-    return "tar.gz" if head[:2] == b"\x1f\x8b" and name.endswith((".tar.gz", ".tgz")) else None
+    return "parquet" if head.startswith(b"PAR1") else None
 
 
 def holds_files(path: str | Path) -> bool:

@@ -114,7 +114,8 @@ def _stacks_of_npz(path: Path) -> list[Stack]:
             labels = next((one for one, found in roles.items() if found == (side, "labels")), None)
             if labels is None:
                 raise DataError(
-                    f"{printable(str(path))} has no labels for the array {name}; it has {_listed(names)}"
+                    f"{printable(str(path))} has no labels for the array {name}; it has {_listed(names)}. "
+                    "The labels of x_train are y_train, those of train_images train_labels"
                 )
             shape, kind = _header(path, name)
             stacks.append(Stack(name, shape, kind, _small(path, labels), side))
@@ -357,7 +358,8 @@ def _picture(values: Array, stack: Stack, number: int) -> Array:
         if not (values.min() >= 0 and values.max() <= 1):
             raise DataError(
                 f"image {number} of the array {stack.images} has values from {values.min():g} to "
-                f"{values.max():g}; floating-point numbers must be from 0 to 1"
+                f"{values.max():g}; floating-point numbers must be from 0 to 1. Divide them by 255, or save "
+                "them as uint8"
             )
         return np.rint(values.astype(np.float64) * 255).astype(np.uint8)
     if values.dtype == np.uint16 and values.ndim == 2:

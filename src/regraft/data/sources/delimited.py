@@ -69,6 +69,7 @@ def read_delimited(path: Path, known: Collection[str] = ()) -> Delimited:
     if data.startswith(_WORKBOOKS):
         raise DataError(f"{path} is a spreadsheet's workbook, not text; save it as CSV (UTF-8)")
     text, encoding = _decoded(data, path)
+    text = text.removeprefix("\ufeff")  # a second byte order mark
     if not text.strip(" \t\r\n,;|\0"):
         raise DataError(
             f"{path} is empty; a table has a line with the names of its columns, and a row for each image"
@@ -96,12 +97,12 @@ def with_names(table: Delimited) -> Delimited:
     >>> with_names(Delimited(("a.jpg", "train", "cat"), rows, "utf-8", ",")).names
     ('path', 'split', 'label')
     """
-    paths = [place for place, cell in enumerate(table.names) if _is_image(cell)]
+    paths = [place for place, cell in enumerate(table.names) if is_image_file(cell)]
     if not paths or len(table.names) < 2:
         return table
     rows = [table.names, *(line.cells for line in table.lines)]
     columns = list(zip_longest(*rows, fillvalue=""))[: len(table.names)]
-    if 2 * sum(map(_is_image, columns[paths[0]])) < len(rows):
+    if 2 * sum(map(is_image_file, columns[paths[0]])) < len(rows):
         return table
     names = {paths[0]: "path"}
     for place, cells in enumerate(columns):
@@ -115,8 +116,9 @@ def with_names(table: Delimited) -> Delimited:
     return replace(table, names=ordered, lines=lines, has_names=False)
 
 
-def _is_image(cell: str) -> bool:
-    return PurePosixPath(cell.strip().replace("\\", "/")).suffix.lower() in IMAGE_ENDINGS
+def is_image_file(cell: str | None) -> bool:
+    """Whether a cell ends like the name of an image."""
+    return PurePosixPath((cell or "").strip().replace("\\", "/")).suffix.lower() in IMAGE_ENDINGS
 
 
 def _decoded(data: bytes, path: Path) -> tuple[str, str]:

@@ -14,7 +14,7 @@ import numpy as np
 from regraft.errors import DataError
 from regraft.storage.tables import printable
 
-_LONGEST_TEXT = 1_000_000  # with all blanks and labels that it may have
+_LONGEST_TEXT = 100_000  # with all blanks and labels that it may have
 MAX_LENGTH = 256
 _INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff"  # characters without width, which copied text often carries
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?")

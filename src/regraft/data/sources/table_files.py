@@ -13,12 +13,13 @@ import numpy as np
 
 from regraft.data.archives.parquet_files import cells_of, image_columns, member_names
 from regraft.data.sources.column_names import Chosen, TableColumns, choose_columns
-from regraft.data.sources.delimited import described, read_delimited, with_names
+from regraft.data.sources.delimited import described, is_image_file, read_delimited, with_names
 from regraft.data.sources.labels import label_of, text_labels
 from regraft.errors import DataError
 from regraft.records import SkippedFile
 from regraft.storage.tables import unguarded
 
+_LOOKED_AT = 100
 _LABEL_KINDS = (
     "string",
     "null",
@@ -137,6 +138,8 @@ def chosen_columns(table: Table, columns: TableColumns) -> Chosen:
     try:
         return choose_columns(str(table.file), table.names, columns)
     except DataError as error:
+        if hint := _path_hint(table, columns, str(error)):
+            raise DataError(f"{error.with_flags}. {hint}") from error
         asked = columns.label != TableColumns.label or columns.labels
         places = [] if asked else [place for place in range(len(table.names)) if _is_yes_no(table, place)]
         names = [table.names[place] for place in places]
@@ -147,6 +150,22 @@ def chosen_columns(table: Table, columns: TableColumns) -> Chosen:
             f"{error.with_flags}. {len(names):,} columns hold nothing but 0 and 1: if each of them is a "
             f"label, add --label-columns {listed}"
         ) from error
+
+
+def _path_hint(table: Table, columns: TableColumns, error: str) -> str:
+    """Which column holds names of images, where none is called so; empty if none does, or several do."""
+    if columns.path != TableColumns.path or "no column path" not in error:
+        return ""
+    texts = [
+        place for place in range(len(table.names)) if table.kinds is None or table.kinds[place] == "string"
+    ]
+    found = [place for place in texts if all(map(is_image_file, table.texts(place)[:_LOOKED_AT]))]
+    if len(found) != 1:
+        return ""
+    others = [name for place, name in enumerate(table.names) if place != found[0]]
+    name, other = table.names[found[0]], others[0] if len(others) == 1 else "NAME"
+    label = "" if columns.label != TableColumns.label or columns.labels else f" --label-column {other}"
+    return f"The column {name} holds names of images: add --path-column {name}{label}"
 
 
 def _is_yes_no(table: Table, place: int) -> bool:
