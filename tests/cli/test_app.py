@@ -31,6 +31,13 @@ def command(capfd: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
     return call
 
 
+def test_a_pattern_that_the_shell_expanded_is_explained(command: Callable[..., Ran], tmp_path: Path) -> None:
+    for name in "abc":
+        (tmp_path / f"{name}.tar").touch()
+    code, _, err = command("check", *sorted(tmp_path.glob("*.tar")))
+    assert (code, "The shell has expanded a pattern of files: put it into quotes." in err) == (2, True)
+
+
 @pytest.fixture
 def fitted(digits_run: DigitsRun) -> Path:
     return digits_run("climbed").folder

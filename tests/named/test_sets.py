@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -16,7 +18,7 @@ from PIL import Image
 from regraft.data.findings.scan import scan
 from regraft.data.images import find_images
 from regraft.data.sources.candidates import Found
-from regraft.errors import DataError, DownloadError, LicenceError
+from regraft.errors import DataError, DownloadError, LicenceError, NoImagesError
 from regraft.named import cards, sets
 from regraft.named.cards import SetCard, SetFile, plain_set_name, set_card, set_cards
 from regraft.named.sets import get, is_here, laid_out
@@ -96,7 +98,21 @@ def test_the_record_says_where_all_came_from(tmp_path: Path, unchecked: None) ->
     card = set_card("eurosat")
     assert record["source"] == [card.files[0].url]
     assert (record["licence"], record["licence_stated_by"]) == (card.licence, card.licence_by)
-    assert set(record) >= {"md5", "split", "citation", "licence_looked_up", "regraft_version"}
+    assert set(record) >= {"md5", "split", "citation", "licence_looked_up", "regraft_version", "version"}
+
+
+@pytest.mark.parametrize(("name", "number"), [("mnist", 0), ("usps", 1), ("gtsrb", 2), ("pathmnist", 0)])
+@pytest.mark.parametrize("kept", [0.0, 0.5])
+def test_damaged_files_without_a_checksum_are_said_to_be_so(
+    name: str, number: int, kept: float, tmp_path: Path, unchecked: None
+) -> None:
+    _put(name, tmp_path / "own")
+    file = tmp_path / "own" / set_card(name).files[number].path
+    data = file.read_bytes()
+    file.write_bytes(data[: int(kept * len(data))])
+    with pytest.raises(DataError, match=rf"the files of {name} in .* are not as published"):
+        laid_out(name)
+    assert not (tmp_path / "own" / "sets" / name).exists()
 
 
 def test_files_with_another_checksum_are_refused(tmp_path: Path) -> None:
@@ -114,6 +130,15 @@ def test_a_name_that_is_not_here_says_what_to_do_without_a_network() -> None:
     assert "`regraft data cifar10` downloads it (170 MB)" in text
     assert "c58f30108f718f92721af3b95e74349a" in text
     assert "cifar-10-python.tar.gz" in text
+
+
+def test_a_name_that_is_not_here_is_refused_before_anything_slow_is_imported() -> None:
+    code = (
+        "import sys; from regraft.cli.app import run; run(['fit', 'cifar10']); print('torch' in sys.modules)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout == "False\n"
+    assert "the data set cifar10 is not on this machine" in ran.stderr
 
 
 @pytest.mark.parametrize("how", ["flag", "variable"])
@@ -143,6 +168,11 @@ def test_a_folder_of_that_name_goes_first(tmp_path: Path, unchecked: None) -> No
 @pytest.mark.parametrize(("name", "meant"), [("CIFAR-10", "cifar10"), ("FashionMNIST", "fashion-mnist")])
 def test_names_may_be_written_in_other_ways(name: str, meant: str) -> None:
     assert plain_set_name(name) == meant
+
+
+def test_a_source_that_is_nearly_a_name_gets_close_ones() -> None:
+    with pytest.raises(NoImagesError, match=r"flowers does not exist, and no data set .*mean flowers102\?"):
+        _found("flowers")
 
 
 def test_an_unknown_name_gets_close_ones() -> None:

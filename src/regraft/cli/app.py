@@ -147,8 +147,11 @@ def run(arguments: Sequence[str]) -> int:
     try:
         code = app(rest, exit_on_error=False)
         return code if isinstance(code, int) else 0
-    except cyclopts.CycloptsError:
-        return 2  # cyclopts has printed what was wrong
+    except cyclopts.CycloptsError as error:  # cyclopts has printed what was wrong
+        unused = error.unused_tokens if isinstance(error, cyclopts.UnusedCliTokensError) else []
+        if unused and all(map(os.path.isfile, unused)):
+            print("The shell has expanded a pattern of files: put it into quotes.", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("\nstopped; run the same command again to resume", file=sys.stderr)
         return 130

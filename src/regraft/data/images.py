@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import glob
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from regraft.data.addresses.fetching import fetched
@@ -17,6 +19,7 @@ from regraft.data.sources.folders import from_folder
 from regraft.data.sources.table_files import TABLE_ENDINGS, WORKBOOK_ENDINGS
 from regraft.data.sources.tables import from_table
 from regraft.errors import DataError, NoImagesError
+from regraft.progress import Reporter
 from regraft.records import SkippedFile, TaskName
 from regraft.settings import Layout as LayoutChoice
 from regraft.storage.tables import printable
@@ -36,6 +39,7 @@ def find_images(
     layout: LayoutChoice = "auto",
     task: TaskName = "classification",
     fetches: bool = False,
+    reporter: Reporter | None = None,
 ) -> Found:
     """Find the candidates in a folder, archive or table.
 
@@ -46,6 +50,7 @@ def find_images(
         layout: how a folder is understood; see `DataSettings`.
         task: what the labels mean.
         fetches: whether images are fetched that a table names by web addresses.
+        reporter: receives the progress of fetching.
 
     Raises:
         NoImagesError: there is no file that could be an image with a label.
@@ -68,7 +73,7 @@ def find_images(
             Path(root) if root else source.parent,
             columns or TableColumns(),
             task,
-            fetch=fetched if fetches else None,
+            fetch=partial(fetched, reporter=reporter) if fetches else None,
         )
     elif ending in ARRAY_ENDINGS and source.is_file():
         found = _from_arrays(source, task, columns)
@@ -100,6 +105,8 @@ def _labelled(source: Path, layout: LayoutChoice) -> Found:
         return from_archive(source, layout)
     other = unread_archive(source)
     state = f"is {other or 'not a folder, archive or table'}" if source.exists() else "does not exist"
+    if not source.exists() and glob.has_magic(str(source)):
+        state = "is a pattern that no file fits"
     raise NoImagesError(f"{printable(str(source))} {state}. {_LAYOUTS}")
 
 

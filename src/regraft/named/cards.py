@@ -38,6 +38,8 @@ class SetCard(Record):
     """Size of the download, MB."""
     split: str
     """The sides of the official split; empty if there is none."""
+    version: str = NONE_STATED
+    """The version of the files as their publisher calls it."""
     licence: str
     """The licence as stated; `none stated` where neither the publisher nor torchvision states one."""
     licence_by: str

@@ -118,7 +118,11 @@ class _Machine:
         self.memo[len(self.memo)] = self.stack[-1]
 
     def _since_mark(self) -> list[Any]:
-        place = max(place for place, value in enumerate(self.stack) if isinstance(value, _Mark))
+        place = len(self.stack) - 1  # from the end, or many marks would take time without end
+        while not isinstance(self.stack[place], _Mark):
+            place -= 1
+            if place < 0:
+                raise DataError("damaged: it ends a list that does not begin")
         values = self.stack[place + 1 :]
         del self.stack[place:]
         return values

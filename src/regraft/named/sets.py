@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from regraft.data.packed.arrays import class_folder, stacks_in, write_pictures, write_stacks
-from regraft.errors import DataError, DownloadError, LicenceError
-from regraft.named.cards import SetCard, SetFile, set_card
+from regraft.errors import DataError, DownloadError, LicenceError, StorageError, words_of
+from regraft.named.cards import SetCard, SetFile, plain_set_name, set_card, set_cards
+from regraft.named.hub_sets import hub_address, hub_folder
 from regraft.named.layouts import ARRAYS, TABLES, Array, SetFiles
 from regraft.networks.weights.fetching import RemoteFile, fetch
 from regraft.networks.weights.hubs import offline_because
@@ -67,12 +68,40 @@ def laid_out(name: str, data_root: str | Path | None = None) -> LaidOut:
             return found
     files = set_files(card, data_root)
     if files is None:
-        places = ", ".join(map(str, roots(data_root)))
-        raise DataError(
-            f"the data set {card.name} is not on this machine: none of {places} holds {card.files[0].path}. "
-            f"`regraft data {card.name}` downloads it ({card.mb:,} MB). {_by_hand(card, data_root)}"
-        )
+        raise _absent(card, data_root)
     return _lay_out(files, folder)
+
+
+def set_named(source: str) -> SetCard | None:
+    """The data set that a source names; None where it is a path, or where a file or folder has that name."""
+    if os.path.lexists(source) or os.sep in source:
+        return None
+    return set_cards().get(plain_set_name(source))
+
+
+def check_here(source: str, data_root: str | Path | None = None) -> None:
+    """Refuse the name of a data set that can't be fitted, before anything slow is imported or read.
+
+    Raises:
+        DataError: the data set is not on this machine.
+        LicenceError: its licence forbids commercial use and was not accepted.
+    """
+    address = hub_address(source)
+    if address is not None:
+        hub_folder(address)
+    card = set_named(source)
+    if card is not None:
+        _check_licence(card, is_accepted=False, reporter=Silent())
+        if not is_here(card, data_root):
+            raise _absent(card, data_root)
+
+
+def _absent(card: SetCard, data_root: str | Path | None) -> DataError:
+    places = ", ".join(map(str, roots(data_root)))
+    return DataError(
+        f"the data set {card.name} is not on this machine: none of {places} holds {card.files[0].path}. "
+        f"`regraft data {card.name}` downloads it ({card.mb:,} MB). {_by_hand(card, data_root)}"
+    )
 
 
 def _listed(files: Sequence[SetFile]) -> str:
@@ -207,6 +236,25 @@ def _lay_out(files: SetFiles, folder: Path) -> LaidOut:
 
 
 def _fill(files: SetFiles, folder: Path) -> None:
+    """Write the pictures or the table of a data set.
+
+    Raises:
+        DataError: its files are not as published.
+    """
+    try:
+        _written(files, folder)
+    except StorageError:
+        raise
+    except Exception as error:  # a damaged file is wrong in any way
+        if isinstance(error, OSError) and error.errno is not None:  # of the disk, not of the files
+            raise
+        raise DataError(
+            f"the files of {files.card.name} in {files.root} are not as published ({words_of(error)}). "
+            "Delete them, and fetch them again"
+        ) from error
+
+
+def _written(files: SetFiles, folder: Path) -> None:
     card = files.card
     if card.layout == "npz":
         path = files.path(0)
@@ -232,6 +280,7 @@ def _record(card: SetCard, sums: dict[str, str], root: Path | None) -> dict[str,
     return {
         "name": card.name,
         "title": card.title,
+        "version": card.version,
         "source": [file.url for file in card.files],
         "md5": sums,
         "split": card.split or "none: test images are drawn",

@@ -47,12 +47,26 @@ class OutputKind:
     """Whether the file is a picture, whose name may end in .png."""
 
 
+_LINES = (
+    {"path", "label", "probability", "top"},
+    {"path", "labels", "top"},
+    {"path", "value", "low", "high"},
+)
+
+
 def _table(*header: str) -> Callable[[bytes], bool]:
     return lambda data: data.splitlines()[:1] == [",".join(header).encode()]
 
 
+_TABLES = (
+    rb"path,label,probability(,rejected)?(,label_\d+,probability_\d+)*\r?\n",
+    rb"path,value,low,high\r?\n",
+    rb"path,labels,[^\n]+\n[^\n]*(,[01]\.\d{6})+\r?\n",  # with its numbers, unlike a table of labels
+)
+
+
 def _is_predictions(data: bytes) -> bool:
-    return re.match(rb"path,label,probability(,label_\d+,probability_\d+)*\r?\n", data) is not None
+    return any(re.match(table, data) for table in _TABLES)
 
 
 def _is_json_lines(data: bytes) -> bool:
@@ -60,7 +74,7 @@ def _is_json_lines(data: bytes) -> bool:
         first = json.loads(data.split(b"\n", 1)[0])
     except ValueError:
         return False
-    return isinstance(first, dict) and set(first) == {"path", "label", "probability", "top"}
+    return isinstance(first, dict) and set(first) - {"rejected"} in _LINES
 
 
 def _is_drawing(data: bytes) -> bool:

@@ -99,7 +99,7 @@ def model_identity(model: str | Path) -> str:
         BundleError: there is neither.
     """
     place = Path(model)
-    for file in (place / RECORD, place / "bundle" / RECORD, place):
+    for file in (place / RECORD, place / "bundle" / RECORD, place / "model.onnx", place):
         if file.is_file():
             return sha256_of_file(file)
     raise BundleError(f"{model} is neither a bundle nor an exported model")

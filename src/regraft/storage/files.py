@@ -88,6 +88,13 @@ def write_atomically(path: Path, chunks: bytes | Iterable[bytes | memoryview]) -
             file.write(piece)
 
 
+def stream_atomically(path: Path, chunks: Iterable[bytes]) -> None:
+    """Write a file with the guarantees of `write_atomically`, without holding it in memory whole."""
+    with _replacing(path, None) as file:
+        for chunk in chunks:
+            file.write(chunk)
+
+
 def copy_atomically(source: Path, path: Path) -> None:
     """Copy a file with the guarantees of `write_atomically`, without reading it into memory whole."""
     with _replacing(path, source.stat().st_size) as file, source.open("rb") as reader:
@@ -103,7 +110,7 @@ def join_atomically(parts: Sequence[Path], path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _replacing(path: Path, size_bytes: int) -> Iterator[BinaryIO]:
+def _replacing(path: Path, size_bytes: int | None) -> Iterator[BinaryIO]:
     """A file to write to, which replaces `path` once it is complete and durable."""
     temporary = _temporary(path)
     make_folder(path.parent)

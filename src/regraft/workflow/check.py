@@ -38,7 +38,7 @@ def load_images(
     check_kind("settings", settings, (DataSettings, NoneType), "DataSettings and None")
     check_reporter(reporter)
     chosen: DataSettings = changed(settings or DataSettings(), changes)
-    return scanned(found_images(source, chosen), chosen, reporter)
+    return scanned(found_images(source, chosen, reporter), chosen, reporter)
 
 
 def load_boxes(

@@ -93,7 +93,7 @@ def fit(
         data_settings.corrections,
         None if isinstance(plan, Plan) else plan,
     )
-    files, folder = boxes or located(images, data_settings), None
+    files, folder = boxes or located(images, data_settings, log), None
     if out is not None and out != "":
         folder = given_folder(out, source, _paths(files), record, inputs=inputs, overwrite=overwrite)
     if isinstance(files, BoxSet):

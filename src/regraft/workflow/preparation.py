@@ -22,14 +22,14 @@ from regraft.data.sources.candidates import Found
 from regraft.data.sources.column_names import TableColumns
 from regraft.data.splits import split_findings, split_images
 from regraft.detection.annotations.recognition import has_boxes
-from regraft.errors import DataError
+from regraft.errors import DataError, NoImagesError, close_names
 from regraft.features.extraction import Features, decode_while_waiting, feature_store, input_decoding
 from regraft.features.opening import Compute
 from regraft.features.runtimes import Runtime
 from regraft.heads.dataset import Dataset
-from regraft.named.cards import plain_set_name, set_cards
+from regraft.named.cards import set_cards
 from regraft.named.hub_sets import hub_address, hub_folder
-from regraft.named.sets import laid_out, licence_text
+from regraft.named.sets import laid_out, licence_text, set_named
 from regraft.networks.weights.finding import Weights
 from regraft.plans.cost_book import CostBook
 from regraft.plans.costs import extraction_s
@@ -88,7 +88,7 @@ def data_settings_of(
     return data or DataSettings()
 
 
-def found_images(source: str | Path, settings: DataSettings) -> Found:
+def found_images(source: str | Path, settings: DataSettings, reporter: Reporter | None = None) -> Found:
     """What a folder or table holds, before any file is opened.
 
     Raises:
@@ -106,7 +106,7 @@ def found_images(source: str | Path, settings: DataSettings) -> Found:
             "it begins with, `regraft check` checks the boxes. With --task classification the names of "
             "folders, or a column of a table, are taken as classes"
         )
-    return _found(source, settings)
+    return _found(source, settings, reporter)
 
 
 def _named(source: str, settings: DataSettings) -> Found | None:
@@ -114,7 +114,12 @@ def _named(source: str, settings: DataSettings) -> Found | None:
     address = hub_address(source)
     if address is not None:
         return _found(hub_folder(address), settings)
-    if os.path.lexists(source) or os.sep in source or plain_set_name(source) not in set_cards():
+    if set_named(source) is None:
+        if not os.path.lexists(source) and (close := close_names(source, set_cards())):
+            raise NoImagesError(
+                f"{printable(source)} does not exist, and no data set has this name{close}; `regraft data` "
+                "lists all names"
+            )
         return None
     known = laid_out(source, settings.data_root)
     found = _found(known.source, replace(settings, root=str(known.root) if known.root else None))
@@ -122,7 +127,7 @@ def _named(source: str, settings: DataSettings) -> Found | None:
     return replace(found, layout=text)
 
 
-def _found(source: str | Path, settings: DataSettings) -> Found:
+def _found(source: str | Path, settings: DataSettings, reporter: Reporter | None = None) -> Found:
     columns = TableColumns(
         settings.path_column,
         settings.label_column,
@@ -137,6 +142,7 @@ def _found(source: str | Path, settings: DataSettings) -> Found:
         layout=settings.layout,
         task=settings.task_name,
         fetches=settings.fetch_urls,
+        reporter=reporter,
     )
 
 
@@ -164,13 +170,15 @@ def asks_for_classes(settings: DataSettings) -> bool:
     return settings.task != "auto" or settings.layout != "auto" or bool(settings.label_columns)
 
 
-def located(images: Images | Found | str | Path, settings: DataSettings) -> Images | Found:
+def located(
+    images: Images | Found | str | Path, settings: DataSettings, reporter: Reporter | None = None
+) -> Images | Found:
     """A data set whose files are known: the first thing to do, so that a wrong folder is the first error.
 
     Raises:
         DataError: nothing usable; says what was found and what is accepted.
     """
-    return images if isinstance(images, Images | Found) else found_images(images, settings)
+    return images if isinstance(images, Images | Found) else found_images(images, settings, reporter)
 
 
 def scanned(found: Found, settings: DataSettings, reporter: Reporter | None) -> Images:
@@ -226,7 +234,7 @@ def prepare(
         log: receives progress and notes.
         sides: whose features are computed; none leaves them out.
     """
-    source = located(images, data_settings)
+    source = located(images, data_settings, log)
     settings, compute = request.fit, compute_of(request, data_settings)
     with ThreadPoolExecutor(1) as background:
         opening = background.submit(compute.open, weights, log)

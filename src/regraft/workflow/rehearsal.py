@@ -65,7 +65,7 @@ def begin(
         sides: the sides whose features are computed; with none, nothing is computed.
     """
     check_images(request.fit)
-    files, request, networks = with_network(located(images, data_settings), request, data_settings, log)
+    files, request, networks = with_network(located(images, data_settings, log), request, data_settings, log)
     start = find_start(request, from_run, log)
     prepared = prepare(files, request, data_settings, start.weights, log, sides=sides)
     return Begun(request, replace(start, weights=prepared.weights), prepared, networks)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
@@ -16,6 +17,9 @@ from regraft.data.addresses.fetching import Fetcher
 from regraft.data.addresses.guards import Target
 from regraft.data.images import find_images
 from regraft.errors import DataError, ImageError, NoImagesError
+from regraft.progress import Meter, Silent
+from regraft.settings import DataSettings
+from regraft.workflow.preparation import found_images
 from tests.corpus import encoded, picture
 
 PNG = encoded(picture(), "PNG")
@@ -158,6 +162,32 @@ def test_a_table_of_addresses_is_fetched_once(
         assert "status 404" in found.skipped[0].reason
     assert len(_Handler.asked) == 4
     assert found.root.is_relative_to(own_data)
+
+
+class _Counting(Silent):
+    """Keeps the phases, and how far each came."""
+
+    def __init__(self) -> None:
+        self.phases: list[tuple[str, int]] = []
+        self.done = 0
+
+    @contextmanager
+    def phase(self, name: str, total: int, unit: str = "images") -> Iterator[Meter]:
+        self.phases.append((name, total))
+        yield self
+
+    def advance(self, count: int = 1) -> None:
+        self.done += count
+
+
+def test_the_progress_of_fetching_is_shown(
+    server: ThreadingHTTPServer, tmp_path: Path, own_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetching, "Fetcher", lambda: _fetcher(server))
+    place = _table(tmp_path, "http://a.example.org/1.png", "http://a.example.org/gone")
+    reporter = _Counting()
+    found_images(place, DataSettings(fetch_urls=True), reporter)
+    assert (reporter.phases, reporter.done) == ([("fetching", 2)], 2)
 
 
 def test_addresses_are_refused_unless_they_are_asked_for(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import stat
 import struct
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -88,6 +89,17 @@ def zip_of(*members: tuple[str, bytes], mode: int = stat.S_IFREG | 0o644, method
         for name, data in members:
             opened.writestr(_info(name.encode(), 3, mode), data, method)
             opened.NameToInfo.clear()  # or a name that is there twice would be a warning
+    return out.getvalue()
+
+
+def zip_named_twice(name: str, plain: bytes) -> bytes:
+    """A file with a name in another code, and the same in Unicode after it, as WinZip writes it."""
+    info = _info(plain, 0)
+    field = struct.pack("<BL", 1, zlib.crc32(plain)) + name.encode()
+    info.extra = struct.pack("<2H", 0x7075, len(field)) + field
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as opened:
+        opened.writestr(info, PNG)
     return out.getvalue()
 
 
@@ -176,6 +188,12 @@ def _noise_after() -> bytes:
     return tar_of(("a/x.png", PNG))[: 512 + -(-len(PNG) // 512) * 512] + b"no header" * 100
 
 
+def _digits() -> bytes:
+    info = tarfile.TarInfo("a/x.png")
+    info.pax_headers = {"comment": "1" * 900_000}
+    return tar_of(("a/x.png", info))
+
+
 def _backwards() -> bytes:
     return _tar_header(b"\xff" * 8 + struct.pack(">l", -1024))
 
@@ -226,11 +244,13 @@ HOSTILE = (
     Hostile("middle.tar", _noise_after, "damaged"),
     Hostile("negative.tar", _backwards, "without end|damaged"),
     Hostile("names.tar", lambda: _named_long(4000), "damaged"),
+    Hostile("digits.tar", _digits, "header of digits"),
     Hostile("long-name.tar", _long_name, "header of more than"),
     Hostile("empty.tar", lambda: b"", "no archive"),
     Hostile("text.tar", lambda: b"these are no photographs\n" * 50, "damaged"),
     Hostile("cut.tar.gz", lambda: gzip.compress(tar_of(("a/x.png", PNG)))[:-40], "damaged"),
     Hostile("noise.tar.gz", lambda: b"\x1f\x8b" + bytes(range(100)), "damaged"),
     Hostile("seven.7z", lambda: b"7z\xbc\xaf\x27\x1c" + bytes(100), "a 7-Zip archive; unpack it"),
+    Hostile("photos.gz", lambda: gzip.compress(tar_of(("a/x.png", PNG))), "if it is called .tar.gz"),
     Hostile("photos.rar", lambda: b"Rar!\x1a\x07\x01\x00" + bytes(100), "a RAR archive"),
 )  # fmt: skip

@@ -9,12 +9,22 @@ from pathlib import Path
 
 import pytest
 
-from regraft.data.archives import packed_tars
+from regraft.data.archives import members, packed_tars, zip_files
 from regraft.data.archives.places import archive_kind, find_inside, is_inside, names_in, open_archive
 from regraft.data.pictures.file_kinds import first_bytes
 from regraft.data.pictures.loading import LoadLimits, read_file
 from regraft.errors import DataError, ImageError
-from tests.data.archives.made import HOSTILE, JPEG, PNG, Hostile, tar_of, zip_by_macos, zip_by_windows, zip_of
+from tests.data.archives.made import (
+    HOSTILE,
+    JPEG,
+    PNG,
+    Hostile,
+    tar_of,
+    zip_by_macos,
+    zip_by_windows,
+    zip_named_twice,
+    zip_of,
+)
 
 FILES = {"cat/1.png": PNG, "cat/Käse 2.jpg": JPEG, "dog/3.png": PNG}
 
@@ -52,6 +62,39 @@ def test_hostile_archives_write_nothing(case: Hostile, tmp_path: Path, own_cache
     _reasons(folder / case.name)
     there = {path for path in tmp_path.rglob("*") if own_cache not in (path, *path.parents)}
     assert there == {tmp_path / "only", folder, folder / case.name}
+
+
+def test_entries_are_counted_whatever_number_the_archive_states(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = zip_of(*((f"a/{number}.png", PNG) for number in range(10)))
+    (tmp_path / "a.zip").write_bytes(data[:-14] + b"\1\0\1\0" + data[-10:])
+    assert len(open_archive(tmp_path / "a.zip").contents.members) == 10
+    monkeypatch.setattr(zip_files, "MOST_MEMBERS", 9)
+    (tmp_path / "b.zip").write_bytes((tmp_path / "a.zip").read_bytes())
+    with pytest.raises(DataError, match="10 members; at most 9 are read"):
+        open_archive(tmp_path / "b.zip")
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.tar"])
+def test_folders_are_counted_too(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(members, "MOST_MEMBERS", 20)
+    files = [(f"{number}/" * 12 + "x.png", PNG) for number in range(2)]
+    (tmp_path / name).write_bytes((zip_of if name == "a.zip" else tar_of)(*files))
+    with pytest.raises(DataError, match="more than 20 folders"):
+        open_archive(tmp_path / name)
+
+
+def test_a_name_in_two_codes_is_the_one_in_unicode(tmp_path: Path) -> None:
+    (tmp_path / "a.zip").write_bytes(zip_named_twice("猫/1.png", b"?/1.png"))
+    assert list(open_archive(tmp_path / "a.zip").contents.members) == ["猫/1.png"]
+    (tmp_path / "b.zip").write_bytes(zip_named_twice("../1.png", b"a/1.png"))
+    assert _reasons(tmp_path / "b.zip") == "its name in the archive leads out of it (..)"
+
+
+def test_a_compressed_tar_may_be_called_tar(tmp_path: Path, own_cache: Path) -> None:
+    (tmp_path / "photos.tar").write_bytes(gzip.compress(tar_of(*FILES.items())))
+    assert read_file(tmp_path / "photos.tar" / "cat" / "1.png") == PNG
 
 
 @pytest.mark.parametrize(

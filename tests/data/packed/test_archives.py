@@ -101,7 +101,7 @@ def test_a_refused_member_is_a_skipped_file(tmp_path: Path) -> None:
 
 def test_an_archive_in_an_archive_is_not_opened(tmp_path: Path) -> None:
     (tmp_path / "a.zip").write_bytes(zip_of(("cat.zip", zip_of(("cat/1.png", _png(1))))))
-    with pytest.raises(NoImagesError, match=r"1 \.zip"):
+    with pytest.raises(NoImagesError, match=r"it holds the archive cat\.zip: take it out"):
         find_images(tmp_path / "a.zip")
 
 
@@ -177,9 +177,14 @@ def test_classes_may_be_spread_over_shards(tmp_path: Path) -> None:
     assert {candidate.label for candidate in found.candidates} == {"cat", "dog"}
 
 
+def test_a_pattern_without_files_is_said_to_be_one(tmp_path: Path) -> None:
+    with pytest.raises(NoImagesError, match=r"s-\*\.tar is a pattern that no file fits"):
+        find_images(tmp_path / "s-*.tar")
+
+
 def test_missing_shards_are_counted(tmp_path: Path) -> None:
     _shards(tmp_path / "s", ("s-000.tar", "s-001.tar"))
-    with pytest.raises(NoImagesError, match=r"3 of the 5 files .*s-002\.tar"):
+    with pytest.raises(NoImagesError, match=r"of the 5 files .* names, 3 are not there, .*s-002\.tar"):
         find_images(tmp_path / "s" / "s-{000..004}.tar")
 
 

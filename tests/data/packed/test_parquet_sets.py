@@ -15,7 +15,8 @@ from regraft.data.images import find_images
 from regraft.data.pictures.loading import read_file
 from regraft.data.sources.candidates import Found
 from regraft.data.sources.column_names import TableColumns
-from regraft.errors import DataError, ImageError
+from regraft.data.sources.table_files import read_table
+from regraft.errors import DataError, ImageError, NoImagesError
 from tests.corpus import encoded, picture
 
 IMAGES = [encoded(picture(20 + number, 12), "PNG") for number in range(10)]
@@ -126,6 +127,21 @@ def test_a_small_file_does_not_fill_the_memory(tmp_path: Path) -> None:
     before = pa.default_memory_pool().bytes_allocated()
     assert read_file(found.candidates[200].file) == large
     assert pa.default_memory_pool().bytes_allocated() - before < 100_000_000
+
+
+def test_text_that_is_kept_once_is_one_object(tmp_path: Path) -> None:
+    """Paths and labels of 200 kB in 2,000 rows: 800 MB, if each row had its own."""
+    long = pa.array(["x" * 200_000 + ".png"])
+    paths = pa.DictionaryArray.from_arrays(pa.array([0] * 2000), long)
+    image = pa.array([{"bytes": IMAGES[0], "path": "x" * 200_000 + ".PNG"}] * 3)
+    pq.write_table(pa.table({"path": paths, "label": paths}), tmp_path / "t.parquet", store_schema=False)
+    pq.write_table(pa.table({"image": image, "label": [1, 2, 3]}), tmp_path / "i.parquet", row_group_size=2)
+    table = read_table(tmp_path / "t.parquet", ())
+    cells = table.texts(0)
+    assert (len(cells), len({id(cell) for cell in cells})) == (2000, 1)
+    with pytest.raises(NoImagesError, match="1 x a path of 200,004 characters"):
+        find_images(tmp_path / "t.parquet")
+    assert [Path(one.path).suffix for one in find_images(tmp_path / "i.parquet").candidates] == [".png"] * 3
 
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:

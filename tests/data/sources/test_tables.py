@@ -13,6 +13,7 @@ from regraft.data.images import find_images
 from regraft.data.sources.candidates import Found
 from regraft.data.sources.column_names import TableColumns
 from regraft.errors import DataError, NoImagesError
+from regraft.records import Side
 
 
 def table(root: Path, text: str | bytes, *files: str, name: str = "t.csv") -> Path:
@@ -188,15 +189,64 @@ def test_usual_names_of_columns_are_recognised_and_said(tmp_path: Path, header: 
         ("path,label,label\na.jpg,x,y\n", "has 2 columns called label"),
         ("path,label\n", "has no rows, only the columns path, label"),
         ("", "is empty"),
-        ("a.jpg,cat\nb.jpg,dog\n", "no line with the names of its columns: the first line is a.jpg,cat"),
+        ("a.jpg,x,y\nb.jpg,z,y\n", "has no column label; it has path, column_2, column_3"),
+        ("a.jpg,x,y\nb,z,y\nc,z,y\n", "no line with the names of its columns: the first line is a.jpg,x,y"),
         ('path,label\na.jpg,"x\nb.jpg,y\n', "quotation mark is not closed"),
         (b"PK\x03\x04rest", "workbook, not text; save it as CSV"),
     ],
-    ids=["two paths", "twice", "no rows", "empty", "no header", "open quote", "workbook"],
+    ids=[
+        "two paths",
+        "twice",
+        "no rows",
+        "empty",
+        "no header and two labels",
+        "paths in few rows",
+        "open quote",
+        "workbook",
+    ],
 )
 def test_a_table_that_can_not_be_understood_says_why(tmp_path: Path, text: str | bytes, message: str) -> None:
     with pytest.raises(DataError, match=message):
         find_images(table(tmp_path, text, *FILES))
+
+
+@pytest.mark.parametrize(
+    ("text", "sides"),
+    [
+        ("a.jpg,cat\nb.jpg,dog\n", [None, None]),
+        ("cat;a.jpg\ndog;b.jpg\n", [None, None]),
+        ("a.jpg,train,cat\nb.jpg,test,dog\n", ["train", "test"]),
+        ("\n a.jpg ,cat\nb.jpg,dog\n", [None, None]),
+    ],
+    ids=["comma", "labels first", "split", "blanks"],
+)
+def test_a_table_without_a_line_of_names_is_understood(
+    tmp_path: Path, text: str, sides: list[Side | None]
+) -> None:
+    found = find_images(table(tmp_path, text, *FILES))
+    assert rows(found) == [("a.jpg", "cat"), ("b.jpg", "dog")]
+    assert [one.side for one in found.candidates] == sides
+    assert "without a line of names" in found.layout
+
+
+def test_columns_without_names_can_be_chosen(tmp_path: Path) -> None:
+    found = find_images(
+        table(tmp_path, "a.jpg,x,cat\nb.jpg,x,dog\n", *FILES), columns=TableColumns(label="column_3")
+    )
+    assert rows(found) == [("a.jpg", "cat"), ("b.jpg", "dog")]
+
+
+@pytest.mark.parametrize(
+    ("header", "hint"),
+    [
+        ("datei,klasse", "The column datei holds names of images: add path_column datei label_column klasse"),
+        ("datei,rasse,klasse", "holds names of images: add path_column datei label_column NAME"),
+    ],
+)
+def test_the_column_of_images_is_found_by_its_cells(tmp_path: Path, header: str, hint: str) -> None:
+    cells = ["a.jpg"] + ["k"] * header.count(",")
+    with pytest.raises(DataError, match=hint):
+        find_images(table(tmp_path, f"{header}\n{','.join(cells)}\n", *FILES))
 
 
 def test_a_row_with_too_many_cells_is_listed(tmp_path: Path) -> None:

@@ -4,25 +4,19 @@ import csv
 import io
 
 from regraft.detection.maps.found import Found
-from regraft.detection.results.counting import count_boxes
+from regraft.detection.results.counting import count_boxes, count_chunks
 from regraft.detection.results.marked import found_boxes
 
-COUNTS = count_boxes(
-    found_boxes(
-        [
-            (
-                "a/1.jpg",
-                9,
-                9,
-                Found.of([[0, 0, 2, 2], [4, 4, 6, 6], [1, 1, 3, 3]], [0, 0, 1], [0.9, 0.6, 0.4]),
-            ),
-            ("=b.jpg", 9, 9, Found.of([], [], [])),
-            ("c.jpg", 9, 9, Found.of([[0, 0, 2, 2]], [1], [0.9])),
-        ],
-        ["cat", "total"],
-        0.5,
-    )
+MARKED = found_boxes(
+    [
+        ("a/1.jpg", 9, 9, Found.of([[0, 0, 2, 2], [4, 4, 6, 6], [1, 1, 3, 3]], [0, 0, 1], [0.9, 0.6, 0.4])),
+        ("=b.jpg", 9, 9, Found.of([], [], [])),
+        ("c.jpg", 9, 9, Found.of([[0, 0, 2, 2]], [1], [0.9])),
+    ],
+    ["cat", "total"],
+    0.5,
 )
+COUNTS = count_boxes(MARKED)
 
 
 def test_boxes_above_the_threshold_are_counted() -> None:
@@ -31,7 +25,7 @@ def test_boxes_above_the_threshold_are_counted() -> None:
 
 
 def test_the_table_has_a_row_for_each_picture_and_the_totals() -> None:
-    rows = list(csv.reader(io.StringIO(COUNTS.table().decode())))
+    rows = list(csv.reader(io.StringIO(b"".join(count_chunks(MARKED.pictures, MARKED.labels)).decode())))
     assert rows == [
         ["path", "boxes", "cat", "total"],
         ["a/1.jpg", "2", "2", "0"],

@@ -71,6 +71,9 @@ def advise(
         explain: Say how each figure is computed, and show the textbook table.
         json: Print one JSON object instead of tables.
     """
+    from regraft.named.sets import check_here
+
+    check_here(data, data_settings.data_root)
     from regraft.workflow import advise as verb
 
     if settings.strategy != "auto" and (explain or suspects):

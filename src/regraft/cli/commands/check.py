@@ -54,6 +54,9 @@ def check(
     """
     from dataclasses import replace
 
+    from regraft.named.sets import check_here
+
+    check_here(data, data_settings.data_root)
     from regraft.data.splits import split_findings, split_images
     from regraft.outputs.files import FINDINGS, output_file
     from regraft.workflow.check import load_boxes, load_images

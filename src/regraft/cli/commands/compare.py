@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -12,6 +12,9 @@ from regraft.cli.terminal.ladder_table import points, scored
 from regraft.progress import duration
 from regraft.records import Estimate
 from regraft.tasks.task import Measure
+
+if TYPE_CHECKING:
+    from regraft.runs.comparison import Standoff
 
 
 def compare(*runs: str, json: Annotated[bool, Parameter(negative="")] = False) -> int:
@@ -43,46 +46,15 @@ def compare(*runs: str, json: Annotated[bool, Parameter(negative="")] = False) -
         show_standoffs(compare_detector_runs([Path(run) for run in runs]), json_lines=json)
         return 0
     found = compare_runs(runs)
-    rows, lines = [], []
-    for row in found.rows:
-        run, pair = row.run, row.against_best
-        verdict = "worse" if row.is_apart else "can't be told apart"
-        verdict = run.merit.best_word if pair is None else verdict
-        cost = run.multiply_adds
-        difference = "" if pair is None else _difference(run.merit, pair.difference)
-        rows.append(
-            [
-                str(run.folder),
-                run.run.plan.strategy,
-                scored(run.merit),
-                difference,
-                "" if pair is None else f"{row.p_value:.3f}",
-                verdict,
-                "–" if cost is None else f"{cost / 1e9:.2f} G",
-                f"{run.bundle_bytes / 1e6:.1f} MB",
-                duration(run.fit_s),
-            ]
-        )
-        lines.append(
-            {
-                "run": str(run.folder),
-                "strategy": run.run.plan.strategy,
-                "images": len(run.goodness),
-                run.merit.name: run.merit.estimate.model_dump() if run.merit.estimate else None,
-                "against_best": None if pair is None else pair.model_dump(),
-                "p_value": row.p_value,
-                "verdict": verdict,
-                "multiply_adds": cost,
-                "bundle_bytes": run.bundle_bytes,
-                "fit_s": run.fit_s,
-            }
-        )
     if json:
-        show_json({"runs": lines, "recommended": str(found.recommended.folder), "reason": found.reason})
+        runs_as_json = [_record(row) for row in found.rows]
+        show_json(
+            {"runs": runs_as_json, "recommended": str(found.recommended.folder), "reason": found.reason}
+        )
         return 0
     first = found.rows[0].run
     images = f"{len(first.goodness):,} {first.side} images"
-    title = f"{len(rows)} runs on the same {by_group(images, found.groups)}"
+    title = f"{len(found.rows)} runs on the same {by_group(images, found.groups)}"
     header = [
         "run",
         "strategy",
@@ -94,9 +66,48 @@ def compare(*runs: str, json: Annotated[bool, Parameter(negative="")] = False) -
         "bundle",
         "fit time",
     ]
-    show_table(title, header, rows, right=[2, 3, 4, 6, 7, 8])
+    show_table(title, header, [_cells(row) for row in found.rows], right=[2, 3, 4, 6, 7, 8])
     print(f"recommended: {found.recommended.folder}, because {found.reason}")
     return 0
+
+
+def _verdict(row: Standoff) -> str:
+    if row.against_best is None:
+        return row.run.merit.best_word
+    return "worse" if row.is_apart else "can't be told apart"
+
+
+def _cells(row: Standoff) -> list[str]:
+    """The row of a run in the table."""
+    run, pair, cost = row.run, row.against_best, row.run.multiply_adds
+    return [
+        str(run.folder),
+        run.run.plan.strategy,
+        scored(run.merit),
+        "" if pair is None else _difference(run.merit, pair.difference),
+        "" if pair is None else f"{row.p_value:.3f}",
+        _verdict(row),
+        "–" if cost is None else f"{cost / 1e9:.2f} G",
+        f"{run.bundle_bytes / 1e6:.1f} MB",
+        duration(run.fit_s),
+    ]
+
+
+def _record(row: Standoff) -> dict[str, Any]:
+    """The object of a run in JSON."""
+    run, pair = row.run, row.against_best
+    return {
+        "run": str(run.folder),
+        "strategy": run.run.plan.strategy,
+        "images": len(run.goodness),
+        run.merit.name: run.merit.estimate.model_dump() if run.merit.estimate else None,
+        "against_best": None if pair is None else pair.model_dump(),
+        "p_value": row.p_value,
+        "verdict": _verdict(row),
+        "multiply_adds": run.multiply_adds,
+        "bundle_bytes": run.bundle_bytes,
+        "fit_s": run.fit_s,
+    }
 
 
 def _difference(merit: Measure, difference: Estimate) -> str:

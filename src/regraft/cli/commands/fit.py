@@ -84,6 +84,9 @@ def fit(
             and stop before features are computed; `regraft advise` shows the same, but not for boxes.
         json: Print JSON lines instead of tables and bars.
     """
+    from regraft.named.sets import check_here
+
+    check_here(data, data_settings.data_root)
     from regraft.cli.terminal.detection import show_detection_scores
     from regraft.detection.detectors.records import DetectionSheet
     from regraft.workflow import fit as verb

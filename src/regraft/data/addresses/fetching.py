@@ -21,6 +21,7 @@ from regraft.data.sources.table_paths import Located
 from regraft.errors import DataError, ImageError, words_of
 from regraft.machine import network
 from regraft.parallel import in_order
+from regraft.progress import Reporter, Silent
 from regraft.storage.files import key_of, make_folder, sha256_of, write_atomically
 from regraft.storage.places import data_folder
 
@@ -141,7 +142,10 @@ def _connected(target: Target, timeout_s: float) -> socket.socket:
 
 
 def fetched(
-    addresses: Sequence[str], table: str, fetcher: Fetcher | None = None
+    addresses: Sequence[str],
+    table: str,
+    fetcher: Fetcher | None = None,
+    reporter: Reporter | None = None,
 ) -> tuple[Path, Mapping[str, Located | str]]:
     """Fetch the images that are not there yet, and say where each is: a path below the folder, or a reason.
 
@@ -149,6 +153,7 @@ def fetched(
         addresses: the addresses in a table.
         table: the table's path, which gives the folder its name.
         fetcher: fetches them.
+        reporter: receives the progress.
 
     Raises:
         DataError: $HF_HUB_OFFLINE forbids it.
@@ -169,8 +174,13 @@ def fetched(
         return Located(name)
 
     wanted = list(dict.fromkeys(addresses))
-    results = in_order(one, wanted, workers=_THREADS, ahead=4 * _THREADS)
-    return folder, dict(zip(wanted, results, strict=True))
+    found: dict[str, Located | str] = {}
+    with (reporter or Silent()).phase("fetching", len(wanted)) as meter:
+        results = in_order(one, wanted, workers=_THREADS, ahead=4 * _THREADS)
+        for address, result in zip(wanted, results, strict=True):
+            found[address] = result
+            meter.advance()
+    return folder, found
 
 
 def file_name(address: str) -> str:

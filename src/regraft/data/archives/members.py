@@ -7,7 +7,7 @@ refused all the same, with its reason, because no honest archive has one.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -15,9 +15,12 @@ from regraft.errors import DataError, ImageError
 from regraft.records import SkippedFile
 
 MOST_MEMBERS = 1_000_000
-"""An index takes about half a kilobyte a member, and a tar file about 0.1 ms a member to read."""
+"""An index takes about half a kilobyte a member, and a tar file about 0.1 ms a member to read.
+
+There may be as many folders: a name can have many, too."""
 MAX_DEPTH = 64
 _LONGEST_NAME = 4096
+_LONGEST_SHOWN = 200
 _DRIVE = re.compile(r"[A-Za-z]:([\\/]|$)|[\\/]")
 _NOISE = frozenset({".ds_store", "thumbs.db", "ehthumbs.db", "desktop.ini"})
 
@@ -58,11 +61,12 @@ def collected(entries: Iterable[tuple[str, Member | str]]) -> Contents:
         entries: the name of each file, with the member, or the reason why it is refused.
 
     Raises:
-        DataError: there are more than a million.
+        DataError: there are more than a million, or they are in more than a million folders.
     """
     members: dict[str, Member] = {}
     refused: list[SkippedFile] = []
     twice: set[str] = set()
+    folders: set[str] = set()
     for count, (name, found) in enumerate(entries):
         if count >= MOST_MEMBERS:
             raise DataError(
@@ -73,8 +77,9 @@ def collected(entries: Iterable[tuple[str, Member | str]]) -> Contents:
         try:
             plain = checked_name(name)
         except ImageError as error:
-            refused.append(SkippedFile(name.replace("\0", "\\0"), str(error)))
+            refused.append(SkippedFile(name[:_LONGEST_SHOWN].replace("\0", "\\0"), str(error)))
             continue
+        _add_folders(folders, plain)
         if isinstance(found, str):
             refused.append(SkippedFile(plain, found))
         elif plain in members:
@@ -85,6 +90,20 @@ def collected(entries: Iterable[tuple[str, Member | str]]) -> Contents:
         del members[name]
         refused.append(SkippedFile(name, "several members of the archive have this name"))
     return Contents(members, tuple(refused))
+
+
+def _add_folders(folders: set[str], name: str) -> None:
+    """Add the folders of a member to those that are known.
+
+    Raises:
+        DataError: they are too many.
+    """
+    above = name.rpartition("/")[0]
+    while above and above not in folders:
+        folders.add(above)
+        above = above.rpartition("/")[0]
+    if len(folders) > MOST_MEMBERS:
+        raise DataError(f"more than {MOST_MEMBERS:,} folders, as in archives made to fill the memory")
 
 
 def is_noise(name: str) -> bool:
@@ -123,20 +142,28 @@ def checked_name(name: str) -> str:
 
 
 class Bounded:
-    """An open file that refuses to read many bytes at once, for libraries that believe what headers say."""
+    """An open file for libraries that believe what headers say: it refuses to read what would harm them.
 
-    def __init__(self, file: BinaryIO, most: int) -> None:
-        self._file, self._most = file, most
+    Args:
+        file: the open file.
+        most: the number of bytes that may be read at once.
+        check: looks at what was read, and raises a DataError if it is made to do harm.
+    """
+
+    def __init__(self, file: BinaryIO, most: int, check: Callable[[bytes], None] | None = None) -> None:
+        self._file, self._most, self._check = file, most, check
 
     def read(self, size: int = -1) -> bytes:
         """The next bytes.
 
         Raises:
-            DataError: more are asked for than the limit, and there are more.
+            DataError: more are asked for than the limit, and there are more; or they are refused.
         """
         data = self._file.read(self._most + 1 if size < 0 else min(size, self._most + 1))
         if len(data) > self._most:
             raise DataError(f"a header of more than {self._most / 1e6:g} MB")
+        if self._check is not None:
+            self._check(data)
         return data
 
     def seek(self, offset: int, whence: int = 0) -> int:

@@ -11,6 +11,7 @@ import bisect
 import itertools
 import re
 import threading
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -75,12 +76,36 @@ def member_names(path: Path, column: str) -> list[str]:
     kind = opened.schema_arrow.field(column).type
     endings = [""] * rows
     if pa.types.is_struct(kind) and kind.get_field_index("path") >= 0:
+        leaf = f"{column}.path"
         try:
-            cells = opened.read(columns=[f"{column}.path"]).column(0).to_pylist()
+            names = _texts(_opened(path, dictionaries=[leaf]), leaf)
         except (OSError, pa.ArrowException) as error:
             raise DataError(f"can't read the table {path}: {error}") from error
-        endings = [_ending((cell or {}).get("path")) for cell in cells]
+        endings = [_ending(name) for name in names]
     return [f"{column}/{row:08d}{ending}" for row, ending in enumerate(endings)]
+
+
+def _texts(opened: Any, leaf: str) -> list[str | None]:
+    """The text in a field of structs, one group of rows after another: Arrow can't read several at once."""
+    texts: list[str | None] = []
+    for group in range(opened.metadata.num_row_groups):
+        structs = opened.read_row_group(group, columns=[leaf]).column(0)
+        texts += cells_of([chunk.field(0) for chunk in structs.chunks])
+    return texts
+
+
+def cells_of(chunks: Sequence[Any]) -> list[Any]:
+    """The cells of Arrow's arrays; equal text in a dictionary is one object, however many rows have it."""
+    import pyarrow as pa
+
+    cells: list[Any] = []
+    for chunk in chunks:
+        if pa.types.is_dictionary(chunk.type):
+            values = chunk.dictionary.to_pylist()
+            cells += [None if place is None else values[place] for place in chunk.indices.to_pylist()]
+        else:
+            cells += chunk.to_pylist()
+    return cells
 
 
 def _ending(name: Any) -> str:

@@ -7,6 +7,7 @@ those of members. The loader's one function that reads files asks here where the
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 import threading
 from collections import defaultdict
@@ -31,9 +32,10 @@ _OTHER_ZIPS = (
 _UNREAD = (
     (b"7z\xbc\xaf\x27\x1c", "7-Zip archive", "7z x"),
     (b"Rar!\x1a\x07", "RAR archive", "unrar x"),
-    (b"\xfd7zXZ\0", "archive compressed by xz", "tar -xf"),
-    (b"BZh", "archive compressed by bzip2", "tar -xf"),
-    (b"\x28\xb5\x2f\xfd", "archive compressed by Zstandard", "tar -xf"),
+    (b"\xfd7zXZ\0", "file compressed by xz", "tar -xf"),
+    (b"BZh", "file compressed by bzip2", "tar -xf"),
+    (b"\x28\xb5\x2f\xfd", "file compressed by Zstandard", "tar -xf"),
+    (b"\x1f\x8b", "file compressed by gzip, which is read if it is called .tar.gz", "tar -xf"),
     (b"PK\7\x08", "part of a divided zip archive", "7z x"),
 )
 _one_index = threading.Lock()  # so that threads that meet a new archive do not index it twice
@@ -111,11 +113,11 @@ def archive_kind(path: str | Path) -> Kind | None:
     name = os.fspath(path).lower()
     if head.startswith((b"PK\3\4", b"PK\5\6")) and not name.endswith(_OTHER_ZIPS):
         return "zip"
+    if head[:2] == b"\x1f\x8b" and name.endswith((".tar.gz", ".tgz", ".tar")):
+        return "tar.gz"
     if head[257:262] == b"ustar" or (name.endswith(".tar") and head):
         return "tar"
-    if head.startswith(b"PAR1"):
-        return "parquet"
-    return "tar.gz" if head[:2] == b"\x1f\x8b" and name.endswith((".tar.gz", ".tgz")) else None
+    return "parquet" if head.startswith(b"PAR1") else None
 
 
 def holds_files(path: str | Path) -> bool:
@@ -128,10 +130,11 @@ def holds_files(path: str | Path) -> bool:
 
 def unread_archive(path: str | Path) -> str | None:
     """What kind of archive a file is that can't be read in place, and the way out; None for other files."""
-    head, name = _head(path), os.path.basename(path)
+    head = _head(path)
     for start, noun, command in _UNREAD:
         if head.startswith(start):
-            return f"a {noun}; unpack it, for example with `{command} {printable(name)}`, and give the folder"
+            name = shlex.quote(printable(os.path.basename(path)))
+            return f"a {noun}; unpack it, for example with `{command} {name}`, and give the folder"
     return None
 
 

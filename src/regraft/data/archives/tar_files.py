@@ -12,6 +12,8 @@ from regraft.records import SkippedFile
 
 _LONGEST_HEADER = 1 << 20  # names of a megabyte are none
 _BLOCK = 512
+_DIGITS = bytes(ord("0") if ord("0") <= code <= ord("9") else ord(" ") for code in range(256))
+_MANY_DIGITS = b"0" * 300
 
 
 def tar_contents(file: BinaryIO, size: int) -> Contents:
@@ -26,7 +28,8 @@ def tar_contents(file: BinaryIO, size: int) -> Contents:
     """
     broken: list[str] = []
     try:
-        with tarfile.open(fileobj=cast("BinaryIO", Bounded(file, _LONGEST_HEADER)), mode="r:") as opened:
+        bounded = Bounded(file, _LONGEST_HEADER, _check_header)
+        with tarfile.open(fileobj=cast("BinaryIO", bounded), mode="r:") as opened:
             found = collected(_entries(opened, size, broken))
             if not broken and not _ends(file, opened.offset):
                 broken.append("the rest of the archive is damaged")
@@ -37,6 +40,18 @@ def tar_contents(file: BinaryIO, size: int) -> Contents:
     last = next(reversed(found.members), "its beginning")
     lost = tuple(SkippedFile(f"all after {last}", f"{reason}; copy it again") for reason in broken)
     return Contents(found.members, (*found.refused, *lost))
+
+
+def _check_header(data: bytes) -> None:
+    """Refuse digits without end, for which tarfile of Python before 3.11.10 takes time without end.
+
+    Source: CVE-2024-6232. 10,000 digits take it 0.3 s, and ten times as many a hundred times as long.
+
+    Raises:
+        DataError: there are more digits in a row than any number or name has.
+    """
+    if len(data) > _BLOCK and _MANY_DIGITS in data.translate(_DIGITS):
+        raise DataError("a header of digits, as in archives made to be read without end")
 
 
 def _ends(file: BinaryIO, place: int) -> bool:

@@ -23,7 +23,9 @@ _METHODS = {9: "Deflate64", 12: "bzip2", 14: "LZMA", 93: "Zstandard", 95: "xz", 
 _MOST_TIMES = 200  # photographs are packed to about the same size, drawings as BMP to a fiftieth
 _SMALL_BYTES = 1_000_000_000
 _DEFLATE_TIMES = 1032  # more than this, deflate can't do
+_ENTRY, _LEAST_ENTRY = b"PK\1\2", 46
 _HEADER = struct.Struct("<4s5H3L2H")
+_UNICODE_NAME = 0x7075
 _UTF8, _ENCRYPTED, _STRONGLY = 0x800, 0x1, 0x40
 
 
@@ -39,7 +41,8 @@ def zip_contents(file: BinaryIO, size: int) -> Contents:
     """
     _check_count(file, size)
     try:
-        with zipfile.ZipFile(cast("BinaryIO", Bounded(file, _DIRECTORY_MB << 20))) as opened:
+        bounded = Bounded(file, _DIRECTORY_MB << 20, _check_entries)
+        with zipfile.ZipFile(cast("BinaryIO", bounded)) as opened:
             infos = opened.infolist()
     except DataError:
         raise
@@ -66,10 +69,23 @@ def _check_count(file: BinaryIO, size: int) -> None:
     if count == 0xFFFF and 0 <= large <= len(end) - 56:
         count = struct.unpack_from("<Q", end, large + 32)[0]
     if count > MOST_MEMBERS:
-        raise DataError(
-            f"{count:,} members; at most {MOST_MEMBERS:,} are read: divide it into several archives, or "
-            "unpack it"
-        )
+        raise _too_many(count)
+
+
+def _too_many(count: int) -> DataError:
+    return DataError(
+        f"{count:,} members; at most {MOST_MEMBERS:,} are read: divide it into several archives, or unpack it"
+    )
+
+
+def _check_entries(data: bytes) -> None:
+    """Refuse a directory with more entries than are read, whatever number the archive states.
+
+    Raises:
+        DataError: there are too many.
+    """
+    if len(data) > MOST_MEMBERS * _LEAST_ENTRY and (count := data.count(_ENTRY)) > MOST_MEMBERS:
+        raise _too_many(count)
 
 
 def _check_sizes(infos: Sequence[zipfile.ZipInfo], size: int) -> None:
@@ -138,10 +154,26 @@ def _name(info: zipfile.ZipInfo) -> str:
     if not info.flag_bits & _UTF8:
         raw = _raw_name(info)
         try:
-            name = raw.decode("utf-8")
+            name = _stated_name(info.extra, raw) or raw.decode("utf-8")
         except UnicodeDecodeError:  # the code page of DOS, which zipfile assumes too
             name = raw.decode("cp437")
     return name.replace("\\", "/") if not name.startswith("\\") else name
+
+
+def _stated_name(extra: bytes, raw: bytes) -> str | None:
+    """The name in UTF-8 that some programs add to one in another code (APPNOTE.TXT 4.6.9).
+
+    Raises:
+        UnicodeDecodeError: it is not UTF-8.
+    """
+    place = 0
+    while place + 4 <= len(extra):
+        kind, size = struct.unpack_from("<2H", extra, place)
+        field = extra[place + 4 : place + 4 + size]
+        if kind == _UNICODE_NAME and field[:5] == struct.pack("<BL", 1, zlib.crc32(raw)):
+            return field[5:].decode("utf-8")
+        place += 4 + size
+    return None
 
 
 def read_zip_member(file: BinaryIO, member: Member, most: int | None = None) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from regraft.settings import Layout as LayoutChoice
 from regraft.storage.tables import printable
 
 _TABLES = (".csv", ".tsv", ".parquet", ".jsonl")
+_ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 _ENDINGS = (".tar", ".parquet")
 _MOST_SHARDS = 100_000
 _BRACES = re.compile(r"\{([^{}]*)\}")
@@ -33,17 +35,21 @@ def from_archive(path: Path, layout: LayoutChoice = "auto") -> Found:
     """
     archive = open_archive(path)
     found = _found([archive], archive.path, layout, text=archive.noun)
-    return found if found.candidates else replace(found, findings=(*found.findings, *_tables_in(archive)))
+    return found if found.candidates else replace(found, findings=(*found.findings, *_ways_out(archive)))
 
 
-def _tables_in(archive: Archive) -> list[Finding]:
-    """What to do with an archive that has no class folders, but a table."""
+def _ways_out(archive: Archive) -> list[Finding]:
+    """What to do with an archive that has no class folders, but a table or another archive."""
+    inner = [name for name in archive.contents.members if name.lower().endswith(_ARCHIVES)]
+    if inner:
+        text = f"it holds the archive {printable(inner[0])}: take it out, and give that one"
+        return [Finding("note", text, tuple(inner))]
     names = [name for name in archive.contents.members if name.lower().endswith(_TABLES)]
     if not names:
         return []
     text = (
         f"it holds the table {printable(names[0])}: if the labels are in it, copy it out of the archive, and "
-        f"give it with --root {printable(archive.path.name)}"
+        f"give it with --root {shlex.quote(printable(archive.path.name))}"
     )
     return [Finding("note", text, tuple(names))]
 
@@ -88,8 +94,8 @@ def shards_of(source: Path) -> list[Path]:
     lost = [path for path in named if not path.is_file()]
     if lost:
         raise NoImagesError(
-            f"{len(lost):,} of the {len(named):,} files that {printable(text)} names are not there, for "
-            f"example {printable(str(lost[0]))}"
+            f"of the {len(named):,} files that {printable(text)} names, {len(lost):,} "
+            f"{'is' if len(lost) == 1 else 'are'} not there, for example {printable(str(lost[0]))}"
         )
     return named
 

@@ -41,7 +41,7 @@ TABLE = "labels.csv"
 ARRAY_ENDINGS = (".npz", ".npy")
 _IMAGES = frozenset({"images", "image", "x", "data", "imgs", "features", ""})
 _LABELS = frozenset({"labels", "label", "y", "targets", "target"})
-_MOST_IMAGES = 20_000_000
+_MOST_IMAGES = 2_000_000
 _MOST_LABEL_BYTES = 500_000_000
 _MOST_SIDE_PX = 10_000
 _AHEAD = 64
@@ -114,7 +114,8 @@ def _stacks_of_npz(path: Path) -> list[Stack]:
             labels = next((one for one, found in roles.items() if found == (side, "labels")), None)
             if labels is None:
                 raise DataError(
-                    f"{printable(str(path))} has no labels for the array {name}; it has {_listed(names)}"
+                    f"{printable(str(path))} has no labels for the array {name}; it has {_listed(names)}. "
+                    "The labels of x_train are y_train, those of train_images train_labels"
                 )
             shape, kind = _header(path, name)
             stacks.append(Stack(name, shape, kind, _small(path, labels), side))
@@ -224,8 +225,12 @@ def _checked(path: Path, stack: Stack) -> Stack:
         DataError: names the shape and what is accepted.
     """
     shape, name = stack.shape, f"{stack.images} in {printable(str(path))}"
+    if shape and shape[0] > _MOST_IMAGES:
+        raise DataError(
+            f"the array {name} has {shape[0]:,} images; at most {_MOST_IMAGES:,} are written out: divide it"
+        )
     is_grey, is_colour = len(shape) == 3, len(shape) == 4 and (shape[3] in (1, 3, 4) or shape[1] in (1, 3))
-    if not (is_grey or is_colour) or 0 in shape or max(shape[1:]) > _MOST_SIDE_PX or shape[0] > _MOST_IMAGES:
+    if not (is_grey or is_colour) or 0 in shape or max(shape[1:]) > _MOST_SIDE_PX:
         volumes = " (volumes are not read: save slices)" if len(shape) == 4 else ""
         raise DataError(
             f"the array {name} has the shape {shape}{volumes}; accepted are "
@@ -353,7 +358,8 @@ def _picture(values: Array, stack: Stack, number: int) -> Array:
         if not (values.min() >= 0 and values.max() <= 1):
             raise DataError(
                 f"image {number} of the array {stack.images} has values from {values.min():g} to "
-                f"{values.max():g}; floating-point numbers must be from 0 to 1"
+                f"{values.max():g}; floating-point numbers must be from 0 to 1. Divide them by 255, or save "
+                "them as uint8"
             )
         return np.rint(values.astype(np.float64) * 255).astype(np.uint8)
     if values.dtype == np.uint16 and values.ndim == 2:

@@ -7,10 +7,12 @@ import csv
 import io
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from itertools import zip_longest
+from pathlib import Path, PurePosixPath
 
-from regraft.data.sources.column_names import plain_name
+from regraft.data.sources.candidates import SIDES
+from regraft.data.sources.column_names import IMAGE_ENDINGS, plain_name
 from regraft.errors import DataError
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars", " ": "blanks"}
@@ -39,11 +41,15 @@ class Delimited:
     """The contents of a text table."""
 
     names: tuple[str, ...]
-    """The cells of the first row."""
+    """The cells of the first row, or names that the columns got here."""
     lines: tuple[Line, ...]
     """The other rows, without empty ones."""
     encoding: str
     separator: str
+    first_number: int = 1
+    """The line of the file on which the first row ends."""
+    has_names: bool = True
+    """Whether the first row of the file names the columns; otherwise they got names here."""
 
 
 def read_delimited(path: Path, known: Collection[str] = ()) -> Delimited:
@@ -63,6 +69,7 @@ def read_delimited(path: Path, known: Collection[str] = ()) -> Delimited:
     if data.startswith(_WORKBOOKS):
         raise DataError(f"{path} is a spreadsheet's workbook, not text; save it as CSV (UTF-8)")
     text, encoding = _decoded(data, path)
+    text = text.removeprefix("\ufeff")  # a second byte order mark
     if not text.strip(" \t\r\n,;|\0"):
         raise DataError(
             f"{path} is empty; a table has a line with the names of its columns, and a row for each image"
@@ -72,7 +79,46 @@ def read_delimited(path: Path, known: Collection[str] = ()) -> Delimited:
         text = text[stated.end() :]
     separator = stated[1] if stated else _separator(text, known, prefers_tabs=path.suffix.lower() == ".tsv")
     lines = _lines(text, separator, path, skipped=1 if stated else 0)
-    return Delimited(tuple(name.strip() for name in lines[0].cells), tuple(lines[1:]), encoding, separator)
+    names = tuple(name.strip() for name in lines[0].cells)
+    return Delimited(names, tuple(lines[1:]), encoding, separator, lines[0].number)
+
+
+def with_names(table: Delimited) -> Delimited:
+    """A table of images whose first row is an image already, with names for its columns; others as they are.
+
+    The column of the images is called path, one of sides split, the only other one label; several others are
+    called column_2 and so on.
+
+    Args:
+        table: the table.
+        known: names of columns that are likely: a row with one of them names columns.
+
+    >>> rows = (Line(2, ("b.jpg", "test", "dog")),)
+    >>> with_names(Delimited(("a.jpg", "train", "cat"), rows, "utf-8", ",")).names
+    ('path', 'split', 'label')
+    """
+    paths = [place for place, cell in enumerate(table.names) if is_image_file(cell)]
+    if not paths or len(table.names) < 2:
+        return table
+    rows = [table.names, *(line.cells for line in table.lines)]
+    columns = list(zip_longest(*rows, fillvalue=""))[: len(table.names)]
+    if 2 * sum(map(is_image_file, columns[paths[0]])) < len(rows):
+        return table
+    names = {paths[0]: "path"}
+    for place, cells in enumerate(columns):
+        words = {cell.strip().lower() for cell in cells} - {""}
+        if place not in names and len(words) > 1 and words <= SIDES.keys() and "split" not in names.values():
+            names[place] = "split"
+    others = [place for place in range(len(columns)) if place not in names]
+    names |= {place: "label" if len(others) == 1 else f"column_{place + 1}" for place in others}
+    ordered = tuple(names[place] for place in range(len(columns)))
+    lines = (Line(table.first_number, table.names), *table.lines)
+    return replace(table, names=ordered, lines=lines, has_names=False)
+
+
+def is_image_file(cell: str | None) -> bool:
+    """Whether a cell ends like the name of an image."""
+    return PurePosixPath((cell or "").strip().replace("\\", "/")).suffix.lower() in IMAGE_ENDINGS
 
 
 def _decoded(data: bytes, path: Path) -> tuple[str, str]:
@@ -146,7 +192,7 @@ def _lines(text: str, separator: str, path: Path, *, skipped: int) -> list[Line]
 def described(table: Delimited) -> Sequence[str]:
     """What is unusual about how a text table is written, as phrases."""
     names = {"utf-8-sig": "UTF-8 with a byte order mark", "cp1252": "Windows-1252", "latin-1": "Latin-1"}
-    phrases = []
+    phrases = [] if table.has_names else ["without a line of names"]
     if table.separator != ",":
         phrases.append(f"separated by {SEPARATORS.get(table.separator, repr(table.separator))}")
     if table.encoding != "utf-8":

@@ -14,6 +14,7 @@ import numpy as np
 from regraft.errors import DataError
 from regraft.storage.tables import printable
 
+_LONGEST_TEXT = 100_000  # with all blanks and labels that it may have
 MAX_LENGTH = 256
 _INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff"  # characters without width, which copied text often carries
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?")
@@ -42,6 +43,8 @@ def label_of(value: Any, *, is_list: bool = False) -> str | None:
     if is_missing(value):
         return None
     if isinstance(value, str):
+        if len(value) > _LONGEST_TEXT:
+            raise DataError(f"a label of {len(value):,} characters is too long")
         label = unicodedata.normalize("NFC", " ".join(value.split()).strip(_INVISIBLE + " "))
     elif isinstance(value, int | np.integer | np.bool_):
         label = str(value)

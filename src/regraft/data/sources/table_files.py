@@ -11,14 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from regraft.data.archives.parquet_files import image_columns, member_names
+from regraft.data.archives.parquet_files import cells_of, image_columns, member_names
 from regraft.data.sources.column_names import Chosen, TableColumns, choose_columns
-from regraft.data.sources.delimited import described, read_delimited
+from regraft.data.sources.delimited import described, is_image_file, read_delimited, with_names
 from regraft.data.sources.labels import label_of, text_labels
 from regraft.errors import DataError
 from regraft.records import SkippedFile
 from regraft.storage.tables import unguarded
 
+_LOOKED_AT = 100
 _LABEL_KINDS = (
     "string",
     "null",
@@ -137,6 +138,8 @@ def chosen_columns(table: Table, columns: TableColumns) -> Chosen:
     try:
         return choose_columns(str(table.file), table.names, columns)
     except DataError as error:
+        if hint := _path_hint(table, columns, str(error)):
+            raise DataError(f"{error.with_flags}. {hint}") from error
         asked = columns.label != TableColumns.label or columns.labels
         places = [] if asked else [place for place in range(len(table.names)) if _is_yes_no(table, place)]
         names = [table.names[place] for place in places]
@@ -149,6 +152,22 @@ def chosen_columns(table: Table, columns: TableColumns) -> Chosen:
         ) from error
 
 
+def _path_hint(table: Table, columns: TableColumns, error: str) -> str:
+    """Which column holds names of images, where none is called so; empty if none does, or several do."""
+    if columns.path != TableColumns.path or "no column path" not in error:
+        return ""
+    texts = [
+        place for place in range(len(table.names)) if table.kinds is None or table.kinds[place] == "string"
+    ]
+    found = [place for place in texts if all(map(is_image_file, table.texts(place)[:_LOOKED_AT]))]
+    if len(found) != 1:
+        return ""
+    others = [name for place, name in enumerate(table.names) if place != found[0]]
+    name, other = table.names[found[0]], others[0] if len(others) == 1 else "NAME"
+    label = "" if columns.label != TableColumns.label or columns.labels else f" --label-column {other}"
+    return f"The column {name} holds names of images: add --path-column {name}{label}"
+
+
 def _is_yes_no(table: Table, place: int) -> bool:
     """Whether a column holds 0 and 1 alone, and both."""
     try:
@@ -159,7 +178,7 @@ def _is_yes_no(table: Table, place: int) -> bool:
 
 
 def _text(file: Path, known: Collection[str]) -> Table:
-    text = read_delimited(file, known)
+    text = with_names(read_delimited(file, known))
     width = len(text.names)
     lines, broken = [], []
     for line in text.lines:
@@ -195,7 +214,10 @@ def _parquet(file: Path) -> Table:
             table = pyarrow.parquet.read_table(file)
             schema = table.schema
         else:
-            opened = pyarrow.parquet.ParquetFile(file)
+            # Equal text is kept once, as the file keeps it: otherwise a small file could fill the memory.
+            plain = pyarrow.parquet.ParquetFile(file).schema_arrow
+            texts = [field.name for field in plain if _kind(field.type) == "string"]
+            opened = pyarrow.parquet.ParquetFile(file, read_dictionary=texts)
             schema = opened.schema_arrow
             names = [name for name in schema.names if name not in images]
             # Without a choice of columns where possible, also where two have the same name.
@@ -208,7 +230,7 @@ def _parquet(file: Path) -> Table:
         name = schema.names[place]
         if name in images:
             return [*member_names(file, name)]
-        cells: list[Any] = table.column(place if not images else table.schema.names.index(name)).to_pylist()
+        cells = cells_of(table.column(place if not images else table.schema.names.index(name)).chunks)
         known = classes.get(name)
         return cells if known is None else [_class_name(cell, known) for cell in cells]
 

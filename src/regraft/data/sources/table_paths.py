@@ -16,7 +16,8 @@ from regraft.data.sources.column_names import IMAGE_ENDINGS
 from regraft.storage.tables import printable, unguarded
 
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]|\\\\")
-_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]{1,30}://", re.IGNORECASE)
+_LONGEST_PATH = 4096
 _MOST_FOLDERS = 200  # looked into, to suggest another root
 
 
@@ -78,6 +79,8 @@ class PathLookup:
 
     def find(self, cell: str) -> Located | str:
         """The file that a cell names, or the reason why there is none."""
+        if len(cell) > _LONGEST_PATH:
+            return f"a path of {len(cell):,} characters"
         if is_address(cell):
             refusal = "an address, not a path (download the images first, or add --fetch-urls)"
             return self._fetched.get(cell.strip(), refusal)

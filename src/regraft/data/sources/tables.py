@@ -19,6 +19,7 @@ from regraft.storage.tables import printable
 from regraft.tasks.choosing import TASKS
 from regraft.tasks.multilabel import SEPARATOR, Multilabel, from_columns
 
+_LONGEST_SHOWN = 4096
 _NO_LABEL = "no label"
 _PERHAPS_NONE = " (with --task multilabel, an empty cell means that the image has none of the labels)"
 
@@ -138,7 +139,7 @@ def _located(
         if isinstance(found, Located):
             rows.append(_Row(found, written[place], labels[place], sides[place], groups[place]))
         else:
-            lost[found][cell] = None
+            lost[found][cell[:_LONGEST_SHOWN]] = None
     skipped = []
     for reason, cells in lost.items():
         hint = better_root(lookup, list(cells)) if reason != "no path" else ""

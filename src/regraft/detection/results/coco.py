@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from regraft.detection.results.marked import MarkedBox, MarkedPicture
@@ -17,7 +17,7 @@ OPENING = '{"info": {"description": "boxes written by regraft"}'
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def coco_chunks(pictures: Sequence[MarkedPicture], labels: Sequence[str]) -> Iterator[bytes]:
+def coco_chunks(pictures: Collection[MarkedPicture], labels: Sequence[str]) -> Iterator[bytes]:
     """The file in pieces: an entry on each line, classes and pictures numbered from 1.
 
     Args:

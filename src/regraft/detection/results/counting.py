@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from regraft.detection.results.marked import MarkedSet
+from regraft.detection.results.marked import MarkedPicture, MarkedSet
 from regraft.storage.tables import csv_bytes, printable
 
 
@@ -23,11 +24,6 @@ class BoxCounts:
     def totals(self) -> tuple[int, ...]:
         """The number of boxes of each class in all pictures."""
         return tuple(sum(row[place] for row in self.counts) for place in range(len(self.labels)))
-
-    def table(self) -> bytes:
-        """The counts as CSV: path, all boxes, and a column for each class; the last row is the total."""
-        rows = [[path, sum(row), *row] for path, row in zip(self.paths, self.counts, strict=True)]
-        return csv_bytes(("path", "boxes", *self.labels), [*rows, ["total", sum(self.totals), *self.totals]])
 
     def record(self) -> dict[str, Any]:
         """The counts as a JSON object."""
@@ -54,8 +50,25 @@ def count_boxes(marked: MarkedSet) -> BoxCounts:
     >>> count_boxes(found_boxes([("a.jpg", 9, 9, found)], ["cat", "dog"], 0.5)).counts
     ((2, 0),)
     """
-    rows = []
-    for picture in marked.pictures:
-        counted = Counter(mark.box.label for mark in picture.boxes)
-        rows.append(tuple(counted[label] for label in marked.labels))
-    return BoxCounts(marked.labels, tuple(picture.path for picture in marked.pictures), tuple(rows))
+    rows = tuple(_counts(picture, marked.labels) for picture in marked.pictures)
+    return BoxCounts(marked.labels, tuple(picture.path for picture in marked.pictures), rows)
+
+
+def _counts(picture: MarkedPicture, labels: Sequence[str]) -> tuple[int, ...]:
+    counted = Counter(mark.box.label for mark in picture.boxes)
+    return tuple(counted[label] for label in labels)
+
+
+def count_chunks(pictures: Iterable[MarkedPicture], labels: Sequence[str]) -> Iterator[bytes]:
+    """The counts as CSV, picture by picture: path, all boxes, and a column for each class; then the total."""
+    totals = [0] * len(labels)
+    yield csv_bytes(("path", "boxes", *labels), ())
+    for picture in pictures:
+        row = _counts(picture, labels)
+        totals = [total + own for total, own in zip(totals, row, strict=True)]
+        yield _line([picture.path, sum(row), *row])
+    yield _line(["total", sum(totals), *totals])
+
+
+def _line(cells: Sequence[str | int]) -> bytes:
+    return csv_bytes((), [cells]).split(b"\n", 1)[1]

@@ -103,6 +103,7 @@ def write_drawings(
     *,
     root: Path | None = None,
     inputs: Iterable[str | Path] = (),
+    places: Sequence[Path] | None = None,
     overwrite: bool = False,
     limits: LoadLimits | None = None,
     reporter: Reporter | None = None,
@@ -114,6 +115,7 @@ def write_drawings(
         folder: the folder of the drawings.
         root: the folder that the pictures' paths are relative to; None means the current one.
         inputs: the files and folders that are read, in which nothing is drawn.
+        places: the file of each drawing, which `drawing_places` has checked; None lets this function ask it.
         overwrite: whether a picture that Regraft did not draw may be replaced.
         limits: sizes of pictures that are accepted.
         reporter: receives progress.
@@ -124,7 +126,8 @@ def write_drawings(
     paths = [picture.path for picture in marked.pictures]
     sources = [(root or Path()) / path for path in paths]
     given = [*inputs, *([root] if root else [])]
-    places = drawing_places(sources, paths, folder, inputs=given, overwrite=overwrite)
+    if places is None:
+        places = drawing_places(sources, paths, folder, inputs=given, overwrite=overwrite)
     styles = styles_of(marked.labels)
 
     def draw(job: tuple[MarkedPicture, Path, Path]) -> Path | SkippedFile:

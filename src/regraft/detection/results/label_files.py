@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import PurePosixPath
 
 from regraft.data.sources.column_names import IMAGE_ENDINGS
@@ -57,7 +57,7 @@ def _key(path: str) -> str:
 
 
 def side_lists(
-    pictures: Sequence[MarkedPicture], folder: str, line: Callable[[str], str]
+    pictures: Collection[MarkedPicture], folder: str, line: Callable[[str], str]
 ) -> Iterator[tuple[str, bytes]]:
     """A list of the pictures of each side that has some: its path, and a line for each picture."""
     for side, name in LISTS.items():

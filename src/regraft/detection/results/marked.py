@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -89,6 +91,39 @@ def found_boxes(
                 boxes.setdefault((number, *edges), MarkedBox(Box(names[number], *edges), score))
         marked.append(MarkedPicture(path, width, height, tuple(boxes.values())))
     return MarkedSet(names, tuple(marked), is_found=True)
+
+
+def as_lines(pictures: Iterable[MarkedPicture]) -> bytes:
+    """Pictures with found boxes as lines of JSON, from which `KeptPictures` gives the same again."""
+    lines = []
+    for one in pictures:
+        boxes = [
+            [mark.box.label, mark.box.x_min, mark.box.y_min, mark.box.x_max, mark.box.y_max, mark.score]
+            for mark in one.boxes
+        ]
+        lines.append(json.dumps([one.path, one.width, one.height, boxes]) + "\n")
+    return "".join(lines).encode()
+
+
+@dataclass(frozen=True)
+class KeptPictures(Collection[MarkedPicture]):
+    """Pictures with found boxes in files of `as_lines`, read whenever they are needed, one after another."""
+
+    files: Sequence[Path]
+
+    def __iter__(self) -> Iterator[MarkedPicture]:
+        for file in self.files:
+            with file.open("rb") as lines:
+                for line in lines:
+                    path, width, height, boxes = json.loads(line)
+                    marks = (MarkedBox(Box(label, *corners), score) for label, *corners, score in boxes)
+                    yield MarkedPicture(path, width, height, tuple(marks))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __contains__(self, picture: object) -> bool:
+        return any(one == picture for one in self)
 
 
 def annotated_boxes(boxes: BoxSet) -> MarkedSet:

@@ -5,7 +5,7 @@ Corners are counted from 0, as the tools of today do. A found box has a `score`,
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from pathlib import PurePosixPath
 from xml.sax.saxutils import escape
 
@@ -17,7 +17,7 @@ IMAGES = "JPEGImages/"
 """The folder of pictures next to `Annotations/`."""
 
 
-def voc_files(pictures: Sequence[MarkedPicture]) -> Iterator[tuple[str, bytes]]:
+def voc_files(pictures: Collection[MarkedPicture]) -> Iterator[tuple[str, bytes]]:
     """Name and content of each file: `Annotations/PATH.xml`, and lists of the sides in `ImageSets/Main`.
 
     A file is named after its picture without the ending, or with it where that would mean several pictures.

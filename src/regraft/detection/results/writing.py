@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -11,15 +11,15 @@ from typing import Literal
 from regraft.detection.annotations.sides import side_by_folder
 from regraft.detection.results.coco import OPENING, coco_chunks
 from regraft.detection.results.label_files import LISTS
-from regraft.detection.results.marked import MarkedSet
-from regraft.detection.results.table import ANNOTATED, FOUND, annotated_table, found_table
+from regraft.detection.results.marked import MarkedPicture, MarkedSet
+from regraft.detection.results.table import ANNOTATED, FOUND, annotated_table, found_chunks
 from regraft.detection.results.voc import IMAGES as VOC_IMAGES
 from regraft.detection.results.voc import voc_files
 from regraft.detection.results.yolo import yolo_files
 from regraft.errors import SettingsError
 from regraft.outputs.files import OutputKind, new_folder, output_file
 from regraft.progress import Reporter, Silent
-from regraft.storage.files import make_folder, whole_folder, write_atomically
+from regraft.storage.files import make_folder, stream_atomically, whole_folder
 from regraft.storage.tables import printable
 
 BoxesTarget = Literal["coco", "yolo", "voc", "csv"]
@@ -32,6 +32,7 @@ TARGETS: dict[BoxesTarget, str] = {
 }
 _ENDINGS: dict[BoxesTarget, str] = {"coco": ".json", "csv": ".csv"}
 _FILE_ENDINGS = (".json", ".jsonl", ".csv", ".tsv", ".xml", ".txt", ".yaml", ".yml", ".zip")
+_ALL = "instances.json"
 _HEADERS = tuple(",".join(names).encode() for names in (FOUND, ANNOTATED))
 _FILES: dict[BoxesTarget, OutputKind] = {
     "coco": OutputKind("boxes as COCO JSON", "boxes.json", lambda data: data.startswith(OPENING.encode())),
@@ -115,21 +116,14 @@ def write_boxes(
         StorageError: the place can't be written to, or a picture can't be copied.
     """
     reporter = reporter or Silent()
-    is_file = place.suffix.lower() == _ENDINGS.get(to) and not place.is_dir()
-    remarks = _remarks(marked, to, is_file=is_file)
-    if is_file:
-        data = coco_chunks(marked.pictures, marked.labels) if to == "coco" else _table(marked)
-        write_atomically(place, data)
+    remarks = _remarks(marked, to, is_file=_is_file(place, to))
+    if _is_file(place, to):
+        stream_atomically(place, _chunks(marked.pictures, marked.labels, to, is_found=marked.is_found))
         return WrittenBoxes(place, 1, 0, remarks)
     folder = "" if copied_from is None else VOC_IMAGES if to == "voc" else "images/"
     named = _below(marked, folder)
-    files = 0
     with whole_folder(place) as temporary:
-        for name, content in _files_of(named, to, has_scores):
-            file = temporary / name
-            make_folder(file.parent)
-            file.write_bytes(content)
-            files += 1
+        files = _write_files(_files_of(named, to, has_scores), temporary)
         if copied_from is not None:
             with reporter.phase("copying pictures", len(marked.pictures)) as meter:
                 for old, new in zip(marked.pictures, named.pictures, strict=True):
@@ -137,6 +131,59 @@ def write_boxes(
                     shutil.copyfile(copied_from / old.path, temporary / new.path)
                     meter.advance()
     return WrittenBoxes(place, files, len(marked.pictures) if copied_from else 0, remarks)
+
+
+def write_found(
+    pictures: Collection[MarkedPicture], labels: Sequence[str], place: Path, *, to: BoxesTarget
+) -> None:
+    """Write found boxes of any number of pictures, which are gone through and never held together.
+
+    Args:
+        pictures: the pictures, which are gone through several times.
+        labels: all classes in their order.
+        place: the file or folder, as `boxes_place` gave it, which is whole or absent.
+        to: the format.
+
+    Raises:
+        DataError: the format can't say which picture boxes belong to.
+        StorageError: the place can't be written to.
+    """
+    if _is_file(place, to):
+        stream_atomically(place, _chunks(pictures, labels, to, is_found=True))
+        return
+    with whole_folder(place) as folder:
+        if to in ("yolo", "voc"):
+            _write_files(_labelled_files(pictures, labels, to), folder)
+        else:
+            name = "boxes.csv" if to == "csv" else _ALL
+            with (folder / name).open("wb") as file:
+                file.writelines(_chunks(pictures, labels, to, is_found=True))
+
+
+def _is_file(place: Path, to: BoxesTarget) -> bool:
+    return place.suffix.lower() == _ENDINGS.get(to) and not place.is_dir()
+
+
+def _chunks(
+    pictures: Collection[MarkedPicture], labels: Sequence[str], to: BoxesTarget, *, is_found: bool
+) -> Iterator[bytes]:
+    """The file of all pictures, COCO JSON or a table, in pieces."""
+    if to == "coco":
+        yield from coco_chunks(pictures, labels)
+    elif is_found:
+        yield from found_chunks(pictures)
+    else:
+        yield annotated_table(pictures)
+
+
+def _write_files(files: Iterable[tuple[str, bytes]], folder: Path) -> int:
+    """Write files by their names below a folder; returns how many they are."""
+    count = 0
+    for name, content in files:
+        make_folder((folder / name).parent)
+        (folder / name).write_bytes(content)
+        count += 1
+    return count
 
 
 def _below(marked: MarkedSet, folder: str) -> MarkedSet:
@@ -149,27 +196,32 @@ def _below(marked: MarkedSet, folder: str) -> MarkedSet:
 
 def _files_of(marked: MarkedSet, to: BoxesTarget, has_scores: bool) -> Iterator[tuple[str, bytes]]:
     """Name and content of each file of a folder."""
+    if to in ("yolo", "voc"):
+        yield from _labelled_files(marked.pictures, marked.labels, to, has_scores=has_scores)
+        return
+    if to == "csv":
+        yield "boxes.csv", b"".join(_chunks(marked.pictures, marked.labels, to, is_found=marked.is_found))
+        return
+    by_name = {_ALL: list(marked.pictures)}
+    if marked.has_sides:
+        named = {side: f"instances_{name}.json" for side, name in LISTS.items()}
+        by_name = {name: [] for name in named.values()}
+        for picture in marked.pictures:
+            name = named[picture.side] if picture.side else "instances_other.json"
+            by_name.setdefault(name, []).append(picture)
+    for name, pictures in by_name.items():
+        if pictures:
+            yield name, b"".join(coco_chunks(pictures, marked.labels))
+
+
+def _labelled_files(
+    pictures: Collection[MarkedPicture], labels: Sequence[str], to: BoxesTarget, *, has_scores: bool = False
+) -> Iterator[tuple[str, bytes]]:
+    """The files of a format with a file for each picture."""
     if to == "yolo":
-        yield from yolo_files(marked.pictures, marked.labels, has_scores=has_scores)
-    elif to == "voc":
-        yield from voc_files(marked.pictures)
-    elif to == "csv":
-        yield "boxes.csv", _table(marked)
+        yield from yolo_files(pictures, labels, has_scores=has_scores)
     else:
-        by_name = {"instances.json": list(marked.pictures)}
-        if marked.has_sides:
-            named = {side: f"instances_{name}.json" for side, name in LISTS.items()}
-            by_name = {name: [] for name in named.values()}
-            for picture in marked.pictures:
-                name = named[picture.side] if picture.side else "instances_other.json"
-                by_name.setdefault(name, []).append(picture)
-        for name, pictures in by_name.items():
-            if pictures:
-                yield name, b"".join(coco_chunks(pictures, marked.labels))
-
-
-def _table(marked: MarkedSet) -> bytes:
-    return found_table(marked.pictures) if marked.is_found else annotated_table(marked.pictures)
+        yield from voc_files(pictures)
 
 
 def _remarks(marked: MarkedSet, to: BoxesTarget, *, is_file: bool) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ Six decimals are exact to 1/64 pixel up to 10,000 pixels; larger pictures get ei
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import PurePosixPath
 
 from regraft.detection.results.label_files import are_below, names_without_ending, side_lists
@@ -22,7 +22,7 @@ _SIX_DECIMALS_PX = 10_000
 
 
 def yolo_files(
-    pictures: Sequence[MarkedPicture], labels: Sequence[str], *, has_scores: bool = False
+    pictures: Collection[MarkedPicture], labels: Sequence[str], *, has_scores: bool = False
 ) -> Iterator[tuple[str, bytes]]:
     """Name and content of each file: `data.yaml`, `classes.txt`, lists of the sides, `labels/PATH.txt`.
 

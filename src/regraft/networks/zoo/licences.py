@@ -14,7 +14,8 @@ _PERMISSIVE = (
     "public domain", "own weights",
 )  # fmt: skip
 _NON_COMMERCIAL = (
-    "-nc", "noncommercial", "non-commercial", "research", "academic", "apple-amlr", "seer-license",
+    "-nc", "noncommercial", "non-commercial", "research", "academic", "scientific fair use",
+    "apple-amlr", "seer-license",
 )  # fmt: skip
 
 
