@@ -30,8 +30,9 @@ if __name__ == "__main__":
             if ", epoch " not in row["measure"] and ", step " not in row["measure"]
         ]
         seconds = sum(row.seconds for row in run.results.rows)
+        count = len(run.results.seeds)
         found[name] = {"seconds": round(seconds, 1), "findings": run.findings, "rows": rows}
-        lines += [f"\n**{one.title}** (`regraft lab {name}`, {len(run.results.seeds)} draws)\n"]
+        lines += [f"\n**{one.title}** (`regraft lab {name}`, {count} draw{'s' if count != 1 else ''})\n"]
         lines += [f"- {sentence}" for sentence in run.findings]
         for figure in run.figures:
             if SHOWN.get(name) == figure.name:

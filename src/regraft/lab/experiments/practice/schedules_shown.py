@@ -58,11 +58,10 @@ def figures(results: Results) -> tuple[Figure, ...]:
 
 def findings(results: Results) -> tuple[str, ...]:
     """Whether the schedule matters, and what warm-up does for a rate that is too large."""
-    lost = results.estimate(HOT, LOST).value
-    saved = results.estimate(WARMED, LOST).value
+    hot, warmed = (sum(one.value > 0 for one in results.values(arm, LOST)) for arm in (HOT, WARMED))
     return (
-        f"At a rate of {TOO_LARGE:g}, {100 * lost:.0f} % of the draws learned nothing without warm-up, "
-        f"and {100 * saved:.0f} % with it.",
+        f"At a rate of {TOO_LARGE:g} nothing was learned in {hot} of {len(results.seeds)} draws without "
+        f"warm-up, and in {warmed} with it.",
         compared(
             results, (WARMED, HOT), ACCURACY,
             more="Warm-up rescues the rate that is too large",
