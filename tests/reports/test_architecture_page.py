@@ -59,7 +59,10 @@ def test_the_work_inside_is_what_the_card_counts(name: str) -> None:
 
 def test_shortcuts_and_branches_are_found() -> None:
     _, first, *_ = wiring(*find_recipe("resnet50"))
-    assert [(block.times, block.about) for block in first] == [(1, "2 branches"), (2, "shortcut")]
+    assert [(block.times, block.about) for block in first] == [
+        (1, "shortcut through a layer"),
+        (2, "shortcut"),
+    ]
     inception = wiring(*find_recipe("googlenet"))[3]
     assert [block.about for block in inception] == ["4 branches"]
     assert [one.label for one in inception[0].operations if one.is_join] == ["concat"]

@@ -135,7 +135,8 @@ def _wire(block: Block, places: Layout, edge: Edge, x: int) -> str:
     inset = _BOX // 2 - _JOIN if target.is_join else 0
     goal = f"{_left(column, x) + inset} {_middle(row)}"
     path = f"M{_out(block, places, start, x)}"
-    kind = "wire shortcut" if start == ENTRY and target.label == "+" else "wire"
+    is_shortcut = target.label == "+" and (start == ENTRY or edge in places.passing)
+    kind = "wire shortcut" if is_shortcut else "wire"
     if edge in places.passing:
         y = _middle(places.passing[edge])
         first, last = _left(places.cells[start][0] + 1, x), _left(column - 1, x) + _BOX

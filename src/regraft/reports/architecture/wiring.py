@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import fx, nn
 
+from regraft.networks.anatomy import count_parts
 from regraft.networks.architectures.building import build
 from regraft.networks.network import stages_of
 from regraft.records import InputSpec, Recipe
@@ -53,12 +54,15 @@ class Block:
 
     @property
     def about(self) -> str:
-        """What is special about it: a shortcut, or several branches; empty for a single path."""
+        """What is special about it: a shortcut, several branches, or a gate; empty for a single path."""
         joins = [one for one in self.operations if one.is_join]
-        if any(ENTRY in one.inputs and one.label == "+" for one in joins):
-            return "shortcut"
+        sums = [one for one in joins if one.label == "+"]
+        if sums:
+            is_direct = any(ENTRY in one.inputs for one in sums)
+            return "shortcut" if is_direct else "shortcut through a layer"
+        gates = all(one.label == "×" for one in joins)
         count = max((len(one.inputs) for one in joins), default=1)
-        return f"{count} branches" if count > 1 else ""
+        return "" if not joins else "gate" if gates else f"{count} branches"
 
 
 def wiring(recipe: Recipe, spec: InputSpec) -> list[tuple[Block, ...]]:
@@ -133,8 +137,9 @@ def _layer(module: fx.GraphModule, node: fx.Node, values: dict[fx.Node, Any]) ->
             return _weighted(own.weight, values[node], size, stride=stride, groups=groups)
         name = type(own).__name__.removesuffix("2d").lower().replace("adaptive", "")
         name = {"maxpool": "max_pool2d", "avgpool": "avg_pool2d"}.get(name, name)
-        if isinstance(own, nn.MultiheadAttention):
-            return Operation("attention", (), (), sum(one.numel() for one in own.parameters()))
+        if any(isinstance(one, nn.Conv2d | nn.Linear) for one in own.modules()):  # a part that stays whole
+            (count,) = count_parts([own], _shape(values[node.all_input_nodes[0]]))
+            return Operation(type(own).__name__, (), (), count.parameters, count.multiply_adds)
     elif name in ("conv2d", "linear"):
         weight = values.get(node.args[1]) if isinstance(node.args[1], fx.Node) else None
         if isinstance(weight, torch.Tensor):
