@@ -18,7 +18,7 @@ from regraft.networks.network import load_network
 from regraft.networks.weights.finding import find_weights
 from regraft.networks.zoo.cards import Card, StageCard
 from regraft.prediction.graph import Trunk
-from regraft.reports.architecture.drawing import drawn
+from regraft.reports.architecture.drawing import amount, drawn
 from regraft.reports.architecture.wiring import Block as Wired
 from regraft.reports.architecture.wiring import wiring
 from regraft.reports.pages import write_page
@@ -56,6 +56,11 @@ class Block:
     def operations(self) -> int:
         """The number of its operations."""
         return sum(block.times * len(block.operations) for block in self.wired)
+
+    @property
+    def work(self) -> str:
+        """Its multiply-adds, in words."""
+        return amount(self.stage.multiply_adds)
 
     @property
     def depth(self) -> float:
@@ -113,6 +118,8 @@ def write_architecture(
         card=card,
         blocks=blocks,
         frozen=frozen,
+        work=amount(card.multiply_adds),
+        largest=max(block.share for block in blocks),
         width=round(width),
         height=round(_TALLEST * (1 + _SLANT) + _TOP + _LABELS),
         floor=_floor(),

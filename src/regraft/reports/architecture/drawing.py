@@ -164,7 +164,7 @@ def _box(one: Operation, cell: Cell, x: int, work: int) -> str:
     middle = left + _BOX / 2
     told = f"{one.label}: output {_sides(one)}"
     if one.parameters:
-        told += f", {one.parameters:,} parameters, {one.multiply_adds / 1e6:,.1f} M multiply-adds"
+        told += f", {one.parameters:,} parameters, {amount(one.multiply_adds)} multiply-adds"
     if one.is_join and len(one.label) <= 6:
         size = "" if len(one.label) == 1 else ' class="tick"'
         return (
@@ -173,7 +173,7 @@ def _box(one: Operation, cell: Cell, x: int, work: int) -> str:
             f'<text{size} x="{middle:g}" y="{y + 4}" text-anchor="middle">{escape(one.label)}</text></g>'
         )
     share = one.multiply_adds / work if work else 0.0
-    lines = [one.label, _sides(one), f"{one.multiply_adds / 1e6:,.1f} M" if one.multiply_adds else ""]
+    lines = [one.label, _sides(one), amount(one.multiply_adds) if one.multiply_adds else ""]
     shown = [line for line in lines if line]
     top = y - 15 * (len(shown) - 1) / 2 + 4
     words = "".join(
@@ -204,6 +204,16 @@ def _left(column: int, x: int) -> int:
 
 def _middle(row: int) -> int:
     return _TOP + _ROW * row + _ROW // 2 - 6
+
+
+def amount(count: int) -> str:
+    """A count to one decimal, in thousands (k), millions (M) or thousands of millions (G).
+
+    >>> [amount(one) for one in (420, 48_120, 115_605_504, 15_470_264_320)]
+    ['420', '48.1 k', '115.6 M', '15.5 G']
+    """
+    size, unit = next(((s, u) for s, u in ((1e9, " G"), (1e6, " M"), (1e3, " k")) if count >= s), (1, ""))
+    return f"{count / size:,.1f}{unit}" if unit else str(count)
 
 
 def _sides(one: Operation) -> str:
