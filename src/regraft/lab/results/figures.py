@@ -11,7 +11,7 @@ from itertools import pairwise
 from regraft.records import Estimate
 from regraft.reports.charts import ticks
 
-KINDS = ("main", "second", "third", "faint", "fourth", "fifth")
+KINDS = ("main", "second", "third", "fourth", "fifth", "faint")
 """Names of colours in the pages' style, in the order in which parts get them."""
 _WIDTH, _EDGE, _ROW, _TOP, _BOTTOM = 480, 10, 46, 4, 44
 _STYLE = """
@@ -238,7 +238,7 @@ def _svg(title: str, label: str, rows: int, top: float, marks: Sequence[str], ti
     end = _row(rows) + 2
     height = end + _BOTTOM - 4
     parts = [
-        f'<svg class="chart" width="{_WIDTH}" viewBox="0 0 {_WIDTH} {height}" role="img" '
+        f'<svg class="chart bars" width="{_WIDTH}" viewBox="0 0 {_WIDTH} {height}" role="img" '
         f'aria-label="{escape(title)}; the table below has its numbers">'
     ]
     for value in ticks(0.0, top * times):
