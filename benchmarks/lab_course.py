@@ -16,6 +16,8 @@ from regraft.lab.experiments.catalogue import EXPERIMENTS
 
 SHOWN = {"depth": "training-error", "gradients": "profile", "transferability": "cuts", "forgetting": "source"}
 """The figures that the documentation shows."""
+WORDS = "In the words of the pages:\n"
+"""What the sentences follow in the documentation."""
 DOCS = Path(__file__).parents[1] / "docs"
 
 if __name__ == "__main__":
@@ -39,4 +41,8 @@ if __name__ == "__main__":
                 (DOCS / f"course-{name}.svg").write_bytes(figure.standalone)
         print(f"{name}: {seconds:.0f} s")
     save("lab_course", found)
-    print("\n".join(lines), f"\n{time.perf_counter() - started:.0f} s")
+    course = DOCS / "course.md"
+    before = course.read_text(encoding="utf-8").partition(WORDS)[0]
+    course.write_text(f"{before}{WORDS}\n" + "\n".join(lines) + "\n", encoding="utf-8")
+    measured = sum(one["seconds"] for one in found.values())
+    print(f"{measured:.0f} s of measuring, {time.perf_counter() - started:.0f} s in this run")

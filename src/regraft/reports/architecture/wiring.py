@@ -82,7 +82,8 @@ def wiring(recipe: Recipe, spec: InputSpec) -> list[tuple[Block, ...]]:
     with torch.device("meta"):
         network = build(recipe)
     staged, _ = stages_of(network.eval(), recipe)
-    value, found = torch.zeros(1, spec.channels, spec.size_px, spec.size_px, device="meta"), []
+    value = torch.zeros(1, spec.channels, spec.size_px, spec.size_px, device="meta")
+    found: list[tuple[Block, ...]] = []
     for module in [*(stage.module for stage in staged.stages), staged.classifier]:
         with torch.no_grad():
             if not isinstance(module, fx.GraphModule):
@@ -133,8 +134,8 @@ def _layer(module: fx.GraphModule, node: fx.Node, values: dict[fx.Node, Any]) ->
         own = module.get_submodule(str(node.target))
         if isinstance(own, nn.Conv2d | nn.Linear):
             size = sum(one.numel() for one in own.parameters())
-            stride, groups = (own.stride, own.groups) if isinstance(own, nn.Conv2d) else (1, 1)
-            return _weighted(own.weight, values[node], size, stride=stride, groups=groups)
+            given: tuple[Any, Any] = (own.stride, own.groups) if isinstance(own, nn.Conv2d) else (1, 1)
+            return _weighted(own.weight, values[node], size, stride=given[0], groups=given[1])
         name = type(own).__name__.removesuffix("2d").lower().replace("adaptive", "")
         name = {"maxpool": "max_pool2d", "avgpool": "avg_pool2d"}.get(name, name)
         if any(isinstance(one, nn.Conv2d | nn.Linear) for one in own.modules()):  # a part that stays whole
