@@ -62,6 +62,34 @@ def test_a_spent_budget_begins_no_experiment(tmp_path: Path, monkeypatch: pytest
     assert first.asked == []
 
 
+def test_seeds_out_of_range_are_refused_before_anything_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = Counted()
+    monkeypatch.setattr(course, "EXPERIMENTS", three(first, Counted()))
+    with pytest.raises(SettingsError, match="seeds 0 is out of range; accepted are 1 to 100"):
+        run_course(CHOICES, out=tmp_path, seeds=0)
+    assert first.asked == []
+
+
+def test_data_without_images_is_refused_before_anything_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = Counted()
+    monkeypatch.setattr(course, "EXPERIMENTS", three(first, Counted()))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="empty"):
+        run_course(replace(CHOICES, data=str(tmp_path / "empty")), out=tmp_path)
+    assert first.asked == []
+
+
+def test_the_command_to_repeat_it_has_the_number_of_draws(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(course, "EXPERIMENTS", three(Counted(), Counted()))
+    assert "regraft lab all --seeds 2" in run_course(CHOICES, out=tmp_path, seeds=2).page.read_text()
+
+
 def test_a_page_of_others_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(course, "EXPERIMENTS", three(Counted(), Counted()))
     path = tmp_path / "lab" / "index.html"

@@ -7,6 +7,9 @@ import pytest
 from regraft.cli.app import run as command
 from regraft.networks.counting import describe_network
 from regraft.networks.zoo.cards import card
+from regraft.networks.zoo.catalogues import find_recipe
+from regraft.reports.architecture.drawing import drawn, layout
+from regraft.reports.architecture.wiring import Block, Operation, wiring
 from regraft.reports.architecture_page import write_architecture
 from tests.browser import visiting
 
@@ -41,6 +44,42 @@ def test_deeper_stages_are_lower_and_thicker() -> None:
     assert [block.state for block in blocks[:3]] == ["frozen", "frozen", "trained"]
     assert blocks[-1].state == "new"
     assert sum(block.share for block in blocks) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("name", ["lenet5", "vgg16", "googlenet", "resnet50", "resnet152", "mobilenetv2_100"])
+def test_the_work_inside_is_what_the_card_counts(name: str) -> None:
+    known = card(name)
+    assert known is not None
+    for stage, blocks in zip(
+        (*known.stages, known.classifier), wiring(known.recipe, known.input_spec), strict=True
+    ):
+        inside = sum(block.times * one.multiply_adds for block in blocks for one in block.operations)
+        assert (stage.name, inside) == (stage.name, stage.multiply_adds)
+
+
+def test_shortcuts_and_branches_are_found() -> None:
+    _, first, *_ = wiring(*find_recipe("resnet50"))
+    assert [(block.times, block.about) for block in first] == [
+        (1, "shortcut through a layer"),
+        (2, "shortcut"),
+    ]
+    inception = wiring(*find_recipe("googlenet"))[3]
+    assert [block.about for block in inception] == ["4 branches"]
+    assert [one.label for one in inception[0].operations if one.is_join] == ["concat"]
+
+
+@pytest.mark.parametrize("name", ["googlenet", "resnet50", "squeezenet1_1"])
+def test_no_two_operations_are_drawn_on_each_other(name: str) -> None:
+    for blocks in wiring(*find_recipe(name)):
+        for block in blocks:
+            cells = list(layout(block).cells.values())
+            assert len(set(cells)) == len(cells)
+
+
+def test_too_many_operations_are_not_drawn() -> None:
+    chain = tuple(Operation("3 × 3 conv", (8, 4, 4), (place - 1,)) for place in range(41))
+    assert drawn([Block(chain[:40])], name="long")
+    assert drawn([Block(chain)], name="longer") == ""
 
 
 def test_an_image_shows_what_every_stage_makes_of_it(digits: Path, tmp_path: Path) -> None:

@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from regraft.errors import RegraftError, SettingsError
-from regraft.lab.experiments.catalogue import EXPERIMENTS
+from regraft.lab.experiments.catalogue import ALL, EXPERIMENTS
 from regraft.lab.results.experiment import Choices, Experiment
 from regraft.lab.results.figures import Figure
-from regraft.lab.running import PAGE, ROWS, ExperimentRun, run_experiment
+from regraft.lab.running import PAGE, ROWS, ExperimentRun, check_seeds, run_experiment
 from regraft.progress import Reporter, Silent, duration
 from regraft.reports.pages import write_page
+from regraft.workflow.check import load_images
 
 _TEMPLATE = "course.html"
 
@@ -69,11 +70,17 @@ def run_course(
         reporter: receives progress.
 
     Raises:
-        SettingsError: there is another page where the course's is to be written.
+        SettingsError: the number of draws is out of range, or there is another page where the course's is
+            to be written.
+        DataError: the data can't be used at all.
     """
     started, log = time.perf_counter(), reporter or Silent()
     _check_page(out / "lab" / PAGE)
-    chapters = [Chapter(one) for one in EXPERIMENTS.values()]
+    if seeds is not None:
+        check_seeds(seeds)
+    if choices.data is not None:
+        load_images(choices.data, reporter=log)
+    chapters, command = [Chapter(one) for one in EXPERIMENTS.values()], choices.command(ALL, seeds=seeds)
     runs: list[ExperimentRun] = []
     for number, chapter in enumerate(chapters):
         own = chapter.experiment
@@ -93,8 +100,8 @@ def run_course(
         chapters[number] = replace(
             chapter, figure=found.figures[0], findings=found.findings, seeds=len(found.results.seeds)
         )
-        _write(out / "lab" / PAGE, chapters, choices, time.perf_counter() - started)
-    page = _write(out / "lab" / PAGE, chapters, choices, time.perf_counter() - started)
+        _write(out / "lab" / PAGE, chapters, command, time.perf_counter() - started)
+    page = _write(out / "lab" / PAGE, chapters, command, time.perf_counter() - started)
     wall_s = time.perf_counter() - started
     log.note(f"the course: {page}, {len(runs)} of {len(chapters)} experiments in {duration(wall_s)}")
     troubles = tuple((one.experiment.name, one.trouble) for one in chapters if one.trouble)
@@ -110,8 +117,7 @@ def _check_page(path: Path) -> None:
         raise SettingsError(f"{path} is not a page of the course; name another folder with --out")
 
 
-def _write(path: Path, chapters: Sequence[Chapter], choices: Choices, seconds: float) -> Path:
-    command = choices.command("all")
+def _write(path: Path, chapters: Sequence[Chapter], command: str, seconds: float) -> Path:
     parts: dict[str, list[Chapter]] = {}
     for chapter in chapters:
         parts.setdefault(chapter.part, []).append(chapter)

@@ -74,8 +74,7 @@ def run_experiment(
     wanted = seeds
     if wanted is None:
         wanted = experiment.quick_seeds if choices.is_quick else experiment.seeds
-    if not 1 <= wanted <= MOST_SEEDS:
-        raise SettingsError(f"--seeds {wanted} is out of range; accepted are 1 to {MOST_SEEDS}")
+    check_seeds(wanted)
     folder = out / "lab" / experiment.name
     _check_folder(folder)
     subject = experiment.prepare(choices, log)
@@ -98,6 +97,16 @@ def run_experiment(
     done = _finished(experiment, choices, subject, rows, folder, started, extras)
     log.note(f"page: {done.page}")
     return done
+
+
+def check_seeds(wanted: int) -> None:
+    """Refuse a number of draws that is out of range.
+
+    Raises:
+        SettingsError: the number is not accepted.
+    """
+    if not 1 <= wanted <= MOST_SEEDS:
+        raise SettingsError(f"--seeds {wanted} is out of range; accepted are 1 to {MOST_SEEDS}")
 
 
 @dataclass(frozen=True)

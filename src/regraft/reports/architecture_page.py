@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from markupsafe import Markup
 from PIL import Image
 
 from regraft.data.pictures.loading import Pixels, load_input
@@ -17,10 +18,14 @@ from regraft.networks.network import load_network
 from regraft.networks.weights.finding import find_weights
 from regraft.networks.zoo.cards import Card, StageCard
 from regraft.prediction.graph import Trunk
+from regraft.reports.architecture.drawing import amount, drawn
+from regraft.reports.architecture.wiring import Block as Wired
+from regraft.reports.architecture.wiring import wiring
 from regraft.reports.pages import write_page
 
 State = Literal["plain", "frozen", "trained", "new"]
-_TALLEST, _THICKEST, _GAP, _SLANT, _TOP = 190.0, 58.0, 20.0, 0.34, 34.0
+_TALLEST, _THICKEST, _GAP, _SLANT, _TOP = 190.0, 58.0, 30.0, 0.34, 34.0
+_LABELS = 132.0  # height of the turned names below the blocks
 _MAPS = 16
 _MAP_PX = 84
 
@@ -39,6 +44,23 @@ class Block:
     side: float
     maps: tuple[tuple[int, str], ...]
     """Channel numbers and their maps, as `data:` addresses."""
+    wired: tuple[Wired, ...] = ()
+    """How its operations are connected; empty if the network can't be traced."""
+
+    @property
+    def inside(self) -> Markup:
+        """A drawing of its operations; empty if there are none, or too many connections."""
+        return drawn(self.wired, name=self.stage.name)
+
+    @property
+    def operations(self) -> int:
+        """The number of its operations."""
+        return sum(block.times * len(block.operations) for block in self.wired)
+
+    @property
+    def work(self) -> str:
+        """Its multiply-adds, in words."""
+        return amount(self.stage.multiply_adds)
 
     @property
     def depth(self) -> float:
@@ -87,8 +109,8 @@ def write_architecture(
     frozen = cut_count(names, cut) if cut is not None else None
     pixels = load_input(image, card.input_spec) if image is not None else None
     maps = _maps(card, pixels, weights) if pixels is not None else {}
-    blocks = _blocks(card, frozen, maps)
-    width = blocks[-1].x + blocks[-1].thickness + blocks[-1].depth + 24
+    blocks = _blocks(card, frozen, maps, wiring(card.recipe, card.input_spec))
+    width = blocks[-1].x + blocks[-1].thickness + blocks[-1].depth + 110
     return write_page(
         Path(out),
         "architecture.html",
@@ -96,8 +118,10 @@ def write_architecture(
         card=card,
         blocks=blocks,
         frozen=frozen,
+        work=amount(card.multiply_adds),
+        largest=max(block.share for block in blocks),
         width=round(width),
-        height=round(_TALLEST * (1 + _SLANT) + _TOP + 46),
+        height=round(_TALLEST * (1 + _SLANT) + _TOP + _LABELS),
         floor=_floor(),
         image=data_uri(picture(pixels), side_px=224) if pixels is not None else "",
     )
@@ -108,7 +132,12 @@ def _floor() -> float:
     return _TOP + _TALLEST * (1 + _SLANT)
 
 
-def _blocks(card: Card, frozen: int | None, maps: dict[str, tuple[tuple[int, str], ...]]) -> list[Block]:
+def _blocks(
+    card: Card,
+    frozen: int | None,
+    maps: dict[str, tuple[tuple[int, str], ...]],
+    wired: Sequence[tuple[Wired, ...]] = (),
+) -> list[Block]:
     stages: Sequence[StageCard] = (*card.stages, card.classifier)
     tallest = max(_side_of(stage) for stage in stages)
     thickest = max(stage.channels for stage in stages)
@@ -123,7 +152,9 @@ def _blocks(card: Card, frozen: int | None, maps: dict[str, tuple[tuple[int, str
             state = "new" if is_head else "frozen" if number < frozen else "trained"
         share = stage.multiply_adds / max(1, card.multiply_adds)
         y = round(_floor() - side, 1)
-        blocks.append(Block(stage, state, share, round(x, 1), y, thickness, side, maps.get(stage.name, ())))
+        inside = wired[number] if wired else ()
+        shown = maps.get(stage.name, ())
+        blocks.append(Block(stage, state, share, round(x, 1), y, thickness, side, shown, inside))
         x += thickness + blocks[-1].depth * 0.55 + _GAP
     return blocks
 

@@ -24,5 +24,6 @@ def test_every_experiment_leaves_its_page_and_is_not_measured_again(name: str, t
     assert all((found.folder / f"{figure.name}.svg").is_file() for figure in found.figures)
     kept = {path: path.stat().st_mtime_ns for path in (found.folder / "rows").iterdir()}
     again = regraft.lab.run(name, quick=True, seeds=2, out=tmp_path)
+    assert again.table == found.table
     assert again.findings == found.findings
     assert {path: path.stat().st_mtime_ns for path in (found.folder / "rows").iterdir()} == kept

@@ -59,8 +59,10 @@ CASES = [
          "With L1, the network classifies new images worse"),
     Case("regularisation", 3, "dropout", "accuracy", "With dropout, the network classifies new images better",
          "With dropout, the network classifies new images worse"),
-    Case("schedules", 1, "too large, warm-up", "accuracy", "Warm-up rescues", "Warm-up makes"),
-    Case("schedules", 2, "cosine", "accuracy", "Letting the rate fall", "A constant rate beats"),
+    Case("schedules", 0, "AdamW, too large, warm-up", "accuracy", "Warm-up rescues AdamW", "Warm-up makes "
+    "AdamW"),
+    Case("schedules", 1, "SGD, too large, warm-up", "accuracy", "Warm-up rescues SGD", "Warm-up makes SGD"),
+    Case("schedules", 3, "cosine", "accuracy", "Letting the rate fall", "A constant rate beats"),
     Case("accumulation", 2, "4 x 64, statistics of batches", "accuracy",
          "The accumulated training classifies new images better", "The accumulated training classifies new "
          "images worse"),
@@ -82,9 +84,9 @@ CASES = [
     "deeper",
          "Three times the multiply-adds hurt when the network becomes deeper"),
     Case("hierarchy", 0, "directions of stripes", "accuracy, stage 1", "The first stage tells directions "
-    "rather",
-         "The first stage tells things rather"),
-    Case("hierarchy", 1, "digits at any place", "accuracy, stage 3", "Things become readable",
+    "more",
+         "The first stage tells things more"),
+    Case("hierarchy", 1, "things in pictures", "accuracy, stage 3", "Things become readable",
          "Things become less readable"),
     Case("transferability", 0, "AnB", "accuracy, cut 5", "Frozen layers of the other task", "Features "
     "become specific"),
@@ -157,6 +159,29 @@ def test_accumulation_is_exact_below_rounding_and_not_above() -> None:
     assert second.startswith("With BatchNorm in training they are the same")
 
 
+def test_a_gradient_is_more_even_if_its_exponent_is_nearer_to_zero_on_either_side() -> None:
+    ratio = "56 layers, log10 of first over last layer's gradient"
+    residual, normed = ("ReLU, residual, He", ratio), ("ReLU, BatchNorm, He", ratio)
+    grows = made("gradients", {residual: [1.2, 1.4, 1.3], normed: [4.5, 4.4, 4.6]})
+    shrinks = made("gradients", {residual: [-1.2, -1.4, -1.3], normed: [4.5, 4.4, 4.6]})
+    worse = made("gradients", {residual: [-5.2, -5.4, -5.3], normed: [4.5, 4.4, 4.6]})
+    said = [EXPERIMENTS["gradients"].findings(one)[3] for one in (grows, shrinks, worse)]
+    assert said[0].startswith("With shortcuts the gradient is more even")
+    assert "the exponent is 1.30 [1.05, 1.55] with shortcuts and 4.50 [4.25, 4.75] with BatchNorm" in said[0]
+    assert said[1].startswith("With shortcuts the gradient is more even")
+    assert said[2].startswith("With shortcuts the gradient is less even")
+
+
+def test_draws_that_learned_nothing_are_counted() -> None:
+    lost = "share of draws that learned nothing"
+    numbers = {"SGD, too large, no warm-up": [1.0, 0.0, 1.0], "SGD, too large, warm-up": [0.0] * 3}
+    numbers |= {"AdamW, too large, no warm-up": [1.0] * 3, "AdamW, too large, warm-up": [0.0, 0.0, 1.0]}
+    given = {(arm, lost): draws for arm, draws in numbers.items()}
+    said = EXPERIMENTS["schedules"].findings(made("schedules", given))[2]
+    assert "Of 3 draws, nothing was learned in 2 with SGD at a rate of 0.2, in 0 with warm-up" in said
+    assert "in 3 with AdamW at 0.04, in 1 with warm-up" in said
+
+
 def test_the_textbook_is_wrong_only_where_another_strategy_is_better_for_certain() -> None:
     cell = "accuracy, small, similar"
     wrong = made("choosing", {("from scratch", cell): [0.8, 0.81, 0.82]})
@@ -170,14 +195,15 @@ def test_the_textbook_is_wrong_only_where_another_strategy_is_better_for_certain
     assert said[2].startswith(
         "Small, similar: the textbook's choice, head on the last stage, has the highest mean"
     )
+    assert "+31.0 points [+28.5, +33.5] above the next" in said[2]
 
 
 def test_the_best_is_named_only_if_it_can_be_told_from_the_next() -> None:
     clear = rows_of({"a": {"m": [0.9, 0.91]}, "b": {"m": [0.5, 0.51]}, "c": {"m": [0.1, 0.2]}})
     close = rows_of({"a": {"m": [0.9, 0.5]}, "b": {"m": [0.5, 0.8]}})
-    assert best(clear, ["c", "b", "a"], "m", what="score").startswith("a has the highest score: 90.5 [")
+    assert best(clear, ["c", "b", "a"], "m", what="score").startswith("The highest score is that of a: 90.5")
     assert best(close, ["a", "b"], "m", what="score").startswith(
-        "No arm has the highest score for certain: a has"
+        "It is not decided what has the highest score: the first is a with"
     )
 
 

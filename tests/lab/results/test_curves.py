@@ -17,7 +17,7 @@ TWO = [
 def test_curves_have_a_table_of_their_numbers() -> None:
     figure = curves("f", "Title", ("step", "share, %"), TWO, times=100.0)
     assert figure.header == ("step", "a <b>", "c")
-    assert figure.rows == (("1", "50.0 [40.0, 60.0]", "0"), ("2", "100 [90.0, 110]", "25.0"))
+    assert figure.rows == (("1", "50.0 [40.0, 60.0]", "0.0"), ("2", "100.0 [90.0, 100.0]", "25.0"))
     assert figure.key == (("main", "a <b>"), ("second", "c"))
 
 

@@ -38,6 +38,18 @@ def test_intervals_stay_on_the_axis() -> None:
     assert figure.rows == (("A", "50.0 [0.0, 100.0]"),)
 
 
+def test_a_figure_of_its_own_says_what_its_colours_mean() -> None:
+    rows = [("A", [Estimate(value=1), Estimate(value=2)])]
+    figure = stacked_bars("t", "Time", "s", rows, ["network <1>", "heads"])
+    text = "".join(ElementTree.fromstring(figure.standalone).itertext())
+    assert "network <1>" in text
+    assert "heads" in text
+    alone, inside = (
+        re.findall(r'viewBox="0 0 480 (\d+)"', svg) for svg in (figure.standalone.decode(), figure.svg)
+    )
+    assert int(alone[0]) > int(inside[0])
+
+
 @pytest.mark.parametrize("values", [[0.0, 0.0], [1e-9, 0.0], [1e6, 1.0]], ids=str)
 def test_any_times_can_be_drawn(values: list[float]) -> None:
     figure = stacked_bars("t", "<&>", "s", [("<A>", [Estimate(value=v) for v in values])], ["x", "y"])

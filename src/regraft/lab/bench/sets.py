@@ -57,6 +57,11 @@ class SmallSet:
         """A hash of its images and classes."""
         return sha256_of(self.images.numpy().tobytes() + self.targets.tobytes())[:16]
 
+    @property
+    def smallest_class(self) -> int:
+        """The number of images of the class that has the fewest."""
+        return int(np.bincount(self.targets, minlength=self.classes).min())
+
     def of(self, classes: Sequence[int]) -> SmallSet:
         """Only some classes, numbered anew in the order given."""
         places = np.flatnonzero(np.isin(self.targets, list(classes)))
@@ -168,7 +173,7 @@ def chosen(
             f"{found.name} has {found.classes} classes, but this experiment needs {classes}. Use other "
             "images, or remove --data"
         )
-    least = int(np.bincount(found.targets, minlength=found.classes).min())
+    least = found.smallest_class
     if least < per_class + _SMALLEST_TEST:
         raise DataError(
             f"a class of {found.name} has {least} images, but this experiment needs "

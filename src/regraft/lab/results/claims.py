@@ -81,9 +81,11 @@ def best(results: Results, arms: Sequence[str], measure: str, *, what: str) -> s
         f"({share(results.estimate(second, measure))} %)"
     )
     ends = {
-        "more": f"{first} has the highest {what}: {facts}.",
-        "single": f"In this single draw {first} has the highest {what}: {facts}.",
+        "more": f"The highest {what} is that of {first}: {facts}.",
+        "single": f"In this single draw the highest {what} is that of {first}: {facts}.",
     }
     return ends.get(
-        verdict(gap), f"No arm has the highest {what} for certain: {first} has {facts}, which may be chance."
+        verdict(gap),
+        f"It is not decided what has the highest {what}: the first is {first} with {facts}, "
+        "which may be chance.",
     )

@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from html import escape
 
-from regraft.lab.results.figures import KINDS, Figure, signed
+from regraft.lab.results.figures import KINDS, Figure, share, signed
 from regraft.records import Estimate
 from regraft.reports.charts import Chart
 
 Curve = tuple[str, Sequence[tuple[float, Estimate]]]
 """A name and its points, `(x, y)`."""
 _CELL, _LINE, _NAMES = 76, 24, 225
+_PER_CENT = 100.0
 
 
 def curves(
@@ -35,7 +36,7 @@ def curves(
         labels: labels of the axes, with their units.
         lines: at most six; all have the same x values.
         note: how to read it.
-        times: factor of all y values: 100 for shares in per cent.
+        times: factor of all y values: 100 for shares in per cent, whose intervals end at 0 and 100.
         slider: what x is, as "epoch", if a slider is to move over it.
         x_names: names of x = 0, 1, 2, ... instead of numbers.
         y_range: ends of the y axis; None means that it ends where the values do.
@@ -45,6 +46,8 @@ def curves(
     >>> figure.rows
     (('1', '2.00'), ('2', '1.00'))
     """
+    if times == _PER_CENT:
+        lines = [(who, [(x, _within(one)) for x, one in points]) for who, points in lines]
     values = [bound * times for _, points in lines for _, one in points for bound in _bounds(one)]
     places = [x for _, points in lines for x, _ in points] or [0.0]
     low, high = y_range or (min([*values, 0.0]), max([*values, 1e-9]))
@@ -166,11 +169,11 @@ def shades(
         y = _LINE * (number + 1)
         marks.append(f'<text class="label" x="0" y="{y + 16}">{escape(who)}</text>')
         for place, one in enumerate(values):
-            x, share = _NAMES + width * place, min(1.0, max(0.0, strength(one.value)))
+            x, shade = _NAMES + width * place, min(1.0, max(0.0, strength(one.value)))
             said = f"{who}, {columns[place]}: {form(one)}"
             marks.append(
                 f'<rect class="column" x="{x}" y="{y}" width="{width - 2}" height="{_LINE - 2}" '
-                f'fill-opacity="{0.05 + 0.45 * share:.3f}"><title>{escape(said)}</title></rect>'
+                f'fill-opacity="{0.05 + 0.45 * shade:.3f}"><title>{escape(said)}</title></rect>'
                 f'<text class="note" x="{x + width / 2 - 1:.0f}" y="{y + 15}" text-anchor="middle">'
                 f"{escape(_short(one.value))}</text>"
             )
@@ -187,8 +190,14 @@ def _times(one: Estimate, times: float) -> Estimate:
     return Estimate(value=times * one.value, low=low, high=high)
 
 
+def _within(one: Estimate) -> Estimate:
+    """A share whose interval ends at 0 and 1."""
+    low, high = (None if bound is None else min(1.0, max(0.0, bound)) for bound in (one.low, one.high))
+    return Estimate(value=one.value, low=low, high=high)
+
+
 def _written(one: Estimate, times: float) -> str:
-    return signed(_times(one, times))
+    return share(one) if times == _PER_CENT else signed(_times(one, times))
 
 
 def _short(number: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -10,22 +11,23 @@ from itertools import pairwise
 from regraft.records import Estimate
 from regraft.reports.charts import ticks
 
-KINDS = ("main", "second", "third", "faint", "fourth", "fifth")
+KINDS = ("main", "second", "third", "fourth", "fifth", "faint")
 """Names of colours in the pages' style, in the order in which parts get them."""
 _WIDTH, _EDGE, _ROW, _TOP, _BOTTOM = 480, 10, 46, 4, 44
 _STYLE = """
 svg { --ink: #1c1f23; --soft: #59616b; --grid: #e6e8eb; --main: #0b62a8; --second: #b4530a; --third: #7a3fa0;
-  --good: #1a7a3c; --bad: #b3261e; background: #ffffff; font: 12px system-ui, sans-serif; }
+  --good: #1a7a3c; --pink: #b8156f; background: #ffffff; font: 12px system-ui, sans-serif; }
 @media (prefers-color-scheme: dark) { svg { --ink: #e8eaed; --soft: #a3acb6; --grid: #2b3138; --main: #6db5f2;
-  --second: #f0a35e; --third: #c79be6; --good: #6cc98a; --bad: #f28b82; background: #1b1f24; } }
+  --second: #f0a35e; --third: #c79be6; --good: #6cc98a; --pink: #ff8fc8; background: #1b1f24; } }
 [hidden] { display: none; } .band { opacity: .16; }
 text { fill: var(--soft); } .label, .note { fill: var(--ink); } .grid { stroke: var(--grid); }
 .axis { stroke: var(--soft); fill: none; } .interval { stroke: var(--main); stroke-width: 3; opacity: .55; }
 .main { fill: var(--main); } .second { fill: var(--second); } .third { fill: var(--third); }
-.faint { fill: var(--soft); } .fourth { fill: var(--good); } .fifth { fill: var(--bad); }
+.faint { fill: var(--soft); } .fourth { fill: var(--good); } .fifth { fill: var(--pink); }
 .line { fill: none; stroke: var(--main); stroke-width: 2; } .second.line { stroke: var(--second); }
 .third.line { stroke: var(--third); } .faint.line { stroke: var(--soft); stroke-dasharray: 4 4; }
-.fourth.line { stroke: var(--good); } .fifth.line { stroke: var(--bad); }
+.fourth.line { stroke: var(--good); stroke-dasharray: 9 3; }
+.fifth.line { stroke: var(--pink); stroke-dasharray: 2 3; }
 """
 
 
@@ -51,10 +53,15 @@ class Figure:
 
     @property
     def standalone(self) -> bytes:
-        """The picture as a file of its own, with its colours for light and dark."""
+        """The picture as a file of its own, with its colours for light and dark, and what they mean."""
         opened = self.svg.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
         head, rest = opened.split(">", 1)
-        return f"{head}><style>{_STYLE}</style>{rest}\n".encode()
+        sides = re.search(r'viewBox="0 0 (\d+) (\d+)"', head)
+        assert sides is not None
+        width, height = (int(side) for side in sides.groups())
+        marks, bottom = _legend(self.key, width, height, has_lines='class="line' in self.svg)
+        head = head.replace(sides[0], f'viewBox="0 0 {width} {bottom}"')
+        return f"{head}><style>{_STYLE}</style>{rest.removesuffix('</svg>')}{marks}</svg>\n".encode()
 
 
 def stacked_bars(
@@ -197,6 +204,20 @@ def plain(value: float) -> str:
     return f"{value:,.{digits}f}" if digits is not None else f"{value:#.3g}"
 
 
+def _legend(key: Sequence[tuple[str, str]], width: int, top: int, *, has_lines: bool) -> tuple[str, int]:
+    """The meaning of the colours below a picture, and where it ends."""
+    marks, x, y = [], _EDGE, top + 14
+    for kind, meaning in key:
+        length = 34 + 7 * len(meaning)
+        if x > _EDGE and x + length > width:
+            x, y = _EDGE, y + 18
+        line = f'<path class="line {kind}" d="M{x} {y - 4}h22"/>'
+        marks.append(line if has_lines else f'<circle class="dot {kind}" cx="{x + 11}" cy="{y - 4}" r="5"/>')
+        marks.append(f'<text class="label" x="{x + 28}" y="{y}">{escape(meaning)}</text>')
+        x += length
+    return "".join(marks), y + 8 if key else top
+
+
 def _row(number: int) -> int:
     return _TOP + _ROW * number
 
@@ -217,7 +238,7 @@ def _svg(title: str, label: str, rows: int, top: float, marks: Sequence[str], ti
     end = _row(rows) + 2
     height = end + _BOTTOM - 4
     parts = [
-        f'<svg class="chart" width="{_WIDTH}" viewBox="0 0 {_WIDTH} {height}" role="img" '
+        f'<svg class="chart bars" width="{_WIDTH}" viewBox="0 0 {_WIDTH} {height}" role="img" '
         f'aria-label="{escape(title)}; the table below has its numbers">'
     ]
     for value in ticks(0.0, top * times):

@@ -35,12 +35,22 @@ def _signed(value: float) -> str:
     return f"{round(100 * value, 1) + 0.0:+.1f}"  # without a minus before zero
 
 
+def factor(one: Estimate) -> str:
+    """A ratio with its interval, as a number.
+
+    >>> factor(Estimate(value=8.04, low=6.5, high=10.0)), factor(Estimate(value=0.5))
+    ('8.0 [6.5, 10.0]', '0.50')
+    """
+    form = ".2f" if one.value < 2 else ".1f"
+    bounds = "" if one.low is None or one.high is None else f" [{one.low:{form}}, {one.high:{form}}]"
+    return f"{one.value:{form}}{bounds}"
+
+
 def times(one: Estimate) -> str:
     """A ratio with its interval.
 
     >>> times(Estimate(value=8.04, low=6.5, high=10.0)), times(Estimate(value=0.5))
     ('8.0 times as much [6.5, 10.0]', '0.50 times as much')
     """
-    form = ".2f" if one.value < 2 else ".1f"
-    bounds = "" if one.low is None or one.high is None else f" [{one.low:{form}}, {one.high:{form}}]"
-    return f"{one.value:{form}} times as much{bounds}"
+    number, space, bounds = factor(one).partition(" ")
+    return f"{number} times as much{space}{bounds}"

@@ -7,14 +7,14 @@ function choose(button) {
 buttons.forEach((button, place) => {
   button.addEventListener("click", () => choose(button));
   button.addEventListener("keydown", (event) => {
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    const goal = { ArrowRight: place + 1, ArrowLeft: place - 1, Home: 0, End: buttons.length - 1 }[event.key];
     if (event.key === "Enter" || event.key === " ") {
       event.preventDefault();
       choose(button);
-    } else if (step && buttons[place + step]) {
+    } else if (goal in buttons) {
       event.preventDefault();
-      buttons[place + step].focus();
-      choose(buttons[place + step]);
+      buttons[goal].focus();
+      choose(buttons[goal]);
     }
   });
 });

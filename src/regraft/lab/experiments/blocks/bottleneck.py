@@ -12,7 +12,7 @@ from regraft.lab.experiments.blocks.equal_cost import ACCURACY, SIZE, TIME, Desi
 from regraft.lab.results.claims import compared, said
 from regraft.lab.results.experiment import Arm, Choices, Experiment, Paper, Step
 from regraft.lab.results.results import Results
-from regraft.lab.results.verdicts import times
+from regraft.lab.results.verdicts import factor
 from regraft.progress import Reporter
 
 BASIC, BOTTLENECK, CHAIN = "basic", "bottleneck", "no shortcut"
@@ -60,7 +60,7 @@ def findings(results: Results) -> tuple[str, ...]:
     wide = results.ratio(BOTTLENECK, BASIC, "channels").value
     slow, large = (results.ratio(BOTTLENECK, BASIC, name) for name in (TIME, SIZE))
     return (
-        f"At equal multiply-adds a bottleneck has {wide:.1f} times the channels of a basic block, and "
+        f"At about equal multiply-adds a bottleneck has {wide:.1f} times the channels of a basic block, and "
         f"{large.value:.2f} times the parameters.",
         compared(
             results, (BOTTLENECK, BASIC), ACCURACY,
@@ -69,7 +69,7 @@ def findings(results: Results) -> tuple[str, ...]:
             whether="bottlenecks classify better at equal cost",
         ),
         said(
-            slow, f"{times(slow)} time at about the same count",
+            slow, f"an image takes {factor(slow)} times as long as with basic blocks at about equal counts",
             more="Multiply-adds understate what a bottleneck takes",
             less="A bottleneck is faster than its count says",
             whether="a bottleneck is slower than its count says", reference=1.0,

@@ -11,7 +11,7 @@ from regraft.lab.experiments.blocks.equal_cost import ACCURACY, TIME, Design, be
 from regraft.lab.results.claims import compared, said
 from regraft.lab.results.experiment import Arm, Choices, Experiment, Paper, Step
 from regraft.lab.results.results import Results
-from regraft.lab.results.verdicts import times
+from regraft.lab.results.verdicts import factor
 from regraft.progress import Reporter
 
 STANDARD, SEPARABLE, INVERTED = "standard", "separable", "inverted residual"
@@ -49,8 +49,8 @@ def findings(results: Results) -> tuple[str, ...]:
     wide = results.ratio(SEPARABLE, STANDARD, "channels").value
     slow = results.ratio(SEPARABLE, STANDARD, TIME)
     return (
-        f"At equal multiply-adds, separable convolutions have {wide:.1f} times the channels of standard "
-        "ones.",
+        f"At about equal multiply-adds, separable convolutions have {wide:.1f} times the channels of "
+        "standard ones.",
         compared(
             results, (SEPARABLE, STANDARD), ACCURACY,
             more="At equal multiply-adds, separable convolutions classify better",
@@ -58,7 +58,7 @@ def findings(results: Results) -> tuple[str, ...]:
             whether="separable convolutions classify better at equal multiply-adds",
         ),
         said(
-            slow, f"{times(slow)} time as the standard ones, at about the same count",
+            slow, f"an image takes {factor(slow)} times as long as with standard ones at about equal counts",
             more="Separable convolutions take longer than their multiply-adds say",
             less="Separable convolutions are faster than their multiply-adds say",
             whether="separable convolutions take longer than their multiply-adds say", reference=1.0,

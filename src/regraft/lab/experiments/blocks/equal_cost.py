@@ -136,6 +136,6 @@ def figures(results: Results) -> tuple[Figure, ...]:
         ),
         interval_bars(
             "cost", "Multiply-adds of an image, counted from the layers", "multiply-adds", rows[COST],
-            top=most(COST), form=counted, note="Widths are whole numbers, so costs are equal only about.",
+            top=most(COST), form=counted, note="Widths are whole numbers, so costs are only about equal.",
         ),
     )  # fmt: skip

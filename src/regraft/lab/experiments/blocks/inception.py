@@ -11,7 +11,7 @@ from regraft.lab.experiments.blocks.equal_cost import ACCURACY, TIME, Design, be
 from regraft.lab.results.claims import best, compared, said
 from regraft.lab.results.experiment import Arm, Choices, Experiment, Paper, Step
 from regraft.lab.results.results import Results
-from regraft.lab.results.verdicts import times
+from regraft.lab.results.verdicts import factor
 from regraft.progress import Reporter
 
 INCEPTION, NAIVE, THREE, FIVE = "inception", "naive inception", "3 x 3", "5 x 5"
@@ -60,8 +60,8 @@ def findings(results: Results) -> tuple[str, ...]:
     wide = results.ratio(INCEPTION, NAIVE, "channels").value
     slow = results.ratio(INCEPTION, THREE, TIME)
     return (
-        f"At equal multiply-adds, squeezing by 1 x 1 convolutions allows {wide:.1f} times the channels of "
-        "the naive module.",
+        f"At about equal multiply-adds, squeezing by 1 x 1 convolutions allows {wide:.1f} times the channels "
+        "of the naive module.",
         compared(
             results, (INCEPTION, THREE), ACCURACY,
             more="At equal cost, filters of several sizes classify better than 3 x 3 alone",
@@ -75,7 +75,7 @@ def findings(results: Results) -> tuple[str, ...]:
             whether="3 x 3 filters classify better than 5 x 5 at equal cost",
         ),
         said(
-            slow, f"{times(slow)} time as with 3 x 3 at about the same count",
+            slow, f"an image takes {factor(slow)} times as long as with 3 x 3 alone at about equal counts",
             more="Many small branches take longer than their count says",
             less="The branches are faster than their count says",
             whether="many small branches take longer than their count says", reference=1.0,

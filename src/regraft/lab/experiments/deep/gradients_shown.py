@@ -1,70 +1,26 @@
-"""What the experiment `gradients` shows and says."""
+"""What the experiment `gradients` says."""
 
 from __future__ import annotations
 
+from regraft.evaluation.scores import mean_interval
 from regraft.lab.bench.subject import steps_of
 from regraft.lab.experiments.deep.gradients import DEPTHS, LOSS, RATIO, STRUCTURES, prepare
-from regraft.lab.results.claims import said
-from regraft.lab.results.curves import Curve, layers_by_step, shades
-from regraft.lab.results.experiment import Arm, Experiment, Paper, Step
-from regraft.lab.results.figures import Figure, signed
-from regraft.lab.results.results import Results
-
-DEEPEST = DEPTHS[-1]
-SIGMOID, RELU_GLOROT = "sigmoid, plain, Glorot", "ReLU, plain, Glorot"
-RELU_HE, NORMED, RESIDUAL = (f"ReLU, {kind}, He" for kind in ("plain", "BatchNorm", "residual"))
-PROFILED = (SIGMOID, "ReLU, plain, small normal", RELU_GLOROT, RELU_HE, NORMED, RESIDUAL)
-_RATIO_NOTE = (
-    "log10 of the gradient's norm at the first layer over that at the last hidden layer, before the first "
-    "step: -6 means a millionth, and 0 the same, or nothing at both. The darker, the further from 0."
+from regraft.lab.experiments.deep.gradients_drawn import (
+    DEEPEST,
+    NORMED,
+    RELU_GLOROT,
+    RELU_HE,
+    RESIDUAL,
+    SIGMOID,
+    figures,
 )
-_LOSS_NOTE = "Cross-entropy in nats; ten guessed classes have 2.30. The darker, the larger."
+from regraft.lab.results.claims import said
+from regraft.lab.results.experiment import Arm, Experiment, Paper, Step
+from regraft.lab.results.figures import signed
+from regraft.lab.results.results import Results
+from regraft.records import Estimate
+
 _ABOUT = {"plain": "nothing else", "BatchNorm": "BatchNorm before it", "residual": "BatchNorm and a shortcut"}
-
-
-def figures(results: Results) -> tuple[Figure, ...]:
-    """How much of the gradient reaches the first layer, layer by layer, and what was learned."""
-    depths = [f"{depth} layers" for depth in DEPTHS]
-    tables = [
-        shades(
-            name,
-            title,
-            depths,
-            [(arm, [results.estimate(arm, f"{depth}, {what}") for depth in depths]) for arm in results.arms],
-            note=note,
-            strength=lambda one: abs(one) / 12,
-        )
-        for name, title, what, note in (
-            ("ratio", "How much of the gradient reaches the first layer", RATIO, _RATIO_NOTE),
-            ("loss", "Training loss after the last step", LOSS, _LOSS_NOTE),
-        )
-    ]
-    steps = dict.fromkeys(one.split(", ")[1] for one in results.measures(SIGMOID) if ", step " in one)
-    lines: dict[str, list[Curve]] = {
-        step.removeprefix("step "): [
-            (arm, results.series(arm, f"{DEEPEST} layers, {step}, layer ")) for arm in PROFILED
-        ]
-        for step in steps
-    }
-    profile = layers_by_step(
-        "profile",
-        f"The gradient at every layer of {DEEPEST}, while training",
-        ("layer", "log10 of the gradient's norm"),
-        lines,
-        note="Move the slider through the training; step 1 has the weights of the start. Left is the image.",
-    )
-    maps = [
-        shades(
-            f"map-{name}",
-            f"Layer against step: {arm}, {DEEPEST} layers",
-            [f"layer {place:g}" for place, _ in lines["1"][PROFILED.index(arm)][1]],
-            [(f"step {at}", [one for _, one in own[PROFILED.index(arm)][1]]) for at, own in lines.items()],
-            note="log10 of the gradient's norm. The darker, the smaller.",
-            strength=lambda one: abs(one) / 12,
-        )
-        for name, arm in (("sigmoid", SIGMOID), ("residual", RESIDUAL))
-    ]
-    return (profile, *tables, *maps)
 
 
 def findings(results: Results) -> tuple[str, ...]:
@@ -73,7 +29,7 @@ def findings(results: Results) -> tuple[str, ...]:
     vanished = results.estimate(SIGMOID, deep)
     halved = results.within(SIGMOID, deep, f"{DEPTHS[0]} layers, {RATIO}")
     start = results.difference(RELU_HE, RELU_GLOROT, deep)
-    shortcut = results.difference(RESIDUAL, NORMED, deep)
+    shortcut, normed = (results.estimate(arm, deep) for arm in (RESIDUAL, NORMED))
     learned = results.difference(RESIDUAL, RELU_HE, f"{DEEPEST} layers, {LOSS}")
     return (
         said(
@@ -84,32 +40,38 @@ def findings(results: Results) -> tuple[str, ...]:
             whether="the gradient vanishes with sigmoids",
         ),
         said(
-            halved, f"the exponent differs by {signed(halved)} between {DEEPEST} and {DEPTHS[0]} layers",
+            halved, f"the exponent with {DEEPEST} layers minus that with {DEPTHS[0]} is {signed(halved)}",
             more="Depth does not make it vanish more", less="The deeper, the less arrives",
             whether="less arrives in a deeper network",
         ),
         said(
-            start, f"the exponent is {signed(start)} higher than with Glorot's start, over {DEEPEST} ReLU "
-            "layers",
+            start, f"over {DEEPEST} ReLU layers, the exponent with He's start minus that with Glorot's is "
+            f"{signed(start)}",
             more="He's start, which counts the half that ReLU cuts off, keeps more of the gradient",
             less="He's start keeps less of the gradient than Glorot's here",
             whether="He's start keeps more of the gradient than Glorot's",
         ),
         said(
-            shortcut, "the exponent of the residual network minus that of BatchNorm alone is "
-            f"{signed(shortcut)}",
-            more="Shortcuts let more of the gradient reach the first layer than BatchNorm alone",
-            less="Shortcuts let less of the gradient reach the first layer than BatchNorm alone",
-            whether="shortcuts change how the gradient is distributed",
+            _unevenness(results, deep), f"over {DEEPEST} ReLU layers the exponent is {signed(shortcut)} with "
+            f"shortcuts and {signed(normed)} with BatchNorm alone, where 0 is perfectly even",
+            more="With shortcuts the gradient is less even over the layers than with BatchNorm alone",
+            less="With shortcuts the gradient is more even over the layers than with BatchNorm alone",
+            whether="shortcuts make the gradient more even over the layers than BatchNorm alone",
         ),
         said(
-            learned, f"a difference of {signed(learned)} nats in the training loss to the plain network of "
-            f"{DEEPEST} layers",
+            learned, f"its training loss minus that of the plain network, both of {DEEPEST} layers, is "
+            f"{signed(learned)} nats",
             more="The residual network learned less in these steps",
             less="The residual network learned more in the same steps",
             whether="the residual network learned more in these steps",
         ),
     )  # fmt: skip
+
+
+def _unevenness(results: Results, measure: str) -> Estimate:
+    """How much further from 0 the exponent is with shortcuts than with BatchNorm alone."""
+    pairs = zip(results.values(RESIDUAL, measure), results.values(NORMED, measure), strict=True)
+    return mean_interval([abs(one.value) - abs(other.value) for one, other in pairs])
 
 
 GRADIENTS = Experiment(
@@ -139,6 +101,12 @@ GRADIENTS = Experiment(
         Paper(
             "Plain networks with BatchNorm degrade although their gradients' norms are healthy.",
             "He, Zhang, Ren & Sun 2015, Deep residual learning for image recognition, section 4.1",
+        ),
+        Paper(
+            "In networks with BatchNorm and without shortcuts, gradients at the start grow exponentially "
+            "with depth.",
+            "Yang, Pennington, Rao, Sohl-Dickstein & Schoenholz 2019, A mean field theory of batch "
+            "normalization, abstract",
         ),
     ),
     prepare=prepare,

@@ -28,19 +28,21 @@ def figures(results: Results) -> tuple[Figure, ...]:
         "accuracy, %",
         [(arm, results.estimate(arm, ACCURACY)) for arm in results.arms],
     )
-    without = [arm for arm in results.arms if not arm.endswith(WITH)]
-    lines = [
-        (arm, [(float(n), results.log10(arm, f"variance after layer {n}")) for n in range(1, 6)])
-        for arm in without
+    spread = [
+        curves(
+            name,
+            f"Variance of the activations by layer, before training, {how} BatchNorm",
+            ("layer", "log10 of the variance"),
+            [
+                (arm, [(float(n), results.log10(arm, f"variance after layer {n}")) for n in range(1, 6)])
+                for arm in results.arms
+                if arm.endswith(WITH) == (how == "with")
+            ],
+            note="A start that keeps the variance is level.",
+        )
+        for name, how in (("variance", "without"), ("variance-batchnorm", "with"))
     ]
-    spread = curves(
-        "variance",
-        "Variance of the activations by layer, before training, without BatchNorm",
-        ("layer", "log10 of the variance"),
-        lines,
-        note="A start that keeps the variance is level. With BatchNorm every start is nearly level.",
-    )
-    return found, spread
+    return found, *spread
 
 
 def findings(results: Results) -> tuple[str, ...]:
@@ -56,7 +58,7 @@ def findings(results: Results) -> tuple[str, ...]:
             results, (HE + WITH, SMALL + WITH), ACCURACY,
             more="With BatchNorm, He's start still beats small random numbers",
             less="With BatchNorm, small random numbers beat He's start",
-            whether="the start matters with BatchNorm",
+            whether="He's start beats small random numbers with BatchNorm, too",
         ),
         compared(
             results, (GABOR, HE), ACCURACY,

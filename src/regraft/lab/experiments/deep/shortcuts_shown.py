@@ -60,7 +60,7 @@ def findings(results: Results) -> tuple[str, ...]:
             more="A residual block is no identity when training begins: its layers add more than the "
             "shortcut brings",
             less="A residual block begins nearer to the identity than to its layers",
-            whether="a residual block begins nearer to the identity", reference=0.5,
+            whether="a residual block begins nearer to the identity than to its layers", reference=0.5,
         ),
         compared(
             results, (PLAIN, RESIDUAL), REMOVED,
@@ -70,8 +70,8 @@ def findings(results: Results) -> tuple[str, ...]:
             whether="a removed block costs the plain network more",
         ),
         said(
-            rise, "at half a filter's norm from the solution, the loss of the plain network rises by "
-            f"{signed(rise)} nats more than that of the residual one",
+            rise, "at half a filter's norm from the solution, the loss has risen, in the plain network minus "
+            f"in the residual one, by {signed(rise)} nats",
             more="The loss around the solution is flatter with shortcuts",
             less="The loss around the solution is flatter without shortcuts",
             whether="the loss around the solution is flatter with shortcuts",

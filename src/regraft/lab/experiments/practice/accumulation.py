@@ -69,7 +69,7 @@ def prepare(choices: Choices, reporter: Reporter) -> Bench:
     """Two batches of 256 images, or fewer where there are fewer images."""
     epochs = 12 if choices.is_quick else 30
     data = chosen(choices.data, per_class=8, reporter=reporter)
-    per_class = max(8, 512 // data.classes)
+    per_class = min(max(8, 512 // data.classes), data.smallest_class - 2)
     facts = {
         "data": data.key, "images of a class": per_class, "test images": 400, "epochs": epochs,
         "learning rate": 0.03, "epochs of the comparison": _FEW, "momentum": 0.9,

@@ -28,8 +28,8 @@ def figures(results: Results) -> tuple[Figure, ...]:
     return (
         curves(
             "loss", "Training loss by epoch", ("epoch", "training loss, nats"), lines,
-            note="Accumulated with frozen statistics lies exactly on 256 at once. 64 at once takes four "
-            "times as many steps, and its rate is not scaled.",
+            note="Curves of trainings that are the same lie on each other. 64 at once takes four times "
+            "as many steps, and its rate is not scaled.",
         ),
     )  # fmt: skip
 
@@ -38,8 +38,8 @@ def findings(results: Results) -> tuple[str, ...]:
     """Whether four small batches are one large one."""
     frozen, moving = (results.log10(arm, APART) for arm in (PARTS_FROZEN, PARTS))
     what = (
-        "after four steps, the weights are 10 to the power of {} of the way that they have gone apart from "
-        "those of 256 at once"
+        "after four steps, the distance to the weights of 256 at once is 10 to the power of {} of the way "
+        "that those have moved"
     )
     return (
         said(

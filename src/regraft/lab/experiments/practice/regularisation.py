@@ -10,9 +10,10 @@ from regraft.lab.bench.subject import Bench, steps_of, value
 from regraft.lab.bench.training import ShiftedSource, accuracy, settings, trained
 from regraft.lab.results.claims import best, compared, said
 from regraft.lab.results.experiment import Arm, Choices, Experiment, Paper, Step
-from regraft.lab.results.figures import Figure, interval_bars, share
+from regraft.lab.results.figures import Figure, interval_bars
 from regraft.lab.results.results import Results
 from regraft.lab.results.rows import Value
+from regraft.lab.results.verdicts import points
 from regraft.progress import Reporter
 
 NONE, AUGMENTED, EARLY, NORMED, ALL = "none", "shifts", "early stopping", "BatchNorm", "all"
@@ -34,7 +35,7 @@ _CHANGES: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 _NAMES = {AUGMENTED: "shifted images", ALL: "everything together"}
 _ABOUT = {
-    NONE: "the same network, trained until it fits its images",
+    NONE: "the network, trained until it fits its images",
     "L1": "each step moves the weights towards zero by rate x 0.05",
     "L2": "each step shrinks the weights by the share rate x 1",
     "dropout": "half of the features of the head are left out at random",
@@ -107,7 +108,7 @@ def findings(results: Results) -> tuple[str, ...]:
     ]  # fmt: skip
     return (
         said(
-            gap, f"without any means the gap is {share(gap)} %",
+            gap, f"without all this, accuracy on training images minus that on new ones is {points(gap)}",
             more="The network overfits", less="The network does not overfit", whether="the network overfits",
         ),
         *each,

@@ -16,8 +16,10 @@ from regraft.progress import Reporter
 ACCURACY, LOSS, RATE = "accuracy", "training loss", "rate"
 LOST = "share of draws that learned nothing"
 CONSTANT, COSINE = "constant", "cosine"
-HOT, WARMED = "too large, no warm-up", "too large, warm-up"
-BASE, TOO_LARGE, MOST = 0.05, 0.2, 6.0
+HOT, WARMED = "SGD, too large, no warm-up", "SGD, too large, warm-up"
+ADAM_HOT, ADAM_WARMED = "AdamW, too large, no warm-up", "AdamW, too large, warm-up"
+LARGE = (HOT, WARMED, ADAM_HOT, ADAM_WARMED)
+BASE, TOO_LARGE, ADAM_TOO_LARGE, MOST = 0.05, 0.2, 0.04, 6.0
 _NOTHING = {"train_loss": MOST, "learning_rates": {"head": 0.0}}
 _CHANGES: dict[str, dict[str, Any]] = {
     CONSTANT: {"schedule": "constant"},
@@ -28,6 +30,13 @@ _CHANGES: dict[str, dict[str, Any]] = {
     "plateau": {"schedule": "plateau"},
     HOT: {"schedule": "cosine", "lr": TOO_LARGE},
     WARMED: {"schedule": "warmup-cosine", "warmup": 0.4, "lr": TOO_LARGE},
+    ADAM_HOT: {"schedule": "cosine", "lr": ADAM_TOO_LARGE, "optimizer": "adamw"},
+    ADAM_WARMED: {
+        "schedule": "warmup-cosine",
+        "warmup": 0.4,
+        "lr": ADAM_TOO_LARGE,
+        "optimizer": "adamw",
+    },
 }
 ABOUT = {
     CONSTANT: "the rate stays",
@@ -38,6 +47,8 @@ ABOUT = {
     "plateau": "0.3 times as much whenever the held-out loss has not improved for three epochs",
     HOT: f"a rate of {TOO_LARGE:g} from the first step on, then the cosine",
     WARMED: "the same rate, after a rise over two fifths of the steps",
+    ADAM_HOT: f"AdamW with a rate of {ADAM_TOO_LARGE:g} from the first step on, then the cosine",
+    ADAM_WARMED: "AdamW with the same rate, after a rise over two fifths of the steps",
 }
 
 

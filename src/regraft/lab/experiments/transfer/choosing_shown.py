@@ -18,7 +18,7 @@ from regraft.lab.experiments.transfer.choosing import (
 from regraft.lab.results.claims import said
 from regraft.lab.results.curves import shades
 from regraft.lab.results.experiment import Arm, Experiment, Paper, Step
-from regraft.lab.results.figures import Figure, interval_bars, plain, share
+from regraft.lab.results.figures import Figure, interval_bars, share, signed
 from regraft.lab.results.results import Results
 from regraft.lab.results.verdicts import points
 
@@ -32,13 +32,13 @@ def figures(results: Results) -> tuple[Figure, ...]:
     table = shades(
         "table",
         "Test accuracy of every strategy in every cell",
-        [cell.replace("dissimilar", "other") for cell in CELLS],
+        CELLS,
         rows,
         form=share,
         strength=lambda one: (one - low) / max(high - low, 1e-9),
         note="The darker, the better. Columns: few or many images of each class, of a target that is "
-        "similar to the source or of another kind.",
-        width=104,
+        "similar to the source or dissimilar.",
+        width=120,
     )
     each = tuple(
         interval_bars(
@@ -54,10 +54,10 @@ def figures(results: Results) -> tuple[Figure, ...]:
 
 def findings(results: Results) -> tuple[str, ...]:
     """The winner of each cell, and where the textbook's table is wrong."""
-    near, far = (results.estimate(results.arms[0], f"{DISTANCE}, {kind}").value for kind in KINDS)
+    near, far = (signed(results.estimate(results.arms[0], f"{DISTANCE}, {kind}")) for kind in KINDS)
     gap = results.within(results.arms[0], f"{DISTANCE}, {KINDS[1]}", f"{DISTANCE}, {KINDS[0]}")
     measured = said(
-        gap, f"{plain(far)} and {plain(near)} in units of the source's own spread",
+        gap, f"{far} and {near} in units of the source's own spread, a difference of {signed(gap)}",
         more="The dissimilar target is further from the source than the similar one, as the network's "
         "BatchNorms see it",
         less="The dissimilar target is nearer to the source than the similar one, as the network's "
@@ -69,11 +69,15 @@ def findings(results: Results) -> tuple[str, ...]:
 
 def _cell(results: Results, cell: str) -> str:
     measure, book = f"accuracy, {cell}", TEXTBOOK[cell]
-    winner = max(results.arms, key=lambda arm: results.estimate(arm, measure).value)
+    winner, second, *_ = sorted(results.arms, key=lambda arm: -results.estimate(arm, measure).value)
     where = f"{cell[0].upper()}{cell[1:]}"
     reached = share(results.estimate(winner, measure))
     if winner == book:
-        return f"{where}: the textbook's choice, {book}, has the highest mean, {reached} %."
+        margin = points(results.difference(winner, second, measure))
+        return (
+            f"{where}: the textbook's choice, {book}, has the highest mean, {reached} %, {margin} above the "
+            f"next, {second}."
+        )
     gap = results.difference(winner, book, measure)
     facts = f"{winner} has {reached} %, {points(gap)} against {book}"
     return said(

@@ -24,11 +24,13 @@ from regraft.progress import Reporter, Silent
 from regraft.randomness import generator
 from regraft.records import Granularity, columns_of, stages_of
 from regraft.reports.features_page import write_features
+from regraft.storage.files import key_of, write_atomically
 from regraft.storage.places import cache_folder
+from regraft.version import VERSION
 from regraft.workflow.check import load_images
 from regraft.workflow.fit import fit
 
-EDGES, THINGS = "directions of stripes", "digits at any place"
+EDGES, THINGS = "directions of stripes", "things in pictures"
 INPUT_PX = 96
 GRANULARITY: Granularity = "coarse"
 _ORIENTATIONS = 8
@@ -97,15 +99,19 @@ def _things(choices: Choices, reporter: Reporter) -> Images:
 
 
 def more(choices: Choices, folder: Path, reporter: Reporter) -> Sequence[Extra]:
-    """The page of filters, exciting patches, deconvolutions and made images, written if it is not there."""
-    path = folder / "features.html"
-    if not path.exists():
-        run = cache_folder() / "lab" / f"hierarchy-{choices.network}"
+    """The page of filters, exciting patches, deconvolutions and made images, kept for the same pictures."""
+    units, steps = (3, 12) if choices.is_quick else (6, 48)
+    things = _things(choices, reporter)
+    weights = find_weights(choices.network, weights=choices.weights, reporter=reporter).source.sha256
+    facts = [content_of(things), choices.network, weights, INPUT_PX, GRANULARITY, units, steps, VERSION]
+    kept = cache_folder() / "lab" / f"features-{key_of(facts)[:24]}.html"
+    if not kept.exists():
+        run = cache_folder() / "lab" / "hierarchy"
         fit(
-            _things(choices, reporter), network=choices.network, weights=choices.weights, image_size=INPUT_PX,
+            things, network=choices.network, weights=choices.weights, image_size=INPUT_PX,
             stages=GRANULARITY, strategy="probe", runtime=choices.runtime, out=run, overwrite=True,
         )  # fmt: skip
-        units, steps = (3, 12) if choices.is_quick else (6, 48)
-        write_features(run, out=path, units=units, steps=steps, reporter=reporter)
+        write_features(run, out=kept, units=units, steps=steps, reporter=reporter)
+    write_atomically(folder / "features.html", kept.read_bytes())
     about = "filters of the first layer, patches that excite units, deconvolutions and images made for units"
     return (Extra("features.html", about),)

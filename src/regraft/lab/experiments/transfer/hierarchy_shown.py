@@ -7,7 +7,7 @@ from regraft.lab.experiments.transfer.hierarchy import EDGES, THINGS, more, prep
 from regraft.lab.results.claims import said
 from regraft.lab.results.curves import curves
 from regraft.lab.results.experiment import Arm, Experiment, Paper, Step
-from regraft.lab.results.figures import Figure
+from regraft.lab.results.figures import Figure, share
 from regraft.lab.results.results import Results
 from regraft.lab.results.verdicts import points
 
@@ -38,11 +38,11 @@ def findings(results: Results) -> tuple[str, ...]:
     gap = results.difference(EDGES, THINGS, first)
     return (
         said(
-            gap, f"at the first stage {100 * early.value:.1f} % of the {EDGES} and {100 * late.value:.1f} "
-            f"% of the {THINGS} are read off rightly, a difference of {points(gap)}",
-            more="The first stage tells directions rather than things",
-            less="The first stage tells things rather than directions",
-            whether="the first stage tells directions rather than things",
+            gap, f"{share(early)} % of the {EDGES} and {share(late)} % of the {THINGS} are read off rightly, "
+            f"a difference of {points(gap)}",
+            more="The first stage tells directions more reliably than things",
+            less="The first stage tells things more reliably than directions",
+            whether="the first stage tells directions more reliably than things",
         ),
         said(
             things, f"from the first stage to the last, the accuracy on {THINGS} changes by {points(things)}",
@@ -55,7 +55,7 @@ def findings(results: Results) -> tuple[str, ...]:
             less="Directions fade with depth: what is not needed to name things is lost",
             whether="directions fade with depth",
         ),
-        f"The digits are read off best at {best.split(', ')[-1]} of {len(marks)}, by the mean over the "
+        f"The {THINGS} are read off best at {best.split(', ')[-1]} of {len(marks)}, by the mean over the "
         "draws.",
     )  # fmt: skip
 
@@ -70,7 +70,10 @@ HIERARCHY = Experiment(
     version=1,
     arms=(
         Arm(EDGES, "eight directions of stripes of any width and phase: a property of edges"),
-        Arm(THINGS, "ten digits of any size at any place: things that are made of edges"),
+        Arm(
+            THINGS,
+            "ten digits of any size at any place, or your own images: things that are made of edges",
+        ),
     ),
     papers=(
         Paper(

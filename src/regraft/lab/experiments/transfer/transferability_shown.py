@@ -69,7 +69,7 @@ def findings(results: Results) -> tuple[str, ...]:
             more="Retraining the upper layers on frozen own features improves the network",
             less="Layers depend on each other: retrained upper layers do not find back (fragile "
             "co-adaptation)",
-            whether="retrained upper layers find back to what they were",
+            whether="retraining the upper layers on frozen own ones changes the network",
         ),
         said(
             tuned, "all layers of the other task, then trained, differ from the network of task B by "
