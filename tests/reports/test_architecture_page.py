@@ -8,12 +8,14 @@ from regraft.cli.app import run as command
 from regraft.networks.counting import describe_network
 from regraft.networks.zoo.cards import card
 from regraft.reports.architecture_page import write_architecture
-from tests.browser import visiting
+from tests.browser import Visiting
 
 
 @pytest.mark.browser
 @pytest.mark.parametrize(("name", "cut"), [("lenet5", "f6"), ("resnet152", "50%")])
-def test_blocks_can_be_chosen_by_mouse_and_by_keyboard(name: str, cut: str, tmp_path: Path) -> None:
+def test_blocks_can_be_chosen_by_mouse_and_by_keyboard(
+    name: str, cut: str, tmp_path: Path, visiting: Visiting
+) -> None:
     known = card(name)
     assert known is not None
     page = write_architecture(known, tmp_path / "net.html", cut=cut)
