@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
@@ -15,6 +15,10 @@ _FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 )  # fmt: skip
+
+_VIOLATIONS = """axe.run({ resultTypes: ["violations"] }).then((found) => found.violations.map((one) =>
+  one.help + ": " + one.nodes.slice(0, 3).map((node) => node.html.slice(0, 120)).join("; ")))"""
+"""What each broken rule says; the nodes that obey are not described, which took most of the time."""
 
 
 @dataclass
@@ -38,8 +42,12 @@ class Visit:
         """Requests for anything but the page itself and what is embedded in it."""
         return [url for url in self.requests[1:] if not url.startswith("data:")]
 
-    def faults(self) -> list[str]:
-        """What axe-core finds (WCAG and its best practice), or is wider than the window, on three screens."""
+    def faults(self, *, audited: Sequence[int] = (1280, 768, 390)) -> list[str]:
+        """What axe-core finds (WCAG and its best practice), or is wider than the window, on three screens.
+
+        Args:
+            audited: the screens, by their widths in pixels, on which axe-core looks at the page.
+        """
         axe = pytest.importorskip("axe_playwright_python", reason="axe-playwright-python is not installed")
         self.page.evaluate(resources.files(axe).joinpath("axe.min.js").read_text(encoding="utf-8"))
         found = []
@@ -49,9 +57,8 @@ class Visit:
             page = "document.documentElement"
             if self.page.evaluate(f"{page}.scrollWidth > {page}.clientWidth"):
                 found.append(f"{width} px: the page is wider than its window")
-            for violation in self.page.evaluate("axe.run()")["violations"]:
-                where = "; ".join(node["html"][:120] for node in violation["nodes"][:3])
-                found.append(f"{width} px, {scheme}: {violation['help']}: {where}")
+            violations = self.page.evaluate(_VIOLATIONS) if width in audited else []
+            found += [f"{width} px, {scheme}: {violation}" for violation in violations]
         return found
 
     def _dismiss(self, dialog: Any) -> None:
@@ -63,16 +70,32 @@ class Visit:
             self.complaints.append(message.text)
 
 
+ENDS = (1280, 390)
+"""The screens that audit variants of a page that another test audits on all three."""
+
+Visiting = Callable[..., AbstractContextManager[Visit]]
+"""Opens a page with the options of a browser's context; nothing is shared with the pages before it."""
+
+
 @contextmanager
-def visiting(**options: Any) -> Iterator[Visit]:
-    """A fresh page; skips where there is no Chromium or no Playwright."""
+def started() -> Iterator[Visiting]:
+    """One Chromium for many pages; skips where there is no Chromium or no Playwright."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
         pytest.skip("Chromium is not installed")
+
+    @contextmanager
+    def visiting(**options: Any) -> Iterator[Visit]:
+        page = browser.new_page(**options)
+        try:
+            yield Visit(page)
+        finally:
+            page.close()
+
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=list(_FLAGS))
         try:
-            yield Visit(browser.new_page(**options))
+            yield visiting
         finally:
             browser.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from PIL import Image
 
 import regraft
 from regraft.lab.digits import write_digits
+from tests.browser import Visiting, started
+from tests.corpus import Case, write_corpus
 from tests.networks.sample import TURNS, current_turn
 from tests.nursery import Nursery, opened
 
@@ -86,6 +89,22 @@ def nursery() -> Iterator[Nursery]:
         yield parent
 
 
+@pytest.fixture(scope="module")
+def visiting() -> Iterator[Visiting]:
+    """Opens pages in a browser that is started once for each file of tests."""
+    with started() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def shared_graphs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """In this file of tests, no model is traced that another test has traced before."""
+    from tests.tracing import sharing
+
+    with sharing(for_all_workers(tmp_path_factory) / "graphs"):
+        yield
+
+
 @pytest.fixture
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache for one test."""
@@ -110,6 +129,17 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
             write_digits(folder.with_name("unfinished"), (5, 6, 7))
             folder.with_name("unfinished").rename(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Case]]:
+    """A folder of hostile and unusual image files, and what must come of each; no test changes it."""
+    folder = for_all_workers(tmp_path_factory) / "corpus"
+    record = folder.with_name("corpus.json")
+    with FileLock(f"{folder}.lock"):
+        if not record.exists():
+            record.write_text(json.dumps([(case.name, case.reason) for case in write_corpus(folder)]))
+    return folder, [Case(*case) for case in json.loads(record.read_text())]
 
 
 @pytest.fixture(scope="session")

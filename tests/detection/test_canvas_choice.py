@@ -21,10 +21,10 @@ SETTINGS: dict[str, Any] = {"network": "test_efficientnet", "weights": "random",
 
 
 def draw(root: Path, *, size: tuple[int, int], side: int) -> Path:
-    """Ten pictures with three small squares each."""
+    """Six pictures with three small squares each."""
     generator, rows = np.random.default_rng(0), ["path,label,x_min,y_min,x_max,y_max"]
     (root / "images").mkdir(parents=True)
-    for number in range(10):
+    for number in range(6):
         pixels = generator.integers(90, 130, (size[1], size[0], 3), dtype=np.uint8)
         for place in range(3):
             x = int(generator.integers(0, size[0] // 3 - side)) + place * (size[0] // 3)

@@ -35,13 +35,14 @@ def one_class(truth: list[int], found: list[tuple[int, list[float], float]], ima
     )
 
 
+@pytest.mark.parametrize("sets", [30, pytest.param(200, marks=pytest.mark.soak)])
 @pytest.mark.parametrize("library", LIBRARIES)
-def test_results_agree_with_the_reference_on_unusual_data(library: str) -> None:
+def test_results_agree_with_the_reference_on_unusual_data(library: str, sets: int) -> None:
     module, evaluation, name = LIBRARIES[library]
     missing = f"{library} is not installed: pip install -e .[development]"
     coco: Any = pytest.importorskip(module, reason=missing)
     evaluate = getattr(importlib.import_module(evaluation), name)
-    for seed in range(80):
+    for seed in range(sets):
         data = drawn(seed)
         expected, matches = reference(data, coco, evaluate), data.matches()
         precision, found = average_precision(matches)[0], recall(matches)[0]

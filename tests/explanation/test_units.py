@@ -18,7 +18,7 @@ from regraft.prediction.graph import ModelGraph, NetworkPart
 from regraft.progress import Silent
 from regraft.reports.features_page import write_features
 from regraft.runs.reading import RunFiles
-from tests.browser import visiting
+from tests.browser import Visiting
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +117,7 @@ def test_an_image_is_its_own_nearest_neighbour(run: Path) -> None:
 
 
 @pytest.mark.browser
-def test_the_features_page_opens(run: Path, digits: Path, tmp_path: Path) -> None:
+def test_the_features_page_opens(run: Path, digits: Path, tmp_path: Path, visiting: Visiting) -> None:
     image = sorted(digits.rglob("*.png"))[0]
     page = write_features(run, image, tmp_path / "features.html", units=2, steps=2)
     with visiting() as visit:

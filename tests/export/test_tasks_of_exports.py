@@ -29,7 +29,7 @@ SAMPLE = Sample((b"",), "images")
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Exported]:
+def exported(shared_graphs: None, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Exported]:
     """The ONNX file of each model, whose example has been run."""
 
     def export(link: str) -> Exported:

@@ -20,6 +20,7 @@ from regraft.networks.weights.finding import Weights, find_weights
 from regraft.networks.weights.states import read_state, save_state
 from regraft.storage.files import read_json, sha256_of_file
 from tests.features.test_runtimes import pixels, rows
+from tests.networks.sample import in_turn
 
 
 def trained(weights: Weights, folder: Path) -> Weights:
@@ -113,7 +114,7 @@ def tracing_marks(network):  # type: ignore[no-untyped-def]
     return {}
 
 
-@pytest.mark.parametrize("name", ["mobilenetv2_100", "squeezenet1_1"])
+@pytest.mark.parametrize("name", in_turn(["mobilenetv2_100", "squeezenet1_1"], 1))
 def test_real_networks_have_the_same_moments_on_both_runtimes(
     shared: Callable[[str], Path], name: str
 ) -> None:

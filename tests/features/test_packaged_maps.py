@@ -20,6 +20,7 @@ from regraft.features.torch_runtime import TorchRuntime
 from regraft.networks.weights.finding import Weights, find_weights
 from regraft.records import Recipe
 from tests.features.test_runtimes import rows
+from tests.networks.sample import in_turn
 
 NAMES = [path.stem for path in sorted(CONVERTED.glob("*-maps.zip"))]
 
@@ -33,11 +34,8 @@ def on_canvas(name: str, height: int, width: int) -> Weights:
     return replace(weights, recipe=recipe, input_spec=spec)
 
 
-@pytest.mark.parametrize("canvas", [(96, 128), (384, 512)], ids=["another", "its own"])
-@pytest.mark.parametrize("name", NAMES)
-def test_packaged_maps_are_those_of_torch(
-    name: str, canvas: tuple[int, int], own_cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def check_maps(name: str, canvas: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The packaged graph of a network gives the maps that torch gives on a canvas."""
     monkeypatch.setattr(conversion, "_trace", lambda *_: pytest.fail("it was converted"))
     weights = on_canvas(name, *canvas)
     image = np.random.default_rng(0).integers(0, 256, (*canvas, 3), dtype=np.uint8)
@@ -47,6 +45,20 @@ def test_packaged_maps_are_those_of_torch(
     for level in exact.maps:
         one, other = (each[:, level.start : level.stop].astype(float) for each in (found, wanted))
         assert np.abs(one - other).max() <= 1e-3 * np.abs(other).max()  # rows are kept in half precision
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_packaged_maps_are_those_of_torch_on_another_canvas(
+    name: str, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_maps(name, (96, 128), monkeypatch)
+
+
+@pytest.mark.parametrize("name", in_turn(NAMES, 1))
+def test_packaged_maps_are_those_of_torch_on_the_canvas_of_the_trace(
+    name: str, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_maps(name, (384, 512), monkeypatch)
 
 
 def test_a_converted_graph_gives_the_same_bits_as_the_packaged_one(

@@ -12,7 +12,7 @@ from regraft.lab.results.curves import curves, layers_by_step, shades
 from regraft.lab.results.experiment import Experiment, Subject
 from regraft.lab.results.results import Results
 from regraft.lab.running import run_experiment
-from tests.browser import visiting
+from tests.browser import Visiting
 from tests.lab.examples import CHOICES, Counted, example
 
 
@@ -121,7 +121,7 @@ def sliding(results: Results) -> list[object]:
 
 @pytest.mark.browser
 def test_a_slider_moves_through_its_figure_and_the_pages_are_accessible(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, visiting: Visiting
 ) -> None:
     own = replace(example(Counted()), figures=sliding)
     page = run_experiment(own, CHOICES, out=tmp_path, seeds=2).page

@@ -9,7 +9,7 @@ import pytest
 import regraft.lab
 from regraft.errors import SettingsError
 from regraft.lab.running import run_experiment
-from tests.browser import visiting
+from tests.browser import Visiting
 from tests.lab.examples import CHOICES, HOSTILE, Counted, example
 
 
@@ -110,7 +110,7 @@ def test_an_unknown_experiment_is_named_with_close_ones() -> None:
 
 
 @pytest.mark.browser
-def test_the_page_is_accessible_and_loads_nothing(tmp_path: Path) -> None:
+def test_the_page_is_accessible_and_loads_nothing(tmp_path: Path, visiting: Visiting) -> None:
     page = run_experiment(example(Counted()), CHOICES, out=tmp_path, seeds=2).page
     with visiting() as visit:
         visit.open(page.as_uri())

@@ -11,12 +11,14 @@ from regraft.networks.zoo.catalogues import find_recipe
 from regraft.reports.architecture.drawing import drawn, layout
 from regraft.reports.architecture.wiring import Block, Operation, wiring
 from regraft.reports.architecture_page import write_architecture
-from tests.browser import visiting
+from tests.browser import Visiting
 
 
 @pytest.mark.browser
 @pytest.mark.parametrize(("name", "cut"), [("lenet5", "f6"), ("resnet152", "50%")])
-def test_blocks_can_be_chosen_by_mouse_and_by_keyboard(name: str, cut: str, tmp_path: Path) -> None:
+def test_blocks_can_be_chosen_by_mouse_and_by_keyboard(
+    name: str, cut: str, tmp_path: Path, visiting: Visiting
+) -> None:
     known = card(name)
     assert known is not None
     page = write_architecture(known, tmp_path / "net.html", cut=cut)

@@ -19,7 +19,8 @@ from regraft.reports.detection_report import detection_report
 from regraft.reports.run_charts import ladder_chart
 from regraft.runs.records import LadderRecord, RungRow
 from regraft.storage.files import sha256_of_file
-from tests.browser import visiting
+from tests.browser import ENDS, Visiting
+from tests.networks.sample import in_turn
 from tests.reports.detector_runs import (
     LABELS,
     DetectorRunFolder,
@@ -135,7 +136,7 @@ def test_suspects_have_their_coordinates(page: Path) -> None:
 
 
 @pytest.mark.browser
-def test_filters_show_only_what_is_chosen(page: Path) -> None:
+def test_filters_show_only_what_is_chosen(page: Path, visiting: Visiting) -> None:
     with visiting() as visit:
         visit.open(page.as_uri())
         assert visit.page.locator(".cases > li:visible").count() == 8
@@ -153,7 +154,7 @@ def test_filters_show_only_what_is_chosen(page: Path) -> None:
 
 
 @pytest.mark.browser
-def test_a_class_hides_the_boxes_of_others(page: Path) -> None:
+def test_a_class_hides_the_boxes_of_others(page: Path, visiting: Visiting) -> None:
     with visiting() as visit:
         visit.open(page.as_uri())
         visit.page.select_option("#class-filter", label="crystal")
@@ -165,7 +166,7 @@ def test_a_class_hides_the_boxes_of_others(page: Path) -> None:
 
 
 @pytest.mark.browser
-def test_it_is_readable_without_a_script(page: Path) -> None:
+def test_it_is_readable_without_a_script(page: Path, visiting: Visiting) -> None:
     with visiting(java_script_enabled=False) as visit:
         visit.open(page.as_uri())
         assert visit.page.locator(".cases > li:visible").count() == 8
@@ -174,14 +175,14 @@ def test_it_is_readable_without_a_script(page: Path) -> None:
 
 @pytest.mark.browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_opens_without_a_request_or_a_complaint(page: Path, scheme: str) -> None:
+def test_it_opens_without_a_request_or_a_complaint(page: Path, scheme: str, visiting: Visiting) -> None:
     with visiting(color_scheme=scheme) as visit:
         visit.open(page.as_uri())
         assert (visit.dialogs, visit.outside, visit.complaints) == ([], [], [])
 
 
 @pytest.mark.browser
-def test_everyone_can_read_it_on_any_screen(page: Path) -> None:
+def test_everyone_can_read_it_on_any_screen(page: Path, visiting: Visiting) -> None:
     with visiting() as visit:
         visit.open(page.as_uri())
         assert visit.faults() == []
@@ -206,7 +207,7 @@ def hostile_run(root: Path) -> DetectorRunFolder:
 
 
 @pytest.mark.browser
-def test_hostile_names_stay_text(tmp_path: Path) -> None:
+def test_hostile_names_stay_text(tmp_path: Path, visiting: Visiting) -> None:
     folder = hostile_run(tmp_path).write(tmp_path / "run")
     page = detection_report(folder, reporter=Silent())
     with visiting() as visit:
@@ -214,7 +215,7 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
         visit.page.select_option("#class-filter", "1")
         text = visit.page.inner_text("body")
         assert (visit.dialogs, visit.outside, visit.complaints) == ([], [], [])
-        assert visit.faults() == []
+        assert visit.faults(audited=ENDS) == []
     assert "<script>alert(1)</script>" in text
     assert "{{7*7}}" in text
     assert page.read_text().count("<script>") == 1
@@ -271,13 +272,13 @@ def test_every_empty_case_gives_a_whole_page(case: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("case", ["nothing is found", "no boxes at all"])
-def test_empty_pages_are_readable_too(case: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("case", in_turn(["nothing is found", "no boxes at all"], 1))
+def test_empty_pages_are_readable_too(case: str, tmp_path: Path, visiting: Visiting) -> None:
     run = made(tmp_path, 4)
     EMPTY[case](run)
     with visiting() as visit:
         visit.open(detection_report(run.write(tmp_path / "run"), reporter=Silent()).as_uri())
-        assert visit.faults() == []
+        assert visit.faults(audited=ENDS) == []
 
 
 @pytest.mark.parametrize(
@@ -315,7 +316,7 @@ def many(root: Path, pictures: int, classes: int) -> DetectorRunFolder:
 
 
 def test_many_classes_are_listed_weakest_first(tmp_path: Path) -> None:
-    text = reported(many(tmp_path, 150, 110), tmp_path / "run")
+    text = reported(many(tmp_path, 110, 110), tmp_path / "run")
     assert len(text) < 3e6
     assert "110 classes are too many for a matrix" in words(text)
     assert "These are the 60 classes with the lowest average precision" in words(text)

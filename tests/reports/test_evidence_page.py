@@ -12,7 +12,7 @@ from regraft.detection.detectors.run_tables import BOXES
 from regraft.errors import NoImagesError, SettingsError
 from regraft.reports.evidence_page import MOST_BYTES, BoxExplanations
 from regraft.reports.explanation_page import explain_images
-from tests.browser import visiting
+from tests.browser import Visiting
 
 
 def explained(run: Path, *images: Path, **changes: object) -> BoxExplanations:
@@ -34,7 +34,9 @@ def found(shapes: Path, shapes_run: Path, training: str) -> BoxExplanations:
 
 
 @pytest.mark.browser
-def test_the_page_shows_boxes_evidence_and_similar_boxes(found: BoxExplanations, tmp_path: Path) -> None:
+def test_the_page_shows_boxes_evidence_and_similar_boxes(
+    found: BoxExplanations, tmp_path: Path, visiting: Visiting
+) -> None:
     boxes = [box for one in found.pictures for box in one.boxes]
     alike = sum(len(box.alike) + len(box.others) for box in boxes)
     missed = sum(len(one.alike) for picture in found.pictures for one in picture.missed)

@@ -8,7 +8,7 @@ import regraft
 from regraft.cli.app import run as command
 from regraft.errors import NoImagesError, SettingsError
 from regraft.reports.explanation_page import Explanations, explain_images
-from tests.browser import visiting
+from tests.browser import Visiting
 from tests.conftest import DigitsRun
 
 
@@ -18,7 +18,9 @@ def run(digits_run: DigitsRun) -> Path:
 
 
 @pytest.mark.browser
-def test_the_page_shows_chances_maps_and_neighbours(run: Path, digits: Path, tmp_path: Path) -> None:
+def test_the_page_shows_chances_maps_and_neighbours(
+    run: Path, digits: Path, tmp_path: Path, visiting: Visiting
+) -> None:
     image = sorted((digits / "7").glob("*.png"))[0]
     found = explain_images(run, [image], neighbours=3)
     assert isinstance(found, Explanations)

@@ -14,8 +14,7 @@ from urllib.parse import quote
 import numpy as np
 import pytest
 
-from tests.conftest import DigitsRun
-from tests.corpus import write_corpus
+from tests.corpus import Case
 from tests.serving.test_server import Server, form, started
 
 pytestmark = pytest.mark.children
@@ -24,10 +23,10 @@ CANARY = "the canary sings"
 
 
 @pytest.fixture(scope="module")
-def server(digits_run: DigitsRun, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(probe: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """With a file beside the run and one in it that no answer may hold."""
     folder = tmp_path_factory.mktemp("hostile")
-    shutil.copytree(digits_run("probe").folder, folder / "run")
+    shutil.copytree(probe, folder / "run")
     for place in (folder, folder / "run"):
         (place / "canary.txt").write_text(CANARY)
     with started(folder / "run") as found:
@@ -208,8 +207,11 @@ def sent_whole(server: Server, data: bytes) -> bytes:
             return b""
 
 
-def test_hostile_images_are_refused_and_the_server_stays_well(server: Server, tmp_path: Path) -> None:
-    places = {case.name: tmp_path / case.name for case in write_corpus(tmp_path)}
+def test_hostile_images_are_refused_and_the_server_stays_well(
+    server: Server, corpus: tuple[Path, list[Case]]
+) -> None:
+    folder, written = corpus
+    places = {case.name: folder / case.name for case in written}
     cases = [name for name, place in places.items() if place.is_file() and not place.is_symlink()]
     assert len(cases) > 40
 

@@ -5,21 +5,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser import Visit, visiting
-from tests.conftest import DigitsRun
+from tests.browser import Visit, Visiting
 from tests.serving.test_server import Server, started
 
 pytestmark = [pytest.mark.children, pytest.mark.browser]
 
 
 @pytest.fixture(scope="module")
-def server(digits_run: DigitsRun) -> Iterator[Server]:
-    with started(digits_run("probe").folder) as found:
+def server(probe: Path) -> Iterator[Server]:
+    with started(probe) as found:
         yield found
 
 
 @pytest.fixture
-def visit(server: Server) -> Iterator[Visit]:
+def visit(server: Server, visiting: Visiting) -> Iterator[Visit]:
     with visiting(viewport={"width": 1000, "height": 800}, accept_downloads=True) as found:
         found.open(server.url)
         yield found
@@ -94,9 +93,8 @@ def test_the_keyboard_reaches_everything(visit: Visit) -> None:
     assert {"files", "camera", "explain", "alike"} <= reached
 
 
-def test_the_page_asks_for_the_token(digits_run: DigitsRun) -> None:
-    run = digits_run("probe").folder
-    with started(run, REGRAFT_TOKEN="a token of some length") as guarded, visiting() as visit:
+def test_the_page_asks_for_the_token(probe: Path, visiting: Visiting) -> None:
+    with started(probe, REGRAFT_TOKEN="a token of some length") as guarded, visiting() as visit:
         visit.open(guarded.url)
         visit.page.locator("#key").wait_for()
         visit.page.fill("#token", "a token of some length")

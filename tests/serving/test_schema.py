@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import DigitsRun
 from tests.serving.test_server import started
 
 pytest.importorskip("schemathesis", reason="schemathesis is not installed")
@@ -16,12 +15,13 @@ pytest.importorskip("schemathesis", reason="schemathesis is not installed")
 pytestmark = pytest.mark.children
 
 
-def test_made_up_requests_find_no_broken_promise(digits_run: DigitsRun, tmp_path: Path) -> None:
+@pytest.mark.parametrize("examples", [10, pytest.param(40, marks=pytest.mark.soak)])
+def test_made_up_requests_find_no_broken_promise(examples: int, probe: Path, tmp_path: Path) -> None:
     tool = Path(sys.executable).with_name("schemathesis")
-    with started(digits_run("probe").folder, "--queue", "64") as server:
+    with started(probe, "--queue", "64") as server:
         done = subprocess.run(
             [
-                str(tool), "run", f"{server.url}openapi.json", "--max-examples", "40", "--seed", "1",
+                str(tool), "run", f"{server.url}openapi.json", "--max-examples", str(examples), "--seed", "1",
                 "--phases", "coverage,fuzzing", "--no-color", "--request-timeout", "30",
                 # OpenAPI can't say that a body of bytes has to be an image
                 "--exclude-checks", "positive_data_acceptance",

@@ -24,7 +24,6 @@ import regraft
 from regraft.cli.app import run as command
 from regraft.prediction.model import Model
 from regraft.serving.listening import listening
-from tests.conftest import DigitsRun
 
 pytest.importorskip("fastapi", reason="the extra regraft[serve] is not installed")
 
@@ -95,13 +94,8 @@ def started(run: Path, *arguments: str, **environment: str) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="module")
-def run(digits_run: DigitsRun) -> Path:
-    return digits_run("probe").folder
-
-
-@pytest.fixture(scope="module")
-def server(run: Path) -> Iterator[Server]:
-    with started(run) as found:
+def server(probe: Path) -> Iterator[Server]:
+    with started(probe) as found:
         yield found
         found.process.send_signal(signal.SIGTERM)
         assert found.process.wait(20) == 0
@@ -124,10 +118,10 @@ def form(*files: bytes, boundary: str = "xyz") -> tuple[bytes, str]:
 
 
 def test_every_answer_equals_offline_prediction_however_many_ask(
-    server: Server, run: Path, digits: Path
+    server: Server, probe: Path, digits: Path
 ) -> None:
     files = sorted(digits.rglob("*.png"))[::3]
-    model = regraft.load_model(run)
+    model = regraft.load_model(probe)
     assert isinstance(model, Model)
     expected = {str(path): row.probabilities for path, row in zip(files, model.predict(files), strict=True)}
 
@@ -209,9 +203,9 @@ def test_only_its_own_names_and_pages_are_answered(
     assert not any(name.lower().startswith("access-control") for name in sent)
 
 
-def test_overload_is_told_to_come_back(run: Path, image: bytes) -> None:
+def test_overload_is_told_to_come_back(probe: Path, image: bytes) -> None:
     with (
-        started(run, "--queue", "2", "--workers", "1") as small,
+        started(probe, "--queue", "2", "--workers", "1") as small,
         ThreadPoolExecutor(32) as pool,
     ):
         answers = list(pool.map(lambda _: small.ask("/predict", image), range(300)))
@@ -219,9 +213,9 @@ def test_overload_is_told_to_come_back(run: Path, image: bytes) -> None:
     assert all(headers["retry-after"] == "1" for status, _, headers in answers if status == 503)
 
 
-def test_sigterm_answers_what_is_in_work(run: Path, digits: Path) -> None:
+def test_sigterm_answers_what_is_in_work(probe: Path, digits: Path) -> None:
     files = [path.read_bytes() for path in sorted(digits.rglob("*.png"))[:24]]
-    with started(run) as busy, ThreadPoolExecutor(1) as pool:
+    with started(probe) as busy, ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(busy.ask, "/predict?explain=true", *form(*files))
         while not waiting.done() and "regraft_images_in_work 0.0" in busy.ask("/metrics")[1]:
             pass
@@ -232,8 +226,8 @@ def test_sigterm_answers_what_is_in_work(run: Path, digits: Path) -> None:
         assert busy.process.wait(20) == 0
 
 
-def test_a_token_is_asked_for_where_one_was_set(run: Path, image: bytes) -> None:
-    with started(run, REGRAFT_TOKEN="a token of some length") as guarded:
+def test_a_token_is_asked_for_where_one_was_set(probe: Path, image: bytes) -> None:
+    with started(probe, REGRAFT_TOKEN="a token of some length") as guarded:
         assert guarded.ask("/predict", image)[0] == 401
         assert guarded.ask("/predict", image, authorization="Bearer a token of some lengtH")[0] == 401
         assert guarded.ask("/model")[0] == 401
@@ -249,9 +243,9 @@ def test_a_token_is_asked_for_where_one_was_set(run: Path, image: bytes) -> None
     ],
 )
 def test_an_open_door_is_refused(
-    run: Path, arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+    probe: Path, arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert command(["serve", str(run), *arguments]) == 2
+    assert command(["serve", str(probe), *arguments]) == 2
     assert said in capsys.readouterr().err
 
 

@@ -25,7 +25,9 @@ IMAGE = made_up(1, 1)[0]
 
 
 @pytest.fixture(scope="module")
-def package(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], ClassifierPackage]:
+def package(
+    shared_graphs: None, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], ClassifierPackage]:
     def packed(link: str) -> ClassifierPackage:
         folder = tmp_path_factory.mktemp(link)
         pack(model_of(link).save(folder / "bundle"), folder / "package")

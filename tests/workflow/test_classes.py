@@ -17,6 +17,7 @@ from regraft.prediction.onnx_model import OnnxModel
 from regraft.progress import Silent
 from regraft.records import Scores
 from regraft.runs.comparison import compare_runs
+from regraft.serving import package, packing
 from regraft.serving.package import open_package, with_rejection
 from regraft.tasks.classification import Classification
 from regraft.tasks.score_sheet import ScoreSheet
@@ -60,6 +61,12 @@ def run(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("goal")
     fitted(table(folder, digits, 60), folder / "run", **GOAL)
     return folder / "run"
+
+
+@pytest.fixture
+def packed_here(shared_graphs: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Packages are made in this process, from the graph that an export uses as well."""
+    monkeypatch.setattr(package, "_make_apart", packing.pack)
 
 
 def fitted(file: Path, out: Path | None = None, **settings: object) -> regraft.Model:
@@ -117,6 +124,7 @@ def test_scores_are_those_of_the_table(run: Path) -> None:
     assert scores.groups is not None
 
 
+@pytest.mark.usefixtures("packed_here")
 def test_predictions_servers_and_exports_obey_the_threshold(run: Path, tmp_path: Path) -> None:
     model = regraft.load_model(run)
     assert isinstance(model.task, Classification)
@@ -126,9 +134,9 @@ def test_predictions_servers_and_exports_obey_the_threshold(run: Path, tmp_path:
     assert [row["predicted"] for row in rows] == wanted
     paths = [f"/{row['path'].lstrip('/')}" for row in rows]
     assert [one.label for one in model.predict(paths)] == wanted
-    package = open_package(run, Silent())
-    assert package.task == model.task  # type: ignore[union-attr]
-    assert package.facts["goal"] == "sensitivity=0.9"
+    made = open_package(run, Silent())
+    assert made.task == model.task  # type: ignore[union-attr]
+    assert made.facts["goal"] == "sensitivity=0.9"
     file = regraft.export_model(run, tmp_path / "exported").file
     assert OnnxModel(file).task == model.task
     card = (file.parent / "README.md").read_text()
@@ -136,10 +144,11 @@ def test_predictions_servers_and_exports_obey_the_threshold(run: Path, tmp_path:
     assert "sensitivity at goal" in card
 
 
+@pytest.mark.usefixtures("packed_here")
 def test_answers_that_are_not_certain_are_withheld_where_it_is_asked(run: Path) -> None:
-    package = with_rejection(open_package(run, Silent()), 0.9)
-    assert package.facts["reject_below"] == 0.9
-    answer = package.task.answer(np.array([0.7, 0.3]))  # type: ignore[union-attr]
+    made = with_rejection(open_package(run, Silent()), 0.9)
+    assert made.facts["reject_below"] == 0.9
+    answer = made.task.answer(np.array([0.7, 0.3]))  # type: ignore[union-attr]
     assert (answer.facts["label"], answer.facts["rejected"]) == (None, "5")
 
 

@@ -198,7 +198,7 @@ regraft.fit({data!r}, network="lenet5", strategy="many-stages", out={out!r})
 
 
 @pytest.mark.children
-@pytest.mark.parametrize("kills", [3, pytest.param(150, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("kills", [2, pytest.param(150, marks=pytest.mark.soak)])
 def test_killed_at_random_moments_it_goes_on_to_the_same_bytes(
     digits: Path, session_cache: Path, nursery: Nursery, tmp_path: Path, kills: int
 ) -> None:

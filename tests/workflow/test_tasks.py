@@ -18,6 +18,7 @@ from regraft.errors import SettingsError
 from regraft.progress import Silent
 from regraft.reports.explanation_page import Explanations, explain_images
 from regraft.runs.comparison import compare_runs
+from regraft.serving import package, packing
 from regraft.serving.package import open_package
 from regraft.tasks.multilabel_scores import MultilabelScores
 from regraft.tasks.regression import RegressionScores
@@ -58,6 +59,12 @@ def numbered(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = table(folder, digits, brightness)
     regraft.fit(file, data=data, network="lenet5", strategy="many-stages", out=folder / "run")
     return folder / "run"
+
+
+@pytest.fixture
+def packed_here(shared_graphs: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Packages are made in this process, from the graph that an export has traced."""
+    monkeypatch.setattr(package, "_make_apart", packing.pack)
 
 
 def test_scores_of_labels_are_those_of_scikit_learn(labelled: Path) -> None:
@@ -182,6 +189,7 @@ def test_the_regressor_is_cross_validated_by_scikit_learn(digits: Path) -> None:
     assert cross_val_score(model, files, y, cv=KFold(3, shuffle=True, random_state=0)).min() > 0.5
 
 
+@pytest.mark.usefixtures("shared_graphs")
 @pytest.mark.parametrize("run", ["labelled", "numbered"])
 def test_an_exported_file_answers_what_the_run_answers(
     run: str, tmp_path: Path, request: pytest.FixtureRequest
@@ -196,23 +204,24 @@ def test_an_exported_file_answers_what_the_run_answers(
         assert one.answer.facts.keys() == other.answer.facts.keys()
 
 
+@pytest.mark.usefixtures("packed_here")
 @pytest.mark.parametrize(("run", "named"), [("labelled", "multilabel"), ("numbered", "regression")])
 def test_a_server_knows_the_task_and_the_training_images(
     run: str, named: str, request: pytest.FixtureRequest
 ) -> None:
     folder: Path = request.getfixturevalue(run)
-    package = open_package(folder, Silent())
-    assert package.task == regraft.load_model(folder).task
-    assert package.facts["task"] == named
+    made = open_package(folder, Silent())
+    assert made.task == regraft.load_model(folder).task
+    assert made.facts["task"] == named
     labels = {row["label"] for row in csv.DictReader((folder / "split.csv").read_text().splitlines())}
-    assert package.neighbours
-    assert {label for _, label in package.neighbours} <= labels
+    assert made.neighbours
+    assert {label for _, label in made.neighbours} <= labels
 
 
 @pytest.mark.parametrize(("link", "measure"), [("any-of", "brier_score"), ("number", "mean_absolute_error")])
 def test_a_ladder_of_other_tasks_trains(digits: Path, tmp_path: Path, link: str, measure: str) -> None:
     labels = {"any-of": lambda path: LABELS[path.parent.name], "number": brightness}
-    file = table(tmp_path, digits, labels[link], step=1)
+    file = table(tmp_path, digits, labels[link], step=2)
     data = regraft.DataSettings(root="/", task=link)
     regraft.fit(file, data=data, network="lenet5", budget="2m", epochs=3, out=tmp_path / "run")
     rows = json.loads((tmp_path / "run" / "ladder.json").read_text())["rows"]

@@ -79,7 +79,7 @@ def test_a_saved_model_predicts_what_was_scored(tuned: Path, digits: Path) -> No
 
 def test_validation_images_are_always_seen_from_the_centre(digits: Path, tmp_path: Path) -> None:
     """With a rate of nothing the weights stand still, and so must the validation loss, whatever the views."""
-    how = {**FAST, "strategy": "full", "lr": 1e-30, "augment": "crop", "min_crop": 0.1}
+    how = {**FAST, "epochs": 2, "strategy": "full", "lr": 1e-30, "augment": "crop", "min_crop": 0.1}
     losses = []
     for views in (0, 3):
         out = tmp_path / str(views)
@@ -87,7 +87,7 @@ def test_validation_images_are_always_seen_from_the_centre(digits: Path, tmp_pat
         rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
         losses += [row["validation_loss"] for row in rows]
         assert len({row["train_loss"] for row in rows}) > 1
-    assert losses == pytest.approx([losses[0]] * 6, rel=1e-6)
+    assert losses == pytest.approx([losses[0]] * 4, rel=1e-6)
 
 
 def test_the_same_fit_twice_leaves_the_same_bytes(digits: Path, tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_the_learning_rate_finder_puts_the_weights_back_and_suggests(digits: Pat
 
 
 def test_layerwise_pretraining_lowers_each_stages_error(digits: Path, tmp_path: Path) -> None:
-    regraft.fit(digits, strategy="scratch", init="layerwise", out=tmp_path / "run", **{**FAST, "epochs": 20})
+    regraft.fit(digits, strategy="scratch", init="layerwise", out=tmp_path / "run", **{**FAST, "epochs": 8})
     notes = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     lines = [note["text"] for note in notes if note["kind"] == "note" and "autoencoder" in note["text"]]
     errors = [

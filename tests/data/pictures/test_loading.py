@@ -14,15 +14,9 @@ from PIL import Image
 from regraft.data.pictures.loading import LoadLimits, decode, fit_input, load_input, read_file
 from regraft.errors import ImageError
 from regraft.records import InputSpec
-from tests.corpus import Case, encoded, flipped, picture, write_corpus
+from tests.corpus import Case, encoded, flipped, picture
 
 SPEC = InputSpec(size_px=64)
-
-
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Case]]:
-    folder = tmp_path_factory.mktemp("corpus")
-    return folder, write_corpus(folder)
 
 
 @pytest.mark.slow

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -56,7 +58,7 @@ def precision(training: DetectorTraining, detector: TrainedDetector, pictures: l
 @pytest.mark.parametrize("kind", KINDS)
 def test_drawn_pictures_are_learned_by_heart(kind: TrainedKind) -> None:
     pictures = some_boxes(6)
-    training = toy_training(kind, pictures, epochs=60, effective_batch=1, lr=RATES[kind])
+    training = toy_training(kind, pictures, epochs=40, effective_batch=1, lr=RATES[kind])
     assert precision(training, new(training), pictures) < 0.3
     assert precision(training, training.run(Silent()), pictures) > 0.9
 
@@ -65,7 +67,7 @@ def test_drawn_pictures_are_learned_by_heart(kind: TrainedKind) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_one_class_and_one_picture_are_enough(kind: TrainedKind) -> None:
     pictures: list[Rows] = [[[0.0, 20, 30, 60, 70]]]
-    training = toy_training(kind, pictures, classes=1, epochs=90, effective_batch=1, lr=RATES[kind])
+    training = toy_training(kind, pictures, classes=1, epochs=40, effective_batch=1, lr=RATES[kind])
     assert precision(training, training.run(Silent()), pictures) > 0.9
 
 
@@ -108,22 +110,36 @@ class Interrupted(ViewsInMemory):
         return super().prepare(raw, places)
 
 
+CHANGES: dict[str, Any] = {"ema": 0.9, "gradient_noise": 0.01}
+
+
+@pytest.fixture(scope="module")
+def undisturbed() -> Callable[[TrainedKind], TrainedDetector]:
+    """A detector of each kind from a training that nothing stopped."""
+    return cache(lambda kind: toy_training(kind, **CHANGES).run(Silent()))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("at", [0, 1, 3, 6, 7])
+@pytest.mark.parametrize(
+    "at", [0, 3, 6, *(pytest.param(at, marks=pytest.mark.soak) for at in (1, 2, 4, 5, 7))]
+)
 def test_a_training_that_was_killed_ends_in_the_same_bits(
-    kind: TrainedKind, at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kind: TrainedKind,
+    at: int,
+    undisturbed: Callable[[TrainedKind], TrainedDetector],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(engine, "CHECKPOINT_EVERY_S", 0.0)
-    changes = {"ema": 0.9, "gradient_noise": 0.01}
-    whole = toy_training(kind, **changes).run(Silent())
+    whole = undisturbed(kind)
     path = tmp_path / "checkpoint.safetensors"
-    victim = toy_training(kind, path=path, **changes)
+    victim = toy_training(kind, path=path, **CHANGES)
     source = Interrupted(victim.train, at)  # type: ignore[arg-type]
     targets = ViewTargets(victim.targets._views, lambda: source.view)
     with pytest.raises(StopError):
         replace(victim, train=source, targets=targets).run(Silent())
-    again = toy_training(kind, path=path, **changes).run(Silent())
+    again = toy_training(kind, path=path, **CHANGES).run(Silent())
     for name, value in whole.head.state_dict().items():
         assert torch.equal(value, again.head.state_dict()[name]), name
     assert whole.position is not None

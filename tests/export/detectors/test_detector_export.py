@@ -34,7 +34,10 @@ Export = Callable[[str], Exported]
 
 @pytest.fixture(scope="module")
 def exported(
-    detectors: Mapping[str, Detector], shapes_run: Path, tmp_path_factory: pytest.TempPathFactory
+    shared_graphs: None,
+    detectors: Mapping[str, Detector],
+    shapes_run: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Export:
     """The ONNX file of each kind, made once: tracing takes ten processor seconds."""
 

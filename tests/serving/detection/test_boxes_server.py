@@ -122,12 +122,15 @@ def test_a_server_of_a_detector_imports_no_torch(detector_server: Server) -> Non
     assert not any(name in loaded for name in ("libtorch", "torchvision", "openvino", "sklearn"))
 
 
-def test_made_up_requests_find_no_broken_promise(detector_server: Server, tmp_path: Path) -> None:
+@pytest.mark.parametrize("examples", [10, pytest.param(20, marks=pytest.mark.soak)])
+def test_made_up_requests_find_no_broken_promise(
+    examples: int, detector_server: Server, tmp_path: Path
+) -> None:
     pytest.importorskip("schemathesis", reason="schemathesis is not installed")
     done = subprocess.run(
         [
             str(Path(sys.executable).with_name("schemathesis")), "run", f"{detector_server.url}openapi.json",
-            "--max-examples", "20", "--seed", "1", "--phases", "coverage,fuzzing", "--no-color",
+            "--max-examples", str(examples), "--seed", "1", "--phases", "coverage,fuzzing", "--no-color",
             "--request-timeout", "30", "--exclude-checks", "positive_data_acceptance",
         ],
         capture_output=True, text=True, cwd=tmp_path, check=False,

@@ -27,7 +27,9 @@ MOST_PX = 1 / 32
 
 
 @pytest.fixture(scope="module")
-def package(shapes_run: Path, tmp_path_factory: pytest.TempPathFactory) -> DetectorPackage:
+def package(
+    shared_graphs: None, shapes_run: Path, tmp_path_factory: pytest.TempPathFactory
+) -> DetectorPackage:
     folder = tmp_path_factory.mktemp("packed") / "package"
     packing.pack(shapes_run, folder)
     return read_detector(folder)
