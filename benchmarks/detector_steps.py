@@ -107,33 +107,43 @@ def main() -> None:
     )
 
 
-def plain_step(weights: Any, maps: CachedMaps, scenes: Any) -> Any:
+def plain_model(weights: Any, levels: Any, classes: int) -> FasterRCNN:
+    """Faster R-CNN of torchvision on the network, with the last three stages trained and fixed statistics."""
     network = load_network(weights)
-    backbone = Plain(network, maps.levels)
-    for name in network.stage_names[-3:]:
-        for stage in network.stages:
-            if stage.name == name:
-                stage.module.requires_grad_(True)
+    backbone = Plain(network, levels)
+    backbone.stages.requires_grad_(False)
+    for stage in network.stages:
+        if stage.name in network.stage_names[-3:]:
+            stage.module.requires_grad_(True)
     anchors = AnchorGenerator(((32,), (96,), (224,)), ((0.5, 1.0, 2.0),) * 3)
+    spec = weights.input_spec
     model = FasterRCNN(
-        backbone, num_classes=4, min_size=384, max_size=512, rpn_anchor_generator=anchors,
+        backbone, num_classes=classes + 1, min_size=384, max_size=512, rpn_anchor_generator=anchors,
         box_roi_pool=MultiScaleRoIAlign(backbone.names, output_size=7, sampling_ratio=2),
+        image_mean=list(spec.mean), image_std=list(spec.std),
     )  # fmt: skip
     model.train()
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.eval()
+    return model
+
+
+def plain_picture(scene: Any, spec: Any) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """A picture on the canvas, `(3, H, W)` in [0, 1], and its boxes, as torchvision's detectors take them."""
+    pixels, _ = on_canvas((shared("data") / "det_bccd" / scene.path).read_bytes(), spec)
+    target = {
+        "boxes": torch.from_numpy(scene.on_canvas).float(),
+        "labels": torch.from_numpy(scene.classes + 1),
+    }
+    return torch.from_numpy(pixels.copy()).permute(2, 0, 1).float() / 255, target
+
+
+def plain_step(weights: Any, maps: CachedMaps, scenes: Any) -> Any:
+    model = plain_model(weights, maps.levels, 3)
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.SGD(trained, lr=0.005, momentum=0.9)
-    pictures = []
-    for scene in scenes:
-        data = (shared("data") / "det_bccd" / scene.path).read_bytes()
-        pixels, _ = on_canvas(data, maps.spec)
-        target = {
-            "boxes": torch.from_numpy(scene.on_canvas).float(),
-            "labels": torch.from_numpy(scene.classes + 1),
-        }
-        pictures.append((torch.from_numpy(pixels.copy()).permute(2, 0, 1).float() / 255, target))
+    pictures = [plain_picture(scene, maps.spec) for scene in scenes]
 
     def step(place: int) -> int:
         part = pictures[4 * place : 4 * place + 4]

@@ -50,6 +50,7 @@ def measured(budget: str, data: str, network: str, seed: str) -> dict[str, Any]:
             "first_detector_s": round(first or whole, 1),
             "processor_s": round(children_s() - used, 1),
             "load": [round(load, 1), round(os.getloadavg()[0], 1)],
+            "threads": os.environ.get("OMP_NUM_THREADS", ""),
             "kept": [row["name"] for row in rungs if row["is_kept"]][-1],
             "ladder": rungs,
         }

@@ -51,7 +51,7 @@ def test_pictures_without_boxes_are_backgrounds(tmp_path: Path) -> None:
     assert "1 picture without boxes, kept as background" in kinds["background"]
     assert "no annotation names" in kinds["background"][1]
     assert kinds["unlabelled"] == [
-        "1 picture without usable annotations, set aside: it is not known whether they have boxes"
+        "1 picture without usable annotations, set aside: it is not known whether it has boxes"
     ]
 
 

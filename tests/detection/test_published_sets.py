@@ -38,7 +38,7 @@ def test_forks_and_scissors(shared: Callable[[str], Path]) -> None:
     assert boxes.counts() == {("fork", None): 20, ("scissors", None): 20}
     assert len(boxes.pictures) == 40
     assert by_kind(boxes)["unlabelled"] == [
-        "1 picture without usable annotations, set aside: it is not known whether they have boxes"
+        "1 picture without usable annotations, set aside: it is not known whether it has boxes"
     ]
     for picture in boxes.pictures:
         assert Path(picture.path).stem.startswith(picture.boxes[0].label)

@@ -16,7 +16,7 @@ from regraft.detection.changes import say_changed_boxes
 from regraft.detection.contenders import Contender, found_in
 from regraft.detection.dataset import BoxedDataset, boxed_dataset
 from regraft.detection.detectors.detector import Detector
-from regraft.detection.detectors.records import DetectionRun
+from regraft.detection.detectors.records import FEW_PICTURES, DetectionRun
 from regraft.detection.detectors.thresholds import goal_remarks
 from regraft.detection.ladder import DetectionInputs, DetectionLadder
 from regraft.detection.maps.cached_maps import CachedMaps, canvas_decoding
@@ -106,6 +106,7 @@ def fit_detector(
         raise
     if summary := watch.predictions.summary():
         log.note(summary)
+    _tell_few(final, log)
     _tell_goal(final, log)
     runs.write(final, contender, is_final=True)
     log.record("finished")
@@ -243,6 +244,18 @@ def _tell(dataset: BoxedDataset, log: RunLog) -> None:
             log.warn(f"{finding.message} (findings.csv)")
     if dataset.images.skipped:
         log.warn(f"{len(dataset.images.skipped)} files were skipped (reasons in skipped.csv)")
+
+
+def _tell_few(final: DetectionOutcome, log: RunLog) -> None:
+    """That the pictures are too few for the scores to decide between detectors, if they are."""
+    count = final.shown.scores.images
+    if count < FEW_PICTURES:
+        side = "test picture" if final.test else "picture to evaluate on"
+        side = side if count == 1 else side.replace("picture", "pictures")
+        log.warn(
+            f"{count:,} {side} can't decide much: the intervals are rough. Annotate more pictures before you "
+            "compare detectors"
+        )
 
 
 def _tell_goal(final: DetectionOutcome, log: RunLog) -> None:

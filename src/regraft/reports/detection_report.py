@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from regraft.detection.detectors.evaluated import Evaluated, evaluated
+from regraft.detection.detectors.records import FEW_PICTURES
 from regraft.detection.detectors.run_files import DetectorFiles
 from regraft.detection.detectors.run_tables import PictureRow, Suspicion, ThresholdRow
 from regraft.evaluation.detection_scores import DetectedClass
@@ -35,7 +36,6 @@ _PICTURES, _CROPS, _THUMBS = 60, 24, 24
 _CLASSES = 100  # rows of classes; of more, the sixty with the lowest average precision are shown
 _WEAKEST = 60
 _OPEN_CURVES, _OPEN_PICTURES = 12, 12  # the others are folded
-_FEW = 30  # pictures
 _SUSPICIONS: tuple[Suspicion, ...] = ("forgotten", "not found")
 
 
@@ -185,7 +185,7 @@ def _values(files: DetectorFiles, run: Evaluated) -> dict[str, Any]:
         "baseline": sheet.baseline,
         "curve": sheet.curve,
         "objects": int(run.is_counted.sum()),
-        "is_few": len(run.pictures) < _FEW,
+        "is_few": len(run.pictures) < FEW_PICTURES,
         "hundred": hundred,
         "whisker": whisker,
         "ladder": ladder,

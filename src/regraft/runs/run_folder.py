@@ -115,7 +115,10 @@ class RunFolder(ABC):
     def command(self) -> str:
         """The command that started the run."""
         words = [str(word) for word in self._started.get("command", [])]
-        return shlex.join([Path(words[0]).name, *words[1:]]) if words else ""
+        if not words:
+            return ""
+        program = Path(words[0]).name
+        return shlex.join(["regraft" if program == "__main__.py" else program, *words[1:]])
 
     @property
     def phases(self) -> list[tuple[str, float]]:

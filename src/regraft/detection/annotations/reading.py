@@ -299,9 +299,10 @@ def _counted(
         files = f"{len(ignored):,} file{_s(len(ignored))}"
         job.noticed.add("ignored", f"{files} without the name of a picture, not used", *ignored)
     if unlisted:
+        they = "it has" if len(unlisted) == 1 else "they have"
         text = (
-            f"{_pictures(len(unlisted))} without usable annotations, set aside: it is not known whether they "
-            "have boxes"
+            f"{_pictures(len(unlisted))} without usable annotations, set aside: it is not known whether "
+            f"{they} boxes"
         )
         job.noticed.add("unlabelled", text, *sorted(unlisted))
 

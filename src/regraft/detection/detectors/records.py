@@ -24,6 +24,9 @@ from regraft.records import (
     WeightsSource,
 )
 
+FEW_PICTURES = 30
+"""Scores of fewer pictures than this decide little between detectors."""
+
 
 class ClassGoal(Record):
     """What the threshold of one class reaches, on the pictures that it was chosen on."""

@@ -115,7 +115,10 @@ def _tallies(run: Evaluated) -> _Tallies:
 
 
 def _chosen(tallies: _Tallies, most: int) -> set[int]:
-    """The worst pictures, then by turns those of each kind of error and class, and some without errors."""
+    """The worst pictures, then by turns those of each kind of error and class, and some without errors.
+
+    Of few pictures, all are shown.
+    """
     is_faulty = tallies.wrong + tallies.lost > 0
     faulty = [place for place in tallies.order if is_faulty[place]]
     chosen = set(faulty[: min(_WORST, most)])
@@ -128,7 +131,8 @@ def _chosen(tallies: _Tallies, most: int) -> set[int]:
             chosen.add(place)
             turns.append(turn)
     rest = [place for place in tallies.order if not is_faulty[place]]
-    return chosen | set(rest[: min(_FAULTLESS, most - len(chosen))])
+    wanted = len(rest) if len(tallies.order) <= _WORST else _FAULTLESS
+    return chosen | set(rest[: min(wanted, most - len(chosen))])
 
 
 def _case(run: Evaluated, tallies: _Tallies, place: int) -> Case:
