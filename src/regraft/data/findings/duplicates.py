@@ -75,7 +75,7 @@ def _near_pairs(values: Floats) -> Iterator[Ints]:
     """Pairs of unit vectors that correlate, among those that are close on the principal axes.
 
     Of unit vectors, `|u - v|^2 = 2 - 2 u v`; on some of their axes they are never farther apart than on all.
-    Where so many vectors are close that the tree saves nothing, they are compared with all.
+    Where more than a fiftieth of all vectors are close, a tree saves nothing, and they are compared with all.
     """
     from scipy.spatial import cKDTree
 
