@@ -6,5 +6,5 @@ import os
 
 
 def is_forbidden() -> bool:
-    """Whether $HF_HUB_OFFLINE forbids downloads, the variable by which the hub's own library is told so."""
+    """Whether $HF_HUB_OFFLINE forbids downloads, which the hub's own library obeys, too."""
     return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
