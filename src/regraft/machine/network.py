@@ -6,5 +6,5 @@ import os
 
 
 def is_forbidden() -> bool:
-    """Whether $HF_HUB_OFFLINE forbids downloads, which the hub's own library obeys, too."""
+    """Whether $HF_HUB_OFFLINE, the variable of the hub's own library, forbids downloads."""
     return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
