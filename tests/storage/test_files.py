@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from regraft.storage.files import (
     read_json,
     remove_old,
     sha256_of_file,
+    stream_atomically,
     write_atomically,
     write_json,
 )
@@ -25,6 +27,19 @@ from regraft.storage.tables import csv_bytes, harmless, unguarded
 def test_a_written_file_reads_back(tmp_path: Path) -> None:
     write_atomically(tmp_path / "deep" / "file", [b"ab", b"cd"])
     assert (tmp_path / "deep" / "file").read_bytes() == b"abcd"
+
+
+def test_a_stream_that_breaks_off_leaves_the_old_file(tmp_path: Path) -> None:
+    stream_atomically(tmp_path / "file", iter([b"ab", b"cd"]))
+
+    def broken() -> Iterator[bytes]:
+        yield b"new"
+        raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        stream_atomically(tmp_path / "file", broken())
+    assert (tmp_path / "file").read_bytes() == b"abcd"
+    assert os.listdir(tmp_path) == ["file"]
 
 
 @pytest.mark.parametrize("step", ["fsync", "replace", "open"])
