@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from regraft.cli.terminal.boxes import counted as number_of
 from regraft.data.pictures.loading import LoadLimits
 from regraft.detection.annotations.classes import check_class, named_classes
 from regraft.detection.detectors.detector import Detector
@@ -198,9 +199,10 @@ def _write(
     rows = [(one.path, one.width, one.height, one.shown) for one in found]
     marked = found_boxes(rows, found.labels)
     boxes = sum(len(one.shown) for one in found)
+    pictures = number_of(len(found), "picture", "pictures")
     if place is not None:
         written = write_boxes(marked, place, to=target, reporter=reporter)
-        reporter.note(f"wrote {boxes:,} boxes in {len(found):,} pictures to {written.place}")
+        reporter.note(f"wrote {number_of(boxes, 'box', 'boxes')} in {pictures} to {written.place}")
         for remark in written.remarks:
             reporter.note(remark)
     elif wishes.count is None and wishes.draw is None:
@@ -208,7 +210,7 @@ def _write(
         sys.stdout.buffer.write(found_table(marked.pictures))
     if wishes.count is not None:
         write_atomically(Path(wishes.count), count_boxes(replace(marked, labels=counted)).table())
-        reporter.note(f"wrote the counts of {len(found):,} pictures to {wishes.count}")
+        reporter.note(f"wrote the counts of {pictures} to {wishes.count}")
     if wishes.draw is not None:
         drawn = write_drawings(
             marked,
@@ -218,4 +220,4 @@ def _write(
             limits=limits,
             reporter=reporter,
         )
-        reporter.note(f"drew {len(drawn.files):,} pictures in {wishes.draw}")
+        reporter.note(f"drew {number_of(len(drawn.files), 'picture', 'pictures')} in {wishes.draw}")
