@@ -8,8 +8,8 @@ Parts, on validation pictures that no detector learned from:
 - `stages`: the network's last stages trained with the detector, against the detector trained on alone.
 
 Each row has the detector's scores, processor seconds, and the difference from the first row of its part, by
-paired bootstrap over the same pictures. Maps and trainings are kept in FOLDER: a run that was stopped
-continues, and rows that were measured before are kept.
+paired bootstrap over the same pictures; for `stages`, from the detector that both start from. Maps and
+trainings are kept in FOLDER: a run that was stopped continues, and rows that were measured before are kept.
 
 Run: python benchmarks/detector_options.py FOLDER [PART[,PART...] [SEED]]
 """
@@ -229,8 +229,7 @@ def stages(dataset: BoxedDataset, table: Table) -> None:
     """A trained detector, the same trained on, and the same with the network's last stages trained too."""
     name = f"flip, {VIEWS_EPOCHS} epochs"
     begun = ladder_of(dataset, augment="flip")
-    first, winner, seconds = trained(begun, name, VIEWS_EPOCHS)
-    table.add("stages", first, None, processor_s=seconds)
+    first, winner, _ = trained(begun, name, VIEWS_EPOCHS)  # its row is among those of the views
     ladder = ladder_of(dataset, augment="flip", epochs=STAGES_EPOCHS)
     alone, _, seconds = trained(ladder, f"{_CONTINUED}, {STAGES_EPOCHS} epochs", STAGES_EPOCHS, winner)
     table.add("stages", alone, first, processor_s=seconds)

@@ -92,6 +92,16 @@ class Notes(Silent):
         self.texts.append(text)
 
 
+def test_a_fit_says_that_its_test_pictures_are_few(shapes_run: Path) -> None:
+    log = [json.loads(line) for line in (shapes_run / "log.jsonl").read_text().splitlines()]
+    said = [line["text"] for line in log if "can't decide much" in line.get("text", "")]
+    tests = (shapes_run / "split.csv").read_text().count(",test,")
+    assert said == [
+        f"{tests} test pictures can't decide much: the intervals are rough. Annotate more pictures before "
+        "you compare detectors"
+    ]
+
+
 def test_a_fit_that_replaces_a_run_says_what_changed_in_the_data(shapes: Path, tmp_path: Path) -> None:
     data, out = Path(shutil.copytree(shapes, tmp_path / "data")), tmp_path / "run"
     detector_of(data, out)

@@ -68,6 +68,13 @@ def test_no_more_pictures_than_allowed(most: int) -> None:
     assert len(cases(of_random_boxes(3), most)) == min(most, len(of_random_boxes(3).pictures))
 
 
+def test_of_few_pictures_all_are_shown() -> None:
+    """Those without an error too, of which six would be examples enough on a page about many."""
+    run = of_random_boxes(0)
+    assert 0 < len(run.pictures) <= 24
+    assert len(cases(run, 60)) == len(run.pictures)
+
+
 def test_a_path_keeps_as_many_digits_as_asked() -> None:
     box = [np.array([0.26, 10.0, 5.5, 20.04])]
     assert box_path(box) == "M0 10h5v10h-5z"

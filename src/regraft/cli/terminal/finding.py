@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from regraft.cli.terminal.boxes import counted
 from regraft.cli.terminal.prediction_request import PredictionRequest
 from regraft.detection.annotations.classes import check_class, named_classes
 from regraft.detection.detectors.detector import DetectedPictures, Detector
@@ -278,12 +279,13 @@ class _Outputs:
         count = boxes = 0
         for picture in pictures:
             count, boxes = count + 1, boxes + len(picture.boxes)
+        of_pictures = counted(count, "picture", "pictures")
         if self.boxes is not None:
             write_found(pictures, labels, self.boxes, to=self.wishes.target)
-            note(f"wrote {boxes:,} boxes in {count:,} pictures to {self.boxes}")
+            note(f"wrote {counted(boxes, 'box', 'boxes')} in {of_pictures} to {self.boxes}")
             kept.write_skipped(Path(f"{self.wishes.out}.skipped.csv"))
         if self.wishes.count is not None:
             stream_atomically(Path(self.wishes.count), count_chunks(pictures, self.labels))
-            note(f"wrote the counts of {count:,} pictures to {self.wishes.count}")
+            note(f"wrote the counts of {of_pictures} to {self.wishes.count}")
         if self.wishes.draw is not None:
-            note(f"drew {count:,} pictures in {self.wishes.draw}")
+            note(f"drew {of_pictures} in {self.wishes.draw}")
