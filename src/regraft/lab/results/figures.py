@@ -184,10 +184,10 @@ def written(one: Estimate) -> str:
 def signed(one: Estimate) -> str:
     """A number of either sign with its interval, to three figures.
 
-    >>> signed(Estimate(value=-1.5, low=-2.0, high=0.0)), signed(Estimate(value=0.25))
+    >>> signed(Estimate(value=-1.5, low=-2.0, high=0.0)), signed(Estimate(value=0.25, low=0.25, high=0.2501))
     ('-1.50 [-2.00, 0]', '0.250')
     """
-    if one.low is None or one.high is None or one.low == one.high:
+    if one.low is None or one.high is None or plain(one.low) == plain(one.high):
         return plain(one.value)
     return f"{plain(one.value)} [{plain(one.low)}, {plain(one.high)}]"
 
@@ -244,7 +244,8 @@ def _svg(title: str, label: str, rows: int, top: float, marks: Sequence[str], ti
     for value in ticks(0.0, top * times):
         x = _x(value / times, top)
         parts.append(f'<path class="grid" d="M{x:.1f} {_TOP}V{end}"/>')
-        parts.append(f'<text class="tick" x="{x:.1f}" y="{end + 15}" text-anchor="middle">{value:g}</text>')
+        anchor = "end" if x > _WIDTH - 2 * _EDGE else "middle"
+        parts.append(f'<text class="tick" x="{x:.1f}" y="{end + 15}" text-anchor="{anchor}">{value:g}</text>')
     parts.append(f'<path class="axis" d="M{_EDGE} {end}H{_WIDTH - _EDGE}"/>')
     where = f'x="{_WIDTH / 2:.0f}" y="{height - 6}" text-anchor="middle"'
     parts.append(f'<text class="label" {where}>{escape(label)}</text>')

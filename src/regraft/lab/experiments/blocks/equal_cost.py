@@ -128,7 +128,7 @@ def figures(results: Results) -> tuple[Figure, ...]:
         return f"{one.value:,.0f}"
 
     return (
-        interval_bars("accuracy", "Test accuracy at equal multiply-adds", "accuracy, %", rows[ACCURACY]),
+        interval_bars("accuracy", "Test accuracy", "accuracy, %", rows[ACCURACY]),
         interval_bars(
             "time", "Measured time of an image", "processor microseconds", rows[TIME],
             top=most(TIME), form=written,

@@ -30,11 +30,11 @@ def _network(count: int) -> Callable[[int], list[nn.Module]]:
 
 
 DESIGNS = {
-    BASE: Design(_network(1)),
-    DEEP: Design(_network(3), factor=_MORE),
-    WIDE: Design(_network(1), factor=_MORE),
-    FINE: Design(_network(1), finer=1.75, factor=_MORE),
-    ALL: Design(_network(2), finer=1.25, factor=_MORE),
+    BASE: Design(_network(1), step=1),
+    DEEP: Design(_network(3), step=1, factor=_MORE),
+    WIDE: Design(_network(1), step=1, factor=_MORE),
+    FINE: Design(_network(1), step=1, finer=1.75, factor=_MORE),
+    ALL: Design(_network(2), step=1, finer=1.25, factor=_MORE),
 }
 
 

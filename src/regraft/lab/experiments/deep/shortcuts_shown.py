@@ -42,10 +42,13 @@ def figures(results: Results) -> tuple[Figure, ...]:
     along = curves(
         "direction",
         "The loss on test images along a random direction",
-        ("distance, in norms of each filter", "loss, nats"),
-        [(arm, results.series(arm, "loss at ")) for arm in results.arms],
+        ("distance", "log10 of the loss in nats"),
+        [
+            (arm, [(x, results.log10(arm, f"loss at {x:g}")) for x, _ in results.series(arm, "loss at ")])
+            for arm in results.arms
+        ],
         note="At 0 are the trained weights. Every filter of the direction has the norm of the network's "
-        "own filter.",
+        "own filter, so at 1 each is moved by as much as it is long.",
     )
     return removed, shares, along
 
