@@ -72,7 +72,7 @@ def test_the_canvas_on_which_the_grid_is_better_is_that_of_later_rungs(
     assert chosen[1].endswith("(--image-size)")
     listed = DETECTIONS.read(tmp_path / "run")
     pictures = sorted({small / row.path for row in listed})
-    found = regraft.load_model(tmp_path / "run").predict(pictures)
+    found = regraft.load_model(tmp_path / "run").predict(pictures, runtime="torch")
     assert sum(len(one.found) for one in found) == sum(row.score >= 0.01 for row in listed)
 
 

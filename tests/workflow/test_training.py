@@ -179,7 +179,7 @@ def test_the_learning_rate_finder_puts_the_weights_back_and_suggests(digits: Pat
 
 
 def test_layerwise_pretraining_lowers_each_stages_error(digits: Path, tmp_path: Path) -> None:
-    regraft.fit(digits, strategy="scratch", init="layerwise", out=tmp_path / "run", **{**FAST, "epochs": 8})
+    regraft.fit(digits, strategy="scratch", init="layerwise", out=tmp_path / "run", **{**FAST, "epochs": 20})
     notes = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     lines = [note["text"] for note in notes if note["kind"] == "note" and "autoencoder" in note["text"]]
     errors = [

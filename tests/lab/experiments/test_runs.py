@@ -11,7 +11,7 @@ from regraft.lab.experiments.catalogue import EXPERIMENTS
 @pytest.mark.slow
 def test_two_runs_of_an_experiment_measure_the_same(tmp_path: Path) -> None:
     first, second = (
-        regraft.lab.run("transitive", quick=True, seeds=1, out=tmp_path / name).table for name in ("a", "b")
+        regraft.lab.run("accumulation", quick=True, seeds=1, out=tmp_path / name).table for name in ("a", "b")
     )
     assert first.to_pylist() == second.to_pylist()
     assert {row["seed"] for row in first.to_pylist()} == {0}
