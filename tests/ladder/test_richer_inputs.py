@@ -14,7 +14,7 @@ from PIL import Image
 
 import regraft
 from regraft.export.export import export_model
-from regraft.ladder import input_trials
+from regraft.ladder import input_trials, order
 from regraft.ladder import state as ladder_state
 from regraft.ladder.richer_inputs import larger_sides, richer_s, try_larger_inputs, try_mirror_images
 from regraft.progress import Silent
@@ -23,8 +23,8 @@ from regraft.runs.comparison import read_run
 from regraft.runs.records import Run
 from tests.ladder.ladders import state_of
 
-BUDGET = {"network": "test_resnet", "weights": "random", "framing": "crop", "budget": "120s"}
-"""A small network for 160 pixels, whose larger input has 288."""
+BUDGET = {"network": "test_resnet", "weights": "random", "framing": "crop", "budget": "1h"}
+"""A small network for 160 pixels, whose larger input has 288; time is no reason, on any machine."""
 
 
 def write_small_objects(root: Path, *, count: int = 80, side: int = 303) -> Path:
@@ -134,24 +134,59 @@ def test_a_size_that_the_user_names_is_not_compared_with_others(small_objects: P
     assert not any("input of" in reason for reason in run.reasons)
 
 
+@pytest.mark.slow
+def test_heads_on_several_stages_are_solved_again_on_a_larger_input(
+    small_objects: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the time is short, so that larger inputs come after what is quicker."""
+    quicker = {"several stages": 0, "larger inputs": 1}
+    monkeypatch.setattr(
+        order,
+        "in_order",
+        lambda groups, _: sorted(
+            (group for group in groups if group.name in quicker), key=lambda group: quicker[group.name]
+        ),
+    )
+    regraft.fit(small_objects, out=tmp_path / "run", **BUDGET)
+    rows = json.loads((tmp_path / "run" / "ladder.json").read_text())["rows"]
+    kept = [row["name"] for row in rows if row["is_kept"]]
+    assert side_of(tmp_path / "run") == 288
+    assert any("…" in name and name.endswith(", 288 px") for name in kept)
+
+
+@pytest.mark.slow
+def test_the_ladder_goes_back_if_no_head_is_better_than_what_is_kept(
+    small_objects: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ladder_state, "chance_better", lambda *_: 0.0)
+    regraft.fit(small_objects, out=tmp_path / "run", **BUDGET)
+    assert side_of(tmp_path / "run") == 160
+    reasons = Run.model_validate_json((tmp_path / "run" / "run.json").read_text()).reasons
+    (line,) = [reason for reason in reasons if "input of" in reason]
+    assert line.startswith("input of 160 px, because the same head gains +")
+    assert "but none is better than what is kept with a probability of 90 %" in line
+    again = regraft.fit(small_objects, weights="random", plan=tmp_path / "run" / "plan.toml")
+    assert again.test_scores == regraft.load_model(tmp_path / "run").scores.test  # type: ignore[union-attr]
+
+
 @pytest.fixture(scope="module")
-def mirrored(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def mirrored(small_objects: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A ladder on which everything looks better than what is kept, so that mirror images are kept as well."""
     folder = tmp_path_factory.mktemp("mirrored") / "run"
     with pytest.MonkeyPatch.context() as patch:
         for module in (input_trials, ladder_state):
             patch.setattr(module, "chance_better", lambda *_: 1.0)
-        regraft.fit(digits, out=folder, network="lenet5", framing="crop", budget="60s", lr=1e-3)
+        regraft.fit(small_objects, out=folder, image_size=160, **BUDGET)
     return folder
 
 
 @pytest.mark.slow
-def test_a_model_of_mirror_images_predicts_what_its_run_says(digits: Path, mirrored: Path) -> None:
+def test_a_model_of_mirror_images_predicts_what_its_run_says(small_objects: Path, mirrored: Path) -> None:
     model = regraft.load_model(mirrored)
     assert model.weights.input_spec.average == "mirror"
     with (mirrored / "predictions.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    found = model.predict([digits / row["path"] for row in rows])
+    found = model.predict([small_objects / row["path"] for row in rows])
     assert [one.label for one in found] == [row["predicted"] for row in rows]
 
 
@@ -181,9 +216,9 @@ def test_an_export_averages_over_mirror_images(digits: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.slow
-def test_a_plan_keeps_the_average(digits: Path, mirrored: Path) -> None:
+def test_a_plan_keeps_the_average(small_objects: Path, mirrored: Path) -> None:
     assert 'average = "mirror"' in (mirrored / "plan.toml").read_text()
-    again = regraft.fit(digits, plan=mirrored / "plan.toml")
+    again = regraft.fit(small_objects, weights="random", plan=mirrored / "plan.toml")
     assert again.test_scores == regraft.load_model(mirrored).scores.test  # type: ignore[union-attr]
 
 

@@ -30,7 +30,8 @@ from regraft.ladder.variants import TRAINED_POINTS, gain_share
 from regraft.progress import duration
 
 # Points of accuracy that a group of rungs usually gains on what is kept before (docs/choosing.md, "Regret").
-_SEVERAL_POINTS, _PEAK_POINTS, _LARGER_POINTS, _MIRROR_POINTS = 2.0, 0.5, 1.0, 0.5
+_SEVERAL_POINTS, _PEAK_POINTS = 2.0, 0.5
+_RICHER_POINTS = 0.2  # larger inputs and mirror images gain on few sets (docs/log.md): last, if time is short
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,8 @@ def _groups(state: State) -> list[Group]:
     points, seconds = _training(state)
     larger_s, mirror_s = richer_s(state, larger_inputs(state)), richer_s(state, mirror_images(state))
     return [
-        Group("larger inputs", try_larger_inputs, _LARGER_POINTS if larger_s else 0.0, larger_s),
-        Group("mirror images", try_mirror_images, _MIRROR_POINTS if mirror_s else 0.0, mirror_s),
+        Group("larger inputs", try_larger_inputs, _RICHER_POINTS if larger_s else 0.0, larger_s),
+        Group("mirror images", try_mirror_images, _RICHER_POINTS if mirror_s else 0.0, mirror_s),
         Group("several stages", try_several_stages, _SEVERAL_POINTS, several_s(state)),
         Group("depths", try_best_depth, _PEAK_POINTS, profile_s(state)),
         Group("classics", try_classics, 0.0, 0.0),

@@ -119,10 +119,10 @@ def mirror_images(state: State) -> Rung | None:
 
 
 def richer_s(state: State, rung: Rung | None) -> float:
-    """Predicted seconds of a rung; 0 if it will not be tried."""
+    """Predicted seconds of a rung with its cheapest input; 0 if it will not be tried."""
     if rung is None or _doubt(state):
         return 0.0
-    return _predicted_s(state, rung.inputs[0].times, len(rung.inputs[:1]))
+    return _predicted_s(state, rung.inputs[0].times, 1)
 
 
 def _doubt(state: State) -> str:
@@ -147,8 +147,8 @@ def _try(state: State, rung: Rung) -> None:
     with state.timed(rung.name, predicted_s=predicted) as timing:
         tried = _all_tried(state, several)
         best = tried[-1] if tried else None
-        is_better = best is not None and best.images == len(state.training_rows.keys)
-        is_better = is_better and best is not None and best.chance > KEEP_AT
+        whole = len(state.training_rows.keys)
+        is_better = best is not None and best.images == whole and best.chance > KEEP_AT
         features = _all_features(state, best.way) if best and is_better else None
     losers = tried if features is None else tried[:-1]
     tell(state, [(one.way.way.name, one) for one in losers], predicted, timing.took_s)
