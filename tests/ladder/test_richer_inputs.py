@@ -135,6 +135,7 @@ def test_a_size_that_the_user_names_is_not_compared_with_others(small_objects: P
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("warm_cache")  # or the order of the fit above would be taken up
 def test_heads_on_several_stages_are_solved_again_on_a_larger_input(
     small_objects: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
