@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from regraft.lab.results.experiment import Choices, Experiment, Extra, Subject
 from regraft.lab.results.figures import Figure
@@ -38,6 +39,7 @@ def write_experiment_page(
         "experiment.html",
         script="experiment.js" if any(figure.frames for figure in figures) else "",
         experiment=experiment,
+        facts={name.replace("_", " "): in_words(value) for name, value in subject.facts.items()},
         subject=subject,
         results=results,
         figures=figures,
@@ -47,3 +49,16 @@ def write_experiment_page(
         command=f"regraft {choices.command(experiment.name, seeds=len(results.seeds))}",
         seconds=sum(row.seconds for row in results.rows),
     )
+
+
+def in_words(value: Any) -> str:
+    """A setting as it is read: lists and tables without their brackets.
+
+    >>> in_words({"basic": 8, "bottleneck": 36}), in_words([3, 40]), in_words(0.003)
+    ('basic 8, bottleneck 36', '3, 40', '0.003')
+    """
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {in_words(one)}" for name, one in value.items())
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ", ".join(map(in_words, value))
+    return str(value)

@@ -67,7 +67,7 @@ def findings(results: Results) -> tuple[str, ...]:
             results, (BOTTLENECK, BASIC), ACCURACY,
             more="At equal cost, bottlenecks classify better",
             less="At equal cost, bottlenecks classify worse",
-            whether="bottlenecks classify better at equal cost",
+            whether="bottlenecks classify better at about equal cost",
         ),
         said(
             slow,

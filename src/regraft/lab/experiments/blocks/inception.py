@@ -67,13 +67,13 @@ def findings(results: Results) -> tuple[str, ...]:
             results, (INCEPTION, THREE), ACCURACY,
             more="At equal cost, filters of several sizes classify better than 3 x 3 alone",
             less="At equal cost, filters of several sizes classify worse than 3 x 3 alone",
-            whether="filters of several sizes classify better than 3 x 3 alone at equal cost",
+            whether="filters of several sizes classify better than 3 x 3 alone at about equal cost",
         ),
         compared(
             results, (THREE, FIVE), ACCURACY,
             more="At equal cost, 3 x 3 filters classify better than 5 x 5",
             less="At equal cost, 5 x 5 filters classify better than 3 x 3",
-            whether="3 x 3 filters classify better than 5 x 5 at equal cost",
+            whether="3 x 3 filters classify better than 5 x 5 at about equal cost",
         ),
         said(
             slow,
@@ -82,7 +82,7 @@ def findings(results: Results) -> tuple[str, ...]:
             less="The branches are faster than their count says",
             whether="many small branches take longer than their count says", reference=cost,
         ),
-        best(results, results.arms, ACCURACY, what="accuracy at equal cost"),
+        best(results, results.arms, ACCURACY, what="accuracy at about equal cost"),
     )  # fmt: skip
 
 
