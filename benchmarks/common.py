@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,39 @@ def earlier(name: str) -> list[dict[str, Any]]:
         return []
     kept = json.loads(path.read_text())
     return [{"commit": kept["machine"]["commit"], **row} for row in kept["rows"]]
+
+
+def over_sets(
+    name: str,
+    sets: Mapping[str, int],
+    networks: Sequence[str],
+    measured: Callable[[Any, str, str, int], dict[str, Any]],
+    summary: Callable[[list[dict[str, Any]]], dict[str, Any]],
+) -> None:
+    """Measure what is missing, with an empty cache, and write rows and summary after every row.
+
+    Args:
+        name: the name of the results.
+        sets: for each data set the number of its splits.
+        networks: the networks.
+        measured: returns the row of some images, their name, a network and the number of a split.
+        summary: what all rows show together.
+    """
+    from regraft import load_images
+
+    rows = earlier(name)
+    done = {(row["data"], row["network"], row["seed"]) for row in rows}
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ.setdefault("REGRAFT_CACHE", f"{folder}/cache")
+        for data, splits in sets.items():
+            images = load_images(shared(f"data/{data}"))
+            for network in networks:
+                for seed in range(splits):
+                    if (data, network, seed) not in done:
+                        rows.append({"commit": commit(), **measured(images, data, network, seed)})
+                        save(name, {"summary": summary(rows), "rows": rows})
+                        print(data, network, seed, rows[-1]["chosen"], rows[-1]["reasons"], flush=True)
+    print(summary(rows))
 
 
 def save(name: str, value: dict[str, Any]) -> None:

@@ -10,16 +10,13 @@ Run: python benchmarks/framing.py [DATA ...]
 
 from __future__ import annotations
 
-import os
 import sys
-import tempfile
 import time
 from typing import Any
 
 import numpy as np
-from common import commit, earlier, save, shared
+from common import over_sets, shared
 
-import regraft
 from regraft import DataSettings
 from regraft.advice.profile import read_by_probe
 from regraft.data.findings.image_set import Images
@@ -140,20 +137,9 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def main(names: list[str]) -> None:
-    """Measure what is missing, small sets first, and write the summary after every row."""
-    rows = earlier("framing")
-    done = {(row["data"], row["network"], row["seed"]) for row in rows}
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ.setdefault("REGRAFT_CACHE", f"{folder}/cache")
-        for name in names or SETS:
-            images = regraft.load_images(shared(f"data/{name}"))
-            for network in NETWORKS:
-                for seed in range(SETS[name]):
-                    if (name, network, seed) not in done:
-                        rows.append({"commit": commit(), **measured(images, name, network, seed)})
-                        save("framing", {"summary": summary(rows), "rows": rows})
-                        print(name, network, seed, rows[-1]["chosen"], rows[-1]["reasons"], flush=True)
-    print(summary(rows))
+    """Measure what is missing, small sets first."""
+    sets = {name: SETS[name] for name in names or SETS}
+    over_sets("framing", sets, NETWORKS, measured, summary)
 
 
 if __name__ == "__main__":
