@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from regraft.evaluation.boxes import detections, true_boxes
 from regraft.evaluation.detection_scores import DetectionScores, score_detections
+from regraft.evaluation.matching import match
 from regraft.records import Estimate
 from tests.evaluation.box_sets import BoxSet, drawn, reference
 
@@ -113,3 +115,20 @@ def test_a_single_group_has_no_interval() -> None:
     scores = interval(data, np.zeros(5, np.int64))
     assert scores.map50 is not None
     assert (scores.map50.low, scores.map50.high) == (None, None)
+
+
+def test_eight_perfect_pictures_do_not_prove_a_perfect_detector() -> None:
+    images = np.arange(8)
+    corners = np.tile([0.0, 0, 40, 40], (8, 1))
+    truth = true_boxes(images, np.where(images < 5, 0, 1), corners)
+    found = detections(images, truth.classes, corners, np.full(8, 0.9))
+    for groups, count, first in ((None, 8, 5), (images // 2, 4, 3)):
+        matches = match(truth, found, images=8, classes=2, groups=groups)
+        scores = score_detections(matches, ["a", "b"], np.full(2, 0.5), method="test", draws=100)
+        for estimate, units in (
+            *((one, count) for one in (scores.map, scores.map50, scores.map_medium, scores.point.recall)),
+            *((one, first) for one in (scores.classes[0].map, scores.classes[0].point.precision)),
+        ):
+            assert estimate is not None
+            assert (estimate.value, estimate.high) == (1.0, pytest.approx(1.0))
+            assert estimate.low == pytest.approx(units / (units + 1.959964**2))  # Wilson's with no mistake

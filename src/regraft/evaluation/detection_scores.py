@@ -13,9 +13,9 @@ import numpy as np
 from regraft.evaluation.average_precision import average_precision, levels, mean_over_classes, recall
 from regraft.evaluation.boxes import Floats
 from regraft.evaluation.intervals.groups import by_group, number_of_groups
-from regraft.evaluation.matching import MOST_DETECTIONS, SIZES, Matches
+from regraft.evaluation.matching import MOST_DETECTIONS, SIZES, Matches, Size
 from regraft.evaluation.operating_points import OperatingPoint, operating_points
-from regraft.evaluation.resampling import bootstrap_counts, percentile_interval
+from regraft.evaluation.resampling import bootstrap_counts, bounded_interval
 from regraft.records import Estimate, Record
 
 DRAWS = 1_000
@@ -133,8 +133,10 @@ def score_detections(
     groups, number_drawn = matches.groups, number_of_groups(matches.groups)
     counts = np.concatenate(list(bootstrap_counts(matches.images, draws=draws, seed=seed, groups=groups)))
     every, drawn = _tables(matches, None), _tables(matches, counts)
+    units = [_units(matches, None, size) for size in SIZES]
     means = {
-        name: _estimate(float(_mean(every[name])[0]), _mean(drawn[name]), number_drawn) for name in every
+        name: _estimate(float(_mean(every[name])[0]), _mean(drawn[name]), units[_size(name)], number_drawn)
+        for name in every
     }
     together, points = operating_points(matches, thresholds, counts)
     return DetectionScores(
@@ -147,7 +149,12 @@ def score_detections(
                 true_boxes=points[number].right + points[number].missed,
                 point=points[number],
                 **{
-                    name: _estimate(float(every[name][0, number]), drawn[name][:, number], number_drawn)
+                    name: _estimate(
+                        float(every[name][0, number]),
+                        drawn[name][:, number],
+                        _units(matches, number),
+                        number_drawn,
+                    )
                     for name in ("map", "map50", "map75")
                 },
             )
@@ -183,5 +190,18 @@ def _mean(table: Floats) -> Floats:
     return mean_over_classes(table)
 
 
-def _estimate(value: float, drawn: Floats, groups: int | None) -> Estimate | None:
-    return None if np.isnan(value) else percentile_interval(value, drawn, groups)
+def _units(matches: Matches, number: int | None, size: Size = "all") -> int:
+    """In how many images, or groups, there are true boxes of a class and size; None means any class."""
+    is_counted = matches.is_counted[SIZES.index(size)]
+    is_own = is_counted if number is None else is_counted & (matches.true_classes == number)
+    return len(np.unique(matches.units[matches.true_images[is_own]]))
+
+
+def _size(name: str) -> int:
+    """The place among `SIZES` of the range that a score is about; the first for those of all boxes."""
+    ending = name.rpartition("_")[2]
+    return next((place for place, size in enumerate(SIZES) if size == ending), 0)
+
+
+def _estimate(value: float, drawn: Floats, units: int, groups: int | None) -> Estimate | None:
+    return None if np.isnan(value) else bounded_interval(value, drawn, units, groups)

@@ -66,6 +66,11 @@ class Matches:
         """The number of classes K."""
         return len(self.starts) - 1
 
+    @property
+    def units(self) -> Ints:
+        """What an interval draws: the number of each image's group, or of the image, `(images,)`."""
+        return np.arange(self.images) if self.groups is None else self.groups
+
     def rows(self, number: int) -> slice:
         """The detections of a class."""
         return slice(int(self.starts[number]), int(self.starts[number + 1]))

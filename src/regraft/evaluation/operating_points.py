@@ -14,7 +14,7 @@ from regraft.evaluation.average_precision import levels, true_counts
 from regraft.evaluation.boxes import Floats, Ints
 from regraft.evaluation.intervals.groups import number_of_groups
 from regraft.evaluation.matching import IGNORED, RIGHT, WRONG, Matches
-from regraft.evaluation.resampling import percentile_interval
+from regraft.evaluation.resampling import bounded_interval
 from regraft.goal import Goal
 from regraft.records import Estimate, Record
 
@@ -50,15 +50,15 @@ def operating_points(
         iou: the overlap from which on a true box counts as found, one of `IOUS`.
     """
     (level,) = levels(iou)
-    numbers, groups = range(matches.classes), number_of_groups(matches.groups)
+    numbers = range(matches.classes)
     tallies = np.array([_tally(matches, number, float(thresholds[number]), level) for number in numbers])
     tallies = tallies.reshape(matches.classes, 3, matches.images)
     each = tuple(
-        _point(tally, counts, float(threshold), groups)
+        _point(tally, counts, float(threshold), matches)
         for tally, threshold in zip(tallies, thresholds, strict=True)
     )
     shared = float(thresholds[0]) if len(np.unique(thresholds)) == 1 else None
-    return _point(tallies.sum(axis=0), counts, shared, groups), each
+    return _point(tallies.sum(axis=0), counts, shared, matches), each
 
 
 def f1_threshold(matches: Matches, number: int | None = None, *, iou: float = 0.5) -> float:
@@ -167,27 +167,25 @@ def _tally(matches: Matches, number: int, threshold: float, level: int) -> Float
     return np.array([*shown, true_counts(matches, number, ["all"])[0]])
 
 
-def _point(tally: Floats, counts: Floats, threshold: float | None, groups: int | None) -> OperatingPoint:
-    right, wrong, total = tally.sum(axis=1)
-    drawn_right, drawn_wrong, drawn_total = tally @ counts.T
+def _point(tally: Floats, counts: Floats, threshold: float | None, matches: Matches) -> OperatingPoint:
+    right, wrong, total = tally
 
-    def share(parts: Floats | float, whole: Floats | float, times: float = 1.0) -> Floats:
-        parts, whole = np.atleast_1d(times * np.asarray(parts)), np.atleast_1d(np.asarray(whole))
-        shares: Floats = parts / np.where(whole > 0, whole, np.nan)
-        return shares
-
-    def estimate(value: Floats, draws: Floats) -> Estimate | None:
-        return None if np.isnan(value[0]) else percentile_interval(float(value[0]), draws, groups)
+    def share(part: Floats, whole: Floats) -> Estimate | None:
+        """The share of one count in another, `(images,)` each; None if there is nothing to count."""
+        if not whole.sum():
+            return None
+        drawn = whole @ counts.T
+        draws = part @ counts.T / np.where(drawn > 0, drawn, np.nan)
+        units = len(np.unique(matches.units[whole > 0]))
+        value = float(part.sum() / whole.sum())
+        return bounded_interval(value, draws, units, number_of_groups(matches.groups))
 
     return OperatingPoint(
         threshold=threshold,
-        right=int(right),
-        wrong=int(wrong),
-        missed=int(total - right),
-        precision=estimate(share(right, right + wrong), share(drawn_right, drawn_right + drawn_wrong)),
-        recall=estimate(share(right, total), share(drawn_right, drawn_total)),
-        f1=estimate(
-            share(right, right + wrong + total, 2),
-            share(drawn_right, drawn_right + drawn_wrong + drawn_total, 2),
-        ),
+        right=int(right.sum()),
+        wrong=int(wrong.sum()),
+        missed=int((total - right).sum()),
+        precision=share(right, right + wrong),
+        recall=share(right, total),
+        f1=share(2 * right, right + wrong + total),
     )

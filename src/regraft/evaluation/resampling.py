@@ -13,11 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from regraft.evaluation.intervals.groups import Ints, number_of_groups, tail_share
+from regraft.evaluation.intervals.shares import wilson
 from regraft.records import Estimate
 
 Floats = npt.NDArray[Any]
 _MOST, _LEAST = 1_000, 200  # draws: 200 give the bounds of an interval to about a tenth of its width
 _MOST_WORK = 1_000_000_000  # draws x images x columns, a few seconds
+_SAME = 1e-9  # scores that differ by less are the same but for rounding
 _CHUNK = 4_000_000  # counts that are held at once, 32 MB
 
 
@@ -76,3 +78,28 @@ def percentile_interval(value: float, draws: Floats, groups: int | None = None) 
     tail = tail_share(groups)
     low, high = np.quantile(known, [tail, 1 - tail])
     return Estimate(value=value, low=float(min(low, value)), high=float(max(high, value)))
+
+
+def bounded_interval(value: float, draws: Floats, units: int, groups: int | None = None) -> Estimate:
+    """The interval of a score within 0 and 1, which keeps a width where it is 0 or 1 in every draw.
+
+    What is perfect in each of a few images is perfect in every draw of them, too. Then the interval is that
+    of a share of as many images (Wilson 1927).
+
+    Args:
+        value: the score.
+        draws: the same of each draw, `(B,)`.
+        units: how many images the score is about, or groups if these were drawn.
+        groups: the number of all groups if these were drawn; None if images were.
+
+    >>> perfect = bounded_interval(1.0, np.ones(1000), 8)
+    >>> round(perfect.low, 3), perfect.high
+    (0.676, 1.0)
+    """
+    estimate = percentile_interval(value, draws, groups)
+    if estimate.low is None or estimate.high is None or not units:
+        return estimate
+    if estimate.high - estimate.low > _SAME or min(value, 1 - value) > _SAME:
+        return estimate
+    bounds = wilson(round(value) * units, units)
+    return Estimate(value=value, low=bounds.low, high=bounds.high)
