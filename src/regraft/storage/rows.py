@@ -216,6 +216,26 @@ class RowStore:
             "clearing it. Run the command again"
         )
 
+    def known(self, conditions: str = "") -> Known:
+        """The keys that have a row, or a failure under these conditions; nothing else is opened."""
+        known = Known(self.folder, conditions)
+        known.refresh()
+        return known
+
+    def fill(self, keys: Sequence[str], compute: RowSource, known: Known, meter: Meter) -> None:
+        """Compute the rows of `keys` that are not known, and open none.
+
+        Args:
+            keys: SHA-256 of the images.
+            compute: computes rows; see `ensure`.
+            known: what is known, to which the new rows are added.
+            meter: counts the keys.
+        """
+        missing = [key for key in dict.fromkeys(keys) if key not in known]
+        meter.advance(len(keys) - len(missing))
+        if missing:
+            self._fill(missing, _Job(compute, meter, known))
+
     def open(self, reporter: Reporter | None = None, *, conditions: str = "") -> Rows:
         """Open all complete rows; damaged shards are removed, with a warning, as far as their sizes tell.
 

@@ -22,6 +22,8 @@ RECORD = ".verified"
 SETTLED_NS = 2_000_000_000
 """Nanoseconds after which another change of a file gets another time, on any file system."""
 
+_LARGEST_INODE = (1 << 63) - 1  # Windows numbers files with 128 bits
+
 
 class FileState(NamedTuple):
     """The state of a file: it has not been written since if all of these are the same.
@@ -39,7 +41,8 @@ class FileState(NamedTuple):
     @classmethod
     def of(cls, status: os.stat_result) -> FileState:
         """The state in what `os.stat` says."""
-        return cls(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+        inode = status.st_ino & _LARGEST_INODE
+        return cls(status.st_size, status.st_mtime_ns, status.st_ctime_ns, inode)
 
     def is_settled(self) -> bool:
         """Whether a change after now would be seen.
