@@ -17,13 +17,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import ValidationError
 
 from regraft.data.findings.image_set import Images
+from regraft.data.saved_splits import save_split, saved_sides
 from regraft.data.stratification import balanced_parts, scattered
-from regraft.errors import SettingsError, StorageError
+from regraft.errors import SettingsError
 from regraft.records import Finding, ImageItem, Side, Split, SplitRow
-from regraft.storage.files import key_of, read_json, write_json
+from regraft.storage.files import key_of, listed_key
 from regraft.storage.places import cache_folder
 from regraft.storage.tables import printable
 from regraft.tasks.task import Task
@@ -62,12 +62,12 @@ def split_images(
     if test_share == 0:
         sides = ["train"] * len(images.items)
         return _record(images, sides, seed=seed, test_share=test_share, origin="drawn")
-    path = (folder or cache_folder() / "splits") / f"{_key(images, seed, test_share)[:24]}.json"
-    known = _saved(path)
+    place = (folder or cache_folder() / "splits") / _key(images, seed, test_share)[:24]
+    known = saved_sides(place)
     sides, history = _drawn(images, known, seed=seed, test_share=test_share)
     split = _record(images, sides, seed=seed, test_share=test_share, origin="drawn", history=history)
     if save:
-        write_json(path, split.model_dump(mode="json", exclude={"history"}))
+        save_split(place, split, is_readable=bool(known))
     return split
 
 
@@ -75,14 +75,6 @@ def _key(images: Images, seed: int, test_share: float) -> str:
     """What names a saved split: the place of the data, for a table also its file and column of labels."""
     facts = [str(Path(images.root).resolve()), seed, test_share]
     return key_of([*facts, images.source] if images.source else facts)
-
-
-def _saved(path: Path) -> dict[str, Side]:
-    try:
-        split = Split.model_validate(read_json(path))
-    except (StorageError, ValidationError):
-        return {}
-    return {row.sha256: row.side for row in split.rows}
 
 
 def _record(
@@ -98,7 +90,7 @@ def _record(
         )
         for item, side in zip(images.items, sides, strict=True)
     )
-    digest = key_of([[row.path, row.label, row.sha256, row.side] for row in rows])
+    digest = listed_key([row.path, row.label, row.sha256, row.side] for row in rows)
     facts = {"seed": seed, "test_share": test_share, "origin": origin, "history": history}
     return Split.model_validate({**facts, "rows": rows, "sha256": digest})
 

@@ -128,15 +128,15 @@ def test_a_changed_file_of_the_same_size_is_read_again(files: Files, change: Cal
 
 
 def test_members_of_an_archive_are_known_as_long_as_it_is_the_same(files: Files, tmp_path: Path) -> None:
-    place = tmp_path / "photos.zip"
+    folder, place = files.root, tmp_path / "photos.zip"
 
     def pack() -> None:
         with zipfile.ZipFile(place, "w") as packed:
-            for path in sorted(files.root.rglob("*.png")):
-                packed.write(path, path.relative_to(files.root).as_posix())
+            for path in sorted(folder.rglob("*.png")):
+                packed.write(path, path.relative_to(folder).as_posix())
 
     pack()
-    files.root, folder = place, files.root
+    files.root = place
     files.pass_time()
     first = files.scanned()
     assert len(files.read) == 24

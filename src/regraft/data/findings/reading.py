@@ -123,7 +123,7 @@ def _empty_table() -> _Table:
 def _read_table(path: Path) -> _Table:
     """Paths, numbers and hashes in a table; none if it is damaged, which the checksums of zip files tell."""
     try:
-        with np.load(path, allow_pickle=False) as table:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as table:
             text = table["paths"].tobytes().decode("utf-8", "surrogateescape")
             numbers, hashes = table["numbers"], table["hashes"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):

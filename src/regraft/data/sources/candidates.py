@@ -22,7 +22,7 @@ SIDES: dict[str, Side] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """A file that may be an image, with the label, side and group that its location or table row gives."""
 
