@@ -216,7 +216,7 @@ def find_inside(path: str | Path) -> Inside | None:
     return Inside(archive, archive.contents.members[inner])
 
 
-def file_state(path: Path) -> FileState | None:
+def file_state(path: str | Path) -> FileState | None:
     """The state of a regular file, or of the archive that a file is in; None if there is no such file."""
     try:
         try:

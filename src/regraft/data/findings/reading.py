@@ -211,9 +211,10 @@ class Reading:
         Raises:
             ImageError: it is larger than the limit.
         """
-        if foreign_by_name(os.path.basename(candidate.file)) is not None:
+        file = os.fspath(candidate.file)
+        if foreign_by_name(os.path.basename(file)) is not None:
             return None  # whether it can be read depends on what is installed
-        state = file_state(candidate.file)
+        state = file_state(file)
         known = None if state is None else self.known_files.find(candidate.path, state)
         if known is None:
             return None

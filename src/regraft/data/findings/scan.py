@@ -174,7 +174,8 @@ def _assemble(
     skipped = (*found.skipped, *piles.damaged)
     _check_bad_share(skipped, len(good), settings)
     facts = rows.gather([sha for _, sha in good]).reshape(-1).view(FACTS) if good else np.zeros(0, FACTS)
-    candidates = [_of_patient(candidate, row) for (candidate, _), row in zip(good, facts, strict=True)]
+    patients = facts["group"].tolist()
+    candidates = [_of_patient(candidate, group) for (candidate, _), group in zip(good, patients, strict=True)]
     keys = [sha for _, sha in good]
     files = {sha: candidate.file for candidate, sha in good}
 
@@ -189,7 +190,8 @@ def _assemble(
         alike, keys, common_thumbnails(facts, choice.chosen), look=look, policy=settings.look_alikes
     )
     items = tuple(
-        replace(item, label=candidate.label) for item, candidate in zip(items, candidates, strict=True)
+        item if item.label == candidate.label else replace(item, label=candidate.label)
+        for item, candidate in zip(items, candidates, strict=True)
     )
     findings += picture_findings(alike, facts, choice.chosen)
     findings += intensity_findings([candidate.path for candidate in candidates], facts, choice)
@@ -209,10 +211,9 @@ def _assemble(
     )
 
 
-def _of_patient(candidate: Candidate, facts: np.void) -> Candidate:
+def _of_patient(candidate: Candidate, patient: bytes) -> Candidate:
     """The candidate with the group that its file names, if its location or table names none."""
-    group = facts["group"].decode()
-    return replace(candidate, group=group) if group and candidate.group is None else candidate
+    return replace(candidate, group=patient.decode()) if patient and candidate.group is None else candidate
 
 
 def _by_stratum(candidates: Sequence[Candidate], task: TaskName) -> list[Candidate]:
