@@ -44,7 +44,7 @@ DOORS = {
     "prometheus_client": {"serving"},
     "onnxruntime": {"export", "prediction", "serving"},
     "onnxscript": {"export"},
-    "pyarrow": {"data/archives", "data/sources", "lab", "outputs"},
+    "pyarrow": {"data/archives", "data/sources", "lab", "outputs", "storage"},
     "rich": {"cli/terminal"},
     "cyclopts": {"cli"},
     "huggingface_hub": {"named", "networks/weights"},

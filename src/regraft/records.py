@@ -178,7 +178,7 @@ def columns_of(
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ImageItem:
     """One usable image of a data set."""
 
@@ -211,8 +211,11 @@ class Finding:
     paths: tuple[str, ...] = ()
 
 
-class SplitRow(Record):
-    """One image and the side of the split that it is on."""
+@dataclass(frozen=True, slots=True)
+class SplitRow:
+    """One image and the side of the split that it is on; a split checks those that it reads."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
     path: str
     label: str

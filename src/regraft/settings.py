@@ -86,6 +86,9 @@ class DataSettings:
     retry_failed: bool = False
     """Try files again that could not be used before. By default their reasons are kept in the cache, and they
     are tried again only with other limits or newly installed decoders."""
+    reread_files: bool = False
+    """Read all files again. By default a file is not read if its size, its times and its inode are those that
+    it had when an earlier command read it."""
     corrections: str | None = None
     """CSV file with labels to change and images to leave out: the list that `regraft advise --suspects`
     writes, with the column action filled in (relabel or exclude)."""
@@ -157,7 +160,7 @@ class DataSettings:
         for name in ("boxes_format", "boxes_before_rotation", "range", "window", "fetch_urls", "data_root"):
             if kept[name] in (None, "auto", False):
                 del kept[name]
-        del kept["retry_failed"]
+        del kept["retry_failed"], kept["reread_files"]
         return kept
 
 

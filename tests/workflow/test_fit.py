@@ -154,8 +154,9 @@ def test_copies_that_a_launcher_started_are_refused_before_any_work(
     assert not (tmp_path / "run").exists()
 
 
-def test_trying_failed_files_again_makes_no_other_run() -> None:
-    assert DataSettings(retry_failed=True).record() == DataSettings().record()
+@pytest.mark.parametrize("settings", [{"retry_failed": True}, {"reread_files": True}], ids=str)
+def test_reading_files_again_makes_no_other_run(settings: dict[str, bool]) -> None:
+    assert DataSettings(**settings).record() == DataSettings().record()
 
 
 def test_the_cache_stays_within_its_cap(

@@ -121,7 +121,8 @@ def _with_task(found: Found, task: TaskName, columns: TableColumns | None) -> Fo
     candidates, skipped = [], list(found.skipped)
     for candidate in found.candidates:
         try:
-            candidates.append(replace(candidate, label=TASKS[task].read(candidate.label)))
+            label = TASKS[task].read(candidate.label)
+            candidates.append(candidate if label == candidate.label else replace(candidate, label=label))
         except DataError as error:
             skipped.append(SkippedFile(candidate.path, str(error)))
     if found.candidates and not candidates:

@@ -11,19 +11,20 @@ import hashlib
 import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import ValidationError
 
 from regraft.data.findings.image_set import Images
+from regraft.data.saved_splits import save_split, saved_sides
 from regraft.data.stratification import balanced_parts, scattered
-from regraft.errors import SettingsError, StorageError
+from regraft.errors import SettingsError
 from regraft.records import Finding, ImageItem, Side, Split, SplitRow
-from regraft.storage.files import key_of, read_json, write_json
+from regraft.storage.files import key_of, listed_key
 from regraft.storage.places import cache_folder
 from regraft.storage.tables import printable
 from regraft.tasks.task import Task
@@ -62,12 +63,12 @@ def split_images(
     if test_share == 0:
         sides = ["train"] * len(images.items)
         return _record(images, sides, seed=seed, test_share=test_share, origin="drawn")
-    path = (folder or cache_folder() / "splits") / f"{_key(images, seed, test_share)[:24]}.json"
-    known = _saved(path)
+    place = (folder or cache_folder() / "splits") / _key(images, seed, test_share)[:24]
+    known = saved_sides(place)
     sides, history = _drawn(images, known, seed=seed, test_share=test_share)
     split = _record(images, sides, seed=seed, test_share=test_share, origin="drawn", history=history)
     if save:
-        write_json(path, split.model_dump(mode="json", exclude={"history"}))
+        save_split(place, split, is_readable=bool(known))
     return split
 
 
@@ -75,14 +76,6 @@ def _key(images: Images, seed: int, test_share: float) -> str:
     """What names a saved split: the place of the data, for a table also its file and column of labels."""
     facts = [str(Path(images.root).resolve()), seed, test_share]
     return key_of([*facts, images.source] if images.source else facts)
-
-
-def _saved(path: Path) -> dict[str, Side]:
-    try:
-        split = Split.model_validate(read_json(path))
-    except (StorageError, ValidationError):
-        return {}
-    return {row.sha256: row.side for row in split.rows}
 
 
 def _record(
@@ -98,7 +91,7 @@ def _record(
         )
         for item, side in zip(images.items, sides, strict=True)
     )
-    digest = key_of([[row.path, row.label, row.sha256, row.side] for row in rows])
+    digest = listed_key([row.path, row.label, row.sha256, row.side] for row in rows)
     facts = {"seed": seed, "test_share": test_share, "origin": origin, "history": history}
     return Split.model_validate({**facts, "rows": rows, "sha256": digest})
 
@@ -161,11 +154,12 @@ def _reused(
 
     The classes that have lost their share (see `_unfit`) are drawn again, and no others are touched.
     """
-    fresh = _draw(items, {}, seed=seed, test_share=test_share)
+    groups_in_turn = _Groups.of(items, seed)
+    fresh = _draw(groups_in_turn, {}, test_share=test_share)
     old = sum(item.sha256 in known for item in items)
     if not old:
         return fresh, ""
-    sides = _draw(items, known, seed=seed, test_share=test_share)
+    sides = _draw(groups_in_turn, known, test_share=test_share)
     unfit = _unfit(items, sides, fresh, test_share=test_share)
     if not unfit:
         return sides, f"split of an earlier run reused for {old:,} of {len(items):,} images"
@@ -178,7 +172,7 @@ def _reused(
         f"split of an earlier run reused for {still:,} of {len(items):,} images, and drawn again for "
         f"classes whose share of test images had changed ({shown})"
     )
-    return _draw(items, kept, seed=seed, test_share=test_share), history
+    return _draw(groups_in_turn, kept, test_share=test_share), history
 
 
 def _unfit(
@@ -204,24 +198,45 @@ def _needed(items: Sequence[ImageItem], test_share: float) -> dict[str, int]:
     return {label: min(math.floor(test_share * size + 0.5), size - 1) for label, size in sizes.items()}
 
 
-def _draw(items: Sequence[ImageItem], known: dict[str, Side], *, seed: int, test_share: float) -> list[Side]:
-    groups: dict[str, list[int]] = defaultdict(list)
-    for number, item in enumerate(items):
-        groups[item.group or item.sha256].append(number)
+@dataclass(frozen=True)
+class _Groups:
+    """The groups of some images, as numbers of the images."""
+
+    items: Sequence[ImageItem]
+    in_turn: list[list[int]]
+    """The order in which groups are drawn for the test side, which their names and the seed alone decide."""
+
+    @classmethod
+    def of(cls, items: Sequence[ImageItem], seed: int) -> _Groups:
+        groups: dict[str, list[int]] = defaultdict(list)
+        for number, item in enumerate(items):
+            groups[item.group or item.sha256].append(number)
+        return cls(items, [groups[key] for key in sorted(groups, key=partial(_rank, seed))])
+
+
+def _draw(groups: _Groups, known: dict[str, Side], *, test_share: float) -> list[Side]:
+    """The side of each image: that of a known image of its group, otherwise by turn."""
+    items = groups.items
     needed = _needed(items, test_share)
     sides: list[Side] = ["train"] * len(items)
-    open_groups = []
-    for key, members in groups.items():
-        old = {known[items[number].sha256] for number in members if items[number].sha256 in known}
-        if not old:
-            open_groups.append((_rank(seed, key), members))
-        elif "test" in old:
-            for number in members:
-                sides[number] = "test"
-                needed[items[number].label] -= 1
-    for _, members in sorted(open_groups):
-        counts = Counter(items[number].label for number in members)
-        if all(count <= needed[label] for label, count in counts.items()):
+    open_groups = groups.in_turn
+    if known:
+        open_groups = []
+        for members in groups.in_turn:
+            old = {known.get(items[number].sha256) for number in members}
+            if "test" in old:
+                for number in members:
+                    sides[number] = "test"
+                    needed[items[number].label] -= 1
+            elif old == {None}:
+                open_groups.append(members)
+    for members in open_groups:
+        if len(members) == 1:  # most groups, by far
+            is_needed = needed[items[members[0]].label] >= 1
+        else:
+            counts = Counter(items[number].label for number in members)
+            is_needed = all(count <= needed[label] for label, count in counts.items())
+        if is_needed:
             for number in members:
                 sides[number] = "test"
                 needed[items[number].label] -= 1

@@ -130,6 +130,7 @@ def _opened(
             reading.range,
             reading.window,
             reading.retry_failed,
+            reading.reread_files,
         )
         dataset = boxed_dataset(
             request.boxes, scanning, seed=settings.seed, test_share=settings.test_share, reporter=log

@@ -58,7 +58,12 @@ def rehearse_detector(request: DetectionRequest, log: RunLog) -> DetectionRehear
     weights = on_canvas_weights(request, log)
     limits = LoadLimits(data.max_megapixels, data.max_file_mb)
     scanning = ScanSettings(
-        limits, data.max_bad_share, data.workers, data.look_alikes, retry_failed=data.retry_failed
+        limits,
+        data.max_bad_share,
+        data.workers,
+        data.look_alikes,
+        retry_failed=data.retry_failed,
+        reread_files=data.reread_files,
     )
     dataset = boxed_dataset(request.boxes, scanning, seed=fit.seed, test_share=fit.test_share, reporter=log)
     pictures = {side: own for side in _SIDES if (own := dataset.pictures(side))}

@@ -6,12 +6,11 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from regraft.data.findings.image_set import Images
+from regraft.data.findings.image_set import FilesByHash, Images
 from regraft.data.pictures.guards import reading_conditions
 from regraft.data.pictures.loading import LOADER_VERSION, LoadLimits, Pixels, load_input, read_file
 from regraft.errors import ImageError
@@ -164,7 +163,7 @@ class Decoding:
         limits: LoadLimits,
         ready: dict[str, Pixels] | None = None,
     ) -> None:
-        self.files = {item.sha256: Path(images.root, item.path) for item in images.items}
+        self.files = FilesByHash(images.root, images.items)
         self.reasons: dict[str, str] = {}
         self._load, self._limits, self._ready = load, limits, {} if ready is None else ready
         self._lasting: set[str] = set()

@@ -188,9 +188,10 @@ class EarlierImages:
     @classmethod
     def of(cls, split: Split) -> EarlierImages:
         """The images of a split, as the run of it will list them."""
+        paths = [harmless(row.path) for row in split.rows]
         return cls(
-            {harmless(row.path): harmless(row.label) for row in split.rows},
-            {harmless(row.path): row.sha256 for row in split.rows},
+            dict(zip(paths, (harmless(row.label) for row in split.rows), strict=True)),
+            dict(zip(paths, (row.sha256 for row in split.rows), strict=True)),
         )
 
 
@@ -199,11 +200,12 @@ def images_of_run(folder: Path | None, settings: dict[str, Any]) -> EarlierImage
     if folder is None or not (folder / "run.json").exists() or _state(folder, settings) != "same":
         return None
     try:
+        found = EarlierImages({}, {})
         with (folder / "split.csv").open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-        return EarlierImages(
-            {row["path"]: row["label"] for row in rows}, {row["path"]: row["sha256"] for row in rows}
-        )
+            for row in csv.DictReader(file):
+                found.labels[row["path"]] = row["label"]
+                found.hashes[row["path"]] = row["sha256"]
+        return found
     except (OSError, UnicodeDecodeError, csv.Error, KeyError):
         return None
 

@@ -7,6 +7,7 @@ import json
 import os
 import shlex
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -72,7 +73,7 @@ class RunFolder(ABC):
         """The images that the model was trained on."""
         return tuple(
             ImageItem(unguarded(row["path"]), unguarded(row["label"]), row["sha256"])
-            for row in self.table("split.csv")
+            for row in self._rows("split.csv")
             if row["side"] == "train"
         )
 
@@ -149,7 +150,17 @@ class RunFolder(ABC):
 
     def table(self, name: str) -> list[dict[str, str]]:
         """The rows of one of the run's CSV files; empty if the file does not exist."""
-        return list(csv.DictReader(self._text(name).splitlines()))
+        return list(self._rows(name))
+
+    def _rows(self, name: str) -> Iterator[dict[str, str]]:
+        """The same one by one: of a million images, all rows together would take a gigabyte."""
+        try:
+            with (self.folder / name).open(newline="", encoding="utf-8") as file:
+                yield from csv.DictReader(file)
+        except FileNotFoundError:
+            return
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise SettingsError(f"{self.folder / name} can't be read: {error}") from error
 
     def file(self, path: str) -> Path | None:
         """The file that one of the run's paths names; None if there is none below the data set's root.
@@ -181,11 +192,11 @@ class RunFolder(ABC):
     @cached_property
     def groups(self) -> dict[str, str]:
         """The group of each of the run's images by its path."""
-        return {unguarded(row["path"]): row["group"] for row in self.table("split.csv")}
+        return {unguarded(row["path"]): row["group"] for row in self._rows("split.csv")}
 
     @cached_property
     def _hashes(self) -> dict[str, str]:
-        return {unguarded(row["path"]): row["sha256"] for row in self.table("split.csv")}
+        return {unguarded(row["path"]): row["sha256"] for row in self._rows("split.csv")}
 
     def _text(self, name: str) -> str:
         try:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from regraft.data.findings.image_set import Images
-from regraft.heads.dataset import Evaluation
+from regraft.heads.dataset import Evaluation, Outputs
 from regraft.outputs.plots import Axes, point_plot
 from regraft.prediction.model import Model
 from regraft.records import Estimate, Scores, Split
 from regraft.runs.records import LadderRecord, Run
-from regraft.storage.files import write_atomically, write_json
-from regraft.storage.tables import csv_bytes
+from regraft.storage.files import stream_atomically, write_atomically, write_json
+from regraft.storage.tables import csv_blocks, csv_bytes
 from regraft.tasks.score_sheet import ScoreSheet, measures
-from regraft.tasks.task import Measure
+from regraft.tasks.task import Measure, Task
 from regraft.training.history import History
 
 _OPTIONAL = (
@@ -57,13 +57,11 @@ def write_run(
     (folder / "run.json").unlink(missing_ok=True)  # the folder may now contain files of two fits
     model.save(folder / "bundle")
     write_json(folder / "split.json", split.model_dump(mode="json", exclude={"rows", "history"}))
-    header = ("path", "label", "side", "group", "sha256")
-    rows: list[Sequence[Any]] = [(row.path, row.label, row.side, row.group, row.sha256) for row in split.rows]
-    write_atomically(folder / "split.csv", csv_bytes(header, rows))
+    write_split(folder / "split.csv", split)
     write_skipped(folder / "skipped.csv", images)
     findings: list[Sequence[Any]] = [(f.kind, f.message, " | ".join(f.paths)) for f in images.findings]
     write_atomically(folder / "findings.csv", csv_bytes(("kind", "message", "paths"), findings))
-    _write_predictions(folder / "predictions.csv", model, split, evaluation)
+    write_predictions(folder / "predictions.csv", model.task, split, evaluation.outputs)
     write_scores(folder, model.scores)
     run.plan.save(folder / "plan.toml")
     for name in _OPTIONAL:  # left by an earlier run or rung in this folder
@@ -123,18 +121,27 @@ def _bounds(estimate: Estimate | None) -> tuple[Any, ...]:
     return (estimate.value, estimate.low, estimate.high) if estimate else ("", "", "")
 
 
+def write_split(path: Path, split: Split) -> None:
+    """Write the table of the images, with the side and the group of each."""
+    rows = ((row.path, row.label, row.side, row.group, row.sha256) for row in split.rows)
+    stream_atomically(path, csv_blocks(("path", "label", "side", "group", "sha256"), rows))
+
+
 def write_skipped(path: Path, images: Images) -> None:
     """Write the list of files that were not used, with the reasons."""
     rows = [(file.path, file.reason) for file in images.skipped]
     write_atomically(path, csv_bytes(("path", "reason"), rows))
 
 
-def _write_predictions(path: Path, model: Model, split: Split, evaluation: Evaluation) -> None:
-    rows = []
-    for number, output in zip(evaluation.outputs.rows, evaluation.outputs.values, strict=True):
-        place = split.rows[number]
-        rows.append((place.path, place.side, place.label, *model.task.row(output)))
-    write_atomically(path, csv_bytes(["path", "side", "label", *model.task.columns], rows))
+def write_predictions(path: Path, task: Task, split: Split, outputs: Outputs) -> None:
+    """Write the table of the predictions from which the scores were computed."""
+
+    def rows() -> Iterator[Sequence[Any]]:
+        for number, output in zip(outputs.rows, outputs.values, strict=True):
+            place = split.rows[number]
+            yield place.path, place.side, place.label, *task.row(output)
+
+    stream_atomically(path, csv_blocks(["path", "side", "label", *task.columns], rows()))
 
 
 def write_scores(folder: Path, sheet: ScoreSheet) -> None:

@@ -50,6 +50,20 @@ def key_of(facts: Any) -> str:
     return sha256_of(json.dumps(facts, sort_keys=True, separators=(",", ":")).encode())
 
 
+def listed_key(facts: Iterable[Any]) -> str:
+    """The content key of a long list, `key_of(list(facts))`, without its text in memory.
+
+    >>> listed_key([1, ["a"]]) == key_of([1, ["a"]])
+    True
+    """
+    encode = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+    digest = hashlib.sha256(b"[")
+    for number, fact in enumerate(facts):
+        digest.update(f"{',' if number else ''}{encode(fact)}".encode())
+    digest.update(b"]")
+    return digest.hexdigest()
+
+
 @contextlib.contextmanager
 def explained(path: Path, size_bytes: int | None = None) -> Iterator[None]:
     """Turn the operating system's write errors into `StorageError`s with the path and the bytes needed."""
@@ -75,15 +89,24 @@ def make_folder(path: Path) -> Path:
     return path
 
 
-def write_atomically(path: Path, chunks: bytes | Iterable[bytes | memoryview]) -> None:
+def write_atomically(
+    path: Path, chunks: bytes | Iterable[bytes | memoryview], *, is_durable: bool = True
+) -> None:
     """Write a file so that it is complete or absent, even after a crash or power cut.
+
+    Args:
+        path: the file.
+        chunks: its content, in pieces or whole.
+        is_durable: whether it survives a power cut. If not, it may then be empty or damaged, and the call
+            does not wait for the disk.
 
     Raises:
         DiskFullError: no space is left; the temporary file is removed, an older file is unchanged.
         StorageError: the folder can't be written to.
     """
     pieces = [chunks] if isinstance(chunks, bytes) else list(chunks)
-    with _replacing(path, sum(memoryview(piece).nbytes for piece in pieces)) as file:
+    size_bytes = sum(memoryview(piece).nbytes for piece in pieces)
+    with _replacing(path, size_bytes, is_durable=is_durable) as file:
         for piece in pieces:
             file.write(piece)
 
@@ -110,7 +133,7 @@ def join_atomically(parts: Sequence[Path], path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _replacing(path: Path, size_bytes: int | None) -> Iterator[BinaryIO]:
+def _replacing(path: Path, size_bytes: int | None, *, is_durable: bool = True) -> Iterator[BinaryIO]:
     """A file to write to, which replaces `path` once it is complete and durable."""
     temporary = _temporary(path)
     make_folder(path.parent)
@@ -119,13 +142,15 @@ def _replacing(path: Path, size_bytes: int | None) -> Iterator[BinaryIO]:
             with temporary.open("xb") as file:
                 yield file
                 file.flush()
-                os.fsync(file.fileno())
+                if is_durable:
+                    os.fsync(file.fileno())
             os.replace(temporary, path)
         except BaseException:
             with contextlib.suppress(OSError):
                 temporary.unlink()
             raise
-        sync_folder(path.parent)
+        if is_durable:
+            sync_folder(path.parent)
         _remove_orphans(path)
 
 

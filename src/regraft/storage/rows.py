@@ -11,11 +11,11 @@ deleted and computed again.
 from __future__ import annotations
 
 import contextlib
-import mmap
 import os
-import time
-from collections.abc import Iterable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,22 +24,22 @@ import numpy.typing as npt
 
 from regraft.errors import StorageError
 from regraft.progress import Meter, Reporter, Silent
-from regraft.storage.files import make_folder, remove_old, sha256_of_file, write_json
+from regraft.storage.files import make_folder, remove_old, write_json
 from regraft.storage.locks import working_lock
+from regraft.storage.mapped import Array, MappedShard, most_open, release
 from regraft.storage.shards import (
     Failure,
     Known,
-    Manifest,
     manifest_paths,
     read_manifest,
     remove_shard,
     write_shard,
 )
+from regraft.storage.verified import Verified
 from regraft.storage.worklists import Piece, Worklist, new_worklist, open_worklists, pieces_of
 
 SHARD_ROWS = 1024
 _ATTEMPTS = 3
-Array = npt.NDArray[Any]
 
 
 class RowSource(Protocol):
@@ -53,16 +53,29 @@ class RowSource(Protocol):
 
 
 class Rows:
-    """The rows of a store, memory-mapped: nothing is read from disk until it is gathered."""
+    """The rows of a store, memory-mapped: nothing is read from disk until it is gathered.
+
+    A shard is compared with its hash when the first of its rows is gathered. A damaged one is deleted, and
+    computed again if that is possible.
+
+    Args:
+        shards: the rows by shards; arrays in memory are taken as they are.
+        places: the shard and the row of each key.
+        reasons: why the rows of some keys can't be computed.
+        renewed: computes the rows of keys again, after their shard was deleted.
+    """
 
     def __init__(
         self,
-        shards: Sequence[Array],
+        shards: Sequence[Array | MappedShard],
         places: Mapping[str, tuple[int, int]],
         reasons: Mapping[str, str] | None = None,
+        renewed: Callable[[Sequence[str]], Rows] | None = None,
     ) -> None:
-        self._shards = shards
+        self._shards = list(shards)
         self._places = places
+        self._renewed = renewed
+        self._one_renewal = threading.Lock()
         self.reasons = reasons or {}
         """Why the rows of some keys can't be computed, as was found out now or earlier."""
 
@@ -75,44 +88,71 @@ class Rows:
         Args:
             keys: SHA-256 of the images; each must be in the store.
             columns: the columns to read from disk; None reads all.
+
+        Raises:
+            StorageError: a shard is damaged, and its rows can't be computed again now.
         """
         chosen = columns or slice(None)
-        sample = self._shards[0][:0, chosen] if self._shards else np.empty((0, 0))
+        places = self._whole(keys)
+        sample = self._array(0)[:0, chosen] if self._shards else np.empty((0, 0))
         result = np.empty((len(keys), *sample.shape[1:]), dtype=sample.dtype)
-        places = np.array([self._places[key] for key in keys], dtype=np.int64).reshape(-1, 2)
-        for number in np.unique(places[:, 0]):
+        for number in np.unique(places[:, 0]).tolist():
             wanted = np.flatnonzero(places[:, 0] == number)
-            result[wanted] = self._shards[number][places[wanted, 1], chosen]
-            _release(self._shards[number])
+            array = self._array(number)
+            result[wanted] = array[places[wanted, 1], chosen]
+            release(array)
         return result
 
+    def _array(self, number: int) -> Array:
+        shard = self._shards[number]
+        return shard.rows() if isinstance(shard, MappedShard) else shard
 
-def _release(array: Array) -> None:
-    """Release the memory pages of a mapping; without this, reads would end up mapping the whole store."""
-    mapping = getattr(array, "_mmap", None)
-    if mapping is not None and hasattr(mmap, "MADV_DONTNEED"):
-        mapping.madvise(mmap.MADV_DONTNEED)
+    def _whole(self, keys: Sequence[str]) -> npt.NDArray[np.int64]:
+        """The shard and the row of each key, `(len(keys), 2)`, after a look whether the shards are whole."""
+        for _ in range(_ATTEMPTS):
+            places = np.array([self._places[key] for key in keys], dtype=np.int64).reshape(-1, 2)
+            used = [self._shards[number] for number in np.unique(places[:, 0]).tolist()]
+            mapped = [shard for shard in used if isinstance(shard, MappedShard)]
+            damaged = [shard for shard in mapped if not shard.is_whole()]
+            for shard in mapped[:1]:  # all have the same record
+                shard.verified.save()
+            if not damaged:
+                return places
+            with self._one_renewal:
+                for shard in damaged:
+                    self._renew(shard)
+        raise StorageError(
+            f"{damaged[0].path} and others are damaged again whenever they are written. Check the disk, or "
+            "choose another folder for the cache with $REGRAFT_CACHE"
+        )
+
+    def _renew(self, shard: MappedShard) -> None:
+        """Delete a damaged shard, and have its rows computed again; they are put behind all others."""
+        lost = [key for key in shard.manifest.keys if self._shards[self._places[key][0]] is shard]
+        if not lost:  # another thread has done it
+            return
+        remove_shard(shard.manifest.path)
+        if self._renewed is None:
+            raise StorageError(
+                f"{shard.path} was damaged, and has been deleted. Run the same command again: what the file "
+                f"held ({len(lost):,} rows) is then computed again"
+            )
+        found = self._renewed(lost)
+        absent = [key for key in lost if key not in found]
+        if absent:
+            reason = found.reasons.get(absent[0], "its file can't be read any more")
+            raise StorageError(
+                f"{shard.path} was damaged, and has been deleted; {len(absent):,} of its {len(lost):,} rows "
+                f"can't be computed again, the first because: {reason}. Run the same command again"
+            )
+        start = len(self._shards)
+        self._shards += found._shards
+        moved = {key: (start + found._places[key][0], found._places[key][1]) for key in lost}
+        self._places = {**self._places, **moved}
 
 
-_whole: set[tuple[str, str, int, int, int]] = set()
-"""Files that this process has read to their ends: path, hash, size, time of the last change, and number."""
-_SETTLED_NS = 2_000_000_000
-
-
-def _is_whole(path: Path, sha256: str) -> bool:
-    """Whether a file has this hash; it is read once in each process unless it changes.
-
-    A file that has changed a moment ago is read again, since clocks of file systems tick slowly.
-    """
-    state = path.stat()
-    known = (str(path), sha256, state.st_size, state.st_mtime_ns, state.st_ino)
-    if known in _whole:
-        return True
-    if sha256_of_file(path) != sha256:
-        return False
-    if time.time_ns() - state.st_mtime_ns > _SETTLED_NS:
-        _whole.add(known)
-    return True
+def _warn_of_damage(reporter: Reporter, name: str) -> None:
+    reporter.warn(f"cache shard {name} was damaged; it is removed and computed again")
 
 
 class RowStore:
@@ -163,8 +203,9 @@ class RowStore:
         reporter = reporter or Silent()
         wanted = list(dict.fromkeys(keys))
         tried: set[str] = set()
+        renewed = partial(self._renewed, compute=compute, conditions=conditions, reporter=reporter)
         for _ in range(_ATTEMPTS):
-            rows, known = self._opened(conditions, reporter)
+            rows, known = self._opened(conditions, reporter, renewed)
             missing = [key for key in wanted if key not in known and key not in tried]
             if not missing:
                 return rows
@@ -175,8 +216,28 @@ class RowStore:
             "clearing it. Run the command again"
         )
 
+    def known(self, conditions: str = "") -> Known:
+        """The keys that have a row, or a failure under these conditions; nothing else is opened."""
+        known = Known(self.folder, conditions)
+        known.refresh()
+        return known
+
+    def fill(self, keys: Sequence[str], compute: RowSource, known: Known, meter: Meter) -> None:
+        """Compute the rows of `keys` that are not known, and open none.
+
+        Args:
+            keys: SHA-256 of the images.
+            compute: computes rows; see `ensure`.
+            known: what is known, to which the new rows are added.
+            meter: counts the keys.
+        """
+        missing = [key for key in dict.fromkeys(keys) if key not in known]
+        meter.advance(len(keys) - len(missing))
+        if missing:
+            self._fill(missing, _Job(compute, meter, known))
+
     def open(self, reporter: Reporter | None = None, *, conditions: str = "") -> Rows:
-        """Open all complete and undamaged rows; damaged shards are removed, with a warning.
+        """Open all complete rows; damaged shards are removed, with a warning, as far as their sizes tell.
 
         Args:
             reporter: receives the warnings.
@@ -184,44 +245,43 @@ class RowStore:
         """
         return self._opened(conditions, reporter or Silent())[0]
 
-    def _opened(self, conditions: str, reporter: Reporter) -> tuple[Rows, Known]:
-        arrays: list[Array] = []
+    def _opened(
+        self,
+        conditions: str,
+        reporter: Reporter,
+        renewed: Callable[[Sequence[str]], Rows] | None = None,
+    ) -> tuple[Rows, Known]:
+        shards: list[MappedShard] = []
         places: dict[str, tuple[int, int]] = {}
         reasons: dict[str, str] = {}
-        known = Known(self.folder, conditions)
+        known, verified, most = Known(self.folder, conditions), Verified(self.folder), most_open()
         for path in manifest_paths(self.folder):
             try:
                 manifest = read_manifest(path)
-                array = self._verified(manifest)
+                if manifest.keys:
+                    is_kept = len(shards) < most
+                    shard = MappedShard(manifest, self.width, self.dtype, verified, is_kept=is_kept)
             except (StorageError, OSError, ValueError):
-                reporter.warn(f"cache shard {path.stem} was damaged; it is removed and computed again")
+                _warn_of_damage(reporter, path.stem)
                 remove_shard(path)
                 continue
             known.add(manifest)
             reasons |= manifest.failures_under(conditions)
-            if array is not None:
+            if manifest.keys:
                 for row, key in enumerate(manifest.keys):
-                    places.setdefault(key, (len(arrays), row))
-                arrays.append(array)
+                    places.setdefault(key, (len(shards), row))
+                shards.append(shard)
             with contextlib.suppress(OSError):  # a read-only cache can be used too
                 os.utime(path)  # `prune` deletes the least recently used shards first
-        return Rows(arrays, places, {key: reasons[key] for key in reasons if key not in places}), known
+        reasons = {key: reasons[key] for key in reasons if key not in places}
+        return Rows(shards, places, reasons, renewed), known
 
-    def _verified(self, manifest: Manifest) -> Array | None:
-        """The rows of a shard; None if it has only failures.
-
-        Raises:
-            ValueError: the array is not the one that the manifest was written for.
-        """
-        path = manifest.array
-        if path is None and not manifest.keys:
-            return None
-        if path is None or not _is_whole(path, manifest.sha256):
-            raise ValueError(f"{manifest.path} does not match its array")
-        array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
-        if array.shape != (len(manifest.keys), self.width) or array.dtype != self.dtype:
-            raise ValueError(f"{path} has another shape than its store")
-        return array
+    def _renewed(
+        self, lost: Sequence[str], *, compute: RowSource, conditions: str, reporter: Reporter
+    ) -> Rows:
+        """The rows of a shard that was found damaged as it was read, computed again."""
+        _warn_of_damage(reporter, f"with {len(lost):,} rows in {self.folder.name}")
+        return self.ensure(lost, compute, conditions=conditions)
 
     def _fill(self, missing: Sequence[str], job: _Job) -> None:
         """Compute the missing rows shard by shard; shards that another process has locked come last."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 _FORMULA_STARTS = ("=", "+", "-", "@")
+_BLOCK_ROWS = 4096
 _NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?")
 
 
@@ -26,11 +28,18 @@ def printable(text: str) -> str:
 
 def csv_bytes(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
     """A CSV file (RFC 4180, UTF-8) as bytes. Text that a spreadsheet would run as a formula gets a `'`."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    for row in (header, *rows):
-        writer.writerow([harmless(cell) if isinstance(cell, str) else cell for cell in row])
-    return buffer.getvalue().encode()
+    return b"".join(csv_blocks(header, rows))
+
+
+def csv_blocks(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[bytes]:
+    """The bytes of a CSV file in blocks of 4,096 rows, so that a long one is never in memory as a whole."""
+    remaining = itertools.chain([header], rows)
+    while block := list(itertools.islice(remaining, _BLOCK_ROWS)):
+        buffer = io.StringIO()
+        writer = csv.writer(buffer, lineterminator="\n")
+        for row in block:
+            writer.writerow([harmless(cell) if isinstance(cell, str) else cell for cell in row])
+        yield buffer.getvalue().encode()
 
 
 def harmless(cell: str) -> str:

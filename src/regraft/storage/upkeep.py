@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from regraft.errors import StorageError
-from regraft.storage.files import ORPHAN_S, read_json, remove_old, sha256_of_file
+from regraft.storage.files import ORPHAN_S, read_json, remove_old
 from regraft.storage.shards import manifest_paths, read_manifest, remove_shard
+from regraft.storage.verified import Verified
 
 
 @dataclass(frozen=True)
@@ -27,18 +28,22 @@ class CacheUse:
 
 
 def verify_store(folder: Path) -> list[str]:
-    """Remove the shards of a store whose bytes don't match their manifest, and return their names."""
-    damaged = []
+    """Remove the shards of a store whose bytes don't match their manifest, and return their names.
+
+    All bytes are read, whatever earlier processes have found whole.
+    """
+    damaged, verified = [], Verified(folder)
     for path in manifest_paths(folder):
         try:
             manifest = read_manifest(path)
             array = manifest.array
-            is_whole = array is None or sha256_of_file(array) == manifest.sha256
+            is_whole = array is None or verified.is_whole(array, manifest.sha256, is_read=True)
         except (StorageError, OSError):
             is_whole = False
         if not is_whole:
             damaged.append(f"{folder.name}/{path.stem}")
             remove_shard(path)
+    verified.save()
     return damaged
 
 

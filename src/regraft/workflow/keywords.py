@@ -34,6 +34,7 @@ class DataChanges(TypedDict, total=False):
     max_file_mb: float
     max_bad_share: float
     retry_failed: bool
+    reread_files: bool
     corrections: str | None
     look_alikes: Literal["auto", "group", "ignore"]
     boxes_format: BoxesFormat | None

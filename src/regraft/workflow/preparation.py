@@ -191,6 +191,7 @@ def scanned(found: Found, settings: DataSettings, reporter: Reporter | None) -> 
         settings.range,
         settings.window,
         settings.retry_failed,
+        settings.reread_files,
     )
     images = scan(found, how, reporter=reporter)
     images = corrected(images, settings.corrections) if settings.corrections else images

@@ -50,7 +50,10 @@ def info(*, json: Annotated[bool, Parameter(negative="")] = False) -> int:
 
 
 def verify() -> int:
-    """Compare all cached data with their hashes; damaged shards are removed and will be computed again."""
+    """Compare all cached data with their hashes; damaged shards are removed and will be computed again.
+
+    Everything is read, also what earlier commands have found whole.
+    """
     from regraft.storage.places import cache_folder
     from regraft.storage.upkeep import remove_stale, stores_below, verify_store
 

@@ -23,6 +23,7 @@ from regraft.data.archives.tar_files import read_tar_member, tar_contents
 from regraft.data.archives.zip_files import read_zip_member, zip_contents
 from regraft.errors import DataError, ImageError
 from regraft.storage.tables import printable
+from regraft.storage.verified import FileState
 
 Kind = Literal["zip", "tar", "tar.gz", "parquet"]
 _OTHER_ZIPS = (
@@ -213,6 +214,21 @@ def find_inside(path: str | Path) -> Inside | None:
     if inner not in archive.contents.members:
         raise ImageError(f"the archive {printable(outer)} holds no such file")
     return Inside(archive, archive.contents.members[inner])
+
+
+def file_state(path: str | Path) -> FileState | None:
+    """The state of a regular file, or of the archive that a file is in; None if there is no such file."""
+    try:
+        try:
+            status = os.stat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            inside = find_inside(path)
+            if inside is None:
+                return None
+            status = os.stat(inside.archive.path)
+    except (OSError, ValueError, ImageError):
+        return None
+    return FileState.of(status) if stat.S_ISREG(status.st_mode) else None
 
 
 def names_in(folder: str | Path) -> list[str]:

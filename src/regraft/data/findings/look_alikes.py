@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import io
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -11,12 +16,19 @@ import numpy.typing as npt
 
 from regraft.data.findings.duplicates import Ints, connected, near_duplicates
 from regraft.data.findings.second_look import differ_in_one_place
+from regraft.errors import StorageError
 from regraft.records import Finding
+from regraft.storage.files import remove_old, write_atomically
+from regraft.storage.places import cache_folder
 
 LookAlikes = Literal["auto", "group", "ignore"]
 Look = Callable[[Sequence[int]], npt.NDArray[np.uint8]]
 """Grey pictures `(n, 4096) uint8` of 64 x 64 pixels of the images with the given numbers."""
 
+_VERSION = 1  # of the cached pairs; another one where the same thumbnails give other pairs
+_FEW = 10_000
+_MOST_KEPT = 20_000_000  # pairs: 160 MB
+_KEPT_S = 30 * 86_400.0
 _PARTNERS = 50  # pairs that are kept for each image, with its own and with other labels; counts are exact
 _AS_COMMON = (
     0.5  # look-alikes across labels, relative to those within them, from which thumbnails say nothing
@@ -40,13 +52,53 @@ class Thumbnails:
 def compared(thumbnails: npt.NDArray[np.uint8], labels: Sequence[str]) -> Thumbnails:
     """Compare all thumbnails; for each image at most fifty pairs of a sort are kept.
 
+    Of more than 10,000 images the result is cached, since a million take minutes. It is found by the content
+    of thumbnails and labels.
+
     Args:
         thumbnails: grey thumbnails of 16 x 16 pixels, `(N, 256) uint8`.
         labels: the labels of the images.
     """
     classes = _class_numbers(labels)
+    if len(labels) <= _FEW:
+        return _compared(thumbnails, classes)
+    digest = hashlib.sha256(f"{_VERSION} {_PARTNERS}".encode())
+    for values in (classes, np.ascontiguousarray(thumbnails)):
+        digest.update(values.reshape(-1).view(np.uint8).data)
+    path = cache_folder() / "scan" / "pairs" / f"{digest.hexdigest()[:24]}.npz"
+    known = _read_pairs(path)
+    if known is None:
+        known = _compared(thumbnails, classes)
+        _write_pairs(path, known)
+    return known
+
+
+def _read_pairs(path: Path) -> Thumbnails | None:
+    """The pairs in a file; None if it is missing or damaged, which the checksums of zip files tell."""
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as table:
+            within, across, counts = (table[name] for name in ("within", "across", "counts"))
+            first, second = counts.tolist()
+            pairs = [some.astype(np.int64).reshape(-1, 2) for some in (within, across)]
+            return Thumbnails(pairs[0], pairs[1], (first, second))
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+
+
+def _write_pairs(path: Path, found: Thumbnails) -> None:
+    remove_old(path.parent.glob("*.npz"), _KEPT_S)
+    if len(found.within) + len(found.across) > _MOST_KEPT:
+        return
+    buffer = io.BytesIO()
+    within, across = found.within.astype(np.int32), found.across.astype(np.int32)
+    np.savez(buffer, within=within, across=across, counts=np.array(found.counts))
+    with contextlib.suppress(StorageError):  # a read-only cache can be used too
+        write_atomically(path, buffer.getvalue(), is_durable=False)
+
+
+def _compared(thumbnails: npt.NDArray[np.uint8], classes: Ints) -> Thumbnails:
     kept: tuple[list[Ints], list[Ints]] = ([], [])
-    taken = np.zeros((2, len(labels)), dtype=np.int64)
+    taken = np.zeros((2, len(classes)), dtype=np.int64)
     counts = [0, 0]
     for pairs in near_duplicates(thumbnails):
         is_across = classes[pairs[:, 0]] != classes[pairs[:, 1]]

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
+from regraft.data.sources.candidates import suffix_of
 from regraft.records import Finding
 
 _WORDS = (
@@ -22,13 +23,10 @@ def mask_findings(paths: Sequence[str], labels: Sequence[str]) -> Iterator[Findi
 
 
 def _masks(paths: Sequence[str]) -> Iterator[Finding]:
-    names = {(str(place.parent), place.stem) for place in map(PurePosixPath, paths)}
-    found = []
-    for path in paths:
-        place = PurePosixPath(path)
-        match = _NAME.fullmatch(place.stem)
-        if match and (str(place.parent), match["name"]) in names:
-            found.append(path)
+    matches = [(path, match) for path in paths if (match := _NAME.fullmatch(_stem(path)))]
+    places = map(PurePosixPath, paths if matches else ())
+    names = {(str(place.parent), place.stem) for place in places}
+    found = [path for path, match in matches if (str(PurePosixPath(path).parent), match["name"]) in names]
     if found:
         yield Finding(
             "mask",
@@ -36,6 +34,11 @@ def _masks(paths: Sequence[str]) -> Iterator[Finding]:
             "folder, and count as pictures of the class; move them elsewhere unless that is meant",
             tuple(found),
         )
+
+
+def _stem(path: str) -> str:
+    """The name of a file without its extension."""
+    return path.rpartition("/")[2].removesuffix(suffix_of(path))
 
 
 def _mask_classes(paths: Sequence[str], labels: Sequence[str]) -> Iterator[Finding]:

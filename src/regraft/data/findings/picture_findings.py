@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,7 @@ from regraft.data.findings.intensity import is_blank
 from regraft.data.findings.masks import mask_findings
 from regraft.data.pictures.file_kinds import EXTENSIONS
 from regraft.data.pictures.loading import Picture
-from regraft.data.sources.candidates import Candidate
+from regraft.data.sources.candidates import Candidate, suffix_of
 from regraft.records import Finding, Intensity
 
 FACTS = np.dtype(
@@ -100,8 +99,10 @@ def _is_blank(image: Image.Image) -> bool:
 
 
 def _is_grey(image: Image.Image) -> bool:
-    pixels = np.asarray(image.resize((64, 64), Image.Resampling.NEAREST), dtype=np.int16)
-    return int((pixels.max(axis=2) - pixels.min(axis=2)).max()) <= _MAX_GREY_SPREAD
+    pixels = np.asarray(image.resize((64, 64), Image.Resampling.NEAREST))
+    red, green, blue = pixels[..., 0], pixels[..., 1], pixels[..., 2]  # a reduction takes 20 times as long
+    highest, lowest = np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)
+    return int((highest - lowest).max()) <= _MAX_GREY_SPREAD
 
 
 def picture_findings(
@@ -129,12 +130,13 @@ def picture_findings(
 def _extensions_and_notes(paths: Sequence[str], facts: npt.NDArray[Any]) -> Iterator[Finding]:
     wrong: dict[str, list[str]] = defaultdict(list)
     notes: dict[str, list[str]] = defaultdict(list)
-    for path, row in zip(paths, facts, strict=True):
-        name, suffix = row["format"].decode(), Path(path).suffix.lower()
+    for path, form in zip(paths, facts["format"].tolist(), strict=True):
+        name, suffix = form.decode(), suffix_of(path).lower()
         if suffix not in EXTENSIONS.get(name, {suffix}):
             wrong[f"{name} named {suffix or 'without extension'}"].append(path)
-        for note in filter(None, row["notes"].decode("utf-8", "ignore").split("; ")):
-            notes[note].append(path)
+    for place in np.flatnonzero(facts["notes"] != b"").tolist():
+        for note in filter(None, facts["notes"][place].decode("utf-8", "ignore").split("; ")):
+            notes[note].append(paths[place])
     for kind, found in (("extension", wrong), ("note", notes)):
         yield from (Finding(kind, text, tuple(names)) for text, names in sorted(found.items()))
 

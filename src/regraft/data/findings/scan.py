@@ -20,9 +20,9 @@ from regraft.data.findings.intensity import choose_intensity, common_thumbnails,
 from regraft.data.findings.look_alikes import LookAlikes
 from regraft.data.findings.picture_findings import FACTS, facts_of, oblong_share, picture_findings
 from regraft.data.findings.piles import Piles, sorted_out
+from regraft.data.findings.reading import Facts, KnownFiles, Reading
 from regraft.data.findings.second_look import LOOK_PX
 from regraft.data.formats.samples import Span
-from regraft.data.pictures.file_kinds import foreign_file
 from regraft.data.pictures.guards import reading_conditions
 from regraft.data.pictures.loading import LOADER_VERSION, LoadLimits, decode, read_file
 from regraft.data.sources.candidates import Candidate, Found
@@ -61,12 +61,14 @@ class ScanSettings:
     """The window of DICOM files; see `DataSettings`."""
     retry_failed: bool = False
     """Whether images that could not be used before are tried again; see `DataSettings`."""
+    reread_files: bool = False
+    """Whether files are read that seem unchanged since an earlier scan; see `DataSettings`."""
 
 
 def scan(found: Found, settings: ScanSettings | None = None, *, reporter: Reporter | None = None) -> Images:
     """Read every candidate once, in parallel, and sort out which can be used.
 
-    Results are cached by content: a second scan only hashes the files.
+    Results are cached by content: a second scan only looks whether the files have changed.
 
     Raises:
         TooManyBadFilesError: more than `max_bad_share` of the files can't be used.
@@ -74,35 +76,35 @@ def scan(found: Found, settings: ScanSettings | None = None, *, reporter: Report
     """
     settings, reporter = settings or ScanSettings(), reporter or Silent()
     workers = settings.workers or count_cores()
-    hashes, reasons = _hash_all(found.candidates, settings.limits, workers, reporter)
-    files = {sha: candidate.file for candidate, sha in zip(found.candidates, hashes, strict=True) if sha}
     own = _OWN_RANGE.model_copy(update={"window": window_of(settings.window)})
-    store = RowStore(
-        cache_folder() / "scan" / _scan_key(settings.limits, own.window)[:24],
-        width=FACTS.itemsize,
-        dtype=np.uint8,
-        facts={"what": "thumbnails and sizes", "loader_version": LOADER_VERSION},
-    )
+    files: dict[str, Path] = {}
+    lately: dict[str, str] = {}
 
-    def compute(keys: Sequence[str]) -> Iterator[tuple[str, npt.NDArray[np.uint8] | Failure | None]]:
-        def examine(key: str) -> tuple[str, npt.NDArray[np.uint8] | Failure | None]:
-            try:
-                facts = _examine(files[key], key, settings.limits, own)
-            except ImageError as error:
-                reasons[key] = str(error)
-                return key, None
-            if isinstance(facts, Failure):
-                reasons[key] = facts.reason
-            return key, facts
+    def examine(key: str, data: bytes | None) -> Facts:
+        try:
+            facts = _examine(files[key], key, data, settings.limits, own)
+        except ImageError as error:
+            lately[key] = str(error)
+            return None
+        if isinstance(facts, Failure):
+            lately[key] = facts.reason
+        return facts
 
-        return in_order(examine, keys, workers=workers, ahead=4 * workers)
+    def compute(keys: Sequence[str]) -> Iterator[tuple[str, Facts]]:
+        facts = in_order(lambda key: examine(key, None), keys, workers=workers, ahead=4 * workers)
+        return zip(keys, facts, strict=True)
 
+    store, conditions = _store(settings.limits, own), reading_conditions(settings.limits)
+    known_files = KnownFiles.of(found, is_obeyed=not settings.reread_files)
+    reading = Reading(settings.limits, workers, store, conditions, examine, known_files)
+    with reporter.phase("checking files", len(found.candidates)) as meter:
+        hashes, reasons = reading.read(found.candidates, files, meter)
     if settings.retry_failed:
-        forget_failures(cache_folder(), files)
-    conditions = reading_conditions(settings.limits)
+        forget_failures(cache_folder(), files.keys() - lately.keys())
     rows = store.ensure(
-        list(files), compute, conditions=conditions, reporter=reporter, phase="checking new images"
+        list(files), compute, conditions=conditions, reporter=reporter, phase="checking images"
     )
+    reasons |= lately
     known = {key: reason for key, reason in rows.reasons.items() if key not in reasons}
     images = _assemble(found, hashes, {**known, **reasons}, rows, settings, reporter)
     hash_of = {candidate.path: sha for candidate, sha in zip(found.candidates, hashes, strict=True)}
@@ -114,6 +116,16 @@ def scan(found: Found, settings: ScanSettings | None = None, *, reporter: Report
     return images
 
 
+def _store(limits: LoadLimits, own: Intensity) -> RowStore:
+    """Where the facts of images are kept by their content."""
+    return RowStore(
+        cache_folder() / "scan" / _scan_key(limits, own.window)[:24],
+        width=FACTS.itemsize,
+        dtype=np.uint8,
+        facts={"what": "thumbnails and sizes", "loader_version": LOADER_VERSION},
+    )
+
+
 def _scan_key(limits: LoadLimits, window: Span | None) -> str:
     # Lower limits must refuse images that higher limits accepted, so the limits are part of the key; so is a
     # setting of Pillow's that only the user's own program can change, and which accepts incomplete files.
@@ -122,38 +134,18 @@ def _scan_key(limits: LoadLimits, window: Span | None) -> str:
     return key_of([*facts, ImageFile.LOAD_TRUNCATED_IMAGES, *windows])
 
 
-def _hash_all(
-    candidates: Sequence[Candidate], limits: LoadLimits, workers: int, reporter: Reporter
-) -> tuple[list[str | None], dict[str, str]]:
-    """SHA-256 of every readable candidate (None for the others), and the others' reasons by path."""
-    reasons: dict[str, str] = {}
-
-    def hash_one(candidate: Candidate) -> str | None:
-        try:
-            if kind := foreign_file(candidate.file):  # a video may be too large to read
-                raise ImageError(f"{kind.name}: not read")
-            return sha256_of(read_file(candidate.file, limits))
-        except ImageError as error:
-            reasons[candidate.path] = str(error)
-            return None
-
-    hashes: list[str | None] = []
-    with reporter.phase("hashing", len(candidates)) as meter:
-        for sha in in_order(hash_one, candidates, workers=workers, ahead=16 * workers):
-            hashes.append(sha)
-            meter.advance()
-    return hashes, reasons
-
-
-def _examine(file: Path, sha: str, limits: LoadLimits, own: Intensity) -> npt.NDArray[np.uint8] | Failure:
+def _examine(
+    file: Path, sha: str, data: bytes | None, limits: LoadLimits, own: Intensity
+) -> npt.NDArray[np.uint8] | Failure:
     """The facts of an image, or why it can't be used.
 
     Raises:
         ImageError: it can't be read now, which says nothing about the image itself.
     """
-    data = read_file(file, limits)
-    if sha256_of(data) != sha:
-        raise ImageError("changed while it was read")
+    if data is None:
+        data = read_file(file, limits)
+        if sha256_of(data) != sha:
+            raise ImageError("changed while it was read")
     try:
         return facts_of(decode(data, min_side_px=_LOOK_PX, limits=limits, intensity=own))
     except ImageError as error:
@@ -182,7 +174,8 @@ def _assemble(
     skipped = (*found.skipped, *piles.damaged)
     _check_bad_share(skipped, len(good), settings)
     facts = rows.gather([sha for _, sha in good]).reshape(-1).view(FACTS) if good else np.zeros(0, FACTS)
-    candidates = [_of_patient(candidate, row) for (candidate, _), row in zip(good, facts, strict=True)]
+    patients = facts["group"].tolist()
+    candidates = [_of_patient(candidate, group) for (candidate, _), group in zip(good, patients, strict=True)]
     keys = [sha for _, sha in good]
     files = {sha: candidate.file for candidate, sha in good}
 
@@ -197,7 +190,8 @@ def _assemble(
         alike, keys, common_thumbnails(facts, choice.chosen), look=look, policy=settings.look_alikes
     )
     items = tuple(
-        replace(item, label=candidate.label) for item, candidate in zip(items, candidates, strict=True)
+        item if item.label == candidate.label else replace(item, label=candidate.label)
+        for item, candidate in zip(items, candidates, strict=True)
     )
     findings += picture_findings(alike, facts, choice.chosen)
     findings += intensity_findings([candidate.path for candidate in candidates], facts, choice)
@@ -217,10 +211,9 @@ def _assemble(
     )
 
 
-def _of_patient(candidate: Candidate, facts: np.void) -> Candidate:
+def _of_patient(candidate: Candidate, patient: bytes) -> Candidate:
     """The candidate with the group that its file names, if its location or table names none."""
-    group = facts["group"].decode()
-    return replace(candidate, group=group) if group and candidate.group is None else candidate
+    return replace(candidate, group=patient.decode()) if patient and candidate.group is None else candidate
 
 
 def _by_stratum(candidates: Sequence[Candidate], task: TaskName) -> list[Candidate]:

@@ -82,7 +82,7 @@ def read_file(path: str | Path, limits: LoadLimits | None = None) -> bytes:
         inside = find_inside(path)
         if inside is None:
             raise ImageError(f"can't be opened: {error.strerror}") from error
-        _check_size(inside.size, limits)
+        check_size(inside.size, limits)
         return inside.read()
     except (OSError, ValueError) as error:
         raise ImageError(f"can't be opened: {getattr(error, 'strerror', None) or error}") from error
@@ -91,10 +91,15 @@ def read_file(path: str | Path, limits: LoadLimits | None = None) -> bytes:
 def _check_regular(status: os.stat_result, limits: LoadLimits) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise ImageError("not a regular file")
-    _check_size(status.st_size, limits)
+    check_size(status.st_size, limits)
 
 
-def _check_size(size: int, limits: LoadLimits) -> None:
+def check_size(size: int, limits: LoadLimits) -> None:
+    """Refuse files without content, and larger ones than the limit.
+
+    Raises:
+        ImageError: says how large the file is, and the limit.
+    """
     if size == 0:
         raise ImageError("empty file")
     if size > limits.max_file_mb * 1e6:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import PurePath
 
 _SUFFIXES_LISTED = """
     .txt .md .rst .rtf .csv .tsv .json .jsonl .geojson .xml .xsd .yaml .yml .toml .ini .cfg .conf .properties
@@ -43,7 +42,8 @@ def side_file(name: str) -> str | None:
         return name if name in (".DS_Store", ".gitkeep", ".directory") else "hidden file"
     if name.strip().lower() in _NAMES:
         return name.strip()
-    suffix = PurePath(name).suffix.lower()
+    place = name.rfind(".")
+    suffix = name[place:].lower() if 0 < place < len(name) - 1 else ""
     if suffix in _SUFFIXES:
         return suffix
     return "tfevents" if ".tfevents." in name else name[-1:] if name.endswith("~") else None

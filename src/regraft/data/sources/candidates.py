@@ -22,7 +22,18 @@ SIDES: dict[str, Side] = {
 }
 
 
-@dataclass(frozen=True)
+def suffix_of(path: str) -> str:
+    """The extension of a file's name, as `Path(path).suffix`, for paths with forward slashes.
+
+    >>> [suffix_of(path) for path in ("a.b/1.JPG", "a/.hidden", "a/1.", "a/1")]
+    ['.JPG', '', '', '']
+    """
+    name = path.rpartition("/")[2]
+    place = name.rfind(".")
+    return name[place:] if 0 < place < len(name) - 1 else ""
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """A file that may be an image, with the label, side and group that its location or table row gives."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -34,7 +35,7 @@ def found_in(tree: Folder, walk: Walk, root: Path, layout: LayoutChoice = "auto"
     """
     known = recognised(tree, layout)
     candidates = tuple(
-        Candidate(file.relative_to(root).as_posix(), file, place.label, place.side)
+        Candidate(_below(file, root), file, place.label, place.side)
         for place in known.classes
         for file in place.folder.all_files()
     )
@@ -51,6 +52,14 @@ def found_in(tree: Folder, walk: Walk, root: Path, layout: LayoutChoice = "auto"
     return Found(
         root, candidates, tuple(walk.skipped), findings, _text(known, walk, loose, root), hint=known.hint
     )
+
+
+def _below(file: Path, root: Path) -> str:
+    """The path of a file relative to the root, with forward slashes."""
+    path, start = str(file), f"{root}{os.sep}"
+    if os.sep == "/" and path.startswith(start):  # a tenth of the time
+        return path[len(start) :]
+    return file.relative_to(root).as_posix()
 
 
 def _outside(tree: Folder, known: Layout) -> tuple[list[Path], list[Path]]:
