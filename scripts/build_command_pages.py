@@ -67,6 +67,7 @@ The settings that `regraft fit`, `regraft advise` and `regraft find-lr` share, f
 ACCEPTED = "All [settings](settings.md) of networks, strategies, images and training are accepted, too."
 WITH_SETTINGS = (("advise",), ("find-lr",), ("fit",))
 FINDS_PROBLEMS: dict[Words, str] = {
+    ("cache", "merge"): "a shard of another cache is damaged",
     ("cache", "verify"): "an entry is damaged",
     ("doctor",): "something is wrong that has to be fixed",
     ("weights", "verify"): "a file can't be used",

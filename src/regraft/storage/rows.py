@@ -14,7 +14,7 @@ import contextlib
 import mmap
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -50,6 +50,30 @@ class RowSource(Protocol):
 
         The row is a `Failure` if the image can't be used, now or later; None if it can't be read.
         """
+
+
+class ShardSource(Protocol):
+    """Computes the rows of several shards, some of them at the same time."""
+
+    def __call__(
+        self, shards: Iterator[Sequence[str]]
+    ) -> Iterator[tuple[Sequence[str], Iterable[tuple[str, Array | Failure | None]]]]:
+        """Yield every shard that was taken from the iterator with its rows, in any order.
+
+        A shard is locked when it is taken, and unlocked when it is written.
+        """
+
+
+def one_by_one(compute: RowSource) -> ShardSource:
+    """A source that computes a shard while it is being written, and begins the next one after that."""
+
+    def run(
+        shards: Iterator[Sequence[str]],
+    ) -> Iterator[tuple[Sequence[str], Iterable[tuple[str, Array | Failure | None]]]]:
+        for keys in shards:
+            yield keys, compute(keys)
+
+    return run
 
 
 class Rows:
@@ -160,6 +184,19 @@ class RowStore:
             reporter: receives the progress.
             phase: what the progress is called.
         """
+        source = one_by_one(compute)
+        return self.ensure_by(source, keys, conditions=conditions, reporter=reporter, phase=phase)
+
+    def ensure_by(
+        self,
+        source: ShardSource,
+        keys: Sequence[str],
+        *,
+        conditions: str = "",
+        reporter: Reporter | None = None,
+        phase: str = "computing",
+    ) -> Rows:
+        """As `ensure`, by a source that may compute several shards at the same time."""
         reporter = reporter or Silent()
         wanted = list(dict.fromkeys(keys))
         tried: set[str] = set()
@@ -169,7 +206,7 @@ class RowStore:
             if not missing:
                 return rows
             with reporter.phase(phase, len(missing)) as meter:
-                self._fill(missing, _Job(compute, meter, known, tried))
+                self._fill(missing, _Job(source, meter, known, tried))
         raise StorageError(
             f"the cache at {self.folder} keeps losing shards while it is used; another process may be "
             "clearing it. Run the command again"
@@ -232,9 +269,12 @@ class RowStore:
         worklists = self._worklists(missing, job.known)
         pieces = pieces_of(worklists, set(missing), job.known, most_rows=self._shard_rows)
         job.meter.advance(len(missing) - sum(len(piece.keys) for piece in pieces))
-        busy = [piece for piece in pieces if not self._fill_piece(piece, job, wait=False)]
-        for piece in busy:
-            self._fill_piece(piece, job, wait=True)
+        while pieces:
+            busy = self._fill_free(pieces, job)
+            if len(busy) == len(pieces):  # others compute all that is left; what they lose is for us
+                self._fill_free(busy[:1], job, wait=True)
+                del busy[:1]
+            pieces = busy
         for worklist in worklists:
             worklist.close(job.known)
 
@@ -250,26 +290,43 @@ class RowStore:
                 worklists[-1].write()
         return worklists
 
-    def _fill_piece(self, piece: Piece, job: _Job, *, wait: bool) -> bool:
-        """Compute what is missing of some rows; returns whether no other process is busy with them."""
-        with contextlib.ExitStack() as stack:
-            for name in piece.locks:
-                if not stack.enter_context(working_lock(self.folder / f".{name}.lock", wait=wait)):
-                    return False
-            job.known.refresh()  # another process may have computed it meanwhile
-            missing = [key for key in piece.keys if key not in job.known]
-            job.meter.advance(len(piece.keys) - len(missing))
-            if missing:
-                self._compute(missing, job)
-        return True
+    def _fill_free(self, pieces: Sequence[Piece], job: _Job, *, wait: bool = False) -> list[Piece]:
+        """Compute what is missing of the shards that no other process is busy with; returns the others."""
+        busy: list[Piece] = []
+        locks: dict[tuple[str, ...], contextlib.ExitStack] = {}
 
-    def _compute(self, keys: Sequence[str], job: _Job) -> None:
-        """Compute rows and write them as a shard."""
+        def taken() -> Iterator[Sequence[str]]:
+            for piece in pieces:
+                with contextlib.ExitStack() as stack:
+                    places = (self.folder / f".{name}.lock" for name in piece.locks)
+                    if not all(stack.enter_context(working_lock(place, wait=wait)) for place in places):
+                        busy.append(piece)
+                        continue
+                    job.known.refresh()  # another process may have computed it meanwhile
+                    missing = tuple(key for key in piece.keys if key not in job.known)
+                    job.meter.advance(len(piece.keys) - len(missing))
+                    if missing:
+                        locks[missing] = stack.pop_all()
+                        yield missing
+
+        try:
+            for keys, rows in job.source(taken()):
+                self._write(keys, rows, job)
+                locks.pop(tuple(keys)).close()
+        finally:
+            for stack in locks.values():
+                stack.close()
+        return busy
+
+    def _write(
+        self, keys: Sequence[str], rows: Iterable[tuple[str, Array | Failure | None]], job: _Job
+    ) -> None:
+        """Write rows, which may be computed meanwhile, as a shard."""
         place = {key: number for number, key in enumerate(keys)}
         array = np.empty((len(keys), self.width), dtype=self.dtype)
         done = np.zeros(len(keys), dtype=bool)
         failed: dict[str, str] = {}
-        for key, row in job.compute(keys):
+        for key, row in rows:
             if isinstance(row, Failure):
                 failed[key] = row.reason
             elif row is not None:
@@ -280,15 +337,15 @@ class RowStore:
         job.tried.update(keys)
         job.tried.difference_update(kept)
         if kept or failed:
-            rows = array if done.all() else array[done]
-            job.known.add(write_shard(self.folder, kept, rows, failed, job.known.conditions))
+            whole = array if done.all() else array[done]
+            job.known.add(write_shard(self.folder, kept, whole, failed, job.known.conditions))
 
 
 @dataclass(frozen=True)
 class _Job:
     """What computes missing rows, and what came of it."""
 
-    compute: RowSource
+    source: ShardSource
     meter: Meter
     known: Known
     tried: set[str] = field(default_factory=set)
