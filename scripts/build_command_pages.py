@@ -82,6 +82,8 @@ RELATED: dict[Words, tuple[str, ...]] = {
     ("explain",): ("[seeing](../seeing.md)", "`regraft visualize`", "`regraft report`"),
     ("export",): ("[serving](../serving.md)", "`regraft serve`"),
     ("find-lr",): ("[training](../training.md)", "`regraft plot-schedule`"),
+    ("cache", "merge"): ("[beyond one process](../scale.md)", "`regraft extract`"),
+    ("extract",): ("[beyond one process](../scale.md)", "`regraft fit`", "`regraft cache merge`"),
     ("fit",): ("[start here](../start.md)", "[choosing](../choosing.md)", "[training](../training.md)"),
     ("plot-schedule",): ("[training](../training.md)", "`regraft find-lr`"),
     ("predict",): ("[start here](../start.md)", "`regraft serve`"),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,9 +13,11 @@ import pytest
 from regraft.errors import ExecutionError, MachineError
 from regraft.execution import ray_executor
 from regraft.execution.ray_executor import RayExecutor, _Crew
+from regraft.execution.worker import Worker
 from regraft.features.executors.executor import Shard, ShardRows
 from regraft.features.executors.task import ExtractionTask
 from regraft.progress import Silent
+from regraft.workflow.check import load_images
 from tests.execution.examples import lenet_task, shards_of
 
 
@@ -160,15 +163,13 @@ def test_a_machine_of_another_kind_ends_the_run(warm_cache: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.children
 def test_actors_of_ray_compute_the_bits_of_a_single_process(photos: Path, warm_cache: Path) -> None:
-    ray = pytest.importorskip("ray", reason="Ray is not installed (the extra ray)")
-    from regraft.execution.worker import Worker
-    from regraft.workflow.check import load_images
-
+    if importlib.util.find_spec("ray") is None:
+        pytest.skip("Ray is not installed (the extra ray)")
     images, task = load_images(photos), lenet_task()
     try:
         done = list(RayExecutor().run(task, shards_of(images, 6), Silent()))
     finally:
-        ray.shutdown()
+        importlib.import_module("ray").shutdown()
     worker = Worker(task)
     assert len(done) == 4
     for shard, rows in done:

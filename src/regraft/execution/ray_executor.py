@@ -11,6 +11,7 @@ import itertools
 import os
 import secrets
 import socket
+import sys
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -60,8 +61,13 @@ def _connected(address: str | None, task: ExtractionTask) -> Any:
     """The library, connected to a cluster; nothing is reported to Ray's makers, and a token is required.
 
     Raises:
-        ExecutionError: there is no cluster at the address, or it refuses.
+        ExecutionError: there is no cluster at the address, it refuses, or it would accept everybody.
     """
+    if "ray" in sys.modules and not os.environ.get("RAY_AUTH_MODE"):  # which Ray reads when it is imported
+        raise ExecutionError(
+            "Ray was imported before, without a token; set RAY_AUTH_MODE=token in the environment before the "
+            "program starts"
+        )
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ.setdefault("RAY_AUTH_MODE", "token")
     if address is None and not any(os.environ.get(name) for name in _TOKENS):

@@ -83,7 +83,8 @@ class ExtractionTask(Record):
             listed = "; ".join(f"{name}: expected {old}, found {new}" for name, old, new in differing)
             raise MachineError(
                 f"{where} would compute rows with other bits ({listed}). Use machines of one kind with the "
-                "same libraries, or accept rows that differ in their last digits with --mixed-machines"
+                "same libraries, or accept rows that differ in their last digits with `regraft extract "
+                "--mixed-machines`"
             )
 
 
