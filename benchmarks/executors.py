@@ -1,15 +1,16 @@
 """Features computed by Ray and by arrays while processes are killed, and what a worker of Ray costs.
 
-Four parts, each against the features that one process computes without being disturbed:
+Five parts, each against the features that one process computes without being disturbed:
 
 - kills: one command with Ray, whose actors are killed ten times with -9, and whose driver twice; after each
   of these the same command is given again;
 - array: four parts on one folder, each killed once and started again;
 - namespaces: the same, two parts in each of two PID namespaces (containers);
+- poison: an image kills every worker of Ray that decodes it; all other rows are compared;
 - costs: processor time for an image by one process and by one and two actors, from the processor time of the
   whole tree of processes against the images done (a straight line, so starting up is not counted).
 
-Run: python benchmarks/executors.py [kills|array|namespaces|costs ...]   (about 15 minutes, with Ray)
+Run: python benchmarks/executors.py [kills|array|namespaces|poison|costs ...]   (20 minutes, with Ray)
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ from regraft.cli.app import run
 sys.exit(run(sys.argv[3:]))
 """
 SUPERVISOR = """
-import json, random, subprocess, sys, threading, time
+import json, os, pathlib, random, subprocess, sys, threading, time
 seed, numbers, command = int(sys.argv[1]), json.loads(sys.argv[2]), json.loads(sys.argv[3])
 said = {}
 
@@ -56,7 +57,10 @@ def supervise(number):
     generator = random.Random(seed + number)
     parted = [*command, "--part", f"{number}/4"]
     first = subprocess.Popen(parted, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    time.sleep(generator.uniform(5, 14))
+    cache = pathlib.Path(os.environ["REGRAFT_CACHE"])
+    while first.poll() is None and not list(cache.glob("features/*/*.worklist")):
+        time.sleep(0.05)
+    time.sleep(generator.uniform(1, 15))
     first.kill()
     killed = first.wait() == -9
     last = subprocess.run(parted, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
@@ -68,6 +72,21 @@ for thread in threads: thread.start()
 for thread in threads: thread.join()
 print(json.dumps(said))
 """
+
+POISON = """
+import os, pathlib
+if b"default_worker" in pathlib.Path("/proc/self/cmdline").read_bytes():
+    from regraft.features.extraction import Decoding
+    decode = Decoding.decode
+
+    def deadly(self, key):
+        if key == os.environ["POISON"]:
+            os.kill(os.getpid(), 9)
+        return decode(self, key)
+
+    Decoding.decode = deadly
+"""
+"""A `sitecustomize`, which Python imports when it starts."""
 
 
 def copied(folder: Path, count: int) -> Path:
@@ -99,7 +118,7 @@ def bits(cache: Path) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     for path in manifests(cache):
         record = json.loads(path.read_text())
-        array = np.load(path.with_name(f"{path.stem}.{record['sha256'][:16]}.npy"))
+        array = np.load(path.with_name(f"{path.stem}.{record['sha256'][:16]}.npy")) if record["keys"] else ()
         found |= {key: row.tobytes() for key, row in zip(record["keys"], array, strict=True)}
     return found
 
@@ -176,6 +195,27 @@ def kills(base: Path, images: Path, single: dict[str, bytes]) -> dict[str, Any]:
         "actors_killed": actors, "drivers_killed": drivers, "exit_codes": codes, "actors_left": len(left),
         "last_words": said[-1].splitlines()[-6:], **compared(cache, single),
     }  # fmt: skip
+
+
+def poison(base: Path, images: Path, single: dict[str, bytes]) -> dict[str, Any]:
+    """One command with Ray, and an image that kills its workers."""
+    cache, bad = base / "poison", sorted(single)[77]
+    (base / "site").mkdir()
+    (base / "site" / "sitecustomize.py").write_text(POISON)
+    path = os.pathsep.join(filter(None, (str(base / "site"), os.environ.get("PYTHONPATH"))))
+    deadly = {**environment(cache), "PYTHONPATH": path, "POISON": bad}
+    run = command(images, "--executor", "ray")
+    done = subprocess.run(run, env=deadly, capture_output=True, text=True, check=True)
+    failed = {}
+    for place in manifests(cache):
+        failed |= json.loads(place.read_text()).get("failed", {})
+    return {
+        "workers_died": done.stderr.count(" died; its "),
+        "said_of_the_image": failed.pop(bad, ""),
+        "other_failures": len(failed),
+        "missing": sorted(set(single) - set(bits(cache))) == [bad],
+        **compared(cache, {key: row for key, row in single.items() if key != bad}),
+    }
 
 
 def supervised(base: Path, name: str, images: Path, single: dict[str, bytes], groups: list[list[int]],
@@ -285,6 +325,7 @@ def main(names: list[str]) -> None:
             "kills": lambda: kills(base, images, single),
             "array": lambda: supervised(base, "array", images, single, groups, []),
             "namespaces": lambda: supervised(base, "namespaces", images, single, groups, apart),
+            "poison": lambda: poison(base, images, single),
             "costs": lambda: costs(base, images),
         }
         facts = {

@@ -49,7 +49,8 @@ class RayExecutor:
         if first is None:  # nothing to do, so nothing is started
             return
         bound = task.threads if task.runtime == "torch" else None
-        task = task.model_copy(update={"threads": self.threads or bound or 1})
+        device = task.device.partition(":")[0]  # every actor sees one GPU, its own
+        task = task.model_copy(update={"threads": self.threads or bound or 1, "device": device})
         crew = _Crew(_connected(self.address, task), task, self.is_mixed, reporter)
         try:
             yield from crew.results(itertools.chain([first], shards))
