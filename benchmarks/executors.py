@@ -326,7 +326,7 @@ def main(names: list[str]) -> None:
             "array": lambda: supervised(base, "array", images, single, groups, []),
             "namespaces": lambda: supervised(base, "namespaces", images, single, groups, apart),
             "poison": lambda: poison(base, images, single),
-            "costs": lambda: costs(base, images),
+            "costs": lambda: costs(base, copied(base / "half", IMAGES // 2)),
         }
         facts = {
             "network": NETWORK,
