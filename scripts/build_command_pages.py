@@ -67,6 +67,7 @@ The settings that `regraft fit`, `regraft advise` and `regraft find-lr` share, f
 ACCEPTED = "All [settings](settings.md) of networks, strategies, images and training are accepted, too."
 WITH_SETTINGS = (("advise",), ("find-lr",), ("fit",))
 FINDS_PROBLEMS: dict[Words, str] = {
+    ("cache", "merge"): "a shard of another cache is damaged",
     ("cache", "verify"): "an entry is damaged",
     ("doctor",): "something is wrong that has to be fixed",
     ("weights", "verify"): "a file can't be used",
@@ -81,6 +82,8 @@ RELATED: dict[Words, tuple[str, ...]] = {
     ("explain",): ("[seeing](../seeing.md)", "`regraft visualize`", "`regraft report`"),
     ("export",): ("[serving](../serving.md)", "`regraft serve`"),
     ("find-lr",): ("[training](../training.md)", "`regraft plot-schedule`"),
+    ("cache", "merge"): ("[beyond one process](../scale.md)", "`regraft extract`"),
+    ("extract",): ("[beyond one process](../scale.md)", "`regraft fit`", "`regraft cache merge`"),
     ("fit",): ("[start here](../start.md)", "[choosing](../choosing.md)", "[training](../training.md)"),
     ("plot-schedule",): ("[training](../training.md)", "`regraft find-lr`"),
     ("predict",): ("[start here](../start.md)", "`regraft serve`"),

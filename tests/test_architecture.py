@@ -25,6 +25,7 @@ DOORS = {
     "timm": {"networks"},
     "torchvision": {"data/pictures", "detection", "networks"},
     "openvino": {"features", "export", "machine"},
+    "ray": {"execution"},
     "skimage": {"features", "lab"},
     "sklearn": {"advice", "estimator", "evaluation", "heads", "lab"},
     "scipy": {"data/findings", "heads", "named"},

@@ -15,6 +15,8 @@
     │       └── LicenceError        weights whose licence has not been accepted yet
     ├── StorageError                a file or folder that can't be written or read
     │   └── DiskFullError
+    ├── ExecutionError              work that other processes can't be given
+    │   └── MachineError            a machine that would compute other bits than was agreed on
     ├── BundleError                 a saved model that can't be loaded
     ├── ServerError                 a server that can't be started
     └── ExportError                 an exported model whose predictions differ from the model's
@@ -108,6 +110,14 @@ class StorageError(RegraftError):
 
 class DiskFullError(StorageError):
     """No space is left for a file; an older file of that name is unchanged."""
+
+
+class ExecutionError(RegraftError):
+    """Work that other processes can't be given, for example because they can't be started."""
+
+
+class MachineError(ExecutionError):
+    """A machine whose results would have other bits than those of the machine that began the work."""
 
 
 class ExportError(RegraftError):

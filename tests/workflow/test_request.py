@@ -7,7 +7,7 @@ import pytest
 from regraft.errors import SettingsError
 from regraft.settings import DataSettings, FitSettings, TrainSettings
 from regraft.workflow.keywords import DataChanges, FitChanges
-from regraft.workflow.request import check_offline
+from regraft.workflow.request import check_offline, make_request
 
 
 def hints(*kinds: Any) -> dict[str, Any]:
@@ -26,3 +26,8 @@ def test_what_is_offline_fetches_nothing() -> None:
     with pytest.raises(SettingsError, match="offline forbids what fetch_urls asks for"):
         check_offline(FitSettings(offline=True), DataSettings(fetch_urls=True))
     check_offline(FitSettings(offline=True), DataSettings())
+
+
+def test_who_computes_features_is_no_part_of_a_run() -> None:
+    by_ray = make_request(FitSettings(executor="ray"), None, None, {})
+    assert by_ray.record() == make_request(None, None, None, {}).record()

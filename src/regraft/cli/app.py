@@ -57,9 +57,10 @@ weights = _group(
 )
 cache = _group(
     "cache",
-    "Show, verify and shrink the cache of computed features.",
+    "Show, verify, merge and shrink the cache of computed features.",
     ("cache:info", "info", "Show what the cache contains and how large it is."),
     ("cache:verify", "verify", "Read the whole cache and compare it with its hashes."),
+    ("cache:merge", "merge", "Copy the features of other caches into this one."),
     ("cache:prune", "prune", "Delete the least recently used entries, down to a given size."),
     ("cache:clear", "clear", "Delete everything in the cache that can be computed again."),
 )
@@ -71,6 +72,7 @@ _GROUPS: dict[str, tuple[_Member | cyclopts.App, ...]] = {
         ("data:data", "data", "List the data sets that have a name, or download one."),
         ("check:check", "check", "Check a folder of images for unusable files, duplicates and odd labels."),
         ("advise:advise", "advise", "Measure which strategy suits your images, and write it as a plan."),
+        ("extract:extract", "extract", "Compute features before you fit, also on several machines."),
         ("fit:fit", "fit", "Transfer a pretrained network to your images."),
         ("runs:runs", "runs", "List the runs in a folder, the most accurate first."),
         ("compare:compare", "compare", "Compare runs on the same test images, with significance tests."),

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from regraft.data.pictures.loading import Pixels
-from regraft.features.runtimes import Key, Row
+from regraft.features.runtimes import Key, Row, RuntimeSource
 from regraft.machine.processor import count_cores
 from regraft.records import Column, InputSpec, MapLevel, Precision
 
@@ -49,6 +49,7 @@ class DescriptorRuntime:
         self.layout, self.width = tuple(columns), start
         self.maps: tuple[MapLevel, ...] = ()
         self.precision: Precision = "fp32"
+        self.source: RuntimeSource | None = None
         self.facts: Mapping[str, Any] = {
             "what": "descriptors",
             "version": 1,

@@ -14,6 +14,8 @@ from regraft.data.findings.image_set import FilesByHash, Images
 from regraft.data.pictures.guards import reading_conditions
 from regraft.data.pictures.loading import LOADER_VERSION, LoadLimits, Pixels, load_input, read_file
 from regraft.errors import ImageError
+from regraft.features.executors.executor import Executor, Shard
+from regraft.features.executors.task import absolute
 from regraft.features.runtimes import Row, Runtime
 from regraft.machine.processor import count_cores
 from regraft.parallel import in_order
@@ -22,7 +24,7 @@ from regraft.records import Column, InputSpec, SkippedFile
 from regraft.storage.files import key_of, sha256_of
 from regraft.storage.places import cache_folder
 from regraft.storage.rows import Rows, RowStore
-from regraft.storage.shards import Failure
+from regraft.storage.shards import Failure, ShardSource, one_by_one
 
 HALF_MAX = float(np.finfo(np.float16).max)
 """The largest number of half precision."""
@@ -77,6 +79,7 @@ def extract(
     limits: LoadLimits | None = None,
     workers: int | None = None,
     decoded: dict[str, Pixels] | None = None,
+    executor: Executor | None = None,
     reporter: Reporter | None = None,
 ) -> Features:
     """The features of all images after every stage, from the cache if they are there.
@@ -88,23 +91,20 @@ def extract(
         limits: limits of the loader.
         workers: number of decoding threads; None means one for each core.
         decoded: inputs that are decoded already, by content hash; they are removed as they are used.
+        executor: carries out what is missing somewhere else, by the runtime's source; None computes it here.
         reporter: receives the progress.
     """
     reporter = reporter or Silent()
     limits = limits or LoadLimits()
     decoding = input_decoding(images, spec, limits, decoded)
 
-    def compute(keys: Sequence[str]) -> Iterator[tuple[str, npt.NDArray[np.float16] | Failure | None]]:
-        for key, row in runtime.run(decoding.ahead(keys, workers or count_cores())):
-            if not np.isfinite(row).all():
-                decoding.refuse(key, "the network's output for this image is NaN or infinite")
-            else:
-                yield key, as_half(row)
-        yield from decoding.failures(keys)
-
-    rows = feature_store(runtime, spec).ensure(
+    if executor is None:
+        source = one_by_one(lambda keys: computed_rows(decoding, runtime, keys, workers or count_cores()))
+    else:
+        source = _elsewhere(executor, runtime, spec, decoding, limits, reporter)
+    rows = feature_store(runtime, spec).ensure_by(
+        source,
         list(decoding.files),
-        compute,
         conditions=reading_conditions(limits),
         reporter=reporter,
         phase="extracting features",
@@ -116,6 +116,41 @@ def extract(
         if item.sha256 not in rows
     )
     return Features(rows, runtime.layout, skipped)
+
+
+def computed_rows(
+    decoding: Decoding, runtime: Runtime, keys: Sequence[str], workers: int
+) -> Iterator[tuple[str, npt.NDArray[np.float16] | Failure | None]]:
+    """The rows of some images as they are kept, computed by this process; see `RowSource`."""
+    for key, row in runtime.run(decoding.ahead(keys, workers)):
+        if not np.isfinite(row).all():
+            decoding.refuse(key, "the network's output for this image is NaN or infinite")
+        else:
+            yield key, as_half(row)
+    yield from decoding.failures(keys)
+
+
+def _elsewhere(
+    executor: Executor,
+    runtime: Runtime,
+    spec: InputSpec,
+    decoding: Decoding,
+    limits: LoadLimits,
+    reporter: Reporter,
+) -> ShardSource:
+    """A source whose rows are computed by an executor's workers, which read the images themselves."""
+    assert runtime.source is not None
+    task = runtime.source.task(runtime, spec, limits)
+
+    def run(
+        shards: Iterator[Sequence[str]],
+    ) -> Iterator[tuple[Sequence[str], Iterator[tuple[str, Row | Failure | None]]]]:
+        work = (Shard(tuple(keys), tuple(absolute(decoding.files[key]) for key in keys)) for keys in shards)
+        for shard, done in executor.run(task, work, reporter):
+            decoding.reasons.update(done.unread)
+            yield shard.keys, done.pairs()
+
+    return run
 
 
 def as_half(row: Row) -> npt.NDArray[np.float16]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from regraft.data.findings.image_set import Images
 from regraft.data.pictures.loading import LoadLimits, Pixels
 from regraft.errors import SettingsError
+from regraft.features.executors.executor import Executor
 from regraft.features.extraction import Features, extract
 from regraft.features.graphs import Cut
 from regraft.features.runtimes import MomentsRuntime, Runtime, RuntimeName
@@ -29,6 +30,10 @@ class Compute:
     """Limits of the image loader."""
     workers: int | None = None
     """Number of decoding threads; None means one for each core."""
+    threads: int | None = None
+    """Number of threads that run the network on a CPU; None means one for each core."""
+    executor: Executor | None = None
+    """Who computes what is not in the cache; None means this process."""
 
     def open(self, weights: Weights, reporter: Reporter, *, cut: Cut = None) -> Runtime:
         """Open a network's runtime; see `open_runtime`."""
@@ -38,6 +43,7 @@ class Compute:
             precision=self.precision,
             device=self.device,
             cut=cut,
+            threads=self.threads,
             reporter=reporter,
         )
 
@@ -62,6 +68,7 @@ class Compute:
             limits=self.limits,
             workers=self.workers,
             decoded=decoded,
+            executor=self.executor if self.executor and runtime.source else None,
             reporter=reporter,
         )
 
@@ -77,12 +84,13 @@ def open_runtime(
     precision: Precision = "fp32",
     device: str = "auto",
     cut: Cut = None,
+    threads: int | None = None,
     reporter: Reporter,
 ) -> Runtime:
     """Open a runtime for a network: torch on a GPU, else OpenVINO if it is installed, else torch on the CPU.
 
     With a `cut`, the rows are activations after that many stages, or the maps of several stages, instead of
-    pooled features.
+    pooled features. The bits of OpenVINO's rows don't depend on the number of threads, those of torch do.
 
     Raises:
         SettingsError: the requested runtime is not installed, or does not support this precision.
@@ -93,10 +101,10 @@ def open_runtime(
     if chosen == "openvino":
         from regraft.features.openvino_runtime import OpenVinoRuntime
 
-        return OpenVinoRuntime(weights, precision=precision, cut=cut)
+        return OpenVinoRuntime(weights, precision=precision, cut=cut, threads=threads)
     from regraft.features.torch_runtime import TorchRuntime
 
-    return TorchRuntime(weights, precision=precision, device=device, cut=cut)
+    return TorchRuntime(weights, precision=precision, device=device, cut=cut, threads=threads)
 
 
 def open_moments(weights: Weights, *, name: RuntimeName = "auto", device: str = "auto") -> MomentsRuntime:

@@ -12,7 +12,7 @@ from regraft.data.pictures.loading import Pixels
 from regraft.errors import SettingsError
 from regraft.features.conversion import converted
 from regraft.features.graphs import Cut, Output, conversion_facts
-from regraft.features.runtimes import Key, Row
+from regraft.features.runtimes import Key, Row, RuntimeSource
 from regraft.machine.inference import openvino_core
 from regraft.machine.processor import count_cores, processor_model
 from regraft.networks.weights.finding import Weights
@@ -38,7 +38,12 @@ class OpenVinoRuntime:
         precision: Precision = "fp32",
         cut: Cut = None,
         output: Output = "rows",
+        threads: int | None = None,
     ) -> None:
+        self._threads = threads or count_cores()
+        self.source: RuntimeSource | None = RuntimeSource(
+            weights, "openvino", precision=precision, cut=cut, output=output, threads=threads
+        )
         self._weights, self._output, self._graph = weights, output, converted(weights, cut)
         self.layout, self.norms = self._graph.columns(output), self._graph.norms
         self.maps = self._graph.maps
@@ -91,11 +96,10 @@ class OpenVinoRuntime:
                 "--precision bf16 needs a CPU with AVX512-BF16 or AMX, and this one has neither; "
                 "use --precision fp32"
             )
-        cores = count_cores()
         settings = {
             "INFERENCE_PRECISION_HINT": _HINTS[self.precision],
-            "NUM_STREAMS": cores,
-            "INFERENCE_NUM_THREADS": cores,
+            "NUM_STREAMS": self._threads,
+            "INFERENCE_NUM_THREADS": self._threads,
             "ENABLE_CPU_PINNING": False,  # because decoding threads share the cores
         }
         model = self._graph.model(read_arrays(self._weights.path), self._output)

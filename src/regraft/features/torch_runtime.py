@@ -23,7 +23,7 @@ from regraft.features.pooling import (
     layout_of,
     map_levels,
 )
-from regraft.features.runtimes import Key, Row
+from regraft.features.runtimes import Key, Row, RuntimeSource
 from regraft.machine.devices import find_device
 from regraft.networks.network import load_network
 from regraft.networks.weights.finding import Weights
@@ -44,8 +44,14 @@ class TorchRuntime:
         device: str = "auto",
         cut: Cut = None,
         output: Output = "rows",
+        threads: int | None = None,
     ) -> None:
+        if threads is not None:
+            torch.set_num_threads(threads)
         self.device = find_device(device)
+        self.source: RuntimeSource | None = RuntimeSource(
+            weights, "torch", precision, str(self.device), cut, output, torch.get_num_threads()
+        )
         network = load_network(weights)
         self.norms = norms_of(network)
         self._output = output

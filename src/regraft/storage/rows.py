@@ -13,11 +13,11 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +30,10 @@ from regraft.storage.mapped import Array, MappedShard, most_open, release
 from regraft.storage.shards import (
     Failure,
     Known,
+    RowSource,
+    ShardSource,
     manifest_paths,
+    one_by_one,
     read_manifest,
     remove_shard,
     write_shard,
@@ -40,16 +43,6 @@ from regraft.storage.worklists import Piece, Worklist, new_worklist, open_workli
 
 SHARD_ROWS = 1024
 _ATTEMPTS = 3
-
-
-class RowSource(Protocol):
-    """Computes the rows of one shard's images."""
-
-    def __call__(self, keys: Sequence[str]) -> Iterable[tuple[str, Array | Failure | None]]:
-        """Yield `(key, row)` for every key, in any order.
-
-        The row is a `Failure` if the image can't be used, now or later; None if it can't be read.
-        """
 
 
 class Rows:
@@ -200,17 +193,30 @@ class RowStore:
             reporter: receives the progress.
             phase: what the progress is called.
         """
+        source = one_by_one(compute)
+        return self.ensure_by(source, keys, conditions=conditions, reporter=reporter, phase=phase)
+
+    def ensure_by(
+        self,
+        source: ShardSource,
+        keys: Sequence[str],
+        *,
+        conditions: str = "",
+        reporter: Reporter | None = None,
+        phase: str = "computing",
+    ) -> Rows:
+        """As `ensure`, by a source that may compute several shards at the same time."""
         reporter = reporter or Silent()
         wanted = list(dict.fromkeys(keys))
         tried: set[str] = set()
-        renewed = partial(self._renewed, compute=compute, conditions=conditions, reporter=reporter)
+        renewed = partial(self._renewed, source=source, conditions=conditions, reporter=reporter)
         for _ in range(_ATTEMPTS):
             rows, known = self._opened(conditions, reporter, renewed)
             missing = [key for key in wanted if key not in known and key not in tried]
             if not missing:
                 return rows
             with reporter.phase(phase, len(missing)) as meter:
-                self._fill(missing, _Job(compute, meter, known, tried))
+                self._fill(missing, _Job(source, meter, known, tried))
         raise StorageError(
             f"the cache at {self.folder} keeps losing shards while it is used; another process may be "
             "clearing it. Run the command again"
@@ -234,7 +240,7 @@ class RowStore:
         missing = [key for key in dict.fromkeys(keys) if key not in known]
         meter.advance(len(keys) - len(missing))
         if missing:
-            self._fill(missing, _Job(compute, meter, known))
+            self._fill(missing, _Job(one_by_one(compute), meter, known))
 
     def open(self, reporter: Reporter | None = None, *, conditions: str = "") -> Rows:
         """Open all complete rows; damaged shards are removed, with a warning, as far as their sizes tell.
@@ -277,11 +283,11 @@ class RowStore:
         return Rows(shards, places, reasons, renewed), known
 
     def _renewed(
-        self, lost: Sequence[str], *, compute: RowSource, conditions: str, reporter: Reporter
+        self, lost: Sequence[str], *, source: ShardSource, conditions: str, reporter: Reporter
     ) -> Rows:
         """The rows of a shard that was found damaged as it was read, computed again."""
         _warn_of_damage(reporter, f"with {len(lost):,} rows in {self.folder.name}")
-        return self.ensure(lost, compute, conditions=conditions)
+        return self.ensure_by(source, lost, conditions=conditions)
 
     def _fill(self, missing: Sequence[str], job: _Job) -> None:
         """Compute the missing rows shard by shard; shards that another process has locked come last."""
@@ -292,9 +298,12 @@ class RowStore:
         worklists = self._worklists(missing, job.known)
         pieces = pieces_of(worklists, set(missing), job.known, most_rows=self._shard_rows)
         job.meter.advance(len(missing) - sum(len(piece.keys) for piece in pieces))
-        busy = [piece for piece in pieces if not self._fill_piece(piece, job, wait=False)]
-        for piece in busy:
-            self._fill_piece(piece, job, wait=True)
+        while pieces:
+            busy = self._fill_free(pieces, job)
+            if len(busy) == len(pieces):  # others compute all that is left; what they lose is for us
+                self._fill_free(busy[:1], job, wait=True)
+                del busy[:1]
+            pieces = busy
         for worklist in worklists:
             worklist.close(job.known)
 
@@ -310,26 +319,43 @@ class RowStore:
                 worklists[-1].write()
         return worklists
 
-    def _fill_piece(self, piece: Piece, job: _Job, *, wait: bool) -> bool:
-        """Compute what is missing of some rows; returns whether no other process is busy with them."""
-        with contextlib.ExitStack() as stack:
-            for name in piece.locks:
-                if not stack.enter_context(working_lock(self.folder / f".{name}.lock", wait=wait)):
-                    return False
-            job.known.refresh()  # another process may have computed it meanwhile
-            missing = [key for key in piece.keys if key not in job.known]
-            job.meter.advance(len(piece.keys) - len(missing))
-            if missing:
-                self._compute(missing, job)
-        return True
+    def _fill_free(self, pieces: Sequence[Piece], job: _Job, *, wait: bool = False) -> list[Piece]:
+        """Compute what is missing of the shards that no other process is busy with; returns the others."""
+        busy: list[Piece] = []
+        locks: dict[tuple[str, ...], contextlib.ExitStack] = {}
 
-    def _compute(self, keys: Sequence[str], job: _Job) -> None:
-        """Compute rows and write them as a shard."""
+        def taken() -> Iterator[Sequence[str]]:
+            for piece in pieces:
+                with contextlib.ExitStack() as stack:
+                    places = (self.folder / f".{name}.lock" for name in piece.locks)
+                    if not all(stack.enter_context(working_lock(place, wait=wait)) for place in places):
+                        busy.append(piece)
+                        continue
+                    job.known.refresh()  # another process may have computed it meanwhile
+                    missing = tuple(key for key in piece.keys if key not in job.known)
+                    job.meter.advance(len(piece.keys) - len(missing))
+                    if missing:
+                        locks[missing] = stack.pop_all()
+                        yield missing
+
+        try:
+            for keys, rows in job.source(taken()):
+                self._write(keys, rows, job)
+                locks.pop(tuple(keys)).close()
+        finally:
+            for stack in locks.values():
+                stack.close()
+        return busy
+
+    def _write(
+        self, keys: Sequence[str], rows: Iterable[tuple[str, Array | Failure | None]], job: _Job
+    ) -> None:
+        """Write rows, which may be computed meanwhile, as a shard."""
         place = {key: number for number, key in enumerate(keys)}
         array = np.empty((len(keys), self.width), dtype=self.dtype)
         done = np.zeros(len(keys), dtype=bool)
         failed: dict[str, str] = {}
-        for key, row in job.compute(keys):
+        for key, row in rows:
             if isinstance(row, Failure):
                 failed[key] = row.reason
             elif row is not None:
@@ -340,15 +366,15 @@ class RowStore:
         job.tried.update(keys)
         job.tried.difference_update(kept)
         if kept or failed:
-            rows = array if done.all() else array[done]
-            job.known.add(write_shard(self.folder, kept, rows, failed, job.known.conditions))
+            whole = array if done.all() else array[done]
+            job.known.add(write_shard(self.folder, kept, whole, failed, job.known.conditions))
 
 
 @dataclass(frozen=True)
 class _Job:
     """What computes missing rows, and what came of it."""
 
-    compute: RowSource
+    source: ShardSource
     meter: Meter
     known: Known
     tried: set[str] = field(default_factory=set)

@@ -11,10 +11,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,40 @@ class Failure:
     """That a row can't be computed by any process: the reason is kept, and the row is not tried again."""
 
     reason: str
+
+
+class RowSource(Protocol):
+    """Computes the rows of one shard's images."""
+
+    def __call__(self, keys: Sequence[str]) -> Iterable[tuple[str, Array | Failure | None]]:
+        """Yield `(key, row)` for every key, in any order.
+
+        The row is a `Failure` if the image can't be used, now or later; None if it can't be read.
+        """
+
+
+class ShardSource(Protocol):
+    """Computes the rows of several shards, some of them at the same time."""
+
+    def __call__(
+        self, shards: Iterator[Sequence[str]]
+    ) -> Iterator[tuple[Sequence[str], Iterable[tuple[str, Array | Failure | None]]]]:
+        """Yield every shard that was taken from the iterator with its rows, in any order.
+
+        A shard is locked when it is taken, and unlocked when it is written.
+        """
+
+
+def one_by_one(compute: RowSource) -> ShardSource:
+    """A source that computes a shard while it is being written, and begins the next one after that."""
+
+    def run(
+        shards: Iterator[Sequence[str]],
+    ) -> Iterator[tuple[Sequence[str], Iterable[tuple[str, Array | Failure | None]]]]:
+        for keys in shards:
+            yield keys, compute(keys)
+
+    return run
 
 
 @dataclass(frozen=True)

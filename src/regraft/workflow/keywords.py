@@ -74,6 +74,7 @@ class FitChanges(TypedDict, total=False):
     precision: Precision
     runtime: Literal["auto", "openvino", "torch"]
     device: str
+    executor: str
     epochs: int | None
     stop_after: int | None
     lr: float | None

@@ -23,6 +23,7 @@ from regraft.data.sources.column_names import TableColumns
 from regraft.data.splits import split_findings, split_images
 from regraft.detection.annotations.recognition import has_boxes
 from regraft.errors import DataError, NoImagesError, close_names
+from regraft.execution.choosing import find_executor
 from regraft.features.extraction import Features, decode_while_waiting, feature_store, input_decoding
 from regraft.features.opening import Compute
 from regraft.features.runtimes import Runtime
@@ -213,6 +214,7 @@ def compute_of(request: Request, settings: DataSettings) -> Compute:
         fit.device,
         limits_of(settings),
         settings.workers,
+        executor=find_executor(fit.executor),
     )
 
 

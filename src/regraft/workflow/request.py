@@ -43,6 +43,7 @@ class Request:
         usual = FitSettings()
         unset = {name for name in _LATER if getattr(self.fit, name) == getattr(usual, name)}
         kept = {name: value for name, value in asdict(self.fit).items() if name not in unset}
+        del kept["executor"]  # it changes no bit of the results
         return {**kept, "training": asdict(self.training), "plan": chosen}
 
 
@@ -113,6 +114,7 @@ def make_request(
         accept_license=fit.accept_license,
         test_share=fit.test_share,
         device=fit.device,
+        executor=fit.executor,
         **{name: getattr(fit, name) for name in _ABOUT_CLASSES},
     )
     said = [*differences(fit, free), *differences(how, TrainSettings())]

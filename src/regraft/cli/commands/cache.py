@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -64,6 +65,41 @@ def verify() -> int:
         print(f"removed the damaged shard {name}")
     print(f"{len(damaged)} damaged shards and {stale} left-over temporary files were found and removed")
     return 1 if damaged else 0
+
+
+def merge(*folders: str) -> int:
+    """Copy the features of other caches into this one, for machines that have no disk in common.
+
+    Every shard is compared with its hash before it is copied. Damaged ones are named and left out, and the
+    next command that needs their rows computes them.
+
+    ```
+    regraft extract photos/ --network resnet50 --part 2/4 --part-only
+    regraft cache merge /mnt/node2/cache /mnt/node3/cache
+    ```
+
+    Args:
+        folders: Caches of other machines, as $REGRAFT_CACHE was there.
+    """
+    from regraft.errors import SettingsError
+    from regraft.storage.merging import apart, merge_cache
+    from regraft.storage.places import cache_folder
+
+    if not folders:
+        raise SettingsError("name at least one folder, as in `regraft cache merge /mnt/node2/cache`")
+    root, refused = cache_folder(), 0
+    for folder in folders:
+        found = merge_cache(Path(folder), root)
+        refused += len(found.refused)
+        for name, reason in found.refused.items():
+            print(f"left out {name}: {reason}")
+        print(
+            f"{folder}: copied {found.copied:,} shards with {found.rows:,} rows "
+            f"({found.size_bytes / 1e6:,.1f} MB); {found.known:,} shards were here already"
+        )
+    for line in apart(root):
+        print(f"warning: {line}")
+    return 1 if refused else 0
 
 
 def prune(*, max_size: Annotated[str, Parameter(name=["--max-size", "--max"])]) -> int:

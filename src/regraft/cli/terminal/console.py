@@ -77,7 +77,7 @@ class _LineMeter:
     def advance(self, count: int = 1) -> None:
         self._done += count
         now = time.perf_counter()
-        if now - self._last < _EVERY_S:
+        if now - self._last < _EVERY_S or not self._done:
             return
         self._last = now
         speed = self._done / (now - self.started)
