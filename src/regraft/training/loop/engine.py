@@ -18,12 +18,12 @@ from regraft.arguments import seconds_in
 from regraft.progress import Meter, Reporter
 from regraft.randomness import generator
 from regraft.settings import TrainSettings
+from regraft.training.group.processes import add_up, share_first, world
 from regraft.training.loop import checkpoint
 from regraft.training.loop.batches import Places, fetched
 from regraft.training.loop.checkpoint import Position, Score, Sums
 from regraft.training.loop.interruption import Interruption
 from regraft.training.loop.memory import micro_batch
-from regraft.training.loop.processes import add_up, share_first, world
 from regraft.training.loop.steps import Stepper, Training
 from regraft.training.loop.tail import autocast
 

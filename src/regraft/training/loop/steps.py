@@ -13,6 +13,7 @@ import torch
 from regraft.progress import Reporter
 from regraft.randomness import torch_seed
 from regraft.settings import TrainSettings
+from regraft.training.group.processes import add_up, world
 from regraft.training.loop.batches import Places, Source
 from regraft.training.loop.checkpoint import Position
 from regraft.training.loop.memory import is_out_of_memory
@@ -28,7 +29,6 @@ from regraft.training.loop.optimization import (
     make_optimizer,
     shrink,
 )
-from regraft.training.loop.processes import add_up, world
 from regraft.training.loop.schedules import SCHEDULES
 from regraft.training.loop.tail import Tail, autocast
 
