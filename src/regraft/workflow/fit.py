@@ -20,6 +20,7 @@ from regraft.detection.fitting import fit_detector
 from regraft.errors import GroupError, SettingsError
 from regraft.machine.launchers import Place, count_processes, launched
 from regraft.plans.plan import Plan
+from regraft.prediction.bundle import load_bundle
 from regraft.prediction.model import Model
 from regraft.prediction.voter import Voter
 from regraft.progress import Reporter, Silent
@@ -161,20 +162,19 @@ def _together(place: Place | None, request: Request, log: RunLog) -> Iterator[Pr
         yield group
 
 
-def _followed(place: Place, request: Request, out: str | Path | None) -> Model | Detector:
+def _followed(place: Place, request: Request, out: str | Path | None) -> Model:
     """In another process than the first: take part in its trainings, and open the model that it has saved."""
     if not out:
         raise SettingsError(
             f"{place.size} processes fit one model, which all but the first read from its run folder; name "
             "that folder with --out"
         )
-    from regraft.detection.detectors.opening import load_model
     from regraft.training.following import follow
 
     code = follow(place, request.fit.device)
     if code:
         raise GroupError(f"the first process has ended with exit code {code}; its message says why")
-    return load_model(out)
+    return load_bundle(Path(out))
 
 
 def _paths(files: Images | Found | BoxSet) -> list[str]:

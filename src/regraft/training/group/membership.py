@@ -16,10 +16,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.distributed as dist
+from torch.distributed.rendezvous import rendezvous
 
 from regraft.errors import GroupError, RegraftError, SettingsError
 from regraft.machine.launchers import Place
@@ -101,7 +102,7 @@ def say_devices(group: ProcessGroup, reporter: Reporter) -> None:
     )
 
 
-def join(place: Place, device: str, *, store: dist.Store | None = None) -> ProcessGroup:
+def join(place: Place, device: str, *, store: Any = None) -> ProcessGroup:
     """Take the place in a group; waits until all have come. A group that the program has is used.
 
     Raises:
@@ -116,10 +117,10 @@ def join(place: Place, device: str, *, store: dist.Store | None = None) -> Proce
     try:
         if is_ours:
             if store is None:
-                store = next(dist.rendezvous("env://", place.rank, place.size, timeout=_MEETING_TIMEOUT))[0]
+                store = next(rendezvous("env://", place.rank, place.size, timeout=_MEETING_TIMEOUT))[0]
             dist.init_process_group(
                 "cpu:gloo,cuda:nccl" if kind == "cuda" else "gloo",
-                store=dist.PrefixStore("regraft", store),
+                store=dist.PrefixStore("regraft", store),  # type: ignore[attr-defined]
                 rank=place.rank,
                 world_size=place.size,
                 timeout=_STEP_TIMEOUT,
@@ -212,7 +213,9 @@ def started(count: int, device: str) -> Iterator[ProcessGroup]:
         RegraftError: the settings don't allow it, or a process can't be started.
     """
     kind = kind_of(device, count)
-    store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False, timeout=_MESSAGE_TIMEOUT)
+    store = dist.TCPStore(  # type: ignore[attr-defined]
+        "127.0.0.1", 0, is_master=True, wait_for_workers=False, timeout=_MESSAGE_TIMEOUT
+    )
     followers = Followers(tuple(_start(rank, count, store.port, kind) for rank in range(1, count)))
     try:
         _wait_for(followers, store)
@@ -231,7 +234,9 @@ def _start(rank: int, count: int, port: int, kind: Kind) -> subprocess.Popen[byt
 
 def come(rank: int, count: int, port: int, kind: Kind) -> ProcessGroup:
     """Join the group of the process that has started this one."""
-    store = dist.TCPStore("127.0.0.1", port, is_master=False, timeout=timedelta(seconds=_START_S))
+    store = dist.TCPStore(  # type: ignore[attr-defined]
+        "127.0.0.1", port, is_master=False, timeout=timedelta(seconds=_START_S)
+    )
     store.set(_here(rank), "1")
     store.set_timeout(_MESSAGE_TIMEOUT)
     return join(Place(rank, count, rank, count), kind, store=store)
@@ -241,7 +246,7 @@ def _here(rank: int) -> str:
     return f"here/{rank}"
 
 
-def _wait_for(followers: Followers, store: dist.Store) -> None:
+def _wait_for(followers: Followers, store: Any) -> None:
     """Wait until all followers have imported what they need.
 
     Raises:

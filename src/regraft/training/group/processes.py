@@ -17,7 +17,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-from regraft.errors import GroupError
+from regraft.errors import GroupError, words_of
 
 if dist.is_available():
     # Default arguments of this module refer to the group that exists when it is imported, and torch's
@@ -115,7 +115,7 @@ class ProcessGroup:
         digest = hashlib.sha256()
         for name, tensor in tensors.items():
             digest.update(name.encode())
-            digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy())
+            digest.update(memoryview(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy()))
         first, *others = self._of_each(digest.digest())
         different = [str(rank) for rank, one in enumerate(others, 1) if one != first]
         if different:
@@ -195,12 +195,18 @@ class ProcessGroup:
         try:
             yield
         except RuntimeError as error:
-            known = self.explain()
-            reason = known or f"its connection failed: {' '.join(str(error).split())[:160]}"
+            reason = self.explain() or _words_of_gloo(error)
             raise GroupError(
                 f"another of the {self.size} processes that train together was lost ({reason}). Run the same "
                 "command again: it resumes from the last checkpoint"
             ) from error
+
+
+def _words_of_gloo(error: RuntimeError) -> str:
+    """What an error of a connection says, without the place in the source code that it begins with."""
+    text = words_of(error)
+    is_closed = "closed by peer" in text or "reset by peer" in text
+    return "it has closed its connection" if is_closed else text
 
 
 @torch.no_grad()
