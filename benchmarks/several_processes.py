@@ -4,9 +4,9 @@ Two processes of gloo on one machine, by `regraft fit --devices 2` and by torchr
 from scratch on 542 small images, with a moving average and changing views; a checkpoint at every opportunity,
 and every step takes 20 ms longer, so that signals fall into the training. A run is stopped at a random
 moment, either of its processes with -9 or with Ctrl-C, and run again: all files but times must be those of a
-run that was not stopped. Speed: mobilenetv1_100, all stages at 128 pixels, on photos whose pixels are kept; one
-process with one thread, one with two, and two with one each, in turn. Only ratios mean anything on a shared
-machine. Processor seconds are those of six epochs minus those of two, so that starting costs nothing.
+run that was not stopped. Speed: mobilenetv1_100, all stages at 128 pixels, on photos whose pixels are kept;
+one process with one thread, one with two, and two with one each, in turn. Only ratios mean anything on a
+shared machine. Processor seconds are those of six epochs minus those of two, so that starting costs nothing.
 
 Run: python benchmarks/several_processes.py [ROUNDS] [SPEED_ROUNDS]
 """

@@ -148,6 +148,7 @@ def leave(group: ProcessGroup) -> None:
     is_whole = group.is_ours or not group.are_waiting
     with contextlib.suppress(RuntimeError, ValueError):
         dist.destroy_process_group(None if is_whole else group.messages)
+    group.messages = None  # as long as it is referred to, its threads live
 
 
 @contextmanager
