@@ -191,9 +191,9 @@ class Followers:
             time.sleep(0.05)
         return ""
 
-    def end(self) -> None:
+    def end(self, patience_s: float = _END_S) -> None:
         """Wait for them to end, as they do when it is over or this process has left; then end them."""
-        until = time.monotonic() + _END_S
+        until = time.monotonic() + patience_s
         for stop in (None, subprocess.Popen.terminate, subprocess.Popen.kill):
             for child in self.children:
                 if stop is not None and child.poll() is None:
