@@ -138,6 +138,7 @@ def join(place: Place, device: str, *, store: Any = None) -> ProcessGroup:
         sharing=place.local_size,
         device=torch.device("cuda", place.local_rank) if kind == "cuda" else torch.device("cpu"),
         threads=threads_each(place.local_size)[0] if kind == "cpu" else None,
+        workers=max(1, count_cores() // place.local_size),
         messages=messages,
         is_ours=is_ours,
     )
@@ -191,7 +192,7 @@ class Followers:
             time.sleep(0.05)
         return ""
 
-    def end(self, patience_s: float = _END_S) -> None:
+    def end(self, patience_s: float) -> None:
         """Wait for them to end, as they do when it is over or this process has left; then end them."""
         until = time.monotonic() + patience_s
         for stop in (None, subprocess.Popen.terminate, subprocess.Popen.kill):
@@ -218,19 +219,24 @@ def started(count: int, device: str) -> Iterator[ProcessGroup]:
         "127.0.0.1", 0, is_master=True, wait_for_workers=False, timeout=_MESSAGE_TIMEOUT
     )
     followers = Followers(tuple(_start(rank, count, store.port, kind) for rank in range(1, count)))
+    patience_s = 0.0
     try:
         _wait_for(followers, store)
+        patience_s = _END_S
         group = join(Place(0, count, 0, count), kind, store=store)
         group.explain = followers.lost
         with led(group):
             yield group
     finally:
-        followers.end()
+        followers.end(patience_s)
 
 
 def _start(rank: int, count: int, port: int, kind: Kind) -> subprocess.Popen[bytes]:
+    """Start a process in a session of its own: Ctrl-C comes to this one alone, which tells the others."""
     command = [sys.executable, "-m", FOLLOWER, *map(str, (rank, count, port)), kind]
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    return subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
+    )
 
 
 def come(rank: int, count: int, port: int, kind: Kind) -> ProcessGroup:

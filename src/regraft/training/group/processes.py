@@ -46,6 +46,7 @@ class ProcessGroup:
         sharing: number of processes on this machine.
         device: where this process trains.
         threads: number of processor threads that this process may train with; None leaves it as it is.
+        workers: number of threads that decode images in this process; None means one for each core.
         messages: the process group of torch for messages; None means torch's own.
         is_ours: whether the group was made for this fit, and ends with it.
     """
@@ -58,10 +59,12 @@ class ProcessGroup:
         sharing: int = 1,
         device: torch.device | None = None,
         threads: int | None = None,
+        workers: int | None = None,
         messages: Any = None,
         is_ours: bool = True,
     ) -> None:
-        self.rank, self.size, self.sharing, self.threads = rank, size, sharing, threads
+        self.rank, self.size, self.sharing = rank, size, sharing
+        self.threads, self.workers = threads, workers
         self.device = device or torch.device("cpu")
         self.are_waiting = size > 1
         """Whether the others wait, or soon will, for a message of the first process, which knows this."""

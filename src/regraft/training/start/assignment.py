@@ -169,7 +169,7 @@ def taken_on(assignment: Assignment, group: ProcessGroup) -> Training:
         settings,
         kept=assignment.kept_views,
         device=group.device,
-        workers=group.threads,
+        workers=group.workers,
     )
     tail = build_tail(network, assignment.cut, head, plan, outputs=assignment.outputs)
     objective = OBJECTIVES[assignment.link].of(targets, assignment.outputs, settings, assignment.measure)

@@ -120,7 +120,7 @@ def set_up(order: Order, reporter: Reporter) -> Setup:
         settings,
         kept=kept,
         device=device,
-        workers=order.group.threads if order.group else None,
+        workers=order.group.workers if order.group else None,
     )
     return Setup(
         network, tail, head, objective, sources, tuple(train), tuple(held), method, device, activations, kept
