@@ -19,6 +19,7 @@
     │   └── MachineError            a machine that would compute other bits than was agreed on
     ├── BundleError                 a saved model that can't be loaded
     ├── ServerError                 a server that can't be started
+    ├── GroupError                  processes that train together and lost each other, or differ
     └── ExportError                 an exported model whose predictions differ from the model's
 
 Each message says what was wrong (with the value), what is accepted and what to do. Messages are written with
@@ -130,6 +131,10 @@ class BundleError(RegraftError):
 
 class ServerError(RegraftError):
     """A server that can't be started, for example because another program uses its port."""
+
+
+class GroupError(RegraftError):
+    """Processes that train one model together and can't go on: one was lost, or their weights differ."""
 
 
 def settings_for_flags(message: str) -> str:

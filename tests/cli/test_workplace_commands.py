@@ -19,7 +19,17 @@ def test_doctor_looks_at_everything_and_finds_this_environment_well(
 ) -> None:
     assert run(["doctor"]) == 0
     said = capsys.readouterr().out
-    for name in ("Python", "PyTorch", "GPU", "processor", "memory", "cache", "weights", "extra serve"):
+    for name in (
+        "Python",
+        "PyTorch",
+        "GPU",
+        "devices",
+        "processor",
+        "memory",
+        "cache",
+        "weights",
+        "extra serve",
+    ):
         assert f" {name}" in said, name
     assert "PROBLEM" not in said
 

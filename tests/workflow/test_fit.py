@@ -145,12 +145,14 @@ def test_an_unknown_setting_gets_close_names(digits: Path) -> None:
         regraft.fit(digits, network="lenet5", strategie="svm")
 
 
-def test_copies_that_a_launcher_started_are_refused_before_any_work(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("devices", "strategy"), [(2, "probe"), (3, "svm"), (2, "many-stages")])
+def test_several_processes_are_refused_where_nothing_is_trained(
+    digits: Path, tmp_path: Path, devices: int, strategy: str
 ) -> None:
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(SettingsError, match="started 2 times at once"):
-        regraft.fit(tmp_path / "photos", network="lenet5", out=tmp_path / "run")
+    with pytest.raises(
+        SettingsError, match=rf"{devices} processes .* have no effect: strategy {strategy} does"
+    ):
+        fitted(digits, tmp_path / "run", devices=devices, strategy=strategy)
     assert not (tmp_path / "run").exists()
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from regraft.advice.profile import DepthProfile
 from regraft.evaluation.intervals.groups import by_group, group_numbers
@@ -42,6 +43,9 @@ from regraft.runs.records import LadderRecord, RungRow
 from regraft.settings import FitSettings, TrainSettings
 from regraft.tasks.task import Measure
 
+if TYPE_CHECKING:  # it imports torch, which solved heads do without
+    from regraft.training.group.processes import ProcessGroup
+
 _SCORING_S = 1.0  # seconds for intervals, predictions and the files of the last saved run
 
 
@@ -69,6 +73,8 @@ class Inputs:
     """The open runtime of the network; None opens one when features are needed."""
     times: float = 1.0
     """Cost of a pass as a multiple of that by which `extract_s` was measured: the ratio of pixels."""
+    group: ProcessGroup | None = None
+    """The processes that train together; None for this one alone."""
 
 
 def pass_ratio(weights: Weights, other: Weights) -> float:

@@ -205,6 +205,7 @@ def _tail_training(state: State, plan: Plan) -> TailTraining:
         inputs.weights,
         inputs.compute,
         earlier,
+        group=inputs.group,
     )
 
 

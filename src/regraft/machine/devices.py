@@ -38,3 +38,12 @@ def has_gpu() -> bool:
     import torch
 
     return torch.cuda.is_available()
+
+
+def count_gpus() -> int:
+    """Number of usable NVIDIA GPUs."""
+    if not has_gpu():
+        return 0
+    import torch
+
+    return torch.cuda.device_count()

@@ -14,13 +14,14 @@ _SINGLE_THREAD_FLOPS = 2e9  # below this, one core is faster than several that w
 
 
 @contextmanager
-def threads_for(tail: Tail, shape: Sequence[int], batch: int) -> Iterator[None]:
+def threads_for(tail: Tail, shape: Sequence[int], batch: int, *, most: int | None = None) -> Iterator[None]:
     """Use one thread for steps so small that several cores would mostly wait for each other.
 
     Args:
         tail: the tail to train; on other devices than the CPU nothing changes.
         shape: shape of its input, without the batch.
         batch: images of an optimizer step.
+        most: number of threads for larger steps; None leaves it as it is.
     """
     before = torch.get_num_threads()
     if next(tail.parameters()).device.type == "cpu":
@@ -28,6 +29,8 @@ def threads_for(tail: Tail, shape: Sequence[int], batch: int) -> Iterator[None]:
             tail.eval()(torch.zeros(1, *shape))
         if 3 * counter.get_total_flops() * batch < _SINGLE_THREAD_FLOPS:
             torch.set_num_threads(1)
+        elif most is not None:
+            torch.set_num_threads(most)
     try:
         yield
     finally:

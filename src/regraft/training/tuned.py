@@ -21,6 +21,7 @@ from regraft.training.loop.engine import Trainer
 from regraft.training.loop.rate_finder import RateSearch, search_rate
 from regraft.training.loop.steps import Training
 from regraft.training.movement import movements, stage_weights
+from regraft.training.start.assignment import assignment_of
 from regraft.training.start.setup import Order, Setup, head_columns, set_up
 from regraft.training.threads import threads_for
 from regraft.training.workspace import trained_weights, workspace
@@ -37,7 +38,7 @@ class TailTraining(Order):
         before = stage_weights(setup.network)
         with workspace(self, reporter) as folder, self._threads(setup):
             self._pretrain(setup, folder, reporter)
-            position = Trainer(self._training(setup, folder, started), reporter).run()
+            position = self._trainer(setup, folder, started, reporter).run()
             weights = trained_weights(self, setup.network, folder)
         _say_how_it_ended(setup, position, reporter)
         return self._judged(setup, weights, position, before, reporter)
@@ -48,7 +49,7 @@ class TailTraining(Order):
         setup = set_up(self, reporter)
         with workspace(self, reporter) as folder, self._threads(setup):
             self._pretrain(setup, folder, reporter)
-            return Trainer(self._training(setup, folder, started), reporter).run().best
+            return self._trainer(setup, folder, started, reporter).run().best
 
     def search_rate(self, reporter: Reporter, *, steps: int = 80) -> RateSearch:
         """The loss at each learning rate, from the plan's starting weights; see `rate_finder`."""
@@ -56,6 +57,16 @@ class TailTraining(Order):
         setup = set_up(replace(self, plan=self.plan.model_copy(update={"training": alike})), reporter)
         with self._threads(setup):
             return search_rate(self._training(setup, None), reporter, steps=steps)
+
+    def _trainer(self, setup: Setup, folder: Path, started: float, reporter: Reporter) -> Trainer:
+        """The trainer, after the other processes of the group have been told what to train."""
+        training = self._training(setup, folder, started)
+        if self.group is None:
+            return Trainer(training, reporter)
+        assignment = assignment_of(self, setup, training)
+        self.group.tell(assignment.model_dump(mode="json"))
+        self.group.are_waiting = False
+        return Trainer(replace(training, group=self.group), reporter)
 
     def _training(self, setup: Setup, folder: Path | None, started: float | None = None) -> Training:
         held, left_s = setup.held, self.limit_s
@@ -91,7 +102,10 @@ class TailTraining(Order):
         )
 
     def _threads(self, setup: Setup) -> AbstractContextManager[None]:
-        return threads_for(setup.tail, setup.sources[0].shape, self.settings.effective_batch)
+        size, most = (self.group.size, self.group.threads) if self.group else (1, None)
+        return threads_for(
+            setup.tail, setup.sources[0].shape, self.settings.effective_batch // size, most=most
+        )
 
     def _judged(
         self,

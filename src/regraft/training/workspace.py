@@ -46,7 +46,7 @@ def workspace(order: Order, reporter: Reporter) -> Iterator[Path]:
 
 def _facts(order: Order) -> dict[str, Any]:
     device, is_continued = find_device(order.compute.device), order.settings.head_start == "previous"
-    measure = measure_of(order.dataset.task)
+    measure, group = measure_of(order.dataset.task), order.group
     return {
         **({} if measure == "accuracy" else {"measure": measure}),
         "version": 3,
@@ -58,6 +58,7 @@ def _facts(order: Order) -> dict[str, Any]:
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_kernels(),
         "loader_version": LOADER_VERSION,
         "versions": {name: metadata.version(name) for name in _libraries(order.plan.runtime)},
+        **({"processes": [group.size, group.sharing, group.threads]} if group and group.size > 1 else {}),
     }
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from regraft.errors import RegraftError
+from regraft.machine.devices import count_gpus
 from regraft.machine.memory import available_bytes
 from regraft.machine.processor import instructions, machine_facts
 from regraft.networks.weights.finding import weights_here
@@ -58,7 +59,7 @@ def diagnose(weights: str | None = None) -> list[Check]:
         weights: a further folder in which to look for weights.
     """
     looks: list[Callable[[], Iterator[Check]]] = [
-        _python, _torch, _gpu, _processor, _memory, _cache, lambda: _weights(weights), _extras,
+        _python, _torch, _gpu, _together, _processor, _memory, _cache, lambda: _weights(weights), _extras,
     ]  # fmt: skip
     found: list[Check] = []
     for look in looks:
@@ -117,6 +118,26 @@ def _gpu() -> Iterator[Check]:
         )
     else:
         yield Check("GPU", "note", "none found; everything also works on the processor")
+
+
+def _together() -> Iterator[Check]:
+    """What several processes that train one model (`regraft fit --devices`) would have."""
+    gpus = count_gpus()
+    if not importlib.import_module("torch.distributed").is_available():
+        yield Check("devices", "note", "this build of torch can't train one model in several processes")
+        return
+    from regraft.training.group.membership import described_devices
+
+    if gpus > 1:
+        yield Check(
+            "devices", "ok", f"--devices auto trains with {gpus} processes: {described_devices(gpus)}"
+        )
+        return
+    if gpus == 1:
+        yield Check("devices", "note", "one GPU, so --devices auto trains with one process")
+        return
+    found = "no GPU, so --devices auto trains with one process; --devices 2 would train on"
+    yield Check("devices", "note", f"{found} {described_devices(2)}")
 
 
 def _processor() -> Iterator[Check]:

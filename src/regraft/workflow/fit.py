@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Unpack
+from typing import TYPE_CHECKING, Literal, Unpack
 
 from regraft.arguments import check_kind
 from regraft.data.findings.image_set import Images
@@ -15,8 +17,10 @@ from regraft.data.sources.candidates import Found
 from regraft.detection.annotations.boxes import BoxSet
 from regraft.detection.detectors.detector import Detector
 from regraft.detection.fitting import fit_detector
-from regraft.machine.launchers import rank_in_group, refuse_copies
+from regraft.errors import GroupError, SettingsError
+from regraft.machine.launchers import Place, count_processes, launched
 from regraft.plans.plan import Plan
+from regraft.prediction.bundle import load_bundle
 from regraft.prediction.model import Model
 from regraft.prediction.voter import Voter
 from regraft.progress import Reporter, Silent
@@ -32,13 +36,18 @@ from regraft.workflow.outcome import Destination, Outcome
 from regraft.workflow.preparation import Prepared, data_settings_of, located, prepare
 from regraft.workflow.rehearsal import checked_boxes, detection_request, planned, with_network
 from regraft.workflow.request import (
+    Request,
     Start,
     check_images,
     check_offline,
+    check_together,
     find_start,
     make_request,
     tail_training,
 )
+
+if TYPE_CHECKING:  # it imports torch, which solved heads do without
+    from regraft.training.group.processes import ProcessGroup
 
 
 def fit(
@@ -51,6 +60,7 @@ def fit(
     from_run: str | Path | None = None,
     out: str | Path | None = None,
     overwrite: bool = False,
+    devices: int | Literal["auto"] = 1,
     reporter: Reporter | None = None,
     **changes: Unpack[FitChanges],
 ) -> Model | Detector:
@@ -66,6 +76,8 @@ def fit(
             the name of a detector of torchvision that was trained on COCO, whose backbone is.
         out: where the run folder goes; None writes none. `""` chooses `runs/NAME`.
         overwrite: replace a run of other settings in `out`.
+        devices: number of processes that train together, on a GPU or a share of the processor each; `auto`
+            means one on each GPU. Where torchrun has started several, these are meant.
         reporter: receives progress and notes.
         changes: single settings of `FitSettings` or `TrainSettings`, by name.
 
@@ -78,10 +90,13 @@ def fit(
     started = time.perf_counter()
     data_settings = data_settings_of(images, data, reporter)
     check_kind("overwrite", overwrite, (bool,), "True and False")
-    if out is not None:
-        refuse_copies()
+    place = launched()
     request = make_request(settings, training, plan, changes)
+    request = replace(request, processes=count_processes(devices, place))
     check_offline(request.fit, data_settings)
+    check_together(request)
+    if place is not None and place.rank:
+        return _followed(place, request, out)
     log = RunLog(reporter or Silent(), None)
     source = images.root if isinstance(images, Images) else str(images)
     boxes = None if isinstance(images, Images) else load_boxes(images, data_settings, reporter=log)
@@ -93,6 +108,12 @@ def fit(
         data_settings.corrections,
         None if isinstance(plan, Plan) else plan,
     )
+    if boxes and request.processes > 1:
+        raise SettingsError(
+            f"{request.processes} processes (--devices, or a launcher's WORLD_SIZE) were asked for, and this "
+            "data has boxes around objects; detectors are trained by a single process so far. Remove "
+            "--devices, or start the command without a launcher"
+        )
     files, folder = boxes or located(images, data_settings, log), None
     if out is not None and out != "":
         folder = given_folder(out, source, _paths(files), record, inputs=inputs, overwrite=overwrite)
@@ -105,22 +126,55 @@ def fit(
     if out is not None and folder is None:
         parts = (Path(source).resolve().stem, start.weights.network, request.fit.strategy, request.fit.cut)
         folder = choose_folder("-".join(filter(None, parts)), record, inputs=inputs, overwrite=overwrite)
-    own = None if rank_in_group() else folder  # the first process of a group has the folder for all of them
-    with writing_alone(own, record, log, overwrite=overwrite) as waited_s:
+    with (
+        _together(place, request, log) as group,
+        writing_alone(folder, record, log, overwrite=overwrite) as waited_s,
+    ):
         earlier = images_of_run(folder, record)
         log = _started(log, reporter or Silent(), folder)
         started += waited_s
         if isinstance(files, BoxSet):
             asked = detection_request(files, request, data_settings, start, log)
             return fit_detector(asked, record, folder, log, started=started, earlier=earlier)
-        place = Destination(folder, record, log, earlier)
+        destination = Destination(folder, record, log, earlier)
         if request.plan is None and request.fit.strategy == "auto":
-            return fit_by_ladder(files, request, data_settings, start, place, started=started)
+            return fit_by_ladder(
+                files, request, data_settings, start, destination, started=started, group=group
+            )
         prepared = prepare(files, request, data_settings, start.weights, log)
         start = replace(start, weights=prepared.weights)
-        place.compare_images(prepared.dataset.split)
+        destination.compare_images(prepared.dataset.split)
         plan = planned(prepared, request, log)
-        return place.finish(_carry_out(prepared, plan, start, log), start)
+        return destination.finish(_carry_out(prepared, plan, start, log, group), start)
+
+
+@contextmanager
+def _together(place: Place | None, request: Request, log: RunLog) -> Iterator[ProcessGroup | None]:
+    """The processes that train together, of which this is the first; None if it is alone."""
+    if request.processes == 1:
+        yield None
+        return
+    from regraft.training.group.membership import join, led, say_devices, started
+
+    device = request.fit.device
+    with led(join(place, device)) if place else started(request.processes, device) as group:
+        say_devices(group, log)
+        yield group
+
+
+def _followed(place: Place, request: Request, out: str | Path | None) -> Model:
+    """In another process than the first: take part in its trainings, and open the model that it has saved."""
+    if not out:
+        raise SettingsError(
+            f"{place.size} processes fit one model, which all but the first read from its run folder; name "
+            "that folder with --out"
+        )
+    from regraft.training.following import follow
+
+    code = follow(place, request.fit.device)
+    if code:
+        raise GroupError(f"the first process has ended with exit code {code}; its message says why")
+    return load_bundle(Path(out))
 
 
 def _paths(files: Images | Found | BoxSet) -> list[str]:
@@ -130,7 +184,9 @@ def _paths(files: Images | Found | BoxSet) -> list[str]:
     return [one.path for one in (files.items if isinstance(files, Images) else files.candidates)]
 
 
-def _carry_out(prepared: Prepared, plan: Plan, start: Start, log: RunLog) -> Outcome:
+def _carry_out(
+    prepared: Prepared, plan: Plan, start: Start, log: RunLog, group: ProcessGroup | None
+) -> Outcome:
     """Solve a head or train a tail, and fit the other models that vote with it."""
     dataset = prepared.dataset
     also = fit_voters(dataset, plan, reporter=log)
@@ -140,7 +196,7 @@ def _carry_out(prepared: Prepared, plan: Plan, start: Start, log: RunLog) -> Out
         own = Voter(start.weights, solved.head, dataset.features.layout)
         evaluation = dataset.evaluate_voters([unseen_outputs(dataset, one) for one in (solved, *also)])
         return Outcome(dataset, plan, (own, *others), evaluation, start.lineage)
-    trainer = tail_training(dataset, plan, prepared.compute, start)
+    trainer = tail_training(dataset, plan, prepared.compute, start, group)
     tuned = trainer.fit(log)
     if plan.refit is not None:
         from regraft.training.refit import refit

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from regraft.arguments import seconds_in
 from regraft.data.findings.image_set import Images
@@ -31,6 +32,9 @@ from regraft.workflow.outcome import Destination, Outcome
 from regraft.workflow.preparation import Prepared, on_sides, prepare
 from regraft.workflow.request import Request, Start
 
+if TYPE_CHECKING:  # it imports torch, which solved heads do without
+    from regraft.training.group.processes import ProcessGroup
+
 _USUAL_EXTRACT_S = 0.01
 
 
@@ -42,6 +46,7 @@ def run_ladder(
     started: float,
     reporter: Reporter,
     keep: Callable[[str, Outcome], object],
+    group: ProcessGroup | None = None,
 ) -> Outcome:
     """Try rungs, then evaluate the contender that is kept on the test images.
 
@@ -53,9 +58,12 @@ def run_ladder(
         reporter: receives progress and notes.
         keep: called with the name of every contender that is kept, and with what it gives when it is
             evaluated on validation images only.
+        group: the processes that train together; None for this one alone.
     """
     dataset = prepared.dataset
-    state = state_for(prepared, request, start, started=started, reporter=reporter, purpose="fit")
+    state = state_for(
+        prepared, request, start, started=started, reporter=reporter, purpose="fit", group=group
+    )
 
     def outcome(
         contender: Contender, ladder: LadderRecord, dataset: Dataset, test: Outputs | None = None
@@ -89,6 +97,7 @@ def state_for(
     reporter: Reporter,
     purpose: str,
     clock: Callable[[], float] = time.perf_counter,
+    group: ProcessGroup | None = None,
 ) -> State:
     """The state before the first rung.
 
@@ -100,6 +109,7 @@ def state_for(
         reporter: receives progress and notes.
         purpose: `fit` or `advice`; each has its own ledger.
         clock: reads seconds, like `time.perf_counter`; rungs are timed by it.
+        group: the processes that train together; None for this one alone.
     """
     weights = start.weights
     budget_s = seconds_in(request.fit.budget or DEFAULT_BUDGET)
@@ -123,6 +133,7 @@ def state_for(
         len(on_sides(dataset.images, dataset.split, ("test",))) if purpose == "fit" else 0,
         start.earlier,
         prepared.runtime,
+        group=group,
     )
     ledger = Ledger(_key(request, dataset, weights, purpose))
     return State(inputs, ledger, book, reporter, lambda *_: None, clock)
@@ -178,6 +189,7 @@ def fit_by_ladder(
     place: Destination,
     *,
     started: float,
+    group: ProcessGroup | None = None,
 ) -> Model:
     """The ladder: every rung that is kept is a whole run in the folder, scored on validation images."""
     log = place.log
@@ -194,7 +206,7 @@ def fit_by_ladder(
         best[:] = [name]
 
     try:
-        outcome = run_ladder(prepared, request, start, started=started, reporter=log, keep=keep)
+        outcome = run_ladder(prepared, request, start, started=started, reporter=log, keep=keep, group=group)
     except KeyboardInterrupt:
         if best and place.folder is not None:
             log.warn(f"stopped; {place.folder} holds the best so far, {best[0]}, ready to use")

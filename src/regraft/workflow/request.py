@@ -24,6 +24,7 @@ from regraft.progress import Reporter
 from regraft.settings import DEFAULT_BUDGET, DataSettings, FitSettings, TrainSettings, changed, differences
 
 if TYPE_CHECKING:  # it imports torch, which solved heads do without
+    from regraft.training.group.processes import ProcessGroup
     from regraft.training.tuned import TailTraining
 
 
@@ -36,6 +37,8 @@ class Request:
     plan: Plan | None
     compared: tuple[str, ...] = ()
     """Networks that `--network auto` compared, from which the one in `fit` was chosen."""
+    processes: int = 1
+    """Number of processes that train together."""
 
     def record(self) -> dict[str, Any]:
         """As kept in the run; a later fit with the same continues it."""
@@ -44,7 +47,8 @@ class Request:
         unset = {name for name in _LATER if getattr(self.fit, name) == getattr(usual, name)}
         kept = {name: value for name, value in asdict(self.fit).items() if name not in unset}
         del kept["executor"]  # it changes no bit of the results
-        return {**kept, "training": asdict(self.training), "plan": chosen}
+        together = {"processes": self.processes} if self.processes > 1 else {}
+        return {**kept, "training": asdict(self.training), "plan": chosen, **together}
 
 
 _ABOUT_CLASSES = ("goal", "positive", "prevalence", "measure", "ordered", "reject_below")
@@ -135,6 +139,23 @@ def make_request(
         average=chosen.average,
     )
     return Request(given, chosen.training or how, chosen)
+
+
+def check_together(request: Request) -> None:
+    """Refuse several processes where nothing is trained.
+
+    Raises:
+        SettingsError: a strategy that solves its head.
+    """
+    if request.processes == 1:
+        return
+    strategy = request.plan.strategy if request.plan else request.fit.strategy
+    if strategy not in (*TRAINED, "auto"):
+        *first, last = TRAINED
+        raise SettingsError(
+            f"{request.processes} processes (--devices, or a launcher's WORLD_SIZE) have no effect: "
+            f"--strategy {strategy} does not train. Use {', '.join(first)}, {last} or auto, or one process"
+        )
 
 
 def _flags(names: Sequence[str]) -> tuple[str, str]:
@@ -281,10 +302,12 @@ def _default_network(settings: FitSettings, reporter: Reporter) -> str:
     return network
 
 
-def tail_training(dataset: Dataset, plan: Plan, compute: Compute, start: Start) -> TailTraining:
+def tail_training(
+    dataset: Dataset, plan: Plan, compute: Compute, start: Start, group: ProcessGroup | None = None
+) -> TailTraining:
     """The training that a plan asks for, ready to be carried out; torch is imported only here."""
     from regraft.training.start.trained_head import EarlierHead
     from regraft.training.tuned import TailTraining
 
     earlier = EarlierHead(start.earlier.labels, start.earlier.head) if start.earlier else None
-    return TailTraining(dataset, plan, start.weights, compute, earlier)
+    return TailTraining(dataset, plan, start.weights, compute, earlier, group=group)

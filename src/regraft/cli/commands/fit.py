@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -29,6 +29,7 @@ from regraft.tasks.task import Measure
 
 if TYPE_CHECKING:
     from regraft.detection.rehearsal import DetectionRehearsal
+    from regraft.machine.launchers import Place
     from regraft.workflow.rehearsal import Rehearsal
 
 
@@ -43,6 +44,7 @@ def fit(
     from_: From = None,
     out: Annotated[str | None, Parameter(name=["--out", "-o"])] = None,
     overwrite: Switch = False,
+    devices: int | Literal["auto"] = 1,
     report: bool = True,
     dry_run: Switch = False,
     json: Switch = False,
@@ -79,11 +81,18 @@ def fit(
             this one starts.
         out: The run folder; without it, runs/DATA-NETWORK-STRATEGY.
         overwrite: Replace a run with other settings in --out.
+        devices: Number of processes that train together, on a GPU or a share of the processor each; auto
+            means one on each GPU. Where torchrun has started several, these are meant.
         report: Write report.html into the run folder.
         dry_run: Show how the fit would begin (counts, bad files, known costs, the plan of a named strategy)
             and stop before features are computed; `regraft advise` shows the same, but not for boxes.
         json: Print JSON lines instead of tables and bars.
     """
+    from regraft.machine.launchers import launched
+
+    place = launched()
+    if place is not None and place.rank:
+        return 0 if dry_run else _follow(place, settings.device)
     from regraft.named.sets import check_here
 
     check_here(data, data_settings.data_root)
@@ -116,6 +125,7 @@ def fit(
         from_run=from_,
         out=out or "",
         overwrite=overwrite,
+        devices=devices,
         reporter=reporter,
     )
     assert model.scores is not None
@@ -140,6 +150,13 @@ def fit(
         print(f"the report is {page}; open it in a browser")
     print(f"saved in {model.run_folder}; try: regraft predict {model.run_folder} IMAGE ...")
     return 0
+
+
+def _follow(place: Place, device: str) -> int:
+    """Take part in the trainings of the first process, which does everything else."""
+    from regraft.training.following import follow
+
+    return follow(place, device)
 
 
 def _show_dry_run(found: Rehearsal | DetectionRehearsal, *, json_lines: bool) -> None:

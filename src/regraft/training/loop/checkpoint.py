@@ -13,6 +13,7 @@ import safetensors.torch
 import torch
 
 from regraft.storage.files import write_atomically
+from regraft.training.group.processes import ProcessGroup
 from regraft.training.loop.schedules import Plateau
 
 _VERSION = 2
@@ -99,6 +100,27 @@ def load(path: Path, key: str) -> tuple[Position, dict[str, torch.Tensor]] | Non
         return _position(state["position"]), tensors
     except (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError):
         return None
+
+
+def shared(
+    found: tuple[Position, dict[str, torch.Tensor]] | None, group: ProcessGroup
+) -> tuple[Position, dict[str, torch.Tensor]] | None:
+    """In every process, the checkpoint that the first one has found; no folder need be shared for this."""
+    if group.size == 1:
+        return found
+    if group.rank == 0:
+        position, tensors = found or (None, {})
+        shapes = {name: [str(one.dtype), list(one.shape)] for name, one in tensors.items()}
+        group.tell({"position": asdict(position) if position else None, "tensors": shapes})
+    else:
+        message = group.hear()
+        position = _position(message["position"]) if message["position"] else None
+        tensors = {
+            name: torch.empty(shape, dtype=getattr(torch, dtype.removeprefix("torch.")))
+            for name, (dtype, shape) in message["tensors"].items()
+        }
+    group.share_first(list(tensors.values()))
+    return (position, tensors) if position else None
 
 
 def _position(record: dict[str, Any]) -> Position:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -19,11 +20,10 @@ from regraft.progress import Meter, Reporter
 from regraft.randomness import generator
 from regraft.settings import TrainSettings
 from regraft.training.loop import checkpoint
-from regraft.training.loop.batches import Places, fetched
+from regraft.training.loop.batches import Places, Source, fetched
 from regraft.training.loop.checkpoint import Position, Score, Sums
-from regraft.training.loop.interruption import Interruption
+from regraft.training.loop.interruption import AbruptEnd, Interruption
 from regraft.training.loop.memory import micro_batch
-from regraft.training.loop.processes import add_up, share_first, world
 from regraft.training.loop.steps import Stepper, Training
 from regraft.training.loop.tail import autocast
 
@@ -39,38 +39,48 @@ class Trainer:
     ) -> None:
         self.training, self.settings, self.reporter, self.clock = training, training.settings, reporter, clock
         self.position = Position()
-        self._rank, self._world = world()
-        self._interruption = Interruption()
+        self._group, self._rank, self._world = training.group, training.group.rank, training.group.size
+        self._interruption = Interruption(is_shared=self._world > 1)
         self._kept: dict[str, torch.Tensor] = {}
+        self._group.share_first(list(training.tail.state_dict().values()))
         self._start = training.tail.snapshot()
         self._saved: dict[str, torch.Tensor] = {}
         self._resume()
-        self._stepper = Stepper(training, self.position, self._start, reporter)
+        self._stepper = Stepper(training, self.position, self._start, reporter, self._interruption)
         self._saved_at = self._counted_at = self.clock()
 
     def run(self) -> Position:
         """Train all phases, from the checkpoint if there is one; returns the final position."""
         if not self.position.finished:
-            with torch.random.fork_rng(), self._interruption.handled():
+            with self._own_draws(), self._interruption.handled():
                 try:
                     self._begin()
                     while self.position.phase < self.settings.phases and not self.position.stopped:
                         self._run_phase()
+                except AbruptEnd:
+                    raise
                 except (KeyboardInterrupt, SystemExit):
                     self._save()
+                    self._group.are_waiting = self._world > 1
                     raise
         self.training.tail.restore(self._kept)
         self.training.tail.eval()
         if not self.position.finished:
             self.position.finished = True
             self._save()
+        self._group.are_waiting = self._world > 1
         return self.position
+
+    def _own_draws(self) -> AbstractContextManager[None]:
+        device = self.training.device
+        return torch.random.fork_rng([device] if device.type == "cuda" else [])
 
     # Start and resumption.
 
     def _resume(self) -> None:
         path = self.training.checkpoint
-        found = checkpoint.load(path, self.training.key) if path else None
+        found = checkpoint.load(path, self.training.key) if path and self._rank == 0 else None
+        found = checkpoint.shared(found, self._group)
         if found is None or not self._ends_alike(found[0]):
             return
         self.position, tensors = found
@@ -101,7 +111,7 @@ class Trainer:
         if self.position.micro_batch:
             return
         self._keep_best(self._evaluate())
-        self.training.train.begin(0, self.reporter)
+        self._open(self.training.train, 0)
         first = np.zeros(1, dtype=np.int64)
         sample = self.training.train.prepare(self.training.train.fetch(first), first)
         share = -(-self.settings.effective_batch // self._world)
@@ -111,7 +121,9 @@ class Trainer:
             effective_batch=share,
             limit=self.settings.memory_limit,
             precision=self.settings.train_precision,
+            sharing=self._group.sharing if self.training.device.type == "cpu" else 1,
         )
+        micro = self._group.smallest(micro)
         if micro < share and not self.settings.micro_batch:
             self.reporter.decided(
                 f"micro-batches of {micro} for an effective batch of {self.settings.effective_batch}",
@@ -121,6 +133,11 @@ class Trainer:
         with self._interruption.held_back():
             self.position.micro_batch = micro
             self._save()
+
+    def _open(self, source: Source, epoch: int) -> None:
+        """Begin an epoch of a source: the first process computes what is missing, then the others read it."""
+        with self._group.in_turn(), self._interruption.while_others_wait(self._rank == 0):
+            source.begin(epoch, self.reporter)
 
     def _save(self) -> None:
         """Write the whole state, if this is the process that writes checkpoints."""
@@ -180,7 +197,7 @@ class Trainer:
 
     def _run_epoch(self, epochs: int, meter: Meter) -> None:
         position, source = self.position, self.training.train
-        source.begin(self._epochs_before() + position.epoch, self.reporter)
+        self._open(source, self._epochs_before() + position.epoch)
         if position.batch == 0:
             self._count_time()
             position.epoch_began_s = position.elapsed_s
@@ -222,10 +239,11 @@ class Trainer:
         return bool(position.stopped)
 
     def _has_passed(self, seconds: float) -> bool:
-        """Whether the training has taken longer than this, in any of its processes."""
+        """Whether the training has taken longer than this, by the clock of the first process."""
         self._count_time()
-        late = torch.tensor([float(self.position.elapsed_s > seconds)], device=self.training.device)
-        add_up([late])
+        is_late = self._rank == 0 and self.position.elapsed_s > seconds
+        late = torch.tensor([float(is_late)], device=self.training.device)
+        self._group.add_up([late])
         return late.item() > 0
 
     def _cut_short(self, why: str) -> None:
@@ -303,19 +321,27 @@ class Trainer:
         source = self._stepper.average or self.training.tail.state_dict()
         self._kept = {name: value.detach().clone() for name, value in source.items()}
 
+    def _make_alike(self) -> None:
+        """Copy the first process's statistics of batches to all, and compare the weights of all."""
+        tail, average = self.training.tail, self._stepper.average
+        own = tail.statistics()
+        self._group.share_first([*own.values(), *(average[name] for name in own if name in average)])
+        averages = {f"average/{name}": one for name, one in average.items()}
+        self._group.compare({**tail.state_dict(), **averages})
+
     @torch.no_grad()
     def _evaluate(self) -> Score | None:
         """The score of the weights (or of their moving average) on the validation images."""
         training, tail, objective = self.training, self.training.tail, self.training.objective
         source, targets, overall = training.validation, training.validation_targets, objective.overall
-        share_first(tail.statistics().values())
+        self._make_alike()
         if source is None or targets is None:
             return None
         current = tail.snapshot() if self._stepper.average else {}
         tail.restore(self._stepper.average)
         tail.eval()
         try:
-            source.begin(0, self.reporter)
+            self._open(source, 0)
             sums = torch.zeros(3, dtype=torch.float64, device=self.training.device)
             every = sums.new_zeros(len(targets), overall.outputs if overall else 0)
             own = np.arange(self._rank, len(targets), self._world)
@@ -332,10 +358,12 @@ class Trainer:
                     every[torch.from_numpy(places).to(every.device)] = scores.to(every.dtype)
         finally:
             tail.restore(current)
-        add_up([sums])
+        wishes = sums.new_tensor(self._interruption.wishes)
+        self._group.add_up([sums, wishes])
+        self._interruption.agree(wishes.tolist())
         loss_sum, goodness_sum, count = sums.tolist()
         if overall is not None:
-            add_up([every])  # each process knows its own images
+            self._group.add_up([every])  # each process knows its own images
             goodness_sum = count * overall.goodness(every.cpu().numpy(), targets[np.arange(len(targets))])
         return Score(goodness=goodness_sum / count, loss=loss_sum / count)
 

@@ -18,6 +18,7 @@ def micro_batch(
     effective_batch: int,
     limit: str | None,
     precision: str,
+    sharing: int = 1,
 ) -> int:
     """Number of images whose forward and backward pass fit into memory; at most the effective batch.
 
@@ -27,9 +28,10 @@ def micro_batch(
         effective_batch: images in an optimizer step.
         limit: as in `TrainSettings.memory_limit`.
         precision: precision of the forward pass.
+        sharing: number of processes that share this machine's memory, or 1 if each has a device of its own.
     """
     each = max(1, kept_bytes(tail, sample, precision))
-    allowed = size_in_bytes(limit) if limit else _SHARE * free_memory(sample.device)
+    allowed = size_in_bytes(limit) if limit else _SHARE * free_memory(sample.device) / sharing
     # During the backward pass, gradients of activations take memory in addition to the activations.
     fitting = max(1, int(allowed / (1.5 * each)))
     return min(effective_batch, fitting)

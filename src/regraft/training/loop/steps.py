@@ -13,8 +13,10 @@ import torch
 from regraft.progress import Reporter
 from regraft.randomness import torch_seed
 from regraft.settings import TrainSettings
+from regraft.training.group.processes import ProcessGroup
 from regraft.training.loop.batches import Places, Source
 from regraft.training.loop.checkpoint import Position
+from regraft.training.loop.interruption import Interruption
 from regraft.training.loop.memory import is_out_of_memory
 from regraft.training.loop.mixing import draw_mix, mix_aims, mix_values
 from regraft.training.loop.objective import Objective, Targets
@@ -28,7 +30,6 @@ from regraft.training.loop.optimization import (
     make_optimizer,
     shrink,
 )
-from regraft.training.loop.processes import add_up, world
 from regraft.training.loop.schedules import SCHEDULES
 from regraft.training.loop.tail import Tail, autocast
 
@@ -56,6 +57,8 @@ class Training:
     """Seconds after which the training ends, with the last epoch that fits; None for no limit."""
     evaluated: int = 64
     """Number of validation images that are evaluated at once."""
+    group: ProcessGroup = field(default_factory=ProcessGroup)
+    """The processes that train together; by default this one alone."""
 
 
 class Stepper:
@@ -66,10 +69,16 @@ class Stepper:
         position: progress of the training; changed in place.
         start: the weights that training started from, for L2-SP.
         reporter: receives a message when memory is full or the loss is not finite.
+        interruption: signals that the processes that train together tell each other of.
     """
 
     def __init__(
-        self, training: Training, position: Position, start: Mapping[str, torch.Tensor], reporter: Reporter
+        self,
+        training: Training,
+        position: Position,
+        start: Mapping[str, torch.Tensor],
+        reporter: Reporter,
+        interruption: Interruption | None = None,
     ) -> None:
         self.training, self.settings, self.position, self.reporter = (
             training,
@@ -81,7 +90,8 @@ class Stepper:
         self.optimizer: torch.optim.Optimizer | None = None
         self.average: dict[str, torch.Tensor] = {}
         self._start = start
-        self._rank, self._world = world()
+        self._group, self._interruption = training.group, interruption or Interruption()
+        self._rank, self._world = training.group.rank, training.group.size
         forward: Callable[[torch.Tensor], list[Any]] = training.tail.all_scores
         self._forward = torch.compile(forward) if training.settings.compile else forward
 
@@ -212,7 +222,11 @@ class Stepper:
         return loss, goodness
 
     def _agree(self, loss: float, goodness: float) -> tuple[float, float]:
-        """Sum gradients, loss and goodness over all processes; once per step, not per micro-batch."""
+        """Sum gradients, loss and goodness over all processes; once per step, not per micro-batch.
+
+        In the same message they learn of signals and of the smallest micro-batch, which all of them use: the
+        draws of a step depend on it.
+        """
         if self._world == 1:
             return loss, goodness
         gradients = []
@@ -221,9 +235,15 @@ class Stepper:
                 if parameter.grad is None:  # this process has no image of the batch
                     parameter.grad = torch.zeros_like(parameter)
                 gradients.append(parameter.grad)
-        sums = torch.tensor([loss, goodness], device=self.training.device)
-        add_up([*gradients, sums])
-        return float(sums[0]), float(sums[1])
+        sizes = [0.0] * self._world
+        sizes[self._rank] = float(self.position.micro_batch)
+        own = [loss, goodness, *self._interruption.wishes, *sizes]
+        sums = torch.tensor(own, device=self.training.device)
+        self._group.add_up([*gradients, sums])
+        loss, goodness, *rest = sums.tolist()
+        self._interruption.agree(rest[: -self._world])
+        self.position.micro_batch = int(min(rest[-self._world :]))
+        return loss, goodness
 
     def _update(self, places: Places, loss: float, goodness: float, raw: torch.Tensor, total: int) -> None:
         settings, position, sums = self.settings, self.position, self.position.sums

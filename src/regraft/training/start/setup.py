@@ -13,7 +13,6 @@ from regraft.errors import SettingsError
 from regraft.features.activations import Activations
 from regraft.features.opening import Compute
 from regraft.features.pooling import activation_shape
-from regraft.features.runtimes import Runtime
 from regraft.heads.dataset import Dataset
 from regraft.heads.fitting import fit_head
 from regraft.heads.rows import measure_of
@@ -28,6 +27,7 @@ from regraft.plans.restrictions import check_training
 from regraft.progress import Reporter
 from regraft.records import Column, Link, columns_of, width_of
 from regraft.settings import TrainSettings
+from regraft.training.group.processes import ProcessGroup
 from regraft.training.loop.objective import OBJECTIVES, LabelObjective, Unit
 from regraft.training.loop.tail import Tail, channels_last
 from regraft.training.start.cached_views import kept_views
@@ -48,6 +48,7 @@ class Order:
         compute: how features are computed, and the device of the training.
         earlier: the head of the run that the weights come from, to start from.
         limit_s: seconds after which training ends, counted from the call; None for no limit.
+        group: the processes that train together, of which this is the first; None for this one alone.
     """
 
     dataset: Dataset
@@ -56,6 +57,7 @@ class Order:
     compute: Compute = field(default_factory=Compute)
     earlier: EarlierHead | None = None
     limit_s: float | None = None
+    group: ProcessGroup | None = None
 
     @property
     def settings(self) -> TrainSettings:
@@ -81,6 +83,10 @@ class Setup:
     method: str
     """How the validation images were chosen."""
     device: torch.device
+    activations: Activations
+    """What the batches are made of."""
+    kept_views: int
+    """Number of views whose activations are kept on disk."""
 
 
 def set_up(order: Order, reporter: Reporter) -> Setup:
@@ -101,10 +107,24 @@ def set_up(order: Order, reporter: Reporter) -> Setup:
     head = LinearHead(
         _start(order, train, objective.unit, reporter), order.plan.statistics[0], dropout=settings.dropout
     )
-    tail = _tail(order, network, count, head).to(device)
-    runtime = _prefix_runtime(order, count, reporter)
-    sources = _sources(order, network, count, runtime, [train, held], reporter)
-    return Setup(network, tail, head, objective, sources, tuple(train), tuple(held), method, device)
+    outputs = len(dataset.task.outputs)
+    tail = build_tail(network, count, head, order.plan, outputs=outputs).to(device)
+    activations = _activations(order, count, reporter)
+    where = f"after {network.stage_names[count - 1]}" if count else "at the input (decoded images)"
+    kept = kept_views(settings, activations, images=len(train) + len(held), where=where, reporter=reporter)
+    sources = build_sources(
+        network,
+        count,
+        activations,
+        [dataset.keys(train), dataset.keys(held)],
+        settings,
+        kept=kept,
+        device=device,
+        workers=order.group.workers if order.group else None,
+    )
+    return Setup(
+        network, tail, head, objective, sources, tuple(train), tuple(held), method, device, activations, kept
+    )
 
 
 def objective_of(dataset: Dataset, rows: Sequence[int], settings: TrainSettings) -> LabelObjective:
@@ -162,58 +182,73 @@ def _earlier(order: Order, columns: Sequence[Column]) -> EarlierHead:
     return order.earlier
 
 
-def _tail(order: Order, network: Network, count: int, head: LinearHead) -> Tail:
+def build_tail(network: Network, count: int, head: LinearHead, plan: Plan, *, outputs: int) -> Tail:
+    """The stages after the first `count`, with a new head for some number of outputs, ready to be trained."""
+    assert plan.training is not None
     network.module.requires_grad_(False)
     tail = Tail(
         network.stages[count:],
         head,
-        trains_batchnorm=order.settings.batchnorm == "trained",
-        auxiliaries=_auxiliaries(order, network, count),
+        trains_batchnorm=plan.training.batchnorm == "trained",
+        auxiliaries=_auxiliaries(network, count, plan, outputs),
     )
     channels_last(tail)
     quicken(tail)
     return tail
 
 
-def _auxiliaries(order: Order, network: Network, count: int) -> dict[int, nn.Module]:
+def _auxiliaries(network: Network, count: int, plan: Plan, outputs: int) -> dict[int, nn.Module]:
     """Auxiliary classifiers after the cut, with the outputs of the task; none if their weight is zero."""
-    if not order.settings.auxiliary_weight:
+    if plan.training is None or not plan.training.auxiliary_weight:
         return {}
     places = {network.stage_names.index(stage): module for stage, module in network.auxiliaries}
-    outputs = len(order.dataset.task.outputs)
     return {
-        at - count: with_classes(module, outputs, seed=order.plan.seed)
+        at - count: with_classes(module, outputs, seed=plan.seed)
         for at, module in places.items()
         if at >= count
     }
 
 
-def _prefix_runtime(order: Order, count: int, reporter: Reporter) -> Runtime | None:
-    if count == 0:
-        return None
-    return order.compute.open(order.weights, reporter, cut=count)
-
-
-def _sources(
-    order: Order,
-    network: Network,
-    count: int,
-    runtime: Runtime | None,
-    sides: Sequence[Sequence[int]],
-    reporter: Reporter,
-) -> tuple[ViewSource, ...]:
-    settings, device = order.settings, find_device(order.compute.device)
-    policy = ViewPolicy(settings.augment or "none", settings.min_crop, settings.erasing, order.plan.seed)
-    activations = Activations(
+def _activations(order: Order, count: int, reporter: Reporter) -> Activations:
+    compute = order.compute
+    return Activations(
         order.dataset.images,
         order.weights.input_spec,
-        policy,
-        runtime,
-        order.compute.limits,
-        order.compute.workers or count_cores(),
+        view_policy(order.settings, order.plan.seed),
+        compute.open(order.weights, reporter, cut=count) if count else None,
+        compute.limits,
+        compute.workers or count_cores(),
     )
-    where = f"after {network.stage_names[count - 1]}" if count else "at the input (decoded images)"
-    kept = kept_views(settings, activations, images=sum(map(len, sides)), where=where, reporter=reporter)
+
+
+def view_policy(settings: TrainSettings, seed: int) -> ViewPolicy:
+    """How the views of training images are made."""
+    return ViewPolicy(settings.augment or "none", settings.min_crop, settings.erasing, seed)
+
+
+def build_sources(
+    network: Network,
+    count: int,
+    activations: Activations,
+    sides: Sequence[Sequence[str]],
+    settings: TrainSettings,
+    *,
+    kept: int,
+    device: torch.device,
+    workers: int | None = None,
+) -> tuple[ViewSource, ...]:
+    """Sources of the batches of two sides, given by the hashes of their images: training and validation.
+
+    Args:
+        network: the network, whose first `count` stages are frozen.
+        count: number of frozen stages.
+        activations: the images with their views and cached activations.
+        sides: the hashes of the training images, then of the validation images.
+        settings: settings of the training.
+        kept: number of views that are kept on disk.
+        device: the device of the tail.
+        workers: number of threads that decode the images of a batch; None means one for each core.
+    """
     prefix = nn.Sequential(*(stage.module for stage in network.stages[:count])) if count else None
     if prefix is not None and kept == 0:
         prefix.to(device).eval()
@@ -221,15 +256,16 @@ def _sources(
     return tuple(
         ViewSource(
             activations,
-            order.dataset.keys(rows),
+            keys,
             shape=activation_shape(network, count),
             prefix=prefix if kept == 0 else None,
             device=device,
             precision=settings.train_precision,
             views=views,
             kept_views=kept,
+            workers=workers,
         )
-        for rows, views in zip(sides, (settings.views or 0, 1), strict=True)  # validation: the centre
+        for keys, views in zip(sides, (settings.views or 0, 1), strict=True)  # validation: the centre
     )
 
 

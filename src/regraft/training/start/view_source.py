@@ -35,6 +35,7 @@ class ViewSource:
         precision: precision of the prefix in torch.
         views: number of views to cycle through; 0 for a new view in each epoch.
         kept_views: number of views that are kept on disk; 0 to compute every batch when it is needed.
+        workers: number of threads that decode the images of a batch; None means one for each core.
     """
 
     def __init__(
@@ -48,7 +49,9 @@ class ViewSource:
         precision: str,
         views: int,
         kept_views: int,
+        workers: int | None = None,
     ) -> None:
+        self._workers = workers or count_cores()
         self._activations, self._keys, self.shape = activations, list(keys), shape
         self._prefix, self._device, self._precision = prefix, device, precision
         self._views, self._kept = views, kept_views
@@ -88,7 +91,7 @@ class ViewSource:
         if self._rows is not None:
             return torch.from_numpy(self._rows.gather(keys))
         decoding = self._activations.decoding(self._view)
-        workers = count_cores()
+        workers = self._workers
         decoded = list(in_order(decoding.decode, keys, workers=workers, ahead=2 * workers))
         lost = next((key for key, pixels in decoded if pixels is None), None)
         if lost is not None:

@@ -1,0 +1,1 @@
+"""Processes that train one model together: how they find each other, and what they say."""
