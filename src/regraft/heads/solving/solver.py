@@ -16,6 +16,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from regraft.heads.solving.row_blocks import RowBlocks
+
 Floats = npt.NDArray[Any]
 Loss = Literal["softmax", "squared-hinge", "sigmoid"]
 _MEMORY = 10
@@ -44,7 +46,7 @@ class LinearProblems:
     their own, each with its own rows, steps and end, and none can change another.
     """
 
-    features: Floats
+    features: Floats | RowBlocks
     """Features `(N, D)`, float32 or float64; the result has the same precision."""
     labels: npt.NDArray[np.int64]
     """Class numbers `(N,)` in 0 .. num_classes-1; for `sigmoid`, `(N, P)`: 1 where the label of a problem is
@@ -266,7 +268,8 @@ def _evaluate(
     value = decay / 2 * _inner(weights[:, :-1], weights[:, :-1])
     gradient = decay[:, None, None].astype(weights.dtype) * weights
     gradient[:, -1] = 0
-    chunk = max(_LEAST_ROWS, _CHUNK // (count * classes))
+    held = width if isinstance(problems.features, RowBlocks) else 0  # numbers that are made of each row
+    chunk = max(_LEAST_ROWS, _CHUNK // max(count * classes, held))
     for start in range(0, len(rows), chunk):
         part = slice(start, start + chunk)
         features = problems.features[part]
