@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from regraft.heads.kernel import LANDMARKS, SEARCH_ROWS, exact_rows
 from regraft.heads.kernel_machines import is_paired
-from regraft.heads.many_rows import MANY_ROWS, MOST_HELD, MOST_SEARCHED, is_many, rows_bytes
+from regraft.heads.many_rows import MOST_HELD, MOST_SEARCHED, is_many, rows_bytes
 from regraft.heads.solving.solver import working_bytes
 from regraft.networks.weights.finding import Weights
 from regraft.networks.zoo.cards import card
@@ -101,9 +101,13 @@ def logistic_work(amounts: Amounts, width: int) -> float:
     products of (images x columns x classes), and (images x columns) to convert the rows.
     """
     if is_many(amounts.train):
-        sample = replace(amounts, train=MANY_ROWS - 1, folds=1)
+        sample = replace(amounts, train=min(amounts.train, MOST_SEARCHED), folds=1)
         products = float(amounts.train) * width * (amounts.classes + _CONVERSION)
-        return logistic_work(sample, width) + _PASSES * products
+        return _folds_work(sample, width) + _PASSES * products
+    return _folds_work(amounts, width)
+
+
+def _folds_work(amounts: Amounts, width: int) -> float:
     numbers = float(amounts.train) * min(width, amounts.train)
     basis = _BASIS * float(amounts.train) ** 2 * width if width > amounts.train else 0.0
     return float(numbers**0.79 * amounts.classes**0.45 * amounts.folds + basis)
@@ -138,9 +142,14 @@ def kernel_work(amounts: Amounts, width: int, machines: int) -> float:
     Of many images, a sample is searched, and a linear machine is solved on kernels with landmarks.
     """
     if is_many(amounts.train):
-        searched = kernel_work(replace(amounts, train=SEARCH_ROWS), width, machines)
+        sample = replace(amounts, train=min(amounts.train, SEARCH_ROWS))
+        searched = _machines_work(sample, width, machines)
         solved = amounts.classes + _CONVERSION if is_paired(amounts.classes) else LANDMARKS / _PRODUCTS
         return searched + amounts.train * LANDMARKS * (width + LANDMARKS + _PRODUCTS * solved)
+    return _machines_work(amounts, width, machines)
+
+
+def _machines_work(amounts: Amounts, width: int, machines: int) -> float:
     if not is_paired(amounts.classes):
         rows = float(min(amounts.train, exact_rows(amounts.classes)))
         return rows**2 * (width + _SYSTEM * machines * amounts.folds * rows)
