@@ -165,7 +165,7 @@ def choice(asked: argparse.Namespace) -> None:
         standard, rows = standardised(data, columns)
         new = standard.apply(test.features.matrix(test.keys, columns))
         samples = []
-        for size in [size for size in SAMPLES if size < asked.rows // 2]:
+        for size in [size for size in SAMPLES if 2 * size <= asked.rows]:
             searched = searched_on(data, rows, size)
             samples.append({"search": size, **searched})
             print(samples[-1], flush=True)

@@ -24,7 +24,7 @@ from regraft.heads.rows import (
 from regraft.heads.solving.gauge import Gauge
 from regraft.heads.solving.row_blocks import RowBlocks
 from regraft.heads.solving.row_space import row_space
-from regraft.heads.solving.solver import LinearProblems, Loss, solve
+from regraft.heads.solving.solver import LinearProblems, Loss, metric_of, solve
 from regraft.records import HeadKind
 
 _STRENGTHS: dict[Loss, tuple[float, ...]] = {
@@ -105,11 +105,13 @@ def solve_all(
     gauge: Gauge | None = None,
     *,
     start: Floats | None = None,
+    metric: Floats | None = None,
 ) -> Floats:
     """Solve for weights and intercepts `(D + 1, K)` on all rows, at one strength."""
     every = np.ones((1, len(rows)), dtype=bool)
     problems = LinearProblems(rows, data.targets, data.num_outputs, every, loss)
-    weights: Floats = solve(problems, strength, start=start, tell=gauge.within if gauge else None)[0]
+    tell = gauge.within if gauge else None
+    weights: Floats = solve(problems, strength, start=start, metric=metric, tell=tell)[0]
     return weights
 
 
@@ -121,36 +123,55 @@ def solve_many(
     The scores `(held, K)` are by a head that was fitted on all other rows, the weights and intercepts
     `(D + 1, K)` are solved on all rows; see `many_rows`. Both start from the optimum before.
     """
-    steps = (gauge or Gauge()).part(3)
-    left_out = rows[held.rows]
-    strength, start = _searched_on_sample(data, held, rows[held.search], left_out, loss, steps)
+    steps = (gauge or Gauge()).part(4)
+    known, left_out = data.targets[held.rows], rows[held.rows]
+    sample = rows[held.search]
+    metric = metric_of(sample)
+    strength, start = _searched_on_sample(data, held, sample, left_out, loss, metric, steps)
     steps.finish()
-    is_other = held.trained(len(rows))
-    problems = LinearProblems(rows, data.targets, data.num_outputs, is_other, loss)
-    others = solve(problems, strength, start=start, tolerance=_USUAL, tell=steps.within)
-    steps.finish()
-    weights = solve_all(data, rows, loss, strength, steps, start=others)
+    problems = LinearProblems(rows, data.targets, data.num_outputs, held.trained(len(rows)), loss)
+    best: tuple[tuple[float, ...], float, Floats, Floats] | None = None
+    for tried in _and_lower(strength, loss, is_certain=not data.doubt):
+        start = solve(problems, tried, start=start, tolerance=_USUAL, metric=metric, tell=steps.within)
+        scores = left_out @ start[0, :-1] + start[0, -1]
+        value = _shortfall(data, scores, known, loss)
+        if best is not None and value >= best[0]:
+            break
+        best = (value, tried, scores, start)
+        steps.finish()
+    assert best is not None
+    weights = solve_all(data, rows, loss, best[1], steps, start=best[3], metric=metric)
     steps.end()
-    return strength, left_out @ others[0, :-1] + others[0, -1], weights
+    return best[1], best[2], weights
+
+
+def _and_lower(strength: float, loss: Loss, *, is_certain: bool) -> list[float]:
+    """A strength and those below it, the largest first: more rows need a stronger penalty, if any other."""
+    below = [one for one in reversed(_STRENGTHS[loss]) if one < strength]
+    return [strength, *(below if is_certain else [])]
 
 
 def _searched_on_sample(
-    data: TrainingRows, held: HeldSample, rows: Floats, left_out: Floats, loss: Loss, gauge: Gauge
+    data: TrainingRows,
+    held: HeldSample,
+    rows: Floats,
+    left_out: Floats,
+    loss: Loss,
+    metric: Floats,
+    gauge: Gauge,
 ) -> tuple[float, Floats]:
     """The strength that predicts the held-out rows best, fitted on a sample, and its weights `(1, D + 1, K)`.
 
     The search ends when two strengths in a row are no better.
     """
-    targets = data.targets[held.search]
     every = np.ones((1, len(rows)), dtype=bool)
-    problems = LinearProblems(rows, targets, data.num_outputs, every, loss)
+    problems = LinearProblems(rows, data.targets[held.search], data.num_outputs, every, loss)
     tried = (_MIDDLING_STRENGTHS[loss],) if data.doubt else _STRENGTHS[loss]
-    tolerance = _ROUGH if len(rows) * data.num_outputs > _MANY_SCORES else _USUAL
     steps = gauge.part(len(tried))
     best: tuple[tuple[float, ...], float, Floats] | None = None
     weights, worse = None, 0
     for strength in tried:
-        weights = solve(problems, strength, start=weights, tolerance=tolerance, tell=steps.within)
+        weights = solve(problems, strength, start=weights, tolerance=_USUAL, metric=metric, tell=steps.within)
         scores = left_out @ weights[0, :-1] + weights[0, -1]
         value = _shortfall(data, scores, data.targets[held.rows], loss)
         if best is None or value < best[0]:

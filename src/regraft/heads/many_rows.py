@@ -6,8 +6,8 @@ hours and says hardly more than a sample does: twenty thousand images give an ac
 
 - one fold is held out, or a stratified sample of it (`HeldSample.rows`);
 - the strength is chosen by heads that are fitted on a sample of the other rows;
-- a head of this strength, fitted on all other rows, predicts those that are held out: these predictions
-  validate the head and calibrate it;
+- a head of this strength, fitted on all other rows, predicts those that are held out, and so do heads of
+  stronger penalty as long as they are better: these predictions validate the head and calibrate it;
 - the head itself is fitted on all rows, starting from that one.
 
 No row is predicted by a head that was fitted on it or on an image of its group, and the head that predicts
