@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 import time
 from functools import cache, partial
@@ -13,6 +14,8 @@ from PIL import Image
 
 import regraft
 from regraft.errors import SettingsError
+from regraft.heads import many_rows
+from regraft.ladder.costs import affordable
 from regraft.plans.plan import Plan
 from regraft.progress import Silent
 from regraft.workflow.ladder_fit import state_for
@@ -78,6 +81,20 @@ def test_the_plan_that_it_leaves_gives_the_same_model(run: Path, digits: Path, t
     assert scores["test"]["accuracy"]["value"] == again.test_scores.accuracy.value
 
 
+class Watcher(Silent):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self.warnings: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
+
+
 class Stops(Silent):
     """Ctrl-C when a rung is told of."""
 
@@ -113,6 +130,38 @@ def test_a_short_budget_leaves_out_what_would_take_too_long(digits: Path, tmp_pa
     fit_by_ladder(digits, tmp_path / "run", budget="0s", seed=2)
     skipped = [row for row in rows_of(tmp_path / "run") if str(row["verdict"]).startswith("not tried")]
     assert any("left of the budget" in str(row["verdict"]) for row in skipped)
+
+
+def test_without_time_for_many_images_the_first_head_is_fitted_on_a_sample(
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(many_rows, "MANY_ROWS", 300)
+    monkeypatch.setattr(affordable, "LEAST_IMAGES", 100)
+    watcher = Watcher()
+    model = fit_by_ladder(digits, tmp_path / "run", budget="0s", seed=4, reporter=watcher)
+    first = next(row for row in rows_of(tmp_path / "run") if row["rung"] == 1)
+    assert re.fullmatch(
+        r"the first usable model; fitted on a sample of 100 of 4\d\d training images", str(first["verdict"])
+    )
+    assert any(text.startswith("ridge @ f6 is fitted on a sample of 100") for text in watcher.warnings)
+    assert Plan.load(tmp_path / "run" / "plan.toml").most_images == 100
+    scores = json.loads((tmp_path / "run" / "scores.json").read_text())
+    assert scores["validation"]["method"].startswith("5-fold cross-validation on 100 of 4")
+    again = regraft.fit(digits, plan=tmp_path / "run" / "plan.toml", out=tmp_path / "again")
+    assert again.test_scores == model.test_scores
+
+
+def test_heads_on_many_images_are_compared_on_those_held_out(
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(many_rows, "MANY_ROWS", 300)
+    monkeypatch.setattr(many_rows, "MOST_HELD", 50)
+    watcher = Watcher()
+    fit_by_ladder(digits, tmp_path / "run", budget="20s", seed=5, reporter=watcher)
+    solved = [row for row in rows_of(tmp_path / "run") if str(row["name"]).startswith(("ridge", "probe"))]
+    assert [row["images"] for row in solved[:2]] == [50, 50]
+    assert "on 50 images" in str(solved[1]["verdict"])
+    assert any("the strength of a head is chosen on at most" in text for text in watcher.notes)
 
 
 def test_advice_in_no_time_is_about_the_probe(digits: Path) -> None:

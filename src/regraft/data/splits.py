@@ -341,16 +341,19 @@ def fold_numbers(
     members: dict[str, list[int]] = defaultdict(list)
     for number, group in enumerate(groups):
         members[group].append(number)
-    labels = np.asarray(labels, dtype=np.int64)
-    counts = np.zeros((folds, int(labels.max()) + 1), dtype=np.int64)
-    result = np.zeros(len(labels), dtype=np.int64)
+    known = np.asarray(labels, dtype=np.int64).tolist()
+    counts = [[0] * folds for _ in range(max(known) + 1)]  # of each class in each fold
+    sizes = [0] * folds
+    result = np.zeros(len(known), dtype=np.int64)
     # Large groups first: the small ones that follow can still even out the folds.
     order = sorted(members, key=lambda group: (-len(members[group]), _rank(seed, group)))
     for group in order:
-        classes = np.bincount(labels[members[group]], minlength=counts.shape[1])
-        main = int(classes.argmax())
-        fold = int(np.lexsort((counts.sum(axis=1), counts[:, main]))[0])
-        counts[fold] += classes
+        own = [known[row] for row in members[group]]
+        main = own[0] if len(own) == 1 else int(np.bincount(own).argmax())
+        fold = min(zip(counts[main], sizes, range(folds), strict=True))[2]
+        for label in own:
+            counts[label][fold] += 1
+        sizes[fold] += len(own)
         result[members[group]] = fold
     return result
 

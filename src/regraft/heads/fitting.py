@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 
 import numpy as np
 
+from regraft.data.splits import stratified
 from regraft.errors import SettingsError
 from regraft.heads.head2toe import fit_head2toe
 from regraft.heads.kernel import fit_kernel
@@ -60,7 +62,12 @@ def check_head(kind: HeadKind, task: Task) -> None:
 
 
 def fit_head(
-    data: TrainingRows, kind: HeadKind, candidates: Sequence[Candidate], *, meter: Meter | None = None
+    data: TrainingRows,
+    kind: HeadKind,
+    candidates: Sequence[Candidate],
+    *,
+    most: int | None = None,
+    meter: Meter | None = None,
 ) -> FittedHead:
     """Fit the head of a kind on each candidate set of columns, and return the best one.
 
@@ -69,15 +76,28 @@ def fit_head(
         kind: the kind of head; see `Head`.
         candidates: sets of feature columns to choose from, by cross-validated accuracy (mean goodness);
             where that says nothing, the last is taken.
+        most: how many images are used at most, a stratified sample; None for all.
         meter: counts hundredths of the work.
 
     Raises:
         SettingsError: such a head does not predict what the task needs.
     """
     check_head(kind, data.task)
+    if most is not None and most < len(data.keys):
+        return _fit_on_sample(data, kind, candidates, most, meter)
     candidates = candidates[-1:] if data.doubt else candidates
     with _threads_for(data, candidates):
         return _fitted(data, kind, candidates, meter)
+
+
+def _fit_on_sample(
+    data: TrainingRows, kind: HeadKind, candidates: Sequence[Candidate], most: int, meter: Meter | None
+) -> FittedHead:
+    """The same on a stratified sample, with the sample's rows numbered as in the data."""
+    chosen = stratified(data.strata, most, seed=data.seed)
+    fitted = fit_head(data.subset(chosen), kind, candidates, meter=meter)
+    sample = chosen if fitted.sample is None else chosen[fitted.sample]
+    return replace(fitted, sample=sample, fitted_on=len(chosen))
 
 
 def import_libraries(kind: HeadKind) -> None:
@@ -107,13 +127,15 @@ def _fitted(
     for candidate in candidates:
         fitted.append(FITTERS[kind, data.task.link](data, candidate, gauge))
         gauge.finish()
-    goodness = [data.task.goodness(one.out_of_fold, data.targets) for one in fitted]
+    sample = fitted[0].sample  # the same for every candidate: it depends on labels, groups and the seed
+    known = data if sample is None else data.subset(sample)
+    goodness = [data.task.goodness(one.out_of_fold, known.targets) for one in fitted]
     best = fitted[int(np.argmax([one.mean() for one in goodness]))]
     merits = [
-        data.task.merit(one, targets=data.targets, groups=data.groups)
+        data.task.merit(one, targets=known.targets, groups=known.groups)
         for one in (goodness if len(candidates) > 1 else [])
     ]
     trials: tuple[tuple[str, Measure], ...] = tuple(
         (describe(columns), merit) for columns, merit in zip(candidates, merits, strict=False)
     )
-    return FittedHead(best.head, best.out_of_fold, best.folds, trials)
+    return replace(best, trials=trials)

@@ -96,8 +96,8 @@ class Head:
 
 def softmax(scores: Floats) -> npt.NDArray[np.float64]:
     """The softmax of each row, which then sums to one."""
-    shifted = np.exp(scores - scores.max(axis=1, keepdims=True))
-    result: npt.NDArray[np.float64] = shifted / shifted.sum(axis=1, keepdims=True)
+    result: npt.NDArray[np.float64] = np.exp(scores - scores.max(axis=1, keepdims=True))
+    result /= result.sum(axis=1, keepdims=True)  # in place: of many images and classes this is a gigabyte
     return result
 
 

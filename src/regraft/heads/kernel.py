@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,9 @@ from regraft.heads.kernel_machines import (
     out_of_fold_scores,
     support_vectors,
 )
-from regraft.heads.linear import choose_strength, solve_all
+from regraft.heads.linear import choose_strength, solve_all, solve_many
+from regraft.heads.many_rows import held_sample
+from regraft.heads.ridge import held_ridge
 from regraft.heads.ridge_regression import ColumnRidge, GramRidge
 from regraft.heads.rows import (
     CHUNK_ROWS,
@@ -37,8 +40,8 @@ from regraft.records import columns_of, stages_of
 from regraft.tasks.task import Measure
 
 EXACT_KERNEL_MAX = 8_000  # rows; above that, the exact kernel matrix alone would take half a gigabyte
-_SEARCH_ROWS = 4_000  # the part of a large data set on which kernel hyperparameters are chosen
-_LANDMARKS = 1_024
+SEARCH_ROWS = 4_000  # the part of a large data set on which kernel hyperparameters are chosen
+LANDMARKS = 1_024
 _STRENGTHS = (3.0, 10.0, 30.0)
 _MIDDLING_STRENGTH = 10.0
 _ROUGH = 1e-2  # tolerance of libsvm's stopping rule for profiles
@@ -56,7 +59,7 @@ def fit_kernel(data: TrainingRows, candidates: Sequence[Candidate], gauge: Gauge
     """
     search = data
     if len(data.keys) > exact_rows(data.num_outputs):
-        chosen = np.random.default_rng(data.seed).permutation(len(data.keys))[:_SEARCH_ROWS]
+        chosen = np.random.default_rng(data.seed).permutation(len(data.keys))[:SEARCH_ROWS]
         search = data.subset(np.sort(chosen))
     steps = (gauge or Gauge()).part(len(candidates) + _MACHINES + 1)
     columns, distances, trials = _choose_columns(search, candidates, steps)
@@ -69,12 +72,12 @@ def fit_kernel(data: TrainingRows, candidates: Sequence[Candidate], gauge: Gauge
         del distances
         fitted = _finish_nystroem(data, columns, settings, steps)
     steps.end()
-    return FittedHead(fitted.head, fitted.out_of_fold, fitted.folds, trials)
+    return replace(fitted, trials=trials)
 
 
 def exact_rows(num_classes: int) -> int:
     """The number of rows up to which the kernel matrix of all rows is used."""
-    return EXACT_KERNEL_MAX if is_paired(num_classes) else min(_SEARCH_ROWS, EXACT_KERNEL_MAX)
+    return EXACT_KERNEL_MAX if is_paired(num_classes) else min(SEARCH_ROWS, EXACT_KERNEL_MAX)
 
 
 def _choose_columns(
@@ -184,10 +187,17 @@ def _finish_nystroem(
 ) -> FittedHead:
     """Fit a linear SVM on kernels with random landmarks (Nystroem): memory grows with N, not its square."""
     standard = standardisation(data, columns)
-    chosen = np.sort(np.random.default_rng(data.seed).permutation(len(data.keys))[:_LANDMARKS])
+    chosen = np.sort(np.random.default_rng(data.seed).permutation(len(data.keys))[:LANDMARKS])
     vectors = data.features.matrix([data.keys[row] for row in chosen], columns)
     rows, whitening = _nystroem(data, columns, standard, vectors, settings["gamma"])
-    if is_paired(data.num_outputs):
+    held = held_sample(data)
+    if held is not None and is_paired(data.num_outputs):
+        strength, scores, weights = solve_many(data, held, rows, "squared-hinge", steps)
+    elif held is not None:
+        strength = settings["C"]
+        machine, predict = held_ridge(data, held, rows.__getitem__)
+        weights, scores = machine.weights(strength), predict(strength)
+    elif is_paired(data.num_outputs):
         strength, scores = choose_strength(data, rows, "squared-hinge", gauge=steps)
         weights = solve_all(data, rows, "squared-hinge", strength)
     else:
@@ -207,6 +217,7 @@ def _finish_nystroem(
         },
         hyperparameters={"gamma": settings["gamma"], "C": strength},
         scores=scores,
+        sample=None if held is None else held.rows,
     )
 
 

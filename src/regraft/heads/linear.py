@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from regraft.heads.head import softmax, squared_distances
+from regraft.heads.many_rows import HeldSample, held_sample, row_blocks
 from regraft.heads.rows import (
     Candidate,
     FittedHead,
@@ -21,8 +22,9 @@ from regraft.heads.rows import (
     standardised,
 )
 from regraft.heads.solving.gauge import Gauge
+from regraft.heads.solving.row_blocks import RowBlocks
 from regraft.heads.solving.row_space import row_space
-from regraft.heads.solving.solver import LinearProblems, Loss, solve
+from regraft.heads.solving.solver import LinearProblems, Loss, metric_of, solve
 from regraft.records import HeadKind
 
 _STRENGTHS: dict[Loss, tuple[float, ...]] = {
@@ -30,6 +32,7 @@ _STRENGTHS: dict[Loss, tuple[float, ...]] = {
     "squared-hinge": (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0),
 }
 _MIDDLING_STRENGTHS: dict[Loss, float] = {"softmax": 100.0, "squared-hinge": 1.0}
+_USUAL = 2e-3  # tolerance that is fine enough to choose a strength
 _ROUGH = 1e-2  # tolerance for very many scores: half the time, and log-loss is no larger
 _MANY_SCORES = 4_000_000  # above it, the search for the strength would take minutes
 _EVALUATIONS = 200  # about as many as a search for the strength takes; a single strength takes a fifth
@@ -48,6 +51,9 @@ def fit_linear_svm(data: TrainingRows, columns: Candidate, gauge: Gauge | None =
 def _fit_linear(
     data: TrainingRows, columns: Candidate, gauge: Gauge | None, *, kind: HeadKind, loss: Loss
 ) -> FittedHead:
+    held = held_sample(data)
+    if held is not None:
+        return _fit_on_many(data, held, columns, gauge, kind=kind, loss=loss)
     standard, rows = standardised(data, columns)
     space = row_space(rows, _EVALUATIONS * _scores_together(data))
     steps = (gauge or Gauge()).part(2)
@@ -67,14 +73,116 @@ def _fit_linear(
     )
 
 
+def _fit_on_many(
+    data: TrainingRows,
+    held: HeldSample,
+    columns: Candidate,
+    gauge: Gauge | None,
+    *,
+    kind: HeadKind,
+    loss: Loss,
+) -> FittedHead:
+    standard, rows = row_blocks(data, columns)
+    strength, scores, weights = solve_many(data, held, rows, loss, gauge)
+    return finished(
+        data,
+        kind,
+        columns,
+        standard=standard,
+        arrays={"weights": weights[:-1], "intercepts": weights[-1]},
+        hyperparameters={"C": strength},
+        scores=scores,
+        temperature=1.0 if loss == "softmax" else None,
+        sample=held.rows,
+    )
+
+
 def solve_all(
-    data: TrainingRows, rows: Floats, loss: Loss, strength: float, gauge: Gauge | None = None
+    data: TrainingRows,
+    rows: Floats | RowBlocks,
+    loss: Loss,
+    strength: float,
+    gauge: Gauge | None = None,
+    *,
+    start: Floats | None = None,
+    metric: Floats | None = None,
 ) -> Floats:
     """Solve for weights and intercepts `(D + 1, K)` on all rows, at one strength."""
     every = np.ones((1, len(rows)), dtype=bool)
     problems = LinearProblems(rows, data.targets, data.num_outputs, every, loss)
-    weights: Floats = solve(problems, strength, tell=gauge.within if gauge else None)[0]
+    tell = gauge.within if gauge else None
+    weights: Floats = solve(problems, strength, start=start, metric=metric, tell=tell)[0]
     return weights
+
+
+def solve_many(
+    data: TrainingRows, held: HeldSample, rows: Floats | RowBlocks, loss: Loss, gauge: Gauge | None = None
+) -> tuple[float, Floats, Floats]:
+    """The strength that was chosen on a sample, scores of the rows that are held out, and the weights.
+
+    The scores `(held, K)` are by a head that was fitted on all other rows, the weights and intercepts
+    `(D + 1, K)` are solved on all rows; see `many_rows`. Both start from the optimum before.
+    """
+    steps = (gauge or Gauge()).part(4)
+    known, left_out = data.targets[held.rows], rows[held.rows]
+    sample = rows[held.search]
+    metric = metric_of(sample)
+    strength, start = _searched_on_sample(data, held, sample, left_out, loss, metric, steps)
+    steps.finish()
+    problems = LinearProblems(rows, data.targets, data.num_outputs, held.trained(len(rows)), loss)
+    best: tuple[tuple[float, ...], float, Floats, Floats] | None = None
+    for tried in _and_lower(strength, loss, is_certain=not data.doubt):
+        start = solve(problems, tried, start=start, tolerance=_USUAL, metric=metric, tell=steps.within)
+        scores = left_out @ start[0, :-1] + start[0, -1]
+        value = _shortfall(data, scores, known, loss)
+        if best is not None and value >= best[0]:
+            break
+        best = (value, tried, scores, start)
+        steps.finish()
+    assert best is not None
+    weights = solve_all(data, rows, loss, best[1], steps, start=best[3], metric=metric)
+    steps.end()
+    return best[1], best[2], weights
+
+
+def _and_lower(strength: float, loss: Loss, *, is_certain: bool) -> list[float]:
+    """A strength and those below it, the largest first: more rows need a stronger penalty, if any other."""
+    below = [one for one in reversed(_STRENGTHS[loss]) if one < strength]
+    return [strength, *(below if is_certain else [])]
+
+
+def _searched_on_sample(
+    data: TrainingRows,
+    held: HeldSample,
+    rows: Floats,
+    left_out: Floats,
+    loss: Loss,
+    metric: Floats,
+    gauge: Gauge,
+) -> tuple[float, Floats]:
+    """The strength that predicts the held-out rows best, fitted on a sample, and its weights `(1, D + 1, K)`.
+
+    The search ends when two strengths in a row are no better.
+    """
+    every = np.ones((1, len(rows)), dtype=bool)
+    problems = LinearProblems(rows, data.targets[held.search], data.num_outputs, every, loss)
+    tried = (_MIDDLING_STRENGTHS[loss],) if data.doubt else _STRENGTHS[loss]
+    steps = gauge.part(len(tried))
+    best: tuple[tuple[float, ...], float, Floats] | None = None
+    weights, worse = None, 0
+    for strength in tried:
+        weights = solve(problems, strength, start=weights, tolerance=_USUAL, metric=metric, tell=steps.within)
+        scores = left_out @ weights[0, :-1] + weights[0, -1]
+        value = _shortfall(data, scores, data.targets[held.rows], loss)
+        if best is None or value < best[0]:
+            best, worse = (value, strength, weights), 0
+        else:
+            worse += 1
+        steps.finish()
+        if worse == 2:
+            break
+    assert best is not None
+    return best[1], best[2]
 
 
 def cross_validated_logistic(data: TrainingRows, columns: Candidate) -> Floats:
@@ -97,7 +205,7 @@ def choose_strength(
     loss: Loss,
     *,
     strengths: Sequence[float] | None = None,
-    tolerance: float = 2e-3,
+    tolerance: float = _USUAL,
     gauge: Gauge | None = None,
 ) -> tuple[float, Floats]:
     """The strength with the smallest cross-validated loss, and its out-of-fold scores; see `rows.shortfall`.

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 import numpy.typing as npt
 
+from regraft.heads.many_rows import HeldSample, held_sample, row_blocks
 from regraft.heads.ridge_regression import ColumnRidge, Ridge, RowRidge
 from regraft.heads.rows import (
     Candidate,
@@ -17,6 +21,10 @@ from regraft.heads.rows import (
     standardisation,
 )
 from regraft.heads.solving.gauge import Gauge
+from regraft.tasks.task import Task
+
+Doubles = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 
 _STRENGTHS = tuple(10 ** (half / 2) for half in range(-6, 9))  # 0.001 to 10,000
 _MIDDLING = _STRENGTHS.index(1.0)
@@ -28,14 +36,22 @@ def fit_ridge(data: TrainingRows, columns: Candidate, gauge: Gauge | None = None
     """Fit a calibrated ridge regression on class indicators (a least-squares classifier).
 
     The strength is the one with the smallest squared error by cross-validation, on the folds of all heads.
-    The search starts at a medium strength and follows the error downhill.
+    The search starts at a medium strength and follows the error downhill. Of many rows, one sample is held
+    out instead (see `many_rows`); every strength is fitted on all other rows.
     """
-    standard = standardisation(data, columns)
-    ridge = _ridge(data, columns, standard)
+    held = held_sample(data)
+    if held is None:
+        standard = standardisation(data, columns)
+        ridge = _ridge(data, columns, standard)
+        predict, targets = ridge.out_of_fold, data.targets
+    else:
+        standard, rows = row_blocks(data, columns)
+        ridge, predict = held_ridge(data, held, rows.__getitem__)
+        targets = data.targets[held.rows]
     steps = (gauge or Gauge()).part(5)  # about as many as there are fits
-    place, scores = _MIDDLING, ridge.out_of_fold(_STRENGTHS[_MIDDLING])
+    place, scores = _MIDDLING, predict(_STRENGTHS[_MIDDLING])
     if not data.doubt:
-        place, scores = _downhill(ridge, data, scores, steps)
+        place, scores = _downhill(predict, data.task, targets, scores, steps)
     weights = ridge.weights(_STRENGTHS[place])
     steps.end()
     return finished(
@@ -47,7 +63,23 @@ def fit_ridge(data: TrainingRows, columns: Candidate, gauge: Gauge | None = None
         hyperparameters={"C": _STRENGTHS[place]},
         scores=scores,
         temperature=_MIDDLING_HEAT if data.doubt else None,
+        sample=None if held is None else held.rows,
     )
+
+
+def held_ridge(
+    data: TrainingRows, held: HeldSample, read: Callable[[Ints], Floats]
+) -> tuple[ColumnRidge, Callable[[float], Doubles]]:
+    """A ridge regression on many rows, and the function that predicts those that are held out.
+
+    Args:
+        data: the training images.
+        held: which of them are held out.
+        read: returns the given rows `(n, D)`.
+    """
+    is_left_out = 1 - held.trained(len(data.keys))[0].astype(np.int64)
+    ridge = ColumnRidge(read, data.targets, data.num_outputs, is_left_out)
+    return ridge, partial(ridge.left_out, rows=held.rows, fold=1)
 
 
 def _ridge(data: TrainingRows, columns: Candidate, standard: Standard) -> Ridge:
@@ -66,15 +98,15 @@ def _ridge(data: TrainingRows, columns: Candidate, standard: Standard) -> Ridge:
 
 
 def _downhill(
-    ridge: Ridge, data: TrainingRows, scores: Floats, steps: Gauge
-) -> tuple[int, npt.NDArray[np.float64]]:
+    predict: Callable[[float], Doubles], task: Task, targets: Ints, scores: Doubles, steps: Gauge
+) -> tuple[int, Doubles]:
     """The number of the best strength and its out-of-fold scores, from those of the medium strength."""
-    place, error = _MIDDLING, _shortfall(data, scores)
+    place, error = _MIDDLING, _shortfall(task, targets, scores)
     for step in (1, -1):
         while 0 <= place + step < len(_STRENGTHS):
-            trial = ridge.out_of_fold(_STRENGTHS[place + step])
+            trial = predict(_STRENGTHS[place + step])
             steps.finish()
-            trial_error = _shortfall(data, trial)
+            trial_error = _shortfall(task, targets, trial)
             if trial_error >= error:
                 break
             place, scores, error = place + step, trial, trial_error
@@ -83,8 +115,8 @@ def _downhill(
     return place, scores
 
 
-def _shortfall(data: TrainingRows, scores: Floats) -> tuple[float, ...]:
-    return shortfall(data.task, scores, data.targets, squared_error(scores, data.targets))
+def _shortfall(task: Task, targets: Ints, scores: Floats) -> tuple[float, ...]:
+    return shortfall(task, scores, targets, squared_error(scores, targets))
 
 
 def squared_error(scores: Floats, labels: npt.NDArray[np.int64]) -> float:

@@ -151,6 +151,12 @@ class ColumnRidge:
                 scores[own] = self._read(own) @ weights[:-1] + weights[-1]
         return scores
 
+    def left_out(self, strength: float, rows: Ints, *, fold: int) -> npt.NDArray[np.float64]:
+        """Scores `(n, K)` of some rows of a fold by a fit on the rows of the other folds."""
+        weights = self._solved(strength, without=fold)
+        parts = [self._read(own) @ weights[:-1] + weights[-1] for own in _chunks(rows)]
+        return np.concatenate(parts).astype(np.float64)
+
     def weights(self, strength: float) -> Floats:
         """Weights and intercepts `(D + 1, K)` of the fit on all rows; intercepts last."""
         return self._solved(strength)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -99,9 +99,14 @@ class FittedHead:
     out_of_fold: npt.NDArray[np.float64]
     """Outputs `(N, K)` for each training image, from heads that were not fitted on its fold."""
     folds: int
+    """Number of folds; 1 if the images of `sample` were held out once."""
     trials: tuple[tuple[str, Measure], ...] = field(default=())
     """The stage or stages of each candidate that was compared, with its cross-validated accuracy, or what
     takes its place in other tasks."""
+    sample: Ints | None = None
+    """Numbers of the training rows that `out_of_fold` is of; None for all of them."""
+    fitted_on: int | None = None
+    """Number of training images that the head was fitted on; None for all of them."""
 
 
 def describe(columns: Sequence[Column]) -> str:
@@ -211,14 +216,22 @@ class Standard:
 
 def standardisation(data: TrainingRows, columns: Candidate) -> Standard:
     """The standardisation that fits all training rows; a constant column is left out (its scale is 0)."""
-    width = width_of(columns)
+    starts = range(0, len(data.keys), CHUNK_ROWS)
+    keys = (data.keys[start : start + CHUNK_ROWS] for start in starts)
+    return standard_of((data.features.matrix(some, columns) for some in keys), columns)
+
+
+def standard_of(parts: Iterable[Floats], columns: Candidate) -> Standard:
+    """The standardisation that fits some rows, of any precision, which come in parts."""
+    width, count = width_of(columns), 0
     total, squares = np.zeros(width), np.zeros(width)
-    for start in range(0, len(data.keys), CHUNK_ROWS):
-        rows = data.features.matrix(data.keys[start : start + CHUNK_ROWS], columns).astype(np.float64)
+    for part in parts:
+        rows = part.astype(np.float64)
         total += rows.sum(axis=0)
         squares += np.square(rows).sum(axis=0)
-    mean = total / len(data.keys)
-    variance = np.maximum(squares / len(data.keys) - mean**2, 0)
+        count += len(rows)
+    mean = total / count
+    variance = np.maximum(squares / count - mean**2, 0)
     stages = stages_of(columns)
     widths = {s: sum(c.stop - c.start for c in columns if c.stage == s) for s in stages}
     root = np.concatenate([np.full(c.stop - c.start, widths[c.stage] * len(stages)) for c in columns]) ** 0.5
@@ -243,21 +256,25 @@ def finished(
     hyperparameters: dict[str, float],
     scores: Floats,
     temperature: float | None = None,
+    sample: Ints | None = None,
 ) -> FittedHead:
     """Assemble a head, and calibrate it on its out-of-fold scores unless its temperature is given.
 
-    Only classes are calibrated: the links of other tasks have no temperature.
+    Only classes are calibrated: the links of other tasks have no temperature. The scores are those of the
+    rows in `sample`, or of all of them.
     """
     link = data.task.link
     if temperature is not None or link != "softmax":
         heat = temperature or 1.0
     else:
-        heat = 1.0 if data.doubt else best_temperature(scores, data.targets)
+        known = data.targets if sample is None else data.targets[sample]
+        heat = 1.0 if data.doubt else best_temperature(scores, known)
     record = HeadRecord(
         kind=kind, columns=columns, hyperparameters=hyperparameters, temperature=heat, link=link
     )
     head = Head(record, {"mean": standard.mean, "scale": standard.scale, **arrays})
-    return FittedHead(head, LINKS[link](scores / heat), int(data.folds.max()) + 1)
+    folds = int(data.folds.max()) + 1 if sample is None else 1
+    return FittedHead(head, LINKS[link](scores / heat), folds, sample=sample)
 
 
 def best_temperature(scores: Floats, labels: npt.NDArray[np.int64]) -> float:

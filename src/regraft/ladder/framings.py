@@ -22,6 +22,7 @@ from regraft.ladder.input_trials import (
     sample_sizes,
     tell,
     trial_s,
+    why_untried,
 )
 from regraft.ladder.inputs.framed_features import framed_features
 from regraft.ladder.rungs import KEEP_AT
@@ -69,9 +70,9 @@ def try_framings(state: State, *, is_brief: bool = False) -> None:
     if state.inputs.settings.framing != "auto" or not others:
         return
     rows = state.training_rows
-    if (rows.sample(_BRIEF) if is_brief and len(rows.keys) > _BRIEF else rows).doubt:
-        why = "cross-validation says too little about these images to compare framings"
-        _decided(state, spec.framing, why)
+    why = why_untried(state, rows.sample(_BRIEF) if is_brief and len(rows.keys) > _BRIEF else rows)
+    if why:
+        _decided(state, spec.framing, f"{why}framings")
         return
     sizes = [min(_BRIEF, len(rows.keys))] if is_brief else sample_sizes(rows)
     predicted = state.predicted(_RUNG, _predicted_s(state, len(others), sizes))

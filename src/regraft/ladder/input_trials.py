@@ -54,6 +54,16 @@ class Tried(Generic[Way]):
     """Seconds that solving the head took."""
 
 
+def why_untried(state: State, rows: TrainingRows) -> str:
+    """Why inputs can't be compared on some rows, as the end of a sentence; empty if they can."""
+    if rows.doubt:
+        return "cross-validation says too little about these images to compare "
+    first = state.solved[0].plan.most_images if state.solved else None
+    if first is not None and first < len(rows.keys):
+        return f"{first:,} of {len(rows.keys):,} training images are as many as fit, too few to compare "
+    return ""
+
+
 def sample_sizes(rows: TrainingRows) -> list[int]:
     """Numbers of training images on which inputs are compared, one after the other; the last is all."""
     total = len(rows.keys)
@@ -77,7 +87,7 @@ def compared(state: State, sample: TrainingRows, shown: Mapping[Way, Features]) 
         shown: its features in each other input; an input in which some are missing is left out.
     """
     task = sample.task
-    before = task.goodness(_out_of_fold(state, sample), sample.targets)
+    before = _out_of_fold(state, sample)
     tried = []
     for way, features in shown.items():
         if not all(key in features.rows for key in sample.keys):  # files that are gone meanwhile
@@ -86,12 +96,12 @@ def compared(state: State, sample: TrainingRows, shown: Mapping[Way, Features]) 
         started = state.clock()
         fitted = fit_head(replace(sample, features=features), kind, [columns])
         took_s = state.clock() - started
-        goodness = task.goodness(fitted.out_of_fold, sample.targets)
-        chance = chance_better(
-            (goodness - before) / task.span(sample.targets), SOLVED_SCALE, sample.group_numbers
-        )
-        merit, gain = task.merit(goodness, groups=sample.groups), float((goodness - before).mean())
-        on = by_group(f"{len(sample.keys):,} images", sample.group_numbers)
+        known = sample if fitted.sample is None else sample.subset(fitted.sample)  # the same in each input
+        goodness = task.goodness(fitted.out_of_fold, known.targets)
+        gains = goodness - task.goodness(before, known.targets)
+        chance = chance_better(gains / task.span(known.targets), SOLVED_SCALE, known.group_numbers)
+        merit, gain = task.merit(goodness, groups=known.groups), float(gains.mean())
+        on = by_group(f"{len(known.keys):,} images", known.group_numbers)
         words = f"{gained(merit, gain)} on {on}"
         tried.append(Tried(way, len(sample.keys), merit, gain, chance, words, fitted, took_s))
     return tried

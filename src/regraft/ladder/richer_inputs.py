@@ -23,6 +23,7 @@ from regraft.ladder.input_trials import (
     sample_sizes,
     tell,
     trial_s,
+    why_untried,
 )
 from regraft.ladder.rungs import KEEP_AT
 from regraft.ladder.solved_rungs import several_s, solve_probe, try_several_stages
@@ -127,8 +128,9 @@ def richer_s(state: State, rung: Rung | None) -> float:
 
 def _doubt(state: State) -> str:
     """Why richer inputs are not tried, whatever the budget; empty if they are."""
-    if state.training_rows.doubt:
-        return "cross-validation says too little about these images to compare inputs"
+    why = why_untried(state, state.training_rows)
+    if why:
+        return f"{why}inputs"
     assert state.best is not None
     if state.best.plan.training is not None:
         return "a trained network is kept, and training it with another input takes another fit"

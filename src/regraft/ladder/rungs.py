@@ -49,6 +49,8 @@ class Contender:
     """For a solved head: predictions for each training image by heads that were not fitted on it."""
     history: History | None = None
     lineage: tuple[str, ...] = ()
+    remark: str = ""
+    """What the table says about it besides, such as that it was fitted on a part of the images."""
 
     def merit(self, dataset: Dataset) -> Measure:
         """Accuracy, or what takes its place, on the images that it was evaluated on, with its interval."""
@@ -150,4 +152,6 @@ def soft_vote(name: str, main: Contender, also: Contender) -> Contender:
 
 def solved_part(plan: Plan) -> SolvedPlan:
     """The part of a solved plan that makes it a voter in another plan."""
-    return SolvedPlan(head=plan.head, stages=plan.stages, statistics=plan.statistics)
+    return SolvedPlan(
+        head=plan.head, stages=plan.stages, statistics=plan.statistics, most_images=plan.most_images
+    )

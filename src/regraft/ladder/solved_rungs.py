@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from regraft.advice.baselines import (
     Baseline,
@@ -15,23 +16,32 @@ from regraft.heads.dataset import Outputs
 from regraft.heads.fitting import fit_head, heads_for, import_libraries
 from regraft.heads.rows import Candidate, FittedHead, measure_of
 from regraft.heads.solving.gauge import HUNDREDTHS
+from regraft.ladder.costs.affordable import affordable
 from regraft.ladder.costs.solve_cost import solve_cost
 from regraft.ladder.rungs import KEEP_AT, VOTE_AT, Contender, soft_vote
 from regraft.ladder.state import State
-from regraft.machine.memory import available_bytes
+from regraft.machine.memory import usable_bytes
 from regraft.plans.plan import SolvedPlan
 from regraft.plans.planning import solved_plan
 from regraft.prediction.voter import Voter
 from regraft.progress import Silent
 from regraft.records import HeadKind, Strategy, columns_of, width_of
 from regraft.tasks.task import Measure
-from regraft.training.solved import set_sizes, tell_doubt, tell_machine, unseen_outputs
+from regraft.training.solved import (
+    out_of_fold_outputs,
+    set_sizes,
+    tell_doubt,
+    tell_machine,
+    tell_sample,
+    unseen_outputs,
+)
 
 _TELLING_S = 0.5  # shorter times are mostly overhead and say nothing about more work
 _COMPUTED_S = 5e-4  # per image: whatever is faster came from the cache
 _AMPLE = 0.02  # share of the time left that a bag of visual words may take if nobody asked for it
 _EASY = 0.02  # a baseline this close to the best model causes a warning
 _MEMORY_SHARE = 0.5  # share of the free memory that one rung may use
+_LEAST_SHARE = 0.1  # share of the budget that the first head may take, even if nothing is left
 _INVERSE = 0.3  # units of the profile's work for each (images x images x images) of an inverse
 _GRACE = (
     0.5  # share of the budget by which the probe may exceed it; of 136 classes, ridge knows six points less
@@ -49,6 +59,7 @@ def try_first(state: State) -> None:
     """
     rows = state.training_rows
     tell_doubt(rows, state.reporter)
+    tell_sample(rows, None, state.reporter)
     state.tell(
         0, rows.task.baseline_name, "guessing", merit=trivial_merit(rows), images=len(rows.keys), took_s=0
     )
@@ -252,14 +263,16 @@ def solve(
     chosen = columns_of(state.inputs.dataset.features.layout, stages)
     columns = read_by_probe(chosen) if strategy == "probe" else chosen
     width = width_of(columns)
-    effort = solve_cost(kind, state.amounts, width, state.book)
+    most, remark = (None, "") if state.best is not None else _most_images(state, name, kind, width)
+    amounts = state.amounts if most is None else replace(state.amounts, train=most)
+    effort = solve_cost(kind, amounts, width, state.book)
     predicted = state.predicted(name, effort.cost.seconds, effort.unit)
     memory = effort.cost.memory_bytes
     if state.best is not None and predicted > state.time_left_s + grace_s:
         state.skip(name, predicted)
         return
-    if state.best is not None and memory > _MEMORY_SHARE * available_bytes():
-        why = f"it needs {memory / 1e9:.1f} GB of memory, and {available_bytes() / 1e9:.1f} are free"
+    if state.best is not None and memory > _MEMORY_SHARE * usable_bytes():
+        why = f"it needs {memory / 1e9:.1f} GB of memory, and {usable_bytes() / 1e9:.1f} are free"
         state.skip(name, predicted, why)
         return
     import_libraries(kind)  # not a part of the solve, by whose time the next ones are predicted
@@ -268,13 +281,42 @@ def solve(
         state.timed(name, kind=effort.unit, predicted_s=predicted) as timing,
         reporter.phase(f"solving {name}", HUNDREDTHS, "%") as meter,
     ):
-        fitted = fit_head(state.training_rows, kind, [columns], meter=meter)
+        fitted = fit_head(state.training_rows, kind, [columns], most=most, meter=meter)
     if timing.is_new and timing.took_s >= _TELLING_S:
         seconds = max(timing.took_s - 0.1, 0.01)
         state.book.learn(effort.unit, seconds / effort.work, timing.processor_s / effort.work)
-    contender = solved_contender(state, name, strategy, stages, columns, fitted)
+    contender = replace(solved_contender(state, name, strategy, stages, columns, fitted), remark=remark)
     state.solved.append(contender)
     state.challenge(contender, predicted_s=predicted, took_s=timing.took_s, needed=needed)
+
+
+def _most_images(state: State, name: str, kind: HeadKind, width: int) -> tuple[int | None, str]:
+    """On how many images the first head is fitted, None for all, and what the table says about it.
+
+    There is to be a model whatever the budget, so where all images don't fit the time that is left or the
+    memory, the first head is fitted on a stratified sample that does.
+    """
+    total, known = len(state.training_rows.keys), state.ledger.recall(name, "most_images")
+    reason = state.ledger.recall(name, "reason") or ""
+    if known is None:
+        amounts = replace(state.amounts, train=total)
+        found = affordable(
+            kind,
+            amounts,
+            width,
+            state.book,
+            seconds=max(state.time_left_s, _LEAST_SHARE * state.inputs.budget_s),
+            memory_bytes=_MEMORY_SHARE * usable_bytes(),
+            times=state.predictions.factor(solve_cost(kind, amounts, width, state.book).unit),
+        )
+        known, reason = found.images, found.reason
+        if known < total:
+            state.ledger.note(name, most_images=known, reason=reason)
+    if known >= total:
+        return None, ""
+    remark = f"fitted on a sample of {known:,} of {total:,} training images"
+    state.reporter.warn(f"{name} is {remark}: {reason}")
+    return known, remark
 
 
 def solved_contender(
@@ -291,12 +333,13 @@ def solved_contender(
         head=fitted.head.record.kind,
         stages=tuple(stages),
         statistics=tuple(dict.fromkeys(column.statistic for column in columns)),
+        most_images=fitted.fitted_on,
     )
     plan = solved_plan(inputs.settings, inputs.circumstances, strategy, part)
     outputs: Outputs | None = unseen_outputs(inputs.dataset, fitted).validation
     assert outputs is not None
     voter = Voter(inputs.weights, fitted.head, inputs.dataset.features.layout)
-    folds = Outputs(tuple(inputs.dataset.rows("train")), fitted.out_of_fold, "cross-validation")
+    folds = out_of_fold_outputs(inputs.dataset, fitted, "cross-validation")
     return Contender(name, plan, (voter,), outputs, folds)
 
 

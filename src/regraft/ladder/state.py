@@ -284,7 +284,7 @@ class State:
         self.tell(
             self.next_rung,
             contender.name,
-            verdict,
+            f"{verdict}{contender.remark and f'; {contender.remark}'}",
             merit=contender.merit(dataset),
             images=len(contender.outputs.rows),
             predicted_s=predicted_s,

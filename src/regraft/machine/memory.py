@@ -25,6 +25,11 @@ def free_memory(device: torch.device) -> float:
         import torch
 
         return float(torch.cuda.mem_get_info(device)[0])
+    return usable_bytes()
+
+
+def usable_bytes() -> float:
+    """Bytes of memory that this process can still allocate, within the limits of its container and shell."""
     free = [available_bytes(), _cgroup_free(), _address_space_free()]
     return min(value for value in free if value is not None)
 

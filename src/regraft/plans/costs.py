@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from regraft.heads.kernel import exact_rows
+from regraft.heads.kernel import LANDMARKS, SEARCH_ROWS, exact_rows
 from regraft.heads.kernel_machines import is_paired
+from regraft.heads.many_rows import MOST_HELD, MOST_SEARCHED, is_many, rows_bytes
 from regraft.heads.solving.solver import working_bytes
 from regraft.networks.weights.finding import Weights
 from regraft.networks.zoo.cards import card
@@ -19,6 +20,10 @@ _KERNEL_BYTES = 16  # for each pair of images: distances, their kernel, and the 
 _SYSTEM = 0.2  # units of kernel work for each (images x images x images) of a linear system
 _MACHINE = 1.33e4  # units of kernel work of an SVM, for each images^1.25 x classes^0.6
 _KERNEL_START_S = 0.15
+_PASSES = 1e-3  # units of logistic-regression work for each (images x columns x classes) of many images
+_CONVERSION = 10  # classes whose products take as long as converting the rows
+_PRODUCTS = 100  # products with all rows that a linear machine takes
+_BLOCK_BYTES = 500_000_000  # blocks of rows and scores that are worked on
 _DUEL = 1.3e5  # units of kernel work that every pair of classes takes, even with few images
 
 
@@ -73,8 +78,11 @@ def training_cost(amounts: Amounts, tail: TailCost, *, epochs: int, is_trial: bo
 
 
 def logistic_cost(amounts: Amounts, width: int, book: CostBook) -> Cost:
-    """The cost of cross-validating and solving a logistic regression on `width` columns."""
+    """The cost of validating and solving a logistic regression on `width` columns."""
     seconds = 0.1 + logistic_work(amounts, width) * book.seconds("softmax")
+    if is_many(amounts.train):
+        weights = 4 * width * amounts.classes
+        return Cost(seconds=seconds, memory_bytes=_many_bytes(amounts, width) + working_bytes(1, weights))
     copies = 3 if width > amounts.train else 1  # the rows; with a basis, also a copy and the basis
     numbers = 4 * copies * amounts.train * width + 3 * 8 * amounts.train * amounts.classes
     weights = 4 * min(width, amounts.train) * amounts.classes
@@ -88,7 +96,18 @@ def logistic_work(amounts: Amounts, width: int) -> float:
     second case a basis is computed (`heads/solving/row_space.py`). The powers were fitted to processor
     seconds on 10 to 2,176 images, 1,024 to 7,168 columns and 2 to 136 classes. They are less than one because
     small matrix products are less efficient than large ones.
+
+    Of many images, few folds and strengths are solved on a sample, and every pass over all images takes
+    products of (images x columns x classes), and (images x columns) to convert the rows.
     """
+    if is_many(amounts.train):
+        sample = replace(amounts, train=min(amounts.train, MOST_SEARCHED), folds=1)
+        products = float(amounts.train) * width * (amounts.classes + _CONVERSION)
+        return _folds_work(sample, width) + _PASSES * products
+    return _folds_work(amounts, width)
+
+
+def _folds_work(amounts: Amounts, width: int) -> float:
     numbers = float(amounts.train) * min(width, amounts.train)
     basis = _BASIS * float(amounts.train) ** 2 * width if width > amounts.train else 0.0
     return float(numbers**0.79 * amounts.classes**0.45 * amounts.folds + basis)
@@ -98,10 +117,18 @@ def kernel_cost(amounts: Amounts, width: int, book: CostBook, *, machines: int) 
     """The cost of an RBF SVM: distances over `width` columns, then `machines` SVMs for each fold."""
     work = kernel_work(amounts, width, machines)
     rows, scores = min(amounts.train, exact_rows(amounts.classes)), 8 * amounts.train * amounts.classes
-    return Cost(
-        seconds=_KERNEL_START_S + work * book.seconds("kernel"),
-        memory_bytes=_KERNEL_BYTES * rows**2 + 3 * scores,
-    )
+    memory = _KERNEL_BYTES * rows**2 + 3 * scores
+    if is_many(amounts.train):
+        memory = _KERNEL_BYTES * SEARCH_ROWS**2 + 4 * amounts.train * LANDMARKS
+        memory += _many_bytes(replace(amounts, train=0), LANDMARKS)
+    return Cost(seconds=_KERNEL_START_S + work * book.seconds("kernel"), memory_bytes=memory)
+
+
+def _many_bytes(amounts: Amounts, width: int) -> int:
+    """Bytes that a solve on many rows takes, besides the weights."""
+    samples = 4 * (MOST_HELD + MOST_SEARCHED) * width
+    scores = 5 * 8 * MOST_HELD * amounts.classes
+    return rows_bytes(amounts.train, width) + samples + scores + _BLOCK_BYTES
 
 
 def kernel_work(amounts: Amounts, width: int, machines: int) -> float:
@@ -111,7 +138,18 @@ def kernel_work(amounts: Amounts, width: int, machines: int) -> float:
     columns and 2 to 10 classes (`benchmarks/solve_times.py`): libsvm sees few pairs of images. It solves each
     pair of classes separately, which takes about ten microseconds even with few images. With many classes a
     linear system is solved instead, whose work grows with the cube of the images.
+
+    Of many images, a sample is searched, and a linear machine is solved on kernels with landmarks.
     """
+    if is_many(amounts.train):
+        sample = replace(amounts, train=min(amounts.train, SEARCH_ROWS))
+        searched = _machines_work(sample, width, machines)
+        solved = amounts.classes + _CONVERSION if is_paired(amounts.classes) else LANDMARKS / _PRODUCTS
+        return searched + amounts.train * LANDMARKS * (width + LANDMARKS + _PRODUCTS * solved)
+    return _machines_work(amounts, width, machines)
+
+
+def _machines_work(amounts: Amounts, width: int, machines: int) -> float:
     if not is_paired(amounts.classes):
         rows = float(min(amounts.train, exact_rows(amounts.classes)))
         return rows**2 * (width + _SYSTEM * machines * amounts.folds * rows)

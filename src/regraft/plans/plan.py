@@ -40,6 +40,8 @@ class SolvedPlan(Record):
     stages: tuple[str, ...]
     """The stages that the head reads."""
     statistics: tuple[Statistic, ...]
+    most_images: int | None = Field(None, exclude_if=lambda most: most is None, ge=2)
+    """How many training images the head is solved on at most, a stratified sample; None for all of them."""
 
 
 class Plan(Record):
@@ -79,6 +81,9 @@ class Plan(Record):
     """What the network sees of an image; see `InputSpec.framing`."""
     average: Averaged = Field("none", exclude_if=lambda average: average == "none")
     """Over which views of an image its features are averaged; see `InputSpec.average`."""
+    most_images: int | None = Field(None, exclude_if=lambda most: most is None, ge=2)
+    """How many training images a solved head is fitted on at most, a stratified sample; None for all of
+    them. The ladder sets it where all images would take more time or memory than there is."""
     training: TrainSettings | None = None
     """Every setting of the training, automatic choices included; None if nothing is trained."""
 

@@ -135,6 +135,7 @@ def solved_plan(
         image_size=settings.image_size,
         framing=circumstances.input_spec.framing,
         average=circumstances.input_spec.average,
+        most_images=part.most_images,
     )
 
 

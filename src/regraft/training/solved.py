@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from regraft.heads.dataset import Dataset, Outputs, Unseen
 from regraft.heads.fitting import fit_head
 from regraft.heads.kernel_machines import MOST_PAIRED_CLASSES, is_paired
+from regraft.heads.many_rows import MOST_HELD, is_many
 from regraft.heads.rows import Candidate, FittedHead, TrainingRows, describe
 from regraft.heads.solving.gauge import HUNDREDTHS
 from regraft.plans.plan import Plan
@@ -27,8 +28,9 @@ def fit_solved(dataset: Dataset, plan: Plan, *, reporter: Reporter) -> FittedHea
     candidates, rows = _candidates(dataset, plan), dataset.training_rows()
     tell_doubt(rows, reporter)
     tell_machine(rows.num_outputs, plan.head, reporter)
+    tell_sample(rows, plan.most_images, reporter)
     with reporter.phase(f"solving the {plan.head} head", HUNDREDTHS, "%") as meter:
-        fitted = fit_head(rows, plan.head, candidates, meter=meter)
+        fitted = fit_head(rows, plan.head, candidates, most=plan.most_images, meter=meter)
     if len(fitted.trials) > 1:
         listed = ", ".join(f"{name} {_short(merit)}" for name, merit in fitted.trials)
         what = "stages" if plan.strategy == "many-stages" else "stage"
@@ -47,6 +49,19 @@ def tell_doubt(rows: TrainingRows, reporter: Reporter) -> None:
     if rows.doubt is not None:
         reporter.warn(
             f"{rows.doubt}: accuracy by cross-validation says little, and no setting is chosen by it"
+        )
+
+
+def tell_sample(rows: TrainingRows, most: int | None, reporter: Reporter) -> None:
+    """Report on how many of many training images the settings of a head are chosen."""
+    count = len(rows.keys)
+    if most is not None and most < count:
+        reporter.note(f"the head is fitted on a stratified sample of {most:,} of {count:,} training images")
+        count = most
+    if is_many(count):
+        reporter.note(
+            f"the strength of a head is chosen on at most {MOST_HELD:,} of {count:,} training images, which "
+            "are held out meanwhile; the head is then fitted on all of them"
         )
 
 
@@ -70,7 +85,8 @@ def fit_voters(dataset: Dataset, plan: Plan, *, reporter: Reporter) -> list[Fitt
     with reporter.phase("solving the other heads of the vote", len(wanted), "heads") as meter:
         fitted = []
         for voter, columns in zip(plan.vote, wanted, strict=True):
-            fitted.append(fit_head(dataset.training_rows(), voter.head, [columns]))
+            rows = dataset.training_rows()
+            fitted.append(fit_head(rows, voter.head, [columns], most=voter.most_images))
             meter.advance()
     return fitted
 
@@ -104,6 +120,22 @@ def unseen_outputs(dataset: Dataset, fitted: FittedHead) -> Unseen:
         validation = dataset.predicted(fitted.head, held, "validation images of the official split")
     else:
         use = "which says little here" if dataset.training_rows().doubt else "which also chose the settings"
-        method = f"{fitted.folds}-fold cross-validation on the training images, {use}"
-        validation = Outputs(tuple(dataset.rows("train")), fitted.out_of_fold, method)
+        validation = out_of_fold_outputs(dataset, fitted, f"{_validated_by(dataset, fitted)}, {use}")
     return Unseen(validation, dataset.predicted(fitted.head, test, "held-out test images") if test else None)
+
+
+def out_of_fold_outputs(dataset: Dataset, fitted: FittedHead, method: str) -> Outputs:
+    """The outputs for training images of heads that were not fitted on them."""
+    rows = dataset.rows("train")
+    known = rows if fitted.sample is None else [rows[number] for number in fitted.sample.tolist()]
+    return Outputs(tuple(known), fitted.out_of_fold, method)
+
+
+def _validated_by(dataset: Dataset, fitted: FittedHead) -> str:
+    """How a solved head was validated on training images, in words."""
+    count = len(dataset.rows("train"))
+    if fitted.folds == 1:
+        of = f"{fitted.fitted_on or count:,} training images"
+        return f"{len(fitted.out_of_fold):,} held-out images of {of}"
+    on = f"{fitted.fitted_on:,} of {count:,} training images" if fitted.fitted_on else "the training images"
+    return f"{fitted.folds}-fold cross-validation on {on}"

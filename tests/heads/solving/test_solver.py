@@ -6,7 +6,8 @@ from scipy.optimize import check_grad
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
-from regraft.heads.solving.solver import LinearProblems, Loss, _evaluate, solve
+from regraft.heads.solving import solver
+from regraft.heads.solving.solver import LinearProblems, Loss, _evaluate, metric_of, solve
 
 
 def example(count: int = 300, width: int = 40, classes: int = 4) -> tuple[np.ndarray, np.ndarray]:
@@ -79,3 +80,20 @@ def test_a_warm_start_ends_where_a_cold_one_does() -> None:
     warm = solve(whole(rows, labels), 10.0, start=solve(whole(rows, labels), 1.0), tolerance=1e-7)
     cold = solve(whole(rows, labels), 10.0, tolerance=1e-7)
     assert np.abs(warm - cold).max() < 1e-3 * np.abs(cold).max()
+
+
+@pytest.mark.parametrize("loss", ["softmax", "squared-hinge"])
+def test_a_metric_changes_the_way_and_not_the_optimum(loss: Loss, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, labels = example()
+    rows = rows * np.geomspace(0.01, 1, rows.shape[1])  # columns of very different spread take many steps
+    passes = []
+    evaluate = solver._evaluate
+    monkeypatch.setattr(solver, "_evaluate", lambda *given: passes.append(0) or evaluate(*given))
+    found, counts = [], []
+    for metric in (None, metric_of(rows)):
+        passes.clear()
+        found.append(solve(whole(rows, labels, loss), 100.0, tolerance=1e-6, metric=metric)[0])
+        counts.append(len(passes))
+    scores = [rows @ weights[:-1] + weights[-1] for weights in found]
+    assert np.allclose(scores[0], scores[1], atol=1e-2 * np.abs(scores[0]).max())
+    assert counts[1] < counts[0] / 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from regraft.heads.many_rows import MOST_HELD, is_many, rows_bytes
 from regraft.plans.cost_book import CostBook
 from regraft.plans.costs import (
     Amounts,
@@ -17,6 +18,7 @@ from regraft.records import HeadKind
 
 _MACHINES = 9  # combinations of width and strength tried for an RBF SVM
 _RIDGE_FITS = 4  # strengths that are usually tried
+_BY_CLASS = 100  # columns of a Gram matrix that take as long as reading rows and adding them up by class
 
 
 @dataclass(frozen=True)
@@ -51,10 +53,24 @@ def _ridge_cost(amounts: Amounts, width: int, book: CostBook) -> SolveCost:
     """A Gram matrix, and for each strength an inverse of the images, or a system for each fold's columns."""
     rows, smaller = float(amounts.train), float(min(width, amounts.train))
     is_dual = amounts.train <= width
+    if is_many(amounts.train):
+        return _many_ridge_cost(amounts, width, book)
     systems = _RIDGE_FITS * smaller**3 * (1 if is_dual else amounts.folds / 3)
     scores = 0.0 if is_dual else _RIDGE_FITS * rows * width * amounts.classes
     work = rows * width * smaller + systems + scores
     grams = 8 * smaller**2 * (5 if is_dual else 3 + amounts.folds)
     memory = grams + 4 * rows * width + 3 * 8 * rows * amounts.classes
+    seconds = 0.05 + work * book.seconds("ridge")
+    return SolveCost(Cost(seconds=seconds, memory_bytes=round(memory)), "ridge", work)
+
+
+def _many_ridge_cost(amounts: Amounts, width: int, book: CostBook) -> SolveCost:
+    """A Gram matrix of all rows, a system of its columns for each strength, and scores of a sample."""
+    columns = float(width)
+    scores = _RIDGE_FITS * MOST_HELD * columns * amounts.classes
+    sums = float(amounts.train) * columns * (columns + _BY_CLASS)
+    work = sums + (_RIDGE_FITS + 1) * columns**3 / 3 + scores
+    memory = rows_bytes(amounts.train, width) + 8 * width * (5 * width + 6 * amounts.classes)
+    memory += 5 * 8 * MOST_HELD * amounts.classes + 4 * MOST_HELD * width
     seconds = 0.05 + work * book.seconds("ridge")
     return SolveCost(Cost(seconds=seconds, memory_bytes=round(memory)), "ridge", work)
