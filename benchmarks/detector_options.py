@@ -192,7 +192,7 @@ def trained(
     """A one-stage detector on the ladder's maps, what it found in validation pictures, and what it took."""
     parts = division(ladder)
     used = time.process_time()
-    detector, key = trained_on(ladder, parts, "one-stage", epochs, start=start)
+    detector, key = trained_on(ladder, parts, "one-stage", epochs, rung=name, start=start)
     finder = TrainedFinder(detector)
     found = found_in(finder, parts.held, ladder.inputs.maps, Silent())
     seconds = time.process_time() - used

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from regraft.version import VERSION
@@ -40,6 +41,11 @@ if TYPE_CHECKING:
     from regraft.workflow.fit import fit as fit
 
 __version__ = VERSION
+
+# Threads of torch that wait for each other sleep instead of spinning: beside other programs, a training step
+# on two cores is then several times faster (benchmarks/waiting_threads.py). OpenMP reads this when torch is
+# imported; what the user has set stays.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 # Where each public name lives: imported when first used, so that `import regraft` takes milliseconds.
 _HOMES = {

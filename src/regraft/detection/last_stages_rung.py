@@ -88,7 +88,10 @@ def _train(
     inputs, kind = ladder.inputs, winner.kind
     name = f"{kind} and {stage.name}, {in_epochs(epochs)}"
     with ladder.watch.timed("last stages", kind="training", predicted_s=predicted) as timing:
-        trained, key = trained_on(ladder, parts, kind, epochs, stages=(stage,), start=winner)
+        after_s = _OPENING_S + len(parts.held) * inputs.extract_s
+        trained, key = trained_on(
+            ladder, parts, kind, epochs, rung=name, after_s=after_s, stages=(stage,), start=winner
+        )
         weights = _saved(network, inputs.weights, stage, Path(inputs.dataset.images.root), key)
         runtime = inputs.compute.open(weights, ladder.reporter, cut="maps")
         maps = replace(inputs.maps, runtime=runtime, ready={})

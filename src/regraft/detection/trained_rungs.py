@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from importlib import metadata
+from typing import Any
 
 import torch
 
@@ -37,6 +38,7 @@ from regraft.ladder.stopwatch import Timing
 from regraft.machine.devices import find_device
 from regraft.machine.processor import cpu_kernels
 from regraft.networks.stages import Stage
+from regraft.settings import TrainSettings
 from regraft.storage.files import key_of, make_folder
 from regraft.storage.places import cache_folder
 from regraft.training.history import History
@@ -89,8 +91,8 @@ def _kind(ladder: DetectionLadder, parts: Division) -> TrainedKind:
         name = f"trial of {kind}, {_TRIAL_EPOCHS} epochs"
         predicted = ladder.watch.predicted(name, _TRIAL_EPOCHS * epoch_s(ladder, kind, parts), "training")
         with ladder.watch.timed(name, kind="training", predicted_s=predicted) as timing:
-            trained, _ = trained_on(ladder, parts, kind, _TRIAL_EPOCHS)
-        _learn_step(ladder, kind, parts, _TRIAL_EPOCHS, timing)
+            trained, _ = trained_on(ladder, parts, kind, _TRIAL_EPOCHS, rung=name)
+        _learn_step(ladder, kind, parts, trained, timing)
         best = trained.position.best if trained.position else None
         scores[kind] = (best.goodness, -best.loss) if best else (0.0, -math.inf)
     chosen = max(KINDS, key=lambda kind: scores[kind])
@@ -104,11 +106,12 @@ def _kind(ladder: DetectionLadder, parts: Division) -> TrainedKind:
 
 
 def _learn_step(
-    ladder: DetectionLadder, kind: TrainedKind, parts: Division, epochs: int, timing: Timing
+    ladder: DetectionLadder, kind: TrainedKind, parts: Division, trained: TrainedDetector, timing: Timing
 ) -> None:
     """Keep what a step took, for later fits; this one has noted its predictions."""
-    if timing.is_new:
-        pictures = epochs * epoch_pictures(parts)
+    if timing.is_new and trained.position and trained.position.taken:
+        batch = detector_settings(ladder.inputs.training, kind).effective_batch
+        pictures = trained.position.taken * batch / len(parts.train) * epoch_pictures(parts)
         ladder.book.learn(step_name(ladder, kind), timing.took_s / pictures, timing.processor_s / pictures)
 
 
@@ -119,10 +122,10 @@ def _train(
     name = f"{kind}, {in_epochs(epochs)}"
     predicted = ladder.watch.predicted(name, seconds, "training")
     with ladder.watch.timed(name, kind="training", predicted_s=predicted) as timing:
-        trained, key = trained_on(ladder, parts, kind, epochs)
+        trained, key = trained_on(ladder, parts, kind, epochs, rung=name)
         finder = TrainedFinder(trained)
         found = found_in(finder, parts.held, ladder.inputs.maps, ladder.reporter)
-    _learn_step(ladder, kind, parts, epochs, timing)
+    _learn_step(ladder, kind, parts, trained, timing)
     lineage = (f"{kind} detector trained on the maps of {len(parts.train):,} pictures",)
     contender = Contender(name, finder, parts.held, found, parts.method, history_of(trained), lineage)
     ladder.challenge(
@@ -143,31 +146,55 @@ def trained_on(
     kind: TrainedKind,
     epochs: int,
     *,
+    rung: str,
+    after_s: float = 0.0,
     stages: tuple[Stage, ...] = (),
     start: Winner | None = None,
 ) -> tuple[TrainedDetector, str]:
     """Train a detector on cached maps, from its checkpoint if there is one; and the hash of its facts.
+
+    It ends with the budget, or where the ledger says that it ended.
 
     Args:
         ladder: the data, settings and limits.
         parts: the pictures to train on, and those to evaluate on.
         kind: one stage or two.
         epochs: number of epochs.
+        rung: the name under which the ledger keeps where it ended.
+        after_s: seconds that the rung takes after it.
         stages: stages of the network that are trained as well.
         start: the detector to start from; None means random weights.
     """
+    settings = detector_settings(
+        replace(ladder.inputs.training, epochs=epochs), kind, is_continued=start is not None
+    )
+    training = _training(ladder, parts, kind, settings, stages, start)
+    training = replace(training, **_end(ladder, rung, settings, after_s))
+    trained = training.run(ladder.reporter)
+    _tell_end(ladder, rung, trained)
+    return trained, training.key
+
+
+def _training(
+    ladder: DetectionLadder,
+    parts: Division,
+    kind: TrainedKind,
+    settings: TrainSettings,
+    stages: tuple[Stage, ...],
+    start: Winner | None,
+) -> DetectorTraining:
+    """A training, with the hash of all that its weights depend on but where it ends."""
     inputs = ladder.inputs
     device = find_device(inputs.settings.device)
-    train = MapViews(inputs.maps, parts.train, views_of(inputs.training.augment, epochs), device)
+    train = MapViews(
+        inputs.maps, parts.train, views_of(inputs.training.augment, settings.epochs or 1), device
+    )
     held = MapViews(inputs.maps, parts.held, (AS_IT_IS,), device)
     height, width, _ = ladder.spec.shape
     levels = inputs.maps.levels
     record = TrainedRecord(kind=kind, classes=ladder.classes, canvas=(width, height), levels=levels)
     keys = sorted(one.key for one in parts.train)[:_SPREAD_SAMPLE]
     rows = inputs.maps.rows([one.key for one in parts.train], reporter=ladder.reporter)
-    settings = detector_settings(
-        replace(inputs.training, epochs=epochs), kind, is_continued=start is not None
-    )
     facts = {
         "record": record.model_dump(mode="json"),
         "settings": str(settings),
@@ -184,7 +211,7 @@ def trained_on(
         facts |= {"start": start.key, "stages": [stage.name for stage in stages]}
     key = key_of(facts)
     folder = make_folder(cache_folder() / "training" / key[:24])
-    training = DetectorTraining(
+    return DetectorTraining(
         record,
         spreads(rows.gather(keys), levels),
         train,
@@ -199,4 +226,21 @@ def trained_on(
         stages=stages,
         start=start.trained if start else None,
     )
-    return training.run(ladder.reporter), key
+
+
+def _end(ladder: DetectionLadder, rung: str, settings: TrainSettings, after_s: float) -> dict[str, Any]:
+    """Where a training ends: with the budget, or after the steps that it had taken then."""
+    left_s = ladder.time_left_s
+    if math.isinf(left_s):
+        return {}
+    limit_s = ladder.watch.remembered(rung, "limit_s", max(0.0, left_s - after_s))
+    ended = ladder.watch.ledger.recall(rung, "stop_after")
+    return {"limit_s": limit_s, "settings": replace(settings, stop_after=ended) if ended else settings}
+
+
+def _tell_end(ladder: DetectionLadder, rung: str, trained: TrainedDetector) -> None:
+    """Why a training ended early, if it did; the ledger keeps after how many steps."""
+    if trained.position and trained.position.stopped:
+        ladder.reporter.warn(f"training ended early: {trained.position.stopped}")
+    if trained.position and trained.position.cut_short:
+        ladder.watch.ledger.note(rung, stop_after=trained.position.cut_short)
