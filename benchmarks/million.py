@@ -42,7 +42,7 @@ from regraft.features.extraction import Features
 from regraft.heads.dataset import Dataset, Outputs
 from regraft.heads.fitting import fit_head
 from regraft.progress import Silent
-from regraft.records import ImageItem
+from regraft.records import ImageItem, Side, Split, SplitRow
 from regraft.runs.folders import EarlierImages, images_of_run, say_changed_data
 from regraft.runs.writing import write_predictions, write_split
 from regraft.storage.rows import SHARD_ROWS, Rows, RowStore
@@ -142,8 +142,16 @@ class Step:
             return scan(find_images(self.folder / "files"), ScanSettings(look_alikes=look_alikes))
 
     def dataset(self) -> Dataset:
+        """Every fifth group is tested; a split that is drawn would be the same for the other steps."""
         images = images_of(self.count)
-        split = split_images(images, folder=self.folder / "splits")
+        sides: list[Side] = [
+            "test" if int((item.group or item.sha256)[:8], 16) % 5 == 0 else "train" for item in images.items
+        ]
+        rows = tuple(
+            SplitRow(item.path, item.label, item.sha256, side, item.group)
+            for item, side in zip(images.items, sides, strict=True)
+        )
+        split = Split(seed=0, test_share=0.2, origin="drawn", rows=rows, sha256=key_of(0))
         return Dataset(images, split, Features(Rows([], {}), layout(), ()), 0)
 
     def outputs(self, dataset: Dataset) -> Outputs:

@@ -1,7 +1,7 @@
 """Files from the disk to what a scan keeps of them: new ones are read once, known ones not at all.
 
 A file is known by its path and its state, which is its size, its times and its inode (`FileState`); the table
-of them lies beside what scans keep. A file in an archive has the state of the archive. What was modified in
+of them lies next to what scans keep. A file in an archive has the state of the archive. What was modified in
 the last two seconds is not entered into the table, because it could change again at the same time.
 """
 
