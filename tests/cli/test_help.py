@@ -36,6 +36,7 @@ def test_commands_are_listed_by_what_people_do_in_the_order_in_which_they_do_it(
             "compare",
             "find-lr",
             "plot-schedule",
+            "extract",
         ],
         "Look closer": ["report", "explain", "visualize", "lab"],
         "Take it away": ["predict", "export", "serve"],

@@ -72,12 +72,12 @@ _GROUPS: dict[str, tuple[_Member | cyclopts.App, ...]] = {
         ("data:data", "data", "List the data sets that have a name, or download one."),
         ("check:check", "check", "Check a folder of images for unusable files, duplicates and odd labels."),
         ("advise:advise", "advise", "Measure which strategy suits your images, and write it as a plan."),
-        ("extract:extract", "extract", "Compute features before you fit, also on several machines."),
         ("fit:fit", "fit", "Transfer a pretrained network to your images."),
         ("runs:runs", "runs", "List the runs in a folder, the most accurate first."),
         ("compare:compare", "compare", "Compare runs on the same test images, with significance tests."),
         ("find_lr:find_lr", "find-lr", "Plot the loss over learning rates before you train."),
         ("plot_schedule:plot_schedule", "plot-schedule", "Plot a learning-rate schedule before you use it."),
+        ("extract:extract", "extract", "Compute features before you fit, also on several machines."),
     ),
     "Look closer": (
         ("report:report", "report", "Write a page about a run: its scores, its strategy and its mistakes."),

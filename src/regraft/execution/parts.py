@@ -9,7 +9,7 @@ import numpy as np
 from regraft.features.executors.executor import Shard, ShardRows, joined
 
 MOST_DEATHS = 3
-"""So many workers may die with the same shard, or with the same image, before it is given up."""
+"""Number of workers that may die with the same shard, or with the same image, before it is given up."""
 
 
 @dataclass

@@ -64,26 +64,27 @@ def _connected(address: str | None, task: ExtractionTask) -> Any:
     Raises:
         ExecutionError: there is no cluster at the address, it refuses, or it would accept everybody.
     """
-    if "ray" in sys.modules and not os.environ.get("RAY_AUTH_MODE"):  # which Ray reads when it is imported
+    loaded = sys.modules.get("ray")
+    if loaded is not None and loaded.is_initialized():
+        return loaded
+    if loaded is not None and not os.environ.get("RAY_AUTH_MODE"):  # which Ray reads when it is imported
         raise ExecutionError(
             "Ray was imported before, without a token; set RAY_AUTH_MODE=token in the environment before the "
             "program starts"
         )
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ.setdefault("RAY_AUTH_MODE", "token")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # or it warns of a change to come
     if address is None and not any(os.environ.get(name) for name in _TOKENS):
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)  # of this command's own cluster
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     import ray
 
-    if ray.is_initialized():
-        return ray
-    shared = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR"}
     cores = count_cores()
     room = max(256 << 20, _WAITING_SHARDS * cores * _SHARD_ROWS * task.width * 2)
-    own = {"num_cpus": cores, "object_store_memory": room}
+    own = {"include_dashboard": False, "num_cpus": cores, "object_store_memory": room}
     try:
-        ray.init(address=address or "local", **shared, **({} if address else own))
+        quiet = {"log_to_driver": False, "logging_level": "ERROR"}
+        ray.init(address=address or "local", **quiet, **({} if address else own))
     except (OSError, RuntimeError, ValueError) as error:
         known = " or ".join(f"${name}" for name in _TOKENS)
         raise ExecutionError(

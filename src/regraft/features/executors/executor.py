@@ -81,7 +81,7 @@ def joined(parts: list[ShardRows], width: int) -> ShardRows:
 class Executor(Protocol):
     """Carries out shards of a task somewhere.
 
-    Each comes back whole, in any order, at least once; nothing is written to the cache but by whoever asked.
+    Each comes back whole, in any order, at least once; only the process that asked writes to the cache.
     """
 
     def run(

@@ -1,4 +1,4 @@
-"""The task of computing features, as data: whoever reads it computes the same bits, or refuses."""
+"""The task of computing features, as data: a process that reads it computes the same bits, or refuses."""
 
 from __future__ import annotations
 
