@@ -54,7 +54,7 @@ class Fits:
     def ladder(self, name: str) -> Child:
         """Of the ladder, by the first process."""
         self._fit = [*self._fit[:4], "--no-report"]
-        return self._start(name, name, "--devices", "2", "--budget", "40s")
+        return self._start(name, name, "--devices", "2", "--budget", "1h", "--epochs", "2")
 
     def _start(self, name: str, output: str, *more: str, **environment: str) -> Child:
         arguments = [*self._fit, *more, "--out", str(self.folder / name)]
