@@ -31,6 +31,7 @@ SCRIPTS = (
     ["few_images.py", "augmentation"],
     ["chosen_epoch.py"],
     ["kill9_training.py"],
+    ["several_processes.py"],
     ["fine_tuning.py"],
     ["every_network.py"],
     ["first_model.py"],

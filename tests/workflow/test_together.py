@@ -54,7 +54,7 @@ class Fits:
     def ladder(self, name: str) -> Child:
         """Of the ladder, by the first process."""
         self._fit = [*self._fit[:4], "--no-report"]
-        return self._start(name, name, "--devices", "2", "--budget", "40s")
+        return self._start(name, name, "--devices", "2", "--budget", "1h", "--epochs", "2")
 
     def _start(self, name: str, output: str, *more: str, **environment: str) -> Child:
         arguments = [*self._fit, *more, "--out", str(self.folder / name)]
@@ -101,14 +101,14 @@ def test_whatever_becomes_of_one_process_the_same_command_ends_in_the_same_bytes
     os.kill(victim.process if rank == 0 else int(follower.name), by)
     expected = 130 if by == signal.SIGINT else -9 if rank == 0 else 1
     assert victim.wait() == expected, victim.output.read_text()
+    if rank and by == signal.SIGKILL:
+        assert "process 1 was ended by SIGKILL" in victim.output.read_text()
     wait_until_ended(follower)
     again = fits.alone(name)
     assert again.wait() == 0, again.output.read_text()
     found = content(fits.folder / name)
     assert {one for one in whole if found.get(one) != whole[one]} <= TIMED
     assert set(found) == set(whole)
-    if rank and by == signal.SIGKILL:
-        assert "process 1 was ended by SIGKILL" in victim.output.read_text()
 
 
 def wait_until_ended(process: Path) -> None:

@@ -41,7 +41,8 @@ def _follow(group: ProcessGroup, starter: int | None) -> int:
         while True:
             message = group.hear(waiting.look)
             try:
-                take_part(Assignment.model_validate(message), group)
+                if take_part(Assignment.model_validate(message), group) is not None:
+                    waiting.note(signal.SIGINT, None)
             except AbruptEnd:
                 raise
             except (KeyboardInterrupt, SystemExit):  # all have stopped; the first one says how it ends
@@ -54,12 +55,14 @@ def _follow(group: ProcessGroup, starter: int | None) -> int:
         signal.signal(signal.SIGINT, before)
 
 
-def take_part(assignment: Assignment, group: ProcessGroup) -> None:
-    """Train in one training of the first process."""
+def take_part(assignment: Assignment, group: ProcessGroup) -> int | None:
+    """Train in one training of the first process; returns a signal that came too late for its last step."""
     training = taken_on(assignment, group)
     batch = training.settings.effective_batch // group.size
     with threads_for(training.tail, assignment.shape, batch, most=group.threads):
-        Trainer(training, Silent()).run()
+        trainer = Trainer(training, Silent())
+        trainer.run()
+    return trainer.missed_signal
 
 
 class _Waiting:

@@ -118,7 +118,7 @@ class ProcessGroup:
         digest = hashlib.sha256()
         for name, tensor in tensors.items():
             digest.update(name.encode())
-            digest.update(memoryview(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy()))
+            digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
         first, *others = self._of_each(digest.digest())
         different = [str(rank) for rank, one in enumerate(others, 1) if one != first]
         if different:

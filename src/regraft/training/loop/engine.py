@@ -22,7 +22,7 @@ from regraft.settings import TrainSettings
 from regraft.training.loop import checkpoint
 from regraft.training.loop.batches import Places, Source, fetched
 from regraft.training.loop.checkpoint import Position, Score, Sums
-from regraft.training.loop.interruption import AbruptEnd, Interruption
+from regraft.training.loop.interruption import AbruptEnd, Interruption, obey
 from regraft.training.loop.memory import micro_batch
 from regraft.training.loop.steps import Stepper, Training
 from regraft.training.loop.tail import autocast
@@ -69,7 +69,14 @@ class Trainer:
             self.position.finished = True
             self._save()
         self._group.are_waiting = self._world > 1
+        if self.missed_signal is not None and self._rank == 0:
+            obey(self.missed_signal)
         return self.position
+
+    @property
+    def missed_signal(self) -> int | None:
+        """A signal that came too late for a step of the processes that train together; None if none did."""
+        return self._interruption.missed
 
     def _own_draws(self) -> AbstractContextManager[None]:
         device = self.training.device

@@ -45,8 +45,6 @@ class Interruption:
         finally:
             for number, handler in zip(SIGNALS, before, strict=True):
                 signal.signal(number, handler)
-        if self._pending is not None:  # too late for a step of the processes together
-            obey(self._pending)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         del frame
@@ -57,6 +55,11 @@ class Interruption:
             self._pending, self._since = number, time.monotonic()
         elif not self._is_shared or time.monotonic() - self._since > _AGAIN_S:
             raise AbruptEnd
+
+    @property
+    def missed(self) -> int | None:
+        """A signal that came after the last step of several processes; None if there was none."""
+        return self._pending
 
     @property
     def wishes(self) -> list[float]:
