@@ -8,7 +8,7 @@ on all rows at every strength.
 
 Run: python benchmarks/solve_scale.py [--classes 100] [--columns 1024] [--most 100000] [--kinds ridge]
      python benchmarks/solve_scale.py --choice --rows 100000 --classes 20 --columns 512
-     python benchmarks/solve_scale.py --passes --rows 60000 --classes 20 --columns 512
+     python benchmarks/solve_scale.py --passes --rows 24000 --classes 20 --columns 256
 """
 
 from __future__ import annotations
