@@ -7,7 +7,8 @@ samples of several sizes the strength that they choose, and the log-loss on new 
 on all rows at every strength.
 
 Run: python benchmarks/solve_scale.py [--classes 100] [--columns 1024] [--most 100000] [--kinds ridge]
-     python benchmarks/solve_scale.py --choice [--classes 100] [--rows 100000]
+     python benchmarks/solve_scale.py --choice --rows 100000 --classes 20 --columns 512
+     python benchmarks/solve_scale.py --passes --rows 24000 --classes 20 --columns 256
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from regraft.heads.fitting import fit_head, import_libraries
 from regraft.heads.head import softmax
 from regraft.heads.linear import solve_all
 from regraft.heads.rows import TrainingRows, log_loss, standardised
+from regraft.heads.solving import solver
 from regraft.heads.solving.solver import LinearProblems, solve
 from regraft.records import Column
 from regraft.storage.rows import RowStore
@@ -201,10 +203,48 @@ def searched_on(data: TrainingRows, rows: np.ndarray, size: int) -> dict[str, An
     return {"C": best, "log_loss": round(losses[best], 4), "s": round(time.process_time() - started, 1)}
 
 
+def passes(asked: argparse.Namespace) -> None:
+    """Passes over the rows that solves take with and without a metric, on the path of a head on many rows."""
+    with tempfile.TemporaryDirectory(dir=asked.folder) as place:
+        data = opened(Path(place), asked.rows, asked.columns, asked.classes)
+        test = opened(Path(place), 10_000, asked.columns, asked.classes, "test")
+        standard, rows = standardised(data, data.features.layout)
+        new = standard.apply(test.features.matrix(test.keys, data.features.layout))
+        order = np.random.default_rng(0).permutation(asked.rows)
+        sample, others = order[: asked.rows // 6], order[: asked.rows * 5 // 6]
+        found = []
+        for name, metric in (("none", None), ("sample", solver.metric_of(rows[sample]))):
+            start = None
+            steps = [(sample, one, 2e-3) for one in (1.0, 3.0, 10.0, 30.0)]
+            for used, strength, tolerance in [*steps, (others, 10.0, 2e-3), (order, 10.0, 3e-4)]:
+                marks = np.zeros((1, asked.rows), dtype=bool)
+                marks[0, used] = True
+                problems = LinearProblems(rows, data.targets, data.num_outputs, marks)
+                COUNT.clear()
+                start = solve(problems, strength, start=start, tolerance=tolerance, metric=metric)
+                loss = log_loss(softmax(new @ start[0, :-1] + start[0, -1]), test.targets)
+                row = {"metric": name, "rows": len(used), "C": strength, "tolerance": tolerance}
+                found.append({**row, "passes": len(COUNT), "test_log_loss": round(loss, 4)})
+                print(found[-1], flush=True)
+    save("solve_passes", {"columns": asked.columns, "classes": asked.classes, "rows": found})
+
+
+COUNT: list[int] = []
+
+
+def counted(evaluate: Callable[..., Any]) -> Callable[..., Any]:
+    def again(*given: Any) -> Any:
+        COUNT.append(0)
+        return evaluate(*given)
+
+    return again
+
+
 def main() -> None:
     reader = argparse.ArgumentParser()
     reader.add_argument("--one")
     reader.add_argument("--choice", action="store_true")
+    reader.add_argument("--passes", action="store_true")
     reader.add_argument("--whole", action="store_true", help="cross-validate all rows, however many")
     reader.add_argument("--kinds", default="ridge,logistic")
     reader.add_argument("--rows", type=int, default=100_000)
@@ -220,6 +260,9 @@ def main() -> None:
         one(Path(asked.folder), asked.rows, asked.columns, asked.classes, asked.one, read, asked.whole)
     elif asked.choice:
         choice(asked)
+    elif asked.passes:
+        solver._evaluate = counted(solver._evaluate)
+        passes(asked)
     else:
         scale(asked)
 

@@ -161,7 +161,7 @@ def test_heads_on_many_images_are_compared_on_those_held_out(
     solved = [row for row in rows_of(tmp_path / "run") if str(row["name"]).startswith(("ridge", "probe"))]
     assert [row["images"] for row in solved[:2]] == [50, 50]
     assert "on 50 images" in str(solved[1]["verdict"])
-    assert any("the strength of a head is chosen on at most" in text for text in watcher.notes)
+    assert any("the strength of a head is chosen on about 50 of 4" in text for text in watcher.notes)
 
 
 def test_advice_in_no_time_is_about_the_probe(digits: Path) -> None:

@@ -71,6 +71,11 @@ def is_many(count: int) -> bool:
     return count >= MANY_ROWS
 
 
+def held_count(count: int) -> int:
+    """About how many of many rows are held out."""
+    return min(MOST_HELD, count // _folds())
+
+
 def held_sample(data: TrainingRows) -> HeldSample | None:
     """The rows that are held out of many; None if there are too few, so that all are cross-validated.
 

@@ -40,6 +40,7 @@ def fit_ridge(data: TrainingRows, columns: Candidate, gauge: Gauge | None = None
     out instead (see `many_rows`); every strength is fitted on all other rows.
     """
     held = held_sample(data)
+    predict: Callable[[float], Doubles]
     if held is None:
         standard = standardisation(data, columns)
         ridge = _ridge(data, columns, standard)

@@ -288,7 +288,9 @@ def best_temperature(scores: Floats, labels: npt.NDArray[np.int64]) -> float:
     smooth = 1 / (count + 1)
 
     def loss(log_heat: float) -> float:
-        chances = np.log(np.maximum(softmax(scores / np.exp(log_heat)), 1e-12))
+        chances = softmax(scores / np.exp(log_heat))
+        np.maximum(chances, 1e-12, out=chances)  # in place: this may be a gigabyte
+        np.log(chances, out=chances)
         own = chances[np.arange(count), labels].mean()
         return float(-(1 - smooth) * own - smooth * chances.mean())
 

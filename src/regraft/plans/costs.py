@@ -20,7 +20,7 @@ _KERNEL_BYTES = 16  # for each pair of images: distances, their kernel, and the 
 _SYSTEM = 0.2  # units of kernel work for each (images x images x images) of a linear system
 _MACHINE = 1.33e4  # units of kernel work of an SVM, for each images^1.25 x classes^0.6
 _KERNEL_START_S = 0.15
-_PASSES = 1e-3  # units of logistic-regression work for each (images x columns x classes) of many images
+_PASSES = 2e-3  # units of logistic-regression work for each (images x columns x classes) of many images
 _CONVERSION = 10  # classes whose products take as long as converting the rows
 _PRODUCTS = 100  # products with all rows that a linear machine takes
 _BLOCK_BYTES = 500_000_000  # blocks of rows and scores that are worked on
@@ -97,11 +97,12 @@ def logistic_work(amounts: Amounts, width: int) -> float:
     seconds on 10 to 2,176 images, 1,024 to 7,168 columns and 2 to 136 classes. They are less than one because
     small matrix products are less efficient than large ones.
 
-    Of many images, few folds and strengths are solved on a sample, and every pass over all images takes
-    products of (images x columns x classes), and (images x columns) to convert the rows.
+    Of many images, the strengths are solved on a sample, which takes about as long as two folds of it, and
+    two or three times all of them: (images x columns x classes) each pass, and what converting the rows
+    takes (`benchmarks/solve_scale.py`: 100,000 images and 100 classes).
     """
     if is_many(amounts.train):
-        sample = replace(amounts, train=min(amounts.train, MOST_SEARCHED), folds=1)
+        sample = replace(amounts, train=min(amounts.train, MOST_SEARCHED), folds=2)
         products = float(amounts.train) * width * (amounts.classes + _CONVERSION)
         return _folds_work(sample, width) + _PASSES * products
     return _folds_work(amounts, width)

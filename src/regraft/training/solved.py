@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from regraft.heads.dataset import Dataset, Outputs, Unseen
 from regraft.heads.fitting import fit_head
 from regraft.heads.kernel_machines import MOST_PAIRED_CLASSES, is_paired
-from regraft.heads.many_rows import MOST_HELD, is_many
+from regraft.heads.many_rows import held_count, is_many
 from regraft.heads.rows import Candidate, FittedHead, TrainingRows, describe
 from regraft.heads.solving.gauge import HUNDREDTHS
 from regraft.plans.plan import Plan
@@ -60,8 +60,8 @@ def tell_sample(rows: TrainingRows, most: int | None, reporter: Reporter) -> Non
         count = most
     if is_many(count):
         reporter.note(
-            f"the strength of a head is chosen on at most {MOST_HELD:,} of {count:,} training images, which "
-            "are held out meanwhile; the head is then fitted on all of them"
+            f"the strength of a head is chosen on about {held_count(count):,} of {count:,} training images, "
+            "which are held out meanwhile; the head is then fitted on all of them"
         )
 
 
