@@ -1,4 +1,4 @@
-"""Of many training rows, those on which settings are chosen, and those that validate the head meanwhile.
+"""The rows on which settings of a head are chosen and which validate it, where training rows are many.
 
 Cross-validation fits each head five times and once more, at several strengths. Of a million images that takes
 hours and says hardly more than a sample does: twenty thousand images give an accuracy to 0.7 points. So from
