@@ -12,7 +12,7 @@ from regraft.data.findings.image_set import Images
 from regraft.data.pictures.loading import LoadLimits, Pixels
 from regraft.errors import DataError, WeightsError
 from regraft.features.activations import Activations
-from regraft.features.runtimes import Row, Runtime
+from regraft.features.runtimes import Row, Runtime, RuntimeSource
 from regraft.heads.rows import measure_of
 from regraft.networks.network import load_network
 from regraft.networks.weights.finding import Weights
@@ -123,6 +123,7 @@ class _Absent:
 
     layout: tuple[Column, ...] = ()
     maps: tuple[MapLevel, ...] = ()
+    source: RuntimeSource | None = None
 
     def __init__(self, prefix: Prefix) -> None:
         self.width, self.precision = prefix.width, prefix.precision
