@@ -78,7 +78,7 @@ def test_what_is_reached_is_told_with_its_interval() -> None:
         in (told[0][1])
     )
     assert "not reached for class star" in told[1][1]
-    assert "with 4 boxes: 0.000 [0.000, 0.000] at the threshold of all classes" in told[1][1]
+    assert "with 4 boxes: 0.000 [0.000, 0.490] at the threshold of all classes" in told[1][1]
     lower = goal_sheet(Goal("recall", 0.9), scores)
     assert lower.classes[0].is_reached
     assert next(goal_remarks(lower)) == (True, next(goal_remarks(lower))[1])
