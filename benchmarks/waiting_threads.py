@@ -1,7 +1,8 @@
 """What training steps take if threads that wait for each other spin, or sleep: alone, and on a busy machine.
 
 OpenMP's threads, which torch computes with, spin by default for a while when they wait; if other programs
-use the cores, they spin for threads that can't run. `OMP_WAIT_POLICY=passive` lets them sleep. Steps: a
+use the cores, they spin for threads that can't run. `OMP_WAIT_POLICY=passive` lets them sleep at once, and
+`GOMP_SPINCOUNT` says how often they look before they sleep. Steps: a
 one-stage detector on cached maps, one picture; and the whole of a network, 8 images of 224 pixels. Each
 policy and number of threads is measured in a process of its own, in turn, first alone and then beside busy
 loops, two for each core.
@@ -26,7 +27,13 @@ import torch
 from common import commit, save, shared
 
 NETWORK = "mobilenetv1_100"
-POLICIES = ("active", "passive")
+POLICIES: dict[str, dict[str, str]] = {
+    "default": {},
+    "passive": {"OMP_WAIT_POLICY": "passive"},
+    **{f"spins {count:,} times": {"GOMP_SPINCOUNT": str(count)} for count in (1_000, 10_000, 50_000)},
+}
+"""What the environment says of threads that wait; it is read when torch is imported, here before Regraft."""
+_STATED = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
 BUSY_LOOP = "while True: pass"
 
 
@@ -86,9 +93,10 @@ def measured(name: str, folder: str, threads: int) -> dict[str, float]:
 def child(name: str, folder: str, policy: str, threads: int) -> dict[str, float]:
     """The same in a process with a policy."""
     command = [sys.executable, __file__, "--child", name, folder, str(threads)]
+    usual = {name: value for name, value in os.environ.items() if name not in _STATED}
     done = subprocess.run(
         command,
-        env={**os.environ, "OMP_WAIT_POLICY": policy},
+        env={**usual, **POLICIES[policy]},
         check=True,
         stdout=subprocess.PIPE,
         text=True,
@@ -111,7 +119,7 @@ def main() -> None:
                 for _ in range(rounds):
                     for name in STEPS:
                         for threads in sorted({1, cores}):
-                            for policy in POLICIES:
+                            for policy in POLICIES if threads > 1 else ("default",):
                                 case = (name, loops, threads, policy)
                                 found[case].append(child(name, folder, policy, threads))
             finally:

@@ -42,10 +42,11 @@ if TYPE_CHECKING:
 
 __version__ = VERSION
 
-# Threads of torch that wait for each other sleep instead of spinning: beside other programs, a training step
-# on two cores is then several times faster (benchmarks/waiting_threads.py). OpenMP reads this when torch is
-# imported; what the user has set stays.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# Threads of torch that wait for each other soon sleep instead of spinning on: beside other programs, a
+# training step on two cores then takes half of the time (benchmarks/waiting_threads.py). OpenMP of GNU reads
+# this when torch is imported; what the user has set stays.
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 # Where each public name lives: imported when first used, so that `import regraft` takes milliseconds.
 _HOMES = {
