@@ -52,7 +52,7 @@ def watched(command: list[str], cache: str) -> list[dict[str, Any]]:
     watcher.start()
     assert child.stderr is not None
     for line in child.stderr:
-        rows.append({"line": line.strip()[:100], "peak_mb": 0.0})
+        rows.append({"line": line.strip().replace(str(cache), "FOLDER")[:100], "peak_mb": 0.0})
     watcher.join()
     assert child.wait() == 0, rows[-3:]
     return rows
