@@ -48,7 +48,8 @@ def fitted(out: Path, *words: str | Path, folder: Path) -> dict[str, Any]:
     facts |= {name: best[name] for name in ("accuracy", "map50", "map", "map75") if name in best}
     if (out / "ladder.json").exists():
         facts["ladder"] = json.loads((out / "ladder.json").read_text())["rows"]
-    return facts | {"lineage": json.loads((out / "bundle" / "bundle.json").read_text())["lineage"]}
+    lineage = json.loads((out / "bundle" / "bundle.json").read_text())["lineage"]
+    return facts | {"lineage": [Path(one).name for one in lineage]}
 
 
 def main() -> None:
@@ -81,7 +82,9 @@ def main() -> None:
             budget,
             folder=folder,
         ),
-        "compared": json.loads(called("compare", plain, start, "--json", folder=folder)[1]),
+        "compared": json.loads(
+            called("compare", plain, start, "--json", folder=folder)[1].replace(f"{folder}/", "")
+        ),
         "load": [round(load, 1), round(os.getloadavg()[0], 1)],
     }
     rows = [one for one in earlier("detector_start") if (one["budget"], one["data"]) != (budget, data)]
