@@ -52,15 +52,17 @@ def _fit_linear(
     data: TrainingRows, columns: Candidate, gauge: Gauge | None, *, kind: HeadKind, loss: Loss
 ) -> FittedHead:
     held = held_sample(data)
-    if held is not None:
-        return _fit_on_many(data, held, columns, gauge, kind=kind, loss=loss)
-    standard, rows = standardised(data, columns)
-    space = row_space(rows, _EVALUATIONS * _scores_together(data))
-    steps = (gauge or Gauge()).part(2)
-    strength, scores = choose_strength(data, space.rows, loss, gauge=steps)
-    steps.finish()
-    weights = space.weights(solve_all(data, space.rows, loss, strength, steps))
-    steps.end()
+    if held is None:
+        standard, rows = standardised(data, columns)
+        space = row_space(rows, _EVALUATIONS * _scores_together(data))
+        steps = (gauge or Gauge()).part(2)
+        strength, scores = choose_strength(data, space.rows, loss, gauge=steps)
+        steps.finish()
+        weights = space.weights(solve_all(data, space.rows, loss, strength, steps))
+        steps.end()
+    else:
+        standard, blocks = row_blocks(data, columns)
+        strength, scores, weights = solve_many(data, held, blocks, loss, gauge)
     return finished(
         data,
         kind,
@@ -70,30 +72,7 @@ def _fit_linear(
         hyperparameters={"C": strength},
         scores=scores,
         temperature=1.0 if loss == "softmax" else None,
-    )
-
-
-def _fit_on_many(
-    data: TrainingRows,
-    held: HeldSample,
-    columns: Candidate,
-    gauge: Gauge | None,
-    *,
-    kind: HeadKind,
-    loss: Loss,
-) -> FittedHead:
-    standard, rows = row_blocks(data, columns)
-    strength, scores, weights = solve_many(data, held, rows, loss, gauge)
-    return finished(
-        data,
-        kind,
-        columns,
-        standard=standard,
-        arrays={"weights": weights[:-1], "intercepts": weights[-1]},
-        hyperparameters={"C": strength},
-        scores=scores,
-        temperature=1.0 if loss == "softmax" else None,
-        sample=held.rows,
+        sample=None if held is None else held.rows,
     )
 
 
