@@ -233,9 +233,10 @@ def _end(ladder: DetectionLadder, rung: str, settings: TrainSettings, after_s: f
     left_s = ladder.time_left_s
     if math.isinf(left_s):
         return {}
-    limit_s = ladder.watch.remembered(rung, "limit_s", max(0.0, left_s - after_s))
     ended = ladder.watch.ledger.recall(rung, "stop_after")
-    return {"limit_s": limit_s, "settings": replace(settings, stop_after=ended) if ended else settings}
+    if ended:  # a slower machine is not to end it earlier
+        return {"settings": replace(settings, stop_after=ended)}
+    return {"limit_s": ladder.watch.remembered(rung, "limit_s", max(0.0, left_s - after_s))}
 
 
 def _tell_end(ladder: DetectionLadder, rung: str, trained: TrainedDetector) -> None:

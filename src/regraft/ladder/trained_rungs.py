@@ -109,6 +109,7 @@ def _limited(state: State, name: str, plan: Plan, convert_s: float) -> TailTrain
     ended = state.ledger.recall(name, "stop_after")
     if ended and plan.training is not None:
         plan = plan.model_copy(update={"training": replace(plan.training, stop_after=ended)})
+        return _tail_training(state, plan)  # without a limit: a slower machine is not to end it earlier
     evaluated = convert_s + state.amounts.held * state.extract_s
     limit_s = state.remembered(name, "limit_s", max(0.0, state.time_left_s - evaluated))
     return replace(_tail_training(state, plan), limit_s=limit_s)
