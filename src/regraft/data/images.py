@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from regraft.data.sources.folders import from_folder
 from regraft.data.sources.table_files import TABLE_ENDINGS, WORKBOOK_ENDINGS
 from regraft.data.sources.tables import from_table
 from regraft.errors import DataError, NoImagesError
+from regraft.machine.collection import collection_paused
 from regraft.progress import Reporter
 from regraft.records import SkippedFile, TaskName
 from regraft.settings import Layout as LayoutChoice
@@ -57,7 +59,20 @@ def find_images(
         DataError: the table can't be read or lacks a column, the layout of a folder is not clear, or sides
             of a split spell labels differently.
     """
-    source = Path(source)
+    with nullcontext() if fetches else collection_paused():
+        return _found(Path(source), root, columns, layout, task, fetches, reporter)
+
+
+def _found(
+    source: Path,
+    root: str | Path | None,
+    columns: TableColumns | None,
+    layout: LayoutChoice,
+    task: TaskName,
+    fetches: bool,
+    reporter: Reporter | None,
+) -> Found:
+    """What `find_images` returns."""
     ending = source.suffix.lower()
     if ending in WORKBOOK_ENDINGS and source.is_file():
         raise DataError(

@@ -23,6 +23,7 @@ from regraft.data.findings.image_set import Images
 from regraft.data.saved_splits import save_split, saved_sides
 from regraft.data.stratification import balanced_parts, scattered
 from regraft.errors import SettingsError
+from regraft.machine.collection import collection_paused
 from regraft.records import Finding, ImageItem, Side, Split, SplitRow
 from regraft.storage.files import key_of, listed_key
 from regraft.storage.places import cache_folder
@@ -32,6 +33,7 @@ from regraft.tasks.task import Task
 USUAL_FOLDS = 5
 
 
+@collection_paused()
 def split_images(
     images: Images,
     *,
@@ -316,6 +318,7 @@ def stratified(labels: npt.NDArray[Any], most: int, *, seed: int) -> npt.NDArray
     return np.sort(np.argsort(rank, kind="stable")[:most])
 
 
+@collection_paused()
 def fold_numbers(
     labels: Sequence[int] | npt.NDArray[Any], groups: Sequence[str], *, folds: int, seed: int
 ) -> npt.NDArray[np.int64]:

@@ -25,6 +25,7 @@ from regraft.data.pictures.file_kinds import foreign_by_name, foreign_file
 from regraft.data.pictures.guards import LoadLimits, check_size, read_file
 from regraft.data.sources.candidates import Candidate, Found
 from regraft.errors import ImageError, StorageError
+from regraft.machine.collection import collection_paused
 from regraft.parallel import in_order
 from regraft.progress import Meter
 from regraft.storage.files import key_of, sha256_of, write_atomically
@@ -187,6 +188,22 @@ class Reading:
         """
         hashes: list[str | None] = [None] * len(candidates)
         reasons: dict[str, str] = {}
+        unknown = self._find_known(candidates, hashes, reasons, files, meter)
+        if unknown:
+            self._read_unknown(candidates, unknown, hashes, reasons, files, meter)
+        self.known_files.save()
+        return hashes, reasons
+
+    @collection_paused()
+    def _find_known(
+        self,
+        candidates: Sequence[Candidate],
+        hashes: list[str | None],
+        reasons: dict[str, str],
+        files: dict[str, Path],
+        meter: Meter,
+    ) -> list[int]:
+        """Enter the hashes of files that were read before; returns the numbers of those that were not."""
         unknown = []
         for number, candidate in enumerate(candidates):
             try:
@@ -200,10 +217,7 @@ class Reading:
             else:
                 hashes[number], files[sha] = sha, candidate.file
                 meter.advance()
-        if unknown:
-            self._read_unknown(candidates, unknown, hashes, reasons, files, meter)
-        self.known_files.save()
-        return hashes, reasons
+        return unknown
 
     def _known(self, candidate: Candidate) -> str | None:
         """The hash of a file that was read before in its present state.

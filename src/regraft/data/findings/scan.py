@@ -27,6 +27,7 @@ from regraft.data.pictures.guards import reading_conditions
 from regraft.data.pictures.loading import LOADER_VERSION, LoadLimits, decode, read_file
 from regraft.data.sources.candidates import Candidate, Found
 from regraft.errors import DataError, ImageError, TooManyBadFilesError
+from regraft.machine.collection import collection_paused
 from regraft.machine.processor import count_cores
 from regraft.parallel import in_order
 from regraft.progress import Reporter, Silent
@@ -154,6 +155,7 @@ def _examine(
         return Failure(str(error))
 
 
+@collection_paused()
 def _assemble(
     found: Found,
     hashes: Sequence[str | None],
