@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -220,10 +221,10 @@ def try_rungs(ladder: DetectionLadder) -> Contender:
     else:
         ladder.tell("regions", "not tried: the time is better spent on training", predicted_s=regions)
     if ladder.time_left_s > 0 or not parts.doubt:
-        from regraft.detection.last_stages_rung import try_last_stages  # they import torch
+        from regraft.detection.last_stages_rung import least_stages_s, try_last_stages  # they import torch
         from regraft.detection.trained_rungs import try_training
 
-        if (winner := try_training(ladder)) is not None:
+        if (winner := try_training(ladder, partial(least_stages_s, ladder))) is not None:
             try_last_stages(ladder, winner)
     return ladder.settled
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from regraft.detection.contenders import TRAINED_AT, TRAINED_SCALE, Contender, found_in
 from regraft.detection.ladder import DetectionLadder
 from regraft.detection.trained.finder import TrainedFinder
+from regraft.detection.trained.record import TrainedKind
 from regraft.detection.trained_rungs import Winner, history_of, trained_on
 from regraft.detection.training.last_stages import last_stages
 from regraft.detection.training_cost import (
@@ -36,6 +38,15 @@ _LEAST_EPOCHS, _MOST_EPOCHS = 3, 8
 _OPENING_S = 3.0  # seconds to compile the network with its new weights
 
 
+def least_stages_s(ladder: DetectionLadder, kind: TrainedKind) -> float:
+    """Predicted seconds of the shortest training of the last stages that follows on a detector of a kind."""
+    inputs, parts = ladder.inputs, division(ladder)
+    if len(inputs.maps.levels) < 2:
+        return math.inf
+    stage = last_stages(load_network(inputs.weights), inputs.maps.levels)
+    return _again_s(ladder, parts) + _LEAST_EPOCHS * _epoch_s(ladder, parts, kind, stage)
+
+
 def try_last_stages(ladder: DetectionLadder, winner: Winner) -> None:
     """Train the stages between the two coarsest maps and the detector that was kept, if the time suffices.
 
@@ -48,8 +59,8 @@ def try_last_stages(ladder: DetectionLadder, winner: Winner) -> None:
     name = "last stages"
     network = load_network(inputs.weights)
     stage = last_stages(network, inputs.maps.levels)
-    again = _OPENING_S + len(parts.held) * inputs.extract_s
-    each = epoch_s(ladder, winner.kind, parts) + stages_s(ladder, parts, _multiply_adds(stage, ladder))
+    again = _again_s(ladder, parts)
+    each = _epoch_s(ladder, parts, winner.kind, stage)
     left = SURE * ladder.time_left_s - again
     fitting = inputs.training.epochs or _epochs(ladder, parts, each, left)
     epochs = int(ladder.watch.remembered(name, "epochs", fitting))
@@ -59,6 +70,16 @@ def try_last_stages(ladder: DetectionLadder, winner: Winner) -> None:
         ladder.skip(name, predicted)
         return
     _train(ladder, parts, winner, network, stage, epochs, predicted)
+
+
+def _again_s(ladder: DetectionLadder, parts: Division) -> float:
+    """Predicted seconds to open the network with its new weights, and to evaluate it."""
+    return _OPENING_S + len(parts.held) * ladder.inputs.extract_s
+
+
+def _epoch_s(ladder: DetectionLadder, parts: Division, kind: TrainedKind, stage: Stage) -> float:
+    """Predicted seconds of an epoch that trains the last stages and the detector."""
+    return epoch_s(ladder, kind, parts) + stages_s(ladder, parts, _multiply_adds(stage, ladder))
 
 
 def _epochs(ladder: DetectionLadder, parts: Division, each: float, left: float) -> int:
@@ -88,7 +109,7 @@ def _train(
     inputs, kind = ladder.inputs, winner.kind
     name = f"{kind} and {stage.name}, {in_epochs(epochs)}"
     with ladder.watch.timed("last stages", kind="training", predicted_s=predicted) as timing:
-        after_s = _OPENING_S + len(parts.held) * inputs.extract_s
+        after_s = _again_s(ladder, parts)
         trained, key = trained_on(
             ladder, parts, kind, epochs, rung=name, after_s=after_s, stages=(stage,), start=winner
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib import metadata
 from typing import Any
@@ -21,6 +22,7 @@ from regraft.detection.training.objective import DetectionObjective
 from regraft.detection.training.training import DetectorTraining, detector_settings
 from regraft.detection.training_cost import (
     LEAST_EPOCHS,
+    MIRRORED_FROM,
     MOST_EPOCHS,
     SURE,
     Division,
@@ -58,8 +60,14 @@ class Winner:
     """Hash of all that its weights depend on."""
 
 
-def try_training(ladder: DetectionLadder) -> Winner | None:
-    """Train detectors on cached maps, if the pictures and the time suffice; the one that is kept."""
+def try_training(ladder: DetectionLadder, stages_s: Callable[[TrainedKind], float]) -> Winner | None:
+    """Train detectors on cached maps, if the pictures and the time suffice; the one that is kept.
+
+    Args:
+        ladder: the data, settings and limits.
+        stages_s: predicts the seconds of the shortest training of the network's last stages that follows on
+            a detector of a kind. They bring more than further epochs on maps, so time is kept for them.
+    """
     parts = division(ladder)
     if parts.doubt:
         ladder.tell("training", f"not tried: {parts.doubt}")
@@ -68,24 +76,60 @@ def try_training(ladder: DetectionLadder) -> Winner | None:
     if shortest > SURE * ladder.time_left_s:
         ladder.skip("training", shortest)
         return None
-    kind = _kind(ladder, parts)
-    fitting = epochs_within(ladder, parts, kind, SURE * ladder.time_left_s)
+    kind = _kind(ladder, parts, stages_s)
+    fitting = fitting_epochs(ladder, parts, kind, stages_s)
     epochs = int(ladder.watch.remembered(kind, "epochs", ladder.inputs.training.epochs or fitting))
     seconds = views_s(ladder, parts, epochs) + epochs * epoch_s(ladder, kind, parts)
     return _train(ladder, parts, kind, epochs, seconds)
 
 
-def _kind(ladder: DetectionLadder, parts: Division) -> TrainedKind:
-    """The kind of detector that is trained: the better one of a trial, if there is time for it."""
-    trials = sum(_TRIAL_EPOCHS * epoch_s(ladder, kind, parts) for kind in KINDS)
+def fitting_epochs(
+    ladder: DetectionLadder, parts: Division, kind: TrainedKind, stages_s: Callable[[TrainedKind], float]
+) -> int:
+    """The epochs for which there is time; less, if enough remain, what the last stages take."""
+    most = SURE * ladder.time_left_s
+    epochs = epochs_within(ladder, parts, kind, most)
+    if epochs > MIRRORED_FROM:
+        fewer = epochs_within(ladder, parts, kind, most - stages_s(kind))
+        epochs = fewer if fewer >= MIRRORED_FROM else epochs
+    return epochs
+
+
+def _with_stages_s(
+    ladder: DetectionLadder, parts: Division, kind: TrainedKind, stages_s: Callable[[TrainedKind], float]
+) -> float:
+    """Predicted seconds of a training that suffices, with the last stages' after it."""
+    own = views_s(ladder, parts, MIRRORED_FROM) + MIRRORED_FROM * epoch_s(ladder, kind, parts)
+    return own if own > SURE * ladder.time_left_s else own + stages_s(kind)
+
+
+def kind_without_trial(
+    ladder: DetectionLadder, parts: Division, stages_s: Callable[[TrainedKind], float]
+) -> TrainedKind | None:
+    """The kind of detector that is trained if there is no time for a trial, or a better use of it."""
+    most = SURE * ladder.time_left_s
+    trials = _trials_s(ladder, parts)
     longest = max(2 * LEAST_EPOCHS * epoch_s(ladder, kind, parts) for kind in KINDS)
-    if trials + longest + views_s(ladder, parts, MOST_EPOCHS) > SURE * ladder.time_left_s:
-        ladder.reporter.decided(
-            "one-stage",
-            "the budget is too short to compare it with two-stage, which takes longer to learn",
-            "--budget",
-        )
+    if trials + longest + views_s(ladder, parts, MOST_EPOCHS) > most:
+        why = "the budget is too short to compare it with two-stage, which takes longer to learn"
+        ladder.reporter.decided("one-stage", why, "--budget")
         return "one-stage"
+    whole = [_with_stages_s(ladder, parts, kind, stages_s) for kind in KINDS]
+    if ladder.inputs.training.epochs is None and whole[0] <= most < trials + max(whole):
+        why = "instead of comparing it with two-stage, the network's last stages are to be trained, too"
+        ladder.reporter.decided("one-stage", why, "--budget")
+        return "one-stage"
+    return None
+
+
+def _trials_s(ladder: DetectionLadder, parts: Division) -> float:
+    return sum(_TRIAL_EPOCHS * epoch_s(ladder, kind, parts) for kind in KINDS)
+
+
+def _kind(ladder: DetectionLadder, parts: Division, stages_s: Callable[[TrainedKind], float]) -> TrainedKind:
+    """The kind of detector that is trained: the better one of a trial, if there is time for it."""
+    if (only := kind_without_trial(ladder, parts, stages_s)) is not None:
+        return only
     scores: dict[TrainedKind, tuple[float, float]] = {}
     for kind in KINDS:
         name = f"trial of {kind}, {_TRIAL_EPOCHS} epochs"
