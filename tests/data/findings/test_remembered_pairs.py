@@ -23,7 +23,7 @@ def searches(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many thumbnails were compared, each time that it was done."""
     done: list[int] = []
 
-    def counted(thumbnails: npt.NDArray[np.uint8]) -> Iterator[Ints]:
+    def counted(thumbnails: npt.NDArray[np.uint8], **_: object) -> Iterator[Ints]:
         done.append(len(thumbnails))
         return near_duplicates(thumbnails)
 

@@ -9,6 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from regraft.machine.processor import count_cores
+from regraft.parallel import in_order
+from regraft.progress import Meter, Reporter, Silent
+
 Floats = npt.NDArray[Any]
 Ints = npt.NDArray[np.int64]
 
@@ -24,7 +28,9 @@ _MIN_CORRELATION = 0.985  # finds 60 of 61 pairs of two independent lists (docs/
 _MIN_CONTRAST = 4.0  # standard deviation of grey levels; flatter thumbnails can't be compared reliably
 
 
-def near_duplicates(thumbnails: npt.NDArray[np.uint8]) -> Iterator[Ints]:
+def near_duplicates(
+    thumbnails: npt.NDArray[np.uint8], *, workers: int | None = None, reporter: Reporter | None = None
+) -> Iterator[Ints]:
     """Pairs `(i, j)`, i < j, of images that look alike, in arrays `(M, 2)` with rising i.
 
     Alike is what correlates above 0.985. Correlation ignores brightness and contrast, so re-exported and
@@ -34,6 +40,8 @@ def near_duplicates(thumbnails: npt.NDArray[np.uint8]) -> Iterator[Ints]:
 
     Args:
         thumbnails: grey thumbnails of 16 x 16 pixels, `(N, 256) uint8`.
+        workers: threads that look for pairs in the tree; None means one for each core.
+        reporter: receives the progress where it takes long.
     """
     contrast = np.concatenate([_centred(block)[1] for block in _blocks(thumbnails)] or [np.zeros(0)])
     usable = np.flatnonzero(contrast >= _MIN_CONTRAST)
@@ -41,9 +49,13 @@ def near_duplicates(thumbnails: npt.NDArray[np.uint8]) -> Iterator[Ints]:
     for start in range(0, len(usable), _BLOCK):
         some = usable[start : start + _BLOCK]
         values[start : start + _BLOCK] = _centred(thumbnails[some])[0] / (contrast[some, None] * THUMBNAIL_PX)
-    for pairs in _all_pairs(values) if len(values) <= _FEW else _near_pairs(values):
-        if len(pairs):
-            yield usable[pairs]
+    if len(values) <= _FEW:
+        yield from (usable[pairs] for pairs in _all_pairs(values) if len(pairs))
+        return
+    with (reporter or Silent()).phase("looking for copies and look-alikes", len(values)) as meter:
+        for pairs in _near_pairs(values, workers or count_cores(), meter):
+            if len(pairs):
+                yield usable[pairs]
 
 
 def _blocks(rows: npt.NDArray[np.uint8]) -> Iterator[npt.NDArray[np.uint8]]:
@@ -71,7 +83,7 @@ def _pairs_of(values: Floats, some: Ints, start: int) -> Iterator[Ints]:
         yield pairs[pairs[:, 0] < pairs[:, 1]]
 
 
-def _near_pairs(values: Floats) -> Iterator[Ints]:
+def _near_pairs(values: Floats, workers: int, meter: Meter) -> Iterator[Ints]:
     """Pairs of unit vectors that correlate, among those that are close on the principal axes.
 
     Of unit vectors, `|u - v|^2 = 2 - 2 u v`; on some of their axes they are never farther apart than on all.
@@ -82,19 +94,32 @@ def _near_pairs(values: Floats) -> Iterator[Ints]:
     near = values @ np.linalg.eigh(values.T @ values)[1][:, -_AXES:]
     radius = math.sqrt(2 - 2 * _MIN_CORRELATION) + _ROUNDING
     tree = cKDTree(near)
-    for start in range(0, len(values), _BLOCK):
-        some = np.sort(tree.indices[start : start + _BLOCK])  # neighbours in the tree
+    blocks = [np.sort(tree.indices[start : start + _BLOCK]) for start in range(0, len(values), _BLOCK)]
+
+    def search(some: Ints) -> Ints | None:
+        """The pairs of some neighbours in the tree; None if too many are close."""
         close = tree.query_ball_point(near[some[:: _BLOCK // _SAMPLE]], radius, return_length=True)
         if close.mean() > _MANY * len(values):
-            yield from _pairs_of(values, some, int(some[0]))
-            continue
+            return None
         found = cKDTree(near[some]).sparse_distance_matrix(tree, radius, output_type="ndarray")
         pairs = np.stack([some[found["i"]], found["j"]], axis=1)
         pairs = pairs[pairs[:, 0] < pairs[:, 1]]
         pairs = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
-        for part in np.array_split(pairs, math.ceil(len(pairs) / _PAIRS) or 1):
-            correlation = np.einsum("nd,nd->n", values[part[:, 0]], values[part[:, 1]])
-            yield part[correlation > _MIN_CORRELATION]
+        parts = np.array_split(pairs, math.ceil(len(pairs) / _PAIRS) or 1)
+        return np.concatenate([part[_correlate(values, part)] for part in parts])
+
+    for some, pairs in zip(blocks, in_order(search, blocks, workers=workers, ahead=workers), strict=True):
+        if pairs is None:
+            yield from _pairs_of(values, some, int(some[0]))
+        else:
+            yield pairs
+        meter.advance(len(some))
+
+
+def _correlate(values: Floats, pairs: Ints) -> npt.NDArray[np.bool_]:
+    """Which pairs of unit vectors correlate."""
+    products = np.einsum("nd,nd->n", values[pairs[:, 0]], values[pairs[:, 1]])
+    return np.asarray(products > _MIN_CORRELATION)
 
 
 def connected(count: int, pairs: Ints) -> Ints:

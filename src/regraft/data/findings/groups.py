@@ -11,6 +11,7 @@ import numpy.typing as npt
 from regraft.data.findings.duplicates import Ints, connected
 from regraft.data.findings.look_alikes import Look, LookAlikes, compared, look_alikes, pair_findings
 from regraft.data.sources.candidates import Candidate
+from regraft.progress import Reporter
 from regraft.records import Finding, ImageItem
 
 _LISTED = 1_000  # pairs of a kind; the others are counted
@@ -23,6 +24,7 @@ def grouped(
     *,
     look: Look,
     policy: LookAlikes = "auto",
+    reporter: Reporter | None = None,
 ) -> tuple[tuple[ImageItem, ...], list[Finding]]:
     """The usable images with their groups, and what was found while grouping them.
 
@@ -32,6 +34,7 @@ def grouped(
         thumbnails: grey thumbnails `(N, 256) uint8` of 16 x 16 pixels.
         look: returns larger pictures of the candidates with the given numbers.
         policy: what is done with images that look alike: see `DataSettings.look_alikes`.
+        reporter: receives the progress where it takes long.
     """
     by_hash: dict[str, list[int]] = defaultdict(list)
     for number, sha in enumerate(hashes):
@@ -40,7 +43,8 @@ def grouped(
     pairs = [(number, twins[0]) for twins in by_hash.values() for number in twins[1:]]
     findings = _same_files(candidates, by_hash)
     if policy != "ignore":
-        alike, found = _alike([candidates[n] for n in firsts], thumbnails[firsts], firsts, look, policy)
+        different = [candidates[n] for n in firsts]
+        alike, found = _alike(different, thumbnails[firsts], firsts, look, policy, reporter)
         pairs += [(firsts[a], firsts[b]) for a, b in alike.tolist()]
         findings += _listed(found)
     return _items(candidates, hashes, pairs), findings
@@ -64,14 +68,19 @@ def _alike(
     numbers: Sequence[int],
     look: Look,
     policy: LookAlikes,
+    reporter: Reporter | None,
 ) -> tuple[Ints, list[Finding]]:
     """Pairs of different files that look alike, as places in `different`, and the findings."""
     labels, paths = [one.label for one in different], [one.path for one in different]
     if policy == "group":
-        found = compared(thumbnails, labels)
+        found = compared(thumbnails, labels, reporter)
         pairs = np.concatenate([found.within, found.across])
         return pairs, pair_findings(pairs, labels, paths)
-    return look_alikes(thumbnails, labels, paths, look=lambda some: look([numbers[place] for place in some]))
+
+    def larger(some: Sequence[int]) -> npt.NDArray[np.uint8]:
+        return look([numbers[place] for place in some])
+
+    return look_alikes(thumbnails, labels, paths, look=larger, reporter=reporter)
 
 
 def _listed(findings: Sequence[Finding]) -> list[Finding]:

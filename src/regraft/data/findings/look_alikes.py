@@ -17,6 +17,7 @@ import numpy.typing as npt
 from regraft.data.findings.duplicates import Ints, connected, near_duplicates
 from regraft.data.findings.second_look import differ_in_one_place
 from regraft.errors import StorageError
+from regraft.progress import Reporter
 from regraft.records import Finding
 from regraft.storage.files import remove_old, write_atomically
 from regraft.storage.places import cache_folder
@@ -49,7 +50,9 @@ class Thumbnails:
     """Number of pairs with the same label and with different labels, including those that were left out."""
 
 
-def compared(thumbnails: npt.NDArray[np.uint8], labels: Sequence[str]) -> Thumbnails:
+def compared(
+    thumbnails: npt.NDArray[np.uint8], labels: Sequence[str], reporter: Reporter | None = None
+) -> Thumbnails:
     """Compare all thumbnails; for each image at most fifty pairs of a sort are kept.
 
     Of more than 10,000 images the result is cached, since a million take minutes. It is found by the content
@@ -58,17 +61,18 @@ def compared(thumbnails: npt.NDArray[np.uint8], labels: Sequence[str]) -> Thumbn
     Args:
         thumbnails: grey thumbnails of 16 x 16 pixels, `(N, 256) uint8`.
         labels: the labels of the images.
+        reporter: receives the progress where it takes long.
     """
     classes = _class_numbers(labels)
     if len(labels) <= _FEW:
-        return _compared(thumbnails, classes)
+        return _compared(thumbnails, classes, reporter)
     digest = hashlib.sha256(f"{_VERSION} {_PARTNERS}".encode())
     for values in (classes, np.ascontiguousarray(thumbnails)):
         digest.update(values.reshape(-1).view(np.uint8).data)
     path = cache_folder() / "scan" / "pairs" / f"{digest.hexdigest()[:24]}.npz"
     known = _read_pairs(path)
     if known is None:
-        known = _compared(thumbnails, classes)
+        known = _compared(thumbnails, classes, reporter)
         _write_pairs(path, known)
     return known
 
@@ -96,11 +100,11 @@ def _write_pairs(path: Path, found: Thumbnails) -> None:
         write_atomically(path, buffer.getvalue(), is_durable=False)
 
 
-def _compared(thumbnails: npt.NDArray[np.uint8], classes: Ints) -> Thumbnails:
+def _compared(thumbnails: npt.NDArray[np.uint8], classes: Ints, reporter: Reporter | None) -> Thumbnails:
     kept: tuple[list[Ints], list[Ints]] = ([], [])
     taken = np.zeros((2, len(classes)), dtype=np.int64)
     counts = [0, 0]
-    for pairs in near_duplicates(thumbnails):
+    for pairs in near_duplicates(thumbnails, reporter=reporter):
         is_across = classes[pairs[:, 0]] != classes[pairs[:, 1]]
         for sort, some in enumerate((pairs[~is_across], pairs[is_across])):
             counts[sort] += len(some)
@@ -115,7 +119,12 @@ def _compared(thumbnails: npt.NDArray[np.uint8], classes: Ints) -> Thumbnails:
 
 
 def look_alikes(
-    thumbnails: npt.NDArray[np.uint8], labels: Sequence[str], paths: Sequence[str], *, look: Look
+    thumbnails: npt.NDArray[np.uint8],
+    labels: Sequence[str],
+    paths: Sequence[str],
+    *,
+    look: Look,
+    reporter: Reporter | None = None,
 ) -> tuple[Ints, list[Finding]]:
     """The pairs of images that belong together because they look alike, `(M, 2)`, and what was found.
 
@@ -130,8 +139,9 @@ def look_alikes(
         labels: the labels of the images.
         paths: the paths of the images.
         look: returns larger pictures of some images.
+        reporter: receives the progress where it takes long.
     """
-    found, classes = compared(thumbnails, labels), _class_numbers(labels)
+    found, classes = compared(thumbnails, labels, reporter), _class_numbers(labels)
     if (doubt := _says_nothing(found, classes, paths)) is not None:
         return found.within[:0], [doubt]
     pairs = np.concatenate([found.within, found.across[~_differ(found.across, look)]])

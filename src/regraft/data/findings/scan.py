@@ -189,7 +189,12 @@ def _assemble(
 
     alike = _by_stratum(candidates, found.task)
     items, findings = grouped(
-        alike, keys, common_thumbnails(facts, choice.chosen), look=look, policy=settings.look_alikes
+        alike,
+        keys,
+        common_thumbnails(facts, choice.chosen),
+        look=look,
+        policy=settings.look_alikes,
+        reporter=reporter,
     )
     items = tuple(
         item if item.label == candidate.label else replace(item, label=candidate.label)
