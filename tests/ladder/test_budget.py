@@ -32,6 +32,20 @@ def test_time_between_rungs_is_spent_too(tmp_path: Path) -> None:
     assert timing.is_new
 
 
+def test_test_images_whose_features_are_in_the_cache_take_no_time(tmp_path: Path) -> None:
+    state = state_of(tmp_path, test_images=372)
+    every = state.reserve_s
+    weights = state.inputs.weights
+    state.inputs = replace(state.inputs, tests_known=(weights, 300))
+    assert every - state.reserve_s == pytest.approx(300 * state.extract_s)
+    state.inputs = replace(state.inputs, tests_known=(weights, 372))
+    assert every - state.reserve_s == pytest.approx(300 * state.extract_s)  # the same command plans the same
+
+    other = replace(weights, input_spec=weights.input_spec.model_copy(update={"framing": "pad"}))
+    state.inputs = replace(state.inputs, weights=other)
+    assert state.reserve_s == every
+
+
 def test_the_test_images_are_planned_for(tmp_path: Path) -> None:
     """372 images at 20 ms, and a second for the scores."""
     state = state_of(tmp_path, spent_s=50.0, test_images=372)

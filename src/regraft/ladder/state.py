@@ -67,6 +67,8 @@ class Inputs:
     """Seconds spent before the first rung on reading, converting and extracting."""
     test_images: int = 0
     """Number of test images, whose features are computed at the end."""
+    tests_known: tuple[Weights, int] | None = None
+    """A network with its input, and of how many test images its features are in the cache."""
     earlier: Model | None = None
     """The model of the run that the weights come from, for `--head-start previous`."""
     runtime: Runtime | None = None
@@ -184,8 +186,16 @@ class State:
     @property
     def reserve_s(self) -> float:
         """Seconds that the end of the fit takes: the test images, through each network of the voters once."""
-        each = sum(map(self.pass_s, networks_of(self.best.voters))) if self.best else self.extract_s
-        return self.inputs.test_images * each + (_SCORING_S if self.inputs.test_images else 0.0)
+        networks = networks_of(self.best.voters) if self.best else [self.inputs.weights]
+        passes = sum(self._tests_missing(weights) * self.pass_s(weights) for weights in networks)
+        return passes + (_SCORING_S if self.inputs.test_images else 0.0)
+
+    def _tests_missing(self, weights: Weights) -> int:
+        """Number of test images whose features were not in the cache before the first rung."""
+        network, count = self.inputs.tests_known or (None, 0)
+        if network is None or network.sha256 != weights.sha256 or network.input_spec != weights.input_spec:
+            return self.inputs.test_images
+        return self.inputs.test_images - int(self.remembered("start", "tests_known", count))
 
     def test_s(self) -> float:
         """Seconds that the test images take through a network with the present input."""

@@ -114,6 +114,8 @@ def state_for(
     weights = start.weights
     budget_s = seconds_in(request.fit.budget or DEFAULT_BUDGET)
     book, dataset = CostBook(), prepared.dataset
+    tests = on_sides(dataset.images, dataset.split, ("test",)).items if purpose == "fit" else ()
+    known = sum(item.sha256 in dataset.features.rows for item in tests)
     name = extract_name(weights, prepared.circumstances.runtime, request.fit.precision)
     if prepared.extract_s is not None:
         used = prepared.extract_processor_s
@@ -130,7 +132,8 @@ def state_for(
         prepared.extract_s or book.seconds(name) or _USUAL_EXTRACT_S,
         budget_s,
         clock() - started,
-        len(on_sides(dataset.images, dataset.split, ("test",))) if purpose == "fit" else 0,
+        len(tests),
+        (weights, known),
         start.earlier,
         prepared.runtime,
         group=group,
