@@ -26,7 +26,7 @@ LookAlikes = Literal["auto", "group", "ignore"]
 Look = Callable[[Sequence[int]], npt.NDArray[np.uint8]]
 """Grey pictures `(n, 4096) uint8` of 64 x 64 pixels of the images with the given numbers."""
 
-_VERSION = 1  # of the cached pairs; another one where the same thumbnails give other pairs
+_VERSION = 2  # of the cached pairs; another one where the same thumbnails give other pairs
 _FEW = 10_000
 _MOST_KEPT = 20_000_000  # pairs: 160 MB
 _KEPT_S = 30 * 86_400.0
