@@ -18,7 +18,7 @@ from regraft.data.findings.duplicates import Ints, connected, near_duplicates
 from regraft.data.findings.second_look import differ_in_one_place
 from regraft.errors import StorageError
 from regraft.records import Finding
-from regraft.storage.files import remove_old, write_atomically
+from regraft.storage.files import mark_used, remove_old, write_atomically
 from regraft.storage.places import cache_folder
 
 LookAlikes = Literal["auto", "group", "ignore"]
@@ -70,6 +70,8 @@ def compared(thumbnails: npt.NDArray[np.uint8], labels: Sequence[str]) -> Thumbn
     if known is None:
         known = _compared(thumbnails, classes)
         _write_pairs(path, known)
+    else:
+        mark_used(path)
     return known
 
 

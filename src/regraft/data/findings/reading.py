@@ -27,7 +27,7 @@ from regraft.data.sources.candidates import Candidate, Found
 from regraft.errors import ImageError, StorageError
 from regraft.parallel import in_order
 from regraft.progress import Meter
-from regraft.storage.files import key_of, sha256_of, write_atomically
+from regraft.storage.files import key_of, mark_used, sha256_of, write_atomically
 from regraft.storage.places import cache_folder
 from regraft.storage.rows import SHARD_ROWS, RowStore
 from regraft.storage.shards import Failure
@@ -96,6 +96,7 @@ class KnownFiles:
         """
         kept = np.flatnonzero(self._is_found) if is_complete else np.arange(len(self._is_found))
         if not self._new_paths and len(kept) == self._saved:
+            mark_used(self._path)
             return
         earlier = list(self._places)
         paths = [*(earlier[place] for place in kept.tolist()), *self._new_paths]
