@@ -187,7 +187,7 @@ class Multilabel(Record):
         """The share of known training images that have each label, smoothed by one; `(count, K)`."""
         is_known = ~np.isnan(targets)
         shares = ((targets > 0).sum(axis=0) + 1.0) / (is_known.sum(axis=0) + 2.0)
-        return np.tile(shares, (count, 1))
+        return np.broadcast_to(shares, (count, len(shares)))
 
     def decided(self, outputs: Floats, targets: Floats, groups: Sequence[str] | None = None) -> Self:
         """This task with the thresholds that maximise the F1 of each label on these predictions."""
