@@ -82,7 +82,7 @@ def held_sample(data: TrainingRows) -> HeldSample | None:
     heads and trainings are compared on all of them. The choice depends on labels, groups and the seed.
     """
     count = len(data.keys)
-    if not is_many(count):
+    if not (data.is_part_of_many or is_many(count)):
         return None
     folds = min(len(set(data.groups)), _folds())
     numbers = data.folds

@@ -42,6 +42,8 @@ class TrainingRows:
     groups: tuple[str, ...]
     task: Task
     seed: int = 0
+    is_part_of_many: bool = False
+    """Whether settings are chosen as on many rows although these are a sample of them; see `many_rows`."""
 
     @property
     def num_outputs(self) -> int:

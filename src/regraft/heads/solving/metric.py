@@ -58,6 +58,11 @@ def metric_of(rows: Floats | RowBlocks) -> Metric:
     return square
 
 
+def metric_bytes(width: int) -> int:
+    """About how many bytes a metric of some columns takes in single precision while it is computed."""
+    return 4 * (width + 1) * (3 * (width + 1) if width <= _SQUARE_WIDTH else 2 * _METRIC_ROWS)
+
+
 @dataclass(frozen=True)
 class RowMetric:
     """The inverse of `floor I + rows' rows / n` in the memory of n rows instead of D (Woodbury 1950).
