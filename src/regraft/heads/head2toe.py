@@ -119,7 +119,8 @@ def _chosen_on_sample(
         return ranks, _MIDDLING_SHARE
     first = ranks[: _size(max(_SHARES), width)]
     rows, left_out, known = rows[:, first], _gathered(read, held.rows, first), data.targets[held.rows]
-    every, found = np.ones((1, len(sample)), dtype=bool), {}
+    every = np.ones((1, len(sample)), dtype=bool)
+    found: dict[float, float] = {}
     for share in _SHARES:
         some = rows[:, : _size(share, width)]
         length = _mean_length(some)

@@ -203,11 +203,11 @@ def _finish_nystroem(
         machine, predict = held_ridge(data, held, rows.__getitem__)
         weights, scores = machine.weights(strength), predict(strength)
     elif is_paired(data.num_outputs):
-        strength, scores = choose_strength(data, rows, "squared-hinge", gauge=steps)
-        weights = solve_all(data, rows, "squared-hinge", strength)
+        strength, scores = choose_strength(data, found, "squared-hinge", gauge=steps)
+        weights = solve_all(data, found, "squared-hinge", strength)
     else:
         strength = settings["C"]
-        ridge = ColumnRidge(lambda own: rows[own], data.targets, data.num_outputs, data.folds)
+        ridge = ColumnRidge(found.__getitem__, data.targets, data.num_outputs, data.folds)
         weights, scores = ridge.weights(strength), ridge.out_of_fold(strength)
     return finished(
         data,

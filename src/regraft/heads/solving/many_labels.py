@@ -107,7 +107,8 @@ class _ManyLabels:
         targets, count = self.targets[self.parts.search], self.targets.shape[1]
         every = np.ones((1, len(sample)), dtype=bool)
         best = _Best(count, self.rows)
-        active, weights = np.arange(count), None
+        active = np.arange(count)
+        weights: Floats | None = None
         for place, strength in enumerate(self.strengths):
             weights = label_fits(
                 sample, targets[:, active], every, strength, weights, _USUAL, steps, self.metric
