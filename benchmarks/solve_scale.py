@@ -36,6 +36,7 @@ from regraft.heads.head import softmax
 from regraft.heads.linear import solve_all
 from regraft.heads.rows import TrainingRows, log_loss, standardised
 from regraft.heads.solving import solver
+from regraft.heads.solving.metric import metric_of
 from regraft.heads.solving.solver import LinearProblems, solve
 from regraft.records import Column
 from regraft.storage.rows import RowStore
@@ -213,7 +214,7 @@ def passes(asked: argparse.Namespace) -> None:
         order = np.random.default_rng(0).permutation(asked.rows)
         sample, others = order[: asked.rows // 6], order[: asked.rows * 5 // 6]
         found = []
-        for name, metric in (("none", None), ("sample", solver.metric_of(rows[sample]))):
+        for name, metric in (("none", None), ("sample", metric_of(rows[sample]))):
             start = None
             steps = [(sample, one, 2e-3) for one in (1.0, 3.0, 10.0, 30.0)]
             for used, strength, tolerance in [*steps, (others, 10.0, 2e-3), (order, 10.0, 3e-4)]:

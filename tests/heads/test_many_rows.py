@@ -17,7 +17,7 @@ from regraft.heads.rows import TrainingRows, standardised
 from regraft.records import HeadKind
 from tests.heads.test_heads import columns, data
 
-KINDS: list[HeadKind] = ["ridge", "logistic", "linear-svm", "rbf-svm"]
+KINDS: list[HeadKind] = ["ridge", "logistic", "linear-svm", "rbf-svm", "centroid", "head2toe"]
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ def test_the_final_weights_are_the_optimum_on_all_rows(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("few_are_many")
-@pytest.mark.parametrize("kind", ["ridge", "logistic"])
+@pytest.mark.parametrize("kind", ["ridge", "logistic", "linear-svm", "rbf-svm", "head2toe"])
 def test_rows_in_half_precision_give_the_same_head(
     tmp_path: Path, kind: HeadKind, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,7 +15,7 @@ from PIL import Image
 import regraft
 from regraft.errors import SettingsError
 from regraft.heads import many_rows
-from regraft.ladder.costs import affordable
+from regraft.ladder.costs import affordable, timed_sample
 from regraft.plans.plan import Plan
 from regraft.progress import Silent
 from regraft.workflow.ladder_fit import state_for
@@ -149,6 +149,22 @@ def test_without_time_for_many_images_the_first_head_is_fitted_on_a_sample(
     assert scores["validation"]["method"].startswith("5-fold cross-validation on 100 of 4")
     again = regraft.fit(digits, plan=tmp_path / "run" / "plan.toml", out=tmp_path / "again")
     assert again.test_scores == model.test_scores
+
+
+def test_a_long_solve_is_predicted_from_a_sample_once(
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(many_rows, "MANY_ROWS", 300)
+    for name, value in (("_LEAST_IMAGES", 100), ("_WORTH_S", 1e-3), ("_SHARE", 1.0), ("_SAFE_TIMES", 1e9)):
+        monkeypatch.setattr(timed_sample, name, value)
+    first, second = Watcher(), Watcher()
+    fit_by_ladder(digits, tmp_path / "run", budget="8s", seed=6, reporter=first)
+    asked = [text for text in first.notes if "is predicted from a sample of the training images" in text]
+    assert [text.split(" @ ")[0] for text in asked][:2] == ["ridge", "probe"]
+    monkeypatch.setattr(timed_sample, "fit_head", None)  # it would fail if another sample were solved
+    fit_by_ladder(digits, tmp_path / "again", budget="8s", seed=6, reporter=second)
+    assert not any("is predicted from a sample" in text for text in second.notes)
+    assert rows_of(tmp_path / "again") == rows_of(tmp_path / "run")
 
 
 def test_heads_on_many_images_are_compared_on_those_held_out(

@@ -23,6 +23,7 @@ Floats = npt.NDArray[Any]
 _RESAMPLES = 1_000
 MATRIX_MAX = 100  # classes; a matrix of more would be nearly all zeros and many megabytes
 _BINS = 15
+_BLOCK_ROWS = 4_096
 _CALIBRATION_RESAMPLES = 300
 
 
@@ -47,12 +48,13 @@ def score(
     """
     own = group_numbers(groups)
     number = number_of_groups(own)
-    predicted = probabilities.argmax(axis=1).astype(np.int64)
+    predicted = largest(probabilities)
     classes = len(labels)
     counts = class_counts(truth, predicted, classes)
     cells = confusion_cells(truth, predicted, classes)
-    surprise = -np.log(np.maximum(probabilities[np.arange(len(truth)), truth], 1e-12))
-    top = probabilities.max(axis=1)
+    chances = probabilities[np.arange(len(truth)), truth].astype(np.float64)
+    surprise = -np.log(np.maximum(chances, 1e-12))
+    top = probabilities.max(axis=1).astype(np.float64)
     rights = predicted == truth
     balanced, macro, losses, errors = np.empty((4, _RESAMPLES))
     for place, draw in enumerate(_draws(len(truth), own, seed)):
@@ -188,6 +190,20 @@ def _class_scores(counts: ClassCounts, labels: Sequence[str]) -> tuple[ClassScor
 
 
 def majority(train: Ints, count: int, classes: int) -> Floats:
-    """Probabilities `(count, K)` of the trivial baseline: class frequencies in training, smoothed by one."""
+    """Probabilities `(count, K)` of the trivial baseline: class frequencies in training, smoothed by one.
+
+    All rows are the same numbers in memory, which can't be written to.
+    """
     frequencies = (np.bincount(train, minlength=classes) + 1.0) / (len(train) + classes)
-    return np.tile(frequencies, (count, 1))
+    return np.broadcast_to(frequencies, (count, classes))
+
+
+def largest(probabilities: Floats) -> Ints:
+    """The class with the largest probability of each row, `(N,) int64`, found in blocks of rows.
+
+    NumPy copies what is not contiguous, such as a baseline's equal rows, before it looks for the largest.
+    """
+    blocks = range(0, len(probabilities), _BLOCK_ROWS)
+    found = [probabilities[start : start + _BLOCK_ROWS].argmax(axis=1) for start in blocks]
+    numbers: Ints = np.concatenate(found).astype(np.int64) if found else np.zeros(0, dtype=np.int64)
+    return numbers

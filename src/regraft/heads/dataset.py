@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,12 +14,12 @@ from regraft.data.splits import fold_numbers
 from regraft.errors import DataError
 from regraft.features.extraction import Features
 from regraft.heads.head import Head
-from regraft.heads.rows import TrainingRows
+from regraft.heads.rows import TrainingRows, by_blocks
 from regraft.records import Side, Split
 from regraft.tasks.score_sheet import AnyScores, ScoreSheet
 from regraft.tasks.task import Task
 
-Floats = npt.NDArray[np.float64]
+Floats = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Outputs:
 
     rows: tuple[int, ...]
     values: Floats
-    """`(len(rows), K)`."""
+    """`(len(rows), K)`, in double precision unless they are many; see `rows.by_blocks`."""
     method: str
     """How the predictions were made, for example `5-fold cross-validation`."""
 
@@ -56,7 +56,13 @@ def on_average(votes: Sequence[Outputs]) -> Outputs:
     """The voters' mean outputs, on the rows that all of them predicted; the method is the first's."""
     shared = set(votes[0].rows).intersection(*(vote.rows for vote in votes[1:]))
     rows = tuple(row for row in votes[0].rows if row in shared)
-    return Outputs(rows, np.mean([on_rows(vote, rows).values for vote in votes], axis=0), votes[0].method)
+    if len(votes) == 1:
+        return votes[0]
+    total = on_rows(votes[0], rows).values + on_rows(votes[1], rows).values
+    for vote in votes[2:]:
+        total += on_rows(vote, rows).values
+    total /= len(votes)
+    return Outputs(rows, total, votes[0].method)
 
 
 def on_rows(outputs: Outputs, rows: tuple[int, ...]) -> Outputs:
@@ -156,12 +162,17 @@ class Dataset:
 
     def predicted(self, head: Head, rows: Sequence[int], method: str) -> Outputs:
         """The predictions of a head for the given rows, from this data set's features."""
-        keys, columns = self.keys(rows), head.record.columns
-        parts = [
-            head.probabilities(self.features.matrix(keys[start : start + 4096], columns))
-            for start in range(0, len(keys), 4096)
-        ]
-        return Outputs(tuple(rows), np.concatenate(parts), method)
+        return Outputs(tuple(rows), self._computed(head.probabilities, head, rows), method)
+
+    def scores(self, head: Head, rows: Sequence[int]) -> Floats:
+        """The uncalibrated scores `(len(rows), K)` of a head, from this data set's features."""
+        return self._computed(head.scores, head, rows)
+
+    def _computed(
+        self, outputs_of: Callable[[npt.NDArray[np.float32]], Floats], head: Head, rows: Sequence[int]
+    ) -> Floats:
+        columns = head.record.columns
+        return by_blocks(lambda keys: outputs_of(self.features.matrix(keys, columns)), self.keys(rows))
 
     def evaluate_voters(self, voters: Sequence[Unseen]) -> Evaluation:
         """Evaluate the voters' mean outputs."""

@@ -41,8 +41,12 @@ class Head:
 
     def scores(self, rows: Floats) -> npt.NDArray[np.float64]:
         """Uncalibrated scores `(N, K) float64`, N at least 1; the largest score is the prediction."""
-        parts = [self._scores(rows[start : start + _CHUNK]) for start in range(0, len(rows), _CHUNK)]
-        return np.concatenate(parts)
+        first = self._scores(rows[:_CHUNK])
+        scores = np.empty((len(rows), first.shape[1]))
+        scores[:_CHUNK] = first
+        for start in range(_CHUNK, len(rows), _CHUNK):
+            scores[start : start + _CHUNK] = self._scores(rows[start : start + _CHUNK])
+        return scores
 
     def check(self, num_classes: int) -> None:
         """Compare the arrays with the record.
@@ -96,8 +100,9 @@ class Head:
 
 def softmax(scores: Floats) -> npt.NDArray[np.float64]:
     """The softmax of each row, which then sums to one."""
-    result: npt.NDArray[np.float64] = np.exp(scores - scores.max(axis=1, keepdims=True))
-    result /= result.sum(axis=1, keepdims=True)  # in place: of many images and classes this is a gigabyte
+    result: npt.NDArray[np.float64] = scores - scores.max(axis=1, keepdims=True)
+    np.exp(result, out=result)  # in place: of many images and classes this is a gigabyte
+    result /= result.sum(axis=1, keepdims=True)
     return result
 
 

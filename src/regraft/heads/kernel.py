@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from regraft.heads.head import squared_distances
 from regraft.heads.kernel_machines import (
@@ -17,7 +17,7 @@ from regraft.heads.kernel_machines import (
     support_vectors,
 )
 from regraft.heads.linear import choose_strength, solve_all, solve_many
-from regraft.heads.many_rows import held_sample
+from regraft.heads.many_rows import held_sample, is_small
 from regraft.heads.ridge import held_ridge
 from regraft.heads.ridge_regression import ColumnRidge, GramRidge
 from regraft.heads.rows import (
@@ -35,6 +35,7 @@ from regraft.heads.rows import (
     standing_measure,
 )
 from regraft.heads.solving.gauge import Gauge
+from regraft.heads.solving.row_blocks import RowBlocks, unscaled_blocks
 from regraft.parallel import awaited
 from regraft.records import columns_of, stages_of
 from regraft.tasks.task import Measure
@@ -189,8 +190,12 @@ def _finish_nystroem(
     standard = standardisation(data, columns)
     chosen = np.sort(np.random.default_rng(data.seed).permutation(len(data.keys))[:LANDMARKS])
     vectors = data.features.matrix([data.keys[row] for row in chosen], columns)
-    rows, whitening = _nystroem(data, columns, standard, vectors, settings["gamma"])
     held = held_sample(data)
+    is_single = held is None or is_small(len(data.keys), LANDMARKS)
+    found, whitening = _nystroem(
+        data, columns, standard, vectors, settings["gamma"], dtype=np.float32 if is_single else np.float16
+    )
+    rows: Floats | RowBlocks = found if is_single else unscaled_blocks(found)
     if held is not None and is_paired(data.num_outputs):
         strength, scores, weights = solve_many(data, held, rows, "squared-hinge", steps)
     elif held is not None:
@@ -198,11 +203,11 @@ def _finish_nystroem(
         machine, predict = held_ridge(data, held, rows.__getitem__)
         weights, scores = machine.weights(strength), predict(strength)
     elif is_paired(data.num_outputs):
-        strength, scores = choose_strength(data, rows, "squared-hinge", gauge=steps)
-        weights = solve_all(data, rows, "squared-hinge", strength)
+        strength, scores = choose_strength(data, found, "squared-hinge", gauge=steps)
+        weights = solve_all(data, found, "squared-hinge", strength)
     else:
         strength = settings["C"]
-        ridge = ColumnRidge(lambda own: rows[own], data.targets, data.num_outputs, data.folds)
+        ridge = ColumnRidge(found.__getitem__, data.targets, data.num_outputs, data.folds)
         weights, scores = ridge.weights(strength), ridge.out_of_fold(strength)
     return finished(
         data,
@@ -222,14 +227,20 @@ def _finish_nystroem(
 
 
 def _nystroem(
-    data: TrainingRows, columns: Candidate, standard: Standard, vectors: Floats, gamma: float
-) -> tuple[npt.NDArray[np.float32], Floats]:
+    data: TrainingRows,
+    columns: Candidate,
+    standard: Standard,
+    vectors: Floats,
+    gamma: float,
+    *,
+    dtype: type[np.floating[Any]] = np.float32,
+) -> tuple[Floats, Floats]:
     """Nystroem features of all rows `(N, R)`, and the map `(V, R)` from kernels with the landmarks."""
     standing = standard.apply(vectors.copy())
     values, basis = np.linalg.eigh(np.exp(-gamma * squared_distances(standing, standing)).astype(np.float64))
     keep = values > 1e-6 * values[-1]
     whitening = (basis[:, keep] / np.sqrt(values[keep])).astype(np.float32)
-    rows = np.empty((len(data.keys), int(keep.sum())), dtype=np.float32)
+    rows = np.empty((len(data.keys), int(keep.sum())), dtype=dtype)
     for start in range(0, len(data.keys), CHUNK_ROWS):
         part = data.features.matrix(data.keys[start : start + CHUNK_ROWS], columns)
         kernel = np.exp(-gamma * squared_distances(standard.apply(part), standing))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from regraft.heads.head import softmax, squared_distances
-from regraft.heads.many_rows import HeldSample, held_sample, row_blocks
+from regraft.heads.kernel_machines import by_class
+from regraft.heads.many_rows import HeldSample, by_key, held_sample, row_blocks, rows_on_disk
 from regraft.heads.rows import (
     Candidate,
     FittedHead,
@@ -22,9 +23,10 @@ from regraft.heads.rows import (
     standardised,
 )
 from regraft.heads.solving.gauge import Gauge
-from regraft.heads.solving.row_blocks import RowBlocks
+from regraft.heads.solving.metric import Metric, metric_of
+from regraft.heads.solving.row_blocks import RowBlocks, blocks_of, part_of, scores_of
 from regraft.heads.solving.row_space import row_space
-from regraft.heads.solving.solver import LinearProblems, Loss, metric_of, solve
+from regraft.heads.solving.solver import LinearProblems, Loss, solve
 from regraft.records import HeadKind
 
 _STRENGTHS: dict[Loss, tuple[float, ...]] = {
@@ -36,6 +38,7 @@ _USUAL = 2e-3  # tolerance that is fine enough to choose a strength
 _ROUGH = 1e-2  # tolerance for very many scores: half the time, and log-loss is no larger
 _MANY_SCORES = 4_000_000  # above it, the search for the strength would take minutes
 _EVALUATIONS = 200  # about as many as a search for the strength takes; a single strength takes a fifth
+_FAR = 1e3  # where the mean of a class without rows is put, so that no image is nearest to it
 
 
 def fit_logistic(data: TrainingRows, columns: Candidate, gauge: Gauge | None = None) -> FittedHead:
@@ -84,7 +87,7 @@ def solve_all(
     gauge: Gauge | None = None,
     *,
     start: Floats | None = None,
-    metric: Floats | None = None,
+    metric: Metric | None = None,
 ) -> Floats:
     """Solve for weights and intercepts `(D + 1, K)` on all rows, at one strength."""
     every = np.ones((1, len(rows)), dtype=bool)
@@ -103,16 +106,15 @@ def solve_many(
     `(D + 1, K)` are solved on all rows; see `many_rows`. Both start from the optimum before.
     """
     steps = (gauge or Gauge()).part(4)
-    known, left_out = data.targets[held.rows], rows[held.rows]
-    sample = rows[held.search]
+    known, sample = data.targets[held.rows], part_of(rows, held.search)
     metric = metric_of(sample)
-    strength, start = _searched_on_sample(data, held, sample, left_out, loss, metric, steps)
+    strength, start = _searched_on_sample(data, held, sample, rows, loss, metric, steps)
     steps.finish()
     problems = LinearProblems(rows, data.targets, data.num_outputs, held.trained(len(rows)), loss)
     best: tuple[tuple[float, ...], float, Floats, Floats] | None = None
     for tried in _and_lower(strength, loss, is_certain=not data.doubt):
         start = solve(problems, tried, start=start, tolerance=_USUAL, metric=metric, tell=steps.within)
-        scores = left_out @ start[0, :-1] + start[0, -1]
+        scores = scores_of(rows, held.rows, start[0])
         value = _shortfall(data, scores, known, loss)
         if best is not None and value >= best[0]:
             break
@@ -133,25 +135,25 @@ def _and_lower(strength: float, loss: Loss, *, is_certain: bool) -> list[float]:
 def _searched_on_sample(
     data: TrainingRows,
     held: HeldSample,
-    rows: Floats,
-    left_out: Floats,
+    sample: Floats | RowBlocks,
+    rows: Floats | RowBlocks,
     loss: Loss,
-    metric: Floats,
+    metric: Metric,
     gauge: Gauge,
 ) -> tuple[float, Floats]:
     """The strength that predicts the held-out rows best, fitted on a sample, and its weights `(1, D + 1, K)`.
 
     The search ends when two strengths in a row are no better.
     """
-    every = np.ones((1, len(rows)), dtype=bool)
-    problems = LinearProblems(rows, data.targets[held.search], data.num_outputs, every, loss)
+    every = np.ones((1, len(sample)), dtype=bool)
+    problems = LinearProblems(sample, data.targets[held.search], data.num_outputs, every, loss)
     tried = (_MIDDLING_STRENGTHS[loss],) if data.doubt else _STRENGTHS[loss]
     steps = gauge.part(len(tried))
     best: tuple[tuple[float, ...], float, Floats] | None = None
     weights, worse = None, 0
     for strength in tried:
         weights = solve(problems, strength, start=weights, tolerance=_USUAL, metric=metric, tell=steps.within)
-        scores = left_out @ weights[0, :-1] + weights[0, -1]
+        scores = scores_of(rows, held.rows, weights[0])
         value = _shortfall(data, scores, data.targets[held.rows], loss)
         if best is None or value < best[0]:
             best, worse = (value, strength, weights), 0
@@ -258,13 +260,18 @@ def _shortfall(
 def fit_centroid(data: TrainingRows, columns: Candidate, gauge: Gauge | None = None) -> FittedHead:
     """Fit a calibrated head that predicts the nearest class mean."""
     del gauge  # it takes no time
-    standard, rows = standardised(data, columns)
-    scores = np.empty((len(rows), data.num_outputs))
-    for fold in range(data.folds.max() + 1):
-        held = data.folds == fold
-        centres = _class_means(rows[~held], data.targets[~held], data.num_outputs)
-        scores[held] = -0.5 * squared_distances(rows[held], centres)
-    centres = _class_means(rows, data.targets, data.num_outputs)
+    held = held_sample(data)
+    if held is None:
+        standard, rows = standardised(data, columns)
+        scores = np.empty((len(rows), data.num_outputs))
+        for fold in range(data.folds.max() + 1):
+            left_out = data.folds == fold
+            centres = _class_means(rows[~left_out], data.targets[~left_out], data.num_outputs)
+            scores[left_out] = -0.5 * squared_distances(rows[left_out], centres)
+        centres = _class_means(rows, data.targets, data.num_outputs)
+    else:
+        standard, read = rows_on_disk(data, columns)
+        centres, scores = _many_means(data, held, read)
     return finished(
         data,
         "centroid",
@@ -273,12 +280,49 @@ def fit_centroid(data: TrainingRows, columns: Candidate, gauge: Gauge | None = N
         arrays={"centroids": centres},
         hyperparameters={},
         scores=scores,
+        sample=None if held is None else held.rows,
     )
 
 
 def _class_means(rows: Floats, labels: npt.NDArray[np.int64], num_classes: int) -> Floats:
-    """Class means `(K, D)`; a class without rows is put far away, so that no image is nearest to it."""
-    means = np.full((num_classes, rows.shape[1]), 1e3, dtype=np.float32)
+    """Class means `(K, D)`."""
+    means = np.full((num_classes, rows.shape[1]), _FAR, dtype=np.float32)
     for label in np.unique(labels):
         means[label] = rows[labels == label].mean(axis=0)
+    return means
+
+
+def _many_means(
+    data: TrainingRows, held: HeldSample, read: Callable[[npt.NDArray[np.int64]], Floats]
+) -> tuple[Floats, Floats]:
+    """Class means `(K, D)` of all rows, and scores of the held-out ones by the means of the others.
+
+    Args:
+        data: the training images.
+        held: which of them are held out.
+        read: returns the given standardised rows `(n, D)`; each row is read once, the held-out ones twice.
+    """
+    rest = np.setdiff1d(np.arange(len(data.keys)), held.others)
+    others, linked = (_class_sums(data, by_key(data, own), read) for own in (held.others, rest))
+    centres, width = _means_of(*others), others[0].shape[1]
+    scores = [-0.5 * squared_distances(read(own), centres) for own in blocks_of(held.rows, width)]
+    return _means_of(others[0] + linked[0], others[1] + linked[1]), np.concatenate(scores).astype(np.float64)
+
+
+def _class_sums(
+    data: TrainingRows, chosen: npt.NDArray[np.int64], read: Callable[[npt.NDArray[np.int64]], Floats]
+) -> tuple[Floats, npt.NDArray[np.int64]]:
+    """Sums of the chosen rows by class `(K, D)`, and how many there are of each class `(K,)`."""
+    labels = data.targets[chosen]
+    sums: Floats = np.zeros((1, 1))
+    start = 0
+    for own in blocks_of(chosen, len(read(chosen[:1])[0])):
+        sums = sums + by_class(read(own).T, labels[start : start + len(own)], data.num_outputs).T
+        start += len(own)
+    return sums, np.bincount(labels, minlength=data.num_outputs)
+
+
+def _means_of(sums: Floats, counts: npt.NDArray[np.int64]) -> Floats:
+    means: Floats = (sums / np.maximum(counts, 1)[:, None]).astype(np.float32)
+    means[counts == 0] = _FAR
     return means

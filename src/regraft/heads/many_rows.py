@@ -17,6 +17,7 @@ strength, one number from a list of at most fifteen. `benchmarks/solve_scale.py`
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +25,7 @@ import numpy.typing as npt
 
 from regraft.data.splits import USUAL_FOLDS, fold_numbers, stratified
 from regraft.heads.rows import (
-    CHUNK_ROWS,
+    MANY_ROWS,
     Candidate,
     Floats,
     Standard,
@@ -32,14 +33,12 @@ from regraft.heads.rows import (
     standard_of,
     standardised,
 )
-from regraft.heads.solving.row_blocks import RowBlocks
+from regraft.heads.solving.row_blocks import RowBlocks, blocks_of
 from regraft.records import width_of
 from regraft.training_settings import TrainSettings
 
 Ints = npt.NDArray[np.int64]
 
-MANY_ROWS = 20_000
-"""The number of training rows from which settings are chosen on a sample."""
 MOST_HELD = 20_000
 """The largest number of rows that are held out."""
 MOST_SEARCHED = 20_000
@@ -83,7 +82,7 @@ def held_sample(data: TrainingRows) -> HeldSample | None:
     heads and trainings are compared on all of them. The choice depends on labels, groups and the seed.
     """
     count = len(data.keys)
-    if not is_many(count):
+    if not (data.is_part_of_many or is_many(count)):
         return None
     folds = min(len(set(data.groups)), _folds())
     numbers = data.folds
@@ -107,8 +106,12 @@ def _folds() -> int:
 
 def rows_bytes(count: int, width: int) -> int:
     """Bytes in which `row_blocks` keeps rows of features in half precision."""
-    numbers = count * width
-    return 4 * numbers if 4 * numbers <= _SINGLE_BYTES else 2 * numbers
+    return (4 if is_small(count, width) else 2) * count * width
+
+
+def is_small(count: int, width: int) -> bool:
+    """Whether rows of features are kept in single precision."""
+    return 4 * count * width <= _SINGLE_BYTES
 
 
 def row_blocks(data: TrainingRows, columns: Candidate) -> tuple[Standard, Floats | RowBlocks]:
@@ -116,9 +119,29 @@ def row_blocks(data: TrainingRows, columns: Candidate) -> tuple[Standard, Floats
 
     Many rows are kept in the precision in which they are stored.
     """
-    if 4 * len(data.keys) * width_of(columns) <= _SINGLE_BYTES:
+    if is_small(len(data.keys), width_of(columns)):
         return standardised(data, columns)
     stored = data.features.stored(data.keys, columns)
-    starts = range(0, len(stored), CHUNK_ROWS)
-    standard = standard_of((stored[start : start + CHUNK_ROWS] for start in starts), columns)
+    blocks = blocks_of(np.arange(len(stored)), width_of(columns))
+    standard = standard_of((stored[own[0] : own[-1] + 1] for own in blocks), columns)
     return standard, RowBlocks(stored, standard.mean, standard.scale)
+
+
+def rows_on_disk(data: TrainingRows, columns: Candidate) -> tuple[Standard, Callable[[Ints], Floats]]:
+    """How some columns are standardised, and what reads some training rows `(n, D)` and standardises them.
+
+    For heads that read every row once or twice, so that no more than a block has to be in memory. Blocks of
+    `by_key` are read fastest, because the store has its rows in this order.
+    """
+
+    def features(own: Ints) -> Floats:
+        return data.features.matrix([data.keys[row] for row in own], columns)
+
+    blocks = blocks_of(by_key(data, np.arange(len(data.keys))), width_of(columns))
+    standard = standard_of(map(features, blocks), columns)
+    return standard, lambda own: standard.apply(features(own))
+
+
+def by_key(data: TrainingRows, chosen: Ints) -> Ints:
+    """Some rows in the order of their keys."""
+    return np.array(sorted(chosen.tolist(), key=data.keys.__getitem__), dtype=np.int64)

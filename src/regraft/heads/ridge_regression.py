@@ -175,7 +175,11 @@ class ColumnRidge:
         gram, targets = np.zeros((1, 1)), np.zeros((1, 1))
         for own in _chunks(members):
             rows = self._read(own)
-            gram = gram + rows.T @ rows
+            product = rows.T @ rows
+            if gram.shape == product.shape:
+                gram += product  # of 12,000 columns, another sum would be a gigabyte
+            else:
+                gram = gram + product
             targets = targets + by_class(rows.T, self._labels[own], self._classes)
         return gram, targets, np.bincount(self._labels[members], minlength=self._classes).astype(float)
 
@@ -185,11 +189,13 @@ class ColumnRidge:
             left_out = self._sums[without]
             gram, targets, counts = gram - left_out[0], targets - left_out[1], counts - left_out[2]
         number, mean = counts.sum(), targets.sum(axis=1) / counts.sum()
-        system = gram - number * np.outer(mean, mean)
+        system = np.outer(mean, mean)
+        system *= -number
+        system += gram
+        del gram
         system[np.diag_indices(len(system))] += 1 / strength
-        weights = cho_solve(
-            cho_factor(system, lower=True, overwrite_a=True), targets - np.outer(mean, counts)
-        )
+        factor = cho_factor(system.T, lower=True, overwrite_a=True)  # symmetric, in LAPACK's order
+        weights = cho_solve(factor, targets - np.outer(mean, counts))
         intercepts = counts / number - mean @ weights
         return np.concatenate([weights, intercepts[None]]).astype(np.float32)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -25,6 +25,10 @@ Floats = npt.NDArray[Any]
 Candidate = tuple[Column, ...]
 
 CHUNK_ROWS = 4_096
+MANY_ROWS = 20_000
+"""The number of rows from which results may differ in their last digits from those of fewer."""
+_DOUBLE_BYTES = 100_000_000
+"""Outputs of many rows up to this size are kept in double precision."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,8 @@ class TrainingRows:
     groups: tuple[str, ...]
     task: Task
     seed: int = 0
+    is_part_of_many: bool = False
+    """Whether settings are chosen as on many rows although these are a sample of them; see `many_rows`."""
 
     @property
     def num_outputs(self) -> int:
@@ -96,7 +102,7 @@ class FittedHead:
     """A head, and its cross-validation on the training images."""
 
     head: Head
-    out_of_fold: npt.NDArray[np.float64]
+    out_of_fold: Floats
     """Outputs `(N, K)` for each training image, from heads that were not fitted on its fold."""
     folds: int
     """Number of folds; 1 if the images of `sample` were held out once."""
@@ -243,7 +249,11 @@ def standard_of(parts: Iterable[Floats], columns: Candidate) -> Standard:
 def standardised(data: TrainingRows, columns: Candidate) -> tuple[Standard, npt.NDArray[np.float32]]:
     """How some columns are standardised, and the standardised training rows, `(N, D) float32`."""
     standard = standardisation(data, columns)
-    return standard, standard.apply(data.features.matrix(data.keys, columns))
+    rows = np.empty((len(data.keys), len(standard.mean)), dtype=np.float32)
+    for start in range(0, len(rows), CHUNK_ROWS):  # so that the stored rows are not in memory besides
+        part = slice(start, start + CHUNK_ROWS)
+        rows[part] = standard.apply(data.features.matrix(data.keys[part], columns))
+    return standard, rows
 
 
 def finished(
@@ -274,7 +284,30 @@ def finished(
     )
     head = Head(record, {"mean": standard.mean, "scale": standard.scale, **arrays})
     folds = int(data.folds.max()) + 1 if sample is None else 1
-    return FittedHead(head, LINKS[link](scores / heat), folds, sample=sample)
+    return FittedHead(head, by_blocks(lambda part: LINKS[link](part / heat), scores), folds, sample=sample)
+
+
+def by_blocks(outputs_of: Callable[[Any], Floats], rows: Sequence[Any] | Floats) -> Floats:
+    """Outputs `(N, K)` of some rows, computed in blocks; those of fewer than 20,000 are computed at once.
+
+    Where they are many and take more than 100 MB, they are kept in single precision: of a million rows and a
+    thousand classes that is 4 GB instead of 8, and what is computed on the way is as large as a block.
+
+    Args:
+        outputs_of: computes the outputs `(n, K) float64` of a part of the rows.
+        rows: the rows, or what they are read by; at least one.
+    """
+    if len(rows) < MANY_ROWS:
+        return outputs_of(rows)
+    result: Floats | None = None
+    for start in range(0, len(rows), CHUNK_ROWS):
+        part = outputs_of(rows[start : start + CHUNK_ROWS])
+        if result is None:
+            is_large = 8 * len(rows) * part.shape[1] > _DOUBLE_BYTES
+            result = np.empty((len(rows), part.shape[1]), dtype=np.float32 if is_large else np.float64)
+        result[start : start + len(part)] = part
+    assert result is not None
+    return result
 
 
 def best_temperature(scores: Floats, labels: npt.NDArray[np.int64]) -> float:
@@ -286,13 +319,18 @@ def best_temperature(scores: Floats, labels: npt.NDArray[np.int64]) -> float:
     """
     count = len(scores)
     smooth = 1 / (count + 1)
+    size = count if count < MANY_ROWS else CHUNK_ROWS
 
     def loss(log_heat: float) -> float:
-        chances = softmax(scores / np.exp(log_heat))
-        np.maximum(chances, 1e-12, out=chances)  # in place: this may be a gigabyte
-        np.log(chances, out=chances)
-        own = chances[np.arange(count), labels].mean()
-        return float(-(1 - smooth) * own - smooth * chances.mean())
+        own, every = 0.0, 0.0
+        for start in range(0, count, size):
+            chances = softmax(scores[start : start + size] / np.exp(log_heat))
+            np.maximum(chances, 1e-12, out=chances)
+            np.log(chances, out=chances)
+            share = len(chances) / count
+            own += share * chances[np.arange(len(chances)), labels[start : start + size]].mean()
+            every += share * chances.mean()
+        return float(-(1 - smooth) * own - smooth * every)
 
     low, high = -6.0, 6.0
     golden = (5**0.5 - 1) / 2

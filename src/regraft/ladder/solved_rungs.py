@@ -14,10 +14,12 @@ from regraft.advice.baselines import (
 from regraft.advice.profile import MAX_IMAGES, DepthProfile, depth_profile, read_by_probe
 from regraft.heads.dataset import Outputs
 from regraft.heads.fitting import fit_head, heads_for, import_libraries
+from regraft.heads.many_rows import is_many
 from regraft.heads.rows import Candidate, FittedHead, measure_of
 from regraft.heads.solving.gauge import HUNDREDTHS
 from regraft.ladder.costs.affordable import affordable
 from regraft.ladder.costs.solve_cost import solve_cost
+from regraft.ladder.costs.timed_sample import timed_sample
 from regraft.ladder.rungs import KEEP_AT, VOTE_AT, Contender, soft_vote
 from regraft.ladder.state import State
 from regraft.machine.memory import usable_bytes
@@ -263,10 +265,11 @@ def solve(
     chosen = columns_of(state.inputs.dataset.features.layout, stages)
     columns = read_by_probe(chosen) if strategy == "probe" else chosen
     width = width_of(columns)
-    most, remark = (None, "") if state.best is not None else _most_images(state, name, kind, width)
+    times, usual = _times(state, name, kind, columns)
+    most, remark = (None, "") if state.best is not None else _most_images(state, name, kind, width, times)
     amounts = state.amounts if most is None else replace(state.amounts, train=most)
     effort = solve_cost(kind, amounts, width, state.book)
-    predicted = state.predicted(name, effort.cost.seconds, effort.unit)
+    predicted = state.remembered(name, "predicted_s", times * effort.cost.seconds)
     memory = effort.cost.memory_bytes
     if state.best is not None and predicted > state.time_left_s + grace_s:
         state.skip(name, predicted)
@@ -278,7 +281,7 @@ def solve(
     import_libraries(kind)  # not a part of the solve, by whose time the next ones are predicted
     reporter = state.reporter if predicted >= _SHOWN_S else Silent()
     with (
-        state.timed(name, kind=effort.unit, predicted_s=predicted) as timing,
+        state.timed(name, kind=effort.unit, predicted_s=usual * predicted) as timing,
         reporter.phase(f"solving {name}", HUNDREDTHS, "%") as meter,
     ):
         fitted = fit_head(state.training_rows, kind, [columns], most=most, meter=meter)
@@ -290,7 +293,33 @@ def solve(
     state.challenge(contender, predicted_s=predicted, took_s=timing.took_s, needed=needed)
 
 
-def _most_images(state: State, name: str, kind: HeadKind, width: int) -> tuple[int | None, str]:
+def _times(state: State, name: str, kind: HeadKind, columns: Candidate) -> tuple[float, float]:
+    """By what the book's prediction for a rung is multiplied, and by what that is for its ratio to be noted.
+
+    Usually it is what earlier rungs of its kind took longer, which the ladder's record of ratios divides by
+    again. A long solve of many images is predicted by a short one on a sample; the ledger keeps its ratio.
+    """
+    unit = solve_cost(kind, state.amounts, width_of(columns), state.book).unit
+    factor, known = state.predictions.factor(unit), state.ledger.recall(name, "sample_times")
+    if known is None and state.ledger.recall(name, "predicted_s") is None:
+        found = timed_sample(
+            state.training_rows,
+            kind,
+            columns,
+            state.amounts,
+            state.book,
+            seconds=state.time_left_s,
+            clock=state.clock,
+        )
+        if found is not None:
+            known = round(found.times, 3)
+            state.ledger.note(name, sample_images=found.images, sample_times=known)
+            took = f"{found.images:,} images took {found.took_s:.1f} s"
+            state.reporter.note(f"{name} is predicted from a sample of the training images: {took}")
+    return (factor, 1.0) if known is None else (known, factor)
+
+
+def _most_images(state: State, name: str, kind: HeadKind, width: int, times: float) -> tuple[int | None, str]:
     """On how many images the first head is fitted, None for all, and what the table says about it.
 
     There is to be a model whatever the budget, so where all images don't fit the time that is left or the
@@ -307,10 +336,10 @@ def _most_images(state: State, name: str, kind: HeadKind, width: int) -> tuple[i
             state.book,
             seconds=max(state.time_left_s, _LEAST_SHARE * state.inputs.budget_s),
             memory_bytes=_MEMORY_SHARE * usable_bytes(),
-            times=state.predictions.factor(solve_cost(kind, amounts, width, state.book).unit),
+            times=times,
         )
         known, reason = found.images, found.reason
-        if known < total:
+        if is_many(total):
             state.ledger.note(name, most_images=known, reason=reason)
     if known >= total:
         return None, ""

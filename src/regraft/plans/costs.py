@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from regraft.heads.kernel import LANDMARKS, SEARCH_ROWS, exact_rows
 from regraft.heads.kernel_machines import is_paired
 from regraft.heads.many_rows import MOST_HELD, MOST_SEARCHED, is_many, rows_bytes
+from regraft.heads.solving.metric import metric_bytes
 from regraft.heads.solving.solver import working_bytes
 from regraft.networks.weights.finding import Weights
 from regraft.networks.zoo.cards import card
@@ -61,6 +62,13 @@ class Amounts:
     held: int
     classes: int
     folds: int
+    is_part_of_many: bool = False
+    """Whether heads are solved as on many images although these are a sample of them."""
+
+    @property
+    def are_many(self) -> bool:
+        """Whether heads are solved as on many images; see `heads.many_rows`."""
+        return self.is_part_of_many or is_many(self.train)
 
 
 def training_cost(amounts: Amounts, tail: TailCost, *, epochs: int, is_trial: bool = False) -> Cost:
@@ -80,7 +88,7 @@ def training_cost(amounts: Amounts, tail: TailCost, *, epochs: int, is_trial: bo
 def logistic_cost(amounts: Amounts, width: int, book: CostBook) -> Cost:
     """The cost of validating and solving a logistic regression on `width` columns."""
     seconds = 0.1 + logistic_work(amounts, width) * book.seconds("softmax")
-    if is_many(amounts.train):
+    if amounts.are_many:
         weights = 4 * width * amounts.classes
         return Cost(seconds=seconds, memory_bytes=_many_bytes(amounts, width) + working_bytes(1, weights))
     copies = 3 if width > amounts.train else 1  # the rows; with a basis, also a copy and the basis
@@ -101,7 +109,7 @@ def logistic_work(amounts: Amounts, width: int) -> float:
     two or three times all of them: (images x columns x classes) each pass, and what converting the rows
     takes (`benchmarks/solve_scale.py`: 100,000 images and 100 classes).
     """
-    if is_many(amounts.train):
+    if amounts.are_many:
         sample = replace(amounts, train=min(amounts.train, MOST_SEARCHED), folds=2)
         products = float(amounts.train) * width * (amounts.classes + _CONVERSION)
         return _folds_work(sample, width) + _PASSES * products
@@ -119,7 +127,7 @@ def kernel_cost(amounts: Amounts, width: int, book: CostBook, *, machines: int) 
     work = kernel_work(amounts, width, machines)
     rows, scores = min(amounts.train, exact_rows(amounts.classes)), 8 * amounts.train * amounts.classes
     memory = _KERNEL_BYTES * rows**2 + 3 * scores
-    if is_many(amounts.train):
+    if amounts.are_many:
         memory = _KERNEL_BYTES * SEARCH_ROWS**2 + 4 * amounts.train * LANDMARKS
         memory += _many_bytes(replace(amounts, train=0), LANDMARKS)
     return Cost(seconds=_KERNEL_START_S + work * book.seconds("kernel"), memory_bytes=memory)
@@ -129,7 +137,7 @@ def _many_bytes(amounts: Amounts, width: int) -> int:
     """Bytes that a solve on many rows takes, besides the weights."""
     samples = 4 * (MOST_HELD + MOST_SEARCHED) * width
     scores = 5 * 8 * MOST_HELD * amounts.classes
-    return rows_bytes(amounts.train, width) + samples + scores + _BLOCK_BYTES
+    return rows_bytes(amounts.train, width) + samples + metric_bytes(width) + scores + _BLOCK_BYTES
 
 
 def kernel_work(amounts: Amounts, width: int, machines: int) -> float:
@@ -142,7 +150,7 @@ def kernel_work(amounts: Amounts, width: int, machines: int) -> float:
 
     Of many images, a sample is searched, and a linear machine is solved on kernels with landmarks.
     """
-    if is_many(amounts.train):
+    if amounts.are_many:
         sample = replace(amounts, train=min(amounts.train, SEARCH_ROWS))
         searched = _machines_work(sample, width, machines)
         solved = amounts.classes + _CONVERSION if is_paired(amounts.classes) else LANDMARKS / _PRODUCTS

@@ -225,6 +225,12 @@ def remove_old(paths: Iterable[Path], older_than_s: float = ORPHAN_S) -> int:
     return count
 
 
+def mark_used(path: Path) -> None:
+    """Give a file of the cache the present time, by which `prune` deletes the least recently used first."""
+    with contextlib.suppress(OSError):  # a read-only cache can be used too
+        os.utime(path)
+
+
 def _last_change(path: Path) -> float:
     """When a file, or the newest file in a folder, was written last (seconds since 1970)."""
     inner = path.rglob("*") if path.is_dir() and not path.is_symlink() else ()

@@ -11,7 +11,6 @@ deleted and computed again.
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +23,7 @@ import numpy.typing as npt
 
 from regraft.errors import StorageError
 from regraft.progress import Meter, Reporter, Silent
-from regraft.storage.files import make_folder, remove_old, write_json
+from regraft.storage.files import make_folder, mark_used, remove_old, write_json
 from regraft.storage.locks import working_lock
 from regraft.storage.mapped import Array, MappedShard, most_open, release
 from regraft.storage.shards import (
@@ -277,8 +276,7 @@ class RowStore:
                 for row, key in enumerate(manifest.keys):
                     places.setdefault(key, (len(shards), row))
                 shards.append(shard)
-            with contextlib.suppress(OSError):  # a read-only cache can be used too
-                os.utime(path)  # `prune` deletes the least recently used shards first
+            mark_used(path)
         reasons = {key: reasons[key] for key in reasons if key not in places}
         return Rows(shards, places, reasons, renewed), known
 

@@ -15,6 +15,23 @@ from regraft.storage.files import ORPHAN_S, read_json, remove_old
 from regraft.storage.shards import manifest_paths, read_manifest, remove_shard
 from regraft.storage.verified import Verified
 
+TABLES = {
+    "tables of known files": "scan/files",
+    "tables of look-alike pairs": "scan/pairs",
+}
+"""Parts of the cache that consist of files which are replaced as a whole, and their folders."""
+
+
+@dataclass(frozen=True)
+class TableUse:
+    """The size and last use of the files of one part of the cache."""
+
+    what: str
+    folder: Path
+    files: int
+    size_bytes: int
+    last_used: float
+
 
 @dataclass(frozen=True)
 class CacheUse:
@@ -57,6 +74,24 @@ def stores_below(root: Path) -> list[CacheUse]:
     return sorted(uses, key=lambda use: use.last_used, reverse=True)
 
 
+def tables_below(root: Path) -> list[TableUse]:
+    """The parts in `TABLES` of which there are files."""
+    found = []
+    for what, name in TABLES.items():
+        states = []
+        for path in _table_files(root / name):
+            with contextlib.suppress(OSError):
+                states.append(path.stat())
+        if states:
+            size, last = sum(state.st_size for state in states), max(state.st_mtime for state in states)
+            found.append(TableUse(what, root / name, len(states), size, last))
+    return found
+
+
+def _table_files(folder: Path) -> list[Path]:
+    return list(folder.glob("[!.]*.npz"))
+
+
 def _measure(folder: Path, facts: Mapping[str, Any]) -> CacheUse:
     rows, size, last = 0, 0, 0.0
     for path in folder.iterdir():
@@ -71,7 +106,7 @@ def _measure(folder: Path, facts: Mapping[str, Any]) -> CacheUse:
 def prune(root: Path, max_bytes: float) -> int:
     """Delete what was used longest ago until `max_bytes` are left; returns the bytes freed.
 
-    These are shards of rows, trainings, and archives that were unpacked.
+    These are shards of rows, trainings, archives that were unpacked, and tables of files and of pairs.
 
     A process that has a shard open can go on reading it (POSIX); one that needs it later computes it again.
     """
@@ -79,7 +114,8 @@ def prune(root: Path, max_bytes: float) -> int:
     units = [files for record in root.glob("**/store.json") for files in _shards(record.parent)]
     trainings = [sorted(folder.glob("*")) for folder in (root / "training").glob("[!.]*")]
     unpacked = [list(folder.glob("*.tar")) for folder in (root / "archives").glob("[!.]*")]
-    units += [files for files in (*trainings, *unpacked) if files]
+    tables = [[path] for name in TABLES.values() for path in _table_files(root / name)]
+    units += [files for files in (*trainings, *unpacked, *tables) if files]
     sized = []
     for files in units:
         with contextlib.suppress(OSError):

@@ -266,7 +266,7 @@ class Classification(Record):
 
     def baseline(self, targets: Ints, count: int) -> npt.NDArray[np.float64]:
         """The frequencies of the classes, smoothed by one."""
-        return majority(targets, count, len(self.outputs)).astype(np.float64)
+        return majority(targets, count, len(self.outputs))
 
     def decided(self, outputs: Floats, targets: Ints, groups: Sequence[str] | None = None) -> Self:
         """This task with the threshold that reaches the goal on these predictions, if there is a goal."""

@@ -37,12 +37,15 @@ def group_score(
     if numbers is None:
         return None
     _, firsts, sizes = np.unique(numbers, return_index=True, return_counts=True)
-    means = np.stack([np.bincount(numbers, weights=column) / sizes for column in outputs.T], axis=1)
+    means = np.empty((len(sizes), outputs.shape[1]), dtype=outputs.dtype)
+    for place, column in enumerate(outputs.T):
+        means[:, place] = np.bincount(numbers, weights=column) / sizes
     shared = targets[firsts]
     is_same = _equal(targets, shared[numbers])
     is_pure = np.bincount(numbers, weights=~is_same) == 0
     count = int(is_pure.sum())
-    merit = task.merit(task.goodness(means[is_pure], shared[is_pure])) if count else None
+    means = means if is_pure.all() else means[is_pure]
+    merit = task.merit(task.goodness(means, shared[is_pure])) if count else None
     name = merit.name if merit else task.merit(task.goodness(outputs, targets)).name
     return GroupScore(
         measure=name, groups=count, mixed=len(sizes) - count, score=merit.estimate if merit else None

@@ -21,7 +21,7 @@ from regraft.evaluation.resampling import bootstrap_counts, number_of_draws, per
 from regraft.evaluation.thresholds import f1_thresholds
 from regraft.records import Label, Link, Record
 from regraft.tasks.groups import group_measure, group_score
-from regraft.tasks.multilabel_scores import MultilabelScores, score
+from regraft.tasks.multilabel_scores import MultilabelScores, image_losses, score
 from regraft.tasks.task import Answer, Floats, Measure, column_of
 
 SEPARATOR, UNKNOWN = "|", "?"
@@ -156,9 +156,7 @@ class Multilabel(Record):
 
         An image of which nothing is known has a goodness of 1 under every model, so it favours none.
         """
-        is_known = ~np.isnan(targets)
-        squares = np.where(is_known, (outputs - np.where(is_known, targets, 0)) ** 2, 0)
-        result: npt.NDArray[np.float64] = 1 - squares.sum(axis=1) / np.maximum(is_known.sum(axis=1), 1)
+        result: npt.NDArray[np.float64] = 1 - image_losses(outputs, targets)
         return result
 
     def span(self, targets: Floats) -> float:
@@ -184,10 +182,13 @@ class Multilabel(Record):
         return Measure.of("brier_score", estimate, count, is_share=False)
 
     def baseline(self, targets: Floats, count: int) -> npt.NDArray[np.float64]:
-        """The share of known training images that have each label, smoothed by one; `(count, K)`."""
+        """The share of known training images that have each label, smoothed by one; `(count, K)`.
+
+        All rows are the same numbers in memory, which can't be written to.
+        """
         is_known = ~np.isnan(targets)
         shares = ((targets > 0).sum(axis=0) + 1.0) / (is_known.sum(axis=0) + 2.0)
-        return np.tile(shares, (count, 1))
+        return np.broadcast_to(shares, (count, len(shares)))
 
     def decided(self, outputs: Floats, targets: Floats, groups: Sequence[str] | None = None) -> Self:
         """This task with the thresholds that maximise the F1 of each label on these predictions."""

@@ -21,6 +21,8 @@ from regraft.records import Estimate, GroupScore, Record
 from regraft.tasks.task import Floats
 
 Counts = npt.NDArray[np.float64]
+_BLOCK_IMAGES = 4_096
+_MANY_IMAGES, _BLOCK_CELLS = 20_000, 4_000_000  # from as many images on, labels are counted in blocks
 
 
 class LabelScores(Record):
@@ -92,12 +94,12 @@ def score(
     is_known, present = ~np.isnan(targets), targets > 0
     predicted = (probabilities >= thresholds) & is_known
     cells = (present & predicted, present, predicted)
-    loss = _image_losses(probabilities, targets)
+    loss = image_losses(probabilities, targets)
     drawn: dict[str, list[Floats]] = {"auroc": [], "average": [], "macro": [], "micro": [], "loss": []}
     by_label: dict[str, list[Floats]] = {"auroc": [], "average": []}
     draws = number_of_draws(images, width)
     for counts in bootstrap_counts(images, draws=draws, seed=seed, groups=groups):
-        right, occurs, called = (counts @ cell.astype(np.float64) for cell in cells)
+        right, occurs, called = (_drawn(counts, cell) for cell in cells)
         drawn["macro"].append(_macro(right, occurs, called))
         drawn["micro"].append(_micro(right, occurs, called))
         drawn["loss"].append(counts @ loss / counts.sum(axis=1))
@@ -145,11 +147,28 @@ def score(
     )
 
 
-def _image_losses(probabilities: Floats, targets: Floats) -> Counts:
-    is_known = ~np.isnan(targets)
-    squares = np.where(is_known, (probabilities - np.where(is_known, targets, 0)) ** 2, 0)
-    result: Counts = squares.sum(axis=1) / np.maximum(is_known.sum(axis=1), 1)
-    return result
+def image_losses(probabilities: Floats, targets: Floats) -> Counts:
+    """The mean squared error of each image's known labels, `(N,)`, in blocks of images; 0 without any.
+
+    Args:
+        probabilities: `(N, K)`.
+        targets: `(N, K)`, 1 present, 0 absent, NaN unknown.
+    """
+    losses: Counts = np.empty(len(targets))
+    for start in range(0, len(targets), _BLOCK_IMAGES):
+        part = slice(start, start + _BLOCK_IMAGES)
+        is_known = ~np.isnan(targets[part])
+        known = np.where(is_known, targets[part], 0)
+        squares = np.where(is_known, (probabilities[part].astype(np.float64) - known) ** 2, 0)
+        losses[part] = squares.sum(axis=1) / np.maximum(is_known.sum(axis=1), 1)
+    return losses
+
+
+def _drawn(counts: Counts, cell: npt.NDArray[np.bool_]) -> Counts:
+    """How often each label's cell is drawn, `(B, K)`: those of many images in blocks of labels."""
+    size = cell.shape[1] if len(cell) < _MANY_IMAGES else max(1, _BLOCK_CELLS // len(cell))
+    blocks = range(0, cell.shape[1], max(1, size))
+    return np.concatenate([counts @ cell[:, at : at + size].astype(np.float64) for at in blocks], axis=1)
 
 
 def _macro(right: Counts, occurs: Counts, called: Counts) -> Counts:

@@ -45,8 +45,7 @@ def calibrated(dataset: Dataset, head: Head, rows: Sequence[int]) -> Head:
     """
     if not rows or dataset.task.link != "softmax":
         return head
-    scores = head.scores(dataset.features.matrix(dataset.keys(rows), head.record.columns))
-    heat = best_temperature(scores, dataset.truth(rows))
+    heat = best_temperature(dataset.scores(head, rows), dataset.truth(rows))
     return Head(head.record.model_copy(update={"temperature": heat}), head.arrays)
 
 

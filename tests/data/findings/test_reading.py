@@ -167,6 +167,15 @@ def test_a_damaged_table_costs_only_reading(files: Files, damage: str) -> None:
     assert len(files.read) == 24
 
 
+def test_a_table_that_is_used_again_is_pruned_last(files: Files) -> None:
+    files.pass_time()
+    files.scanned()
+    os.utime(table(), (0, 0))
+    files.scanned()
+    assert files.read == []
+    assert table().stat().st_mtime > 0
+
+
 def test_what_is_gone_is_forgotten(files: Files) -> None:
     files.pass_time()
     files.scanned()

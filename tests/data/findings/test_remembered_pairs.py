@@ -55,6 +55,14 @@ def test_the_same_images_are_compared_once(searches: list[int]) -> None:
     assert searches == [40]
 
 
+def test_pairs_that_are_used_again_are_pruned_last(searches: list[int]) -> None:
+    compared(pictures(), LABELS)
+    os.utime(saved(), (0, 0))
+    compared(pictures(), LABELS)
+    assert saved().stat().st_mtime > 0
+    assert searches == [40]
+
+
 def test_other_images_and_other_labels_are_compared_again(searches: list[int]) -> None:
     compared(pictures(), LABELS)
     compared(pictures()[::-1], LABELS)

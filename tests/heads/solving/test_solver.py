@@ -7,7 +7,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
 from regraft.heads.solving import solver
-from regraft.heads.solving.solver import LinearProblems, Loss, _evaluate, metric_of, solve
+from regraft.heads.solving.metric import metric_of
+from regraft.heads.solving.solver import LinearProblems, Loss, _evaluate, solve
 
 
 def example(count: int = 300, width: int = 40, classes: int = 4) -> tuple[np.ndarray, np.ndarray]:

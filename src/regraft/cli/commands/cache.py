@@ -19,13 +19,16 @@ def info(*, json: Annotated[bool, Parameter(negative="")] = False) -> int:
         json: Print JSON lines instead of a table.
     """
     from regraft.storage.places import cache_folder
-    from regraft.storage.upkeep import stores_below
+    from regraft.storage.upkeep import stores_below, tables_below
 
     root = cache_folder()
-    uses = stores_below(root)
+    uses, tables = stores_below(root), tables_below(root)
     if json:
         for use in uses:
             show_json({"folder": str(use.folder), "rows": use.rows, "bytes": use.size_bytes, **use.facts})
+        for one in tables:
+            facts = {"files": one.files, "bytes": one.size_bytes, "what": one.what}
+            show_json({"folder": str(one.folder), **facts})
         return 0
     rows = [
         [
@@ -46,6 +49,8 @@ def info(*, json: Annotated[bool, Parameter(negative="")] = False) -> int:
     ):
         files = [path for name in names for path in (root / name).glob("**/*") if path.is_file()]
         print(f"{what}: {sum(path.stat().st_size for path in files) / 1e6:,.1f} MB")
+    for one in tables:
+        print(f"{one.what}: {one.size_bytes / 1e6:,.1f} MB in {one.files:,} files")
     print("$REGRAFT_CACHE moves the cache; $REGRAFT_CACHE_MAX limits its size (for example 20G)")
     return 0
 
@@ -103,7 +108,10 @@ def merge(*folders: str) -> int:
 
 
 def prune(*, max_size: Annotated[str, Parameter(name=["--max-size", "--max"])]) -> int:
-    """Delete the least recently used features, activations and trainings until the rest fits a given size.
+    """Delete the least recently used features, activations, trainings and tables until the rest fits a size.
+
+    Tables are those of known files and of look-alike pairs, which save later commands the reading of every
+    file and the comparison of all images.
 
     Args:
         max_size: Size that may remain, for example 500M or 20G; 0 deletes everything.

@@ -19,7 +19,7 @@ from regraft.data.findings.second_look import differ_in_one_place
 from regraft.errors import StorageError
 from regraft.progress import Reporter
 from regraft.records import Finding
-from regraft.storage.files import remove_old, write_atomically
+from regraft.storage.files import mark_used, remove_old, write_atomically
 from regraft.storage.places import cache_folder
 
 LookAlikes = Literal["auto", "group", "ignore"]
@@ -74,6 +74,8 @@ def compared(
     if known is None:
         known = _compared(thumbnails, classes, reporter)
         _write_pairs(path, known)
+    else:
+        mark_used(path)
     return known
 
 

@@ -28,7 +28,7 @@ from regraft.errors import ImageError, StorageError
 from regraft.machine.collection import collection_paused
 from regraft.parallel import in_order
 from regraft.progress import Meter
-from regraft.storage.files import key_of, sha256_of, write_atomically
+from regraft.storage.files import key_of, mark_used, sha256_of, write_atomically
 from regraft.storage.places import cache_folder
 from regraft.storage.rows import SHARD_ROWS, RowStore
 from regraft.storage.shards import Failure
@@ -97,6 +97,7 @@ class KnownFiles:
         """
         kept = np.flatnonzero(self._is_found) if is_complete else np.arange(len(self._is_found))
         if not self._new_paths and len(kept) == self._saved:
+            mark_used(self._path)
             return
         earlier = list(self._places)
         paths = [*(earlier[place] for place in kept.tolist()), *self._new_paths]

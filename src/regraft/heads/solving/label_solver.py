@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from regraft.heads.solving.gauge import Gauge
+from regraft.heads.solving.metric import Metric
+from regraft.heads.solving.row_blocks import RowBlocks
 from regraft.heads.solving.solver import LinearProblems, solve
 
 Floats = npt.NDArray[Any]
@@ -86,7 +88,7 @@ def _solved(
     active = np.arange(width)
     weights: Floats | None = None
     for strength in strengths:
-        weights = _fits(rows, targets[:, active], trained, strength, weights, _TOLERANCE, steps)
+        weights = label_fits(rows, targets[:, active], trained, strength, weights, _TOLERANCE, steps)
         found = _held_scores(rows, weights, trained)
         loss = label_losses(found, targets[:, active])
         is_better = loss < best_loss[active]
@@ -100,21 +102,25 @@ def _solved(
         if not len(active):
             break
     every = np.ones((1, len(rows)), dtype=bool)
-    final = _fits(rows, targets, every, chosen, None, 3e-4, steps)[0]
+    final = label_fits(rows, targets, every, chosen, None, 3e-4, steps)[0]
     steps.end()
     return SolvedLabels(final.T, chosen, scores)
 
 
-def _fits(
-    rows: Floats,
+def label_fits(
+    rows: Floats | RowBlocks,
     targets: Floats,
     trained: Bools,
     strength: float | Floats,
     start: Floats | None,
     tolerance: float,
     steps: Gauge,
+    metric: Metric | None = None,
 ) -> Floats:
-    """Weights `(F, K, D + 1)` of each label on the known ones of the rows of each of F sets `(F, N)`."""
+    """Weights `(F, K, D + 1)` of each label on the known ones of the rows of each of F sets `(F, N)`.
+
+    A label of which all known rows, or none, have it gets the smoothed share of them for every row.
+    """
     sets, width = len(trained), targets.shape[1]
     is_known, present = ~np.isnan(targets), targets > 0
     used = (trained[:, None] & is_known.T[None]).reshape(sets * width, -1)
@@ -126,7 +132,8 @@ def _fits(
     )
     flat = None if start is None else start.reshape(sets * width, -1, 1)
     strengths = np.broadcast_to(np.asarray(strength, dtype=np.float64), (sets, width)).reshape(-1)
-    weights = solve(problems, strengths, start=flat, tolerance=tolerance, tell=steps.within)[:, :, 0]
+    found = solve(problems, strengths, start=flat, tolerance=tolerance, metric=metric, tell=steps.within)
+    weights = found[:, :, 0]
     odds = np.log((positives + 1) / (counts - positives + 1))
     weights[~is_open] = 0
     weights[~is_open, -1] = odds[~is_open]

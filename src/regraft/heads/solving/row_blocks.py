@@ -6,6 +6,7 @@ reads them a hundred times. So they are read from disk once, and each product co
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[Any]
+Ints = npt.NDArray[np.int64]
+
+_BLOCK_NUMBERS = 16_000_000
+"""Numbers of rows that are standardised at once: 64 MB."""
+_MOST_BLOCK_ROWS = 4_096
+_SMALL_BYTES = 256_000_000
+"""A part of this size is standardised once instead of by every product."""
 
 
 @dataclass(frozen=True)
@@ -53,3 +61,47 @@ class RowBlocks:
     def itemsize(self) -> int:
         """Bytes of each number that is read."""
         return self.dtype.itemsize
+
+
+def unscaled_blocks(rows: Floats) -> RowBlocks:
+    """Rows in half precision that need no standardisation."""
+    width = rows.shape[1]
+    return RowBlocks(rows, np.zeros(width, np.float32), np.ones(width, np.float32))
+
+
+def blocks_of(chosen: Ints, width: int) -> Iterator[Ints]:
+    """Numbers of rows, in blocks that are small enough to be standardised at once.
+
+    Args:
+        chosen: numbers of rows, `(n,)`.
+        width: number of columns.
+
+    >>> [block.tolist() for block in blocks_of(np.arange(5), 8_000_000)]
+    [[0, 1], [2, 3], [4]]
+    """
+    size = max(1, min(_MOST_BLOCK_ROWS, _BLOCK_NUMBERS // max(width, 1)))
+    for start in range(0, len(chosen), size):
+        yield chosen[start : start + size]
+
+
+def part_of(rows: Floats | RowBlocks, chosen: Ints) -> Floats | RowBlocks:
+    """Some of the rows, standardised where that is small, and otherwise as they are stored."""
+    if isinstance(rows, RowBlocks) and len(chosen) * rows.shape[1] * rows.itemsize > _SMALL_BYTES:
+        return RowBlocks(rows.stored[chosen], rows.mean, rows.scale)
+    part: Floats = rows[chosen]
+    return part
+
+
+def scores_of(rows: Floats | RowBlocks, chosen: Ints, weights: Floats) -> npt.NDArray[np.float64]:
+    """Scores `(n, K)` of some rows by weights and intercepts `(D + 1, K)`, block by block.
+
+    >>> rows, weights = np.array([[1.0], [2.0], [3.0]]), np.array([[2.0], [0.5]])
+    >>> scores_of(rows, np.array([0, 2]), weights).ravel().tolist()
+    [2.5, 6.5]
+    """
+    scores = np.empty((len(chosen), weights.shape[1]))
+    start = 0
+    for own in blocks_of(chosen, rows.shape[1]):
+        scores[start : start + len(own)] = rows[own] @ weights[:-1] + weights[-1]
+        start += len(own)
+    return scores

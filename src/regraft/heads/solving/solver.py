@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from regraft.heads.solving.metric import Metric
 from regraft.heads.solving.row_blocks import RowBlocks
 
 Floats = npt.NDArray[Any]
@@ -29,9 +30,6 @@ _CHUNK = 16_000_000  # scores that are computed at once: 64 MB, so that more ima
 _LEAST_ROWS = 32  # matrix products of fewer rows are slow
 _ARMIJO = 1e-4
 _MAX_HALVINGS = 12
-_LEAST_CURVATURE = (
-    1e-2  # of any direction in a metric, as a share of the mean; from 1e-1 to 1e-3 no different
-)
 _PROGRESS = 1e-6  # relative gain below which an iteration made no progress; float32 resolves little less
 
 
@@ -77,7 +75,7 @@ def solve(
     start: Floats | None = None,
     tolerance: float = 3e-4,
     max_iterations: int = 500,
-    metric: Floats | None = None,
+    metric: Metric | None = None,
     tell: Callable[[float], None] | None = None,
 ) -> Floats:
     """Find the optima `(P, D + 1, K)`, with the intercepts last.
@@ -93,7 +91,7 @@ def solve(
             columns makes no difference.
         max_iterations: largest number of L-BFGS iterations.
         metric: about the inverse of the curvature in the space of columns and intercept, `(D + 1, D + 1)`, by
-            which directions begin (see `metric_of`); None takes all columns as equal.
+            which directions begin (see `metric.metric_of`); None takes all columns as equal.
         tell: is called after every iteration with the share of the work that is done, in 0 to 1.
     """
     count = len(problems.rows)
@@ -131,7 +129,7 @@ def _solve_together(
     start: Floats | None,
     tolerance: float,
     max_iterations: int,
-    metric: Floats | None,
+    metric: Metric | None,
     tell: Callable[[float], None],
 ) -> Floats:
     count, (_, width) = len(problems.rows), problems.features.shape
@@ -200,28 +198,8 @@ def _curvature(step: Floats, change: Floats) -> Floats:
     return np.where(usable, 1 / np.where(usable, product, 1), 0).astype(step.dtype)
 
 
-def metric_of(rows: Floats) -> Floats:
-    """About the inverse of the curvature of a linear classifier's loss, up to a factor, `(D + 1, D + 1)`.
-
-    The Hessian of the cross-entropy is bounded by a multiple of the rows' Gram matrix for every pair of
-    classes (Boehning 1992, "Multinomial logistic regression algorithm"). A sample of the rows is enough:
-    the metric changes the way to the optimum, not the optimum.
-
-    Args:
-        rows: some standardised rows `(N, D)`.
-    """
-    count, width = rows.shape
-    gram = np.zeros((width + 1, width + 1), dtype=rows.dtype)
-    gram[:-1, :-1] = rows.T @ rows / count
-    gram[:-1, -1] = gram[-1, :-1] = rows.mean(axis=0)
-    gram[-1, -1] = 1
-    gram[np.diag_indices(width)] += max(_LEAST_CURVATURE * float(np.trace(gram)) / width, 1e-12)
-    inverse: Floats = np.linalg.inv(gram)
-    return (inverse + inverse.T) / 2
-
-
 def _direction(
-    gradient: Floats, history: list[tuple[Floats, Floats, Floats]], metric: Floats | None = None
+    gradient: Floats, history: list[tuple[Floats, Floats, Floats]], metric: Metric | None = None
 ) -> Floats:
     """The search directions by the two-loop recursion, for all problems at once."""
     q = gradient.copy()

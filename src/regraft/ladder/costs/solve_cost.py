@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from regraft.heads.many_rows import MOST_HELD, is_many, rows_bytes
+from regraft.heads.many_rows import MOST_HELD, held_count, rows_bytes
 from regraft.plans.cost_book import CostBook
 from regraft.plans.costs import (
     Amounts,
@@ -53,10 +53,11 @@ def _ridge_cost(amounts: Amounts, width: int, book: CostBook) -> SolveCost:
     """A Gram matrix, and for each strength an inverse of the images, or a system for each fold's columns."""
     rows, smaller = float(amounts.train), float(min(width, amounts.train))
     is_dual = amounts.train <= width
-    if is_many(amounts.train):
+    if amounts.are_many:
         return _many_ridge_cost(amounts, width, book)
     systems = _RIDGE_FITS * smaller**3 * (1 if is_dual else amounts.folds / 3)
     scores = 0.0 if is_dual else _RIDGE_FITS * rows * width * amounts.classes
+    systems += 0.0 if is_dual else _RIDGE_FITS * amounts.folds * width**2 * amounts.classes
     work = rows * width * smaller + systems + scores
     grams = 8 * smaller**2 * (5 if is_dual else 3 + amounts.folds)
     memory = grams + 4 * rows * width + 3 * 8 * rows * amounts.classes
@@ -67,9 +68,9 @@ def _ridge_cost(amounts: Amounts, width: int, book: CostBook) -> SolveCost:
 def _many_ridge_cost(amounts: Amounts, width: int, book: CostBook) -> SolveCost:
     """A Gram matrix of all rows, a system of its columns for each strength, and scores of a sample."""
     columns = float(width)
-    scores = _RIDGE_FITS * MOST_HELD * columns * amounts.classes
+    scores = _RIDGE_FITS * held_count(amounts.train) * columns * amounts.classes
     sums = float(amounts.train) * columns * (columns + _BY_CLASS)
-    work = sums + (_RIDGE_FITS + 1) * columns**3 / 3 + scores
+    work = sums + (_RIDGE_FITS + 1) * columns**2 * (columns / 3 + amounts.classes) + scores
     memory = rows_bytes(amounts.train, width) + 8 * width * (5 * width + 6 * amounts.classes)
     memory += 5 * 8 * MOST_HELD * amounts.classes + 4 * MOST_HELD * width
     seconds = 0.05 + work * book.seconds("ridge")

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from regraft.evaluation.scores import largest
 from regraft.records import ClassMeasure
 
 Floats = npt.NDArray[Any]
@@ -55,7 +56,7 @@ def class_goodness(measure: ClassMeasure, outputs: Floats, targets: Ints) -> npt
         return logarithms
     if measure == "auroc":
         return _ranking(outputs, targets)
-    rights: npt.NDArray[np.float64] = (outputs.argmax(axis=1) == targets).astype(np.float64)
+    rights: npt.NDArray[np.float64] = (largest(outputs) == targets).astype(np.float64)
     return rights if measure == "accuracy" else rights * class_balance(targets)
 
 
@@ -76,8 +77,10 @@ def _ranking(outputs: Floats, targets: Ints) -> npt.NDArray[np.float64]:
     if len(occurring) < 2:
         return np.full(len(targets), 0.5)
     classes = [1] if outputs.shape[1] == 2 else occurring.tolist()
-    each = np.stack([_ranked(outputs[:, number], targets == number) for number in classes])
-    means: npt.NDArray[np.float64] = each.mean(axis=0)
+    means = np.zeros(len(targets))
+    for number in classes:
+        means += _ranked(outputs[:, number], targets == number)
+    means /= len(classes)
     return means
 
 
