@@ -8,8 +8,8 @@ import pytest
 import regraft
 from regraft.execution.local import LocalExecutor
 from regraft.features.executors.executor import Shard, ShardRows
-from regraft.features.executors.task import ExtractionTask
-from regraft.progress import Reporter, Silent
+from regraft.features.executors.task import ExtractionTask, Task
+from regraft.progress import Meter, Reporter, Silent
 from regraft.workflow import preparation
 
 
@@ -20,9 +20,9 @@ def test_a_fit_has_its_features_computed_by_the_executor(
 
     class Noting(LocalExecutor):
         def run(
-            self, task: ExtractionTask, shards: Iterator[Shard], reporter: Reporter
+            self, task: Task, shards: Iterator[Shard], reporter: Reporter, meter: Meter
         ) -> Iterator[tuple[Shard, ShardRows]]:
-            for shard, rows in super().run(task, shards, reporter):
+            for shard, rows in super().run(task, shards, reporter, meter):
                 computed.append(len(shard))
                 yield shard, rows
 
@@ -35,4 +35,4 @@ def test_a_fit_has_its_features_computed_by_the_executor(
 def test_nothing_is_opened_where_nothing_is_missing(warm_cache: Path) -> None:
     nothing: Iterator[Shard] = iter(())
     task = ExtractionTask.model_construct(network="no such network")
-    assert list(LocalExecutor().run(task, nothing, Silent())) == []
+    assert list(LocalExecutor().run(task, nothing, Silent(), Silent())) == []
