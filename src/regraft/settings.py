@@ -10,19 +10,31 @@ from regraft.arguments import intensity_of, names_in, settle, window_of
 from regraft.errors import SettingsError, close_names
 from regraft.extraction_settings import FeatureSettings
 from regraft.goal import Goal
-from regraft.records import HeadKind, StrategyChoice, TaskName
+from regraft.records import (
+    AverageChoice,
+    FramingChoice,
+    Granularity,
+    HeadKind,
+    Precision,
+    StrategyChoice,
+    TaskName,
+)
 from regraft.training_settings import Augmentation, InitName, OptimizerName, ScheduleName, TrainSettings
 
 __all__ = [
     "DEFAULT_BUDGET",
     "Augmentation",
+    "AverageChoice",  # cyclopts looks here for the types of inherited fields, too
     "BoxesFormat",
     "DataSettings",
     "FitSettings",
+    "FramingChoice",
+    "Granularity",
     "InitName",
     "Layout",
     "MeasureChoice",
     "OptimizerName",
+    "Precision",
     "ScheduleName",
     "TaskChoice",
     "TrainSettings",

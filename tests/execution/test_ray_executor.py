@@ -188,14 +188,14 @@ def test_the_images_of_a_shard_are_divided_among_the_actors(
 
 
 def test_actors_are_kept_for_the_next_task(task: ExtractionTask) -> None:
-    ray = InProcess()
+    ray = InProcess(cores=1)
     crew = Crew(ray, task, Numbers, False)
     results_of(crew, numbered(45, 10))
     wider = task.model_copy(update={"width": 5})
     assert crew.turn_to(wider, Numbers, is_mixed=False)
     for _, rows in crew.results(numbered(45, 10), Silent(), Silent()):
         assert rows.rows.shape[1] == 5
-    assert ray.hired == 2
+    assert ray.hired == 1
 
 
 def test_actors_that_a_task_can_not_use_are_ended(task: ExtractionTask) -> None:

@@ -32,11 +32,9 @@ def test_a_fit_that_fails_does_not_stop_the_others(several: list[str], warm_cach
     found = list(fit_several(several, LENET, out="runs/all"))
     assert [one.data for one in found] == several
     assert [one.model is None for one in found] == [False, True, False]
-    assert "one class" in found[1].error or "class" in found[1].error
-    assert sorted(path.name for path in Path("runs/all").iterdir()) == [
-        "copies-photos",
-        f"{Path.cwd().name}-photos",
-    ]
+    assert found[1].error
+    names = {"copies-photos", f"{Path.cwd().name}-photos"}
+    assert {path.parent.name for path in Path("runs/all").glob("*/run.json")} == names
 
 
 def test_a_bug_in_one_fit_does_not_stop_the_others(

@@ -14,6 +14,8 @@ import pytest
 from regraft.cli.app import run
 from regraft.cli.terminal import answering
 from regraft.data.pictures.loading import LoadLimits
+from regraft.detection.detectors.detector import Detector
+from regraft.detection.detectors.onnx_detector import OnnxDetector
 from regraft.errors import ExecutionError, MachineError
 from regraft.execution.local import LocalExecutor
 from regraft.features.executors.executor import Shard
@@ -27,6 +29,7 @@ from regraft.jobs.predict import (
     task_of,
 )
 from regraft.prediction.model import Model
+from regraft.prediction.onnx_model import OnnxModel
 from regraft.prediction.predictions import Predictions
 from regraft.progress import Silent
 from tests.conftest import DigitsRun
@@ -142,9 +145,9 @@ def test_a_worker_whose_network_is_damaged_refuses(digits_run: DigitsRun, tmp_pa
 
 def test_a_machine_of_another_kind_is_refused_unless_it_is_accepted(digits_run: DigitsRun) -> None:
     task = probe_task(digits_run)
-    ((sha256, facts),) = task.facts.items()
-    other = task.model_copy(update={"facts": {sha256: {**facts, "cpu": "Another"}}})
-    with pytest.raises(MachineError, match=r"node b would compute.*Another.*--mixed-machines"):
+    (name,) = (name for name in task.facts if name.startswith("cpu of lenet5 "))
+    other = task.model_copy(update={"facts": {**task.facts, name: "Another"}})
+    with pytest.raises(MachineError, match=rf'node b .*\({name}: expected "Another", found .*mixed_machines'):
         PredictionWorker(other, name="node b")
     PredictionWorker(other, name="node b", is_mixed=True)
 
@@ -197,13 +200,25 @@ def test_the_command_writes_the_same_bytes(
     assert listed[0] == listed[1]
 
 
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [
+        (
+            OnnxModel,
+            "m is an exported file; give the run folder that it was exported from, or remove",
+        ),
+        (OnnxDetector, "m finds boxes; remove --executor"),
+        (Detector, "m finds boxes; remove --executor"),
+    ],
+)
 def test_the_command_says_which_models_are_not_handed_out(
-    digits_run: DigitsRun, tmp_path: Path, capsys: pytest.CaptureFixture[str], by_workers: None
+    kind: type, why: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = digits_run("probe").folder
-    assert run(["export", str(folder), "-o", str(tmp_path / "model.onnx")]) == 0
-    assert run(["predict", str(tmp_path / "model.onnx"), "a.png", "--executor", "ray"]) == 2
-    said = capsys.readouterr().err
-    assert "is an exported file; give the run folder that it was exported from" in said
-    assert run(["predict", str(folder), "a.png", "--mixed-machines"]) == 2
+    monkeypatch.setattr("regraft.detection.detectors.opening.load_model", lambda _: object.__new__(kind))
+    assert run(["predict", "m", "a.png", "--executor", "ray"]) == 2
+    assert why in capsys.readouterr().err
+
+
+def test_machines_can_be_mixed_only_where_there_are_several(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["predict", "m", "a.png", "--mixed-machines"]) == 2
     assert "it needs --executor ray" in capsys.readouterr().err

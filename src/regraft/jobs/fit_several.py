@@ -146,5 +146,5 @@ def names_of(sources: Sequence[str]) -> list[str]:
             break
         names = [own[-count:] if name in alike else name for own, name in zip(parts, names, strict=True)]
     joined = ["-".join(name) for name in names]
-    return [f"{name}-{joined[:place].count(name) + 1}" if joined.count(name) > 1 else name
-            for place, name in enumerate(joined)]  # fmt: skip
+    counts = [joined[: place + 1].count(name) for place, name in enumerate(joined)]
+    return [name if count == 1 else f"{name}-{count}" for name, count in zip(joined, counts, strict=True)]

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from regraft.data.pictures.loading import LoadLimits
 from regraft.errors import BundleError, ExecutionError
 from regraft.features.executors.executor import Executor, Shard, ShardRows
 from regraft.features.executors.task import Task, absolute, read_task
-from regraft.features.runtimes import RuntimeName
+from regraft.features.runtimes import Runtime, RuntimeName
 from regraft.prediction.bundle import load_bundle, model_identity
 from regraft.prediction.model import Model
 from regraft.prediction.predictions import Prediction, Predictions
@@ -74,7 +74,7 @@ class PredictionWorker:
             precision=task.precision, runtime=task.runtime, device=task.device, threads=task.threads
         )
         if not is_mixed:
-            task.check({sha256: dict(engine.facts) for sha256, engine in engines.items()}, where=name)
+            task.check(_facts(engines), where=name)
 
     def compute(self, shard: Shard) -> ShardRows:
         """The outputs for each image, and the reasons of those that can't be used."""
@@ -127,7 +127,6 @@ def task_of(
     source = engines[model.weights.sha256].source
     assert source is not None
     limits = limits or LoadLimits()
-    facts = {sha256: dict(engine.facts) for sha256, engine in engines.items()}
     return PredictionTask(
         version=VERSION,
         runtime=source.runtime,
@@ -137,10 +136,21 @@ def task_of(
         max_megapixels=limits.max_megapixels,
         max_file_mb=limits.max_file_mb,
         width=len(model.labels),
-        facts=json.loads(json.dumps(facts)),
+        facts=_facts(engines),
         model=absolute(place),
         identity=model_identity(place),
     )
+
+
+def _facts(engines: Mapping[str, Runtime]) -> dict[str, Any]:
+    """What the bits of a model's outputs depend on, as in JSON, by names that tell its networks apart."""
+    found = {
+        f"{name} of {engine.facts['network']} {sha256[:8]}": value
+        for sha256, engine in engines.items()
+        for name, value in engine.facts.items()
+    }
+    as_in_json: dict[str, Any] = json.loads(json.dumps(found))
+    return as_in_json
 
 
 def predicted_elsewhere(
