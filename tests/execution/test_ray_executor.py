@@ -3,6 +3,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from regraft.data.pictures.views import ViewPolicy
 from regraft.errors import ExecutionError, MachineError
 from regraft.execution import crew as crews
 from regraft.execution import ray_executor
@@ -243,9 +245,11 @@ def test_actors_of_ray_compute_the_bits_of_a_single_process(photos: Path, warm_c
     if importlib.util.find_spec("ray") is None:
         pytest.skip("Ray is not installed (the extra ray)")
     images, task = load_images(photos), lenet_task()
+    at_cut = lenet_task(at=2, views=ViewPolicy("crop-flip"))
+    views = [replace(one, view=2) for one in shards_of(images, 12)]
     try:
         done = list(RayExecutor().run(task, shards_of(images, 6), Silent(), Silent()))
-        cut = list(RayExecutor().run(lenet_task(cut=2), shards_of(images, 24), Silent(), Silent()))
+        cut = list(RayExecutor().run(at_cut, iter(views), Silent(), Silent()))
         cluster_at(None).release()
     finally:
         importlib.import_module("ray").shutdown()
@@ -253,5 +257,6 @@ def test_actors_of_ray_compute_the_bits_of_a_single_process(photos: Path, warm_c
     assert len(done) == 4
     for shard, rows in done:
         assert rows.rows.tobytes() == worker.compute(shard).rows.tobytes()
-    ((shard, rows),) = cut
-    assert rows.rows.tobytes() == Worker(lenet_task(cut=2)).compute(shard).rows.tobytes()
+    worker = Worker(at_cut)
+    for shard, rows in cut:
+        assert rows.rows.tobytes() == worker.compute(shard).rows.tobytes()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import socket
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,9 +21,11 @@ from regraft.features.executors.task import Task
 from regraft.progress import Meter, Reporter
 
 PART_ROWS = 256
-"""Images that an actor without a GPU computes at a time, a few seconds' work: the bar moves, and the last
-shards are divided among all actors."""
+"""The most images that an actor without a GPU computes at a time, a few seconds' work: the bar moves, and the
+last shards are divided among all actors."""
+_LEAST_PART_ROWS = 64  # fewer are not worth another actor
 _PATIENCE_S = 60.0
+_MOST_NAMED = 4
 
 
 class _Actor:
@@ -54,8 +56,15 @@ class _Member:
 
     actor: Any
     name: str
-    parts: int = 0
     images: int = 0
+
+
+def _shares(members: Sequence[_Member]) -> str:
+    """Who has computed how many images, in one line."""
+    if len(members) > _MOST_NAMED:
+        counts = sorted(member.images for member in members)
+        return f"{len(members):,} workers computed {counts[0]:,} to {counts[-1]:,} images each"
+    return "; ".join(f"{member.name} computed {member.images:,} images" for member in members)
 
 
 def _needed(task: Task) -> tuple[str, str, int | None]:
@@ -124,7 +133,7 @@ class Crew:
     ) -> Iterator[tuple[Shard, ShardRows]]:
         """Every shard with its rows, as they come back."""
         for member in self.members:
-            member.parts = member.images = 0
+            member.images = 0
         while True:
             self._hand_out(shards)
             if not self.waiting and not any(part for _, part in self.busy.values()):
@@ -132,21 +141,27 @@ class Crew:
             group = self._next_result(reporter, meter)
             if group is not None and not group.open_parts:
                 yield group.shard, group.rows
-        for member in self.members:
-            if member.parts:
-                reporter.note(f"{member.name}: {member.images:,} images")
+        if said := _shares([member for member in self.members if member.images]):
+            reporter.note(said)
 
     def _hand_out(self, shards: Iterator[Shard]) -> None:
         """Take shards as long as there can be workers for them, give them out, and hire who is missing."""
         working = sum(part is not None for _, part in self.busy.values())
         while working + len(self.waiting) < self.most and (shard := next(shards, None)) is not None:
-            self.waiting.extend(parts_of(shard, self.task.width, None if self.is_gpu else PART_ROWS))
+            self.waiting.extend(parts_of(shard, self.task.width, self._part_rows(shard)))
         while self.waiting and self.idle:
             member, part = self.idle.pop(), self.waiting.popleft()
             self.busy[member.actor.compute.remote(part.shard.to_json())] = (member, part)
             working += 1
         while len(self.members) < min(self.most, working + len(self.waiting)):
             self._hire()
+
+    def _part_rows(self, shard: Shard) -> int | None:
+        """The most images of a part: so few that every actor has one, if it is worth it; None is all."""
+        if self.is_gpu:
+            return None
+        share = -(-len(shard) // self.most)
+        return min(PART_ROWS, max(_LEAST_PART_ROWS, share))
 
     def _hire(self) -> None:
         self.hired += 1
@@ -183,7 +198,7 @@ class Crew:
             return None
         part.group.close(ShardRows(*answer))
         meter.advance(len(part.shard))
-        member.parts, member.images = member.parts + 1, member.images + len(part.shard)
+        member.images += len(part.shard)
         return part.group
 
     def _welcome(self, member: _Member, problem: str, text: str) -> None:

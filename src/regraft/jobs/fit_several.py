@@ -14,6 +14,7 @@ from typing import Literal
 
 from regraft.detection.detectors.detector import Detector
 from regraft.errors import RegraftError, SettingsError
+from regraft.execution.choosing import find_executor
 from regraft.machine.launchers import launched
 from regraft.named.sets import check_here, set_named
 from regraft.prediction.model import Model
@@ -22,6 +23,7 @@ from regraft.settings import DataSettings, FitSettings, TrainSettings
 from regraft.storage.tables import printable
 from regraft.workflow.fit import fit
 from regraft.workflow.preparation import found_images
+from regraft.workflow.request import make_request
 
 
 @dataclass(frozen=True)
@@ -68,10 +70,13 @@ def fit_several(
         reporter: receives progress and notes.
 
     Raises:
-        SettingsError: a data set is given twice, or a launcher has started several processes.
+        SettingsError: the settings contradict each other, a data set is given twice, or a launcher has
+            started several processes.
         DataError: a data set does not exist; nothing has been fitted then.
     """
     reporter, data = reporter or Silent(), data or DataSettings()
+    make_request(settings, training, plan, {})
+    find_executor(settings.executor)
     _check(sources, data)
     for number, (source, name) in enumerate(zip(sources, names_of(sources), strict=True), start=1):
         reporter.note(f"data set {number} of {len(sources)}: {printable(source)}")

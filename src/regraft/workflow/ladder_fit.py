@@ -115,7 +115,7 @@ def state_for(
     budget_s = seconds_in(request.fit.budget or DEFAULT_BUDGET)
     book, dataset = CostBook(), prepared.dataset
     name = extract_name(weights, prepared.circumstances.runtime, request.fit.precision)
-    if prepared.extract_s is not None:
+    if prepared.extract_s is not None and prepared.compute.executor is None:  # others' work is not its own
         used = prepared.extract_processor_s
         if prepared.circumstances.runtime == "openvino":  # it keeps every core busy
             book.observe(prepared.extract_s, used, float("inf"))

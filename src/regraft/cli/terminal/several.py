@@ -27,7 +27,7 @@ def show_several(found: Sequence[OneOfSeveral]) -> None:
         if one.error:
             print(f"{printable(one.data)} failed: {one.error}")
     if done < len(found):
-        print("when that is fixed, the same command fits what is missing; the rest is in the cache")
+        print("when that is fixed, run the same command again; what was computed is in the cache")
 
 
 def _row(one: OneOfSeveral, *, is_named: bool) -> list[str]:
