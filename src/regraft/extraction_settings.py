@@ -90,9 +90,9 @@ class FeatureSettings:
     device: str = "auto"
     """Device that runs the network: cpu, cuda, cuda:N, or auto for the GPU if there is one."""
     executor: str = "local"
-    """Who computes features that are not in the cache. local: this process. ray: workers on this machine,
-    which Ray starts. ray:ADDRESS: workers of a Ray cluster, which must see the images and the weights under
-    the same paths."""
+    """Who computes features, and activations at a cut, that are not in the cache. local: this process. ray:
+    workers on this machine, which Ray starts. ray:ADDRESS: workers of a Ray cluster, which must see the
+    images and the weights under the same paths."""
 
     _RANGES: ClassVar[dict[str, tuple[float, float]]] = {"channels": (1, 16), "image_size": (8, 4096)}
 

@@ -99,7 +99,8 @@ def fit_several(
 
 
 def _outcome(source: str, carry_out: Callable[[], Model | Detector], reporter: Reporter) -> OneOfSeveral:
-    started, model, error = time.perf_counter(), None, ""
+    started, error = time.perf_counter(), ""
+    model: Model | Detector | None = None
     try:
         model = carry_out()
     except RegraftError as problem:

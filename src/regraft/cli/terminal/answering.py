@@ -161,8 +161,14 @@ def _answered(
     if executor is not None and left:
         assert isinstance(model, Model)
         reporter = request.reporter
-        how = {"precision": request.precision, "runtime": request.runtime, "limits": request.limits}
-        task = task_of(model, request.model, **how, reporter=reporter)
+        task = task_of(
+            model,
+            request.model,
+            precision=request.precision,
+            runtime=request.runtime,
+            limits=request.limits,
+            reporter=reporter,
+        )
         meter = stack.enter_context(reporter.phase("predicting", left))
         yield from predicted_elsewhere(model, task, blocks, executor, reporter=reporter, meter=meter)
         return

@@ -60,5 +60,6 @@ def _headline(model: Model | Detector | None) -> Measure | None:
 
 def _images(model: Model | Detector) -> str:
     assert model.scores is not None
-    side, best = ("test", model.scores.test) if model.scores.test else ("validation", model.scores.validation)
+    best = model.scores.test or model.scores.validation
+    side = "test" if model.scores.test else "validation"
     return f"{best.images:,} {side}" if best is not None else "–"
