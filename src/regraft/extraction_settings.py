@@ -1,4 +1,4 @@
-"""The settings of `regraft extract`; their docstrings are the flags' help."""
+"""The settings of networks and of `regraft extract`; their docstrings are the flags' help."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ class Part:
 
 
 @dataclass(frozen=True)
-class ExtractionSettings:
-    """Which features are computed, by whom, and which part of them."""
+class FeatureSettings:
+    """Which network computes features, from which weights, and who runs it."""
 
     network: str | None = None
-    """Network whose features are computed, by its name in the zoo, timm or torchvision; its weights are
-    downloaded if they are not on this machine. By default the most promising network on this machine, as
-    in fit."""
+    """Network to transfer, by its name in the zoo, timm or torchvision; its weights are downloaded if they
+    are not on this machine. By default the most promising network on this machine is used, and nothing
+    is downloaded; auto compares the networks on this machine by a probe on your images."""
     weights: str | None = None
     """Where the weights come from: a weights file, a folder that contains NETWORK.safetensors, or
     `random` for random initial weights."""
@@ -63,23 +63,53 @@ class ExtractionSettings:
     """Use weights whose licence forbids commercial use. This is needed once per licence; the answer is
     remembered."""
     stages: Granularity = "default"
-    """How finely the network is divided into stages, as in fit: coarse, fine or default."""
+    """How finely the network is divided into stages: coarse (groups of blocks), fine (every block), or
+    default (as the network's card in the zoo says)."""
     channels: int | None = None
-    """Number of channels of the images, if it differs from the network's own, as in fit."""
+    """Number of channels of the images, if it differs from the network's own; the first layer is then
+    adapted. 1 and 3 accept any image; other numbers need files with that many bands (RGBA, CMYK) or grey
+    pages (TIFF)."""
     image_size: int | None = None
-    """Side of the network's square input in pixels, if it differs from the network's own, as in fit."""
+    """Side of the network's square input in pixels, if it differs from the network's own; position
+    embeddings are then interpolated."""
     framing: FramingChoice = "auto"
-    """What the network sees of an image: crop, cover, squeeze or pad, as in fit. auto is what the ladder of
-    fit begins with; framings that it then measures are computed by fit itself."""
+    """What the network sees of an image. crop: the central square, of most networks 7/8 of the shorter side.
+    cover: the central square of the whole shorter side. squeeze: the whole image, its aspect ratio changed.
+    pad: the whole image, between borders of the mean colour. auto: the ladder measures which of them is
+    better for these images; other strategies take crop, or what the run of --from was fitted with."""
     average: AverageChoice = "auto"
-    """Over which views of an image its features are averaged, as in fit: none or mirror. auto is none."""
+    """Over which views of an image its features are averaged. none: the image alone. mirror: the image and
+    its mirror image, which doubles the time of a prediction. auto: the ladder measures whether the mirror
+    image helps; other strategies take none, or what the run of --from was fitted with."""
     precision: Precision = "fp32"
-    """Arithmetic of the network; bf16 is faster on processors that support it."""
+    """Arithmetic of the network while features are extracted; bf16 is faster on processors that support
+    it."""
     runtime: Literal["auto", "openvino", "torch"] = "auto"
     """Library that runs the network: openvino, torch (PyTorch), or auto, which takes torch on a GPU and
     otherwise openvino if it is installed."""
     device: str = "auto"
     """Device that runs the network: cpu, cuda, cuda:N, or auto for the GPU if there is one."""
+    executor: str = "local"
+    """Who computes features, and activations at a cut, that are not in the cache. local: this process. ray:
+    workers on this machine, which Ray starts. ray:ADDRESS: workers of a Ray cluster, which must see the
+    images and the weights under the same paths."""
+
+    _RANGES: ClassVar[dict[str, tuple[float, float]]] = {"channels": (1, 16), "image_size": (8, 4096)}
+
+
+@dataclass(frozen=True)
+class ExtractionSettings(FeatureSettings):
+    """Which features are computed, by whom, and which part of them."""
+
+    network: str | None = None
+    """Network whose features are computed, by its name in the zoo, timm or torchvision; its weights are
+    downloaded if they are not on this machine. By default the most promising network on this machine, as
+    in fit."""
+    framing: FramingChoice = "auto"
+    """What the network sees of an image: crop, cover, squeeze or pad, as in fit. auto is what the ladder of
+    fit begins with; framings that it then measures are computed by fit itself."""
+    average: AverageChoice = "auto"
+    """Over which views of an image its features are averaged, as in fit: none or mirror. auto is none."""
     threads: int | None = None
     """Number of threads that run the network on a CPU; by default one per core, and one in each worker of
     Ray. With torch the bits of features depend on it, with openvino they don't."""
@@ -89,17 +119,12 @@ class ExtractionSettings:
     part_only: bool = False
     """Compute nothing but the images of --part: for caches that are not shared, which `regraft cache merge`
     puts together."""
-    executor: str = "local"
-    """Who computes features that are not in the cache. local: this process. ray: workers on this machine,
-    which Ray starts. ray:ADDRESS: workers of a Ray cluster, which must see the images and the weights under
-    the same paths."""
     mixed_machines: bool = False
     """Accept workers and parts on machines with other processors or libraries. Their rows are kept together
     with the others although they differ in the last digits."""
 
     _RANGES: ClassVar[dict[str, tuple[float, float]]] = {
-        "channels": (1, 16),
-        "image_size": (8, 4096),
+        **FeatureSettings._RANGES,
         "threads": (1, 1024),
     }
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from regraft.arguments import intensity_of, names_in, settle, window_of
 from regraft.errors import SettingsError, close_names
+from regraft.extraction_settings import FeatureSettings
 from regraft.goal import Goal
 from regraft.records import (
     AverageChoice,
@@ -23,13 +24,17 @@ from regraft.training_settings import Augmentation, InitName, OptimizerName, Sch
 __all__ = [
     "DEFAULT_BUDGET",
     "Augmentation",
+    "AverageChoice",  # cyclopts looks here for the types of inherited fields, too
     "BoxesFormat",
     "DataSettings",
     "FitSettings",
+    "FramingChoice",
+    "Granularity",
     "InitName",
     "Layout",
     "MeasureChoice",
     "OptimizerName",
+    "Precision",
     "ScheduleName",
     "TaskChoice",
     "TrainSettings",
@@ -165,40 +170,9 @@ class DataSettings:
 
 
 @dataclass(frozen=True)
-class FitSettings:
+class FitSettings(FeatureSettings):
     """How a model is fitted to the images."""
 
-    network: str | None = None
-    """Network to transfer, by its name in the zoo, timm or torchvision; its weights are downloaded if they
-    are not on this machine. By default the most promising network on this machine is used, and nothing
-    is downloaded; auto compares the networks on this machine by a probe on your images."""
-    weights: str | None = None
-    """Where the weights come from: a weights file, a folder that contains NETWORK.safetensors, or
-    `random` for random initial weights."""
-    offline: bool = False
-    """Never download anything."""
-    accept_license: bool = False
-    """Use weights whose licence forbids commercial use. This is needed once per licence; the answer is
-    remembered."""
-    stages: Granularity = "default"
-    """How finely the network is divided into stages: coarse (groups of blocks), fine (every block), or
-    default (as the network's card in the zoo says)."""
-    channels: int | None = None
-    """Number of channels of the images, if it differs from the network's own; the first layer is then
-    adapted. 1 and 3 accept any image; other numbers need files with that many bands (RGBA, CMYK) or grey
-    pages (TIFF)."""
-    image_size: int | None = None
-    """Side of the network's square input in pixels, if it differs from the network's own; position
-    embeddings are then interpolated."""
-    framing: FramingChoice = "auto"
-    """What the network sees of an image. crop: the central square, of most networks 7/8 of the shorter side.
-    cover: the central square of the whole shorter side. squeeze: the whole image, its aspect ratio changed.
-    pad: the whole image, between borders of the mean colour. auto: the ladder measures which of them is
-    better for these images; other strategies take crop, or what the run of --from was fitted with."""
-    average: AverageChoice = "auto"
-    """Over which views of an image its features are averaged. none: the image alone. mirror: the image and
-    its mirror image, which doubles the time of a prediction. auto: the ladder measures whether the mirror
-    image helps; other strategies take none, or what the run of --from was fitted with."""
     strategy: StrategyChoice = "auto"
     """auto: a ladder that tries the other strategies, cheapest first, as long as validation shows that
     they pay. probe: logistic regression on the last stage. svm: a support vector machine on one stage.
@@ -250,22 +224,9 @@ class FitSettings:
     none aside."""
     seed: int = 0
     """Random seed for the train/test split, the cross-validation folds and the bootstrap intervals."""
-    precision: Precision = "fp32"
-    """Arithmetic of the network while features are extracted; bf16 is faster on processors that support
-    it."""
-    runtime: Literal["auto", "openvino", "torch"] = "auto"
-    """Library that runs the network: openvino, torch (PyTorch), or auto, which takes torch on a GPU and
-    otherwise openvino if it is installed."""
-    device: str = "auto"
-    """Device that runs the network: cpu, cuda, cuda:N, or auto for the GPU if there is one."""
-    executor: str = "local"
-    """Who computes features that are not in the cache. local: this process. ray: workers on this machine,
-    which Ray starts. ray:ADDRESS: workers of a Ray cluster, which must see the images and the weights under
-    the same paths."""
 
     _RANGES: ClassVar[dict[str, tuple[float, float]]] = {
-        "channels": (1, 16),
-        "image_size": (8, 4096),
+        **FeatureSettings._RANGES,
         "test_share": (0, 0.9),
         "seed": (0, 2**32 - 1),
         "reject_below": (0, 1),

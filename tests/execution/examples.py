@@ -15,9 +15,9 @@ from regraft.features.openvino_runtime import OpenVinoRuntime
 from regraft.networks.weights.finding import find_weights
 
 
-def lenet_task(**changes: object) -> ExtractionTask:
-    """How LeNet's features are computed here."""
-    runtime = OpenVinoRuntime(find_weights("lenet5"))
+def lenet_task(*, at: int | None = None, **changes: object) -> ExtractionTask:
+    """How LeNet's features, or its activations at a cut, are computed here."""
+    runtime = OpenVinoRuntime(find_weights("lenet5"), cut=at)
     assert runtime.source is not None
     task = runtime.source.task(runtime, runtime.source.weights.input_spec, LoadLimits())
     return task.model_copy(update=changes)

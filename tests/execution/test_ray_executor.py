@@ -3,6 +3,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,12 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from regraft.data.pictures.views import ViewPolicy
 from regraft.errors import ExecutionError, MachineError
+from regraft.execution import crew as crews
 from regraft.execution import ray_executor
-from regraft.execution.ray_executor import RayExecutor, _Crew
-from regraft.execution.worker import Worker
+from regraft.execution.crew import Crew
+from regraft.execution.ray_executor import Cluster, RayExecutor, cluster_at
+from regraft.execution.worker import Worker, open_worker
 from regraft.features.executors.executor import Shard, ShardRows
-from regraft.features.executors.task import ExtractionTask
+from regraft.features.executors.task import ExtractionTask, read_task
 from regraft.progress import Silent
 from regraft.workflow.check import load_images
 from tests.execution.examples import lenet_task, shards_of
@@ -57,7 +61,7 @@ class InProcess:
         return functools.partial(self._carried_out, actor, name, *arguments)
 
     def _carried_out(self, actor: Any, name: str, *arguments: Any) -> Any:
-        if self.die_opening or any(key in arguments[0] for key in self.poison):
+        if self.die_opening or any(key in str(arguments[0]) for key in self.poison):
             raise DeathError
         return getattr(actor, name)(*arguments)
 
@@ -72,10 +76,10 @@ class InProcess:
 
 
 class Numbers:
-    """A worker whose rows are the first digits of the keys."""
+    """A worker whose rows are the last digits of the keys."""
 
-    def __init__(self, task: ExtractionTask, *, name: str, is_mixed: bool) -> None:
-        self.width = task.width
+    def __init__(self, task: str, *, name: str, is_mixed: bool) -> None:
+        self.width = read_task(task, ExtractionTask).width
 
     def compute(self, shard: Shard) -> ShardRows:
         rows = [np.full(self.width, int(key[-4:]), np.float16) for key in shard.keys]
@@ -83,8 +87,7 @@ class Numbers:
 
 
 @pytest.fixture
-def task(warm_cache: Path, monkeypatch: pytest.MonkeyPatch) -> ExtractionTask:
-    monkeypatch.setattr(ray_executor, "Worker", Numbers)
+def task(warm_cache: Path) -> ExtractionTask:
     return lenet_task(width=3, threads=1)
 
 
@@ -95,17 +98,33 @@ def numbered(count: int, rows: int) -> Iterator[Shard]:
         yield Shard(part, tuple(f"/images/{key}" for key in part))
 
 
+class Counter(Silent):
+    """A meter that can be read."""
+
+    count = 0
+
+    def advance(self, count: int = 1) -> None:
+        self.count += count
+
+
 def carried_out(ray: InProcess, task: ExtractionTask, shards: Iterator[Shard]) -> dict[str, str | float]:
-    """The row's number, or the reason, of each image; each shard comes back once."""
-    crew = _Crew(ray, task, False, Silent())
+    """The row's number, or the reason, of each image; each shard comes back once, and each image counts."""
+    crew = Crew(ray, task, Numbers, False)
+    found = results_of(crew, shards)
+    crew.dismiss()
+    assert ray.alive == 0
+    return found
+
+
+def results_of(crew: Crew, shards: Iterator[Shard]) -> dict[str, str | float]:
     found: dict[str, str | float] = {}
-    for shard, rows in crew.results(shards):
+    meter = Counter()
+    for shard, rows in crew.results(shards, Silent(), meter):
         assert not set(shard.keys) & set(found)
         assert set(shard.keys) == {*rows.keys, *rows.failed}
         found |= {key: float(row[0]) for key, row in zip(rows.keys, rows.rows, strict=True)}
         found |= rows.failed
-    crew.dismiss()
-    assert ray.alive == 0
+    assert meter.count == len(found)
     return found
 
 
@@ -131,8 +150,8 @@ def test_shards_are_taken_only_when_somebody_can_compute_them(task: ExtractionTa
             taken += 1
             yield shard
 
-    crew = _Crew(InProcess(), task, False, Silent())
-    for done, _ in enumerate(crew.results(counted())):
+    crew = Crew(InProcess(), task, Numbers, False)
+    for done, _ in enumerate(crew.results(counted(), Silent(), Silent())):
         assert taken <= done + 2
 
 
@@ -150,14 +169,74 @@ def test_workers_that_die_while_they_open_the_network_end_the_run(task: Extracti
 
 def test_a_cluster_without_enough_cores_is_refused(task: ExtractionTask) -> None:
     with pytest.raises(ExecutionError, match=r"needs 4 processor cores.*'CPU': 2"):
-        _Crew(InProcess(), task.model_copy(update={"threads": 4}), False, Silent())
+        Crew(InProcess(), task.model_copy(update={"threads": 4}), Numbers, False)
 
 
 def test_a_machine_of_another_kind_ends_the_run(warm_cache: Path) -> None:
     task = lenet_task(threads=1)
     other = task.model_copy(update={"facts": {**task.facts, "cpu": "Another"}})
     with pytest.raises(MachineError, match=r'worker 1 \(process .*expected "Another"'):
-        carried_out(InProcess(cores=1), other, numbered(3, 2))
+        list(Crew(InProcess(cores=1), other, open_worker, False).results(numbered(3, 2), Silent(), Silent()))
+
+
+def test_the_images_of_a_shard_are_divided_among_the_actors(
+    task: ExtractionTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crews, "PART_ROWS", 10)
+    ray = InProcess(cores=4)
+    found = carried_out(ray, task, numbered(100, 50))
+    assert found == {f"{number:064}": number for number in range(100)}
+    assert ray.hired == 4
+
+
+def test_actors_are_kept_for_the_next_task(task: ExtractionTask) -> None:
+    ray = InProcess(cores=1)
+    crew = Crew(ray, task, Numbers, False)
+    results_of(crew, numbered(45, 10))
+    wider = task.model_copy(update={"width": 5})
+    assert crew.turn_to(wider, Numbers, is_mixed=False)
+    for _, rows in crew.results(numbered(45, 10), Silent(), Silent()):
+        assert rows.rows.shape[1] == 5
+    assert ray.hired == 1
+
+
+def test_actors_that_a_task_can_not_use_are_ended(task: ExtractionTask) -> None:
+    ray = InProcess()
+    crew = Crew(ray, task, Numbers, False)
+    results_of(crew, numbered(45, 10))
+    assert not crew.turn_to(task.model_copy(update={"threads": 2}), Numbers, is_mixed=False)
+    assert ray.alive == 0
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> tuple[InProcess, Cluster]:
+    ray = InProcess()
+    monkeypatch.setattr(ray_executor, "connected", lambda *_: ray)
+    monkeypatch.setattr(ray_executor, "_is_connected", lambda: True)
+    monkeypatch.setattr(ray_executor, "cluster_at", {None: (one := Cluster(None))}.get)
+    return ray, one
+
+
+def test_two_runs_share_their_actors_until_they_are_released(
+    task: ExtractionTask, cluster: tuple[InProcess, Cluster]
+) -> None:
+    ray, one = cluster
+    for _ in range(2):
+        done = list(RayExecutor(opener=Numbers).run(task, numbered(45, 10), Silent(), Silent()))
+        assert len(done) == 5
+    assert (ray.hired, ray.alive) == (2, 2)
+    one.release()
+    assert ray.alive == 0
+
+
+def test_actors_of_a_run_that_is_left_in_the_middle_are_ended(
+    task: ExtractionTask, cluster: tuple[InProcess, Cluster]
+) -> None:
+    ray, _ = cluster
+    run = RayExecutor(opener=Numbers).run(task, numbered(45, 10), Silent(), Silent())
+    next(run)
+    run.close()
+    assert ray.alive == 0
 
 
 @pytest.mark.slow
@@ -166,11 +245,18 @@ def test_actors_of_ray_compute_the_bits_of_a_single_process(photos: Path, warm_c
     if importlib.util.find_spec("ray") is None:
         pytest.skip("Ray is not installed (the extra ray)")
     images, task = load_images(photos), lenet_task()
+    at_cut = lenet_task(at=2, views=ViewPolicy("crop-flip"))
+    views = [replace(one, view=2) for one in shards_of(images, 12)]
     try:
-        done = list(RayExecutor().run(task, shards_of(images, 6), Silent()))
+        done = list(RayExecutor().run(task, shards_of(images, 6), Silent(), Silent()))
+        cut = list(RayExecutor().run(at_cut, iter(views), Silent(), Silent()))
+        cluster_at(None).release()
     finally:
         importlib.import_module("ray").shutdown()
     worker = Worker(task)
     assert len(done) == 4
     for shard, rows in done:
+        assert rows.rows.tobytes() == worker.compute(shard).rows.tobytes()
+    worker = Worker(at_cut)
+    for shard, rows in cut:
         assert rows.rows.tobytes() == worker.compute(shard).rows.tobytes()

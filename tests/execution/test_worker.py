@@ -8,7 +8,7 @@ from regraft.errors import ExecutionError, MachineError
 from regraft.execution.local import LocalExecutor
 from regraft.execution.worker import Worker
 from regraft.features.executors.executor import Shard, shard_in
-from regraft.features.executors.task import task_in
+from regraft.features.executors.task import ExtractionTask, read_task
 from regraft.features.extraction import extract
 from regraft.features.openvino_runtime import OpenVinoRuntime
 from regraft.networks.weights.finding import find_weights
@@ -19,17 +19,17 @@ from tests.execution.examples import by_key, lenet_task, shards_of
 
 def test_a_task_survives_as_text(warm_cache: Path) -> None:
     task = lenet_task(cut=2, threads=3)
-    assert task_in(task.to_json()) == task
+    assert read_task(task.to_json(), ExtractionTask) == task
 
 
 @pytest.mark.parametrize("text", ["{", "[1]", '{"network": "lenet5"}'], ids=["cut", "list", "incomplete"])
 def test_a_text_that_is_no_task_is_refused(text: str) -> None:
     with pytest.raises(ExecutionError, match="not a task of feature extraction"):
-        task_in(text)
+        read_task(text, ExtractionTask)
 
 
 def test_a_shard_with_a_name_that_is_not_unicode_survives_as_text() -> None:
-    shard = Shard(("a" * 64,), ("/photos/\udcff.png",))
+    shard = Shard(("a" * 64,), ("/photos/\udcff.png",), view=3)
     assert shard_in(shard.to_json()) == shard
 
 
@@ -37,7 +37,7 @@ def test_a_worker_computes_the_bits_of_a_single_process(photos: Path, warm_cache
     images = load_images(photos)
     weights = find_weights("lenet5")
     features = extract(images, OpenVinoRuntime(weights), weights.input_spec)
-    done = list(LocalExecutor().run(lenet_task(threads=1), shards_of(images, 7), Silent()))
+    done = list(LocalExecutor().run(lenet_task(threads=1), shards_of(images, 7), Silent(), Silent()))
     found = {key: row for _, rows in done for key, row in by_key(rows.keys, rows.rows).items()}
     keys = tuple(found)
     assert len(done) == 4

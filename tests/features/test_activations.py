@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +11,18 @@ import torch
 import regraft
 from regraft.data.pictures.views import ViewPolicy
 from regraft.errors import DataError
+from regraft.execution.local import LocalExecutor
 from regraft.features.activations import Activations
+from regraft.features.executors.executor import Shard, ShardRows
+from regraft.features.executors.task import ExtractionTask, Task
 from regraft.features.opening import open_runtime
 from regraft.features.pooling import activation_shape
 from regraft.networks.network import load_network
 from regraft.networks.weights.finding import find_weights
-from regraft.progress import Silent
+from regraft.progress import Meter, Reporter, Silent
+from regraft.settings import Augmentation
 from regraft.training.start.view_source import ViewSource
+from regraft.workflow import preparation
 
 
 @pytest.fixture
@@ -92,3 +99,47 @@ def test_an_image_that_is_gone_is_named(activations: Activations, photos: Path) 
         DataError, match=r"1 images can't be read any more, first .*dark/3.png: .*No such file"
     ):
         activations.rows([item.sha256 for item in activations.images.items], 1)
+
+
+@pytest.mark.parametrize("augment", ["crop-flip", "trivial"])
+def test_views_by_an_executor_are_those_of_one_process(
+    augment: Augmentation, photos: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights, images = find_weights("lenet5"), regraft.load_images(photos)
+    runtime = open_runtime(weights, name="torch", cut=2, reporter=Silent())
+    here = Activations(images, weights.input_spec, ViewPolicy(augment, seed=3), runtime)
+    keys = [item.sha256 for item in images.items]
+    rows = [here.rows(keys, view).gather(keys) for view in (0, 1, 2)]
+    monkeypatch.setenv("REGRAFT_CACHE", str(own_cache.with_name("other")))
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("the network was run by the process that asked")
+
+    there = replace(here, executor=LocalExecutor())
+    monkeypatch.setattr(runtime, "run", refuse)
+    for view, expected in enumerate(rows):
+        assert there.rows(keys, view).gather(keys).tobytes() == expected.tobytes()
+    assert rows[1].tobytes() != rows[2].tobytes()
+
+
+def test_a_training_has_its_activations_computed_by_the_executor(
+    photos: Path, warm_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[int | str | None, int]] = []
+
+    class Noting(LocalExecutor):
+        def run(
+            self, task: Task, shards: Iterator[Shard], reporter: Reporter, meter: Meter
+        ) -> Iterator[tuple[Shard, ShardRows]]:
+            for shard, rows in super().run(task, shards, reporter, meter):
+                assert isinstance(task, ExtractionTask)
+                asked.append((task.cut, shard.view))
+                yield shard, rows
+
+    settings = {"network": "lenet5", "strategy": "last-blocks", "cut": "2", "epochs": 2, "seed": 1}
+    alone = regraft.fit(photos, **settings)  # type: ignore[arg-type]
+    monkeypatch.setenv("REGRAFT_CACHE", str(warm_cache.with_name("other")))
+    monkeypatch.setattr(preparation, "find_executor", {"ray": Noting()}.get)
+    shared = regraft.fit(photos, **settings, executor="ray")  # type: ignore[arg-type]
+    assert (2, 0) in asked
+    assert shared.weights.sha256 == alone.weights.sha256

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from regraft.progress import Meter
 from regraft.storage.locks import working_lock
 from regraft.storage.rows import Array, RowStore
 from regraft.storage.shards import Failure, manifest_paths, shard_name
@@ -24,7 +25,9 @@ class Late:
         self.at_once = at_once
         self.taken: list[Sequence[str]] = []
 
-    def __call__(self, shards: Iterator[Sequence[str]]) -> Iterator[tuple[Sequence[str], Pairs]]:
+    def __call__(
+        self, shards: Iterator[Sequence[str]], meter: Meter
+    ) -> Iterator[tuple[Sequence[str], Pairs]]:
         waiting: deque[Sequence[str]] = deque()
         for shard in shards:
             self.taken.append(shard)
@@ -59,7 +62,7 @@ def lock_of(store: RowStore, shard: Sequence[str]) -> Path:
 def test_a_shard_is_locked_from_when_it_is_taken_until_it_is_written(tmp_path: Path) -> None:
     store, free = small(tmp_path), []
 
-    def source(shards: Iterator[Sequence[str]]) -> Iterator[tuple[Sequence[str], Pairs]]:
+    def source(shards: Iterator[Sequence[str]], meter: Meter) -> Iterator[tuple[Sequence[str], Pairs]]:
         first, second = next(shards), next(shards)
         for shard in (first, second):
             yield shard, [(key, row_of(key)) for key in shard]
@@ -75,7 +78,7 @@ def test_a_shard_is_locked_from_when_it_is_taken_until_it_is_written(tmp_path: P
 def test_locks_are_released_when_a_source_fails(tmp_path: Path) -> None:
     store, taken = small(tmp_path), []
 
-    def source(shards: Iterator[Sequence[str]]) -> Iterator[tuple[Sequence[str], Pairs]]:
+    def source(shards: Iterator[Sequence[str]], meter: Meter) -> Iterator[tuple[Sequence[str], Pairs]]:
         taken.extend([next(shards), next(shards)])
         raise RuntimeError("no worker left")
         yield
@@ -93,11 +96,11 @@ def test_what_another_process_is_busy_with_comes_last(tmp_path: Path) -> None:
     with working_lock(lock_of(store, first), wait=True):
         taken = []
 
-        def source(shards: Iterator[Sequence[str]]) -> Iterator[tuple[Sequence[str], Pairs]]:
+        def source(shards: Iterator[Sequence[str]], meter: Meter) -> Iterator[tuple[Sequence[str], Pairs]]:
             taken.append(None)
             if len(taken) == 2:
                 raise KeyboardInterrupt  # the two free shards are written, and nothing else is free
-            yield from late(shards)
+            yield from late(shards, meter)
 
         with pytest.raises(KeyboardInterrupt):
             store.ensure_by(source, keys(30))

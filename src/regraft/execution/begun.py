@@ -9,7 +9,7 @@ from typing import Any
 
 from regraft.data.pictures.loading import Pixels
 from regraft.errors import ExecutionError, MachineError
-from regraft.features.executors.task import ExtractionTask, task_in
+from regraft.features.executors.task import ExtractionTask, read_task
 from regraft.features.runtimes import Key, Row, Runtime
 from regraft.storage.files import key_of, remove_old, write_atomically
 from regraft.storage.locks import working_lock
@@ -54,7 +54,7 @@ def agreed(task: ExtractionTask, keys: Iterable[str], *, is_mixed: bool) -> Extr
 def _read(path: Path) -> ExtractionTask | None:
     """The task in a file; None if there is no such file, or a damaged one."""
     with contextlib.suppress(OSError, ExecutionError, UnicodeDecodeError):
-        return task_in(path.read_text(encoding="ascii"))
+        return read_task(path.read_text(encoding="ascii"), ExtractionTask)
     return None
 
 

@@ -5,18 +5,22 @@ from __future__ import annotations
 import importlib.util
 
 from regraft.errors import SettingsError, close_names
-from regraft.features.executors.executor import Executor
+from regraft.execution.worker import open_worker
+from regraft.features.executors.executor import Executor, Opener
 
 KINDS = ("local", "ray")
 
 
-def find_executor(text: str, *, threads: int | None = None, is_mixed: bool = False) -> Executor | None:
+def find_executor(
+    text: str, *, threads: int | None = None, is_mixed: bool = False, opener: Opener = open_worker
+) -> Executor | None:
     """The executor that `local`, `ray` or `ray:ADDRESS` names; None for this process itself.
 
     Args:
         text: the setting.
         threads: number of threads of each worker; None means one, or what the task's bits depend on.
         is_mixed: whether machines that compute other bits are accepted.
+        opener: makes the worker of a task.
 
     Raises:
         SettingsError: no such executor, or Ray is not installed.
@@ -39,4 +43,4 @@ def find_executor(text: str, *, threads: int | None = None, is_mixed: bool = Fal
         )
     from regraft.execution.ray_executor import RayExecutor
 
-    return RayExecutor(address or None, threads=threads, is_mixed=is_mixed)
+    return RayExecutor(address or None, threads=threads, is_mixed=is_mixed, opener=opener)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from regraft.execution.worker import Worker
-from regraft.features.executors.executor import Shard, ShardRows
-from regraft.features.executors.task import ExtractionTask
-from regraft.progress import Reporter
+from regraft.execution.worker import open_worker
+from regraft.features.executors.executor import Opener, Shard, ShardRows, ShardWorker
+from regraft.features.executors.task import Task
+from regraft.progress import Meter, Reporter
 
 
 @dataclass(frozen=True)
@@ -21,14 +21,18 @@ class LocalExecutor:
 
     is_mixed: bool = False
     """Whether rows of other bits than the task expects are accepted."""
+    opener: Opener = open_worker
+    """Makes the worker of a task."""
 
     def run(
         self,
-        task: ExtractionTask,
+        task: Task,
         shards: Iterator[Shard],
         reporter: Reporter,  # noqa: ARG002  (nothing happens to a worker that is this process)
+        meter: Meter,
     ) -> Iterator[tuple[Shard, ShardRows]]:
-        worker: Worker | None = None
+        worker: ShardWorker | None = None
         for shard in shards:
-            worker = worker or Worker(task, is_mixed=self.is_mixed)
+            worker = worker or self.opener(task.to_json(), name="this machine", is_mixed=self.is_mixed)
             yield shard, worker.compute(shard)
+            meter.advance(len(shard))

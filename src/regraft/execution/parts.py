@@ -34,7 +34,7 @@ class Group:
 
 @dataclass
 class Part:
-    """Images of one shard that a worker computes together: all of them, unless workers died."""
+    """Images of one shard that a worker computes together."""
 
     group: Group
     shard: Shard
@@ -62,6 +62,15 @@ class Part:
         return [Part(self.group, half, MOST_DEATHS if len(half) == 1 else 1) for half in halves]
 
 
-def part_of(shard: Shard, width: int) -> Part:
-    """A shard as one part."""
-    return Part(Group(shard, width), shard)
+def parts_of(shard: Shard, width: int, most: int | None = None) -> list[Part]:
+    """A shard as parts for different workers.
+
+    Args:
+        shard: the shard.
+        width: number of values in a row.
+        most: the most images in a part; None makes one part.
+    """
+    step = most or len(shard)
+    starts = range(0, len(shard), step)
+    group = Group(shard, width, open_parts=len(starts))
+    return [Part(group, shard.part(start, start + step)) for start in starts]

@@ -1,33 +1,30 @@
-"""Shards computed by actors of Ray, on this machine or a cluster; the only door to Ray.
-
-Actors compute whole shards and send them to this process, which alone writes. Ray neither restarts actors nor
-repeats their work (`max_restarts`, `max_task_retries`): it would repeat a shard that kills its worker without
-end and without a word. A dead actor is replaced here, and its shard counted (`parts.py`).
-"""
+"""Shards computed by actors of Ray, on this machine or a cluster; the only door to Ray."""
 
 from __future__ import annotations
 
 import itertools
 import os
 import secrets
-import socket
 import sys
-from collections import deque
+import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from regraft.errors import ExecutionError, MachineError, RegraftError, words_of
-from regraft.execution.parts import MOST_DEATHS, Group, Part, part_of
-from regraft.execution.worker import Worker
-from regraft.features.executors.executor import Shard, ShardRows, shard_in
-from regraft.features.executors.task import ExtractionTask, task_in
+from regraft.errors import ExecutionError, words_of
+from regraft.execution.crew import Crew
+from regraft.execution.worker import open_worker
+from regraft.features.executors.executor import Opener, Shard, ShardRows
+from regraft.features.executors.task import Task
 from regraft.machine.processor import count_cores
-from regraft.progress import Reporter
+from regraft.progress import Meter, Reporter
 
-_PATIENCE_S = 60.0
+IDLE_S = 60.0
+"""How long actors without work are kept for the next task; they hold processors of the cluster."""
 _WAITING_SHARDS = 4  # that the shared memory of a local cluster has room for, for each worker
 _SHARD_ROWS = 1024
+_SHARD_BYTES = 64 << 20  # shards of wider rows have fewer of them
 _TOKENS = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 
 
@@ -41,9 +38,11 @@ class RayExecutor:
     """Number of threads of each actor; None means one, or as many as the rows' bits depend on."""
     is_mixed: bool = False
     """Whether rows of other bits than the task expects are accepted."""
+    opener: Opener = open_worker
+    """Makes the worker of a task in an actor."""
 
     def run(
-        self, task: ExtractionTask, shards: Iterator[Shard], reporter: Reporter
+        self, task: Task, shards: Iterator[Shard], reporter: Reporter, meter: Meter
     ) -> Iterator[tuple[Shard, ShardRows]]:
         first = next(shards, None)
         if first is None:  # nothing to do, so nothing is started
@@ -51,21 +50,93 @@ class RayExecutor:
         bound = task.threads if task.runtime == "torch" else None
         device = task.device.partition(":")[0]  # every actor sees one GPU, its own
         task = task.model_copy(update={"threads": self.threads or bound or 1, "device": device})
-        crew = _Crew(_connected(self.address, task), task, self.is_mixed, reporter)
+        cluster = cluster_at(self.address)
+        crew = cluster.crew(task, self.opener, is_mixed=self.is_mixed)
         try:
-            yield from crew.results(itertools.chain([first], shards))
-        finally:
+            yield from crew.results(itertools.chain([first], shards), reporter, meter)
+        except BaseException:  # also where the caller leaves in the middle
+            crew.dismiss()
+            raise
+        cluster.keep(crew)
+
+
+class Cluster:
+    """A cluster, as this process is connected to it: actors are kept for a minute after a task.
+
+    So the next task, of the same fit or of another one in this process, has neither a cluster nor processes
+    to start.
+
+    Args:
+        address: see `RayExecutor`.
+    """
+
+    def __init__(self, address: str | None) -> None:
+        self._address = address
+        self._kept: Crew | None = None
+        self._timer: threading.Timer | None = None
+        self._one_at_a_time = threading.Lock()
+
+    def crew(self, task: Task, opener: Opener, *, is_mixed: bool) -> Crew:
+        """Actors for a task: those of the last one, or new ones.
+
+        Raises:
+            ExecutionError: there is no cluster, or it is too small for one actor.
+        """
+        was_connected, crew = _is_connected(), self._taken()
+        ray = connected(self._address, task.width)
+        if crew is not None and was_connected and crew.turn_to(task, opener, is_mixed=is_mixed):
+            return crew
+        return Crew(ray, task, opener, is_mixed)
+
+    def keep(self, crew: Crew) -> None:
+        """Keep actors for the next task, for a while."""
+        with self._one_at_a_time:
+            other, self._kept = self._kept, crew  # the other one of a thread that ran at the same time
+            self._timer = threading.Timer(IDLE_S, self.release)
+            self._timer.daemon = True
+            self._timer.start()
+        if other is not None:
+            other.dismiss()
+
+    def release(self) -> None:
+        """End the actors that wait for a next task."""
+        crew = self._taken()
+        if crew is not None and _is_connected():  # else Ray would start a cluster to end them
             crew.dismiss()
 
+    def _taken(self) -> Crew | None:
+        """The actors of the last task, which are no longer kept."""
+        with self._one_at_a_time:
+            crew, self._kept = self._kept, None
+            if self._timer is not None:
+                self._timer.cancel()
+        return crew
 
-def _connected(address: str | None, task: ExtractionTask) -> Any:
+
+@cache
+def cluster_at(address: str | None) -> Cluster:
+    """The cluster at an address, once in each process, as Ray connects it once."""
+    return Cluster(address)
+
+
+def _is_connected() -> bool:
+    """Whether this process is connected to a cluster."""
+    loaded = sys.modules.get("ray")
+    return loaded is not None and bool(loaded.is_initialized())
+
+
+def connected(address: str | None, width: int) -> Any:
     """The library, connected to a cluster; nothing is reported to Ray's makers, and a token is required.
+
+    Args:
+        address: where a cluster is running; None starts one on this machine.
+        width: number of values in a row, for the memory of a cluster that is started.
 
     Raises:
         ExecutionError: there is no cluster at the address, it refuses, or it would accept everybody.
     """
     loaded = sys.modules.get("ray")
-    if loaded is not None and loaded.is_initialized():
+    if _is_connected():
         return loaded
     if loaded is not None and not os.environ.get("RAY_AUTH_MODE"):  # which Ray reads when it is imported
         raise ExecutionError(
@@ -80,7 +151,7 @@ def _connected(address: str | None, task: ExtractionTask) -> Any:
     import ray
 
     cores = count_cores()
-    room = max(256 << 20, _WAITING_SHARDS * cores * _SHARD_ROWS * task.width * 2)
+    room = max(256 << 20, _WAITING_SHARDS * cores * min(_SHARD_BYTES, _SHARD_ROWS * width * 2))
     own = {"include_dashboard": False, "num_cpus": cores, "object_store_memory": room}
     try:
         quiet = {"log_to_driver": False, "logging_level": "ERROR"}
@@ -92,149 +163,3 @@ def _connected(address: str | None, task: ExtractionTask) -> Any:
             f"RAY_AUTH_MODE=token `ray start --head`, and give its token in {known} or ~/.ray/auth_token"
         ) from error
     return ray
-
-
-class _Actor:
-    """What runs in an actor: a worker that is opened once."""
-
-    def open(self, task: str, name: str, is_mixed: bool) -> tuple[str, str]:
-        """The kind and text of what went wrong, the kind empty if nothing did; then the place."""
-        place = f"{name} (process {os.getpid()} on {socket.gethostname()})"
-        try:
-            self._worker = Worker(task_in(task), name=place, is_mixed=is_mixed)
-        except RegraftError as error:
-            return type(error).__name__, error.with_flags
-        return "", place
-
-    def compute(self, shard: str) -> tuple[tuple[str, ...], Any, dict[str, str], dict[str, str]]:
-        """The fields of `ShardRows`."""
-        done = self._worker.compute(shard_in(shard))
-        return done.keys, done.rows, dict(done.failed), dict(done.unread)
-
-
-@dataclass(eq=False)
-class _Member:
-    """An actor, as this process knows it."""
-
-    actor: Any
-    name: str
-    shards: int = 0
-    images: int = 0
-
-
-@dataclass
-class _Crew:
-    """The actors of one task: who is idle, who computes what, and what has to be computed."""
-
-    ray: Any
-    task: ExtractionTask
-    is_mixed: bool
-    reporter: Reporter
-    members: list[_Member] = field(default_factory=list)
-    idle: list[_Member] = field(default_factory=list)
-    busy: dict[Any, tuple[_Member, Part | None]] = field(default_factory=dict)
-    """Who is computing which part, by the reference of the result; None while an actor is opened."""
-    waiting: deque[Part] = field(default_factory=deque)
-    hired: int = 0
-    stillborn: int = 0
-    """Actors that died one after the other while they were opened."""
-
-    def __post_init__(self) -> None:
-        resources = self.ray.cluster_resources()
-        self.is_gpu = not self.task.device.startswith("cpu") and self.task.runtime == "torch"
-        each = 1 if self.is_gpu else self.task.threads or 1
-        self.most = int(resources.get("GPU" if self.is_gpu else "CPU", 0) // each)
-        if self.most < 1:
-            needed = "a GPU" if self.is_gpu else f"{each} processor cores"
-            found = {kind: int(resources.get(kind, 0)) for kind in ("CPU", "GPU")}
-            raise ExecutionError(f"a worker needs {needed}, and the Ray cluster has {found} in all")
-
-    def results(self, shards: Iterator[Shard]) -> Iterator[tuple[Shard, ShardRows]]:
-        """Every shard with its rows, as they come back."""
-        while True:
-            self._hand_out(shards)
-            if not self.waiting and not any(part for _, part in self.busy.values()):
-                break
-            group = self._next_result()
-            if group is not None and not group.open_parts:
-                yield group.shard, group.rows
-        for member in self.members:
-            self.reporter.note(f"{member.name}: {member.shards:,} shards, {member.images:,} images")
-
-    def _hand_out(self, shards: Iterator[Shard]) -> None:
-        """Take as many shards as there can be workers for, give them out, and hire who is missing."""
-        working = sum(part is not None for _, part in self.busy.values())
-        free = self.most - working - len(self.waiting)
-        self.waiting.extend(
-            part_of(shard, self.task.width) for shard in itertools.islice(shards, max(0, free))
-        )
-        while self.waiting and self.idle:
-            member, part = self.idle.pop(), self.waiting.popleft()
-            self.busy[member.actor.compute.remote(part.shard.to_json())] = (member, part)
-            working += 1
-        while len(self.members) < min(self.most, working + len(self.waiting)):
-            self._hire()
-
-    def _hire(self) -> None:
-        self.hired += 1
-        needs = {"num_cpus": 1, "num_gpus": 1} if self.is_gpu else {"num_cpus": self.task.threads or 1}
-        remote = self.ray.remote(max_restarts=0, max_task_retries=0, **needs)(_Actor)
-        member = _Member(remote.remote(), f"worker {self.hired}")
-        self.members.append(member)
-        opening = member.actor.open.remote(self.task.to_json(), member.name, self.is_mixed)
-        self.busy[opening] = (member, None)
-
-    def _next_result(self) -> Group | None:
-        """Wait for a worker; returns the shard of which it has finished a part."""
-        ready, _ = self.ray.wait(list(self.busy), num_returns=1, timeout=_PATIENCE_S)
-        if not ready:
-            if not any(part for _, part in self.busy.values()):
-                self.reporter.warn(
-                    f"no worker could start for {_PATIENCE_S:.0f} s; are all processors of the Ray cluster "
-                    "taken?"
-                )
-            return None
-        member, part = self.busy.pop(ready[0])
-        try:
-            answer = self.ray.get(ready[0])
-        except self.ray.exceptions.RayTaskError as error:
-            raise ExecutionError(f"{member.name} failed: {words_of(error.cause or error, 300)}") from error
-        except self.ray.exceptions.RayError:  # the actor or its machine died, or the result is lost
-            return self._replace(member, part)
-        self.idle.append(member)
-        if part is None:
-            self._welcome(member, *answer)
-            return None
-        part.group.close(ShardRows(*answer))
-        member.shards, member.images = member.shards + 1, member.images + len(part.shard)
-        return part.group
-
-    def _welcome(self, member: _Member, problem: str, text: str) -> None:
-        self.stillborn = 0
-        if problem:
-            raise (MachineError if problem == MachineError.__name__ else ExecutionError)(text)
-        member.name = text
-
-    def _replace(self, member: _Member, part: Part | None) -> Group | None:
-        """Have the work of a dead worker done by another one."""
-        self.members.remove(member)
-        self.ray.kill(member.actor)
-        if part is None:
-            self.stillborn += 1
-            if self.stillborn == MOST_DEATHS:
-                raise ExecutionError(
-                    f"{MOST_DEATHS} workers died one after the other while they opened the network; is there "
-                    "enough memory? Ray's logs are in /tmp/ray/session_latest/logs"
-                )
-            return None
-        again = part.after_death()
-        what = f"{len(part.shard):,} images are" if len(part.shard) > 1 else "1 image is"
-        self.reporter.warn(f"{member.name} died; its {what} {'tried again' if again else 'left out'}")
-        self.waiting.extendleft(reversed(again))
-        return part.group
-
-    def dismiss(self) -> None:
-        """End all actors."""
-        for member in self.members:
-            self.ray.kill(member.actor)
-        self.members.clear()

@@ -1,15 +1,17 @@
-"""A worker: opens a task, compares its machine with what the task expects, and computes shards."""
+"""A worker: opens a task of extraction, compares its machine with what it expects, and computes shards."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
 from regraft.data.findings.image_set import Images
 from regraft.errors import ExecutionError
+from regraft.features.activations import ViewRows, view_decoding
 from regraft.features.executors.executor import Shard, ShardRows
-from regraft.features.executors.task import ExtractionTask
+from regraft.features.executors.task import ExtractionTask, read_task
 from regraft.features.extraction import Decoding, computed_rows, input_decoding
 from regraft.features.opening import open_moments, open_runtime
 from regraft.features.runtimes import Runtime
@@ -17,7 +19,7 @@ from regraft.machine.processor import count_cores
 from regraft.progress import Silent
 from regraft.records import ImageItem
 from regraft.storage.files import sha256_of_file
-from regraft.storage.shards import Failure
+from regraft.storage.shards import Array, Failure
 
 
 class Worker:
@@ -43,11 +45,17 @@ class Worker:
     def compute(self, shard: Shard) -> ShardRows:
         """The rows of a shard, and the reasons of the images that have none."""
         decoding = decoding_of(shard, self._task)
+        computed: Iterable[tuple[str, Array | Failure | None]]
+        if self._task.views is None:
+            computed = computed_rows(decoding, self._runtime, shard.keys, self._threads)
+        else:
+            how = ViewRows(self._runtime, self._task.views, shard.view, self._threads)
+            computed = how.computed(decoding, shard.keys)
         place = {key: number for number, key in enumerate(shard.keys)}
         rows = np.empty((len(shard), self._task.width), dtype=np.float16)
         done = np.zeros(len(shard), dtype=bool)
         failed: dict[str, str] = {}
-        for key, row in computed_rows(decoding, self._runtime, shard.keys, self._threads):
+        for key, row in computed:
             if isinstance(row, Failure):
                 failed[key] = row.reason
             elif row is not None:
@@ -56,6 +64,11 @@ class Worker:
         kept = tuple(key for key, is_done in zip(shard.keys, done, strict=True) if is_done)
         unread = {key: reason for key, reason in decoding.reasons.items() if key not in failed}
         return ShardRows(kept, rows if done.all() else rows[done], failed, unread)
+
+
+def open_worker(task: str, *, name: str, is_mixed: bool) -> Worker:
+    """A worker for the text of a task of extraction; see `Opener`."""
+    return Worker(read_task(task, ExtractionTask), name=name, is_mixed=is_mixed)
 
 
 def opened(task: ExtractionTask, *, name: str) -> Runtime:
@@ -93,4 +106,7 @@ def opened(task: ExtractionTask, *, name: str) -> Runtime:
 def decoding_of(shard: Shard, task: ExtractionTask) -> Decoding:
     """A decoder of a shard's images, which may be files in archives."""
     items = tuple(ImageItem(path, "", key) for key, path in zip(shard.keys, shard.paths, strict=True))
-    return input_decoding(Images(str(Path(shard.paths[0]).anchor), items), task.input, task.limits)
+    images = Images(str(Path(shard.paths[0]).anchor), items)
+    if task.views is None:
+        return input_decoding(images, task.input, task.limits)
+    return view_decoding(images, task.input, task.views, shard.view, task.limits)

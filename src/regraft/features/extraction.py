@@ -16,11 +16,11 @@ from regraft.data.pictures.guards import reading_conditions
 from regraft.data.pictures.loading import LOADER_VERSION, LoadLimits, Pixels, load_input, read_file
 from regraft.errors import ImageError
 from regraft.features.executors.executor import Executor, Shard
-from regraft.features.executors.task import absolute
+from regraft.features.executors.task import ExtractionTask, absolute
 from regraft.features.runtimes import Row, Runtime
 from regraft.machine.processor import count_cores
 from regraft.parallel import in_order
-from regraft.progress import Reporter, Silent
+from regraft.progress import Meter, Reporter, Silent
 from regraft.records import Column, InputSpec, SkippedFile, width_of
 from regraft.storage.files import key_of, sha256_of
 from regraft.storage.places import cache_folder
@@ -114,7 +114,8 @@ def extract(
     if executor is None:
         source = one_by_one(lambda keys: computed_rows(decoding, runtime, keys, workers or count_cores()))
     else:
-        source = _elsewhere(executor, runtime, spec, decoding, limits, reporter)
+        assert runtime.source is not None
+        source = elsewhere(executor, runtime.source.task(runtime, spec, limits), decoding, reporter)
     rows = feature_store(runtime, spec).ensure_by(
         source,
         list(decoding.files),
@@ -143,23 +144,25 @@ def computed_rows(
     yield from decoding.failures(keys)
 
 
-def _elsewhere(
-    executor: Executor,
-    runtime: Runtime,
-    spec: InputSpec,
-    decoding: Decoding,
-    limits: LoadLimits,
-    reporter: Reporter,
+def elsewhere(
+    executor: Executor, task: ExtractionTask, decoding: Decoding, reporter: Reporter, *, view: int = 0
 ) -> ShardSource:
-    """A source whose rows are computed by an executor's workers, which read the images themselves."""
-    assert runtime.source is not None
-    task = runtime.source.task(runtime, spec, limits)
+    """A source whose rows are computed by an executor's workers, which read the images themselves.
+
+    Args:
+        executor: hands out the work.
+        task: how rows are computed.
+        decoding: knows the files; the reasons of those that can't be read are added to it.
+        reporter: receives what happens to workers.
+        view: which view of the images is wanted.
+    """
 
     def run(
-        shards: Iterator[Sequence[str]],
+        shards: Iterator[Sequence[str]], meter: Meter
     ) -> Iterator[tuple[Sequence[str], Iterator[tuple[str, Row | Failure | None]]]]:
-        work = (Shard(tuple(keys), tuple(absolute(decoding.files[key]) for key in keys)) for keys in shards)
-        for shard, done in executor.run(task, work, reporter):
+        files = decoding.files
+        work = (Shard(tuple(keys), tuple(absolute(files[key]) for key in keys), view) for keys in shards)
+        for shard, done in executor.run(task, work, reporter, meter):
             decoding.reasons.update(done.unread)
             yield shard.keys, done.pairs()
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from regraft.arguments import check_kind
 from regraft.data.findings.image_set import Images
 from regraft.execution.begun import AgreedRuntime, agreed
 from regraft.execution.choosing import find_executor
-from regraft.extraction_settings import ExtractionSettings, Part
+from regraft.extraction_settings import ExtractionSettings, FeatureSettings, Part
 from regraft.features.extraction import Features, feature_store
 from regraft.features.opening import Compute
 from regraft.features.runtimes import Runtime
@@ -90,17 +90,7 @@ def extract(
 
 def _fit_settings(settings: ExtractionSettings) -> FitSettings:
     """The settings by which a fit finds the same network."""
-    return FitSettings(
-        network=settings.network,
-        weights=settings.weights,
-        offline=settings.offline,
-        accept_license=settings.accept_license,
-        stages=settings.stages,
-        channels=settings.channels,
-        image_size=settings.image_size,
-        framing=settings.framing,
-        average=settings.average,
-    )
+    return FitSettings(**{one.name: getattr(settings, one.name) for one in fields(FeatureSettings)})
 
 
 def _agreed(runtime: Runtime, images: Images, weights: Weights, compute: Compute, is_mixed: bool) -> Runtime:

@@ -35,6 +35,7 @@ from regraft.tasks.score_sheet import AnyScores, ScoreSheet
 from regraft.tasks.task import Task
 
 _AHEAD = 8
+_Choice = tuple[str, RuntimeName, Precision, str, int | None]  # weights, runtime, precision, device, threads
 _CHUNK = 128  # decoded images that are kept until the next network has processed them
 
 
@@ -132,20 +133,36 @@ class Model:
         precision: Precision = "fp32",
         runtime: RuntimeName = "auto",
         limits: LoadLimits | None = None,
+        device: str = "auto",
+        threads: int | None = None,
         reporter: Reporter | None = None,
     ) -> Iterator[tuple[int, Prediction]]:
         """Like `predict`, but yields `(place, prediction)` pairs in any order and appends to `skipped`."""
         reporter = reporter or Silent()
-        networks = {voter.weights.sha256: voter.weights for voter in self.voters}
-        engines = {
-            sha256: self._engine((sha256, runtime, precision), weights, reporter)
-            for sha256, weights in networks.items()
-        }
-        decoded = self._decode(images, skipped, limits)
+        engines = self.engines(
+            precision=precision, runtime=runtime, device=device, threads=threads, reporter=reporter
+        )
+        decoded = self._decode(images, skipped, limits, threads or count_cores())
         with reporter.phase("predicting", len(images)) as meter:
             for place, rows in _together(engines, decoded):
                 meter.advance()
                 yield place, self._judge(images[place].name, rows)
+
+    def engines(
+        self,
+        *,
+        precision: Precision = "fp32",
+        runtime: RuntimeName = "auto",
+        device: str = "auto",
+        threads: int | None = None,
+        reporter: Reporter | None = None,
+    ) -> dict[str, Runtime]:
+        """What runs each of the voters' networks, by the hash of its weights; see `open_runtime`."""
+        networks = {voter.weights.sha256: voter.weights for voter in self.voters}
+        return {
+            sha256: self._engine((sha256, runtime, precision, device, threads), weights, reporter or Silent())
+            for sha256, weights in networks.items()
+        }
 
     def _judge(self, name: str, rows: Mapping[str, Row]) -> Prediction:
         return Prediction.of(name, self._outputs(rows), self.task)
@@ -173,12 +190,16 @@ class Model:
         for voter in self.voters:
             sha256 = voter.weights.sha256
             if sha256 not in rows:
-                engine = self._engine((sha256, "auto", precision), voter.weights, Silent())
+                engine = self._engine((sha256, "auto", precision, "auto", None), voter.weights, Silent())
                 ((_, rows[sha256]),) = engine.run([(0, pixels)])
         return self._outputs(rows), rows[self.weights.sha256]
 
     def _decode(
-        self, images: Sequence[ImageSource], skipped: list[SkippedFile], limits: LoadLimits | None
+        self,
+        images: Sequence[ImageSource],
+        skipped: list[SkippedFile],
+        limits: LoadLimits | None,
+        threads: int,
     ) -> Iterator[tuple[int, Pixels]]:
         def load(place: int) -> tuple[int, Pixels | None, str]:
             try:
@@ -186,7 +207,6 @@ class Model:
             except ImageError as error:
                 return place, None, str(error)
 
-        threads = count_cores()
         for place, pixels, reason in in_order(
             load, range(len(images)), workers=threads, ahead=_AHEAD * threads
         ):
@@ -195,16 +215,16 @@ class Model:
             else:
                 yield place, pixels
 
-    def _engine(
-        self, choice: tuple[str, RuntimeName, Precision], weights: Weights, reporter: Reporter
-    ) -> Runtime:
+    def _engine(self, choice: _Choice, weights: Weights, reporter: Reporter) -> Runtime:
         if choice not in self._engines:
-            _, name, precision = choice
-            self._engines[choice] = open_runtime(weights, name=name, precision=precision, reporter=reporter)
+            _, name, precision, device, threads = choice
+            self._engines[choice] = open_runtime(
+                weights, name=name, precision=precision, device=device, threads=threads, reporter=reporter
+            )
         return self._engines[choice]
 
     @cached_property
-    def _engines(self) -> dict[tuple[str, RuntimeName, Precision], Runtime]:
+    def _engines(self) -> dict[_Choice, Runtime]:
         return {}
 
     def save(self, folder: str | Path) -> Path:

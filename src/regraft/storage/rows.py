@@ -337,7 +337,7 @@ class RowStore:
                         yield missing
 
         try:
-            for keys, rows in job.source(taken()):
+            for keys, rows in job.source(taken(), job.meter):
                 self._write(keys, rows, job)
                 locks.pop(tuple(keys)).close()
         finally:
@@ -359,7 +359,6 @@ class RowStore:
             elif row is not None:
                 array[place[key]] = row
                 done[place[key]] = True
-            job.meter.advance()
         kept = [key for key, is_done in zip(keys, done, strict=True) if is_done]
         job.tried.update(keys)
         job.tried.difference_update(kept)

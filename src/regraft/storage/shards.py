@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from regraft.errors import StorageError
+from regraft.progress import Meter
 from regraft.storage.files import read_json, write_atomically, write_json
 
 Array = npt.NDArray[Any]
@@ -46,11 +47,12 @@ class ShardSource(Protocol):
     """Computes the rows of several shards, some of them at the same time."""
 
     def __call__(
-        self, shards: Iterator[Sequence[str]]
+        self, shards: Iterator[Sequence[str]], meter: Meter
     ) -> Iterator[tuple[Sequence[str], Iterable[tuple[str, Array | Failure | None]]]]:
         """Yield every shard that was taken from the iterator with its rows, in any order.
 
-        A shard is locked when it is taken, and unlocked when it is written.
+        A shard is locked when it is taken, and unlocked when it is written. The meter counts its keys as they
+        are done.
         """
 
 
@@ -58,12 +60,20 @@ def one_by_one(compute: RowSource) -> ShardSource:
     """A source that computes a shard while it is being written, and begins the next one after that."""
 
     def run(
-        shards: Iterator[Sequence[str]],
+        shards: Iterator[Sequence[str]], meter: Meter
     ) -> Iterator[tuple[Sequence[str], Iterable[tuple[str, Array | Failure | None]]]]:
         for keys in shards:
-            yield keys, compute(keys)
+            yield keys, _counted(compute(keys), meter)
 
     return run
+
+
+def _counted(
+    rows: Iterable[tuple[str, Array | Failure | None]], meter: Meter
+) -> Iterator[tuple[str, Array | Failure | None]]:
+    for row in rows:
+        yield row
+        meter.advance()
 
 
 @dataclass(frozen=True)

@@ -117,7 +117,7 @@ def state_for(
     tests = on_sides(dataset.images, dataset.split, ("test",)).items if purpose == "fit" else ()
     known = sum(item.sha256 in dataset.features.rows for item in tests)
     name = extract_name(weights, prepared.circumstances.runtime, request.fit.precision)
-    if prepared.extract_s is not None:
+    if prepared.extract_s is not None and prepared.compute.executor is None:  # others' work is not its own
         used = prepared.extract_processor_s
         if prepared.circumstances.runtime == "openvino":  # it keeps every core busy
             book.observe(prepared.extract_s, used, float("inf"))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -28,15 +29,19 @@ from regraft.tasks.score_sheet import AnyScores, ScoreSheet, baseline_name, meas
 from regraft.tasks.task import Measure
 
 if TYPE_CHECKING:
+    from regraft.detection.detectors.detector import Detector
     from regraft.detection.rehearsal import DetectionRehearsal
+    from regraft.jobs.fit_several import OneOfSeveral
     from regraft.machine.launchers import Place
+    from regraft.prediction.model import Model
+    from regraft.settings import FitSettings
     from regraft.workflow.rehearsal import Rehearsal
 
 
 def fit(
     data: str,
     /,
-    *,
+    *more: Annotated[str, Parameter(allow_leading_hyphen=False)],
     settings: FitFlags = FIT,
     data_settings: DataFlags = DATA,
     training: TrainFlags = TRAIN,
@@ -66,12 +71,15 @@ def fit(
     regraft fit photos/ --strategy last-blocks --cut 60%
     regraft fit scans.csv --group-column patient --positive ill --goal sensitivity=0.95
     regraft fit photos/ --strategy full --schedule one-cycle --epochs 10 --effective-batch 128
+    regraft fit birds/ flowers/ scans.csv --out runs/monday --executor ray
     ```
 
     Args:
         data: A folder with a folder per class (or that below train/, val/, test/), a zip or tar archive of
             that, a CSV, JSON or Parquet table, arrays (.npz, .npy), or the name of a data set (`regraft
             data`).
+        more: Further data sets. Each is fitted by itself, one after the other, with a run folder of its own;
+            a fit that fails does not stop the others, and the exit status is then 1.
         settings: How the model is fitted.
         data_settings: How images are found and read.
         training: How a tail is trained.
@@ -79,7 +87,8 @@ def fit(
         from_: An earlier run or bundle, whose network is where this one starts; or a detector of torchvision
             that was trained on COCO, such as fasterrcnn_mobilenet_v3_large_320_fpn, whose backbone is where
             this one starts.
-        out: The run folder; without it, runs/DATA-NETWORK-STRATEGY.
+        out: The run folder; without it, runs/DATA-NETWORK-STRATEGY. Of several data sets, the folder of the
+            run folders, which are called after the data: OUT/DATA.
         overwrite: Replace a run with other settings in --out.
         devices: Number of processes that train together, on a GPU or a share of the processor each; auto
             means one on each GPU. Where torchrun has started several, these are meant.
@@ -96,26 +105,30 @@ def fit(
     from regraft.named.sets import check_here
 
     check_here(data, data_settings.data_root)
-    from regraft.cli.terminal.detection import show_detection_scores
-    from regraft.detection.detectors.records import DetectionSheet
-    from regraft.workflow import fit as verb
-    from regraft.workflow.rehearsal import Rehearsal, rehearse
-
     reporter = make_reporter(json_lines=json)
     if dry_run:
-        found = rehearse(
-            data,
+        how = {"training": training, "data": data_settings, "plan": plan, "from_run": from_}
+        for one in (data, *more):
+            _rehearse(one, settings, how, reporter, json_lines=json)
+        return 0
+    if more:
+        from regraft.jobs.fit_several import fit_several
+
+        fits = fit_several(
+            (data, *more),
             settings,
             training=training,
             data=data_settings,
             plan=plan,
             from_run=from_,
+            out=out,
+            overwrite=overwrite,
+            devices=devices,
             reporter=reporter,
         )
-        if plan is None and isinstance(found, Rehearsal):
-            reporter.note(f"fit --dry-run is now a part of advise: {advise_command(data, settings)}")
-        _show_dry_run(found, json_lines=json)
-        return 0
+        return _tell_each(fits, reporter, report=report, as_json=json)
+    from regraft.workflow import fit as verb
+
     model = verb.fit(
         data,
         settings,
@@ -128,14 +141,26 @@ def fit(
         devices=devices,
         reporter=reporter,
     )
-    assert model.scores is not None
     assert model.run_folder is not None
     page = _report(model.run_folder, reporter) if report else None
     if json:
-        show_json(
-            {"run": str(model.run_folder), "scores": model.scores.model_dump(mode="json", exclude=_LONG)}
-        )
-        return 0
+        show_json(_record(model))
+    else:
+        _show(model, page)
+    return 0
+
+
+def _record(model: Model | Detector) -> dict[str, Any]:
+    assert model.scores is not None
+    return {"run": str(model.run_folder), "scores": model.scores.model_dump(mode="json", exclude=_LONG)}
+
+
+def _show(model: Model | Detector, page: Path | None) -> None:
+    from regraft.cli.terminal.detection import show_detection_scores
+    from regraft.detection.detectors.records import DetectionSheet
+
+    assert model.scores is not None
+    assert model.run_folder is not None
     if (model.run_folder / "ladder.json").exists():
         from regraft.cli.terminal.ladder_table import show_ladder
         from regraft.runs.records import LadderRecord
@@ -149,7 +174,24 @@ def fit(
     if page is not None:
         print(f"the report is {page}; open it in a browser")
     print(f"saved in {model.run_folder}; try: regraft predict {model.run_folder} IMAGE ...")
-    return 0
+
+
+def _tell_each(fits: Iterator[OneOfSeveral], reporter: Reporter, *, report: bool, as_json: bool) -> int:
+    """Report on each of several fits as it ends, and on all of them at the end; returns the exit code."""
+    from regraft.cli.terminal.several import show_several
+
+    found = []
+    for one in fits:
+        if one.model is not None and one.model.run_folder is not None:
+            page = _report(one.model.run_folder, reporter) if report else None
+            reporter.note(f"saved in {one.model.run_folder}" + (f"; the report is {page}" if page else ""))
+        if as_json:
+            outcome = {"error": one.error} if one.model is None else _record(one.model)
+            show_json({"data": printable(one.data), **outcome})
+        found.append(one)
+    if not as_json:
+        show_several(found)
+    return 1 if any(one.error for one in found) else 0
 
 
 def _follow(place: Place, device: str) -> int:
@@ -157,6 +199,17 @@ def _follow(place: Place, device: str) -> int:
     from regraft.training.following import follow
 
     return follow(place, device)
+
+
+def _rehearse(
+    data: str, settings: FitSettings, how: dict[str, Any], reporter: Reporter, *, json_lines: bool
+) -> None:
+    from regraft.workflow.rehearsal import Rehearsal, rehearse
+
+    found = rehearse(data, settings, **how, reporter=reporter)
+    if how["plan"] is None and isinstance(found, Rehearsal):
+        reporter.note(f"fit --dry-run is now a part of advise: {advise_command(data, settings)}")
+    _show_dry_run(found, json_lines=json_lines)
 
 
 def _show_dry_run(found: Rehearsal | DetectionRehearsal, *, json_lines: bool) -> None:

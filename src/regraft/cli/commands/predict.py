@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from regraft.cli.terminal.console import make_reporter
-from regraft.cli.terminal.parameters import Overwrite
+from regraft.cli.terminal.parameters import Overwrite, Switch
 from regraft.records import Precision
 
 _CLASSES = "Classes"
@@ -31,6 +31,8 @@ def predict(
     tiles: Annotated[str | None, Parameter(group=_BOXES)] = None,
     max_megapixels: float = 64.0,
     max_file_mb: float = 128.0,
+    executor: str = "local",
+    mixed_machines: Switch = False,
     overwrite: Overwrite = False,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
@@ -44,6 +46,7 @@ def predict(
     regraft predict runs/flowers new/*.jpg -o predictions.csv
     regraft predict runs/flowers new/ --top 3
     regraft predict runs/flowers crawl.tar -o answers.parquet
+    regraft predict runs/flowers crawl.tar -o answers.parquet --executor ray:10.0.0.1:6379
     find new -name '*.jpg' | regraft predict runs/flowers - --json
     regraft predict runs/cells new/ -o boxes.json --draw drawn/
     regraft predict runs/cells new/ --count counts.csv --threshold 0.6
@@ -73,6 +76,11 @@ def predict(
             large pictures.
         max_megapixels: Skip images with more megapixels than this.
         max_file_mb: Skip files larger than this many megabytes.
+        executor: Who predicts. local: this process. ray: workers on this machine, which Ray starts.
+            ray:ADDRESS: workers of a Ray cluster, which must see the images and the run folder under the same
+            paths. Detectors and .onnx files are run by this process alone.
+        mixed_machines: Accept workers on machines with other processors or libraries, whose probabilities
+            differ in the last digits.
         overwrite: Replace a file that regraft did not write; never one that this command reads.
         json: Print JSON lines instead of CSV.
     """
@@ -84,6 +92,7 @@ def predict(
     from regraft.detection.detectors.onnx_detector import OnnxDetector
     from regraft.detection.detectors.opening import load_model
     from regraft.errors import SettingsError
+    from regraft.prediction.model import Model
     from regraft.prediction.onnx_model import OnnxModel
 
     wishes = Wishes(out, to, draw, count, threshold, tiles, classes)
@@ -97,13 +106,19 @@ def predict(
         LoadLimits(max_megapixels, max_file_mb),
         overwrite,
         make_reporter(json_lines=json),
+        executor,
+        mixed_machines,
     )
+    if mixed_machines and executor == "local":
+        raise SettingsError("--mixed-machines is about workers on other machines; it needs --executor ray")
     loaded = load_model(model)
     is_file = isinstance(loaded, (OnnxModel, OnnxDetector))
     if is_file and (precision != "fp32" or runtime != "auto"):
         raise SettingsError(
             "--precision and --runtime have no effect on .onnx files; remove them, or give a run folder"
         )
+    if executor != "local" and not isinstance(loaded, Model):
+        raise SettingsError(_not_by_workers(model, executor, is_exported=isinstance(loaded, OnnxModel)))
     if isinstance(loaded, (Detector, OnnxDetector)):
         _refuse_for_boxes(model, top, reject_below)
         return find_in(loaded, request, wishes)
@@ -112,6 +127,17 @@ def predict(
             f"{', '.join(wishes.named)}: for boxes, but {model} predicts labels of whole images"
         )
     return answer(loaded, request, top=top, reject_below=reject_below, as_json=json)
+
+
+def _not_by_workers(model: str, executor: str, *, is_exported: bool) -> str:
+    """Why a model is not handed to an executor, and what to do instead."""
+    why = "is an exported file" if is_exported else "finds boxes"
+    instead = "give the run folder that it was exported from, or remove" if is_exported else "remove"
+    return (
+        f"--executor {executor} is for run folders and bundles that predict labels of whole images, and "
+        f"{model} {why}; {instead} --executor. Several machines can share the work without it: give each a "
+        "part of the files, and an --out of its own"
+    )
 
 
 def _refuse_for_boxes(model: str, top: int, reject_below: float | None) -> None:

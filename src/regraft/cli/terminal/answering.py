@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -14,6 +14,8 @@ import numpy as np
 
 from regraft.cli.terminal.prediction_request import PredictionRequest
 from regraft.errors import SettingsError
+from regraft.execution.choosing import find_executor
+from regraft.jobs.predict import open_predictor, predicted_elsewhere, task_of
 from regraft.outputs.answers import AnswerFile, AnswerKind
 from regraft.outputs.files import PREDICTION_LINES, PREDICTION_TABLE, PREDICTIONS, SKIPPED, output_file
 from regraft.prediction.model import Model
@@ -131,17 +133,12 @@ def write_all(
     request.tell_resumed(done)
     skipped: list[SkippedFile] = []
     count = lost = 0
-    is_long = len(blocks) > 1
-    left = sum(map(len, blocks[done:]))
-    with reporter.phase("predicting", left) if is_long else nullcontext() as meter:
-        for number, block in enumerate(blocks[done:], start=done):
-            found = _answered(model, request, block, Silent() if is_long else reporter)
+    with contextlib.ExitStack() as stack:
+        for number, found in enumerate(_answered(model, request, blocks, done, stack), start=done):
             lines = [(row.path, task.answer(row.outputs, top=top)) for row in found.rows]
             answers.add(number, lines, found.skipped)
             skipped += found.skipped[: max(0, _MOST_TOLD - len(skipped))]
             count, lost = count + len(lines), lost + len(found.skipped)
-            if meter is not None:
-                meter.advance(len(block))
     answers.finish()
     if request.out is not None:
         total = f"predictions for {len(request.paths):,} images" if done else f"{count:,} predictions"
@@ -151,6 +148,37 @@ def write_all(
 
 
 def _answered(
+    model: Model | OnnxModel,
+    request: PredictionRequest,
+    blocks: Sequence[Sequence[str]],
+    done: int,
+    stack: contextlib.ExitStack,
+) -> Iterator[Predictions]:
+    """The predictions for each block that is not done, with a bar that ends with the stack."""
+    executor = find_executor(request.executor, is_mixed=request.is_mixed, opener=open_predictor)
+    is_long, blocks = len(blocks) > 1, blocks[done:]
+    left = sum(map(len, blocks))
+    if executor is not None and left:
+        assert isinstance(model, Model)
+        reporter = request.reporter
+        task = task_of(
+            model,
+            request.model,
+            precision=request.precision,
+            runtime=request.runtime,
+            limits=request.limits,
+            reporter=reporter,
+        )
+        meter = stack.enter_context(reporter.phase("predicting", left))
+        yield from predicted_elsewhere(model, task, blocks, executor, reporter=reporter, meter=meter)
+        return
+    meter = stack.enter_context(request.reporter.phase("predicting", left)) if is_long else Silent()
+    for block in blocks:
+        yield _answered_here(model, request, block, Silent() if is_long else request.reporter)
+        meter.advance(len(block))
+
+
+def _answered_here(
     model: Model | OnnxModel, request: PredictionRequest, block: Sequence[str], reporter: Reporter
 ) -> Predictions:
     if isinstance(model, OnnxModel):

@@ -42,6 +42,10 @@ class PredictionRequest:
     limits: LoadLimits
     overwrite: bool
     reporter: Reporter
+    executor: str = "local"
+    """Who computes the answers."""
+    is_mixed: bool = False
+    """Whether workers whose answers differ in their last digits are accepted."""
 
     @property
     def inputs(self) -> tuple[str, ...]:

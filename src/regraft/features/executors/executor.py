@@ -10,8 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from regraft.features.executors.task import ExtractionTask
-from regraft.progress import Reporter
+from regraft.features.executors.task import Task
+from regraft.progress import Meter, Reporter
 from regraft.storage.shards import Failure
 
 Array = npt.NDArray[Any]
@@ -22,26 +22,28 @@ class Shard:
     """Images whose rows are computed together."""
 
     keys: tuple[str, ...]
-    """SHA-256 of each image."""
+    """What each image is called in the answer: its SHA-256, or for predictions its number."""
     paths: tuple[str, ...]
     """Where each image is, as an absolute path."""
+    view: int = 0
+    """Which view of the images is wanted; 0 is the centre."""
 
     def __len__(self) -> int:
         return len(self.keys)
 
     def part(self, start: int, stop: int) -> Shard:
         """Some of the images, by their place."""
-        return Shard(self.keys[start:stop], self.paths[start:stop])
+        return Shard(self.keys[start:stop], self.paths[start:stop], self.view)
 
     def to_json(self) -> str:
         """The shard as one line of JSON, for `shard_in`; names that are not Unicode survive."""
-        return json.dumps([self.keys, self.paths])
+        return json.dumps([self.keys, self.paths, self.view])
 
 
 def shard_in(text: str) -> Shard:
     """The shard that `Shard.to_json` has written."""
-    keys, paths = json.loads(text)
-    return Shard(tuple(keys), tuple(paths))
+    keys, paths, view = json.loads(text)
+    return Shard(tuple(keys), tuple(paths), int(view))
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class ShardRows:
     keys: tuple[str, ...]
     """The images that have a row."""
     rows: Array
-    """`(len(keys), width) float16`."""
+    """`(len(keys), width)`: features and activations as float16, a model's outputs as float64."""
     failed: Mapping[str, str] = field(default_factory=dict)
     """Why some images can't be used, which would be the same next time."""
     unread: Mapping[str, str] = field(default_factory=dict)
@@ -78,6 +80,32 @@ def joined(parts: list[ShardRows], width: int) -> ShardRows:
     return ShardRows(keys, rows, failed, unread)
 
 
+class ShardWorker(Protocol):
+    """Computes the rows of shards of one task, in some process."""
+
+    def compute(self, shard: Shard) -> ShardRows:
+        """The rows of a shard, and the reasons of the images that have none."""
+        ...
+
+
+class Opener(Protocol):
+    """Makes a worker of a task's text; a function of a module, which other processes import by its name."""
+
+    def __call__(self, task: str, *, name: str, is_mixed: bool) -> ShardWorker:
+        """Open the task.
+
+        Args:
+            task: the text of the task.
+            name: what the worker is called in messages.
+            is_mixed: whether rows of other bits than the task expects are accepted.
+
+        Raises:
+            MachineError: this machine would compute other bits than the task expects.
+            ExecutionError: a file can't be read here, or is another one.
+        """
+        ...
+
+
 class Executor(Protocol):
     """Carries out shards of a task somewhere.
 
@@ -85,7 +113,7 @@ class Executor(Protocol):
     """
 
     def run(
-        self, task: ExtractionTask, shards: Iterator[Shard], reporter: Reporter
+        self, task: Task, shards: Iterator[Shard], reporter: Reporter, meter: Meter
     ) -> Iterator[tuple[Shard, ShardRows]]:
         """Yield every shard with its rows.
 
@@ -94,6 +122,7 @@ class Executor(Protocol):
             shards: the work; a shard is taken from the iterator when there is somebody to do it, because
                 taking it locks it for other processes.
             reporter: receives what happens to workers.
+            meter: counts images as they are done, before their shard comes back.
 
         Raises:
             MachineError: a worker would compute other bits.

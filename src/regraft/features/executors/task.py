@@ -1,4 +1,4 @@
-"""The task of computing features, as data: a process that reads it computes the same bits, or refuses."""
+"""Tasks for other processes, as data: a process that reads one computes the same bits, or refuses."""
 
 from __future__ import annotations
 
@@ -6,40 +6,34 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, TypeVar
 
 from pydantic import ValidationError
 
 from regraft.data.pictures.guards import LoadLimits
+from regraft.data.pictures.views import ViewPolicy
 from regraft.errors import ExecutionError, MachineError
 from regraft.networks.weights.finding import Weights
 from regraft.records import InputSpec, Precision, Recipe, Record, Sha256, WeightsSource
 from regraft.version import VERSION
 
 
-class ExtractionTask(Record):
-    """How one network's rows are computed: all that a process needs besides the images.
+class Task(Record):
+    """What all tasks say: where they are carried out, and what the rows' bits depend on there.
 
-    It holds no code: a registered network, a file of weights with its hash, and settings.
+    A task holds no code: registered networks, files with their hashes, and settings.
     """
+
+    what: ClassVar[str] = "work"
+    """What the task is called in messages."""
+    unless: ClassVar[str] = "--mixed-machines"
+    """How rows of machines that differ are accepted."""
 
     version: str
     """The version of Regraft."""
-    network: str
-    weights: str
-    """Path of the weights file, which every worker must be able to read."""
-    weights_sha256: Sha256
-    recipe: Recipe
-    network_input: InputSpec
-    """The input that the network is built for."""
-    input: InputSpec
-    """The input that images are made into."""
     runtime: Literal["openvino", "torch"]
     precision: Precision
     device: str
-    cut: int | Literal["maps"] | None
-    """After how many stages the network ends; None for the pooled features of all stages."""
-    output: Literal["rows", "moments"]
     threads: int | None
     """Number of threads that run the network; None means one for each core."""
     max_megapixels: float
@@ -54,14 +48,8 @@ class ExtractionTask(Record):
         """The loader's limits."""
         return LoadLimits(self.max_megapixels, self.max_file_mb)
 
-    def found_weights(self) -> Weights:
-        """The weights, which are read once to compare their hash when the network is opened."""
-        source = WeightsSource(where=self.weights, sha256=self.weights_sha256, licence="as accepted before")
-        path = Path(self.weights)
-        return Weights(self.network, path, self.weights_sha256, self.recipe, self.network_input, source)
-
     def to_json(self) -> str:
-        """The task as one line of JSON, for `task_in`."""
+        """The task as one line of JSON, for `read_task`."""
         return json.dumps(self.model_dump(mode="json"))
 
     def check(self, facts: Mapping[str, Any], *, where: str) -> None:
@@ -83,25 +71,60 @@ class ExtractionTask(Record):
             listed = "; ".join(f"{name}: expected {old}, found {new}" for name, old, new in differing)
             raise MachineError(
                 f"{where} would compute rows with other bits ({listed}). Use machines of one kind with the "
-                "same libraries, or accept rows that differ in their last digits with `regraft extract "
-                "--mixed-machines`"
+                f"same libraries, or accept rows that differ in their last digits with {self.unless}"
             )
 
 
-def task_in(text: str) -> ExtractionTask:
-    """The task that `ExtractionTask.to_json` has written.
+class ExtractionTask(Task):
+    """How one network's rows are computed: all that a process needs besides the images."""
+
+    what: ClassVar[str] = "a task of feature extraction"
+    unless: ClassVar[str] = "`regraft extract --mixed-machines`"
+
+    network: str
+    weights: str
+    """Path of the weights file, which every worker must be able to read."""
+    weights_sha256: Sha256
+    recipe: Recipe
+    network_input: InputSpec
+    """The input that the network is built for."""
+    input: InputSpec
+    """The input that images are made into."""
+    cut: int | Literal["maps"] | None
+    """After how many stages the network ends; None for the pooled features of all stages."""
+    output: Literal["rows", "moments"]
+    views: ViewPolicy | None = None
+    """How the views of an image are made, for activations; each shard says which view of its images is
+    wanted. None for features, which see the centre."""
+
+    def found_weights(self) -> Weights:
+        """The weights, which are read once to compare their hash when the network is opened."""
+        source = WeightsSource(where=self.weights, sha256=self.weights_sha256, licence="as accepted before")
+        path = Path(self.weights)
+        return Weights(self.network, path, self.weights_sha256, self.recipe, self.network_input, source)
+
+
+_Kind = TypeVar("_Kind", bound=Task)
+
+
+def read_task(text: str, kind: type[_Kind]) -> _Kind:
+    """The task that `Task.to_json` has written.
+
+    Args:
+        text: one line of JSON.
+        kind: the kind of task.
 
     Raises:
         ExecutionError: the text is not such a task.
     """
     try:
-        return ExtractionTask.model_validate(json.loads(text))
+        return kind.model_validate(json.loads(text))
     except json.JSONDecodeError as error:
-        raise ExecutionError(f"this is not a task of feature extraction: {error}") from error
+        raise ExecutionError(f"this is not {kind.what}: {error}") from error
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "the text"
-        raise ExecutionError(f"this is not a task of feature extraction: {place}: {first['msg']}") from error
+        raise ExecutionError(f"this is not {kind.what}: {place}: {first['msg']}") from error
 
 
 def absolute(path: str | os.PathLike[str]) -> str:

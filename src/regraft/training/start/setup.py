@@ -218,6 +218,7 @@ def _activations(order: Order, count: int, reporter: Reporter) -> Activations:
         compute.open(order.weights, reporter, cut=count) if count else None,
         compute.limits,
         compute.workers or count_cores(),
+        compute.executor,
     )
 
 
