@@ -249,18 +249,8 @@ def processor_s(processes: set[int], ended: dict[int, float]) -> float:
     return sum(ended.values())
 
 
-def cost(
-    base: Path, name: str, run: list[str], counted: Callable[[Path], int] | None = None
-) -> dict[str, Any]:
-    """Processor milliseconds and wall seconds for an image, by straight lines through the shards' ends.
-
-    Args:
-        base: a folder for caches.
-        name: what is measured.
-        run: the command.
-        counted: how many images are done, seen from the cache; by default those in complete shards.
-    """
-    counted = counted or (lambda cache: SHARD_ROWS * len(manifests(cache)))
+def cost(base: Path, name: str, run: list[str]) -> dict[str, Any]:
+    """Processor milliseconds and wall seconds for an image, by straight lines through the shards' ends."""
     cache = base / name
     shutil.rmtree(cache, ignore_errors=True)
     if (base / "single" / "networks").exists():
@@ -277,7 +267,8 @@ def cost(
         actors |= {number for number, line in tree.items() if line.startswith("ray::_Actor")}
         used = processor_s({process.pid, *tree}, ended)
         own, theirs = ended.get(process.pid, 0.0), sum(ended.get(number, 0.0) for number in actors)
-        points.append((counted(cache), used, own, used - own - theirs, time.perf_counter()))
+        done = SHARD_ROWS * len(manifests(cache))
+        points.append((done, used, own, used - own - theirs, time.perf_counter()))
         load.append(os.getloadavg()[0])
         time.sleep(0.1)
     assert process.returncode == 0, name

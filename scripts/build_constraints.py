@@ -1,7 +1,6 @@
 """Writes constraints.txt: what pip chooses for pyproject.toml, with every extra, in an empty environment.
 
 Run: python scripts/build_constraints.py   (downloads several gigabytes where torch comes with CUDA)
-     python scripts/build_constraints.py --check   (installs nothing: says whether the file still holds)
 """
 
 from __future__ import annotations
@@ -29,16 +28,11 @@ HEADER = """\
 """
 
 
-def project() -> dict[str, Any]:
-    """What pyproject.toml says of the project."""
-    found: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return found
-
-
 def declared() -> list[Requirement]:
     """Every requirement of pyproject.toml, extras included, without the project's own extras."""
-    lines = [*project()["dependencies"]]
-    for extra in project()["optional-dependencies"].values():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lines = [*project["dependencies"]]
+    for extra in project["optional-dependencies"].values():
         lines += extra
     return [found for found in map(Requirement, lines) if found.name != PROJECT]
 
@@ -84,38 +78,8 @@ def constraints(via: dict[str, set[str]], distributions: dict[str, Any]) -> str:
     return header + "".join(lines)
 
 
-def check(requirements: list[Requirement]) -> None:
-    """Have pip solve all requirements with every extra under constraints.txt, and compare what it chooses.
-
-    Raises:
-        SystemExit: pip finds no solution, or needs distributions that the file does not name.
-    """
-    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
-    pins = [line.partition("#")[0].strip() for line in lines]
-    pinned = {canonicalize_name(Requirement(pin).name) for pin in pins if pin}
-    with tempfile.TemporaryDirectory() as folder:
-        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-        pip = [str(Path(folder) / "bin" / "python"), "-m", "pip", "--disable-pip-version-check"]
-        wanted = sorted({str(requirement) for requirement in requirements})
-        dry = ["install", "--quiet", "--dry-run", "--report", f"{folder}/report.json"]
-        done = subprocess.run([*pip, *dry, "-c", str(ROOT / "constraints.txt"), *wanted], check=False)
-        if done.returncode:
-            sys.exit("constraints.txt does not hold: pip finds no solution, for the reason above")
-        report = json.loads(Path(folder, "report.json").read_text(encoding="utf-8"))
-    chosen = {canonicalize_name(one["metadata"]["name"]) for one in report["install"]}
-    if missing := sorted(chosen - pinned):
-        sys.exit(
-            f"constraints.txt does not name {', '.join(missing)}, which pip would install; write it again"
-        )
-    extras = sorted(project()["optional-dependencies"])
-    print(f"constraints.txt holds: {len(chosen)} distributions, with the extras {', '.join(extras)}")
-
-
 def main() -> None:
     requirements = declared()
-    if sys.argv[1:] == ["--check"]:
-        check(requirements)
-        return
     distributions = installed(requirements)
     text = constraints(requirers(requirements, distributions), distributions)
     (ROOT / "constraints.txt").write_text(text, encoding="utf-8")
