@@ -347,9 +347,7 @@ def main(names: list[str]) -> None:
             "array": lambda: supervised(base, "array", images, single, groups, []),
             "namespaces": lambda: supervised(base, "namespaces", images, single, groups, apart),
             "poison": lambda: poison(base, images, single),
-            "costs": lambda: costs(
-                base, copied(base / "own", IMAGES), kept.get("costs", {}).get("rows", [])
-            ),
+            "costs": lambda: costs(base, copied(base / "own", IMAGES), kept.get("costs", {}).get("rows", [])),
         }
         facts = {
             "network": NETWORK,

@@ -29,7 +29,7 @@ DOORS = {
     "skimage": {"features", "lab"},
     "sklearn": {"advice", "estimator", "evaluation", "heads", "lab"},
     "scipy": {"data/findings", "heads", "named"},
-    "threadpoolctl": {"heads", "lab"},
+    "threadpoolctl": {"data/findings", "heads", "lab"},
     "tifffile": {"data/formats"},
     "pydicom": {"data/formats"},
     "pi_heif": {"data/formats"},

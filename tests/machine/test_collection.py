@@ -8,10 +8,12 @@ from regraft.machine.collection import collection_paused
 
 
 def test_a_pause_ends_with_an_error_and_inner_pauses_do_not_end_outer_ones() -> None:
-    with pytest.raises(KeyError), collection_paused():
+    with collection_paused():
         with collection_paused():
             pass
         assert not gc.isenabled()
+    assert gc.isenabled()
+    with pytest.raises(KeyError), collection_paused():
         raise KeyError
     assert gc.isenabled()
 
