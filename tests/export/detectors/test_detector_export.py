@@ -26,10 +26,14 @@ from regraft.export.detectors.parity import compared_boxes
 from regraft.export.export import Exported, export_model
 from regraft.prediction.onnx_model import OnnxModel
 from tests.detection.graph.kinds import KINDS
+from tests.networks.sample import current_turn
 
 pytestmark = pytest.mark.slow
 
 Export = Callable[[str], Exported]
+
+SOLVED, TRAINED = "regions", ("one-stage", "two-stage")[current_turn() % 2]
+"""The kinds that are exported each time: solved regions, which contain a grid, and a trained one by turns."""
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +47,7 @@ def exported(
 
     def export(kind: str) -> Exported:
         folder = tmp_path_factory.mktemp(kind)
-        saved = shapes_run if kind == "regions" else save_detector(detectors[kind], folder / "bundle")
+        saved = shapes_run if kind == SOLVED else save_detector(detectors[kind], folder / "bundle")
         return export_model(saved, folder / "out")
 
     return cache(export)
@@ -52,7 +56,7 @@ def exported(
 @pytest.fixture
 def traced(exported: Export, monkeypatch: pytest.MonkeyPatch) -> None:
     """Exports of solved regions start from the graph that `exported` has traced."""
-    file = exported("regions").file
+    file = exported(SOLVED).file
     monkeypatch.setattr(
         detector_export._Export, "_graphs", lambda self, place: shutil.copy(file, place / "model.onnx")
     )
@@ -78,14 +82,17 @@ def odd_pictures() -> dict[str, bytes]:
     return files
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind",
+    [kind if kind in (SOLVED, TRAINED) else pytest.param(kind, marks=pytest.mark.soak) for kind in KINDS],
+)
 def test_the_file_finds_what_the_detector_finds(
     kind: str, exported: Export, detectors: Mapping[str, Detector], shapes: Path
 ) -> None:
     done = exported(kind).detector
     assert done is not None
     assert done.parity is not None
-    assert done.parity.pictures == (18 if kind == "regions" else 32)
+    assert done.parity.pictures == (18 if kind == SOLVED else 32)
     assert done.tried == 3
     pictures = [*odd_pictures().values(), *sorted((shapes / "images").glob("*.png"))]
     model = regraft.load_model(done.file.parent)
@@ -103,19 +110,19 @@ def test_a_large_photograph_is_reduced_as_the_detector_reduces_it(
     pixels = np.random.default_rng(0).integers(0, 256, (10, 15, 3), dtype=np.uint8)
     file = io.BytesIO()
     Image.fromarray(pixels).resize((1500, 1000)).save(file, "JPEG")
-    [one] = OnnxDetector(exported("one-stage").file).predict(file.getvalue())
-    [other] = detectors["one-stage"].predict(file.getvalue())
+    [one] = OnnxDetector(exported(TRAINED).file).predict(file.getvalue())
+    [other] = detectors[TRAINED].predict(file.getvalue())
     assert (one.width, one.height) == (1500, 1000)
     assert compared_boxes([one.found], [other], (96, 64), "picture").alone == 0
 
 
 def test_no_boxes_are_an_empty_table(exported: Export, shapes: Path) -> None:
-    [picture] = OnnxDetector(exported("regions").file).predict(shapes / "images" / "00.png")
+    [picture] = OnnxDetector(exported(SOLVED).file).predict(shapes / "images" / "00.png")
     assert picture.found.corners.shape == (0, 4)
 
 
 def test_the_metadata_say_what_the_outputs_mean(exported: Export, shapes_detector: Detector) -> None:
-    facts = OnnxDetector(exported("regions").file).facts
+    facts = OnnxDetector(exported(SOLVED).file).facts
     assert facts["task"] == "detection"
     assert facts["labels"] == ["disc", "square"]
     assert facts["thresholds"] == list(shapes_detector.thresholds)
@@ -124,13 +131,13 @@ def test_the_metadata_say_what_the_outputs_mean(exported: Export, shapes_detecto
 
 
 def test_it_names_no_place_on_this_machine(exported: Export) -> None:
-    data = exported("regions").file.read_bytes()
+    data = exported(SOLVED).file.read_bytes()
     assert b"site-packages" not in data
     assert b"/src/" not in data
 
 
 def test_the_card_says_how_good_it_is_and_what_it_may_be_used_for(exported: Export) -> None:
-    card = (exported("regions").file.parent / "README.md").read_text()
+    card = (exported(SOLVED).file.parent / "README.md").read_text()
     for part in (
         "# shapes: boxes of 2 classes",
         "| disc | 0.",
@@ -140,7 +147,7 @@ def test_the_card_says_how_good_it_is_and_what_it_may_be_used_for(exported: Expo
         "18 of the run's",
     ):
         assert part in card
-    assert "Not known" in (exported("grid").file.parent / "README.md").read_text()
+    assert "Not known" in (exported(TRAINED).file.parent / "README.md").read_text()
 
 
 @pytest.mark.children
@@ -152,7 +159,7 @@ def test_the_example_draws_with_numpy_pillow_and_onnxruntime_alone(
         "heavy = {'torch', 'timm', 'regraft'} & set(sys.modules); "
         "sys.exit(f'imported {heavy}' if heavy else 0)"
     )
-    folder = exported("one-stage").file.parent
+    folder = exported(TRAINED).file.parent
     words = [sys.executable, "-c", code, str(shapes / "images" / "05.png"), str(folder / "example.py")]
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -193,7 +200,7 @@ def test_boxes_that_differ_are_refused_and_nothing_is_left(
 def test_an_example_that_says_something_else_is_refused(
     exported: Export, tmp_path: Path, right: str, wrong: str, said: str
 ) -> None:
-    file = exported("two-stage").file
+    file = exported(TRAINED).file
     shutil.copy(file, tmp_path)
     text = (file.parent / "example.py").read_text()
     assert right in text
@@ -277,4 +284,4 @@ def test_the_command_exports_and_predicts(
 
 def test_a_file_of_a_detector_is_no_classifier(exported: Export) -> None:
     with pytest.raises(BundleError, match="finds boxes, but labels of whole images are expected"):
-        OnnxModel(exported("grid").file)
+        OnnxModel(exported(SOLVED).file)
