@@ -46,9 +46,9 @@ def test_advice_is_a_table_a_reason_and_a_plan(command: Command, digits: Path, t
     assert code == 0
 
 
-def test_advice_as_json(command: Command, digits: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_advice_as_json(command: Command, photos: Path, tmp_path: Path) -> None:  # noqa: F811
     code, out, _ = command(
-        "advise", digits, "--network", "lenet5", "--budget", "20s", "-o", tmp_path / "p.toml", "--json"
+        "advise", photos, "--network", "lenet5", "--budget", "20s", "-o", tmp_path / "p.toml", "--json"
     )
     found = json.loads(out)
     assert code == 0

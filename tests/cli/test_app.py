@@ -78,22 +78,19 @@ def test_predictions_keep_their_order_and_list_bad_files(
     assert "bad.jpg,empty file" in (tmp_path / "p.csv.skipped.csv").read_text()
 
 
-@pytest.mark.children
-def test_predict_takes_folders_globs_and_standard_input(fitted: Path, digits: Path) -> None:
+def test_predict_takes_folders_and_globs(command: Callable[..., Ran], fitted: Path, digits: Path) -> None:
     count = len(list((digits / "5").iterdir()))
+    for place in (digits / "5", digits / "5" / "*.png"):
+        _, out, _ = command("predict", fitted, place, "--json")
+        assert len([json.loads(line) for line in out.splitlines()]) == count
+
+
+@pytest.mark.children
+def test_predict_takes_standard_input(fitted: Path, digits: Path) -> None:
     listed = "\n".join(str(path) for path in sorted((digits / "5").iterdir())[:4]).encode()
-    for arguments, stdin, expected in (
-        ([str(digits / "5")], b"", count),
-        ([str(digits / "5" / "*.png")], b"", count),
-        (["-"], listed, 4),
-    ):
-        done = subprocess.run(
-            [sys.executable, "-m", "regraft", "predict", str(fitted), *arguments, "--json"],
-            input=stdin,
-            capture_output=True,
-            check=True,
-        )
-        assert len([json.loads(line) for line in done.stdout.splitlines()]) == expected
+    words = [sys.executable, "-m", "regraft", "predict", str(fitted), "-", "--json"]
+    done = subprocess.run(words, input=listed, capture_output=True, check=True)
+    assert len([json.loads(line) for line in done.stdout.splitlines()]) == 4
 
 
 def test_predict_without_a_usable_image_fails(

@@ -35,7 +35,7 @@ def one_class(truth: list[int], found: list[tuple[int, list[float], float]], ima
     )
 
 
-@pytest.mark.parametrize("sets", [30, pytest.param(200, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("sets", [15, pytest.param(200, marks=pytest.mark.soak)])
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_results_agree_with_the_reference_on_unusual_data(library: str, sets: int) -> None:
     module, evaluation, name = LIBRARIES[library]

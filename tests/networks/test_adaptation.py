@@ -9,6 +9,7 @@ from regraft.networks.adaptation import adapted
 from regraft.networks.network import load_network
 from regraft.networks.reshaping import with_channels
 from regraft.networks.weights.finding import Weights, find_weights
+from tests.networks.sample import in_turn
 
 pytestmark = pytest.mark.slow
 
@@ -48,7 +49,7 @@ def test_a_convolution_takes_another_size_without_other_weights() -> None:
     assert adapted(weights) == weights
 
 
-@pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "swin_tiny_patch4_window7_224"])
+@pytest.mark.parametrize("name", in_turn(["vit_tiny_patch16_224", "swin_tiny_patch4_window7_224"], 1))
 def test_position_embeddings_are_interpolated(name: str) -> None:
     weights = find_weights(name, weights="random")
     smaller = adapted(weights, size_px=128)
