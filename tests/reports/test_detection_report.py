@@ -357,7 +357,7 @@ def test_a_picture_that_changed_since_the_run_is_not_shown(tmp_path: Path) -> No
 
 @pytest.mark.slow
 def test_a_page_stays_small_whatever_the_pictures_are(tmp_path: Path) -> None:
-    text = reported(noise(tmp_path / "data", 64), tmp_path / "run")
+    text = reported(noise(tmp_path / "data", 32), tmp_path / "run")
     assert len(text.encode()) < 5e6
     assert text.count("<image href=") >= 12
 
