@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from filelock import FileLock
 from PIL import Image
 
@@ -46,7 +48,7 @@ LONG = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What works on digits or real data, or runs commands, fits a model or runs a network."""
     for item in items:
-        if {"digits", "shared", "regraft_command"} & set(getattr(item, "fixturenames", ())):
+        if {"digits", "few_digits", "shared", "regraft_command"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)
     items.sort(key=lambda item: [not item.nodeid.startswith(name) for name in LONG])
 
@@ -96,6 +98,23 @@ def visiting() -> Iterator[Visiting]:
         yield found
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_table_of_operators() -> Iterator[None]:
+    """Torch lists the ONNX operators anew for each export, which is half of the export of a small network."""
+    export = torch.onnx.export
+
+    def exported(*arguments: Any, **settings: Any) -> Any:
+        from torch.onnx._internal.exporter._registration import ONNXRegistry
+
+        if not hasattr(ONNXRegistry.from_torchlib, "cache_info"):
+            patch.setattr(ONNXRegistry, "from_torchlib", functools.cache(ONNXRegistry.from_torchlib))
+        return export(*arguments, **settings)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.onnx, "export", exported)
+        yield
+
+
 @pytest.fixture(scope="module")
 def shared_graphs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """In this file of tests, no model is traced that another test has traced before."""
@@ -128,6 +147,21 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if not folder.exists():
             write_digits(folder.with_name("unfinished"), (5, 6, 7))
             folder.with_name("unfinished").rename(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def few_digits(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first sixty of each of the digits, for tests that fit them again and again."""
+    folder = for_all_workers(tmp_path_factory) / "few-digits"
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            unfinished = folder.with_name("unfinished-few")
+            for label in ("5", "6", "7"):
+                (unfinished / label).mkdir(parents=True)
+                for file in sorted((digits / label).glob("*.png"))[:60]:
+                    shutil.copy(file, unfinished / label)
+            unfinished.rename(folder)
     return folder
 
 

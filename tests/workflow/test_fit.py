@@ -195,7 +195,7 @@ def test_bad_files_are_listed_and_change_nothing(digits: Path, tmp_path: Path) -
 
 KILLED = """
 import regraft, regraft.storage.rows
-regraft.storage.rows.SHARD_ROWS = 60
+regraft.storage.rows.SHARD_ROWS = 20
 regraft.fit({data!r}, network="lenet5", strategy="many-stages", out={out!r})
 """
 
@@ -203,9 +203,9 @@ regraft.fit({data!r}, network="lenet5", strategy="many-stages", out={out!r})
 @pytest.mark.children
 @pytest.mark.parametrize("kills", [2, pytest.param(150, marks=pytest.mark.soak)])
 def test_killed_at_random_moments_it_goes_on_to_the_same_bytes(
-    digits: Path, session_cache: Path, nursery: Nursery, tmp_path: Path, kills: int
+    few_digits: Path, session_cache: Path, nursery: Nursery, tmp_path: Path, kills: int
 ) -> None:
-    regraft.fit(digits, network="lenet5", strategy="probe")  # converts the network, which all of these share
+    regraft.fit(few_digits, network="lenet5", strategy="probe")  # converts the network for all of these
     generator = random.Random(2)
 
     def start(name: str) -> Child:
@@ -213,7 +213,7 @@ def test_killed_at_random_moments_it_goes_on_to_the_same_bytes(
         if not cache.exists():
             cache.mkdir()
             (cache / "networks").symlink_to(session_cache / "networks")
-        code = KILLED.format(data=str(digits), out=str(tmp_path / name))
+        code = KILLED.format(data=str(few_digits), out=str(tmp_path / name))
         return nursery.start(code, folder=tmp_path, REGRAFT_CACHE=str(cache))
 
     started = time.perf_counter()

@@ -22,6 +22,7 @@ from regraft.serving import package, packing
 from regraft.serving.package import open_package
 from regraft.tasks.multilabel_scores import MultilabelScores
 from regraft.tasks.regression import RegressionScores
+from tests.networks.sample import in_turn
 
 LABELS = {"5": "odd", "6": "even|round", "7": "odd|thin"}
 
@@ -218,8 +219,9 @@ def test_a_server_knows_the_task_and_the_training_images(
     assert {label for _, label in made.neighbours} <= labels
 
 
-@pytest.mark.parametrize(("link", "measure"), [("any-of", "brier_score"), ("number", "mean_absolute_error")])
-def test_a_ladder_of_other_tasks_trains(digits: Path, tmp_path: Path, link: str, measure: str) -> None:
+@pytest.mark.parametrize("link", in_turn(["any-of", "number"], 1))
+def test_a_ladder_of_other_tasks_trains(digits: Path, tmp_path: Path, link: str) -> None:
+    measure = {"any-of": "brier_score", "number": "mean_absolute_error"}[link]
     labels = {"any-of": lambda path: LABELS[path.parent.name], "number": brightness}
     file = table(tmp_path, digits, labels[link], step=1)
     data = regraft.DataSettings(root="/", task=link)

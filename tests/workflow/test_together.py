@@ -54,7 +54,7 @@ class Fits:
     def ladder(self, name: str) -> Child:
         """Of the ladder, by the first process."""
         self._fit = [*self._fit[:4], "--no-report"]
-        return self._start(name, name, "--devices", "2", "--budget", "1h", "--epochs", "2")
+        return self._start(name, name, "--devices", "2", "--budget", "1h", "--epochs", "1")
 
     def _start(self, name: str, output: str, *more: str, **environment: str) -> Child:
         arguments = [*self._fit, *more, "--out", str(self.folder / name)]
@@ -70,8 +70,8 @@ class Fits:
 
 
 @pytest.fixture(scope="module")
-def fits(nursery: Nursery, digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Fits:
-    return Fits(nursery, tmp_path_factory.mktemp("together"), digits)
+def fits(nursery: Nursery, few_digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Fits:
+    return Fits(nursery, tmp_path_factory.mktemp("together"), few_digits)
 
 
 @pytest.fixture(scope="module")
@@ -89,13 +89,20 @@ def follower_of(child: Child) -> int:
     return int(text.split()[0])
 
 
-@pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGINT], ids=lambda by: by.name)
-@pytest.mark.parametrize("rank", [pytest.param(0, marks=pytest.mark.slow), 1])
+@pytest.mark.parametrize(
+    ("by", "rank"),
+    [
+        (signal.SIGKILL, 0),
+        (signal.SIGINT, 1),
+        pytest.param(signal.SIGINT, 0, marks=pytest.mark.soak),
+        pytest.param(signal.SIGKILL, 1, marks=pytest.mark.soak),
+    ],
+)
 def test_whatever_becomes_of_one_process_the_same_command_ends_in_the_same_bytes(
     fits: Fits, whole: dict[str, bytes], rank: int, by: signal.Signals
 ) -> None:
     name = f"{by.name}-{rank}"
-    victim = fits.alone(name, PACE_S="0.05")
+    victim = fits.alone(name, PACE_S="0.2")
     fits.wait_for_checkpoint(name)
     follower = Path(f"/proc/{follower_of(victim)}")
     os.kill(victim.process if rank == 0 else int(follower.name), by)

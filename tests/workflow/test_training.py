@@ -77,24 +77,24 @@ def test_a_saved_model_predicts_what_was_scored(tuned: Path, digits: Path) -> No
     assert [row.probability for row in found] == pytest.approx([scored[path] for path in paths], abs=2e-3)
 
 
-def test_validation_images_are_always_seen_from_the_centre(digits: Path, tmp_path: Path) -> None:
+def test_validation_images_are_always_seen_from_the_centre(few_digits: Path, tmp_path: Path) -> None:
     """With a rate of nothing the weights stand still, and so must the validation loss, whatever the views."""
     how = {**FAST, "epochs": 2, "strategy": "full", "lr": 1e-30, "augment": "crop", "min_crop": 0.1}
     losses = []
     for views in (0, 3):
         out = tmp_path / str(views)
-        regraft.fit(digits, views=views, out=out, **how)
+        regraft.fit(few_digits, views=views, out=out, **how)
         rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
         losses += [row["validation_loss"] for row in rows]
         assert len({row["train_loss"] for row in rows}) > 1
     assert losses == pytest.approx([losses[0]] * 4, rel=1e-6)
 
 
-def test_the_same_fit_twice_leaves_the_same_bytes(digits: Path, tmp_path: Path) -> None:
+def test_the_same_fit_twice_leaves_the_same_bytes(few_digits: Path, tmp_path: Path) -> None:
     timed = {"metrics.jsonl", "metrics.csv"}
     runs = []
     for name in ("one", "two"):
-        regraft.fit(digits, strategy="full", out=tmp_path / name, **FAST)
+        regraft.fit(few_digits, strategy="full", out=tmp_path / name, **FAST)
         runs.append({k: v for k, v in content(tmp_path / name).items() if k not in timed})
     assert runs[0] == runs[1]
 
@@ -178,8 +178,9 @@ def test_the_learning_rate_finder_puts_the_weights_back_and_suggests(digits: Pat
     assert min(found.losses) < 0.9 * found.losses[0]
 
 
-def test_layerwise_pretraining_lowers_each_stages_error(digits: Path, tmp_path: Path) -> None:
-    regraft.fit(digits, strategy="scratch", init="layerwise", out=tmp_path / "run", **{**FAST, "epochs": 20})
+def test_layerwise_pretraining_lowers_each_stages_error(few_digits: Path, tmp_path: Path) -> None:
+    how = {**FAST, "strategy": "scratch", "init": "layerwise", "epochs": 20}
+    regraft.fit(few_digits, out=tmp_path / "run", **how)
     notes = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     lines = [note["text"] for note in notes if note["kind"] == "note" and "autoencoder" in note["text"]]
     errors = [
