@@ -107,7 +107,8 @@ def one_table_of_operators() -> Iterator[None]:
         from torch.onnx._internal.exporter._registration import ONNXRegistry
 
         if not hasattr(ONNXRegistry.from_torchlib, "cache_info"):
-            patch.setattr(ONNXRegistry, "from_torchlib", functools.cache(ONNXRegistry.from_torchlib))
+            once = functools.cache(ONNXRegistry.from_torchlib)
+            patch.setattr(ONNXRegistry, "from_torchlib", staticmethod(once))
         return export(*arguments, **settings)
 
     with pytest.MonkeyPatch.context() as patch:
