@@ -92,10 +92,10 @@ def follower_of(child: Child) -> int:
 @pytest.mark.parametrize(
     ("by", "rank"),
     [
-        (signal.SIGKILL, 0),
-        (signal.SIGINT, 1),
-        pytest.param(signal.SIGINT, 0, marks=pytest.mark.soak),
-        pytest.param(signal.SIGKILL, 1, marks=pytest.mark.soak),
+        pytest.param(signal.SIGKILL, 0, id="SIGKILL-0"),
+        pytest.param(signal.SIGINT, 1, id="SIGINT-1"),
+        pytest.param(signal.SIGINT, 0, id="SIGINT-0", marks=pytest.mark.soak),
+        pytest.param(signal.SIGKILL, 1, id="SIGKILL-1", marks=pytest.mark.soak),
     ],
 )
 def test_whatever_becomes_of_one_process_the_same_command_ends_in_the_same_bytes(
