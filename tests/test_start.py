@@ -47,9 +47,9 @@ def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     place = tmp_path_factory.mktemp("newcomer")
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "shortened":
-            patch.setattr(pictures, "_DIGITS_A_CLASS", 30)
-            patch.setattr(lab, "TEST_PER_CLASS", 10)
-            patch.setattr(lab, "_SCRATCH", TrainSettings(epochs=3, validation_share=0.0, augment="none"))
+            patch.setattr(pictures, "_DIGITS_A_CLASS", 40)
+            patch.setattr(lab, "TEST_PER_CLASS", 15)
+            patch.setattr(lab, "_SCRATCH", TrainSettings(epochs=6, validation_share=0.0, augment="none"))
         patch.setenv("REGRAFT_CACHE", str(place / "cache"))
         patch.chdir(place)
         yield place
