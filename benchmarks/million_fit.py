@@ -126,7 +126,7 @@ def watched(command: list[str], cache: str) -> dict[str, Any]:
     watcher.start()
     assert child.stderr is not None
     for line in child.stderr:
-        text = line.strip().replace(str(cache), "FOLDER")[:160]
+        text = line.strip().replace(str(cache), "FOLDER").replace(str(shared("weights")), "WEIGHTS")[:160]
         at_s = round(time.perf_counter() - started, 1)
         rows.append({"line": text, "at_s": at_s, "processor_s": round(used[0], 1), "peak_mb": 0})
         print(f"{at_s:8.1f} s {used[0]:8.1f} processor s  {text}", flush=True)
