@@ -14,6 +14,8 @@ from regraft.errors import DiskFullError, StorageError
 from regraft.storage.files import (
     ORPHAN_S,
     copy_atomically,
+    key_of,
+    listed_key,
     read_json,
     remove_old,
     sha256_of_file,
@@ -184,3 +186,9 @@ def test_names_that_are_not_utf8_survive_in_json(tmp_path: Path) -> None:
     name = os.fsdecode(b"caf\xe9.jpg")
     write_json(tmp_path / "x.json", [name])
     assert read_json(tmp_path / "x.json") == [name]
+
+
+@pytest.mark.parametrize("count", [0, 1, 999, 1_000, 1_001, 2_500])
+def test_the_key_of_a_long_list_is_that_of_the_list(count: int) -> None:
+    rows = [[f"class {number % 3}/{number} é.jpg", {"b": number, "a": None}] for number in range(count)]
+    assert listed_key(iter(rows)) == key_of(rows)

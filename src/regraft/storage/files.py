@@ -12,6 +12,7 @@ import contextlib
 import errno
 import glob
 import hashlib
+import itertools
 import json
 import os
 import secrets
@@ -25,6 +26,7 @@ from regraft.errors import DiskFullError, StorageError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _CHUNK_BYTES = 1 << 20
+_AT_ONCE = 1_000  # facts of a list that are encoded at once
 ORPHAN_S = 86_400.0
 """Seconds without a change after which nobody is writing to a temporary file any more."""
 _MANY = 100  # a call for each of 4,886 files took 9 s, one for the whole disk 0.03 s
@@ -57,9 +59,10 @@ def listed_key(facts: Iterable[Any]) -> str:
     True
     """
     encode = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
-    digest = hashlib.sha256(b"[")
-    for number, fact in enumerate(facts):
-        digest.update(f"{',' if number else ''}{encode(fact)}".encode())
+    digest, waiting, comma = hashlib.sha256(b"["), iter(facts), ""
+    while some := list(itertools.islice(waiting, _AT_ONCE)):  # one by one, it takes four times as long
+        digest.update(f"{comma}{encode(some)[1:-1]}".encode())
+        comma = ","
     digest.update(b"]")
     return digest.hexdigest()
 
