@@ -58,7 +58,7 @@ def precision(training: DetectorTraining, detector: TrainedDetector, pictures: l
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_drawn_pictures_are_learned_by_heart(kind: TrainedKind) -> None:
-    pictures = some_boxes(3)
+    pictures = some_boxes(6)
     training = toy_training(kind, pictures, epochs=40, effective_batch=1, lr=RATES[kind])
     assert precision(training, new(training), pictures) < 0.3
     assert precision(training, training.run(Silent()), pictures) > 0.9
