@@ -19,7 +19,7 @@ SURE = 0.9
 """The share of the time left that a training may be predicted to take."""
 _EVALUATING = 0.3  # evaluating a picture takes this share of a training step
 _STEP_MULTIPLY_ADDS = 0.6e9  # of a step for one picture, with all that is no arithmetic, until one was timed
-_BACKWARD = 6.0  # forward and backward through depthwise layers take this multiple of the forward arithmetic
+_BACKWARD = 3.0  # forward and backward take this multiple of the forward arithmetic
 _TWO_STAGES = 1.3  # as a multiple of one stage
 
 
