@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from regraft.heads.many_rows import HeldSample, held_sample, row_blocks
+from regraft.heads.many_rows import held_sample, row_blocks
 from regraft.heads.rows import Candidate, FittedHead, TrainingRows, finished, standardised
 from regraft.heads.solving.gauge import Gauge
 from regraft.heads.solving.number_equations import solve_many_numbers
@@ -17,10 +17,16 @@ def fit_number_ridge(data: TrainingRows, columns: Candidate, gauge: Gauge | None
     Of many rows, a sample is held out instead; see `many_rows`.
     """
     held = held_sample(data)
-    if held is not None:
-        return _fit_many(data, held, columns, gauge)
-    standard, rows = standardised(data, columns)
-    solved = solve_number(rows, data.targets, data.groups, strengths=(MIDDLING,) if data.doubt else STRENGTHS)
+    strengths = (MIDDLING,) if data.doubt else STRENGTHS
+    if held is None:
+        standard, rows = standardised(data, columns)
+        solved = solve_number(rows, data.targets, data.groups, strengths=strengths)
+    else:
+        standard, blocks = row_blocks(data, columns)
+        steps = (gauge or Gauge()).part()
+        solved = solve_many_numbers(
+            blocks, data.targets, held.rows, held.others, strengths=strengths, gauge=steps
+        )
     fitted = finished(
         data,
         "ridge",
@@ -29,25 +35,6 @@ def fit_number_ridge(data: TrainingRows, columns: Candidate, gauge: Gauge | None
         arrays={"weights": solved.weights[:-1], "intercepts": solved.weights[-1]},
         hyperparameters={"C": solved.strength},
         scores=solved.out_of_fold,
+        sample=None if held is None else held.rows,
     )
-    return replace(fitted, folds=len(set(data.groups)))
-
-
-def _fit_many(
-    data: TrainingRows, held: HeldSample, columns: Candidate, gauge: Gauge | None = None
-) -> FittedHead:
-    standard, rows = row_blocks(data, columns)
-    strengths = (MIDDLING,) if data.doubt else STRENGTHS
-    solved = solve_many_numbers(
-        rows, data.targets, held.rows, held.others, strengths=strengths, gauge=(gauge or Gauge()).part()
-    )
-    return finished(
-        data,
-        "ridge",
-        columns,
-        standard=standard,
-        arrays={"weights": solved.weights[:-1], "intercepts": solved.weights[-1]},
-        hyperparameters={"C": solved.strength},
-        scores=solved.out_of_fold,
-        sample=held.rows,
-    )
+    return replace(fitted, folds=len(set(data.groups))) if held is None else fitted
