@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -224,7 +224,8 @@ def try_rungs(ladder: DetectionLadder) -> Contender:
         from regraft.detection.last_stages_rung import least_stages_s, try_last_stages  # they import torch
         from regraft.detection.trained_rungs import try_training
 
-        if (winner := try_training(ladder, partial(least_stages_s, ladder))) is not None:
+        stages_s = cache(partial(least_stages_s, ladder))  # it loads the network
+        if (winner := try_training(ladder, stages_s)) is not None:
             try_last_stages(ladder, winner)
     return ladder.settled
 
