@@ -7,21 +7,19 @@ every class keeps its share.
 
 from __future__ import annotations
 
-import hashlib
-import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from regraft.data.drawn_sides import reused_sides
 from regraft.data.findings.image_set import Images
 from regraft.data.saved_splits import save_split, saved_sides
-from regraft.data.stratification import balanced_parts, scattered
+from regraft.data.stratification import balanced_parts, rank_of, scattered
 from regraft.errors import SettingsError
 from regraft.machine.collection import collection_paused
 from regraft.records import Finding, ImageItem, Side, Split, SplitRow
@@ -101,7 +99,7 @@ def _record(
 def _drawn(images: Images, known: dict[str, Side], *, seed: int, test_share: float) -> tuple[list[Side], str]:
     """The sides of a drawn split, and a sentence about what was reused; the task says what is balanced."""
     if images.task is None or images.task.link == "softmax":  # the classes, by their names
-        return _reused(images.items, known, seed=seed, test_share=test_share)
+        return reused_sides(images.items, known, seed=seed, test_share=test_share)
     strata = images.task.strata(images.task.targets([item.label for item in images.items]))
     if strata.ndim == 2:
         return _balanced(images.items, strata, known, seed=seed, test_share=test_share)
@@ -109,7 +107,7 @@ def _drawn(images: Images, known: dict[str, Side], *, seed: int, test_share: flo
         replace(item, label=f"stratum {number}")
         for item, number in zip(images.items, strata.tolist(), strict=True)
     ]
-    return _reused(items, known, seed=seed, test_share=test_share)
+    return reused_sides(items, known, seed=seed, test_share=test_share)
 
 
 def _balanced(
@@ -149,128 +147,36 @@ def _sides_of(is_test: npt.NDArray[np.bool_]) -> list[Side]:
     return ["test" if one else "train" for one in is_test.tolist()]
 
 
-def _reused(
-    items: Sequence[ImageItem], known: dict[str, Side], *, seed: int, test_share: float
-) -> tuple[list[Side], str]:
-    """The sides, with those of an earlier split where they still fit, and a sentence about what was reused.
-
-    The classes that have lost their share (see `_unfit`) are drawn again, and no others are touched.
-    """
-    groups_in_turn = _Groups.of(items, seed)
-    fresh = _draw(groups_in_turn, {}, test_share=test_share)
-    old = sum(item.sha256 in known for item in items)
-    if not old:
-        return fresh, ""
-    sides = _draw(groups_in_turn, known, test_share=test_share)
-    unfit = _unfit(items, sides, fresh, test_share=test_share)
-    if not unfit:
-        return sides, f"split of an earlier run reused for {old:,} of {len(items):,} images"
-    groups = {item.group or item.sha256 for item in items if item.label in unfit}
-    released = {item.sha256 for item in items if (item.group or item.sha256) in groups}
-    kept = {sha: side for sha, side in known.items() if sha not in released}
-    shown = ", ".join(sorted(unfit)[:5]) + (f" and {len(unfit) - 5} more" if len(unfit) > 5 else "")
-    still = sum(item.sha256 in kept for item in items)
-    history = (
-        f"split of an earlier run reused for {still:,} of {len(items):,} images, and drawn again for "
-        f"classes whose share of test images had changed ({shown})"
-    )
-    return _draw(groups_in_turn, kept, test_share=test_share), history
-
-
-def _unfit(
-    items: Sequence[ImageItem], sides: Sequence[Side], fresh: Sequence[Side], *, test_share: float
-) -> set[str]:
-    """The classes of which a new draw would test a number of images that is much nearer to the share."""
-    needed = _needed(items, test_share)
-    tested = Counter(item.label for item, side in zip(items, sides, strict=True) if side == "test")
-    anew = Counter(item.label for item, side in zip(items, fresh, strict=True) if side == "test")
-    sizes = Counter(item.label for item in items)
-    unfit = set()
-    for label, number in needed.items():
-        distance = abs(tested[label] - number)
-        is_untrained = tested[label] == sizes[label] > anew[label]
-        if is_untrained or (distance > number / 2 and distance > abs(anew[label] - number)):
-            unfit.add(label)
-    return unfit
-
-
-def _needed(items: Sequence[ImageItem], test_share: float) -> dict[str, int]:
-    """How many images of each class are to be tested; at least one remains for training."""
-    sizes = Counter(item.label for item in items)
-    return {label: min(math.floor(test_share * size + 0.5), size - 1) for label, size in sizes.items()}
-
-
-@dataclass(frozen=True)
-class _Groups:
-    """The groups of some images, as numbers of the images."""
-
-    items: Sequence[ImageItem]
-    in_turn: list[list[int]]
-    """The order in which groups are drawn for the test side, which their names and the seed alone decide."""
-
-    @classmethod
-    def of(cls, items: Sequence[ImageItem], seed: int) -> _Groups:
-        groups: dict[str, list[int]] = defaultdict(list)
-        for number, item in enumerate(items):
-            groups[item.group or item.sha256].append(number)
-        return cls(items, [groups[key] for key in sorted(groups, key=partial(_rank, seed))])
-
-
-def _draw(groups: _Groups, known: dict[str, Side], *, test_share: float) -> list[Side]:
-    """The side of each image: that of a known image of its group, otherwise by turn."""
-    items = groups.items
-    needed = _needed(items, test_share)
-    sides: list[Side] = ["train"] * len(items)
-    open_groups = groups.in_turn
-    if known:
-        open_groups = []
-        for members in groups.in_turn:
-            old = {known.get(items[number].sha256) for number in members}
-            if "test" in old:
-                for number in members:
-                    sides[number] = "test"
-                    needed[items[number].label] -= 1
-            elif old == {None}:
-                open_groups.append(members)
-    for members in open_groups:
-        if len(members) == 1:  # most groups, by far
-            is_needed = needed[items[members[0]].label] >= 1
-        else:
-            counts = Counter(items[number].label for number in members)
-            is_needed = all(count <= needed[label] for label, count in counts.items())
-        if is_needed:
-            for number in members:
-                sides[number] = "test"
-                needed[items[number].label] -= 1
-    return sides
-
-
-def _rank(seed: int, key: str) -> bytes:
-    return hashlib.sha256(f"{seed}/{key}".encode()).digest()
-
-
 def split_findings(split: Split, task: Task | None = None) -> list[Finding]:
     """Problems of a split: images that leak between official sides, and classes that are too small."""
-    findings = []
-    groups: dict[str, list[SplitRow]] = defaultdict(list)
-    for row in split.rows:
-        groups[row.group].append(row)
-    for rows in groups.values():
-        if len({row.side for row in rows}) > 1:
-            named = tuple(f"{row.side}: {row.path}" for row in rows)
-            findings.append(Finding("leak", "the same image on different sides of the split", named))
+    findings = _leaks(split)
     if task is not None and task.link != "softmax":
         return findings + _rare_labels(split, task)
-    train = Counter(row.label for row in split.rows if row.side == "train")
-    test = Counter(row.label for row in split.rows if row.side == "test")
-    for label in sorted({row.label for row in split.rows}):
-        if train[label] < 5:
-            plural = "" if train[label] == 1 else "s"
-            text = f"class {label} has {train[label]} training image{plural}: expect poor results for it"
+    counts = Counter((row.label, row.side) for row in split.rows)
+    has_tests = any(side == "test" for _, side in counts)
+    for label in sorted({label for label, _ in counts}):
+        train = counts[label, "train"]
+        if train < 5:
+            plural = "" if train == 1 else "s"
+            text = f"class {label} has {train} training image{plural}: expect poor results for it"
             findings.append(Finding("tiny-class", text))
-        if test and not test[label]:
+        if has_tests and not counts[label, "test"]:
             findings.append(Finding("tiny-class", f"class {label} has too few images to be tested"))
     return findings
+
+
+def _leaks(split: Split) -> list[Finding]:
+    """Groups with images on several sides of an official split."""
+    first: dict[str, Side] = {}
+    divided = {row.group for row in split.rows if first.setdefault(row.group, row.side) != row.side}
+    if not divided:
+        return []
+    named: dict[str, list[str]] = {}
+    for row in split.rows:
+        if row.group in divided:
+            named.setdefault(row.group, []).append(f"{row.side}: {row.path}")
+    text = "the same image on different sides of the split"
+    return [Finding("leak", text, tuple(paths)) for paths in named.values()]
 
 
 def _rare_labels(split: Split, task: Task) -> list[Finding]:
@@ -349,7 +255,7 @@ def fold_numbers(
     sizes = [0] * folds
     result = np.zeros(len(known), dtype=np.int64)
     # Large groups first: the small ones that follow can still even out the folds.
-    order = sorted(members, key=lambda group: (-len(members[group]), _rank(seed, group)))
+    order = sorted(members, key=lambda group: (-len(members[group]), rank_of(seed, group)))
     for group in order:
         own = [known[row] for row in members[group]]
         main = own[0] if len(own) == 1 else int(np.bincount(own).argmax())

@@ -43,7 +43,7 @@ def balanced_parts(
     np.add.at(counts, own, strata.astype(np.float64))
     sizes = np.bincount(own, minlength=len(names)).astype(np.float64)
     order = np.array(
-        sorted(range(len(names)), key=lambda place: (-sizes[place], _rank(seed, str(names[place]))))
+        sorted(range(len(names)), key=lambda place: (-sizes[place], rank_of(seed, str(names[place]))))
     )
     result = np.empty(len(names), dtype=np.int64)
     result[order] = _distributed(counts[order], sizes[order], np.asarray(shares, dtype=np.float64))
@@ -70,7 +70,8 @@ def _distributed(counts: npt.NDArray[np.float64], sizes: npt.NDArray[np.float64]
     return parts
 
 
-def _rank(seed: int, group: str) -> bytes:
+def rank_of(seed: int, group: str) -> bytes:
+    """What decides when a group's turn comes: its name and the seed, so that others have no influence on it."""
     return hashlib.sha256(f"{seed}/{group}".encode()).digest()
 
 

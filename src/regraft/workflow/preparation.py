@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -331,9 +332,9 @@ _TOLD_KINDS = frozenset({"spelling", "label-hint", "unlabelled", "repeated", "fo
 def _tell(images: Images, split: Split, log: RunLog) -> None:
     if images.layout:
         log.note(f"layout: {images.layout}")
-    sides = {side: sum(row.side == side for row in split.rows) for side in EVERY_SIDE}
+    sides = Counter(row.side for row in split.rows)
     assert images.task is not None
-    counts = " · ".join(f"{count:,} {side}" for side, count in sides.items() if count)
+    counts = " · ".join(f"{sides[side]:,} {side}" for side in EVERY_SIDE if sides[side])
     log.note(f"{images.task.summary} · {len(images):,} images · {counts} ({split.origin} split)")
     if split.history:
         log.note(split.history)
