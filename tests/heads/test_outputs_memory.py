@@ -42,7 +42,7 @@ def dataset() -> Dataset:
         for number, (key, side) in enumerate(zip(keys, sides, strict=True))
     ]
     stored = np.random.default_rng(0).normal(size=(len(listed), WIDTH)).astype(np.float16)
-    store = Rows([stored], {key: (0, number) for number, key in enumerate(keys)})
+    store = Rows([stored], {key: number for number, key in enumerate(keys)})
     task = Classification(outputs=tuple(map(str, range(CLASSES))))
     images, split = cast("Any", SimpleNamespace(task=task)), cast("Any", SimpleNamespace(rows=listed))
     return Dataset(

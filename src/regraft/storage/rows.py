@@ -11,6 +11,7 @@ deleted and computed again.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -52,7 +53,7 @@ class Rows:
 
     Args:
         shards: the rows by shards; arrays in memory are taken as they are.
-        places: the shard and the row of each key.
+        places: the row of each key, counted through all shards.
         reasons: why the rows of some keys can't be computed.
         renewed: computes the rows of keys again, after their shard was deleted.
     """
@@ -60,12 +61,13 @@ class Rows:
     def __init__(
         self,
         shards: Sequence[Array | MappedShard],
-        places: Mapping[str, tuple[int, int]],
+        places: Mapping[str, int],
         reasons: Mapping[str, str] | None = None,
         renewed: Callable[[Sequence[str]], Rows] | None = None,
     ) -> None:
         self._shards = list(shards)
         self._places = places
+        self._starts = list(itertools.accumulate(map(_length, shards), initial=0))
         self._renewed = renewed
         self._one_renewal = threading.Lock()
         self.reasons = reasons or {}
@@ -102,7 +104,9 @@ class Rows:
     def _whole(self, keys: Sequence[str]) -> npt.NDArray[np.int64]:
         """The shard and the row of each key, `(len(keys), 2)`, after a look whether the shards are whole."""
         for _ in range(_ATTEMPTS):
-            places = np.array([self._places[key] for key in keys], dtype=np.int64).reshape(-1, 2)
+            found = np.fromiter(map(self._places.__getitem__, keys), dtype=np.int64, count=len(keys))
+            number = np.searchsorted(self._starts, found, side="right") - 1
+            places = np.stack([number, found - np.array(self._starts)[number]], axis=1)
             used = [self._shards[number] for number in np.unique(places[:, 0]).tolist()]
             mapped = [shard for shard in used if isinstance(shard, MappedShard)]
             damaged = [shard for shard in mapped if not shard.is_whole()]
@@ -120,7 +124,9 @@ class Rows:
 
     def _renew(self, shard: MappedShard) -> None:
         """Delete a damaged shard, and have its rows computed again; they are put behind all others."""
-        lost = [key for key in shard.manifest.keys if self._shards[self._places[key][0]] is shard]
+        start = self._starts[next(place for place, one in enumerate(self._shards) if one is shard)]
+        own = range(start, start + _length(shard))
+        lost = [key for key in shard.manifest.keys if self._places[key] in own]
         if not lost:  # another thread has done it
             return
         remove_shard(shard.manifest.path)
@@ -137,10 +143,14 @@ class Rows:
                 f"{shard.path} was damaged, and has been deleted; {len(absent):,} of its {len(lost):,} rows "
                 f"can't be computed again, the first because: {reason}. Run the same command again"
             )
-        start = len(self._shards)
+        end = self._starts[-1]
         self._shards += found._shards
-        moved = {key: (start + found._places[key][0], found._places[key][1]) for key in lost}
-        self._places = {**self._places, **moved}
+        self._starts += [end + start for start in found._starts[1:]]
+        self._places = {**self._places, **{key: end + found._places[key] for key in lost}}
+
+
+def _length(shard: Array | MappedShard) -> int:
+    return len(shard.manifest.keys) if isinstance(shard, MappedShard) else len(shard)
 
 
 def _warn_of_damage(reporter: Reporter, name: str) -> None:
@@ -257,7 +267,8 @@ class RowStore:
         renewed: Callable[[Sequence[str]], Rows] | None = None,
     ) -> tuple[Rows, Known]:
         shards: list[MappedShard] = []
-        places: dict[str, tuple[int, int]] = {}
+        rows = 0
+        places: dict[str, int] = {}
         reasons: dict[str, str] = {}
         known, verified, most = Known(self.folder, conditions), Verified(self.folder), most_open()
         for path in manifest_paths(self.folder):
@@ -273,8 +284,11 @@ class RowStore:
             known.add(manifest)
             reasons |= manifest.failures_under(conditions)
             if manifest.keys:
-                for row, key in enumerate(manifest.keys):
-                    places.setdefault(key, (len(shards), row))
+                own = dict(zip(manifest.keys, itertools.count(rows), strict=False))
+                if not own.keys().isdisjoint(places.keys()):  # two processes have computed the same rows
+                    own = {key: row for key, row in own.items() if key not in places}
+                places.update(own)
+                rows += len(manifest.keys)
                 shards.append(shard)
             mark_used(path)
         reasons = {key: reasons[key] for key in reasons if key not in places}

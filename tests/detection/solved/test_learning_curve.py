@@ -33,7 +33,7 @@ def drawn() -> tuple[ProjectedMaps, list[Scene]]:
         one = Scene(f"{number:064x}", "", place, corners, np.zeros(1, np.int64), none, none, number % 5)
         scenes.append(one)
     keys = [one.key for one in scenes]
-    places = {key: (0, place) for place, key in enumerate(keys)}
+    places = {key: place for place, key in enumerate(keys)}
     stored = Rows([rows.reshape(PICTURES, -1).astype(np.float16)], places)
     return ProjectedMaps(stored, fit_projection((LEVEL,), stored, keys), keys), scenes
 

@@ -107,7 +107,7 @@ def shared_projection(draw: Draw, engines: Engines) -> tuple[Projection, dict[st
 
 
 def _in_memory(rows: dict[str, Floats]) -> Rows:
-    return Rows([np.stack(list(rows.values()))], {key: (0, place) for place, key in enumerate(rows)})
+    return Rows([np.stack(list(rows.values()))], {key: place for place, key in enumerate(rows)})
 
 
 @dataclass(frozen=True)
