@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -17,7 +15,7 @@ File = tuple[str, Image.Image]
 
 def found(kind: str, *files: File, **options: object) -> list[Finding]:
     """The findings of a kind about pictures; their paths name the labels and the formats."""
-    candidates = [Candidate(path, Path(path), path.split("/")[0]) for path, _ in files]
+    candidates = [Candidate(path, path, path.split("/")[0]) for path, _ in files]
     rows = []
     for path, image in files:
         name = {"jpg": "JPEG", "tif": "TIFF"}.get(path.rsplit(".")[-1], "PNG")

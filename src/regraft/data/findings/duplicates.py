@@ -175,7 +175,7 @@ def connected(count: int, pairs: Ints) -> Ints:
     >>> connected(4, np.array([(0, 2), (2, 3)])).tolist()
     [0, 1, 0, 0]
     """
-    parent = list(range(count))
+    parent = {item: item for item in np.unique(pairs).tolist()}
 
     def root(item: int) -> int:
         while parent[item] != item:
@@ -186,4 +186,6 @@ def connected(count: int, pairs: Ints) -> Ints:
     for a, b in pairs.tolist():
         low, high = sorted((root(a), root(b)))
         parent[high] = low
-    return np.array([root(item) for item in range(count)], dtype=np.int64)
+    roots = np.arange(count, dtype=np.int64)
+    roots[list(parent)] = [root(item) for item in parent]
+    return roots

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 import numpy as np
@@ -36,29 +36,39 @@ def grouped(
         policy: what is done with images that look alike: see `DataSettings.look_alikes`.
         reporter: receives the progress where it takes long.
     """
-    by_hash: dict[str, list[int]] = defaultdict(list)
-    for number, sha in enumerate(hashes):
-        by_hash[sha].append(number)
-    firsts = [twins[0] for twins in by_hash.values()]
-    pairs = [(number, twins[0]) for twins in by_hash.values() for number in twins[1:]]
-    findings = _same_files(candidates, by_hash)
+    twins = _twins(hashes)
+    later = {number for numbers in twins for number in numbers[1:]}
+    firsts = [number for number in range(len(hashes)) if number not in later]
+    pairs = [(number, numbers[0]) for numbers in twins for number in numbers[1:]]
+    findings = _same_files(candidates, twins)
     if policy != "ignore":
         different = [candidates[n] for n in firsts]
-        alike, found = _alike(different, thumbnails[firsts], firsts, look, policy, reporter)
+        pictures = thumbnails[firsts] if later else thumbnails
+        alike, found = _alike(different, pictures, firsts, look, policy, reporter)
         pairs += [(firsts[a], firsts[b]) for a, b in alike.tolist()]
         findings += _listed(found)
     return _items(candidates, hashes, pairs), findings
 
 
-def _same_files(candidates: Sequence[Candidate], by_hash: dict[str, list[int]]) -> list[Finding]:
+def _twins(hashes: Sequence[str]) -> list[list[int]]:
+    """The numbers of the images of each file that is there several times."""
+    if len(set(hashes)) == len(hashes):
+        return []
+    numbers: dict[str, list[int]] = {sha: [] for sha, count in Counter(hashes).items() if count > 1}
+    for number, sha in enumerate(hashes):
+        if sha in numbers:
+            numbers[sha].append(number)
+    return list(numbers.values())
+
+
+def _same_files(candidates: Sequence[Candidate], twins: Sequence[Sequence[int]]) -> list[Finding]:
     findings = []
-    for twins in by_hash.values():
-        if len(twins) > 1:
-            same = len({candidates[number].label for number in twins}) == 1
-            kind, text = (
-                ("duplicate", "the same file") if same else ("conflict", "the same file, different labels")
-            )
-            findings.append(Finding(kind, text, tuple(candidates[number].path for number in twins)))
+    for numbers in twins:
+        is_same = len({candidates[number].label for number in numbers}) == 1
+        kind, text = (
+            ("duplicate", "the same file") if is_same else ("conflict", "the same file, different labels")
+        )
+        findings.append(Finding(kind, text, tuple(candidates[number].path for number in numbers)))
     return findings
 
 
@@ -104,7 +114,7 @@ def _items(
     for number, candidate in enumerate(candidates):
         if candidate.group is not None:
             pairs.append((number, first_of.setdefault(candidate.group, number)))
-    roots = connected(len(candidates), np.array(pairs, dtype=np.int64).reshape(-1, 2))
+    roots = connected(len(candidates), np.array(pairs, dtype=np.int64).reshape(-1, 2)).tolist()
     return tuple(
         ImageItem(candidate.path, candidate.label, sha, candidate.side, hashes[root])
         for candidate, sha, root in zip(candidates, hashes, roots, strict=True)

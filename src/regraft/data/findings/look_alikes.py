@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from regraft.data.findings.duplicates import Ints, connected, near_duplicates
 from regraft.data.findings.second_look import differ_in_one_place
+from regraft.data.sources.labels import class_numbers
 from regraft.errors import StorageError
 from regraft.progress import Reporter
 from regraft.records import Finding
@@ -63,7 +64,7 @@ def compared(
         labels: the labels of the images.
         reporter: receives the progress where it takes long.
     """
-    classes = _class_numbers(labels)
+    classes = class_numbers(labels)
     if len(labels) <= _FEW:
         return _compared(thumbnails, classes, reporter)
     digest = hashlib.sha256(f"{_VERSION} {_PARTNERS}".encode())
@@ -143,7 +144,7 @@ def look_alikes(
         look: returns larger pictures of some images.
         reporter: receives the progress where it takes long.
     """
-    found, classes = compared(thumbnails, labels, reporter), _class_numbers(labels)
+    found, classes = compared(thumbnails, labels, reporter), class_numbers(labels)
     if (doubt := _says_nothing(found, classes, paths)) is not None:
         return found.within[:0], [doubt]
     pairs = np.concatenate([found.within, found.across[~_differ(found.across, look)]])
@@ -159,11 +160,6 @@ def look_alikes(
         for root, label in broken.items()
     ]
     return pairs, findings + pair_findings(pairs, labels, paths)
-
-
-def _class_numbers(labels: Sequence[str]) -> Ints:
-    place = {label: number for number, label in enumerate(dict.fromkeys(labels))}
-    return np.array([place[label] for label in labels], dtype=np.int64)
 
 
 def pair_findings(pairs: Ints, labels: Sequence[str], paths: Sequence[str]) -> list[Finding]:
@@ -206,9 +202,10 @@ def _differ(pairs: Ints, look: Look) -> npt.NDArray[np.bool_]:
 def _large_groups(roots: Ints, classes: Ints) -> dict[int, int]:
     """The groups that hold more than half of a class, by their roots, with the number of that class."""
     sizes = np.bincount(classes)
-    members, counts = np.unique(np.stack([roots, classes], axis=1), axis=0, return_counts=True)
-    is_large = (counts >= _LEAST_CHAIN) & (2 * counts > sizes[members[:, 1]])
-    return {int(root): int(label) for root, label in members[is_large]}
+    members, counts = np.unique(roots * len(sizes) + classes, return_counts=True)
+    group, label = np.divmod(members, len(sizes))
+    is_large = (counts >= _LEAST_CHAIN) & (2 * counts > sizes[label])
+    return dict(zip(group[is_large].tolist(), label[is_large].tolist(), strict=True))
 
 
 def _broken(

@@ -12,6 +12,7 @@ from regraft.records import Finding
 _WORDS = (
     "masks?|segs?|segmentations?|labels?|label_?ids|instance_?ids|annotations?|annot|gt|ground[ _-]?truths?"
 )
+_PARTS = ("mask", "seg", "label", "instance", "annot", "gt", "ground")  # each word holds one
 _NAME = re.compile(rf"(?P<name>.+?)[ ._-]+\(?(?:{_WORDS})\)?(?:[ ._-]?\d+)?", re.IGNORECASE)
 _CLASS = re.compile(_WORDS, re.IGNORECASE)
 
@@ -23,7 +24,7 @@ def mask_findings(paths: Sequence[str], labels: Sequence[str]) -> Iterator[Findi
 
 
 def _masks(paths: Sequence[str]) -> Iterator[Finding]:
-    matches = [(path, match) for path in paths if (match := _NAME.fullmatch(_stem(path)))]
+    matches = [(path, match) for path in _with_words(paths) if (match := _NAME.fullmatch(_stem(path)))]
     places = map(PurePosixPath, paths if matches else ())
     names = {(str(place.parent), place.stem) for place in places}
     found = [path for path, match in matches if (str(PurePosixPath(path).parent), match["name"]) in names]
@@ -34,6 +35,16 @@ def _masks(paths: Sequence[str]) -> Iterator[Finding]:
             "folder, and count as pictures of the class; move them elsewhere unless that is meant",
             tuple(found),
         )
+
+
+def _with_words(paths: Sequence[str]) -> list[str]:
+    """The files whose names hold a part of such a word; to look for that takes a tenth of the time."""
+    names = "\0".join(path.rpartition("/")[2] for path in paths).casefold()
+    parts = [part for part in _PARTS if part in names]
+    if not parts:
+        return []
+    named = zip(paths, names.split("\0"), strict=True)
+    return [path for path, name in named if any(part in name for part in parts)]
 
 
 def _stem(path: str) -> str:

@@ -6,20 +6,21 @@ A scan keeps a few facts of each picture with its thumbnail; the findings are co
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from regraft.data.findings.duplicates import THUMBNAIL_PX
+from regraft.data.findings.duplicates import THUMBNAIL_PX, Ints
 from regraft.data.findings.intensity import is_blank
 from regraft.data.findings.masks import mask_findings
 from regraft.data.pictures.file_kinds import EXTENSIONS
 from regraft.data.pictures.loading import Picture
 from regraft.data.sources.candidates import Candidate, suffix_of
+from regraft.data.sources.labels import class_numbers
 from regraft.records import Finding, Intensity
 
 FACTS = np.dtype(
@@ -130,10 +131,13 @@ def picture_findings(
 def _extensions_and_notes(paths: Sequence[str], facts: npt.NDArray[Any]) -> Iterator[Finding]:
     wrong: dict[str, list[str]] = defaultdict(list)
     notes: dict[str, list[str]] = defaultdict(list)
-    for path, form in zip(paths, facts["format"].tolist(), strict=True):
-        name, suffix = form.decode(), suffix_of(path).lower()
-        if suffix not in EXTENSIONS.get(name, {suffix}):
-            wrong[f"{name} named {suffix or 'without extension'}"].append(path)
+    formats = facts["format"]
+    for name in sorted(EXTENSIONS.keys() & {form.decode() for form in set(formats.tolist())}):
+        usual = tuple(EXTENSIONS[name])
+        for place in np.flatnonzero(formats == name.encode()).tolist():
+            path = paths[place]
+            if not path.endswith(usual) and (suffix := suffix_of(path).lower()) not in usual:
+                wrong[f"{name} named {suffix or 'without extension'}"].append(path)
     for place in np.flatnonzero(facts["notes"] != b"").tolist():
         for note in filter(None, facts["notes"][place].decode("utf-8", "ignore").split("; ")):
             notes[note].append(paths[place])
@@ -182,13 +186,18 @@ def _crop(paths: Sequence[str], facts: npt.NDArray[Any]) -> Iterator[Finding]:
 
 def _giveaways(paths: Sequence[str], labels: Sequence[str], facts: npt.NDArray[Any]) -> Iterator[Finding]:
     """Properties of files that are constant in a class and absent from the others."""
-    formats = [f"stored as {name.decode()}" for name in facts["format"]]
-    colours = ["grey" if grey else "in colour" for grey in facts["is_grey"]]
-    sizes = [
-        f"of {width} x {height} pixels" for width, height in zip(facts["width"], facts["height"], strict=True)
-    ]
-    for subject, values in (("file format", formats), ("presence of colour", colours), ("size", sizes)):
-        found = list(_given_away(labels, values))
+    names, classes = list(dict.fromkeys(labels)), class_numbers(labels)
+    formats = np.ascontiguousarray(facts["format"]).view("<u8")  # are sorted in a tenth of the time
+    sizes = facts["width"].astype(np.int64) << 32 | facts["height"]
+    subjects: tuple[tuple[str, npt.NDArray[Any], Callable[[Any], str]], ...] = (
+        ("file format", formats, lambda row: f"stored as {row['format'].decode()}"),
+        ("presence of colour", facts["is_grey"], lambda row: "grey" if row["is_grey"] else "in colour"),
+        ("size", sizes, lambda row: f"of {row['width']} x {row['height']} pixels"),
+    )
+    for subject, column, text_of in subjects:
+        _, firsts, values = np.unique(column, return_index=True, return_inverse=True)
+        pairs = _given_away(classes, values)
+        found = sorted(((names[label], text_of(facts[firsts[value]])) for label, value in pairs), key=str)
         if found:
             named = "; ".join(f"{label} is {value}" for label, value in found[:3])
             more = f"; and {len(found) - 3} more classes" if len(found) > 3 else ""
@@ -201,11 +210,12 @@ def _giveaways(paths: Sequence[str], labels: Sequence[str], facts: npt.NDArray[A
             )
 
 
-def _given_away(labels: Sequence[str], values: Sequence[Hashable]) -> Iterator[tuple[str, Hashable]]:
+def _given_away(classes: Ints, values: Ints) -> Iterator[tuple[int, int]]:
     """Classes of which at least 95 % have one value that at most 5 % of the others have."""
-    pairs, sizes, totals = Counter(zip(labels, values, strict=True)), Counter(labels), Counter(values)
-    for (label, value), count in sorted(pairs.items(), key=str):
-        others = len(labels) - sizes[label]
-        is_constant = count >= 0.95 * sizes[label] and totals[value] - count <= 0.05 * others
-        if is_constant and min(sizes[label], others) >= _MIN_GIVEAWAY:
-            yield label, value
+    sizes, totals = np.bincount(classes), np.bincount(values)
+    pairs, counts = np.unique(classes * len(totals) + values, return_counts=True)
+    label, value = np.divmod(pairs, max(len(totals), 1))
+    others = len(classes) - sizes[label]
+    is_constant = (counts >= 0.95 * sizes[label]) & (totals[value] - counts <= 0.05 * others)
+    is_found = is_constant & (np.minimum(sizes[label], others) >= _MIN_GIVEAWAY)
+    return zip(label[is_found].tolist(), value[is_found].tolist(), strict=True)

@@ -38,9 +38,10 @@ def sorted_out(refused: Sequence[tuple[Candidate, str]]) -> Piles:
     foreign: dict[ForeignFormat, list[str]] = defaultdict(list)
     ignored: dict[str, list[str]] = defaultdict(list)
     for candidate, reason in refused:
-        data = first_bytes(candidate.file)
-        kind = foreign_file(candidate.file) or foreign_by_content(data)
-        note = None if kind else _no_picture(candidate.file, data)
+        file = Path(candidate.file)
+        data = first_bytes(file)
+        kind = foreign_file(file) or foreign_by_content(data)
+        note = None if kind else _no_picture(file, data)
         if kind:
             foreign[kind].append(candidate.path)
         elif note:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import time
 import zipfile
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -36,11 +36,13 @@ from regraft.storage.verified import FileState
 
 _VERSION = 1
 _SHA_BYTES = 32
+_SHA_DIGITS = 2 * _SHA_BYTES
 _NUMBERS = 1 + len(FileState._fields)
 _LARGEST_HELD = 4 << 20  # bytes of a file that waits in memory to be decoded; larger ones are read again
 _HELD_BYTES = 256 << 20
 _MOST_HELD = 8 * SHARD_ROWS
 _SAVED_EVERY_S = 120.0
+_COUNTED = 1_000  # known files, which take microseconds each, that are counted together
 
 Facts = npt.NDArray[np.uint8] | Failure | None
 """A row of what a scan keeps of an image; None: the file can't be read now."""
@@ -58,12 +60,12 @@ class KnownFiles:
 
     def __init__(self, path: Path, *, is_obeyed: bool = True) -> None:
         self._path = path
-        paths, self._numbers, self._hashes = _read_table(path) if is_obeyed else _empty_table()
-        self._places = {name: place for place, name in enumerate(paths)}
-        self._is_found = np.zeros(len(paths), dtype=bool)
+        self._paths, numbers, hashes = _read_table(path) if is_obeyed else _empty_table()
+        self._numbers, self._hashes = array("q", numbers.tobytes()), hashes.hex()
+        self._is_found, self._next = bytearray(len(self._paths)), 0
         self._new_paths: list[str] = []
         self._new_numbers, self._new_hashes = array("q"), bytearray()
-        self._saved = len(paths) if is_obeyed else -1
+        self._saved = len(self._paths) if is_obeyed else -1
 
     @classmethod
     def of(cls, found: Found, *, is_obeyed: bool = True) -> KnownFiles:
@@ -74,14 +76,21 @@ class KnownFiles:
 
     def find(self, path: str, state: FileState) -> tuple[str, int] | None:
         """SHA-256 and number of bytes of a file, if it is known in the state that it has now."""
-        place = self._places.get(path)
-        if place is None:
-            return None
-        count, *known = self._numbers[place].tolist()
+        place = self._next
+        if place >= len(self._paths) or self._paths[place] != path:  # files mostly come in the same order
+            place = self._places.get(path, -1)
+            if place < 0:
+                return None
+        self._next = place + 1
+        count, *known = self._numbers[place * _NUMBERS : (place + 1) * _NUMBERS]
         if tuple(known) != state:
             return None
-        self._is_found[place] = True
-        return self._hashes[place * _SHA_BYTES : (place + 1) * _SHA_BYTES].hex(), count
+        self._is_found[place] = 1
+        return self._hashes[place * _SHA_DIGITS : (place + 1) * _SHA_DIGITS], count
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {name: place for place, name in enumerate(self._paths)}
 
     def add(self, path: str, state: FileState, sha256: str, count: int) -> None:
         """Enter a file that was read: its state before, its hash and the number of its bytes."""
@@ -95,20 +104,21 @@ class KnownFiles:
         Args:
             is_complete: whether all files have been looked for, so that those not found are forgotten.
         """
-        kept = np.flatnonzero(self._is_found) if is_complete else np.arange(len(self._is_found))
+        is_found = np.frombuffer(self._is_found, dtype=bool)
+        kept = np.flatnonzero(is_found) if is_complete else np.arange(len(is_found))
         if not self._new_paths and len(kept) == self._saved:
             mark_used(self._path)
             return
-        earlier = list(self._places)
-        paths = [*(earlier[place] for place in kept.tolist()), *self._new_paths]
-        own = np.frombuffer(self._hashes, dtype=np.uint8).reshape(-1, _SHA_BYTES)[kept]
+        paths = [*(self._paths[place] for place in kept.tolist()), *self._new_paths]
+        old = np.frombuffer(self._numbers, dtype=np.int64).reshape(-1, _NUMBERS)[kept]
+        own = np.frombuffer(bytes.fromhex(self._hashes), dtype=np.uint8).reshape(-1, _SHA_BYTES)[kept]
         new = np.frombuffer(bytes(self._new_hashes), dtype=np.uint8).reshape(-1, _SHA_BYTES)
         numbers = np.array(self._new_numbers, dtype=np.int64).reshape(-1, _NUMBERS)
         buffer = io.BytesIO()
         np.savez(
             buffer,
             paths=np.frombuffer("\0".join(paths).encode("utf-8", "surrogateescape"), dtype=np.uint8),
-            numbers=np.concatenate([self._numbers[kept], numbers]),
+            numbers=np.concatenate([old, numbers]),
             hashes=np.concatenate([own, new]),
         )
         with contextlib.suppress(StorageError):  # a read-only cache can be used too
@@ -175,7 +185,7 @@ class Reading:
     known_files: KnownFiles
 
     def read(
-        self, candidates: Sequence[Candidate], files: dict[str, Path], meter: Meter
+        self, candidates: Sequence[Candidate], files: dict[str, str], meter: Meter
     ) -> tuple[list[str | None], dict[str, str]]:
         """Hash all files, and find out the facts of images that are read and have none yet.
 
@@ -201,23 +211,24 @@ class Reading:
         candidates: Sequence[Candidate],
         hashes: list[str | None],
         reasons: dict[str, str],
-        files: dict[str, Path],
+        files: dict[str, str],
         meter: Meter,
     ) -> list[int]:
         """Enter the hashes of files that were read before; returns the numbers of those that were not."""
-        unknown = []
-        for number, candidate in enumerate(candidates):
-            try:
-                sha = self._known(candidate)
-            except ImageError as error:
-                reasons[candidate.path] = str(error)
-                meter.advance()
-                continue
-            if sha is None:
-                unknown.append(number)
-            else:
-                hashes[number], files[sha] = sha, candidate.file
-                meter.advance()
+        unknown: list[int] = []
+        for start in range(0, len(candidates), _COUNTED):
+            some, before = candidates[start : start + _COUNTED], len(unknown)
+            for number, candidate in enumerate(some, start):
+                try:
+                    sha = self._known(candidate)
+                except ImageError as error:
+                    reasons[candidate.path] = str(error)
+                    continue
+                if sha is None:
+                    unknown.append(number)
+                else:
+                    hashes[number], files[sha] = sha, candidate.file
+            meter.advance(len(some) - (len(unknown) - before))
         return unknown
 
     def _known(self, candidate: Candidate) -> str | None:
@@ -226,10 +237,9 @@ class Reading:
         Raises:
             ImageError: it is larger than the limit.
         """
-        file = os.fspath(candidate.file)
-        if foreign_by_name(os.path.basename(file)) is not None:
+        if foreign_by_name(candidate.path) is not None:
             return None  # whether it can be read depends on what is installed
-        state = file_state(file)
+        state = file_state(candidate.file)
         known = None if state is None else self.known_files.find(candidate.path, state)
         if known is None:
             return None
@@ -242,7 +252,7 @@ class Reading:
         unknown: Sequence[int],
         hashes: list[str | None],
         reasons: dict[str, str],
-        files: dict[str, Path],
+        files: dict[str, str],
         meter: Meter,
     ) -> None:
         waiting = _Waiting(self, meter)
@@ -271,7 +281,7 @@ class Reading:
                     saved = time.monotonic()
         waiting.examine()
 
-    def _file(self, file: Path) -> _FileRead:
+    def _file(self, file: str) -> _FileRead:
         """Read a file.
 
         Raises:

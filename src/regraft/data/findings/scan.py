@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -78,7 +77,7 @@ def scan(found: Found, settings: ScanSettings | None = None, *, reporter: Report
     settings, reporter = settings or ScanSettings(), reporter or Silent()
     workers = settings.workers or count_cores()
     own = _OWN_RANGE.model_copy(update={"window": window_of(settings.window)})
-    files: dict[str, Path] = {}
+    files: dict[str, str] = {}
     lately: dict[str, str] = {}
 
     def examine(key: str, data: bytes | None) -> Facts:
@@ -108,8 +107,9 @@ def scan(found: Found, settings: ScanSettings | None = None, *, reporter: Report
     reasons |= lately
     known = {key: reason for key, reason in rows.reasons.items() if key not in reasons}
     images = _assemble(found, hashes, {**known, **reasons}, rows, settings, reporter)
-    hash_of = {candidate.path: sha for candidate, sha in zip(found.candidates, hashes, strict=True)}
-    count = sum(hash_of.get(file.path) in known for file in images.skipped)
+    named = {file.path for file in images.skipped} if known else frozenset[str]()
+    looked_at = zip(found.candidates, hashes, strict=True) if named else ()
+    count = sum(sha in known for candidate, sha in looked_at if candidate.path in named)
     if count:
         reporter.note(
             f"files that could not be used before, and are not tried again without --retry-failed: {count:,}"
@@ -136,7 +136,7 @@ def _scan_key(limits: LoadLimits, window: Span | None) -> str:
 
 
 def _examine(
-    file: Path, sha: str, data: bytes | None, limits: LoadLimits, own: Intensity
+    file: str, sha: str, data: bytes | None, limits: LoadLimits, own: Intensity
 ) -> npt.NDArray[np.uint8] | Failure:
     """The facts of an image, or why it can't be used.
 
@@ -176,16 +176,14 @@ def _assemble(
     skipped = (*found.skipped, *piles.damaged)
     _check_bad_share(skipped, len(good), settings)
     facts = rows.gather([sha for _, sha in good]).reshape(-1).view(FACTS) if good else np.zeros(0, FACTS)
-    patients = facts["group"].tolist()
-    candidates = [_of_patient(candidate, group) for (candidate, _), group in zip(good, patients, strict=True)]
-    keys = [sha for _, sha in good]
-    files = {sha: candidate.file for candidate, sha in good}
-
+    candidates, keys = [candidate for candidate, _ in good], [sha for _, sha in good]
+    for place in np.flatnonzero(facts["group"] != b"").tolist():
+        candidates[place] = _of_patient(candidates[place], facts["group"][place].decode())
     choice = choose_intensity(facts, settings.range, settings.window)
 
     def look(numbers: Sequence[int]) -> npt.NDArray[np.uint8]:
-        wanted = [keys[number] for number in numbers]
-        return _larger(wanted, files, settings, reporter, choice.chosen)
+        wanted = {keys[number]: candidates[number].file for number in numbers}
+        return _larger([keys[number] for number in numbers], wanted, settings, reporter, choice.chosen)
 
     alike = _by_stratum(candidates, found.task)
     items, findings = grouped(
@@ -196,10 +194,9 @@ def _assemble(
         policy=settings.look_alikes,
         reporter=reporter,
     )
-    items = tuple(
-        item if item.label == candidate.label else replace(item, label=candidate.label)
-        for item, candidate in zip(items, candidates, strict=True)
-    )
+    if found.task == "regression":
+        labels = (candidate.label for candidate in candidates)
+        items = tuple(replace(item, label=label) for item, label in zip(items, labels, strict=True))
     findings += picture_findings(alike, facts, choice.chosen)
     findings += intensity_findings([candidate.path for candidate in candidates], facts, choice)
     if found.task == "classification":
@@ -218,15 +215,15 @@ def _assemble(
     )
 
 
-def _of_patient(candidate: Candidate, patient: bytes) -> Candidate:
+def _of_patient(candidate: Candidate, patient: str) -> Candidate:
     """The candidate with the group that its file names, if its location or table names none."""
-    return replace(candidate, group=patient.decode()) if patient and candidate.group is None else candidate
+    return replace(candidate, group=patient) if candidate.group is None else candidate
 
 
-def _by_stratum(candidates: Sequence[Candidate], task: TaskName) -> list[Candidate]:
+def _by_stratum(candidates: list[Candidate], task: TaskName) -> list[Candidate]:
     """The candidates; a number's label is its stratum, in which images count as alike."""
     if task != "regression":
-        return list(candidates)
+        return candidates
     _, kinds = Regression().kinds([candidate.label for candidate in candidates])
     return [replace(candidate, label=name) for candidate, (name,) in zip(candidates, kinds, strict=True)]
 
@@ -248,7 +245,7 @@ def _lost_classes(found: Found, items: Sequence[ImageItem], piles: Piles) -> lis
 
 def _larger(
     keys: Sequence[str],
-    files: dict[str, Path],
+    files: dict[str, str],
     settings: ScanSettings,
     reporter: Reporter,
     intensity: Intensity | None,

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from regraft.errors import DataError
 from regraft.storage.tables import printable
@@ -112,6 +113,16 @@ def spelling_key(label: str) -> str:
         return f"{number:f}" if abs(number.adjusted()) < MAX_LENGTH else str(number)
     plain = unicodedata.normalize("NFKC", label).casefold()
     return re.sub(r"[\s_-]+", " ", unicodedata.normalize("NFC", plain))
+
+
+def class_numbers(labels: Sequence[str]) -> npt.NDArray[np.int64]:
+    """The number of each label, `(N,)`; labels are numbered in the order in which they first appear.
+
+    >>> class_numbers(["dog", "cat", "dog"]).tolist()
+    [0, 1, 0]
+    """
+    place = {label: number for number, label in enumerate(dict.fromkeys(labels))}
+    return np.fromiter(map(place.__getitem__, labels), dtype=np.int64, count=len(labels))
 
 
 def _decimal(value: Any) -> str:
