@@ -285,7 +285,7 @@ def _found(sources: Sequence[ImageSource], labels: Sequence[str], folder: Path) 
                 path = link
             seen.add(str(path))
         name = str(path.relative_to(path.anchor))
-        candidates.append(Candidate(name, path, label))
+        candidates.append(Candidate(name, str(path), label))
     return Found(Path("/"), tuple(candidates))
 
 
@@ -321,7 +321,7 @@ def _all_usable(found: Found, names: Sequence[str]) -> Images:
     )
 
 
-def _reason(file: Path) -> str:
+def _reason(file: str) -> str:
     """Why an image can't be used; empty if it can."""
     try:
         decode(read_file(file))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 from contextlib import nullcontext
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from regraft.data.addresses.fetching import fetched
@@ -134,9 +134,10 @@ def _with_task(found: Found, task: TaskName, columns: TableColumns | None) -> Fo
             f"{','.join(columns.labels)} names columns of a table. Remove it, or give the table"
         )
     candidates, skipped = [], list(found.skipped)
+    read = cache(TASKS[task].read)
     for candidate in found.candidates:
         try:
-            label = TASKS[task].read(candidate.label)
+            label = read(candidate.label)
             candidates.append(candidate if label == candidate.label else replace(candidate, label=label))
         except DataError as error:
             skipped.append(SkippedFile(candidate.path, str(error)))

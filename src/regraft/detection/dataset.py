@@ -105,7 +105,7 @@ def boxed_dataset(
             "`regraft check` on the data"
         )
     root = Path(boxes.root)
-    candidates = [Candidate(one.path, root / one.path, _kinds(one), one.side) for one in boxes.pictures]
+    candidates = [Candidate(one.path, str(root / one.path), _kinds(one), one.side) for one in boxes.pictures]
     found = Found(
         root,
         tuple(candidates),

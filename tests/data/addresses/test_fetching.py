@@ -158,7 +158,7 @@ def test_a_table_of_addresses_is_fetched_once(
     )
     for _ in range(2):
         found = find_images(place, fetches=True)
-        assert [one.file.read_bytes() for one in found.candidates] == [PNG, PNG]
+        assert [Path(one.file).read_bytes() for one in found.candidates] == [PNG, PNG]
         assert "status 404" in found.skipped[0].reason
     assert len(_Handler.asked) == 4
     assert found.root.is_relative_to(own_data)

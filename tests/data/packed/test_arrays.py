@@ -87,7 +87,7 @@ def test_arrays_without_a_split_have_no_sides(tmp_path: Path, names: tuple[str, 
 )
 def test_pixels_are_what_they_were(tmp_path: Path, images: Any, expected: Any) -> None:
     found = find_images(_saved(tmp_path, x=images, y=LABELS))
-    by_place = sorted(found.candidates, key=lambda one: one.file.name)
+    by_place = sorted(found.candidates, key=lambda one: Path(one.file).name)
     assert all(
         (np.asarray(Image.open(one.file)) == expected[place]).all() for place, one in enumerate(by_place)
     )

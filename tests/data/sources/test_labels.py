@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from regraft.records import Side
 
 
 def candidates(*labels: str, side: Side | None = None) -> list[Candidate]:
-    return [Candidate(f"{side}{n}.jpg", Path("x"), label, side) for n, label in enumerate(labels)]
+    return [Candidate(f"{side}{n}.jpg", "x", label, side) for n, label in enumerate(labels)]
 
 
 def messages(*labels: str) -> list[str]:

@@ -67,8 +67,8 @@ def test_other_columns_can_be_named(tmp_path: Path) -> None:
     columns = TableColumns(path="file", label="kind", split="suggested")
     found = find_images(place, root=tmp_path / "d", columns=columns)
     assert [(c.file, c.side) for c in found.candidates] == [
-        (tmp_path / "d" / "a.jpg", "test"),
-        (tmp_path / "d" / "b.jpg", "train"),
+        (str(tmp_path / "d" / "a.jpg"), "test"),
+        (str(tmp_path / "d" / "b.jpg"), "train"),
     ]
 
 

@@ -46,7 +46,7 @@ def from_samples(archives: Sequence[Archive], root: Path) -> Found | None:
             if label is None:
                 skipped.append(SkippedFile(name, "no label in its sample (.cls, or label in .json)"))
             else:
-                candidates.append(Candidate(name, path, label, sides.get(archive.path.name)))
+                candidates.append(Candidate(name, str(path), label, sides.get(archive.path.name)))
         skipped += refused_in(archive, root)
     if not candidates or 2 * len(candidates) < images:
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -28,11 +29,11 @@ def tree_of(archives: Sequence[Archive], root: Path) -> tuple[Folder, Walk]:
             *above, _ = name.split("/")
             folder = _folder(folders, tuple(above), archive, walk)
             if folder is not None:
-                walk.add_file(folder, archive.path / name)
+                walk.add_file(folder, str(archive.path / name), name.rpartition("/")[2])
         walk.skipped += refused_in(archive, root)
     for folder in folders.values():
         if folder is not None:
-            folder.files.sort(key=lambda file: (file.name, str(file)))
+            folder.files.sort(key=lambda file: (os.path.basename(file), file))
             folder.folders.sort(key=lambda one: one.name)
     return tree, walk
 
@@ -76,4 +77,4 @@ def files_in(place: Path) -> Iterator[Path]:
     elif archive_kind(place) is not None:
         archive = open_archive(place)
         tree, _ = tree_of([archive], archive.path)
-        yield from tree.all_files()
+        yield from map(Path, tree.all_files())

@@ -7,6 +7,7 @@ is read.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -116,6 +117,7 @@ _BY_SUFFIX: dict[str, ForeignFormat] = {
     )
     for suffix in suffixes.split()
 }  # fmt: skip
+_LAST_PARTS = frozenset(suffix.rpartition(".")[2] for suffix in _BY_SUFFIX)
 
 _BY_START: tuple[tuple[int, bytes, ForeignFormat], ...] = (
     (128, b"DICM", DICOM),
@@ -243,16 +245,16 @@ def is_image_name(name: str) -> bool:
     return is_known or (foreign is not None and foreign not in _DOCUMENTS)
 
 
-def foreign_file(file: Path) -> ForeignFormat | None:
+def foreign_file(file: str | Path) -> ForeignFormat | None:
     """The format of a file whose name has the extension of a format that is not read.
 
     None for other names, and where the first bytes are those of a format that is read. The TIFF header of a
     camera's RAW file is no such case: only a small preview can be read from it.
     """
-    kind = foreign_by_name(file.name)
+    kind = foreign_by_name(os.path.basename(file))
     if kind is None:
         return None
-    data = first_bytes(file)
+    data = first_bytes(Path(file))
     found = foreign_by_content(data)
     is_preview = kind is RAW and data[:2] in (b"II", b"MM")
     return found or (kind if is_preview or not is_read(data) else None)
@@ -260,6 +262,9 @@ def foreign_file(file: Path) -> ForeignFormat | None:
 
 def foreign_by_name(name: str) -> ForeignFormat | None:
     """The format that a file's extension stands for, if it is one that is not read."""
+    suffix = name[name.rfind(".") + 1 :].lower()
+    if suffix not in _LAST_PARTS:  # the names of most files
+        return None
     parts = name.lower().split(".")[1:]
     return _BY_SUFFIX.get(".".join(parts[-2:])) or _BY_SUFFIX.get(parts[-1]) if parts else None
 

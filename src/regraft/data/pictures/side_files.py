@@ -33,20 +33,21 @@ def side_file(name: str) -> str | None:
     >>> [side_file(name) for name in ("1.jpg:Zone.Identifier", "1.jpg.xmp", "._1.jpg", "Thumbs.db", "1.jpg")]
     ['Zone.Identifier', '.xmp', '._*', 'Thumbs.db', None]
     """
-    stream = _STREAM.search(name)
+    lower = name.lower()
+    may_be_stream = ":" in name or "\uf03a" in name or "zone.identifier" in lower
+    stream = _STREAM.search(name) if may_be_stream else None
     if stream:
         return stream[1] or stream[2]
-    if name.startswith("._"):
-        return "._*"
     if name.startswith("."):
-        return name if name in (".DS_Store", ".gitkeep", ".directory") else "hidden file"
-    if name.strip().lower() in _NAMES:
+        known = "._*" if name.startswith("._") else name
+        return known if known in ("._*", ".DS_Store", ".gitkeep", ".directory") else "hidden file"
+    if lower.strip() in _NAMES:
         return name.strip()
-    place = name.rfind(".")
-    suffix = name[place:].lower() if 0 < place < len(name) - 1 else ""
+    place = lower.rfind(".")
+    suffix = lower[place:] if 0 < place < len(lower) - 1 else ""
     if suffix in _SUFFIXES:
         return suffix
-    return "tfevents" if ".tfevents." in name else name[-1:] if name.endswith("~") else None
+    return "tfevents" if ".tfevents." in name else "~" if name.endswith("~") else None
 
 
 def side_file_by_content(data: bytes) -> str | None:

@@ -39,7 +39,8 @@ class Candidate:
 
     path: str
     """Path relative to the root, with forward slashes; undecodable bytes are surrogates (PEP 383)."""
-    file: Path
+    file: str
+    """The file in the file system, or in an archive (see `read_file`)."""
     label: str
     side: Side | None = None
     group: str | None = None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from regraft.data.sources.candidates import Candidate, Found
-from regraft.data.sources.folder_tree import Folder, Walk, is_document
+from regraft.data.sources.candidates import Candidate, Found, suffix_of
+from regraft.data.sources.folder_tree import Folder, Walk, is_document, start_of
 from regraft.data.sources.layouts import Layout, recognised
 from regraft.records import Finding
 from regraft.settings import Layout as LayoutChoice
@@ -34,13 +34,14 @@ def found_in(tree: Folder, walk: Walk, root: Path, layout: LayoutChoice = "auto"
         DataError: the layout is not clear.
     """
     known = recognised(tree, layout)
+    start = len(start_of(root))
     candidates = tuple(
-        Candidate(_below(file, root), file, place.label, place.side)
+        Candidate(_with_slashes(file[start:]), file, place.label, place.side)
         for place in known.classes
         for file in place.folder.all_files()
     )
     loose, empty = _outside(tree, known)
-    walk.ignored += [(path, path.suffix) for path in loose if is_document(path)]
+    walk.ignored += [(path, suffix_of(_with_slashes(path))) for path in loose if is_document(path)]
     loose = [path for path in loose if not is_document(path)]
     findings = (
         *_ignored(walk.ignored, root),
@@ -54,29 +55,26 @@ def found_in(tree: Folder, walk: Walk, root: Path, layout: LayoutChoice = "auto"
     )
 
 
-def _below(file: Path, root: Path) -> str:
-    """The path of a file relative to the root, with forward slashes."""
-    path, start = str(file), f"{root}{os.sep}"
-    if os.sep == "/" and path.startswith(start):  # a tenth of the time
-        return path[len(start) :]
-    return file.relative_to(root).as_posix()
+def _with_slashes(path: str) -> str:
+    return path if os.sep == "/" else path.replace(os.sep, "/")
 
 
-def _outside(tree: Folder, known: Layout) -> tuple[list[Path], list[Path]]:
+def _outside(tree: Folder, known: Layout) -> tuple[list[str], list[Path]]:
     """Files that are in no folder of the layout, and empty folders next to these."""
     taken = {id(place.folder) for place in known.classes}
     taken |= {id(folder) for folder in (*known.unlabelled, *known.unknown)}
-    files, empty, waiting = [], [], [tree]
+    files: list[str] = []
+    empty, waiting = [], [tree]
     while waiting:
         folder = waiting.pop()
         files += folder.files
         others = [below for below in folder.folders if id(below) not in taken]
         empty += [below.path for below in others if not below.count]
         waiting += [below for below in others if below.count]
-    return sorted(files), sorted(empty)
+    return sorted(files, key=lambda file: file.split(os.sep)), sorted(empty)
 
 
-def _ignored(ignored: Sequence[tuple[Path, str]], root: Path) -> tuple[Finding, ...]:
+def _ignored(ignored: Sequence[tuple[str, str]], root: Path) -> tuple[Finding, ...]:
     if not ignored:
         return ()
     kinds = Counter(kind for _, kind in ignored).most_common()
@@ -85,7 +83,7 @@ def _ignored(ignored: Sequence[tuple[Path, str]], root: Path) -> tuple[Finding, 
     text = (
         f"{_files_were(len(ignored))} ignored, because their names are not those of pictures: {listed}{more}"
     )
-    return (Finding("ignored", text, tuple(_names([path for path, _ in ignored], root))),)
+    return (Finding("ignored", text, tuple(_files_in([path for path, _ in ignored], root))),)
 
 
 def _set_aside(folders: Sequence[tuple[Path, str]], known: Layout, root: Path) -> tuple[Finding, ...]:
@@ -106,15 +104,15 @@ def _set_aside(folders: Sequence[tuple[Path, str]], known: Layout, root: Path) -
     return tuple(findings)
 
 
-def _unlabelled(loose: Sequence[Path], known: Layout, root: Path) -> tuple[Finding, ...]:
+def _unlabelled(loose: Sequence[str], known: Layout, root: Path) -> tuple[Finding, ...]:
     findings = []
     for folder in known.unlabelled:
         name = _names([folder.path], root)[0]
         text = f"{name}/ has no class folders; its {_files_were(folder.count)} set aside as unlabelled"
-        findings.append(Finding("unlabelled", text, tuple(_names(list(folder.all_files()), root))))
+        findings.append(Finding("unlabelled", text, tuple(_files_in(folder.all_files(), root))))
     if loose:
         text = f"{_files_were(len(loose))} set aside as unlabelled: in no class folder"
-        findings.append(Finding("unlabelled", text, tuple(_names(loose, root))))
+        findings.append(Finding("unlabelled", text, tuple(_files_in(loose, root))))
     return tuple(findings)
 
 
@@ -142,7 +140,7 @@ def _empty(known: Layout, candidates: Sequence[Candidate], others: Sequence[str]
     ]
 
 
-def _text(known: Layout, walk: Walk, loose: Sequence[Path], root: Path) -> str:
+def _text(known: Layout, walk: Walk, loose: Sequence[str], root: Path) -> str:
     """The layout in one line, with what was set aside."""
     aside = [
         f"{name}/ ({_files(folder.count)} without labels)" for folder, name in _each(known.unlabelled, root)
@@ -157,8 +155,13 @@ def _each(folders: Sequence[Folder], root: Path) -> list[tuple[Folder, str]]:
     return [(folder, _names([folder.path], root)[0]) for folder in folders]
 
 
-def _names(paths: Sequence[Path], root: Path) -> list[str]:
-    return [path.relative_to(root).as_posix() for path in paths]
+def _names(folders: Sequence[Path], root: Path) -> list[str]:
+    return [path.relative_to(root).as_posix() for path in folders]
+
+
+def _files_in(paths: Iterable[str], root: Path) -> list[str]:
+    start = len(start_of(root))
+    return [_with_slashes(path[start:]) for path in paths]
 
 
 def _short(names: Sequence[str]) -> str:
@@ -181,4 +184,4 @@ def _files_were(count: int) -> str:
 
 def files_below(folder: Path) -> Iterator[Path]:
     """The files of a folder and its subfolders that may be images, ordered by name."""
-    return Walk().folder(folder).all_files()
+    return map(Path, Walk().folder(folder).all_files())

@@ -268,7 +268,7 @@ def _merged(
             repeated += [path] * (len(labels) - 1)
         side = next((row.side for row in same if row.side), None)
         group = next((row.group for row in same if row.group), None)
-        candidates.append(Candidate(path, Path(base, path), labels[0], side, group))
+        candidates.append(Candidate(path, str(Path(base, path)), labels[0], side, group))
     return candidates, skipped, _repeated(repeated)
 
 

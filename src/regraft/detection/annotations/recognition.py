@@ -115,11 +115,11 @@ def listed(source: Path, root: Path | None = None) -> Listing:
     is_folder = source.is_dir()
     base = root or (source if is_folder else source.parent)
     walk = Walk()
-    pictures = tuple(walk.folder(base).all_files())
+    pictures = tuple(map(Path, walk.folder(base).all_files()))
     if is_folder and root is not None:
         walk = Walk()
         walk.folder(source)
-    sides = sorted(path for path, _ in walk.ignored) if is_folder else [source]
+    sides = sorted(Path(path) for path, _ in walk.ignored) if is_folder else [source]
     by_format: dict[str, list[Path]] = defaultdict(list)
     others = []
     stems = {name for path in pictures for name in (path.stem, path.name)}
@@ -129,7 +129,7 @@ def listed(source: Path, root: Path | None = None) -> Listing:
             by_format[kind].append(path)
         elif path.suffix.lower() == ".txt":
             others.append(path)
-    names = tuple(path for path, _ in walk.ignored if _may_name_classes(path))
+    names = tuple(path for path in (Path(one) for one, _ in walk.ignored) if _may_name_classes(path))
     kept = {name: tuple(by_format[name]) for name in FORMATS if by_format[name]}
     return Listing(base, pictures, kept, names, tuple(others), source if is_folder else None)
 
