@@ -71,7 +71,7 @@ def _distributed(counts: npt.NDArray[np.float64], sizes: npt.NDArray[np.float64]
 
 
 def rank_of(seed: int, group: str) -> bytes:
-    """What decides when a group's turn comes: its name and the seed, so that others have no influence on it."""
+    """What decides when a group's turn comes: its name and the seed, whatever other groups there are."""
     return hashlib.sha256(f"{seed}/{group}".encode()).digest()
 
 
