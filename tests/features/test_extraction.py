@@ -99,7 +99,7 @@ def test_inputs_decoded_while_waiting_are_used_and_equal(weights: Weights, photo
     images = load_images(photos)
     opening: Future[Runtime] = Future()
     decoding = input_decoding(images, weights.input_spec, LoadLimits())
-    ready = decode_while_waiting(decoding, list(decoding.files), weights.input_spec, opening)
+    ready = decode_while_waiting(decoding, weights.input_spec, opening)
     assert len(ready) == 24
     runtime = OpenVinoRuntime(weights)
     keys = list(ready)
@@ -115,7 +115,7 @@ def test_nothing_is_decoded_for_a_runtime_that_is_ready(weights: Weights, photos
     opening: Future[Runtime] = Future()
     opening.set_result(OpenVinoRuntime(weights))
     decoding = input_decoding(load_images(photos), weights.input_spec, LoadLimits())
-    assert decode_while_waiting(decoding, list(decoding.files), weights.input_spec, opening) == {}
+    assert decode_while_waiting(decoding, weights.input_spec, opening) == {}
 
 
 def test_matrix_gives_the_columns_asked_for(weights: Weights, photos: Path) -> None:

@@ -141,7 +141,7 @@ def _opened(
         weights = weights.seeing(dataset.images.intensity.chosen)
         decoding = canvas_decoding(dataset.images, weights.input_spec, limits)
         first = _first_keys(dataset)
-        ready = decode_while_waiting(decoding, first, weights.input_spec, opening)
+        ready = decode_while_waiting(decoding, weights.input_spec, opening, first)
         runtime = opening.result()
     workers = reading.workers or count_cores()
     maps = CachedMaps(dataset.images, weights.input_spec, runtime, limits, workers, ready)

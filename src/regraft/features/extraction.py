@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from heapq import nsmallest
 from typing import Any
 
 import numpy as np
@@ -184,13 +185,21 @@ def input_decoding(
 
 
 def decode_while_waiting(
-    decoding: Decoding, keys: Sequence[str], spec: InputSpec, opening: Future[Runtime]
+    decoding: Decoding, spec: InputSpec, opening: Future[Runtime], keys: Sequence[str] | None = None
 ) -> dict[str, Pixels]:
-    """Decode inputs, at most 256 MB, while a runtime is being opened and cores would be idle."""
+    """Decode inputs, at most 256 MB, while a runtime is being opened and cores would be idle.
+
+    Args:
+        decoding: decodes the inputs.
+        spec: the network's input.
+        opening: the runtime that is awaited.
+        keys: SHA-256 of the images, in order; None means all, in the order in which they are extracted.
+    """
     most = _WAITING_BYTES // math.prod(spec.shape)
     ready: dict[str, Pixels] = {}
     if not opening.done():
-        for key, pixels in decoding.ahead(keys[:most], max(1, count_cores() - 1)):
+        first = nsmallest(most, decoding.files) if keys is None else keys[:most]
+        for key, pixels in decoding.ahead(first, max(1, count_cores() - 1)):
             ready[key] = pixels
             if opening.done():
                 break

@@ -124,7 +124,7 @@ def read_manifest(path: Path) -> Manifest:
     record = read_json(path)
     try:
         failed = {str(key): str(reason) for key, reason in record.get("failed", {}).items()}
-        keys = tuple(str(key) for key in record["keys"])
+        keys = tuple(map(str, record["keys"]))
         return Manifest(path, keys, str(record["sha256"]), failed, str(record.get("conditions", "")))
     except (KeyError, TypeError, AttributeError) as error:
         raise StorageError(f"{path} is no manifest of a shard: {error!r}") from error

@@ -252,7 +252,7 @@ def prepare(
         wanted = on_sides(usable, split, sides)
         weights = weights.seeing(usable.intensity.chosen)
         decoding = input_decoding(wanted, weights.input_spec, compute.limits)
-        decoded = decode_while_waiting(decoding, sorted(decoding.files), weights.input_spec, opening)
+        decoded = decode_while_waiting(decoding, weights.input_spec, opening)
         runtime = opening.result()
     compute = replace(compute, runtime=runtime.facts["runtime"])
     circumstances = Circumstances(
