@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -93,6 +94,23 @@ def test_they_are_the_probabilities_to_single_precision(dataset: Dataset, head: 
     matrix = dataset.features.matrix(dataset.keys(outputs.rows[-100:]), head.record.columns)
     assert outputs.values.dtype == np.float32
     assert np.allclose(outputs.values[-100:], head.probabilities(matrix), rtol=1e-6, atol=0)
+
+
+def test_many_rows_are_read_in_the_order_of_the_store(dataset: Dataset, head: Head) -> None:
+    numbers = dataset.rows("test")
+    mixed = np.random.default_rng(2).permutation(numbers).tolist()
+    read: list[str] = []
+
+    class Watched(Features):
+        def matrix(self, keys: Sequence[str], columns: Sequence[Column]) -> np.ndarray:
+            read.extend(keys)
+            return super().matrix(keys, columns)
+
+    features = Watched(dataset.features.rows, dataset.features.layout, ())
+    outputs = replace(dataset, features=features).predicted(head, mixed, "")
+    assert read == sorted(dataset.keys(mixed))
+    place = np.argsort(mixed)
+    assert np.array_equal(outputs.values[place], dataset.predicted(head, numbers, "").values)
 
 
 def test_scores_and_the_baseline_take_little_besides(dataset: Dataset, head: Head, peak_of: Peak) -> None:

@@ -14,7 +14,7 @@ from regraft.data.splits import fold_numbers
 from regraft.errors import DataError
 from regraft.features.extraction import Features
 from regraft.heads.head import Head
-from regraft.heads.rows import TrainingRows, by_blocks
+from regraft.heads.rows import TrainingRows, outputs_of_keys
 from regraft.records import Side, Split
 from regraft.tasks.score_sheet import AnyScores, ScoreSheet
 from regraft.tasks.task import Task
@@ -172,7 +172,7 @@ class Dataset:
         self, outputs_of: Callable[[npt.NDArray[np.float32]], Floats], head: Head, rows: Sequence[int]
     ) -> Floats:
         columns = head.record.columns
-        return by_blocks(lambda keys: outputs_of(self.features.matrix(keys, columns)), self.keys(rows))
+        return outputs_of_keys(lambda keys: outputs_of(self.features.matrix(keys, columns)), self.keys(rows))
 
     def evaluate_voters(self, voters: Sequence[Unseen]) -> Evaluation:
         """Evaluate the voters' mean outputs."""

@@ -287,7 +287,25 @@ def finished(
     return FittedHead(head, by_blocks(lambda part: LINKS[link](part / heat), scores), folds, sample=sample)
 
 
-def by_blocks(outputs_of: Callable[[Any], Floats], rows: Sequence[Any] | Floats) -> Floats:
+def outputs_of_keys(outputs_of: Callable[[Sequence[str]], Floats], keys: Sequence[str]) -> Floats:
+    """Outputs `(N, K)` of rows in a store, as `by_blocks`; many are read in the order of the store.
+
+    In another order each block would read a little of every shard, and so all of the store where it is larger
+    than the memory.
+
+    Args:
+        outputs_of: computes the outputs `(n, K) float64` of some keys.
+        keys: the keys of the rows.
+    """
+    if len(keys) < MANY_ROWS:
+        return outputs_of(keys)
+    order = np.array(sorted(range(len(keys)), key=keys.__getitem__))
+    return by_blocks(lambda places: outputs_of([keys[place] for place in places]), order, order)
+
+
+def by_blocks(
+    outputs_of: Callable[[Any], Floats], rows: Sequence[Any] | Floats, places: Ints | None = None
+) -> Floats:
     """Outputs `(N, K)` of some rows, computed in blocks; those of fewer than 20,000 are computed at once.
 
     Where they are many and take more than 100 MB, they are kept in single precision: of a million rows and a
@@ -296,6 +314,7 @@ def by_blocks(outputs_of: Callable[[Any], Floats], rows: Sequence[Any] | Floats)
     Args:
         outputs_of: computes the outputs `(n, K) float64` of a part of the rows.
         rows: the rows, or what they are read by; at least one.
+        places: the place of each row's outputs in the result `(N,)`; None means that of the row.
     """
     if len(rows) < MANY_ROWS:
         return outputs_of(rows)
@@ -305,7 +324,8 @@ def by_blocks(outputs_of: Callable[[Any], Floats], rows: Sequence[Any] | Floats)
         if result is None:
             is_large = 8 * len(rows) * part.shape[1] > _DOUBLE_BYTES
             result = np.empty((len(rows), part.shape[1]), dtype=np.float32 if is_large else np.float64)
-        result[start : start + len(part)] = part
+        own = slice(start, start + len(part))
+        result[own if places is None else places[own]] = part
     assert result is not None
     return result
 
