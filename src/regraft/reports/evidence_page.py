@@ -120,9 +120,14 @@ def explain_boxes(
         data=data, reporter=reporter,
     )  # fmt: skip
     if not found.pictures:
-        reason = found.skipped[0].reason if found.skipped else "name at least one image"
-        raise NoImagesError(f"no image to explain: {reason}")
+        raise nothing_to_explain(found.skipped)
     return BoxExplanations(found)
+
+
+def nothing_to_explain(skipped: Sequence[SkippedFile]) -> NoImagesError:
+    """The error that no image could be read, with the first of them and its reason."""
+    first = f"{printable(skipped[0].path)}: {skipped[0].reason}" if skipped else "name at least one image"
+    return NoImagesError(f"no image to explain: {first}")
 
 
 def _lines(one: ExplainedPicture) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from regraft.data.pictures.loading import LoadLimits, Pixels, load_input
 from regraft.detection.detectors.bundle import is_detector
-from regraft.errors import ImageError, NoImagesError, SettingsError
+from regraft.errors import ImageError, SettingsError
 from regraft.explanation.gallery import Gallery, Neighbour, open_gallery
 from regraft.explanation.maps import HeatMap, Method, heat_map
 from regraft.explanation.overlays import data_uri, overlaid, picture
@@ -18,7 +18,7 @@ from regraft.prediction.model import Model
 from regraft.prediction.onnx_model import OUTPUTS
 from regraft.progress import Reporter, Silent
 from regraft.records import SkippedFile
-from regraft.reports.evidence_page import BoxExplanations, explain_boxes
+from regraft.reports.evidence_page import BoxExplanations, explain_boxes, nothing_to_explain
 from regraft.reports.pages import write_page
 from regraft.runs.model_files import ModelFiles, open_files
 from regraft.storage.tables import printable
@@ -158,8 +158,7 @@ def explain_images(
                 continue
             rows.append(explainer.explained(str(image), pixels))
     if not rows:
-        reason = skipped[0].reason if skipped else "name at least one image"
-        raise NoImagesError(f"no image to explain: {reason}")
+        raise nothing_to_explain(skipped)
     near = [one.path for row in rows for one in row.neighbours]
     thumbnails, remark = _thumbnails(files, near) if near or not neighbours else ({}, _unknown(files))
     return Explanations(tuple(rows), tuple(skipped), files, remark, thumbnails)
