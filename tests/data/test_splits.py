@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from regraft.data import drawn_sides
 from regraft.data.findings.image_set import Images
 from regraft.data.splits import fold_numbers, split_findings, split_images
 from regraft.errors import SettingsError
@@ -174,6 +175,44 @@ def test_folds_are_stratified_and_keep_groups_together() -> None:
     counts = np.array([np.bincount(labels[folds == fold], minlength=3) for fold in range(5)])
     assert counts.sum(axis=1).min() > 40
     assert counts.min() >= 12
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 4), st.integers(0, 30)), min_size=1, max_size=60),
+    st.integers(1, 6),
+    st.integers(0, 3),
+)
+@settings(max_examples=100, deadline=None)
+def test_each_group_goes_to_the_fold_with_the_fewest_of_its_class(
+    rows: list[tuple[int, int]], folds: int, seed: int
+) -> None:
+    labels, groups = [label for label, _ in rows], [f"g{group}" for _, group in rows]
+    members = {group: [n for n, other in enumerate(groups) if other == group] for group in set(groups)}
+    placed: dict[int, int] = {}
+
+    def turn(group: str) -> tuple[int, bytes]:
+        return -len(members[group]), hashlib.sha256(f"{seed}/{group}".encode()).digest()
+
+    def fullness(fold: int, main: int) -> tuple[int, int]:
+        inside = [labels[number] for number, other in placed.items() if other == fold]
+        return inside.count(main), len(inside)
+
+    for group in sorted(members, key=turn):
+        own = Counter(labels[number] for number in members[group])
+        main = min(own, key=lambda label: (-own[label], label))
+        fold = min(range(folds), key=lambda fold: fullness(fold, main))
+        placed |= dict.fromkeys(members[group], fold)
+    expected = [placed[number] for number in range(len(rows))]
+    assert fold_numbers(labels, groups, folds=folds, seed=seed).tolist() == expected
+
+
+def test_a_split_that_fits_is_not_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    images = data([item(n, "ab"[n % 4 == 0]) for n in range(200)])
+    first = split_images(images)
+    monkeypatch.setattr(drawn_sides, "rank_of", pytest.fail)
+    again = split_images(images)
+    assert again.rows == first.rows
+    assert again.history == "split of an earlier run reused for 200 of 200 images"
 
 
 def test_every_part_of_a_split_of_labels_has_its_share_of_the_rare_one() -> None:

@@ -117,7 +117,11 @@ def test_a_bad_file_is_listed_and_stops_nothing(
 @pytest.mark.parametrize(
     ("how", "error", "said"),
     [
-        ({"images": ["gone.png"]}, NoImagesError, "no image to explain: gone.png: can't be opened: No such file"),
+        (
+            {"images": ["gone.png"]},
+            NoImagesError,
+            "no image to explain: gone.png: can't be opened: No such file",
+        ),
         ({"images": []}, NoImagesError, "name at least one image"),
         ({"images": ["x.png"], "stage": "a"}, SettingsError, "stage: no effect on .* finds boxes. Remove it"),
         (

@@ -47,7 +47,11 @@ def test_a_bad_file_is_listed_and_stops_nothing(run: Path, digits: Path, tmp_pat
 @pytest.mark.parametrize(
     ("how", "error", "said"),
     [
-        ({"images": ["gone.png"]}, NoImagesError, "no image to explain: gone.png: can't be opened: No such file"),
+        (
+            {"images": ["gone.png"]},
+            NoImagesError,
+            "no image to explain: gone.png: can't be opened: No such file",
+        ),
         ({"images": []}, NoImagesError, "name at least one image"),
         ({"images": ["x.png"], "boxes": 3}, SettingsError, "boxes: no effect on .* labels of whole images"),
         ({"images": ["x.png"], "label": "9"}, SettingsError, "the model has no label '9'; it has 5, 6, 7"),

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
+from operator import add
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import numpy.typing as npt
 from regraft.data.drawn_sides import reused_sides
 from regraft.data.findings.image_set import Images
 from regraft.data.saved_splits import save_split, saved_sides
+from regraft.data.sources.labels import class_numbers
 from regraft.data.stratification import balanced_parts, rank_of, scattered
 from regraft.errors import SettingsError
 from regraft.machine.collection import collection_paused
@@ -247,23 +249,46 @@ def fold_numbers(
     """
     if np.ndim(labels) == 2:
         return balanced_parts(np.asarray(labels), groups, [1 / folds] * folds, seed=seed)
-    members: dict[str, list[int]] = defaultdict(list)
-    for number, group in enumerate(groups):
-        members[group].append(number)
-    known = np.asarray(labels, dtype=np.int64).tolist()
-    counts = [[0] * folds for _ in range(max(known) + 1)]  # of each class in each fold
-    sizes = [0] * folds
+    known = np.asarray(labels, dtype=np.int64)
+    counts = np.zeros((int(known.max()) + 1, folds), dtype=np.int64)  # of each class in each fold
     result = np.zeros(len(known), dtype=np.int64)
+    number = class_numbers(groups)
+    is_single = np.bincount(number)[number] == 1
+    members: dict[str, list[int]] = defaultdict(list)
+    for row in np.flatnonzero(~is_single).tolist():
+        members[groups[row]].append(row)
     # Large groups first: the small ones that follow can still even out the folds.
-    order = sorted(members, key=lambda group: (-len(members[group]), rank_of(seed, group)))
-    for group in order:
-        own = [known[row] for row in members[group]]
-        main = own[0] if len(own) == 1 else int(np.bincount(own).argmax())
-        fold = min(zip(counts[main], sizes, range(folds), strict=True))[2]
-        for label in own:
-            counts[label][fold] += 1
-        sizes[fold] += len(own)
+    for group in sorted(members, key=lambda group: (-len(members[group]), rank_of(seed, group))):
+        own = known[members[group]]
+        main = np.bincount(own).argmax()
+        fold = np.lexsort((counts.sum(axis=0), counts[main]))[0]
+        np.add.at(counts[:, fold], own, 1)
         result[members[group]] = fold
+    singles = sorted(np.flatnonzero(is_single).tolist(), key=lambda row: rank_of(seed, groups[row]))
+    result[singles] = _evened_out(known[singles].tolist(), counts)
+    return result
+
+
+def _evened_out(labels: list[int], counts: npt.NDArray[np.int64]) -> list[int]:
+    """The folds of images that are groups of their own: each goes where its class has the fewest so far.
+
+    Of equal folds it is the smaller one, then the first.
+
+    Args:
+        labels: the class of each image, in the order in which they are placed.
+        counts: how many images of each class are in each fold already.
+    """
+    much = len(labels) + int(counts.sum()) + 1
+    own = (much * counts).tolist()
+    sizes = counts.sum(axis=0).tolist()
+    result = []
+    for label in labels:
+        of_class = own[label]
+        ranks = list(map(add, of_class, sizes))
+        fold = ranks.index(min(ranks))
+        of_class[fold] += much
+        sizes[fold] += 1
+        result.append(fold)
     return result
 
 

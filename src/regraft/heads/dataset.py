@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -90,11 +92,17 @@ class Dataset:
 
     def rows(self, *sides: Side) -> list[int]:
         """Numbers of the split's rows on the given sides whose images could be used."""
-        return [
-            number
-            for number, row in enumerate(self.split.rows)
-            if row.side in sides and row.sha256 in self.features.rows
-        ]
+        wanted = [self._usable[side] for side in sides if side in self._usable]
+        return wanted[0].copy() if len(wanted) == 1 else sorted(itertools.chain(*wanted))
+
+    @cached_property
+    def _usable(self) -> dict[Side, list[int]]:
+        """The numbers of the rows of each side whose images could be used."""
+        numbers: dict[Side, list[int]] = {}
+        for number, row in enumerate(self.split.rows):
+            if row.sha256 in self.features.rows:
+                numbers.setdefault(row.side, []).append(number)
+        return numbers
 
     def keys(self, rows: Sequence[int]) -> list[str]:
         """The SHA-256 of each row's image."""

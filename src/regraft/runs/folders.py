@@ -21,7 +21,7 @@ from regraft.progress import Reporter
 from regraft.records import Split
 from regraft.storage.files import make_folder, read_json, remove_old
 from regraft.storage.locks import working_lock
-from regraft.storage.tables import harmless, printable
+from regraft.storage.tables import csv_rows, harmless, printable
 
 _State = Literal["free", "same", "other", "foreign"]
 Place = str | Path | None
@@ -202,7 +202,7 @@ def images_of_run(folder: Path | None, settings: dict[str, Any]) -> EarlierImage
     try:
         found = EarlierImages({}, {})
         with (folder / "split.csv").open(newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
+            for row in csv_rows(file):
                 found.labels[row["path"]] = row["label"]
                 found.hashes[row["path"]] = row["sha256"]
         return found

@@ -20,7 +20,7 @@ from regraft.errors import ImageError, SettingsError, StorageError
 from regraft.records import ImageItem, Intensity, Record
 from regraft.runs.records import LadderRecord
 from regraft.storage.files import read_json, sha256_of, sha256_of_file
-from regraft.storage.tables import printable, unguarded
+from regraft.storage.tables import csv_rows, printable, unguarded
 
 Kind = TypeVar("Kind", bound=Record)
 
@@ -156,7 +156,7 @@ class RunFolder(ABC):
         """The same one by one: of a million images, all rows together would take a gigabyte."""
         try:
             with (self.folder / name).open(newline="", encoding="utf-8") as file:
-                yield from csv.DictReader(file)
+                yield from csv_rows(file)
         except FileNotFoundError:
             return
         except (OSError, UnicodeDecodeError, csv.Error) as error:
