@@ -17,6 +17,7 @@ from regraft.storage.verified import Verified
 
 TABLES = {
     "tables of known files": "scan/files",
+    "indexes of archives": "scan/archives",
     "tables of look-alike pairs": "scan/pairs",
 }
 """Parts of the cache that consist of files which are replaced as a whole, and their folders."""

@@ -16,6 +16,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Literal
 
+from regraft.data.archives.kept_indexes import kept_index
 from regraft.data.archives.members import Contents, Member
 from regraft.data.archives.packed_tars import unpacked_tar
 from regraft.data.archives.parquet_files import parquet_contents, read_cell
@@ -168,19 +169,19 @@ def _archive_at(path: str) -> Archive | None:
         DataError: it can't be opened, is damaged, or is made to do harm.
     """
     try:
-        status = os.stat(path)
+        state = FileState.of(os.stat(path))
         with _one_index:
-            found = _opened(path, status.st_size, status.st_mtime_ns, status.st_ino)
-            if found is not None and not found.file.exists():  # removed from the cache meanwhile
-                _opened.cache_clear()
-                found = _opened(path, status.st_size, status.st_mtime_ns, status.st_ino)
+            found = _opened(path, state)
+            if found is not None and found.kind == "tar.gz" and not found.file.exists():
+                _opened.cache_clear()  # the unpacked file was removed from the cache meanwhile
+                found = _opened(path, state)
             return found
     except OSError as error:
         raise DataError(f"can't open the archive {printable(path)}: {error.strerror or error}") from error
 
 
 @lru_cache(maxsize=256)
-def _opened(path: str, size: int, _mtime_ns: int, _inode: int) -> Archive | None:
+def _opened(path: str, state: FileState) -> Archive | None:
     kind = archive_kind(path)
     if kind is None:
         return None
@@ -188,12 +189,16 @@ def _opened(path: str, size: int, _mtime_ns: int, _inode: int) -> Archive | None
         file = unpacked_tar(Path(path)) if kind == "tar.gz" else Path(path)
         if kind == "parquet":
             return Archive(file, kind, file, parquet_contents(file))
-        with file.open("rb") as opened:
-            index = zip_contents if kind == "zip" else tar_contents
-            contents = index(opened, size if file == Path(path) else file.stat().st_size)
+        contents = kept_index(Path(path), state, lambda: _contents(file, kind))
     except DataError as error:
         raise DataError(f"the archive {printable(path)} is not read: {error}") from error
     return Archive(Path(path), kind, file, contents)
+
+
+def _contents(file: Path, kind: Kind) -> Contents:
+    with file.open("rb") as opened:
+        index = zip_contents if kind == "zip" else tar_contents
+        return index(opened, os.fstat(opened.fileno()).st_size)
 
 
 def find_inside(path: str | Path) -> Inside | None:
@@ -202,9 +207,12 @@ def find_inside(path: str | Path) -> Inside | None:
     Raises:
         ImageError: the archive holds no such file, or can't be read; the message is the reason.
     """
-    outer, inner = _divided(path)
-    if not inner:
+    folder, name = os.path.split(os.path.abspath(path))
+    try:
+        outer, above = _archive_above(folder)
+    except LookupError:
         return None
+    inner = f"{above}/{name}" if above else name
     try:
         archive = _archive_at(outer)
     except DataError as error:
@@ -249,6 +257,25 @@ def is_inside(path: str | Path) -> bool:
         return find_inside(path) is not None
     except DataError:
         return False
+
+
+@lru_cache(maxsize=1 << 16)
+def _archive_above(folder: str) -> tuple[str, str]:
+    """The file that the path of a folder leads into, and the rest of the path.
+
+    As long as this is a file, the path can lead nowhere else; and whether it is still an archive is looked up
+    each time.
+
+    Args:
+        folder: the absolute path.
+
+    Raises:
+        LookupError: it leads into no file, which is not remembered.
+    """
+    outer, inner = _divided(folder)
+    if not os.path.isfile(outer):
+        raise LookupError(folder)
+    return outer, inner
 
 
 def _divided(path: str | Path) -> tuple[str, str]:

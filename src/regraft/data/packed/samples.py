@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from regraft.data.archives.places import Archive
-from regraft.data.packed.trees import refused_in
+from regraft.data.packed.trees import inside_of, refused_in
 from regraft.data.sources.candidates import Candidate, Found
 from regraft.data.sources.column_names import IMAGE_ENDINGS, TableColumns, choose_label
 from regraft.data.sources.labels import label_of
@@ -33,11 +33,10 @@ def from_samples(archives: Sequence[Archive], root: Path) -> Found | None:
     skipped: list[SkippedFile] = []
     images = 0
     for archive in archives:
-        samples = _samples(archive)
+        samples, start = _samples(archive), inside_of(archive, root)
         images += len(samples)
         for image, beside in samples:
-            path = archive.path / image
-            name = path.relative_to(root).as_posix()
+            name = f"{start}{image}"
             try:
                 label = _label(archive, beside)
             except DataError as error:
@@ -46,7 +45,8 @@ def from_samples(archives: Sequence[Archive], root: Path) -> Found | None:
             if label is None:
                 skipped.append(SkippedFile(name, "no label in its sample (.cls, or label in .json)"))
             else:
-                candidates.append(Candidate(name, str(path), label, sides.get(archive.path.name)))
+                path = str(archive.path / image)
+                candidates.append(Candidate(name, path, label, sides.get(archive.path.name)))
         skipped += refused_in(archive, root)
     if not candidates or 2 * len(candidates) < images:
         return None
@@ -66,9 +66,9 @@ def _samples(archive: Archive) -> list[tuple[str, dict[str, str]]]:
     """The images in an archive, each with the names of the other files of its sample by their endings."""
     samples: dict[str, dict[str, str]] = {}
     for name in archive.contents.members:
-        path = PurePosixPath(name)
-        stem, _, ending = path.name.partition(".")
-        samples.setdefault(str(path.with_name(stem or path.name)), {})[ending.lower()] = name
+        above, slash, last = name.rpartition("/")
+        stem, _, ending = last.partition(".")
+        samples.setdefault(f"{above}{slash}{stem or last}", {})[ending.lower()] = name
     return [
         (name, beside)
         for beside in samples.values()

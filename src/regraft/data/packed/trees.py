@@ -26,10 +26,10 @@ def tree_of(archives: Sequence[Archive], root: Path) -> tuple[Folder, Walk]:
     folders: _Folders = {(): tree}
     for archive in archives:
         for name in archive.contents.members:
-            *above, _ = name.split("/")
+            *above, last = name.split("/")
             folder = _folder(folders, tuple(above), archive, walk)
             if folder is not None:
-                walk.add_file(folder, str(archive.path / name), name.rpartition("/")[2])
+                walk.add_file(folder, os.path.join(archive.path, *above, last), last)
         walk.skipped += refused_in(archive, root)
     for folder in folders.values():
         if folder is not None:
@@ -56,11 +56,16 @@ def _folder(folders: _Folders, parts: tuple[str, ...], archive: Archive, walk: W
     return folder
 
 
+def inside_of(archive: Archive, root: Path) -> str:
+    """What the paths of an archive's members begin with, relative to the root."""
+    return "" if archive.path == root else f"{archive.path.relative_to(root).as_posix()}/"
+
+
 def refused_in(archive: Archive, root: Path) -> list[SkippedFile]:
     """The members that are not read, with paths relative to the root; texts and notes are left out."""
-    inside = "" if archive.path == root else f"{archive.path.relative_to(root).as_posix()}/"
+    start = inside_of(archive, root)
     return [
-        SkippedFile(f"{inside}{file.path}", file.reason)
+        SkippedFile(f"{start}{file.path}", file.reason)
         for file in archive.contents.refused
         if side_file(file.path.rsplit("/", 1)[-1]) is None
     ]
