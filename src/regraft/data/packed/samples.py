@@ -7,6 +7,7 @@ of their name before the first dot, and lie next to each other.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -45,13 +46,13 @@ def from_samples(archives: Sequence[Archive], root: Path) -> Found | None:
             if label is None:
                 skipped.append(SkippedFile(name, "no label in its sample (.cls, or label in .json)"))
             else:
-                path = str(archive.path / image)
+                path = os.path.join(archive.path, *image.split("/"))
                 candidates.append(Candidate(name, path, label, sides.get(archive.path.name)))
         skipped += refused_in(archive, root)
     if not candidates or 2 * len(candidates) < images:
         return None
     if not any(candidate.side in ("test", "validation") for candidate in candidates):
-        candidates = [replace(candidate, side=None) for candidate in candidates]
+        candidates = [one if one.side is None else replace(one, side=None) for one in candidates]
     return Found(root, tuple(candidates), tuple(skipped), layout="samples of an image and its label")
 
 
