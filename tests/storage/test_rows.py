@@ -132,6 +132,11 @@ def test_a_cache_of_an_earlier_version_is_read(tmp_path: Path) -> None:
     assert verify_store(tmp_path) == []
 
 
+def test_no_rows_are_an_empty_array(tmp_path: Path) -> None:
+    rows = store(tmp_path).ensure(keys(4), Computer())
+    assert rows.gather([]).shape == (0, rows.gather(keys(1)).shape[1])
+
+
 def test_columns_are_gathered_alone(tmp_path: Path) -> None:
     rows = store(tmp_path).ensure(keys(4), Computer())
     assert bits(rows.gather(keys(4), slice(2, 5))) == bits(rows.gather(keys(4))[:, 2:5].copy())

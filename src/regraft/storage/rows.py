@@ -90,8 +90,10 @@ class Rows:
         places = self._whole(keys)
         sample = self._array(0)[:0, chosen] if self._shards else np.empty((0, 0))
         result = np.empty((len(keys), *sample.shape[1:]), dtype=sample.dtype)
-        for number in np.unique(places[:, 0]).tolist():
-            wanted = np.flatnonzero(places[:, 0] == number)
+        order = np.argsort(places[:, 0], kind="stable")
+        numbers, starts = np.unique(places[order, 0], return_index=True)
+        parts = np.split(order, starts[1:]) if len(order) else []
+        for number, wanted in zip(numbers.tolist(), parts, strict=True):
             array = self._array(number)
             result[wanted] = array[places[wanted, 1], chosen]
             release(array)
