@@ -5,7 +5,11 @@ mobilenetv1_100 (11,968 columns in half precision, 24 GB for a million rows), wr
 an extraction. Then `regraft fit` runs three times as a user would give it: for the first time, once more, and
 once more after a hundred images were added to the folder.
 
-Run: python benchmarks/million_fit.py FOLDER [--images 1000000] [--budget 5m] [--commands again] [--remove]
+`--until TEXT` ends a command when it prints this. Of the command `again, inodes forgotten`, the kernel forgets
+which files there are (Linux, as root), as it does when memory is needed for other things; `stat` measures what
+the kernel itself then takes to look them up.
+
+Run: python benchmarks/million_fit.py FOLDER [--images 1000000] [--budget 5m] [--commands again] [--until TEXT]
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ import hashlib
 import io
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -30,6 +35,7 @@ from PIL import Image
 
 CLASSES, SIDE, NETWORK, PART, FACTORS = 100, 32, "mobilenetv1_100", 10_000, 256
 COMMANDS = ("first", "again", "a hundred images more")
+FORGOTTEN = "again, inodes forgotten"
 SPREAD = 0.25  # of class centres, as a multiple of the spread within a class
 _TICKS, _PAGE_MB = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE") / 2**20
 
@@ -101,7 +107,26 @@ def fill_cache(labels: dict[str, int]) -> None:
     store.ensure(sorted(labels), Source(runtime.layout, labels))
 
 
-def watched(command: list[str], cache: str) -> dict[str, Any]:
+def forget_inodes() -> None:
+    """Have the kernel forget directory entries and inodes; see proc(5), drop_caches."""
+    os.sync()
+    Path("/proc/sys/vm/drop_caches").write_text("2")
+
+
+def looked_up(folder: Path) -> dict[str, float]:
+    """Processor seconds to look up all files, which the kernel has forgotten, and which it knows."""
+    paths = [f"{one.path}/{name}" for one in os.scandir(folder) for name in sorted(os.listdir(one))]
+    found = {}
+    forget_inodes()
+    for name in ("forgotten_s", "known_s"):
+        used = time.process_time()
+        for path in paths:
+            os.stat(path)
+        found[name] = round(time.process_time() - used, 1)
+    return found
+
+
+def watched(command: list[str], cache: str, until: str) -> dict[str, Any]:
     """A command's lines, with processor and wall seconds and the largest resident size until the next one."""
     started = time.perf_counter()
     child = subprocess.Popen(
@@ -130,10 +155,12 @@ def watched(command: list[str], cache: str) -> dict[str, Any]:
         at_s = round(time.perf_counter() - started, 1)
         rows.append({"line": text, "at_s": at_s, "processor_s": round(used[0], 1), "peak_mb": 0})
         print(f"{at_s:8.1f} s {used[0]:8.1f} processor s  {text}", flush=True)
+        if until and until in text:
+            child.kill()
     _, status, usage = os.wait4(child.pid, 0)
     child.returncode = os.waitstatus_to_exitcode(status)
     watcher.join()
-    assert child.returncode == 0, rows[-3:]
+    assert child.returncode == (-signal.SIGKILL if until else 0), rows[-3:]
     return {
         "wall_s": round(time.perf_counter() - started, 1),
         "processor_s": round(usage.ru_utime + usage.ru_stime, 1),
@@ -147,7 +174,8 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--images", type=int, default=1_000_000)
     parser.add_argument("--budget", default="5m")
-    parser.add_argument("--commands", default=",".join(COMMANDS))
+    parser.add_argument("--commands", default=";".join(COMMANDS))
+    parser.add_argument("--until", default="")
     parser.add_argument("--remove", action="store_true")
     parser.add_argument("--prepare", action="store_true")
     given = parser.parse_args()
@@ -163,10 +191,12 @@ def main() -> None:
     command = [*regraft(), "fit", f"{folder}/images", "--network", NETWORK, "--offline"]
     command += ["--weights", str(shared("weights")), "--budget", given.budget, "--out", f"{folder}/run"]
     rows = earlier("million_fit")
-    for name in given.commands.split(","):
+    for name in given.commands.split(";"):
         if name == "a hundred images more":
             made_files(folder / "images", count, count + 100)
-        found = watched(command, str(folder))
+        if name == FORGOTTEN:
+            forget_inodes()
+        found = looked_up(folder / "images") if name == "stat" else watched(command, str(folder), given.until)
         row = {"images": count, "command": name, "budget": given.budget, "commit": commit(), **found}
         rows = [old for old in rows if (old["images"], old["command"]) != (count, name)] + [row]
         save("million_fit", {"rows": rows})
