@@ -5,8 +5,8 @@ mobilenetv1_100 (11,968 columns in half precision, 24 GB for a million rows), wr
 an extraction. Then `regraft fit` runs three times as a user would give it: for the first time, once more, and
 once more after a hundred images were added to the folder.
 
-`--until TEXT` ends a command when it prints this. For `again, inodes forgotten` the kernel has to forget which
-files there are (Linux, as root), as it does when memory is needed for other things; `stat` measures what the
+`--until TEXT` ends a command when it prints this. For `again, inodes forgotten` the kernel has to forget the
+files (Linux, as root), as it does when memory is needed for other things; `stat` measures what the
 kernel itself then takes to look them up.
 
 Run: python benchmarks/million_fit.py FOLDER [--images 1000000] [--commands "again;stat"] [--until TEXT]
