@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import gc
 import json
@@ -30,18 +31,15 @@ ROOT = Path(__file__).parents[1]
 
 def pytest_configure() -> None:
     """All workers take the networks of one turn, whatever is committed meanwhile."""
+    gc.disable()  # until all is imported and collected, which makes few cycles
     os.environ["REGRAFT_SAMPLE"] = str(current_turn())
 
 
 def pytest_collection_finish() -> None:
     """What is imported and collected stays: no search for reference cycles looks through it again."""
-    gc.collect()
     gc.freeze()
-
-
-def pytest_unconfigure() -> None:
-    """So that libraries that count their objects at the end find that none is left."""
-    gc.unfreeze()
+    gc.enable()
+    atexit.register(gc.unfreeze)  # some libraries count their objects when Python ends
 
 
 def pytest_report_header() -> str:
