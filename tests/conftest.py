@@ -21,6 +21,7 @@ from PIL import Image
 
 import regraft
 from regraft.lab.digits import write_digits
+from regraft.machine import load
 from tests.browser import Visiting, started
 from tests.corpus import Case, write_corpus
 from tests.networks.sample import TURNS, current_turn
@@ -123,6 +124,17 @@ def one_table_of_operators() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch.onnx, "export", exported)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def unloaded_machine() -> Iterator[None]:
+    """Ladders take the machine for idle at first, without a look that takes a quarter of a second each time.
+
+    Processes of their own look all the same.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(load, "_LOOK_S", 0.0)
         yield
 
 
