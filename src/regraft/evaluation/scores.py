@@ -89,7 +89,7 @@ def score(
 class _Draws:
     """Some draws of the bootstrap."""
 
-    places: Ints
+    places: npt.NDArray[np.integer[Any]]
     """The drawn images, one draw after the other."""
     lengths: Ints
     """How many images each draw has, `(B,)`."""
