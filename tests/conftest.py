@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
+import gc
 import json
 import os
 import shutil
@@ -19,6 +21,7 @@ from PIL import Image
 
 import regraft
 from regraft.lab.digits import write_digits
+from regraft.machine import load
 from tests.browser import Visiting, started
 from tests.corpus import Case, write_corpus
 from tests.networks.sample import TURNS, current_turn
@@ -29,7 +32,15 @@ ROOT = Path(__file__).parents[1]
 
 def pytest_configure() -> None:
     """All workers take the networks of one turn, whatever is committed meanwhile."""
+    gc.disable()  # until all is imported and collected, which makes few cycles
     os.environ["REGRAFT_SAMPLE"] = str(current_turn())
+
+
+def pytest_collection_finish() -> None:
+    """What is imported and collected stays: no search for reference cycles looks through it again."""
+    gc.freeze()
+    gc.enable()
+    atexit.register(gc.unfreeze)  # some libraries count their objects when Python ends
 
 
 def pytest_report_header() -> str:
@@ -37,11 +48,13 @@ def pytest_report_header() -> str:
 
 
 LONG = (
-    "tests/test_start.py", "tests/serving", "tests/export", "tests/test_docs.py", "tests/workflow",
-    "tests/training", "tests/ladder", "tests/cli", "tests/features", "tests/heads", "tests/reports",
-    "tests/explanation", "tests/cases",
+    "tests/test_start.py", "tests/workflow/test_together.py", "tests/ladder/test_richer_inputs.py",
+    "tests/ladder/test_ladder.py", "tests/detection/test_fitting.py", "tests/export", "tests/workflow",
+    "tests/serving", "tests/training", "tests/detection", "tests/test_docs.py", "tests/cli", "tests/features",
+    "tests/ladder", "tests/heads", "tests/lab", "tests/reports", "tests/explanation", "tests/cases",
 )  # fmt: skip
-"""What takes longest is begun first, so that no worker waits for the other at the end."""
+"""What takes longest is begun first, so that no worker waits for the other at the end; what makes a run that
+other files share is begun before them."""
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest deselects by marker
@@ -113,6 +126,25 @@ def one_table_of_operators() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch.onnx, "export", exported)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_power_failure() -> Iterator[None]:
+    """What this process writes need not outlast a power failure; its children wait for the disk as ever."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def unloaded_machine() -> Iterator[None]:
+    """Ladders take the machine for idle at first, without a look that takes a quarter of a second each time.
+
+    Processes of their own look all the same.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(load, "_LOOK_S", 0.0)
         yield
 
 

@@ -45,7 +45,7 @@ SIZES = [(300, 400), (37, 53), (224, 224), (1000, 333), (376, 300), (377, 300), 
 @pytest.fixture(scope="module")
 def runs(digits: Path, digits_run: DigitsRun, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     colour = tmp_path_factory.mktemp("exported") / "colour"
-    regraft.fit(digits, out=colour, network="cifar_resnet20", weights="random", strategy="svm")
+    regraft.fit(digits, out=colour, network="lenet5", channels=3, strategy="svm")
     return {"colour": colour} | {way: digits_run(name).folder for way, name in WAYS.items()}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -18,7 +19,7 @@ from regraft.ladder.input_trials import sample_sizes
 from regraft.progress import Silent
 from regraft.runs.records import Run
 from regraft.workflow.rehearsal import rehearse
-from tests.ladder.ladders import state_of
+from tests.ladder.ladders import left_out, state_of
 
 BUDGET = {"network": "lenet5", "budget": "90s"}
 
@@ -33,6 +34,13 @@ def write_oblong(root: Path, *, width: int = 96, count: int = 60) -> Path:
             pixels[4:28, start : start + 24] += 120
             Image.fromarray(pixels).save(root / label / f"{number}.png")
     return root
+
+
+@pytest.fixture(scope="module", autouse=True)
+def without_classics() -> Iterator[None]:
+    """Methods from before deep networks see the images as they are, whatever the network is shown."""
+    with left_out("classics"):
+        yield
 
 
 @pytest.fixture(scope="module")

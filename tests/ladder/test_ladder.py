@@ -20,6 +20,7 @@ from regraft.plans.plan import Plan
 from regraft.progress import Silent
 from regraft.workflow.ladder_fit import state_for
 from tests.conftest import RUNS, DigitsRun
+from tests.ladder.ladders import left_out
 
 pytestmark = pytest.mark.slow
 
@@ -151,6 +152,7 @@ def test_without_time_for_many_images_the_first_head_is_fitted_on_a_sample(
     assert again.test_scores == model.test_scores
 
 
+@left_out("classics", "training")
 def test_a_long_solve_is_predicted_from_a_sample_once(
     digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -167,6 +169,7 @@ def test_a_long_solve_is_predicted_from_a_sample_once(
     assert rows_of(tmp_path / "again") == rows_of(tmp_path / "run")
 
 
+@left_out("classics", "training")
 def test_heads_on_many_images_are_compared_on_those_held_out(
     digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -200,6 +203,7 @@ def test_few_images_are_not_trained_on(photos: Path, tmp_path: Path) -> None:
     assert "held-out images can't tell" in str(row["verdict"])
 
 
+@left_out("classics")
 def test_without_votes_a_single_head_answers(digits: Path, tmp_path: Path) -> None:
     model = fit_by_ladder(digits, tmp_path / "run", votes=False, budget="20s")
     assert model.others == ()

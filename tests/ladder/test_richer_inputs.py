@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -21,7 +22,7 @@ from regraft.progress import Silent
 from regraft.records import InputSpec
 from regraft.runs.comparison import read_run
 from regraft.runs.records import Run
-from tests.ladder.ladders import state_of
+from tests.ladder.ladders import left_out, state_of
 
 BUDGET = {"network": "test_resnet", "weights": "random", "framing": "crop", "budget": "1h"}
 """A small network for 160 pixels, whose larger input has 288; time is no reason, on any machine."""
@@ -39,6 +40,13 @@ def write_small_objects(root: Path, *, count: int = 80, side: int = 303) -> Path
                 pixels[top : top + 14, left : left + 14] += lines
             Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(root / label / f"{number}.png")
     return root
+
+
+@pytest.fixture(scope="module", autouse=True)
+def without_classics() -> Iterator[None]:
+    """Methods from before deep networks see the images as they are, whatever the network is shown."""
+    with left_out("classics"):
+        yield
 
 
 @pytest.fixture(scope="module")

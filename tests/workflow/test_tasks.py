@@ -22,6 +22,7 @@ from regraft.serving import package, packing
 from regraft.serving.package import open_package
 from regraft.tasks.multilabel_scores import MultilabelScores
 from regraft.tasks.regression import RegressionScores
+from tests.ladder.ladders import left_out
 from tests.networks.sample import in_turn
 
 LABELS = {"5": "odd", "6": "even|round", "7": "odd|thin"}
@@ -220,6 +221,7 @@ def test_a_server_knows_the_task_and_the_training_images(
 
 
 @pytest.mark.parametrize("link", in_turn(["any-of", "number"], 1))
+@left_out("classics")
 def test_a_ladder_of_other_tasks_trains(digits: Path, tmp_path: Path, link: str) -> None:
     measure = {"any-of": "brier_score", "number": "mean_absolute_error"}[link]
     labels = {"any-of": lambda path: LABELS[path.parent.name], "number": brightness}

@@ -123,22 +123,30 @@ def gain_from_errors(
         drawn: the same in each draw of a bootstrap, `(sizes, B)`.
         groups: the number of groups that were drawn; None if images were.
     """
-    gains = [_gain(sizes, column) for column in drawn.T]
-    return percentile_interval(_gain(sizes, errors), np.array(gains), groups)
+    gain = float(_gains(sizes, errors[:, None])[0])
+    return percentile_interval(gain, _gains(sizes, drawn), groups)
 
 
-def _gain(sizes: Sequence[int], errors: Floats) -> float:
-    """Error at the largest size minus error at twice that size, by the least-squares power law."""
+def _gains(sizes: Sequence[int], errors: Floats) -> Floats:
+    """Error at the largest size minus error at twice that size, by the least-squares power law of each draw.
+
+    Args:
+        sizes: the sizes, `(sizes,)`.
+        errors: the error with each of them in each draw, `(sizes, B)`.
+    """
     n = np.asarray(sizes, dtype=float)
-    best, gain = np.inf, 0.0
+    floors = _FLOORS[:, None] * errors.min(axis=0)
+    above = errors - floors[:, None]
+    best, gains = np.full(errors.shape[1], np.inf), np.zeros(errors.shape[1])
     for exponent in _EXPONENTS:
         basis = (n / n[-1]) ** -exponent
-        for floor in _FLOORS * errors.min():
-            scale = max(float(basis @ (errors - floor) / (basis @ basis)), 0.0)
-            loss = float(np.square(floor + scale * basis - errors).sum())
-            if loss < best - 1e-12:
-                best, gain = loss, scale * (1 - 2.0**-exponent)
-    return gain
+        scales = np.maximum(np.tensordot(above, basis, (1, 0)) / (basis @ basis), 0.0)
+        losses = np.square(scales[:, None] * basis[:, None] - above).sum(axis=1)
+        for scale, loss in zip(scales, losses, strict=True):
+            is_better = loss < best - 1e-12
+            best = np.where(is_better, loss, best)
+            gains = np.where(is_better, scale * (1 - 2.0**-exponent), gains)
+    return gains
 
 
 def _scores(data: TrainingRows, head: Head, shares: Sequence[float]) -> list[Floats]:

@@ -24,6 +24,7 @@ _RESAMPLES = 1_000
 MATRIX_MAX = 100  # classes; a matrix of more would be nearly all zeros and many megabytes
 _BINS = 15
 _BLOCK_ROWS = 4_096
+_DRAWN = 30_000  # images of the bootstrap that are looked at at once: what a processor's cache holds
 _CALIBRATION_RESAMPLES = 300
 
 
@@ -57,12 +58,16 @@ def score(
     top = probabilities.max(axis=1).astype(np.float64)
     rights = predicted == truth
     balanced, macro, losses, errors = np.empty((4, _RESAMPLES))
-    for place, draw in enumerate(_draws(len(truth), own, seed)):
-        drawn = class_counts(truth[draw], predicted[draw], classes)
-        balanced[place], macro[place] = balanced_accuracy(drawn), macro_f1(drawn)
-        losses[place] = surprise[draw].mean()
-        if place < _CALIBRATION_RESAMPLES:
-            errors[place] = calibration_error(top[draw], rights[draw])
+    start = 0
+    for some in _draws(len(truth), classes, own, seed):
+        block = slice(start, start := start + len(some.lengths))
+        drawn = some.counts(truth, predicted, classes)
+        balanced[block], macro[block] = _balanced_accuracies(drawn), _macro_f1s(drawn)
+        losses[block] = some.means(surprise)
+        if block.start < _CALIBRATION_RESAMPLES:
+            errors[block] = _calibration_errors(
+                top[some.places], rights[some.places], some.rows, some.lengths
+            )
     return Scores(
         images=len(truth),
         method=by_group(method, own),
@@ -80,16 +85,52 @@ def score(
     )
 
 
-def _draws(images: int, groups: Ints | None, seed: int) -> Iterator[Ints]:
-    """The places of the images in each draw of the bootstrap, one draw after the other."""
+@dataclass(frozen=True)
+class _Draws:
+    """Some draws of the bootstrap."""
+
+    places: npt.NDArray[np.integer[Any]]
+    """The drawn images, one draw after the other."""
+    lengths: Ints
+    """How many images each draw has, `(B,)`."""
+
+    @property
+    def rows(self) -> Ints:
+        """The number of the draw to which each place belongs; a single one if there is one draw."""
+        number = len(self.lengths)
+        return np.repeat(np.arange(number), self.lengths) if number > 1 else np.zeros(1, dtype=np.int64)
+
+    def counts(self, truth: Ints, predicted: Ints, classes: int) -> ClassCounts:
+        """The counts of each class in each draw, `(B, K)`."""
+        size, true, called = len(self.lengths), truth[self.places], predicted[self.places]
+        if size > 1:
+            starts = self.rows * classes
+            true, called = starts + true, starts + called
+        codes = (true, called, true[true == called])
+        return ClassCounts(
+            *(np.bincount(one, minlength=size * classes).reshape(size, classes) for one in codes)
+        )
+
+    def means(self, values: Floats) -> Floats:
+        """The mean of the drawn values in each draw, `(B,)`."""
+        return np.array([one.mean() for one in np.split(values[self.places], np.cumsum(self.lengths)[:-1])])
+
+
+def _draws(images: int, classes: int, groups: Ints | None, seed: int) -> Iterator[_Draws]:
+    """All draws of the bootstrap, as many at a time as fit into little memory."""
+    several = max(1, _DRAWN // max(images, classes))
     if groups is None:
         generator = np.random.default_rng(seed)
-        for _ in range(_RESAMPLES):
-            yield generator.integers(0, images, images, dtype=np.int32)
+        for start in range(0, _RESAMPLES, several):
+            size = min(several, _RESAMPLES - start)
+            places = generator.integers(0, images, (size, images), dtype=np.int32)
+            yield _Draws(places.reshape(-1), np.full(size, images))
         return
-    for some in bootstrap_counts(images, draws=_RESAMPLES, seed=seed, groups=groups):
-        for row in some:
-            yield np.repeat(np.arange(images), row.astype(np.int64))
+    for counts in bootstrap_counts(images, draws=_RESAMPLES, seed=seed, groups=groups):
+        for start in range(0, len(counts), several):
+            some = counts[start : start + several].astype(np.int64)
+            places = np.repeat(np.tile(np.arange(images), len(some)), some.reshape(-1))
+            yield _Draws(places, some.sum(axis=1))
 
 
 def mean_interval(values: Sequence[float]) -> Estimate:
@@ -104,7 +145,7 @@ def mean_interval(values: Sequence[float]) -> Estimate:
 
 @dataclass(frozen=True)
 class ClassCounts:
-    """How often each class occurs, is predicted, and is predicted rightly; `(K,)` each."""
+    """How often each class occurs, is predicted, and is predicted rightly; `(K,)` or `(B, K)` each."""
 
     occurs: Ints
     called: Ints
@@ -159,20 +200,46 @@ def _matrix(cells: Sequence[tuple[int, int, int]], classes: int) -> tuple[tuple[
 
 def balanced_accuracy(counts: ClassCounts) -> float:
     """Mean recall of the classes that occur among the true ones."""
-    return float(counts.recall[counts.occurs > 0].mean())
+    return float(_balanced_accuracies(counts))
+
+
+def _balanced_accuracies(counts: ClassCounts) -> Floats:
+    return _known_mean(counts.recall, counts.occurs > 0)
 
 
 def macro_f1(counts: ClassCounts) -> float:
     """Mean F1 of the classes that occur or were predicted."""
-    return float(counts.f1[(counts.occurs + counts.called) > 0].mean())
+    return float(_macro_f1s(counts))
+
+
+def _macro_f1s(counts: ClassCounts) -> Floats:
+    return _known_mean(counts.f1, (counts.occurs + counts.called) > 0)
+
+
+def _known_mean(values: Floats, known: npt.NDArray[np.bool_]) -> Floats:
+    """The mean of the known values: of the only row, or of each."""
+    if values.ndim == 1:
+        return np.asarray(values[known].mean())
+    means: Floats = values.mean(axis=1)
+    for row in np.flatnonzero(~known.all(axis=1)):
+        means[row] = values[row][known[row]].mean()
+    return means
 
 
 def calibration_error(top: Floats, rights: Floats) -> float:
     """Expected calibration error of the predicted class, 15 bins of equal width (Guo et al. 2017, eq. 3)."""
-    bins = np.minimum((top * _BINS).astype(np.int64), _BINS - 1)
-    confidence = np.bincount(bins, weights=top, minlength=_BINS)
-    accuracy = np.bincount(bins, weights=rights.astype(float), minlength=_BINS)
-    return float(np.abs(confidence - accuracy).sum() / max(len(top), 1))
+    return float(_calibration_errors(top, rights, np.zeros(1, dtype=np.int64), np.array([len(top)]))[0])
+
+
+def _calibration_errors(top: Floats, rights: Floats, rows: Ints, lengths: Ints) -> Floats:
+    """The calibration error of each of several sets of images; `rows` are the images' sets."""
+    size = len(lengths)
+    bins = np.minimum((top * _BINS).astype(np.int64), _BINS - 1) + rows * _BINS
+    confidence = np.bincount(bins, weights=top, minlength=size * _BINS)
+    accuracy = np.bincount(bins, weights=rights.astype(float), minlength=size * _BINS)
+    gaps = np.abs(confidence - accuracy).reshape(size, _BINS).sum(axis=1)
+    errors: Floats = gaps / np.maximum(lengths, 1)
+    return errors
 
 
 def _class_scores(counts: ClassCounts, labels: Sequence[str]) -> tuple[ClassScores, ...]:

@@ -172,7 +172,8 @@ class _Export:
         with tempfile.TemporaryDirectory(dir=self.folder) as place:
             made, hidden = Path(place, "model.onnx"), Path(place, "model.xml")
             self._graph(made, sample, "openvino")
-            decoded = [OnnxModel(made).decoded(source)[None] for source in sample.images]
+            graph = OnnxModel(made)
+            decoded = [graph.decoded(source)[None] for source in sample.images]
             ours, task = _outputs(self.model, sample.images), self.model.task
             crop, core = divided(made)
             convert(core, core.with_suffix(".xml"))
