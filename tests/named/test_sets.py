@@ -85,7 +85,7 @@ def test_every_layout_is_tried_above() -> None:
 def test_pixels_of_arrays_are_upright(tmp_path: Path, unchecked: None) -> None:
     """Of CIFAR the first row of reds comes first; the numbers of the test file count up."""
     _put("cifar10", tmp_path / "own")
-    first = min(_found("cifar10").candidates, key=lambda one: one.file.name)
+    first = min(_found("cifar10").candidates, key=lambda one: Path(one.file).name)
     pixels = np.asarray(Image.open(first.file))
     red = np.arange(1024, dtype=np.uint64).astype(np.uint8).reshape(32, 32)
     assert (pixels[..., 0] == red).all()
