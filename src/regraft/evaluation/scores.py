@@ -24,7 +24,7 @@ _RESAMPLES = 1_000
 MATRIX_MAX = 100  # classes; a matrix of more would be nearly all zeros and many megabytes
 _BINS = 15
 _BLOCK_ROWS = 4_096
-_DRAWN = 30_000  # images of the bootstrap that are looked at at once: what a processor's cache holds
+_DRAWN = 10_000  # images of the bootstrap that are looked at at once: what a processor's cache holds
 _CALIBRATION_RESAMPLES = 300
 
 
