@@ -11,7 +11,7 @@ import regraft
 from regraft.detection.detectors.bundle import load_detector
 from regraft.detection.detectors.detector import Detector
 from tests.conftest import for_all_workers
-from tests.detection.shapes import SETTINGS, USUAL, draw_shapes
+from tests.detection.shapes import SETTINGS, USUAL, draw_shapes, drawn_anew
 
 
 @pytest.fixture(scope="session")
@@ -31,7 +31,8 @@ def shapes_run(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = folder.with_name("shapes-run.done")
     with FileLock(f"{folder}.lock"):
         if not done.exists():
-            regraft.fit(shapes, budget="5m", out=folder, **SETTINGS)
+            with drawn_anew():
+                regraft.fit(shapes, budget="5m", out=folder, **SETTINGS)
             done.touch()
     return folder
 

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image, ImageDraw
+
+from regraft.data import splits
 
 COLOURS = {"disc": (220, 40, 40), "square": (40, 60, 220)}
 SETTINGS = {"network": "test_efficientnet", "weights": "random", "runtime": "torch", "image_size": 96}
 """How the shapes are fitted: a small network of random weights sees colours well enough."""
+
+
+@contextmanager
+def drawn_anew() -> Iterator[None]:
+    """A split is drawn, whatever other tests have saved for the same pictures with other classes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(splits, "saved_sides", lambda _: {})
+        yield
 
 
 def draw_shapes(

@@ -26,7 +26,7 @@ from regraft.progress import Silent
 from regraft.records import InputSpec
 from regraft.storage.files import read_json
 from regraft.workflow.rehearsal import rehearse
-from tests.detection.shapes import COLOURS, SETTINGS
+from tests.detection.shapes import COLOURS, SETTINGS, drawn_anew
 
 QUICK: dict[str, Any] = {"runtime": "torch", "budget": "1s"}
 
@@ -190,6 +190,7 @@ def test_a_dry_run_says_how_the_fit_would_begin(
     assert not list(tmp_path.iterdir())
 
 
+@drawn_anew()
 def test_a_rehearsal_counts_what_the_run_holds(shapes: Path, shapes_run: Path) -> None:
     found = rehearse(shapes, **SETTINGS)
     assert isinstance(found, DetectionRehearsal)
