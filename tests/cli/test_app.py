@@ -123,7 +123,7 @@ def test_cache_commands(command: Callable[..., Ran], own_cache: Path, photos: Pa
     (own_cache / "scan" / "files" / "other.npz").write_bytes(bytes(2_000_000))
     shown = command("cache", "info")[1]
     assert "thumbnails" in shown
-    assert "tables of known files: 2.0 MB in 1 files" in shown
+    assert "tables of known files: 2.0 MB in 1 file\n" in shown
     assert '"what": "tables of known files"' in command("cache", "info", "--json")[1]
     assert command("cache", "verify")[0] == 0
     next(own_cache.glob("scan/*/*.npy")).write_bytes(b"x")

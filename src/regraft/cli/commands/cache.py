@@ -50,7 +50,8 @@ def info(*, json: Annotated[bool, Parameter(negative="")] = False) -> int:
         files = [path for name in names for path in (root / name).glob("**/*") if path.is_file()]
         print(f"{what}: {sum(path.stat().st_size for path in files) / 1e6:,.1f} MB")
     for one in tables:
-        print(f"{one.what}: {one.size_bytes / 1e6:,.1f} MB in {one.files:,} files")
+        plural = "" if one.files == 1 else "s"
+        print(f"{one.what}: {one.size_bytes / 1e6:,.1f} MB in {one.files:,} file{plural}")
     print("$REGRAFT_CACHE moves the cache; $REGRAFT_CACHE_MAX limits its size (for example 20G)")
     return 0
 
