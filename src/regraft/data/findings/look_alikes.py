@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import io
-import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +14,10 @@ import numpy.typing as npt
 from regraft.data.findings.duplicates import Ints, connected, near_duplicates
 from regraft.data.findings.second_look import differ_in_one_place
 from regraft.data.sources.labels import class_numbers
-from regraft.errors import StorageError
 from regraft.progress import Reporter
 from regraft.records import Finding
-from regraft.storage.files import mark_used, remove_old, write_atomically
+from regraft.storage.columns import remember, remembered
+from regraft.storage.files import mark_used, remove_old
 from regraft.storage.places import cache_folder
 
 LookAlikes = Literal["auto", "group", "ignore"]
@@ -81,26 +78,24 @@ def compared(
 
 
 def _read_pairs(path: Path) -> Thumbnails | None:
-    """The pairs in a file; None if it is missing or damaged, which the checksums of zip files tell."""
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as table:
-            within, across, counts = (table[name] for name in ("within", "across", "counts"))
-            first, second = counts.tolist()
-            pairs = [some.astype(np.int64).reshape(-1, 2) for some in (within, across)]
-            return Thumbnails(pairs[0], pairs[1], (first, second))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    """The pairs in a file; None if it is missing or damaged."""
+    found = remembered(path, ("within", "across", "counts"))
+    if found is None:
         return None
+    try:
+        first, second = found[2].tolist()
+        within, across = (some.astype(np.int64).reshape(-1, 2) for some in found[:2])
+    except ValueError:  # of another shape
+        return None
+    return Thumbnails(within, across, (first, second))
 
 
 def _write_pairs(path: Path, found: Thumbnails) -> None:
     remove_old(path.parent.glob("*.npz"), _KEPT_S)
     if len(found.within) + len(found.across) > _MOST_KEPT:
         return
-    buffer = io.BytesIO()
     within, across = found.within.astype(np.int32), found.across.astype(np.int32)
-    np.savez(buffer, within=within, across=across, counts=np.array(found.counts))
-    with contextlib.suppress(StorageError):  # a read-only cache can be used too
-        write_atomically(path, buffer.getvalue(), is_durable=False)
+    remember(path, {"within": within, "across": across, "counts": np.array(found.counts)})
 
 
 def _compared(thumbnails: npt.NDArray[np.uint8], classes: Ints, reporter: Reporter | None) -> Thumbnails:

@@ -7,10 +7,7 @@ the last two seconds is not entered into the table, because it could change agai
 
 from __future__ import annotations
 
-import contextlib
-import io
 import time
-import zipfile
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -24,11 +21,12 @@ from regraft.data.archives.places import file_state
 from regraft.data.pictures.file_kinds import foreign_by_name, foreign_file
 from regraft.data.pictures.guards import LoadLimits, check_size, read_file
 from regraft.data.sources.candidates import Candidate, Found
-from regraft.errors import ImageError, StorageError
+from regraft.errors import ImageError
 from regraft.machine.collection import collection_paused
 from regraft.parallel import in_order
 from regraft.progress import Meter
-from regraft.storage.files import key_of, mark_used, sha256_of, write_atomically
+from regraft.storage.columns import divided, joined, remember, remembered
+from regraft.storage.files import key_of, mark_used, sha256_of
 from regraft.storage.places import cache_folder
 from regraft.storage.rows import SHARD_ROWS, RowStore
 from regraft.storage.shards import Failure
@@ -114,15 +112,8 @@ class KnownFiles:
         own = np.frombuffer(bytes.fromhex(self._hashes), dtype=np.uint8).reshape(-1, _SHA_BYTES)[kept]
         new = np.frombuffer(bytes(self._new_hashes), dtype=np.uint8).reshape(-1, _SHA_BYTES)
         numbers = np.array(self._new_numbers, dtype=np.int64).reshape(-1, _NUMBERS)
-        buffer = io.BytesIO()
-        np.savez(
-            buffer,
-            paths=np.frombuffer("\0".join(paths).encode("utf-8", "surrogateescape"), dtype=np.uint8),
-            numbers=np.concatenate([old, numbers]),
-            hashes=np.concatenate([own, new]),
-        )
-        with contextlib.suppress(StorageError):  # a read-only cache can be used too
-            write_atomically(self._path, buffer.getvalue(), is_durable=False)
+        numbers, hashes = np.concatenate([old, numbers]), np.concatenate([own, new])
+        remember(self._path, {"paths": joined(paths), "numbers": numbers, "hashes": hashes})
 
 
 _Table = tuple[list[str], npt.NDArray[np.int64], bytes]
@@ -133,14 +124,11 @@ def _empty_table() -> _Table:
 
 
 def _read_table(path: Path) -> _Table:
-    """Paths, numbers and hashes in a table; none if it is damaged, which the checksums of zip files tell."""
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as table:
-            text = table["paths"].tobytes().decode("utf-8", "surrogateescape")
-            numbers, hashes = table["numbers"], table["hashes"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    """Paths, numbers and hashes in a table; none if it is missing or damaged."""
+    found = remembered(path, ("paths", "numbers", "hashes"))
+    if found is None:
         return _empty_table()
-    paths = text.split("\0") if text else []
+    paths, numbers, hashes = divided(found[0]), found[1], found[2]
     rows = list(dict.fromkeys(paths))
     if numbers.shape != (len(paths), _NUMBERS) or hashes.shape != (len(paths), _SHA_BYTES):
         return _empty_table()
