@@ -44,7 +44,7 @@ def csv_blocks(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator
 
 
 def csv_rows(file: Iterable[str]) -> Iterator[dict[str, str]]:
-    """The rows of a CSV file as `csv.DictReader` gives them, in a third of its time.
+    """The rows of a CSV file as `csv.DictReader` gives them, but none that is cut off or too long.
 
     Raises:
         csv.Error: a row has more or fewer cells than the header.

@@ -38,7 +38,7 @@ def _masks(paths: Sequence[str]) -> Iterator[Finding]:
 
 
 def _with_words(paths: Sequence[str]) -> list[str]:
-    """The files whose names hold a part of such a word; to look for that takes a tenth of the time."""
+    """The files whose names hold a part of such a word; to look for that takes a fifth of the time."""
     names = "\0".join(path.rpartition("/")[2] for path in paths).casefold()
     parts = [part for part in _PARTS if part in names]
     if not parts:

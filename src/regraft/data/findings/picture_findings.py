@@ -187,7 +187,7 @@ def _crop(paths: Sequence[str], facts: npt.NDArray[Any]) -> Iterator[Finding]:
 def _giveaways(paths: Sequence[str], labels: Sequence[str], facts: npt.NDArray[Any]) -> Iterator[Finding]:
     """Properties of files that are constant in a class and absent from the others."""
     names, classes = list(dict.fromkeys(labels)), class_numbers(labels)
-    formats = np.ascontiguousarray(facts["format"]).view("<u8")  # are sorted in a tenth of the time
+    formats = np.ascontiguousarray(facts["format"]).view("<u8")  # are sorted in a quarter of the time
     sizes = facts["width"].astype(np.int64) << 32 | facts["height"]
     subjects: tuple[tuple[str, npt.NDArray[Any], Callable[[Any], str]], ...] = (
         ("file format", formats, lambda row: f"stored as {row['format'].decode()}"),
